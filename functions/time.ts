@@ -1,0 +1,70 @@
+/**
+ * Time as the code sees it. Everything that waits, measures or stamps takes a `Time`, so that a test or a
+ * simulation can run hours in a moment and stop the world between any two steps.
+ */
+export interface Time {
+  /** Wall clock, milliseconds since the Unix epoch. For stamps, never for measuring. */
+  now(): number;
+  /** Milliseconds that only ever grow, unmoved by clock changes. For durations and deadlines. */
+  monotonic(): number;
+  /** Calls `callback` once after `ms` milliseconds. Returns how to cancel it. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** A number in [0, 1), as `Math.random` gives it. */
+export type Random = () => number;
+
+/** The machine's own clocks and timers. */
+export const systemTime: Time = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `ms`; rejects with the signal's reason as soon as `signal` aborts. Leaves no timer behind. */
+export function sleep(time: Time, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = time.after(ms, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/**
+ * Runs `work` with a signal that aborts after `ms` or with `parent`, whichever comes first, and clears the
+ * timer as soon as the work settles.
+ *
+ * @param onExpiry builds the reason that the signal carries when the time is up
+ */
+export async function withDeadline<Result>(
+  time: Time,
+  ms: number,
+  parent: AbortSignal,
+  onExpiry: () => Error,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const deadline = new AbortController();
+  const cancel = time.after(ms, () => deadline.abort(onExpiry()));
+  const onParentAbort = () => deadline.abort(parent.reason);
+  if (parent.aborted) onParentAbort();
+  else parent.addEventListener('abort', onParentAbort, { once: true });
+  try {
+    return await work(deadline.signal);
+  } finally {
+    cancel();
+    parent.removeEventListener('abort', onParentAbort);
+  }
+}
