@@ -1,0 +1,107 @@
+/**
+ * Settings are read from the environment once, at start-up, and all that is wrong with them is reported
+ * together. Each function declares its own; `infra/` passes exactly the variables that are declared.
+ */
+
+export interface Setting<Value> {
+  /** Name of the environment variable. */
+  variable: string;
+  /** Turns the variable's text into the value. Throws an `Error` whose message completes "VARIABLE …". */
+  read: (text: string) => Value;
+  /** What holds where the variable is not set or empty. Without it the setting is required. */
+  fallback?: Value;
+}
+
+export type Settings = Record<string, Setting<unknown>>;
+export type ValuesOf<Declared extends Settings> = {
+  [Name in keyof Declared]: Declared[Name] extends Setting<infer Value> ? Value : never;
+};
+export type Environment = Record<string, string | undefined>;
+
+/** Thrown at start-up: the function must not run with settings that are only half understood. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The settings are not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads all declared settings.
+ *
+ * @throws SettingsError naming every variable that is missing or malformed, but no value: values may be secret
+ */
+export function readSettings<const Declared extends Settings>(
+  declared: Declared,
+  environment: Environment,
+): ValuesOf<Declared> {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(declared)) {
+    const text = environment[setting.variable]?.trim();
+    if (text === undefined || text === '') {
+      if ('fallback' in setting) values[name] = setting.fallback;
+      else problems.push(`${setting.variable} is not set.`);
+      continue;
+    }
+    try {
+      values[name] = setting.read(text);
+    } catch (error) {
+      problems.push(`${setting.variable} ${error instanceof Error ? error.message : 'cannot be read.'}`);
+    }
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+  return values as ValuesOf<Declared>;
+}
+
+export function text(value: string): string {
+  return value;
+}
+
+export function flag(value: string): boolean {
+  if (value === 'true') return true;
+  if (value === 'false') return false;
+  throw new Error('must be true or false.');
+}
+
+/** A whole number within bounds, both included. */
+export function wholeNumber(least: number, most: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!/^\d{1,15}$/.test(value) || number < least || number > most) {
+      throw new Error(`must be a whole number from ${least} to ${most}.`);
+    }
+    return number;
+  };
+}
+
+/** Comma-separated, blanks around the entries ignored. */
+export function list(value: string): string[] {
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
+/** An absolute URL that is https, or http to this very machine (the local stack). */
+export function serviceUrl(value: string): URL {
+  const url = URL.parse(value);
+  if (!url) throw new Error('is not a URL.');
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopbackHosts.has(url.hostname))) {
+    throw new Error('must start with https:// (http:// only for 127.0.0.1).');
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new Error('must have neither user info nor a query.');
+  }
+  return url;
+}
+
+/** A queue's URL, as SQS gives it. */
+export function queueUrl(value: string): string {
+  return serviceUrl(value).href;
+}
