@@ -127,7 +127,7 @@ export function nameOf(thrown: unknown): string {
 function safeWord(thrown: object, property: string): string | undefined {
   try {
     const value: unknown = Reflect.get(thrown, property);
-    return typeof value === 'string' && /^\w{1,64}$/.test(value) ? value : undefined;
+    return typeof value === 'string' && /^[\w.]{1,64}$/.test(value) ? value : undefined;
   } catch {
     // A getter or a proxy trap that throws: then there is no name to show.
     return undefined;

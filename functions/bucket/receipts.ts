@@ -1,0 +1,90 @@
+/**
+ * The receipt of an archived document: written last, so a document is archived if and only if its receipt exists.
+ * The chain of custody in one file.
+ */
+
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { ArchiverError } from '../errors.ts';
+import type { EventOrigin, Trigger } from '../queue/messages.ts';
+import { receiptKey } from './keys.ts';
+import type { Bucket } from './store.ts';
+
+export interface Receipt {
+  v: 1;
+  documentId: string;
+  /** ISO 8601. */
+  archivedAt: string;
+  object: {
+    key: string;
+    bytes: number;
+    /** Lower-case hex. */
+    sha256: string;
+    /** Who said what the digest must be: `telnyx` before the transfer, or only the archiver's own reading of the bytes. */
+    sha256StatedBy: 'telnyx' | 'archiver';
+    etag: string | undefined;
+    versionId: string | undefined;
+  };
+  /** Why it was archived: what triggered it, which Telnyx event, when it was asked for, in which receive it succeeded. */
+  request: {
+    trigger: Trigger;
+    event?: EventOrigin | undefined;
+    requestedAt: string;
+    receives: number;
+  };
+  /** Version of the archiver that did it. */
+  archiver: string;
+  /** Telnyx's record of the document as it came, file name and all. */
+  telnyx: Readonly<Record<string, unknown>>;
+}
+
+const receiptDigest = v.object({ object: v.object({ sha256: v.string() }) });
+
+export interface Receipts {
+  exists(documentId: string, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Writes the receipt unless there is one for the same bytes.
+   *
+   * @returns whether it is this one that stands there now
+   * @throws ArchiverError KeyCollision where there is one for other bytes, and those of `Bucket`
+   */
+  writeOnce(receipt: Receipt, signal: AbortSignal): Promise<boolean>;
+}
+
+export function createReceipts(bucket: Bucket): Receipts {
+  return {
+    exists: async (documentId, signal) => (await bucket.head(receiptKey(documentId), signal)) !== undefined,
+
+    writeOnce: async (receipt, signal) => {
+      const key = receiptKey(receipt.documentId);
+      const body = Buffer.from(`${JSON.stringify(receipt, undefined, 2)}\n`);
+      const stored = await bucket.putOnce(
+        {
+          key,
+          body,
+          bytes: body.length,
+          sha256: createHash('sha256').update(body).digest('hex'),
+          contentType: 'application/json',
+        },
+        signal,
+      );
+      if (stored !== 'exists') return true;
+      const standing = await bucket.read(key, signal);
+      if (digestIn(standing) === receipt.object.sha256) return false;
+      throw new ArchiverError(
+        'KeyCollision',
+        'There is a receipt for other bytes under this document id. Nothing was overwritten; compare both by hand.',
+      );
+    },
+  };
+}
+
+function digestIn(receipt: Buffer | undefined): string | undefined {
+  try {
+    const result = v.safeParse(receiptDigest, JSON.parse(receipt?.toString('utf8') ?? ''));
+    return result.success ? result.output.object.sha256 : undefined;
+  } catch {
+    // Not JSON, so not a receipt of ours: the caller reports the collision.
+    return undefined;
+  }
+}

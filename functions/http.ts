@@ -1,0 +1,59 @@
+/**
+ * HTTP GET over `node:https`, as little of it as the archiver needs: no redirects, no decoding, no buffering.
+ * `fetch` does all three, and costs 39 ms at first use.
+ */
+import { type Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+
+export interface HttpAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** The bytes as they came. Must be read to the end or destroyed. */
+  body: Readable;
+}
+
+/**
+ * Resolves as soon as the answer's headers are there. When `signal` aborts, the connection is destroyed, the
+ * body of an answer under way included.
+ */
+export type HttpGet = (
+  url: URL,
+  options: { headers: Record<string, string>; signal: AbortSignal },
+) => Promise<HttpAnswer>;
+
+/** @param agents keep-alive agents; without `http`, plain http fails */
+export function createHttpGet(agents: { https: HttpsAgent; http?: HttpAgent }): HttpGet {
+  return (url, { headers, signal }) =>
+    new Promise((resolve, reject) => {
+      const secure = url.protocol === 'https:';
+      if (!secure && !agents.http) {
+        reject(new Error('Only https is spoken here.'));
+        return;
+      }
+      const request = secure
+        ? httpsRequest(url, { agent: agents.https, headers, signal })
+        : httpRequest(url, { agent: agents.http, headers, signal });
+      request.on('response', (body) =>
+        resolve({ status: body.statusCode ?? 0, headers: body.headers, body }),
+      );
+      request.on('error', reject);
+      request.end();
+    });
+}
+
+/**
+ * Reads a small body whole.
+ *
+ * @throws RangeError as soon as there are more than `maxBytes`; the connection is destroyed then
+ */
+export async function readBody(body: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new RangeError(`The body is larger than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}
