@@ -68,3 +68,13 @@ export async function withDeadline<Result>(
     parent.removeEventListener('abort', onParentAbort);
   }
 }
+
+/**
+ * Lets the event loop turn once. After a freeze, a container's kept-alive sockets may be dead without Node having
+ * noticed; one turn lets it notice, before a streaming PUT would be lost to one.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

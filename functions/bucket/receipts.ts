@@ -70,6 +70,9 @@ export function createReceipts(bucket: Bucket): Receipts {
       );
       if (stored !== 'exists') return true;
       const standing = await bucket.read(key, signal);
+      if (standing === undefined) {
+        throw new ArchiverError('BucketConflict', 'The receipt was there and is gone again.');
+      }
       if (digestIn(standing) === receipt.object.sha256) return false;
       throw new ArchiverError(
         'KeyCollision',
@@ -79,9 +82,9 @@ export function createReceipts(bucket: Bucket): Receipts {
   };
 }
 
-function digestIn(receipt: Buffer | undefined): string | undefined {
+function digestIn(receipt: Buffer): string | undefined {
   try {
-    const result = v.safeParse(receiptDigest, JSON.parse(receipt?.toString('utf8') ?? ''));
+    const result = v.safeParse(receiptDigest, JSON.parse(receipt.toString('utf8')));
     return result.success ? result.output.object.sha256 : undefined;
   } catch {
     // Not JSON, so not a receipt of ours: the caller reports the collision.

@@ -1,0 +1,124 @@
+/**
+ * The guarded way to a presigned URL. Where it leads is decided by others, so: https to an allowed host and a
+ * public address only, no redirects, no decoding, and never the Telnyx API key.
+ */
+
+import { Agent as HttpAgent } from 'node:http';
+import { RequestFilteringHttpsAgent } from 'request-filtering-agent';
+import { ArchiverError, nameOf } from '../errors.ts';
+import { createHttpGet, type HttpAnswer, type HttpGet } from '../http.ts';
+import { calls } from '../limits.ts';
+import { type Time, withDeadline } from '../time.ts';
+
+export interface LinkPolicy {
+  /** Host names, lower-case; a `*` stands for one label or more. */
+  hosts: readonly string[];
+  /** One origin that is taken as it is, http and loopback included: the local stack. */
+  trustedOrigin: string | undefined;
+}
+
+/** Opens a presigned URL. The answer's status is 200. */
+export type Download = (link: string, signal: AbortSignal) => Promise<HttpAnswer>;
+
+/**
+ * @throws ArchiverError LinkNotAllowed, LinkExpired, RedirectRefused or DownloadFailed; no message holds the URL
+ */
+export function createDownload({
+  policy,
+  httpGet,
+  time,
+}: {
+  policy: LinkPolicy;
+  httpGet: HttpGet;
+  time: Time;
+}): Download {
+  const tooLate = () =>
+    new ArchiverError(
+      'DownloadFailed',
+      `The storage did not answer within ${calls.downloadIdleMs / 1_000} s.`,
+    );
+
+  return async (link, signal) => {
+    const url = allowedUrl(link, policy);
+    // The deadline is for the headers; whoever reads the body watches over it from then on.
+    const answer = await withDeadline(time, calls.downloadIdleMs, signal, tooLate, async (limited) => {
+      try {
+        return await httpGet(url, { headers: { 'accept-encoding': 'identity' }, signal: limited });
+      } catch (error) {
+        limited.throwIfAborted();
+        throw connectionError(error);
+      }
+    });
+    if (answer.status === 200) return answer;
+    answer.body.destroy();
+    throw refusal(answer.status);
+  };
+}
+
+/** Agents of the download's own: the filtering one checks every address that a name resolves to, and literals. */
+export function createGuardedHttpGet(policy: LinkPolicy): HttpGet {
+  const guarded = createHttpGet({ https: new RequestFilteringHttpsAgent({ keepAlive: true }) });
+  if (policy.trustedOrigin === undefined) return guarded;
+  const trusted = createHttpGet({
+    https: new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress: true }),
+    http: new HttpAgent({ keepAlive: true }),
+  });
+  return (url, options) => (url.origin === policy.trustedOrigin ? trusted : guarded)(url, options);
+}
+
+/**
+ * The URL, if the policy lets the archiver go there.
+ *
+ * @throws ArchiverError LinkNotAllowed, naming the rule and not the URL
+ */
+export function allowedUrl(link: string, policy: LinkPolicy): URL {
+  const url = URL.parse(link);
+  if (!url) throw notAllowed('it is not a URL');
+  if (url.username !== '' || url.password !== '') throw notAllowed('it holds user info');
+  if (url.origin === policy.trustedOrigin) return url;
+  if (url.protocol !== 'https:') throw notAllowed('it is not https');
+  if (url.port !== '') throw notAllowed('it names a port');
+  if (!policy.hosts.some((pattern) => matches(url.hostname, pattern))) {
+    throw notAllowed('its host is not among the allowed download hosts');
+  }
+  return url;
+}
+
+/** `*.s3.*.amazonaws.com` matches `bucket.s3.eu-west-1.amazonaws.com`, dots within the bucket's name included. */
+function matches(hostname: string, pattern: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[^a-z0-9-]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[a-z0-9-]+(?:\\.[a-z0-9-]+)*')}$`).test(hostname);
+}
+
+function notAllowed(why: string): ArchiverError {
+  return new ArchiverError(
+    'LinkNotAllowed',
+    `Telnyx's download link was not followed: ${why}. If Telnyx has moved its storage, add the host to the stage's download hosts.`,
+  );
+}
+
+function connectionError(error: unknown): ArchiverError {
+  // The filtering agent's errors have no code of their own.
+  if (error instanceof Error && / is not allowed\. Because,? /.test(error.message)) {
+    return notAllowed('its host resolves to an address that is not public');
+  }
+  return new ArchiverError('DownloadFailed', `The connection to the storage broke (${nameOf(error)}).`, {
+    cause: error,
+  });
+}
+
+function refusal(status: number): ArchiverError {
+  if (status === 403) {
+    return new ArchiverError(
+      'LinkExpired',
+      'The storage refuses the download link (403), as it does once expired.',
+    );
+  }
+  if (status >= 300 && status < 400) {
+    return new ArchiverError(
+      'RedirectRefused',
+      `The storage answered ${status}; redirects are not followed.`,
+    );
+  }
+  return new ArchiverError('DownloadFailed', `The storage answered ${status}.`);
+}

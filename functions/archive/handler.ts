@@ -1,0 +1,57 @@
+import middy from '@middy/core';
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { ArchiverError } from '../errors.ts';
+import { timeouts } from '../limits.ts';
+import { type BatchDependencies, consumeBatch, instantOf, type Job } from '../queue/batch.ts';
+import { type DocumentMessage, parseDocumentMessage } from '../queue/messages.ts';
+import { nextTurn, withDeadline } from '../time.ts';
+import { type ArchiveDependencies, archiveDocument, type Outcome } from './archive-document.ts';
+
+export type ArchiveHandlerDependencies = ArchiveDependencies & BatchDependencies;
+
+/** The archive function: messages of the documents and backfill lanes in, what is not done out. */
+export function createArchiveHandler(dependencies: ArchiveHandlerDependencies) {
+  const { time } = dependencies;
+  return middy<SQSEvent, SQSBatchResponse>(async (event, context, { signal }) => {
+    await nextTurn();
+    const forDocuments = context.getRemainingTimeInMillis() - timeouts.reserveMs;
+    const deadline = time.monotonic() + forDocuments;
+    return withDeadline(time, forDocuments, signal, outOfTime, (limited) =>
+      consumeBatch(event, limited, archiving(dependencies, deadline), dependencies),
+    );
+  });
+}
+
+function archiving(dependencies: ArchiveHandlerDependencies, deadline: number): Job<DocumentMessage> {
+  return {
+    parse: (record) =>
+      parseDocumentMessage(record.body, new Date(instantOf(record.attributes.SentTimestamp))),
+    describe: ({ documentId, trigger, event }) => ({
+      documentId,
+      trigger,
+      eventId: event?.id,
+      eventType: event?.type,
+    }),
+    work: async (message, receives, signal) => {
+      const outcome = await archiveDocument(message, { receives, deadline, signal }, dependencies);
+      count(outcome, message, dependencies);
+      return { outcome: outcome.outcome, bytes: outcome.outcome === 'archived' ? outcome.bytes : undefined };
+    },
+  };
+}
+
+function count(outcome: Outcome, message: DocumentMessage, { log, time }: ArchiveHandlerDependencies): void {
+  if (outcome.outcome === 'already-archived') {
+    log.count('DocumentsAlreadyArchived');
+    return;
+  }
+  log.count('DocumentsArchived');
+  log.count('BytesArchived', outcome.bytes);
+  const createdAt = Date.parse(outcome.createdAt ?? '');
+  const live = message.trigger === 'webhook' || message.trigger === 'sweep';
+  if (live && Number.isFinite(createdAt)) log.count('ArchiveLatency', Math.max(0, time.now() - createdAt));
+}
+
+function outOfTime(): ArchiverError {
+  return new ArchiverError('OutOfTime', 'The invocation ended before the document was done; it comes back.');
+}

@@ -1,0 +1,62 @@
+/** What Lambda starts: settings from the environment, clients built once per container, and the handler. */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { createReceipts } from '../bucket/receipts.ts';
+import { createS3Client } from '../bucket/s3-client.ts';
+import { createBucket } from '../bucket/store.ts';
+import { createHttpGet } from '../http.ts';
+import { backoffLadderMs } from '../limits.ts';
+import { createLog, standardOutput } from '../log.ts';
+import { createSqsClient } from '../queue/sqs-client.ts';
+import { createApiKey } from '../telnyx/api-key.ts';
+import { createTelnyxClient } from '../telnyx/client.ts';
+import { readSecretOf } from '../telnyx/secret.ts';
+import { systemTime as time } from '../time.ts';
+import { createDownload, createGuardedHttpGet } from './download.ts';
+import { createArchiveHandler } from './handler.ts';
+import { readArchiveSettings } from './settings.ts';
+
+const settings = readArchiveSettings(process.env);
+const bucket = createBucket({
+  s3: createS3Client(),
+  name: settings.bucketName,
+  owner: settings.bucketOwner,
+  time,
+});
+const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
+
+export const handler = createArchiveHandler({
+  telnyx: createTelnyxClient({
+    baseUrl: settings.telnyxUrl,
+    apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
+    httpGet: createHttpGet({
+      https: new HttpsAgent({ keepAlive: true }),
+      http: new HttpAgent({ keepAlive: true }),
+    }),
+    time,
+  }),
+  download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+  bucket,
+  receipts: createReceipts(bucket),
+  lanes: [
+    {
+      name: 'documents',
+      queueUrl: settings.documentsQueueUrl,
+      deadLetterQueueUrl: settings.documentsDeadLetterQueueUrl,
+    },
+    {
+      name: 'backfill',
+      queueUrl: settings.backfillQueueUrl,
+      deadLetterQueueUrl: settings.backfillDeadLetterQueueUrl,
+    },
+  ],
+  sqs: createSqsClient(),
+  ladders: backoffLadderMs,
+  log: createLog({ write: standardOutput, now: time.now }),
+  time,
+  random: Math.random,
+  archiveInfected: settings.archiveInfected,
+  maxDocumentBytes: settings.maxDocumentBytes,
+  version: settings.version,
+});
