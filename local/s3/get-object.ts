@@ -1,0 +1,116 @@
+import type { Answer } from './answer.ts';
+import { bytesOf } from './answer.ts';
+import { checksumHeader } from './checksums.ts';
+import { type Bucket, checkKey, type StoredObject } from './object-store.ts';
+import { header, type S3Request } from './request.ts';
+import { headerNotImplemented, S3Error } from './s3-error.ts';
+
+/**
+ * GetObject and HeadObject.
+ *
+ * @throws {S3Error} NoSuchKey, NoSuchVersion, InvalidRange, or NotImplemented for conditional reads
+ */
+export async function getObject(request: S3Request, key: string, bucket: Bucket): Promise<Answer> {
+  checkKey(key);
+  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']) {
+    if (header(request, name) !== undefined) throw headerNotImplemented(name);
+  }
+  if (request.method === 'HEAD') {
+    const found = await bucket.describe(key);
+    if (!found) throw noSuchKey(key);
+    return { ...answerHead(request, key, found), body: () => bytesOf(Buffer.alloc(0)) };
+  }
+  const found = await bucket.read(key);
+  if (!found) throw noSuchKey(key);
+  try {
+    const { range, ...head } = answerHead(request, key, found.object);
+    return {
+      ...head,
+      body: () => (head.length === 0 ? bytesOf(Buffer.alloc(0)) : found.stream(range.start, range.end)),
+      release: found.close,
+    };
+  } catch (error) {
+    await found.close();
+    throw error;
+  }
+}
+
+function answerHead(request: S3Request, key: string, object: StoredObject) {
+  const versionId = request.query.get('versionId');
+  if (versionId !== undefined && versionId !== object.versionId) {
+    throw new S3Error(404, 'NoSuchVersion', 'The specified version does not exist.', {
+      Key: key,
+      VersionId: versionId,
+    });
+  }
+  const range = requestedRange(header(request, 'range'), object.size);
+  const isWhole = range.start === 0 && range.end === object.size;
+  const wantsChecksum = header(request, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
+  const { checksum } = object;
+  return {
+    status: range.partial ? 206 : 200,
+    headers: {
+      'accept-ranges': 'bytes',
+      'content-type': 'binary/octet-stream',
+      ...object.headers,
+      ...overrides(request),
+      etag: `"${object.etag}"`,
+      'last-modified': new Date(object.lastModified).toUTCString(),
+      'x-amz-version-id': object.versionId,
+      ...(range.partial && { 'content-range': `bytes ${range.start}-${range.end - 1}/${object.size}` }),
+      // A checksum of the whole says nothing about a part.
+      ...(wantsChecksum &&
+        isWhole &&
+        checksum && {
+          [checksumHeader(checksum.algorithm)]: checksum.value,
+          'x-amz-checksum-type': 'FULL_OBJECT',
+        }),
+    },
+    length: range.end - range.start,
+    range,
+  };
+}
+
+/** `response-content-disposition` and its like, which a presigned link may carry. */
+function overrides(request: S3Request): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of request.query) {
+    if (/^response-(content-(type|disposition|language|encoding)|cache-control|expires)$/.test(name)) {
+      headers[name.slice('response-'.length)] = value;
+    }
+  }
+  return headers;
+}
+
+/** From `start` up to, but without, `end`. */
+interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+  readonly partial: boolean;
+}
+
+/**
+ * RFC 9110, section 14: one range of bytes. As with S3, more than one, or a malformed one, is ignored.
+ *
+ * @throws {S3Error} InvalidRange when no byte of the object is in it
+ */
+export function requestedRange(text: string | undefined, size: number): ByteRange {
+  const whole = { start: 0, end: size, partial: false };
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text?.trim() ?? '');
+  if (!match) return whole;
+  const [, first = '', last = ''] = match;
+  if (first === '' && last === '') return whole;
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return whole;
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
+  if (start >= end) {
+    throw new S3Error(416, 'InvalidRange', 'The requested range is not satisfiable', {
+      RangeRequested: text ?? '',
+      ActualObjectSize: String(size),
+    });
+  }
+  return { start, end, partial: true };
+}
+
+const noSuchKey = (key: string) =>
+  new S3Error(404, 'NoSuchKey', 'The specified key does not exist.', { Key: key });

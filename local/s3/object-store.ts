@@ -1,0 +1,341 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Checksum } from './checksums.ts';
+import { hasCode } from './file-errors.ts';
+import { KeyIndex } from './key-index.ts';
+import { invalidArgument, S3Error } from './s3-error.ts';
+import { openScratch, type Scratch } from './scratch.ts';
+
+/**
+ * One bucket in one directory: the object `a/b` is the file `<directory>/a/b`, its bytes and nothing else.
+ *
+ * What S3 knows beyond the bytes lies in `<directory>/.s3/metadata/<hash of the key>/…json`. A metadata file
+ * is named after the key, modification time and size of the data file that it describes, and it is complete
+ * before that data file appears under its name, by one `link` or `rename`. So at whatever point the process
+ * is killed, an object is there with its own metadata or not at all; metadata without data is never looked
+ * at. A file that the user put there, or edited, matches no metadata: it is served as it lies, with an
+ * opaque ETag and no checksum.
+ */
+export class Bucket {
+  readonly #directory: string;
+  readonly #index: KeyIndex;
+  #scratch: Promise<Scratch> | undefined;
+
+  /** @param directory is made when missing; nothing is written into it before the first upload */
+  static async open(directory: string): Promise<Bucket> {
+    await mkdir(directory, { recursive: true });
+    return new Bucket(directory);
+  }
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+    this.#index = new KeyIndex(directory, PRIVATE);
+  }
+
+  /** Keys with `prefix`, after `after`, in the order of their UTF-8 bytes. */
+  keys(prefix: string, after: string): AsyncGenerator<string, void, undefined> {
+    return this.#index.keys(prefix, after);
+  }
+
+  async exists(key: string): Promise<boolean> {
+    return (await this.#find(key))?.isFile() ?? false;
+  }
+
+  /** The object's metadata without opening it. `undefined`: no such object. */
+  async describe(key: string): Promise<StoredObject | undefined> {
+    for (;;) {
+      const found = await this.#find(key);
+      if (!found?.isFile()) return undefined;
+      const described = await this.#metadataOf(key, found);
+      if (described) return described;
+      if (isSameFile(found, await this.#find(key))) return foreign(found);
+    }
+  }
+
+  /** The object with its bytes at hand, unmoved by a later overwrite. Must be closed. */
+  async read(key: string): Promise<OpenObject | undefined> {
+    for (;;) {
+      const handle = await this.#openFile(key);
+      if (!handle) return undefined;
+      try {
+        const found = await handle.stat();
+        const described =
+          (await this.#metadataOf(key, found)) ??
+          (isSameFile(found, await this.#find(key)) ? foreign(found) : undefined);
+        if (described) return { object: described, ...reader(handle) };
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+      // Overwritten between opening it and looking for its metadata: look again.
+      await handle.close();
+    }
+  }
+
+  /** Begins an upload in a file that nobody sees. It ends with `commit` or `discard`. */
+  async upload(): Promise<Upload> {
+    this.#scratch ??= openScratch(join(this.#directory, PRIVATE, 'uploads'));
+    const scratch = await this.#scratch;
+    const path = scratch.newPath();
+    const handle = await open(path, 'wx');
+    return new Upload(handle, path, (description) => this.#commit(path, description));
+  }
+
+  /** Removes what uploads needed. To be called when no upload is under way. */
+  async close(): Promise<void> {
+    await (await this.#scratch)?.remove();
+  }
+
+  async #commit(path: string, upload: CommitOptions): Promise<StoredObject | undefined> {
+    const { key, ifAbsent } = upload;
+    const target = this.#path(key);
+    if (ifAbsent && (await this.exists(key))) return undefined;
+    const { size } = await stat(path);
+    const metadata: Metadata = {
+      key,
+      etag: upload.md5,
+      versionId: randomBytes(24).toString('base64url'),
+      headers: upload.headers,
+      ...(upload.checksum && { checksum: upload.checksum }),
+    };
+    const claimed = await this.#claim(path, upload.lastModified, size, metadata);
+    try {
+      await this.#makeDirectory(dirname(target), key);
+      const replaced = ifAbsent ? undefined : await this.#find(key);
+      if (ifAbsent) await link(path, target);
+      else await rename(path, target);
+      await syncDirectory(dirname(target));
+      if (replaced) await rm(this.#metadataPath(key, replaced), { force: true });
+    } catch (error) {
+      await rm(claimed.metadataPath, { force: true });
+      if (hasCode(error, 'EEXIST') && (await this.exists(key))) return undefined;
+      if (hasCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw notAFile(key);
+      throw error;
+    }
+    return { ...metadata, size, lastModified: claimed.lastModified };
+  }
+
+  /**
+   * Writes the metadata under a name that is nobody else's: were two uploads of one key to share
+   * modification time and size, the later one would describe the bytes of the earlier.
+   */
+  async #claim(
+    path: string,
+    lastModified: number,
+    size: number,
+    metadata: Metadata,
+  ): Promise<{ metadataPath: string; lastModified: number }> {
+    for (let later = 0; ; later = later * 2 + 1) {
+      const wanted = (lastModified + later) / 1000;
+      await utimes(path, wanted, wanted);
+      // Read back: a file system may keep whole seconds only.
+      const stamped = await stat(path);
+      const metadataPath = this.#metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
+      await mkdir(dirname(metadataPath), { recursive: true });
+      try {
+        const handle = await open(metadataPath, 'wx');
+        try {
+          await handle.writeFile(`${JSON.stringify(metadata, undefined, 2)}\n`);
+          await handle.datasync();
+        } finally {
+          await handle.close();
+        }
+        return { metadataPath, lastModified: Math.round(stamped.mtimeMs) };
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      }
+    }
+  }
+
+  async #makeDirectory(directory: string, key: string): Promise<void> {
+    try {
+      await mkdir(directory, { recursive: true });
+    } catch (error) {
+      if (hasCode(error, 'EEXIST', 'ENOTDIR')) throw notAFile(key);
+      throw error;
+    }
+  }
+
+  async #metadataOf(key: string, found: Stats): Promise<StoredObject | undefined> {
+    try {
+      const metadata: Metadata = JSON.parse(await readFile(this.#metadataPath(key, found), 'utf8'));
+      return { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) };
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #metadataPath(key: string, file: { readonly mtimeMs: number; readonly size: number }): string {
+    // The key hashed: it may be longer than a file name, and `a.json` and `a.json/b` both have metadata.
+    const hash = createHash('sha256').update(key).digest('hex');
+    const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
+    return join(this.#directory, PRIVATE, 'metadata', hash.slice(0, 2), name);
+  }
+
+  async #find(key: string): Promise<Stats | undefined> {
+    try {
+      return await stat(this.#path(key));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+      throw error;
+    }
+  }
+
+  async #openFile(key: string): Promise<FileHandle | undefined> {
+    // Looked at first: opening a pipe or a device that the user keeps there could wait for ever.
+    if (!(await this.exists(key))) return undefined;
+    try {
+      return await open(this.#path(key), 'r');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw error;
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.#directory, ...key.split('/'));
+  }
+}
+
+/** Not a key: the bucket's own notes. */
+const PRIVATE = '.s3';
+
+interface Metadata {
+  readonly key: string;
+  /** MD5 in hex, without quotes. */
+  readonly etag: string;
+  readonly versionId: string;
+  /** Headers to answer a GET or HEAD with: Content-Type, x-amz-meta-* and the like. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly checksum?: Checksum;
+}
+
+export interface StoredObject extends Omit<Metadata, 'key'> {
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly lastModified: number;
+}
+
+export interface OpenObject {
+  readonly object: StoredObject;
+  /** The bytes from `start` up to, but without, `end`. */
+  stream(start: number, end: number): Readable;
+  close(): Promise<void>;
+}
+
+export interface CommitOptions {
+  readonly key: string;
+  readonly md5: string;
+  readonly checksum: Checksum | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly lastModified: number;
+  /** `If-None-Match: *` */
+  readonly ifAbsent: boolean;
+}
+
+export class Upload {
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  readonly #commit: (options: CommitOptions) => Promise<StoredObject | undefined>;
+
+  constructor(
+    handle: FileHandle,
+    path: string,
+    commit: (options: CommitOptions) => Promise<StoredObject | undefined>,
+  ) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#commit = commit;
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    // One call may write less than it was given.
+    for (let at = 0; at < chunk.length; ) at += (await this.#handle.write(chunk, at)).bytesWritten;
+  }
+
+  /**
+   * Makes the object visible, whole and with its metadata, in one step.
+   *
+   * @returns `undefined` when `ifAbsent` and there is such an object already
+   */
+  async commit(options: CommitOptions): Promise<StoredObject | undefined> {
+    await this.#handle.datasync();
+    return this.#commit(options);
+  }
+
+  /** Closes and removes the hidden file; after a commit, only its second name, if any. */
+  async discard(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#path, { force: true });
+  }
+}
+
+/**
+ * A file that did not come through the server. Its ETag changes when the file does and, like that of a
+ * multipart upload, is no MD5: a listing must not have to read every byte. Its version is `null`, as that of
+ * an object from before versioning.
+ */
+function foreign(found: Stats): StoredObject {
+  const identity = `${found.ino} ${found.mtimeMs} ${found.size}`;
+  return {
+    etag: `${createHash('md5').update(identity).digest('hex')}-1`,
+    versionId: 'null',
+    headers: {},
+    size: found.size,
+    lastModified: Math.round(found.mtimeMs),
+  };
+}
+
+const isSameFile = (a: Stats, b: Stats | undefined) =>
+  b !== undefined && a.ino === b.ino && a.mtimeMs === b.mtimeMs && a.size === b.size;
+
+function reader(handle: FileHandle): Omit<OpenObject, 'object'> {
+  return {
+    stream: (start, end) =>
+      handle.createReadStream({ start, end: end - 1, autoClose: false, highWaterMark: READ_BYTES }),
+    close: () => handle.close(),
+  };
+}
+
+const READ_BYTES = 256 * 1024;
+
+async function syncDirectory(directory: string): Promise<void> {
+  // A directory cannot be opened on Windows, where the file's own sync has to do.
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const notAFile = (key: string) =>
+  invalidArgument('This key cannot be a file beside the keys that are there.', 'key', key);
+
+/**
+ * Refuses keys that cannot be the path of a file inside of the bucket's directory.
+ *
+ * @throws {S3Error} KeyTooLongError or InvalidArgument
+ */
+export function checkKey(key: string): void {
+  const bytes = Buffer.byteLength(key);
+  const segments = key.split('/');
+  // 255 bytes is what file systems take for a name; S3 itself allows 1,024 for the whole key.
+  if (bytes > 1024 || segments.some((segment) => Buffer.byteLength(segment) > 255)) {
+    throw new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
+      Size: String(bytes),
+      MaxSizeAllowed: '1024',
+    });
+  }
+  const unfit = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
+  if (unfit || key.includes('\0') || segments[0]?.toLowerCase() === PRIVATE) {
+    throw invalidArgument('This key is not a path inside of the bucket.', 'key', key);
+  }
+}

@@ -1,0 +1,49 @@
+import { xmlDocument } from './xml.ts';
+
+/**
+ * A refusal in S3's own words: HTTP status, `<Code>`, `<Message>` and further elements of the XML body.
+ *
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ */
+export class S3Error extends Error {
+  override readonly name = 'S3Error';
+  readonly status: number;
+  readonly code: string;
+  readonly details: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, details: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+}
+
+export function errorXml(error: S3Error, requestId: string, hostId: string): Buffer {
+  return xmlDocument('Error', [
+    ['Code', error.code],
+    ['Message', error.message],
+    ...Object.entries(error.details),
+    ['RequestId', requestId],
+    ['HostId', hostId],
+  ]);
+}
+
+export const invalidArgument = (message: string, name: string, value: string) =>
+  new S3Error(400, 'InvalidArgument', message, { ArgumentName: name, ArgumentValue: value });
+
+export const invalidRequest = (message: string) => new S3Error(400, 'InvalidRequest', message);
+
+export const accessDenied = (message = 'Access Denied', details: Readonly<Record<string, string>> = {}) =>
+  new S3Error(403, 'AccessDenied', message, details);
+
+/** S3's answer to a header that asks for something it does not do. */
+export const headerNotImplemented = (header: string) =>
+  new S3Error(501, 'NotImplemented', 'A header you provided implies functionality that is not implemented', {
+    Header: header,
+  });
+
+export const preconditionFailed = () =>
+  new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    Condition: 'If-None-Match',
+  });

@@ -1,0 +1,33 @@
+/** Text for use between tags. Control characters become references, as S3 writes them. */
+export function escapeXml(text: string): string {
+  return text.replace(/[&<>"\p{Cc}]/gu, (character) => {
+    switch (character) {
+      case '&':
+        return '&amp;';
+      case '<':
+        return '&lt;';
+      case '>':
+        return '&gt;';
+      case '"':
+        return '&quot;';
+      default:
+        return `&#x${character.charCodeAt(0).toString(16)};`;
+    }
+  });
+}
+
+/** Child elements by name, in order; `undefined` children are left out. */
+export type XmlChildren = readonly (readonly [name: string, content: XmlContent | undefined])[];
+export type XmlContent = string | number | boolean | XmlChildren;
+
+export function element(name: string, content: XmlContent, attributes = ''): string {
+  const inner =
+    typeof content === 'object'
+      ? content.map(([child, value]) => (value === undefined ? '' : element(child, value))).join('')
+      : escapeXml(String(content));
+  return `<${name}${attributes}>${inner}</${name}>`;
+}
+
+export function xmlDocument(root: string, children: XmlChildren, attributes = ''): Buffer {
+  return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>\n${element(root, children, attributes)}`);
+}

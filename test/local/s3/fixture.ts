@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { onTestFinished } from 'vitest';
+import type { Time } from '../../../functions/time.ts';
+import { systemTime } from '../../../functions/time.ts';
+import { type S3Options, type S3Server, startS3 } from '../../../local/s3/server.ts';
+
+export const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-test' };
+export const bucket = 'archive';
+
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 's3-test-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export interface World {
+  readonly server: S3Server;
+  readonly client: S3Client;
+  readonly directory: string;
+  /** What the server failed at by itself: always to be empty. */
+  readonly errors: unknown[];
+}
+
+/** A server over an empty directory and a client of it, both gone when the test is over. */
+export async function startWorld(
+  options: Partial<S3Options> & { directory?: string } = {},
+  clientConfig: S3ClientConfig = {},
+): Promise<World> {
+  const { directory = await temporaryDirectory(), ...rest } = options;
+  const errors: unknown[] = [];
+  const server = await startS3({
+    buckets: { [bucket]: directory },
+    credentials: [credentials],
+    time: systemTime,
+    onError: (error) => errors.push(error),
+    ...rest,
+  });
+  onTestFinished(() => server.close());
+  const client = new S3Client({
+    endpoint: server.endpoint,
+    region: 'us-east-1',
+    credentials,
+    forcePathStyle: true,
+    maxAttempts: 1,
+    ...clientConfig,
+  });
+  onTestFinished(() => client.destroy());
+  return { server, client, directory, errors };
+}
+
+/** The machine's time, moved by as much as a test likes. */
+export function shiftedTime(): Time & { shift(ms: number): void } {
+  let offset = 0;
+  return {
+    ...systemTime,
+    now: () => systemTime.now() + offset,
+    shift: (ms) => {
+      offset += ms;
+    },
+  };
+}
+
+export const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('base64');
+
+/** All files below a directory, hidden ones included, as sorted paths relative to it. */
+export async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+    .sort();
+}
+
+/** Sends bytes as they are and gives back what comes until the server closes. */
+export async function rawExchange(
+  endpoint: string,
+  bytes: string | Buffer,
+  options: { readonly thenEnd?: boolean } = {},
+): Promise<string> {
+  const { hostname, port } = new URL(endpoint);
+  const socket = connect(Number(port), hostname);
+  const received: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => received.push(chunk));
+  socket.on('error', () => socket.destroy());
+  await once(socket, 'connect');
+  socket.write(bytes);
+  if (options.thenEnd) socket.end();
+  await once(socket, 'close');
+  return Buffer.concat(received).toString('latin1');
+}
