@@ -21,6 +21,8 @@ export const timeouts = {
   webhookMs: 3 * seconds,
   /** Kept free at the end of an invocation, so that its answer always gets out. */
   reserveMs: 3 * seconds,
+  /** middy's early timeout, should an invocation not have ended of itself by then: the batch fails as a whole. */
+  lastResortMs: 500,
 } as const;
 
 /** How often a message is received before it becomes a dead letter. SQS counts receives from 1. */

@@ -1,5 +1,5 @@
 import middy from '@middy/core';
-import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import type { Context, SQSEvent } from 'aws-lambda';
 import { ArchiverError } from '../errors.ts';
 import { timeouts } from '../limits.ts';
 import { type BatchDependencies, consumeBatch, instantOf, type Job } from '../queue/batch.ts';
@@ -12,14 +12,15 @@ export type ArchiveHandlerDependencies = ArchiveDependencies & BatchDependencies
 /** The archive function: messages of the documents and backfill lanes in, what is not done out. */
 export function createArchiveHandler(dependencies: ArchiveHandlerDependencies) {
   const { time } = dependencies;
-  return middy<SQSEvent, SQSBatchResponse>(async (event, context, { signal }) => {
+  const archive = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
     await nextTurn();
     const forDocuments = context.getRemainingTimeInMillis() - timeouts.reserveMs;
     const deadline = time.monotonic() + forDocuments;
     return withDeadline(time, forDocuments, signal, outOfTime, (limited) =>
       consumeBatch(event, limited, archiving(dependencies, deadline), dependencies),
     );
-  });
+  };
+  return middy(archive, { timeoutEarlyInMillis: timeouts.lastResortMs });
 }
 
 function archiving(dependencies: ArchiveHandlerDependencies, deadline: number): Job<DocumentMessage> {
