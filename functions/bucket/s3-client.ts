@@ -12,6 +12,8 @@ export function createS3Client(config: S3ClientConfig = {}): S3Client {
     requestStreamBufferSize: 64 * 1024,
     // The archiver checks the digests itself, and the SDK would warn about every object that has none.
     responseChecksumValidation: 'WHEN_REQUIRED',
+    // Every failure reaches us as an error; the SDK's own words on the console would only break the log's format.
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     requestHandler: new NodeHttpHandler({
       connectionTimeout: calls.connectMs,
       socketTimeout: calls.bucketIdleMs,
@@ -23,4 +25,8 @@ export function createS3Client(config: S3ClientConfig = {}): S3Client {
     }),
     ...config,
   });
+}
+
+function silent(): undefined {
+  return undefined;
 }

@@ -1,0 +1,223 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  allowedUrl,
+  createDownload,
+  createGuardedHttpGet,
+  type LinkPolicy,
+} from '../../functions/archive/download.ts';
+import { ArchiverError } from '../../functions/errors.ts';
+import type { HttpAnswer } from '../../functions/http.ts';
+import { systemTime } from '../../functions/time.ts';
+import { hurriedTime } from './world.ts';
+
+const policy: LinkPolicy = {
+  hosts: ['s3.amazonaws.com', '*.s3.amazonaws.com', 's3.*.amazonaws.com', '*.s3.*.amazonaws.com'],
+  trustedOrigin: undefined,
+};
+const secret = 'X-Amz-Signature=c0ffee';
+
+function refusalOf(link: string, rules = policy): ArchiverError | undefined {
+  try {
+    allowedUrl(link, rules);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ArchiverError) return error;
+    throw error;
+  }
+}
+
+describe('where a download link may lead', () => {
+  it.each([
+    'https://s3.amazonaws.com/bucket/path/to/document?X-Amz-Algorithm=AWS4-HMAC-SHA256',
+    'https://bucket.s3.amazonaws.com/a',
+    'https://s3.us-east-1.amazonaws.com/bucket/a',
+    'https://a.bucket.with.dots.s3.eu-central-1.amazonaws.com/a',
+    'https://bucket.s3.dualstack.eu-west-1.amazonaws.com/a',
+    'https://S3.AMAZONAWS.COM/bucket/a',
+    'https://s3.amazonaws.com:443/bucket/a',
+  ])('follows %s', (link) => {
+    expect(refusalOf(link)).toBeUndefined();
+  });
+
+  it.each([
+    'http://s3.amazonaws.com/a',
+    'ftp://s3.amazonaws.com/a',
+    'file:///etc/passwd',
+    'data:text/plain,hello',
+    'javascript:alert(1)',
+    '//s3.amazonaws.com/a',
+    's3.amazonaws.com/a',
+    '',
+    'https://',
+    'https://evil.example/a',
+    'https://s3.amazonaws.com.evil.example/a',
+    'https://evil.example/s3.amazonaws.com',
+    'https://evil.example?s3.amazonaws.com',
+    'https://evil.example#s3.amazonaws.com',
+    'https://evil.example\\@s3.amazonaws.com/a',
+    'https://s3.amazonaws.com@evil.example/a',
+    'https://user:pass@s3.amazonaws.com/a',
+    'https://user@s3.amazonaws.com/a',
+    'https://s3.amazonaws.com:8443/a',
+    'https://s3.amazonaws.com:22/a',
+    'https://evils3.amazonaws.com/a',
+    'https://s3-amazonaws.com/a',
+    'https://s3.amazonaws.com./a',
+    'https://bucket.s3.amazonaws.com.evil/a',
+    'https://ec2-1-2-3-4.compute.amazonaws.com/a',
+    'https://my-load-balancer.elb.amazonaws.com/a',
+    'https://127.0.0.1/a',
+    'https://127.1/a',
+    'https://2130706433/a',
+    'https://0x7f000001/a',
+    'https://0177.0.0.1/a',
+    'https://0/a',
+    'https://[::1]/a',
+    'https://[::ffff:127.0.0.1]/a',
+    'https://[::ffff:7f00:1]/a',
+    'https://[fe80::1]/a',
+    'https://[fd00:ec2::254]/a',
+    'https://169.254.169.254/latest/meta-data/',
+    'https://169.254.170.2/v2/credentials',
+    'https://2852039166/latest/meta-data/',
+    'https://10.0.0.1/a',
+    'https://172.16.0.1/a',
+    'https://192.168.0.1/a',
+    'https://100.64.0.1/a',
+    'https://0.0.0.0/a',
+    'https://224.0.0.1/a',
+    'https://255.255.255.255/a',
+    'https://localhost/a',
+    'https://localhost.localdomain/a',
+    'https://metadata.google.internal/a',
+    'https://instance-data/a',
+    'https://ｓ3.amazonaws.com.evil.example/a',
+    'https://s3。amazonaws。com.evil.example/a',
+    'https://ѕ3.amazonaws.com/a',
+    'https://xn--3-6tb.amazonaws.com/a',
+    'https://s3.amazonaws.com%2eevil.example/a',
+    'https://s3.amazonaws.com%00.evil.example/a',
+    'https://s3.amazonaws.com\t.evil.example/a',
+    'https://.s3.amazonaws.com/a',
+    'https://..s3.amazonaws.com/a',
+    'https://_.evil.example/.s3.amazonaws.com',
+  ])('does not follow %j', (link) => {
+    const refusal = refusalOf(`${link}?${secret}`);
+
+    expect(refusal?.code).toBe('LinkNotAllowed');
+    expect(refusal?.message).not.toContain(secret);
+  });
+
+  it('lets nothing through that is not https to an allowed host, whatever the text', () => {
+    const hostile = fc.oneof(
+      fc.webUrl({
+        withQueryParameters: true,
+        withFragments: true,
+        authoritySettings: { withPort: true, withUserInfo: true, withIPv4: true, withIPv6: true },
+      }),
+      fc.string({ unit: 'binary' }).map((text) => `https://${text}.s3.amazonaws.com/`),
+      fc.string({ unit: 'binary' }).map((text) => `https://s3.amazonaws.com${text}`),
+      fc.string({ unit: 'binary' }),
+    );
+
+    fc.assert(
+      fc.property(hostile, (link) => {
+        if (refusalOf(link) !== undefined) return;
+        const url = new URL(link);
+        expect(url.protocol).toBe('https:');
+        expect(url.hostname).toMatch(/^([a-z0-9.-]+\.)?s3\.([a-z0-9.-]+\.)?amazonaws\.com$/);
+        expect(url.username + url.password + url.port).toBe('');
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  it('is left to the one trusted origin of a local stack, and no other of the same machine', () => {
+    const local = { hosts: [], trustedOrigin: 'http://127.0.0.1:4566' };
+
+    expect(refusalOf('http://127.0.0.1:4566/a?b', local)).toBeUndefined();
+    expect(refusalOf('http://127.0.0.1:4567/a?b', local)?.code).toBe('LinkNotAllowed');
+    expect(refusalOf('http://user@127.0.0.1:4566/a', local)?.code).toBe('LinkNotAllowed');
+  });
+});
+
+describe('an allowed name', () => {
+  it('that resolves to an address of this machine is not connected to', async () => {
+    let connections = 0;
+    const server = createServer().on('connection', () => {
+      connections += 1;
+    });
+    await new Promise<void>((resolve) =>
+      server.listen(443, '127.0.0.1', resolve).on('error', () => resolve()),
+    );
+    onTestFinished(() => void server.close());
+    const rules = { hosts: ['localhost'], trustedOrigin: undefined };
+    const download = createDownload({
+      policy: rules,
+      httpGet: createGuardedHttpGet(rules),
+      time: systemTime,
+    });
+
+    const work = download('https://localhost/a', new AbortController().signal);
+
+    await expect(work).rejects.toHaveProperty('code', 'LinkNotAllowed');
+    expect(connections).toBe(0);
+  });
+});
+
+describe('a download', () => {
+  const answer = (status: number): HttpAnswer => ({ status, headers: {}, body: Readable.from(['no']) });
+
+  it('sends no credentials and asks for the bytes as they are', async () => {
+    const seen: Record<string, string>[] = [];
+    const download = createDownload({
+      policy,
+      httpGet: async (_url, { headers }) => {
+        seen.push(headers);
+        return answer(200);
+      },
+      time: systemTime,
+    });
+
+    await download('https://s3.amazonaws.com/a', new AbortController().signal);
+
+    expect(seen).toEqual([{ 'accept-encoding': 'identity' }]);
+  });
+
+  it('that is refused is read no further', async () => {
+    const refused = answer(500);
+    const download = createDownload({ policy, httpGet: async () => refused, time: systemTime });
+
+    await expect(download('https://s3.amazonaws.com/a', new AbortController().signal)).rejects.toHaveProperty(
+      'code',
+      'DownloadFailed',
+    );
+
+    expect(refused.body.destroyed).toBe(true);
+  });
+
+  it('whose headers do not come is given up', async () => {
+    const server = createServer(() => undefined).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    await new Promise((resolve) => server.on('listening', resolve));
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const rules = { hosts: [], trustedOrigin: origin };
+    const download = createDownload({
+      policy: rules,
+      httpGet: createGuardedHttpGet(rules),
+      time: hurriedTime(50),
+    });
+
+    await expect(download(`${origin}/a`, new AbortController().signal)).rejects.toHaveProperty(
+      'code',
+      'DownloadFailed',
+    );
+  });
+});
