@@ -1,0 +1,213 @@
+import { readFile } from 'node:fs/promises';
+import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Context, SQSEvent } from 'aws-lambda';
+import { describe, expect, it, vi } from 'vitest';
+import { createArchiveHandler } from '../../functions/archive/handler.ts';
+import { ArchiverError } from '../../functions/errors.ts';
+import { backoffLadderMs, receives, timeouts } from '../../functions/limits.ts';
+import { systemTime } from '../../functions/time.ts';
+import { ofDownload, someBytes, startWorld, type World } from './world.ts';
+
+const single = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const bare = '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02';
+
+async function sampleEvent(name: string): Promise<SQSEvent> {
+  return JSON.parse(await readFile(new URL(`../../events/${name}`, import.meta.url), 'utf8'));
+}
+
+function contextWith(remainingMs: number): Context {
+  const end = systemTime.monotonic() + remainingMs;
+  return { getRemainingTimeInMillis: () => end - systemTime.monotonic() } as Context;
+}
+
+/** The handler over a world, with an SQS that takes everything and remembers it. */
+function handlerOf(world: World) {
+  const deadLetters: { queueUrl: string; body: string; attributes: Record<string, string | undefined> }[] =
+    [];
+  const visibilities: { receiptHandle: string; seconds: number }[] = [];
+  const sqs = {
+    send: async (command: unknown) => {
+      if (command instanceof SendMessageCommand) {
+        const { QueueUrl = '', MessageBody = '', MessageAttributes = {} } = command.input;
+        const attributes = Object.fromEntries(
+          Object.entries(MessageAttributes).map(([name, { StringValue }]) => [name, StringValue]),
+        );
+        deadLetters.push({ queueUrl: QueueUrl, body: MessageBody, attributes });
+      } else if (command instanceof ChangeMessageVisibilityCommand) {
+        const { ReceiptHandle = '', VisibilityTimeout = -1 } = command.input;
+        visibilities.push({ receiptHandle: ReceiptHandle, seconds: VisibilityTimeout });
+      }
+      return {};
+    },
+  } as unknown as Pick<SQSClient, 'send'>;
+  const lane = (name: string) => ({
+    name,
+    queueUrl: `http://127.0.0.1:1/000000000000/${name}`,
+    deadLetterQueueUrl: `http://127.0.0.1:1/000000000000/${name}-dead-letters`,
+  });
+  const handler = createArchiveHandler({
+    ...world.dependencies,
+    lanes: [lane('documents'), lane('backfill')],
+    sqs,
+    ladders: backoffLadderMs,
+  });
+  const invoke = (event: SQSEvent, remainingMs: number = timeouts.archiveMs) =>
+    handler(event, contextWith(remainingMs));
+  return { handler, invoke, deadLetters, visibilities };
+}
+
+/** The first `count` receives of one event for one document. */
+function nthReceive(event: SQSEvent, count: number): SQSEvent {
+  return {
+    Records: event.Records.map((record) => ({
+      ...record,
+      attributes: { ...record.attributes, ApproximateReceiveCount: String(count) },
+    })),
+  };
+}
+
+describe('the archive function', () => {
+  it('takes at most two parameters, as Lambda would otherwise wait for a callback', async () => {
+    const { handler } = handlerOf(await startWorld());
+
+    expect(handler.length).toBeLessThanOrEqual(2);
+  });
+
+  it('archives a single message and says so in one line and in its metrics', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(1_000), { id: single });
+    const { invoke, deadLetters } = handlerOf(world);
+
+    const response = await invoke(await sampleEvent('sqs-single.json'));
+
+    expect(response).toEqual({ batchItemFailures: [] });
+    expect(deadLetters).toEqual([]);
+    expect((await world.receipt(single))?.request).toMatchObject({
+      trigger: 'webhook',
+      event: { type: 'number_order.complete' },
+    });
+    const lines = world.lines.map((line) => JSON.parse(line));
+    expect(lines.find(({ message }) => message === 'Done')).toMatchObject({
+      documentId: single,
+      outcome: 'archived',
+      bytes: 1_000,
+    });
+    expect(lines.filter((line) => '_aws' in line).flatMap((line) => Object.keys(line))).toEqual(
+      expect.arrayContaining(['DocumentsArchived', 'BytesArchived', 'ArchiveLatency']),
+    );
+  });
+
+  it('archives what is good in a batch and makes dead letters with reasons of what is not', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(1_000), { id: single });
+    await world.add(someBytes(2_000), { id: bare });
+    const { invoke, deadLetters, visibilities } = handlerOf(world);
+    const event = await sampleEvent('sqs-batch.json');
+
+    const response = await invoke(event);
+
+    expect(await world.receipt(single)).toBeDefined();
+    expect((await world.receipt(bare))?.request.trigger).toBe('operator');
+    expect(deadLetters.map(({ body, attributes }) => [body, attributes.code])).toEqual(
+      expect.arrayContaining([
+        [event.Records[1]?.body, 'MalformedMessage'],
+        [event.Records[4]?.body, 'MalformedMessage'],
+        [event.Records[5]?.body, 'MalformedMessage'],
+        [event.Records[6]?.body, 'UnknownMessageKind'],
+      ]),
+    );
+    expect(deadLetters).toHaveLength(4);
+    for (const { queueUrl, attributes } of deadLetters) {
+      expect(queueUrl).toContain('documents-dead-letters');
+      expect(attributes).toMatchObject({ attempts: '1', firstSeenAt: '2026-11-24T00:00:00.250Z' });
+      expect(attributes.reason?.length).toBeGreaterThan(20);
+    }
+    // The version of tomorrow is left for the function of tomorrow.
+    const tomorrow = event.Records[7];
+    expect(response.batchItemFailures).toEqual([{ itemIdentifier: tomorrow?.messageId }]);
+    expect(visibilities).toEqual([{ receiptHandle: tomorrow?.receiptHandle, seconds: 4 }]);
+  });
+
+  it('puts a failed document back up the ladder, and makes it a dead letter at the last receive', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(1_000), { id: single, sha256: 'b'.repeat(64) });
+    const { invoke, deadLetters, visibilities } = handlerOf(world);
+    const event = await sampleEvent('sqs-single.json');
+
+    for (let count = 1; count < receives.retry; count += 1) {
+      const response = await invoke(nthReceive(event, count));
+      expect(response.batchItemFailures).toHaveLength(1);
+    }
+    expect(deadLetters).toEqual([]);
+    const last = await invoke(nthReceive(event, receives.retry));
+
+    expect(last).toEqual({ batchItemFailures: [] });
+    expect(visibilities.map(({ seconds }) => seconds)).toEqual([4, 12, 36, 72, 144, 240]);
+    expect(deadLetters.map(({ attributes }) => attributes)).toEqual([
+      {
+        code: 'ChecksumMismatch',
+        reason: expect.stringContaining('SHA-256'),
+        attempts: String(receives.retry),
+        firstSeenAt: '2026-11-24T00:00:00.250Z',
+      },
+    ]);
+  });
+
+  it('lets a document wait for as long as the API key is bad, instead of giving it up', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(1_000), { id: single });
+    vi.spyOn(world.dependencies.telnyx, 'document').mockRejectedValue(
+      new ArchiverError('ApiKeyRejected', 'the key is bad'),
+    );
+    const { invoke, deadLetters, visibilities } = handlerOf(world);
+    const event = await sampleEvent('sqs-single.json');
+
+    const response = await invoke(nthReceive(event, receives.retry + 50));
+
+    expect(response.batchItemFailures).toHaveLength(1);
+    expect(deadLetters).toEqual([]);
+    expect(visibilities).toEqual([{ receiptHandle: 'receipt-handle-1', seconds: 1_440 }]);
+  });
+
+  it('ends before its time limit, with what is not done put back', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(1_000), { id: bare });
+    await world.add(someBytes(20_000_000), { id: single });
+    world.fail(
+      { kind: 'drip', bytesPerSecond: 100_000 },
+      (request) => ofDownload(request) && request.key === single,
+    );
+    const { invoke, visibilities } = handlerOf(world);
+    const records = (await sampleEvent('sqs-batch.json')).Records;
+    const event = { Records: [records[0], records[3]].filter((record) => record !== undefined) };
+    const began = systemTime.monotonic();
+    const limit = timeouts.reserveMs + 1_500;
+
+    const response = await invoke(event, limit);
+
+    expect(systemTime.monotonic() - began).toBeLessThan(limit - timeouts.lastResortMs);
+    expect(response.batchItemFailures).toEqual([{ itemIdentifier: records[0]?.messageId }]);
+    expect(visibilities).toHaveLength(1);
+    expect(await world.receipt(bare)).toBeDefined();
+    expect(await world.object(single)).toBeUndefined();
+  });
+
+  it('answers an event without records with no failures, and refuses one that is not from SQS', async () => {
+    const { invoke } = handlerOf(await startWorld());
+
+    expect(await invoke({ Records: [] })).toEqual({ batchItemFailures: [] });
+    await expect(invoke({} as SQSEvent)).rejects.toThrow('SQS event source mapping');
+  });
+
+  it('leaves no timer and no open answer behind', async () => {
+    const world = await startWorld();
+    await world.add(someBytes(100_000), { id: single });
+    const { invoke } = handlerOf(world);
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+
+    await invoke(await sampleEvent('sqs-single.json'));
+
+    await vi.waitFor(() => expect(timers()).toBeLessThanOrEqual(before));
+  });
+});
