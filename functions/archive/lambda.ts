@@ -16,7 +16,9 @@ import { systemTime as time } from '../time.ts';
 import { createDownload, createGuardedHttpGet } from './download.ts';
 import { createArchiveHandler } from './handler.ts';
 import { readArchiveSettings } from './settings.ts';
+import { keepYoungGenerationSmall } from './young-generation.ts';
 
+keepYoungGenerationSmall();
 const settings = readArchiveSettings(process.env);
 const bucket = createBucket({
   s3: createS3Client(),
