@@ -1,0 +1,95 @@
+/** The queues of the stack on this machine: fauxqs speaks the SQS protocol, the SDK's client talks to it. */
+import {
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  type QueueAttributeName,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { buildApp } from 'fauxqs';
+import { queues, receives, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import type { Lane } from '../functions/queue/batch.ts';
+import { createSqsClient } from '../functions/queue/sqs-client.ts';
+
+const region = 'us-east-1';
+const account = '000000000000';
+
+export type LaneName = 'documents' | 'backfill' | 'discovery';
+
+export interface LocalLane extends Lane {
+  name: LaneName;
+  queueArn: string;
+}
+
+export interface LocalQueues {
+  /** `http://127.0.0.1:<port>` */
+  endpoint: string;
+  lanes: Record<LaneName, LocalLane>;
+  /** A client for this endpoint with the timeouts that the functions have. */
+  createClient(): SQSClient;
+  close(): Promise<void>;
+}
+
+/** Starts SQS, with every lane and its dead-letter queue as they are deployed. */
+export async function startQueues({ port = 0 }: { port?: number } = {}): Promise<LocalQueues> {
+  const server = buildApp({ logger: false, defaultRegion: region });
+  const endpoint = await server.listen({ port, host: '127.0.0.1' });
+  const createClient = () =>
+    createSqsClient({
+      endpoint,
+      region,
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    });
+  const client = createClient();
+  const lane = async (name: LaneName, timeoutMs: number): Promise<LocalLane> => {
+    const deadLetters = `${name}-dead-letters`;
+    await createQueue(client, deadLetters, { MessageRetentionPeriod: seconds(queues.deadLetterRetentionMs) });
+    await createQueue(client, name, {
+      MessageRetentionPeriod: seconds(queues.retentionMs),
+      VisibilityTimeout: seconds(visibilityPerTimeout * timeoutMs),
+      RedrivePolicy: JSON.stringify({
+        deadLetterTargetArn: arnOf(deadLetters),
+        maxReceiveCount: receives.wait,
+      }),
+    });
+    // fauxqs names a host in its queue URLs that does not resolve everywhere: the path is what counts.
+    const queueUrl = (queue: string) => `${endpoint}/${account}/${queue}`;
+    return {
+      name,
+      queueArn: arnOf(name),
+      queueUrl: queueUrl(name),
+      deadLetterQueueUrl: queueUrl(deadLetters),
+    };
+  };
+  const lanes = {
+    documents: await lane('documents', timeouts.archiveMs),
+    backfill: await lane('backfill', timeouts.archiveMs),
+    discovery: await lane('discovery', timeouts.discoverMs),
+  };
+  client.destroy();
+  return { endpoint, lanes, createClient, close: () => server.close() };
+}
+
+/** Messages in a queue: to be received, being worked on or waiting out their visibility timeout, and delayed. */
+export async function queueDepth(client: SQSClient, queueUrl: string): Promise<number> {
+  const counts: QueueAttributeName[] = [
+    'ApproximateNumberOfMessages',
+    'ApproximateNumberOfMessagesNotVisible',
+    'ApproximateNumberOfMessagesDelayed',
+  ];
+  const { Attributes } = await client.send(
+    new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: counts }),
+  );
+  return counts.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
+}
+
+function createQueue(client: SQSClient, name: string, attributes: Record<string, string>) {
+  return client.send(new CreateQueueCommand({ QueueName: name, Attributes: attributes }));
+}
+
+function arnOf(queue: string): string {
+  return `arn:aws:sqs:${region}:${account}:${queue}`;
+}
+
+function seconds(ms: number): string {
+  return String(Math.round(ms / 1_000));
+}

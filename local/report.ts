@@ -1,0 +1,76 @@
+/** What a person reads at the end: a table of documents, and one sentence that says whether all is well. */
+import Table from 'cli-table3';
+import type { Entry, Ledger, State } from './ledger.ts';
+import { formatBytes } from './progress.ts';
+
+/** What the receipts know and the log does not. */
+export interface Names {
+  /** The document's file name at Telnyx, where it is known. */
+  fileNameOf(documentId: string): string | undefined;
+}
+
+const longestTable = 40;
+
+const words: Record<State, string> = {
+  queued: 'queued',
+  archived: 'archived',
+  'already-archived': 'was archived already',
+  waiting: 'waiting',
+  'dead-lettered': 'dead letter',
+};
+
+/** One row per document, those that need a person first; at most forty rows. */
+export function documentTable(ledger: Ledger, names: Names): string {
+  const rows = [...ledger.entries].toSorted(([, a], [, b]) => weight(b) - weight(a));
+  if (rows.length === 0) return '';
+  const table = new Table({
+    head: ['document', 'file name', 'size', 'outcome', 'seconds', 'key'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'left', 'right', 'left', 'right', 'left'],
+  });
+  for (const [id, entry] of rows.slice(0, longestTable)) {
+    const archived = entry.state === 'archived' || entry.state === 'already-archived';
+    table.push([
+      id,
+      shortened(names.fileNameOf(id) ?? ''),
+      archived && entry.bytes + entry.ms > 0 ? formatBytes(entry.bytes) : '',
+      outcomeOf(entry),
+      (entry.ms / 1_000).toFixed(2),
+      archived ? `documents/${id}` : '',
+    ]);
+  }
+  const more = rows.length - longestTable;
+  return `${table.toString()}${more > 0 ? `\n… and ${more} more` : ''}`;
+}
+
+/** One sentence per fact; the last says what to do where something is to be done. */
+export function summary(ledger: Ledger, archive: string): string {
+  const totals = ledger.totals();
+  const lines = [
+    `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +
+      `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} had a receipt already, ` +
+      `${totals.deadLettered} dead letters${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
+  ];
+  for (const [id, { state, code, reason }] of ledger.entries) {
+    if (state === 'dead-lettered') lines.push(`  ${id}  ${code}: ${reason}`);
+  }
+  lines.push(`The archive is in ${archive}`);
+  return lines.join('\n');
+}
+
+function outcomeOf({ state, code, receives }: Entry): string {
+  const tries = receives > 1 ? `, ${receives} receives` : '';
+  return code === undefined ? `${words[state]}${tries}` : `${words[state]}: ${code}${tries}`;
+}
+
+/** What failed comes first, then what took several receives. */
+function weight({ state, receives }: Entry): number {
+  return (state === 'dead-lettered' ? 2_000 : state === 'waiting' ? 1_000 : 0) + receives;
+}
+
+function shortened(name: string): string {
+  const characters = [...name];
+  return characters.length > 36
+    ? `${characters.slice(0, 20).join('')}…${characters.slice(-15).join('')}`
+    : name;
+}
