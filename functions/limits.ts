@@ -95,3 +95,14 @@ export const sweep = {
 
 /** Rows of one page of a Telnyx list, at most 250 (Telnyx API reference, "List all documents"). */
 export const telnyxPageSize = 250;
+
+/**
+ * Where download links may lead unless the stage says otherwise: Amazon S3, path style as Telnyx documents it, or
+ * virtual-hosted. A `*` stands for one label or more.
+ */
+export const defaultDownloadHosts = [
+  's3.amazonaws.com',
+  '*.s3.amazonaws.com',
+  's3.*.amazonaws.com',
+  '*.s3.*.amazonaws.com',
+];

@@ -48,28 +48,34 @@ export class Ledger {
   #found = 0;
   #queued = 0;
 
-  /** Takes one log line of a function. */
-  read(text: string): void {
+  /**
+   * Takes one log line of a function.
+   *
+   * @returns the document's new state, where the line is about one
+   */
+  read(text: string): ({ document: string } & Entry) | undefined {
     const line: Line = JSON.parse(text);
     if (line.lane === 'discovery') {
       this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
-      return;
+      return undefined;
     }
     const state = stateOf(line);
-    if (state === undefined) return;
+    if (state === undefined) return undefined;
     // A message that nobody can read has no document; its own id stands for it.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     const known = this.entries.get(subject);
-    if (known?.state === 'archived') return;
-    this.entries.set(subject, {
+    if (known?.state === 'archived') return undefined;
+    const entry: Entry = {
       state,
       bytes: line.bytes ?? 0,
       ms: line.ms ?? 0,
       receives: line.receives ?? 1,
       ...(line.code === undefined ? {} : { code: line.code }),
       ...(line.reason === undefined ? {} : { reason: line.reason }),
-    });
+    };
+    this.entries.set(subject, entry);
+    return { document: subject, ...entry };
   }
 
   totals(): Totals {

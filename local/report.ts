@@ -1,5 +1,8 @@
 /** What a person reads at the end: a table of documents, and one sentence that says whether all is well. */
 import Table from 'cli-table3';
+import { receiptKey } from '../functions/bucket/keys.ts';
+import type { Receipt } from '../functions/bucket/receipts.ts';
+import type { Bucket } from '../functions/bucket/store.ts';
 import type { Entry, Ledger, State } from './ledger.ts';
 import { formatBytes } from './progress.ts';
 
@@ -19,16 +22,29 @@ const words: Record<State, string> = {
   'dead-lettered': 'dead letter',
 };
 
+/** The file names of the documents that the table will show. */
+export async function namesFromReceipts(ledger: Ledger, bucket: Bucket): Promise<Names> {
+  const names = new Map<string, string>();
+  const signal = new AbortController().signal;
+  for (const [id, { state }] of mostTelling(ledger)) {
+    if (state !== 'archived' && state !== 'already-archived') continue;
+    const receipt = await bucket.read(receiptKey(id), signal);
+    const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
+    if (typeof telnyx.filename === 'string') names.set(id, telnyx.filename);
+  }
+  return { fileNameOf: (id) => names.get(id) };
+}
+
 /** One row per document, those that need a person first; at most forty rows. */
 export function documentTable(ledger: Ledger, names: Names): string {
-  const rows = [...ledger.entries].toSorted(([, a], [, b]) => weight(b) - weight(a));
+  const rows = mostTelling(ledger);
   if (rows.length === 0) return '';
   const table = new Table({
     head: ['document', 'file name', 'size', 'outcome', 'seconds', 'key'],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
     colAligns: ['left', 'left', 'right', 'left', 'right', 'left'],
   });
-  for (const [id, entry] of rows.slice(0, longestTable)) {
+  for (const [id, entry] of rows) {
     const archived = entry.state === 'archived' || entry.state === 'already-archived';
     table.push([
       id,
@@ -39,7 +55,7 @@ export function documentTable(ledger: Ledger, names: Names): string {
       archived ? `documents/${id}` : '',
     ]);
   }
-  const more = rows.length - longestTable;
+  const more = ledger.entries.size - rows.length;
   return `${table.toString()}${more > 0 ? `\n… and ${more} more` : ''}`;
 }
 
@@ -61,6 +77,10 @@ export function summary(ledger: Ledger, archive: string): string {
 function outcomeOf({ state, code, receives }: Entry): string {
   const tries = receives > 1 ? `, ${receives} receives` : '';
   return code === undefined ? `${words[state]}${tries}` : `${words[state]}: ${code}${tries}`;
+}
+
+function mostTelling(ledger: Ledger): [string, Entry][] {
+  return [...ledger.entries].toSorted(([, a], [, b]) => weight(b) - weight(a)).slice(0, longestTable);
 }
 
 /** What failed comes first, then what took several receives. */

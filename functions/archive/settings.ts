@@ -1,4 +1,4 @@
-import { singlePutBytes } from '../limits.ts';
+import { defaultDownloadHosts, singlePutBytes } from '../limits.ts';
 import { flag, list, queueUrl, readSettings, serviceUrl, text, wholeNumber } from '../settings.ts';
 
 /** The environment of the archive function. `infra/` passes exactly these. */
@@ -17,7 +17,7 @@ export const archiveSettings = {
     fallback: new URL('https://api.telnyx.com/v2'),
   },
   /** Host names that download links may lead to; `*` stands for one label or more. */
-  downloadHosts: { variable: 'DOWNLOAD_HOSTS', read: list },
+  downloadHosts: { variable: 'DOWNLOAD_HOSTS', read: list, fallback: defaultDownloadHosts },
   /** One origin that is taken as it is, http and loopback included: the local stack. Never set by `infra/`. */
   trustedDownloadOrigin: { variable: 'TRUSTED_DOWNLOAD_ORIGIN', read: serviceUrl, fallback: undefined },
   /** Whether documents that Telnyx's scanner calls infected are archived too. */

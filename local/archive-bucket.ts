@@ -1,0 +1,68 @@
+/** The archive's bucket: a folder behind the local S3, or a bucket of any other S3 by its endpoint. */
+import type { S3Client } from '@aws-sdk/client-s3';
+import { createS3Client } from '../functions/bucket/s3-client.ts';
+import { readSettings, serviceUrl, text } from '../functions/settings.ts';
+import { shortcomingsOf } from './s3-capabilities.ts';
+
+export interface ArchiveBucket {
+  client: S3Client;
+  name: string;
+  /** Where a person finds the documents: a folder's path, or `s3://…` and the endpoint. */
+  place: string;
+}
+
+export const localBucket = 'archive';
+export const localCredentials = { accessKeyId: 'AKIALOCALARCHIVE', secretAccessKey: 'local-archive-secret' };
+
+/** The folder behind the local S3. */
+export function folderBucket(endpoint: string, folder: string): ArchiveBucket {
+  return {
+    client: createS3Client({
+      endpoint,
+      region: 'us-east-1',
+      credentials: localCredentials,
+      forcePathStyle: true,
+    }),
+    name: localBucket,
+    place: folder,
+  };
+}
+
+const otherS3 = {
+  endpoint: { variable: 'ARCHIVE_S3_ENDPOINT', read: serviceUrl },
+  bucket: { variable: 'ARCHIVE_S3_BUCKET', read: text },
+  region: { variable: 'AWS_REGION', read: text, fallback: 'us-east-1' },
+  accessKeyId: { variable: 'AWS_ACCESS_KEY_ID', read: text },
+  secretAccessKey: { variable: 'AWS_SECRET_ACCESS_KEY', read: text },
+};
+
+/**
+ * The bucket that `ARCHIVE_S3_ENDPOINT` names, tried out first.
+ *
+ * @returns undefined where the variable is not set
+ * @throws SettingsError; Error where the implementation lacks what safety rests on and `acceptWeak` is not set
+ */
+export async function otherBucket(
+  environment: NodeJS.ProcessEnv,
+  acceptWeak: boolean,
+  warn: (line: string) => void,
+): Promise<ArchiveBucket | undefined> {
+  if (!environment.ARCHIVE_S3_ENDPOINT) return undefined;
+  const { endpoint, bucket, region, accessKeyId, secretAccessKey } = readSettings(otherS3, environment);
+  const client = createS3Client({
+    endpoint: endpoint.href,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
+    forcePathStyle: true,
+  });
+  const lacking = await shortcomingsOf(client, bucket);
+  const lines = lacking.map(({ lacks, consequence }) => `it has no ${lacks}: ${consequence}`);
+  if (lines.length > 0 && !acceptWeak) {
+    client.destroy();
+    throw new Error(
+      `The S3 at ${endpoint.host} is not safe to archive to:\n  - ${lines.join('\n  - ')}\nUse another one, or give --accept-weak-s3 to go on all the same.`,
+    );
+  }
+  for (const line of lines) warn(`Warning: the S3 at ${endpoint.host} is weaker than AWS's: ${line}.`);
+  return { client, name: bucket, place: `s3://${bucket} at ${endpoint.href}` };
+}

@@ -1,0 +1,215 @@
+/**
+ * The whole archiver on one machine: the functions' own handlers between local queues, a bucket of plain files and
+ * a stand-in for Telnyx, or the real Telnyx.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SQSEvent } from 'aws-lambda';
+import type { ArchiveDependencies } from '../functions/archive/archive-document.ts';
+import { createDownload, createGuardedHttpGet, type LinkPolicy } from '../functions/archive/download.ts';
+import { createArchiveHandler } from '../functions/archive/handler.ts';
+import { createReceipts } from '../functions/bucket/receipts.ts';
+import { type Bucket, createBucket } from '../functions/bucket/store.ts';
+import { createHttpGet } from '../functions/http.ts';
+import { concurrency, defaultDownloadHosts, singlePutBytes } from '../functions/limits.ts';
+import { createLog } from '../functions/log.ts';
+import type { Ladders } from '../functions/queue/backoff.ts';
+import { createSender, type SendMessages } from '../functions/queue/send.ts';
+import { createApiKey } from '../functions/telnyx/api-key.ts';
+import { createTelnyxClient } from '../functions/telnyx/client.ts';
+import type { Random, Time } from '../functions/time.ts';
+import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './archive-bucket.ts';
+import { pollQueue } from './event-source-mapping.ts';
+import type { LambdaHandler } from './lambda.ts';
+import { type LaneName, type LocalLane, queueDepth, startQueues } from './queues.ts';
+import { type S3Server, startS3 } from './s3/server.ts';
+import type { FaultRule } from './telnyx/faults.ts';
+import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
+
+export interface StackOptions {
+  /** Absolute path of the folder that the archive is in. */
+  archive: string;
+  /** A bucket of another S3, in place of the folder. */
+  bucket?: ArchiveBucket | undefined;
+  /** The real Telnyx, or whatever speaks its API, in place of the stand-in. */
+  telnyx?: { url: URL; apiKey: string } | undefined;
+  /** Absolute path of a folder whose files are the stand-in's documents. */
+  documents?: string | undefined;
+  faults?: readonly FaultRule[];
+  ladders: Ladders;
+  /** Takes each line that a function logs. */
+  onLog: (line: string) => void;
+  /** Told of what goes wrong outside of the functions. */
+  onProblem: (problem: string) => void;
+  version: string;
+  time: Time;
+  random: Random;
+}
+
+export interface Stack {
+  addresses: { telnyxUrl: string; s3Endpoint: string; sqsEndpoint: string; archive: string };
+  lanes: Record<LaneName, LocalLane>;
+  send: SendMessages;
+  bucket: Bucket;
+  s3: S3Server;
+  standIn: StandIn | undefined;
+  /** Queues every document that Telnyx has and the archive has not. */
+  discoverAll(): Promise<void>;
+  /** Messages in the three lanes, in whatever state. */
+  depth(): Promise<number>;
+  deadLetters(): Promise<number>;
+  /** Lets what is under way end, for a while, and frees everything. */
+  stop(): Promise<void>;
+}
+
+/** On one machine several invocations share what Lambda would give each of them. */
+const localConcurrency = { documents: 4, backfill: 4, discovery: 1 };
+/** For invocations under way to end when the stack stops; what does not is archived at the next start. */
+const graceMs = 1_500;
+/** A slow line at home needs more time for ten documents of 20 MB than Lambda does. */
+const localTimeoutMs = 10 * 60_000;
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { archive, time, random, onProblem } = options;
+  const closers: (() => Promise<unknown> | unknown)[] = [];
+  const stop = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const storage = await mkdtemp(join(tmpdir(), 'telnyx-stand-in-'));
+    closers.push(() => rm(storage, { recursive: true, force: true }));
+    await mkdir(archive, { recursive: true });
+
+    let standIn: StandIn | undefined;
+    const s3 = await startS3({
+      buckets: { [localBucket]: archive, [storageBucket]: storage },
+      credentials: [localCredentials],
+      time,
+      intercept: ({ bucket, key }) => (bucket === storageBucket ? standIn?.storageFault(key) : undefined),
+      onError: (error) => onProblem(`The local S3 failed: ${error}`),
+    });
+    closers.push(() => s3.close());
+
+    const queues = await startQueues();
+    closers.push(() => queues.close());
+    const sqs = queues.createClient();
+    closers.push(() => sqs.destroy());
+
+    const localApiKey = 'KEY-of-the-local-stand-in';
+    if (options.telnyx === undefined) {
+      standIn = await startStandIn({
+        apiKey: localApiKey,
+        storage,
+        presign: s3.presignGet,
+        time,
+        random,
+        folder: options.documents,
+        faults: options.faults ?? [],
+        onUnreadable: (path, error) => onProblem(`${path} cannot be read and is left out: ${error}`),
+      });
+      closers.push(() => standIn?.close());
+    }
+    const telnyxUrl = options.telnyx?.url ?? new URL(standIn?.url ?? '');
+    const apiKey = options.telnyx?.apiKey ?? localApiKey;
+
+    const archiveBucket = options.bucket ?? folderBucket(s3.endpoint, archive);
+    closers.push(() => archiveBucket.client.destroy());
+    const bucket = createBucket({ s3: archiveBucket.client, name: archiveBucket.name, time });
+    const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && s3.endpoint };
+    const log = createLog({ write: options.onLog, now: time.now });
+    const agents = { https: new HttpsAgent({ keepAlive: true }), http: new HttpAgent({ keepAlive: true }) };
+    closers.push(() => {
+      agents.https.destroy();
+      agents.http.destroy();
+    });
+
+    const shared: ArchiveDependencies = {
+      telnyx: createTelnyxClient({
+        baseUrl: telnyxUrl,
+        apiKey: createApiKey(async () => apiKey, time),
+        httpGet: createHttpGet(agents),
+        time,
+      }),
+      download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+      bucket,
+      receipts: createReceipts(bucket),
+      log,
+      time,
+      random,
+      archiveInfected: false,
+      maxDocumentBytes: singlePutBytes,
+      version: options.version,
+    };
+    const lanes = Object.values(queues.lanes);
+    const archiveHandler = createArchiveHandler({ ...shared, lanes, sqs, ladders: options.ladders });
+
+    const stopMappings: (() => Promise<void>)[] = [];
+    closers.push(() =>
+      Promise.race([
+        Promise.all(stopMappings.map((stopMapping) => stopMapping())),
+        new Promise<void>((resolve) => {
+          time.after(graceMs, resolve);
+        }),
+      ]),
+    );
+    const connect = (lane: LocalLane, functionName: string, handler: LambdaHandler<SQSEvent>) => {
+      const client = queues.createClient();
+      const mapping = pollQueue({
+        sqs: client,
+        queueUrl: lane.queueUrl,
+        queueArn: lane.queueArn,
+        handler,
+        functionName,
+        timeoutMs: localTimeoutMs,
+        batchSize: concurrency.batchSize,
+        maximumConcurrency: localConcurrency[lane.name],
+        time,
+        onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),
+      });
+      stopMappings.push(async () => {
+        await mapping.stop();
+        client.destroy();
+      });
+    };
+    connect(queues.lanes.documents, 'archive', archiveHandler);
+    connect(queues.lanes.backfill, 'archive', archiveHandler);
+
+    const depthOf = async (urls: readonly string[]) => {
+      const depths = await Promise.all(urls.map((url) => queueDepth(sqs, url)));
+      return depths.reduce((sum, depth) => sum + depth, 0);
+    };
+    const send = createSender(sqs);
+    return {
+      discoverAll: async () => {
+        const now = new Date(time.now()).toISOString();
+        for (const { id } of standIn?.documents.all() ?? []) {
+          await send(
+            queues.lanes.documents.queueUrl,
+            [{ v: 1, kind: 'document', documentId: id, trigger: 'backfill', requestedAt: now }],
+            new AbortController().signal,
+          );
+        }
+      },
+      addresses: {
+        telnyxUrl: telnyxUrl.href,
+        s3Endpoint: s3.endpoint,
+        sqsEndpoint: queues.endpoint,
+        archive: archiveBucket.place,
+      },
+      lanes: queues.lanes,
+      send,
+      bucket,
+      s3,
+      standIn,
+      depth: () => depthOf(lanes.map(({ queueUrl }) => queueUrl)),
+      deadLetters: () => depthOf(lanes.map(({ deadLetterQueueUrl }) => deadLetterQueueUrl)),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
