@@ -6,12 +6,6 @@ import type { Bucket } from '../functions/bucket/store.ts';
 import type { Entry, Ledger, State } from './ledger.ts';
 import { formatBytes } from './progress.ts';
 
-/** What the receipts know and the log does not. */
-export interface Names {
-  /** The document's file name at Telnyx, where it is known. */
-  fileNameOf(documentId: string): string | undefined;
-}
-
 const longestTable = 40;
 
 const words: Record<State, string> = {
@@ -22,8 +16,11 @@ const words: Record<State, string> = {
   'dead-lettered': 'dead letter',
 };
 
-/** The file names of the documents that the table will show. */
-export async function namesFromReceipts(ledger: Ledger, bucket: Bucket): Promise<Names> {
+/** The file names of the documents that the table will show, as their receipts have them. */
+export async function namesFromReceipts(
+  ledger: Ledger,
+  bucket: Bucket,
+): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const signal = new AbortController().signal;
   for (const [id, { state }] of mostTelling(ledger)) {
@@ -32,11 +29,11 @@ export async function namesFromReceipts(ledger: Ledger, bucket: Bucket): Promise
     const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
     if (typeof telnyx.filename === 'string') names.set(id, telnyx.filename);
   }
-  return { fileNameOf: (id) => names.get(id) };
+  return names;
 }
 
 /** One row per document, those that need a person first; at most forty rows. */
-export function documentTable(ledger: Ledger, names: Names): string {
+export function documentTable(ledger: Ledger, names: ReadonlyMap<string, string>): string {
   const rows = mostTelling(ledger);
   if (rows.length === 0) return '';
   const table = new Table({
@@ -48,10 +45,10 @@ export function documentTable(ledger: Ledger, names: Names): string {
     const archived = entry.state === 'archived' || entry.state === 'already-archived';
     table.push([
       id,
-      shortened(names.fileNameOf(id) ?? ''),
-      archived && entry.bytes + entry.ms > 0 ? formatBytes(entry.bytes) : '',
+      shortened(names.get(id) ?? ''),
+      entry.state === 'archived' ? formatBytes(entry.bytes) : '',
       outcomeOf(entry),
-      (entry.ms / 1_000).toFixed(2),
+      archived ? (entry.ms / 1_000).toFixed(2) : '',
       archived ? `documents/${id}` : '',
     ]);
   }

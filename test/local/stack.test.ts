@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { someBytes } from '../archive/world.ts';
+
+const main = new URL('../../local/main.ts', import.meta.url).pathname;
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'stack-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+interface Run {
+  process: ChildProcess;
+  lines: Record<string, unknown>[];
+  /** Resolves with what the next line is, undefined at the end. */
+  next(): Promise<Record<string, unknown> | undefined>;
+  exitCode: Promise<number | null>;
+  errors: string[];
+}
+
+/** `npm start -- --json …` as a process of its own. */
+function start(...options: string[]): Run {
+  const child = spawn(process.execPath, [main, '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const lines: Record<string, unknown>[] = [];
+  const errors: string[] = [];
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+  const reader = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    process: child,
+    lines,
+    errors,
+    next: async () => {
+      const { value, done } = await reader.next();
+      if (done) return undefined;
+      const line = JSON.parse(value);
+      lines.push(line);
+      return line;
+    },
+    exitCode: new Promise((resolve) => child.on('exit', resolve)),
+  };
+}
+
+async function toTheEnd(run: Run): Promise<Record<string, unknown>> {
+  while ((await run.next()) !== undefined);
+  const last = run.lines.at(-1)?.summary;
+  expect(last, run.errors.join('')).toBeDefined();
+  return last as Record<string, unknown>;
+}
+
+/** Files of all sizes from 0 bytes to 25 MB, of several types, in folders. */
+async function mixedFiles(folder: string, count: number): Promise<Map<string, string>> {
+  const types = ['pdf', 'png', 'jpg', 'csv', 'docx', 'txt', 'json'];
+  const noise = someBytes(25_000_000);
+  const hashes = new Map<string, string>();
+  for (let i = 0; i < count; i += 1) {
+    const size = i === 0 ? 0 : i === 1 ? noise.length : (i * 7_919) % 60_000;
+    const bytes = Buffer.concat([Buffer.from(String(i)), noise.subarray(0, Math.max(0, size - 8))]).subarray(
+      0,
+      size,
+    );
+    const place = join(folder, i % 3 === 0 ? 'Ordner Ä' : '.');
+    await mkdir(place, { recursive: true });
+    const path = join(place, `file ${i} – ü.${types[i % types.length]}`);
+    await writeFile(path, bytes);
+    hashes.set(path, createHash('sha256').update(bytes).digest('hex'));
+  }
+  return hashes;
+}
+
+/** Every object has one receipt that tells its hash, and the hashes are those of the files, each as often. */
+async function expectExactly(archive: string, hashes: Map<string, string>) {
+  const documents = await readdir(join(archive, 'documents'));
+  const receipts = await readdir(join(archive, 'receipts'));
+  expect(receipts.sort()).toEqual(documents.map((id) => `${id}.json`).sort());
+  const archived: string[] = [];
+  for (const id of documents) {
+    const hash = createHash('sha256')
+      .update(await readFile(join(archive, 'documents', id)))
+      .digest('hex');
+    const receipt = JSON.parse(await readFile(join(archive, 'receipts', `${id}.json`), 'utf8'));
+    expect(receipt.object.sha256).toBe(hash);
+    archived.push(hash);
+  }
+  expect(archived.sort()).toEqual([...hashes.values()].sort());
+}
+
+describe('npm start', () => {
+  it('archives a folder of 500 files exactly, does nothing the second time, and takes what was added the third', async () => {
+    const folder = await temporaryFolder();
+    const archive = await temporaryFolder();
+    const hashes = await mixedFiles(folder, 500);
+
+    const first = await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+    expect(first).toMatchObject({ archived: 500, deadLettered: 0 });
+    await expectExactly(archive, hashes);
+
+    const second = start('--once', '--documents', folder, '--archive', archive);
+    expect(await toTheEnd(second)).toMatchObject({ archived: 0, bytes: 0, deadLettered: 0 });
+    expect(await second.exitCode).toBe(0);
+
+    await writeFile(join(folder, 'new.txt'), 'new');
+    hashes.set('new', createHash('sha256').update('new').digest('hex'));
+    const third = await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+    expect(third).toMatchObject({ archived: 1 });
+    await expectExactly(archive, hashes);
+  });
+
+  it('has every document exactly once, with its receipt, although it was killed several times on the way', async () => {
+    const folder = await temporaryFolder();
+    const archive = await temporaryFolder();
+    const hashes = await mixedFiles(folder, 120);
+
+    for (const after of [1, 20, 50]) {
+      const run = start('--once', '--documents', folder, '--archive', archive);
+      for (let seen = 0; seen < after; ) if ((await run.next())?.state !== undefined) seen += 1;
+      run.process.kill('SIGKILL');
+      await run.exitCode;
+    }
+    await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+
+    await expectExactly(archive, hashes);
+  });
+
+  it('shows retries and ends bad documents as dead letters with a code and a reason', async () => {
+    const run = start('--once', '--faults', '--archive', await temporaryFolder());
+
+    expect(await toTheEnd(run)).toMatchObject({ archived: 6, deadLettered: 3, waiting: 0 });
+
+    const deadLetters = run.lines.filter(({ state }) => state === 'dead-lettered');
+    expect(deadLetters.map(({ code }) => code).sort()).toEqual([
+      'ChecksumMismatch',
+      'DocumentGone',
+      'DocumentInfected',
+    ]);
+    for (const { reason } of deadLetters) expect(String(reason).length).toBeGreaterThan(20);
+    expect(await run.exitCode).toBe(1);
+  });
+
+  it('prints its addresses first, serves until it is interrupted, and then ends at once', async () => {
+    const run = start('--archive', await temporaryFolder());
+
+    const addresses = await run.next();
+    expect(addresses).toMatchObject({
+      telnyxUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v2$/),
+      s3Endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      sqsEndpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    });
+    while ((await run.next())?.summary === undefined);
+    run.process.kill('SIGINT');
+
+    expect(await run.exitCode).toBe(0);
+  });
+
+  it.each<[string, string[], string]>([
+    ['a folder that is not there', ['--documents', '/no/such/folder'], 'there is no such folder'],
+    ['a real Telnyx without a key', ['--telnyx', 'https://api.telnyx.com/v2'], 'TELNYX_API_KEY'],
+    ['a Telnyx without TLS', ['--telnyx', 'http://api.telnyx.com/v2'], 'https://'],
+    ['an option that does not exist', ['--bucket', 'x'], 'unknown option'],
+  ])('says what is wrong with %s', async (_what, options, message) => {
+    const run = start(...options);
+
+    expect(await run.exitCode).not.toBe(0);
+
+    expect(run.errors.join('')).toContain(message);
+    expect(run.errors.join('')).not.toContain('    at ');
+  });
+});
