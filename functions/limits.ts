@@ -82,6 +82,8 @@ export const calls = {
   bucketMs: 10 * seconds,
   /** Of which two must fit into `timeouts.reserveMs`: what is left undone is put back at the end. */
   queueMs: 1_400,
+  /** All that a webhook may spend on SQS: Telnyx gives it 2 s, cold start included. */
+  webhookMs: 1_200,
   connectMs: 3 * seconds,
   secretMs: 5 * seconds,
 } as const;

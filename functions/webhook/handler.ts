@@ -1,0 +1,90 @@
+import type { KeyObject } from 'node:crypto';
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import { nameOf } from '../errors.ts';
+import { calls } from '../limits.ts';
+import type { Log } from '../log.ts';
+import type { SendMessages } from '../queue/send.ts';
+import { type Time, withDeadline } from '../time.ts';
+import { type Understood, understand } from './events.ts';
+import { verify } from './verify.ts';
+
+export interface WebhookDependencies {
+  publicKeys: readonly KeyObject[];
+  documentsQueueUrl: string;
+  discoveryQueueUrl: string;
+  send: SendMessages;
+  log: Log;
+  time: Time;
+}
+
+/** An order of a thousand numbers takes some 600 kB. */
+export const maxBodyBytes = 1024 ** 2;
+
+/** The webhook function: an event of Telnyx in, messages out, and only then 200. */
+export function createWebhookHandler(dependencies: WebhookDependencies) {
+  const { publicKeys, log, time } = dependencies;
+  const refuse = (status: number, reason: string, headers = {}) => {
+    log.count('WebhooksRefused', 1, reason);
+    return answer(status, headers);
+  };
+
+  return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
+    if (event.requestContext.http.method !== 'POST') return refuse(405, 'method', { allow: 'POST' });
+    if (!isJson(event.headers['content-type'])) return refuse(415, 'content-type');
+    const rawBody = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
+    if (rawBody.length > maxBodyBytes) return refuse(413, 'too-large');
+    if (publicKeys.length === 0) return refuse(503, 'no-public-key');
+
+    const signature = event.headers['telnyx-signature-ed25519'];
+    const timestamp = event.headers['telnyx-timestamp'];
+    const verdict = verify({ rawBody, signature, timestamp }, publicKeys, time.now());
+    if (!verdict.genuine) return refuse(401, verdict.reason);
+    if (!('payload' in verdict)) return refuse(400, 'unreadable');
+
+    const understood = understand(verdict.payload, new Date(time.now()).toISOString());
+    return answer(await queue(understood, dependencies));
+  };
+}
+
+/** The status to answer with, once all that the event asks for is in the queues or is known not to be. */
+async function queue(understood: Understood, dependencies: WebhookDependencies): Promise<number> {
+  const { documentsQueueUrl, discoveryQueueUrl, send, log, time } = dependencies;
+  const { documents, discovery, ignored } = understood;
+  const fields = {
+    eventId: understood.origin?.id,
+    eventType: understood.type,
+    queued: documents.length + discovery.length,
+  };
+  if (ignored !== undefined) {
+    log.info('Nothing to queue', { ...fields, reason: ignored });
+    log.count('WebhooksIgnored', 1, ignored);
+    return 200;
+  }
+  const tooLate = () => new Error('SQS is too slow for Telnyx, which waits two seconds.');
+  try {
+    await withDeadline(time, calls.webhookMs, new AbortController().signal, tooLate, (signal) =>
+      Promise.all([send(documentsQueueUrl, documents, signal), send(discoveryQueueUrl, discovery, signal)]),
+    );
+  } catch (error) {
+    // Telnyx sends it again; what is queued already does no harm twice.
+    log.error('Not queued', { ...fields, cause: nameOf(error) });
+    log.count('WebhooksDeferred');
+    return 503;
+  }
+  log.info('Queued', fields);
+  log.count('WebhooksAccepted');
+  return 200;
+}
+
+/** The same few bytes for everybody: nobody learns from an answer why it was refused. */
+function answer(statusCode: number, headers: Record<string, string> = {}): APIGatewayProxyStructuredResultV2 {
+  return {
+    statusCode,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ ok: statusCode === 200 }),
+  };
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return /^application\/json\s*(;|$)/i.test(contentType ?? '');
+}

@@ -1,0 +1,14 @@
+/** What Lambda starts: settings from the environment, the SQS client built once per container, and the handler. */
+import { createLog, standardOutput } from '../log.ts';
+import { createSender } from '../queue/send.ts';
+import { createSqsClient } from '../queue/sqs-client.ts';
+import { systemTime as time } from '../time.ts';
+import { createWebhookHandler } from './handler.ts';
+import { readWebhookSettings } from './settings.ts';
+
+export const handler = createWebhookHandler({
+  ...readWebhookSettings(process.env),
+  send: createSender(createSqsClient()),
+  log: createLog({ write: standardOutput, now: time.now }),
+  time,
+});

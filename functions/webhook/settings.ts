@@ -1,0 +1,18 @@
+import { list, queueUrl, readSettings } from '../settings.ts';
+import { readPublicKeys } from './verify.ts';
+
+/** The environment of the webhook function. `infra/` passes exactly these. It holds no secret. */
+export const webhookSettings = {
+  documentsQueueUrl: { variable: 'DOCUMENTS_QUEUE_URL', read: queueUrl },
+  discoveryQueueUrl: { variable: 'DISCOVERY_QUEUE_URL', read: queueUrl },
+  /** Telnyx's public keys, comma-separated. Without any, every request is answered 503: verification is never skipped. */
+  publicKeys: {
+    variable: 'TELNYX_PUBLIC_KEYS',
+    read: (value: string) => readPublicKeys(list(value)),
+    fallback: [],
+  },
+};
+
+export function readWebhookSettings(environment: NodeJS.ProcessEnv) {
+  return readSettings(webhookSettings, environment);
+}
