@@ -87,7 +87,7 @@ export function readPublicKeys(keys: readonly string[]): KeyObject[] {
 
 /** The field of Curve25519 (RFC 8032, section 5.1). */
 const fieldPrime = 2n ** 255n - 19n;
-const orderEight = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7n;
+const orderEight = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
 /** The y coordinates of the eight points of small order: of order 1, 2, 4 and 8, the last two with either sign. */
 const lowOrderY: ReadonlySet<bigint> = new Set([
   1n,
