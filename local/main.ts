@@ -4,13 +4,15 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { keepYoungGenerationSmall } from '../functions/archive/young-generation.ts';
-import { serviceUrl } from '../functions/settings.ts';
+import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { otherBucket } from './archive-bucket.ts';
 import { Ledger } from './ledger.ts';
 import { showProgress } from './progress.ts';
 import { documentTable, namesFromReceipts, summary } from './report.ts';
+import { removeSession, writeSession } from './session.ts';
+import { exportSeed } from './signing.ts';
 import { type Stack, startStack } from './stack.ts';
 import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
 import { whenQuiet } from './when-quiet.ts';
@@ -21,6 +23,8 @@ interface Options {
   telnyx?: URL;
   faults?: boolean;
   once?: boolean;
+  wait?: boolean;
+  webhookPort?: number;
   json?: boolean;
   log?: string;
   acceptWeakS3?: boolean;
@@ -49,6 +53,12 @@ const program = new Command('npm start --')
   )
   .option('--faults', 'let all sorts of things go wrong, to see what becomes of them')
   .option('--once', 'leave when everything is archived or given up, instead of serving until Ctrl-C')
+  .option('--wait', 'archive nothing at the start: wait for webhooks and sweeps')
+  .option(
+    '--webhook-port <port>',
+    'where webhooks come in, for a tunnel to Telnyx; by default any free port',
+    asPort,
+  )
   .option('--json', 'one JSON object per line; the first has the addresses of everything')
   .option('--log <file>', 'append what the functions log to this file')
   .option(
@@ -89,6 +99,8 @@ async function run(options: Options): Promise<number> {
       telnyx: realTelnyx(options),
       documents: await existingFolder(options.documents),
       faults: options.faults ? (options.documents === undefined ? sampleFaults : scatteredFaults) : [],
+      publicKeys: list(process.env.TELNYX_PUBLIC_KEY ?? ''),
+      webhookPort: options.webhookPort,
       ladders: options.telnyx ? ladders.real : ladders.standIn,
       onLog: (line) => {
         logFile?.write(`${line}\n`);
@@ -105,16 +117,19 @@ async function run(options: Options): Promise<number> {
     return 2;
   }
 
-  if (options.json) console.log(JSON.stringify(stack.addresses));
-  say(`Telnyx ${stack.addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
-  say(`S3     ${stack.addresses.s3Endpoint}`);
-  say(`SQS    ${stack.addresses.sqsEndpoint}`);
-  say(`Archive in ${stack.addresses.archive}\n`);
+  const { addresses, signingKey } = stack;
+  await writeSession({ webhookUrl: addresses.webhookUrl, signingKey: exportSeed(signingKey) });
+  if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
+  say(`Webhook ${addresses.webhookUrl}, for events signed for the public key ${signingKey.publicKey}`);
+  say(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
+  say(`S3      ${addresses.s3Endpoint}`);
+  say(`SQS     ${addresses.sqsEndpoint}`);
+  say(`Archive ${addresses.archive}\n`);
 
   const progress = options.json
     ? undefined
     : showProgress({ totals: () => ledger.totals(), stream: process.stdout, time });
-  await stack.discoverAll();
+  if (!options.wait) await stack.discoverAll();
   const end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
   progress?.stop();
 
@@ -127,6 +142,7 @@ async function run(options: Options): Promise<number> {
     say('\nStill serving; Ctrl-C ends it.');
     await interrupted;
   }
+  await removeSession();
   await stack.stop();
   if (end === 'interrupted') {
     say('\nStopped before the end. Start again to go on: what has a receipt is not copied again.');
@@ -159,4 +175,11 @@ function asUrl(value: string): URL {
   } catch (error) {
     throw new InvalidArgumentError(`It ${error instanceof Error ? error.message : 'is not usable.'}`);
   }
+}
+
+function asPort(value: string): number {
+  if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) {
+    throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
+  }
+  return Number(value);
 }

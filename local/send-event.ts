@@ -14,6 +14,14 @@ interface Options {
   late?: boolean;
 }
 
+const meanings: Record<number, string> = {
+  200: 'accepted',
+  400: 'genuine, but not readable',
+  401: 'refused',
+  413: 'too large',
+  503: 'not queued; Telnyx would send it again',
+};
+
 const program = new Command('npm run send-event --')
   .description('Signs an event and sends it to the webhook of the local stack, as Telnyx would.')
   .argument('<file>', 'the event, such as events/number-order-complete.json; its bytes are sent as they are')
@@ -67,14 +75,6 @@ async function send(path: string, options: Options): Promise<number> {
   }
   return byStatus.size === 1 && byStatus.has(200) ? 0 : 1;
 }
-
-const meanings: Record<number, string> = {
-  200: 'accepted',
-  400: 'genuine, but not readable',
-  401: 'refused',
-  413: 'too large',
-  503: 'not queued; Telnyx would send it again',
-};
 
 function tampered(body: Buffer): Buffer {
   const changed = Buffer.from(body);

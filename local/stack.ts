@@ -14,20 +14,24 @@ import { createArchiveHandler } from '../functions/archive/handler.ts';
 import { createReceipts } from '../functions/bucket/receipts.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import { createHttpGet } from '../functions/http.ts';
-import { concurrency, defaultDownloadHosts, singlePutBytes } from '../functions/limits.ts';
+import { concurrency, defaultDownloadHosts, singlePutBytes, timeouts } from '../functions/limits.ts';
 import { createLog } from '../functions/log.ts';
 import type { Ladders } from '../functions/queue/backoff.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../functions/telnyx/client.ts';
 import type { Random, Time } from '../functions/time.ts';
+import { createWebhookHandler } from '../functions/webhook/handler.ts';
+import { readPublicKeys } from '../functions/webhook/verify.ts';
 import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './archive-bucket.ts';
 import { pollQueue } from './event-source-mapping.ts';
 import type { LambdaHandler } from './lambda.ts';
 import { type LaneName, type LocalLane, queueDepth, startQueues } from './queues.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
+import { createSigningKey, type SigningKey } from './signing.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
+import { openWebhookPort } from './webhook-port.ts';
 
 export interface StackOptions {
   /** Absolute path of the folder that the archive is in. */
@@ -39,6 +43,10 @@ export interface StackOptions {
   /** Absolute path of a folder whose files are the stand-in's documents. */
   documents?: string | undefined;
   faults?: readonly FaultRule[];
+  /** Telnyx's public keys that the webhook accepts beside the stack's own; base64 of 32 bytes each. */
+  publicKeys?: readonly string[];
+  /** @default any free port */
+  webhookPort?: number | undefined;
   ladders: Ladders;
   /** Takes each line that a function logs. */
   onLog: (line: string) => void;
@@ -50,7 +58,15 @@ export interface StackOptions {
 }
 
 export interface Stack {
-  addresses: { telnyxUrl: string; s3Endpoint: string; sqsEndpoint: string; archive: string };
+  addresses: {
+    webhookUrl: string;
+    telnyxUrl: string;
+    s3Endpoint: string;
+    sqsEndpoint: string;
+    archive: string;
+  };
+  /** Throw-away: signs the events that are sent to the webhook here. */
+  signingKey: SigningKey;
   lanes: Record<LaneName, LocalLane>;
   send: SendMessages;
   bucket: Bucket;
@@ -177,11 +193,27 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     connect(queues.lanes.documents, 'archive', archiveHandler);
     connect(queues.lanes.backfill, 'archive', archiveHandler);
 
+    const send = createSender(sqs);
+    const signingKey = createSigningKey();
+    const webhook = await openWebhookPort({
+      handler: createWebhookHandler({
+        publicKeys: readPublicKeys([signingKey.publicKey, ...(options.publicKeys ?? [])]),
+        documentsQueueUrl: queues.lanes.documents.queueUrl,
+        discoveryQueueUrl: queues.lanes.discovery.queueUrl,
+        send,
+        log,
+        time,
+      }),
+      timeoutMs: timeouts.webhookMs,
+      time,
+      port: options.webhookPort ?? 0,
+    });
+    closers.push(() => webhook.close());
+
     const depthOf = async (urls: readonly string[]) => {
       const depths = await Promise.all(urls.map((url) => queueDepth(sqs, url)));
       return depths.reduce((sum, depth) => sum + depth, 0);
     };
-    const send = createSender(sqs);
     return {
       discoverAll: async () => {
         const now = new Date(time.now()).toISOString();
@@ -194,11 +226,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         }
       },
       addresses: {
+        webhookUrl: webhook.url,
         telnyxUrl: telnyxUrl.href,
         s3Endpoint: s3.endpoint,
         sqsEndpoint: queues.endpoint,
         archive: archiveBucket.place,
       },
+      signingKey,
       lanes: queues.lanes,
       send,
       bucket,
