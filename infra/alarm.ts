@@ -1,0 +1,157 @@
+import { ArnFormat, Stack } from 'aws-cdk-lib';
+import { Alarm, type AlarmProps } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { CfnRule } from 'aws-cdk-lib/aws-events';
+import {
+  AnyPrincipal,
+  Effect,
+  ManagedPolicy,
+  PolicyStatement,
+  Role,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { Construct } from 'constructs';
+
+/** What the person who is woken reads first. There is no alarm without it. */
+export interface Meaning {
+  /** What it means for the company's documents, in one sentence. */
+  impact: string;
+  /** Heading of the alarm's article in `docs/runbook.md`, as an anchor. */
+  runbook: `#${string}`;
+}
+
+function describe({ impact, runbook }: Meaning): string {
+  return `${impact} Runbook: docs/runbook.md${runbook}`;
+}
+
+export interface AlarmTopicProps {
+  /** @default nobody is subscribed */
+  email?: string | undefined;
+  /** Must let CloudWatch's alarms use it. */
+  key: IKey;
+}
+
+/** Where all alarms go. Of all services only CloudWatch's alarms of this account may publish. */
+export class AlarmTopic extends Construct {
+  readonly topic: Topic;
+  readonly key: IKey;
+
+  constructor(scope: Construct, id: string, { email, key }: AlarmTopicProps) {
+    super(scope, id);
+    const stack = Stack.of(this);
+    this.key = key;
+    this.topic = new Topic(this, 'Topic', { displayName: 'Telnyx document archiver', masterKey: key });
+    if (email !== undefined) this.topic.addSubscription(new EmailSubscription(email));
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'TlsOnly',
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { Bool: { 'aws:SecureTransport': 'false' } },
+      }),
+    );
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsPublish',
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': stack.account },
+          ArnLike: {
+            'aws:SourceArn': stack.formatArn({
+              service: 'cloudwatch',
+              resource: 'alarm',
+              resourceName: '*',
+              arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+            }),
+          },
+        },
+      }),
+    );
+  }
+}
+
+export interface ArchiverAlarmProps extends Omit<AlarmProps, 'alarmDescription' | 'actionsEnabled'>, Meaning {
+  topic: AlarmTopic;
+}
+
+/** An alarm that says what it means and where its runbook article is, and tells the topic when it starts and ends. */
+export class ArchiverAlarm extends Alarm {
+  constructor(scope: Construct, id: string, { impact, runbook, topic, ...alarmProps }: ArchiverAlarmProps) {
+    super(scope, id, { ...alarmProps, alarmDescription: describe({ impact, runbook }) });
+    const action = new SnsAction(topic.topic);
+    this.addAlarmAction(action);
+    this.addOkAction(action);
+  }
+}
+
+export interface EventAlarmProps extends Meaning {
+  topic: AlarmTopic;
+  description: string;
+  /** What the event must look like (EventBridge user guide, "Event patterns"). */
+  eventPattern: Record<string, unknown>;
+}
+
+/**
+ * For what shows as an event and in no metric. EventBridge publishes through a role of its own: were it to publish
+ * as a service, the key's policy could not be limited to this account, as such calls carry neither aws:SourceAccount
+ * nor aws:SourceArn (Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics").
+ */
+export class EventAlarm extends Construct {
+  constructor(
+    scope: Construct,
+    id: string,
+    { topic, description, eventPattern, ...meaning }: EventAlarmProps,
+  ) {
+    super(scope, id);
+    const stack = Stack.of(this);
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('events.amazonaws.com', {
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': stack.account },
+          ArnLike: {
+            'aws:SourceArn': stack.formatArn({ service: 'events', resource: 'rule', resourceName: '*' }),
+          },
+        },
+      }),
+      managedPolicies: [
+        new ManagedPolicy(this, 'Policy', {
+          statements: [
+            new PolicyStatement({
+              sid: 'Publish',
+              actions: ['sns:Publish'],
+              resources: [topic.topic.topicArn],
+            }),
+            new PolicyStatement({
+              sid: 'UseKeyForTopic',
+              actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+              resources: [topic.key.keyArn],
+            }),
+          ],
+        }),
+      ],
+    });
+    new CfnRule(this, 'Rule', {
+      description,
+      eventPattern,
+      state: 'ENABLED',
+      targets: [
+        {
+          id: 'AlarmTopic',
+          arn: topic.topic.topicArn,
+          roleArn: role.roleArn,
+          inputTransformer: {
+            inputPathsMap: { name: '$.detail.eventName', by: '$.detail.userIdentity.arn', at: '$.time' },
+            inputTemplate: JSON.stringify(`${describe(meaning)} Event: <name> by <by> at <at>.`),
+          },
+        },
+      ],
+    });
+  }
+}

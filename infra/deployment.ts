@@ -1,0 +1,47 @@
+import { type App, Tags, Validations } from 'aws-cdk-lib';
+import {
+  AwsSolutionsChecks,
+  HIPAASecurityChecks,
+  NIST80053R5Checks,
+  PCIDSS321Checks,
+  ServerlessChecks,
+} from 'cdk-nag';
+import { acknowledgements } from './acknowledgements.ts';
+import { PipelineStack } from './pipeline-stack.ts';
+import type { Stage } from './stage.ts';
+import { StorageStack } from './storage-stack.ts';
+
+export interface Deployment {
+  storage: StorageStack;
+  pipeline: PipelineStack;
+}
+
+/** Both stacks of one stage. What cdk-nag finds in them, and nobody has acknowledged, fails the synth. */
+export function createDeployment(app: App, stage: Stage): Deployment {
+  const env = {
+    ...(stage.account !== undefined && { account: stage.account }),
+    ...(stage.region !== undefined && { region: stage.region }),
+  };
+  const storage = new StorageStack(app, `${stage.name}-storage`, { stage, env });
+  const pipeline = new PipelineStack(app, `${stage.name}-pipeline`, { stage, storage, env });
+  for (const [key, value] of Object.entries({ application: stage.name, ...stage.tags })) {
+    Tags.of(app).add(key, value);
+  }
+  for (const { rules, on, reason } of acknowledgements(storage, pipeline)) {
+    for (const construct of on) {
+      Validations.of(construct).acknowledge(...rules.map((id) => ({ id, reason })));
+    }
+  }
+  Validations.of(app).addPlugins(...compliancePacks());
+  return { storage, pipeline };
+}
+
+export function compliancePacks() {
+  return [
+    new AwsSolutionsChecks(),
+    new NIST80053R5Checks(),
+    new HIPAASecurityChecks(),
+    new PCIDSS321Checks(),
+    new ServerlessChecks(),
+  ];
+}

@@ -1,0 +1,90 @@
+import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import {
+  AccountRootPrincipal,
+  AnyPrincipal,
+  Effect,
+  PolicyDocument,
+  PolicyStatement,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
+import { Key, type KeyProps } from 'aws-cdk-lib/aws-kms';
+import type { Construct } from 'constructs';
+
+export interface EncryptionKeyProps extends KeyProps {
+  /** What the key protects, for the KMS console. */
+  description: string;
+  /** IAM roles that may schedule the key's deletion or disable it. @default nobody may */
+  breakGlassArns?: readonly string[];
+  /** What AWS services need. @default none */
+  serviceStatements?: readonly PolicyStatement[];
+}
+
+/**
+ * A customer-managed key. IAM policies of the account decide who uses it; whoever would delete or disable it must
+ * be a break-glass role, or change the key's policy first. AWS takes 30 days, the longest possible, over a deletion.
+ */
+export class EncryptionKey extends Key {
+  constructor(scope: Construct, id: string, props: EncryptionKeyProps) {
+    const { breakGlassArns = [], serviceStatements = [], ...keyProps } = props;
+    super(scope, id, {
+      enableKeyRotation: true,
+      pendingWindow: Duration.days(30),
+      removalPolicy: RemovalPolicy.RETAIN,
+      policy: new PolicyDocument({
+        statements: [
+          new PolicyStatement({
+            sid: 'AccountDecides',
+            principals: [new AccountRootPrincipal()],
+            actions: ['kms:*'],
+            resources: ['*'],
+          }),
+          new PolicyStatement({
+            sid: 'KeepKey',
+            effect: Effect.DENY,
+            principals: [new AnyPrincipal()],
+            actions: ['kms:ScheduleKeyDeletion', 'kms:DisableKey'],
+            resources: ['*'],
+            ...(breakGlassArns.length > 0 && {
+              conditions: { ArnNotEquals: { 'aws:PrincipalArn': [...breakGlassArns] } },
+            }),
+          }),
+          ...serviceStatements,
+        ],
+      }),
+      ...keyProps,
+    });
+  }
+}
+
+/** Amazon CloudWatch Logs user guide, "Encrypt log data using KMS": for log groups of this account and region. */
+export function logsUseKey(scope: Construct): PolicyStatement {
+  const stack = Stack.of(scope);
+  return new PolicyStatement({
+    sid: 'LogsEncrypt',
+    principals: [new ServicePrincipal(`logs.${stack.region}.${stack.urlSuffix}`)],
+    actions: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+    resources: ['*'],
+    conditions: {
+      ArnLike: {
+        'kms:EncryptionContext:aws:logs:arn': stack.formatArn({
+          service: 'logs',
+          resource: 'log-group',
+          resourceName: '*',
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+      },
+    },
+  });
+}
+
+/** Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics". */
+export function alarmsUseKey(scope: Construct): PolicyStatement {
+  const stack = Stack.of(scope);
+  return new PolicyStatement({
+    sid: 'AlarmsPublish',
+    principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+    actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+    resources: ['*'],
+    conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+  });
+}

@@ -1,0 +1,102 @@
+import { CfnMapping, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { AlarmTopic } from './alarm.ts';
+import { Alarms } from './alarms.ts';
+import { ArchiverDashboard } from './dashboard.ts';
+import { alarmsUseKey, EncryptionKey, logsUseKey } from './encryption-key.ts';
+import { Functions } from './functions.ts';
+import { Queues } from './queues.ts';
+import { SweepSchedule } from './schedule.ts';
+import type { Stage } from './stage.ts';
+import type { StorageStack } from './storage-stack.ts';
+import { WebhookApi } from './webhook-api.ts';
+
+export interface PipelineStackProps extends StackProps {
+  stage: Stage;
+  storage: StorageStack;
+}
+
+/** All that works on documents and holds none: it may be deleted and deployed again at any time. */
+export class PipelineStack extends Stack {
+  readonly queues: Queues;
+  readonly functions: Functions;
+  readonly webhookApi: WebhookApi;
+  readonly alarms: Alarms;
+
+  constructor(scope: Construct, id: string, { stage, storage, ...stackProps }: PipelineStackProps) {
+    super(scope, id, {
+      description: 'Telnyx document archiver: webhook, queues, functions, schedule and alarms.',
+      ...stackProps,
+    });
+    // Not the documents' key: who may read a log must not need the key to every passport.
+    const operationsKey = new EncryptionKey(this, 'OperationsKey', {
+      description: 'Telnyx document archiver: logs and alarms',
+      breakGlassArns: stage.breakGlassArns,
+      serviceStatements: [logsUseKey(this), alarmsUseKey(this)],
+    });
+    this.queues = new Queues(this, 'Queues', stage.name);
+    this.functions = new Functions(this, 'Functions', {
+      stage,
+      queues: this.queues,
+      bucket: storage.archive.bucket,
+      dataKey: storage.key,
+      apiKeySecretArn: storage.apiKey.secretArn,
+      logKey: operationsKey,
+    });
+    this.webhookApi = new WebhookApi(this, 'WebhookApi', {
+      ...(stage.domain && { domain: stage.domain }),
+      handler: this.functions.webhook.function,
+      logKey: operationsKey,
+    });
+    new SweepSchedule(this, 'Sweep', { discovery: this.queues.discovery });
+    const topic = new AlarmTopic(this, 'AlarmTopic', { email: stage.alarmEmail, key: operationsKey });
+    this.alarms = new Alarms(this, 'Alarms', {
+      prefix: stage.name,
+      topic,
+      queues: this.queues,
+      functions: this.functions,
+      webhookApi: this.webhookApi,
+      dataKey: storage.key,
+    });
+    const { dashboard } = new ArchiverDashboard(this, 'Dashboard', {
+      name: stage.name,
+      alarms: this.alarms.alarms,
+      queues: this.queues,
+      functions: this.functions,
+    });
+
+    new CfnOutput(this, 'WebhookUrl', {
+      description: "Next: set this as webhook URL in Telnyx's portal, wherever events come from.",
+      value: this.webhookApi.url,
+    });
+    if (this.webhookApi.domainTarget !== undefined) {
+      new CfnOutput(this, 'WebhookDomainTarget', {
+        description: `Next: point a CNAME record of ${stage.domain?.name} at this.`,
+        value: this.webhookApi.domainTarget,
+      });
+    }
+    new CfnOutput(this, 'DashboardUrl', {
+      description: 'Is everything archived, how fast, what failed and why.',
+      value: `https://${this.region}.${consoleHost(this)}/cloudwatch/home?region=${this.region}#dashboards/dashboard/${dashboard.dashboardName}`,
+    });
+    new CfnOutput(this, 'AlarmTopicArn', {
+      description:
+        stage.alarmEmail === undefined
+          ? 'Next: subscribe to this topic, or set alarmEmail. Until then nobody gets the alarms.'
+          : `Next: confirm the e-mail that ${stage.alarmEmail} has got. Until then nobody gets the alarms.`,
+      value: topic.topic.topicArn,
+    });
+  }
+}
+
+/** The AWS console has a domain of its own in each partition. */
+function consoleHost(stack: Stack): string {
+  const hosts = new CfnMapping(stack, 'Console', {
+    mapping: {
+      aws: { host: 'console.aws.amazon.com' },
+      'aws-cn': { host: 'console.amazonaws.cn' },
+      'aws-us-gov': { host: 'console.amazonaws-us-gov.com' },
+    },
+  });
+  return hosts.findInMap(stack.partition, 'host');
+}
