@@ -23,7 +23,10 @@ export type S3Fault =
   | { readonly kind: 'reset'; readonly during: 'request' | 'response'; readonly afterBytes: number }
   /** The operation is done, but the socket closes without an answer. */
   | { readonly kind: 'lose-reply' }
-  /** After so many bytes of the request or the answer nothing happens any more; the connection stays open. */
+  /**
+   * After so many bytes of the request or the answer nothing happens any more; the connection stays open.
+   * An upload that is no longer read counts as open until the server closes, even if its client has left.
+   */
   | { readonly kind: 'stall'; readonly during: 'request' | 'response'; readonly afterBytes: number }
   /**
    * The answer ends early. With length: Content-Length says more than comes. Without: the end of the

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { Readable } from 'node:stream';
+import { PutObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { onTestFinished } from 'vitest';
 import type { Time } from '../../../functions/time.ts';
 import { systemTime } from '../../../functions/time.ts';
@@ -12,6 +13,14 @@ import { type S3Options, type S3Server, startS3 } from '../../../local/s3/server
 
 export const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-test' };
 export const bucket = 'archive';
+
+/** The SDK warns on the console about every refused stream; here refusals are the point. */
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 's3-test-'));
@@ -48,6 +57,7 @@ export async function startWorld(
     credentials,
     forcePathStyle: true,
     maxAttempts: 1,
+    logger: quiet,
     ...clientConfig,
   });
   onTestFinished(() => client.destroy());
@@ -93,4 +103,61 @@ export async function rawExchange(
   if (options.thenEnd) socket.end();
   await once(socket, 'close');
   return Buffer.concat(received).toString('latin1');
+}
+
+/**
+ * Head of a PUT of `key`, signed by the SDK, with headers of the test's own: `undefined` takes one away.
+ * The body's length, coding and digests are wholly up to `headers`.
+ */
+export async function signedPutHead(
+  endpoint: string,
+  key: string,
+  headers: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
+  let head = '';
+  const client = new S3Client({
+    endpoint,
+    region: 'us-east-1',
+    credentials,
+    forcePathStyle: true,
+    maxAttempts: 1,
+    logger: quiet,
+    expectContinueHeader: false,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    requestHandler: {
+      handle: async (request: SdkRequest) => {
+        const lines = Object.entries(request.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        head = `PUT ${request.path}?${new URLSearchParams(request.query)} HTTP/1.1\r\n${lines.join('')}connection: close\r\n\r\n`;
+        throw new Error('Only its head is wanted.');
+      },
+    },
+  });
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { headers: all } = args.request as SdkRequest;
+      delete all['content-length'];
+      for (const [name, value] of Object.entries(headers)) {
+        if (value === undefined) delete all[name];
+        else all[name] = value;
+      }
+      return next(args);
+    },
+    { step: 'build', priority: 'low' },
+  );
+  // A stream, so that the SDK signs UNSIGNED-PAYLOAD unless told otherwise.
+  const command = new PutObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    Body: Readable.from([]),
+    ContentLength: 0,
+  });
+  await client.send(command).catch(() => undefined);
+  client.destroy();
+  return head;
+}
+
+interface SdkRequest {
+  readonly path: string;
+  readonly query: Record<string, string>;
+  readonly headers: Record<string, string>;
 }

@@ -1,0 +1,106 @@
+import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test, vi } from 'vitest';
+import { compareUtf8, KeyIndex } from '../../../local/s3/key-index.ts';
+import { temporaryDirectory } from './fixture.ts';
+
+const readdir = vi.hoisted(() => vi.fn());
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:fs/promises')>();
+  readdir.mockImplementation(original.readdir);
+  return { ...original, readdir };
+});
+
+async function collect(keys: AsyncIterable<string>): Promise<string[]> {
+  const all: string[] = [];
+  for await (const key of keys) all.push(key);
+  return all;
+}
+
+async function write(root: string, key: string): Promise<void> {
+  await mkdir(dirname(join(root, key)), { recursive: true });
+  await writeFile(join(root, key), key);
+}
+
+test('strings compare as their UTF-8 bytes do', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
+      expect(Math.sign(compareUtf8(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    }),
+  );
+  expect(compareUtf8('\u{1F600}', '\uFFFD')).toBeGreaterThan(0);
+});
+
+test('any tree of files is listed as S3 would list its keys, for any prefix and start', async () => {
+  // Few, adversarial names: those that sort around the slash, and beyond the surrogates.
+  const name = fc.constantFrom('a', 'a!', 'a.txt', 'a0', 'b', 'Z', 'é', '\uFFFD', '\u{1F600}', 'ab');
+  const key = fc.array(name, { minLength: 1, maxLength: 3 }).map((segments) => segments.join('/'));
+  const bound = fc.oneof(
+    key,
+    key.map((text) => `${text}/`),
+    fc.constant(''),
+    fc.constantFrom('a', 'a/', 'a0', 'zz'),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(key, { maxLength: 15 }),
+      bound,
+      bound,
+      async (candidates, prefix, after) => {
+        // A disk cannot hold both `a` and `a/b`.
+        const keys = candidates.filter((one) => !candidates.some((other) => other.startsWith(`${one}/`)));
+        const root = await temporaryDirectory();
+        for (const one of keys) await write(root, one);
+        await write(root, '.s3/metadata/hidden');
+
+        const listed = await collect(new KeyIndex(root, '.s3').keys(prefix, after));
+
+        const expected = keys
+          .filter((one) => one.startsWith(prefix))
+          .map((one) => Buffer.from(one))
+          .filter((one) => Buffer.compare(one, Buffer.from(after)) > 0)
+          .sort(Buffer.compare)
+          .map(String);
+        expect(listed).toEqual(expected);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('files that a person adds or removes show at once', async () => {
+  const root = await temporaryDirectory();
+  const index = new KeyIndex(root, '.s3');
+  await write(root, 'documents/a');
+  expect(await collect(index.keys('', ''))).toEqual(['documents/a']);
+
+  await write(root, 'documents/b');
+  await rm(join(root, 'documents/a'));
+
+  expect(await collect(index.keys('', ''))).toEqual(['documents/b']);
+});
+
+test('a directory that has settled is read once, until it changes', async () => {
+  const root = await temporaryDirectory();
+  const index = new KeyIndex(root, '.s3');
+  await write(root, 'a');
+  const longAgo = Date.now() / 1000 - 60;
+  await utimes(root, longAgo, longAgo);
+  readdir.mockClear();
+
+  await collect(index.keys('', ''));
+  await collect(index.keys('', ''));
+  const readsWhileSettled = readdir.mock.calls.length;
+  await write(root, 'b');
+  const afterChange = await collect(index.keys('', ''));
+
+  expect(readsWhileSettled).toBe(1);
+  expect(afterChange).toEqual(['a', 'b']);
+});
+
+test('a bucket without a directory has no keys', async () => {
+  const root = await temporaryDirectory();
+
+  expect(await collect(new KeyIndex(join(root, 'missing'), '.s3').keys('', ''))).toEqual([]);
+});

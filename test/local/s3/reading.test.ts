@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { expect, test } from 'vitest';
+import type { S3AnswerInfo } from '../../../local/s3/server.ts';
+import { bucket, shiftedTime, startWorld } from './fixture.ts';
+
+const TEXT = '0123456789';
+
+test.each([
+  ['bytes=0-0', '0', 'bytes 0-0/10'],
+  ['bytes=2-4', '234', 'bytes 2-4/10'],
+  ['bytes=7-', '789', 'bytes 7-9/10'],
+  ['bytes=7-100', '789', 'bytes 7-9/10'],
+  ['bytes=-3', '789', 'bytes 7-9/10'],
+  ['bytes=-100', TEXT, 'bytes 0-9/10'],
+])('a range is a 206 with just these bytes: %s', async (Range, expected, contentRange) => {
+  const { client } = await startWorld();
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
+
+  const get = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a', Range }));
+
+  expect(get.$metadata.httpStatusCode).toBe(206);
+  expect(get.ContentRange).toBe(contentRange);
+  expect(get.ContentLength).toBe(expected.length);
+  expect(await get.Body?.transformToString()).toBe(expected);
+});
+
+test.each(['bytes=4-2', 'bytes=0-1,4-5', 'bytes=-', 'lines=1-2', 'bytes=a-b'])(
+  'a range that is malformed or not one is ignored: %s',
+  async (Range) => {
+    const { client } = await startWorld();
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
+
+    const get = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a', Range }));
+
+    expect(get.$metadata.httpStatusCode).toBe(200);
+    expect(await get.Body?.transformToString()).toBe(TEXT);
+  },
+);
+
+test.each([
+  ['bytes=10-', TEXT],
+  ['bytes=-0', TEXT],
+  ['bytes=0-', ''],
+])('a range without any byte of the object is a 416: %s', async (Range, Body) => {
+  const { client } = await startWorld();
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body }));
+
+  await expect(client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a', Range }))).rejects.toMatchObject({
+    name: 'InvalidRange',
+    $metadata: { httpStatusCode: 416 },
+    ActualObjectSize: String(Body.length),
+  });
+});
+
+test('a part of an object comes without the checksum of the whole', async () => {
+  const { client } = await startWorld();
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
+  const one = { Bucket: bucket, Key: 'a', ChecksumMode: 'ENABLED' } as const;
+
+  const part = await client.send(new HeadObjectCommand({ ...one, Range: 'bytes=0-1' }));
+  const whole = await client.send(new HeadObjectCommand(one));
+  const unasked = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: 'a' }));
+
+  expect(part).toMatchObject({ ContentLength: 2, ContentRange: 'bytes 0-1/10' });
+  expect(part.ChecksumCRC32).toBeUndefined();
+  expect(whole.ChecksumCRC32).toBeDefined();
+  expect(unasked.ChecksumCRC32).toBeUndefined();
+});
+
+test('an empty object is an object', async () => {
+  const { client } = await startWorld();
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: '' }));
+
+  const get = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a' }));
+
+  expect(get).toMatchObject({ ContentLength: 0, ETag: '"d41d8cd98f00b204e9800998ecf8427e"' });
+  expect(await get.Body?.transformToString()).toBe('');
+});
+
+test('Last-Modified and Date follow the clock that the server was given', async () => {
+  const time = shiftedTime();
+  const { client } = await startWorld({ time });
+  time.shift(10 * 60_000);
+  const put = new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' });
+
+  await client.send(put);
+  const head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: 'a' }));
+
+  expect(Math.abs((head.LastModified?.getTime() ?? 0) - time.now())).toBeLessThan(60_000);
+});
+
+test('a listing pages by any size, from any start, and through a folder of a person', async () => {
+  const { client, directory } = await startWorld();
+  const keys = ['a', 'a.txt', 'a/b', 'b c+&=<é>', 'c\u{1F600}', 'd\u0001'];
+  // `a` and `a/b` cannot both be files.
+  const stored = keys.filter((key) => key !== 'a');
+  for (const key of stored) await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: key }));
+  await mkdir(join(directory, 'mine'));
+  await writeFile(join(directory, 'mine/scan.pdf'), 'scan');
+  const all = [...stored, 'mine/scan.pdf'];
+
+  const byTwo: string[] = [];
+  let token: string | undefined;
+  do {
+    const page = await client.send(
+      new ListObjectsV2Command({
+        Bucket: bucket,
+        MaxKeys: 2,
+        EncodingType: 'url',
+        ...(token !== undefined && { ContinuationToken: token }),
+      }),
+    );
+    expect(page.KeyCount).toBe(page.Contents?.length);
+    byTwo.push(...(page.Contents ?? []).map(({ Key = '' }) => decodeURIComponent(Key.replaceAll('+', ' '))));
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+  const after = await client.send(
+    new ListObjectsV2Command({ Bucket: bucket, StartAfter: 'a/b', Prefix: 'b', EncodingType: 'url' }),
+  );
+  const none = await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 0 }));
+  const plain = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'b c' }));
+
+  expect(byTwo).toEqual(all.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+  expect(after).toMatchObject({ KeyCount: 1, StartAfter: 'a/b', EncodingType: 'url' });
+  expect(none).toMatchObject({ KeyCount: 0, IsTruncated: false });
+  expect(plain.Contents).toMatchObject([
+    {
+      Key: 'b c+&=<é>',
+      Size: Buffer.byteLength('b c+&=<é>'),
+      ChecksumAlgorithm: ['CRC32'],
+      StorageClass: 'STANDARD',
+    },
+  ]);
+});
+
+test.each<[object]>([[{ ContinuationToken: '!' }], [{ MaxKeys: -1 }], [{ EncodingType: 'rot13' }]])(
+  'a listing with a senseless parameter is a 400: %j',
+  async (parameter) => {
+    const { client } = await startWorld();
+
+    await expect(
+      client.send(new ListObjectsV2Command({ Bucket: bucket, ...parameter })),
+    ).rejects.toMatchObject({ name: 'InvalidArgument' });
+  },
+);
+
+const open = (url: string) =>
+  new Promise<IncomingMessage>((resolve, reject) =>
+    httpGet(url, { agent: false }, resolve).on('error', reject),
+  );
+
+test('a file that shrinks while it is read breaks the connection, so that the client knows', async () => {
+  const { server, directory } = await startWorld();
+  await writeFile(join(directory, 'big'), randomBytes(20_000_000));
+  const answer = await open(server.presignGet(bucket, 'big', { expiresInSeconds: 60 }));
+  await truncate(join(directory, 'big'), 1000);
+
+  const outcome = await new Promise<string>((resolve) => {
+    answer.on('end', () => resolve('end'));
+    answer.on('error', (error) => resolve(error.message));
+    answer.resume();
+  });
+
+  expect(answer.headers['content-length']).toBe('20000000');
+  expect(outcome).toBe('aborted');
+});
+
+test('every request is told to the log once, without its query', async () => {
+  const log: S3AnswerInfo[] = [];
+  const { client, server } = await startWorld({ onAnswer: (answer) => log.push(answer) });
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
+  await (await fetch(server.presignGet(bucket, 'b', { expiresInSeconds: 60 }))).text();
+
+  expect(log).toEqual([
+    { operation: 'PutObject', bucket, key: 'a', status: 200 },
+    { operation: 'GetObject', bucket, key: 'b', status: 404, code: 'NoSuchKey' },
+  ]);
+});
