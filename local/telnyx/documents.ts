@@ -34,6 +34,8 @@ export interface DocumentsOptions {
 
 export class Documents {
   readonly #documents = new Map<string, Document>();
+  /** Put in order once for many pages of many lists; undefined when something has come or gone since. */
+  #newestFirst: readonly Document[] | undefined;
   readonly #options: DocumentsOptions;
 
   constructor(options: DocumentsOptions) {
@@ -50,8 +52,12 @@ export class Documents {
     );
     await mkdir(this.#options.storage, { recursive: true });
     await writeFile(this.#path(document.id), bytes);
-    this.#documents.set(document.id, document);
-    return document;
+    return this.#keep(document);
+  }
+
+  /** Takes a record alone, for lists of any length: there is nothing to download. */
+  addRecord(fileName: string, bytes: number, sha256: string, facts: Facts = {}): Document {
+    return this.#keep(this.#record(fileName, bytes, sha256, facts));
   }
 
   /** Takes a file where it lies: it is linked to, not copied. */
@@ -66,12 +72,18 @@ export class Documents {
     await mkdir(this.#options.storage, { recursive: true });
     await rm(this.#path(document.id), { force: true });
     await symlink(path, this.#path(document.id));
-    this.#documents.set(document.id, document);
-    return document;
+    return this.#keep(document);
+  }
+
+  /** A service links the document now: it stays. Does nothing where there is no such document. */
+  link(id: string): void {
+    const document = this.get(id);
+    if (document) document.linked = true;
   }
 
   async remove(id: string): Promise<void> {
     this.#documents.delete(id);
+    this.#newestFirst = undefined;
     await rm(this.#path(id), { force: true });
   }
 
@@ -81,10 +93,19 @@ export class Documents {
   }
 
   /** Newest first, as Telnyx lists them. */
-  all(): Document[] {
-    return [...this.#documents.values()]
-      .filter((document) => this.#isAlive(document))
-      .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
+  all(): readonly Document[] {
+    this.#newestFirst ??= [...this.#documents.values()].sort(
+      (a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1),
+    );
+    return this.#options.expire
+      ? this.#newestFirst.filter((document) => this.#isAlive(document))
+      : this.#newestFirst;
+  }
+
+  #keep(document: Document): Document {
+    this.#documents.set(document.id, document);
+    this.#newestFirst = undefined;
+    return document;
   }
 
   #isAlive({ createdAt, linked }: Document): boolean {

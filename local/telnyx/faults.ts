@@ -13,9 +13,12 @@ export const faultKinds = {
   'not-json': { at: 'api', says: '200 with half an object' },
   'wrong-shape': { at: 'api', says: '200 with other fields than specified' },
   gone: { at: 'api', says: '404: deleted' },
+  'key-rejected': { at: 'api', says: '401 with code 10009: the API key is not valid' },
+  'key-forbidden': { at: 'api', says: '403 with code 10010: the API key may not do this' },
   'link-refused': { at: 'link', says: '422 for the download link' },
   'wrong-hash': { at: 'record', says: 'the record states another hash' },
   'no-hash': { at: 'record', says: 'the record states no hash' },
+  'wrong-size': { at: 'record', says: 'the record states one byte too many' },
   'no-size': { at: 'record', says: 'the record states no size' },
   infected: { at: 'record', says: 'the scanner has found malware' },
   'link-expired': { at: 'download', says: '403, the link has expired' },
@@ -31,14 +34,22 @@ export const faultKinds = {
 
 export type FaultKind = keyof typeof faultKinds;
 export type FaultPlace = (typeof faultKinds)[FaultKind]['at'];
+export type FaultKindAt<Place extends FaultPlace> = {
+  [Kind in FaultKind]: (typeof faultKinds)[Kind]['at'] extends Place ? Kind : never;
+}[FaultKind];
 
 export interface FaultRule {
   kind: FaultKind;
   /** Which documents, by file name or id. @default all */
   document?: string;
+  /**
+   * Which requests, as `TelnyxServer.requests` names them, such as `GET documents` for the list. For kinds at
+   * `api` or `link`. @default those about one document
+   */
+  route?: string;
   /** Which share of the chances is taken, 0 to 1. @default 1 */
   rate?: number;
-  /** How often per document; it heals afterwards. @default for ever */
+  /** How often per document, or per route where no document is asked for; it heals afterwards. @default for ever */
   times?: number;
 }
 
@@ -68,29 +79,44 @@ export const scatteredFaults: readonly FaultRule[] = (
   ] as const
 ).map((kind) => ({ kind, rate: 0.03, times: 2 }));
 
+/** What a fault may strike. */
+export interface FaultTarget {
+  document?: Document | undefined;
+  route?: string;
+}
+
 export class Faults {
-  readonly #rules: readonly FaultRule[];
+  readonly #rules: FaultRule[];
   readonly #random: Random;
-  readonly #taken = new Map<string, number>();
+  #taken = new Map<FaultRule, Map<string, number>>();
 
   constructor(rules: readonly FaultRule[], random: Random) {
-    this.#rules = rules;
+    this.#rules = [...rules];
     this.#random = random;
   }
 
-  /** The fault that happens now to this document at this place, if any; it counts as having happened. */
-  next(place: FaultPlace, document: Document): FaultKind | undefined {
-    for (const [
-      index,
-      { kind, document: which, rate = 1, times = Number.POSITIVE_INFINITY },
-    ] of this.#rules.entries()) {
-      if (faultKinds[kind].at !== place) continue;
-      if (which !== undefined && which !== document.id && which !== document.fileName) continue;
-      const chance = `${index} ${document.id}`;
-      const taken = this.#taken.get(chance) ?? 0;
-      if (taken >= times || (rate < 1 && this.#random() >= rate)) continue;
-      this.#taken.set(chance, taken + 1);
-      return kind;
+  /** From now on this goes wrong too; earlier rules come first. */
+  add(...rules: readonly FaultRule[]): void {
+    this.#rules.push(...rules);
+  }
+
+  /** Nothing goes wrong any more. */
+  clear(): void {
+    this.#rules.length = 0;
+    this.#taken = new Map();
+  }
+
+  /** The fault that happens now at this place to what is asked for, if any; it counts as having happened. */
+  next<Place extends FaultPlace>(place: Place, target: FaultTarget): FaultKindAt<Place> | undefined {
+    for (const rule of this.#rules) {
+      if (faultKinds[rule.kind].at !== place || !strikes(rule, target)) continue;
+      const { rate = 1, times = Number.POSITIVE_INFINITY } = rule;
+      const what = target.document?.id ?? target.route ?? '';
+      const taken = this.#taken.get(rule) ?? new Map<string, number>();
+      const before = taken.get(what) ?? 0;
+      if (before >= times || (rate < 1 && this.#random() >= rate)) continue;
+      this.#taken.set(rule, taken.set(what, before + 1));
+      return rule.kind as FaultKindAt<Place>;
     }
     return undefined;
   }
@@ -98,7 +124,7 @@ export class Faults {
   /** What the storage does to the next download of this document. */
   download(document: Document): S3Fault | undefined {
     const middle = Math.floor(document.bytes / 2);
-    switch (this.next('download', document)) {
+    switch (this.next('download', { document })) {
       case 'link-expired':
         return {
           kind: 'error',
@@ -122,9 +148,14 @@ export class Faults {
       case 'compressed':
         return { kind: 'gzip', real: true };
       case 'redirected':
-        return { kind: 'redirect', location: 'http://169.254.169.254/latest/meta-data/' };
+        return { kind: 'redirect', status: 302, location: 'http://169.254.169.254/latest/meta-data/' };
       default:
         return undefined;
     }
   }
+}
+
+function strikes({ document, route }: FaultRule, target: FaultTarget): boolean {
+  if (route === undefined ? target.document === undefined : route !== target.route) return false;
+  return document === undefined || [target.document?.id, target.document?.fileName].includes(document);
 }

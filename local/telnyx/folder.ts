@@ -1,65 +1,114 @@
 /** A folder of files as the documents of an account: a file that appears is an upload, one that goes is deleted. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import pLimit from 'p-limit';
+import { sleep, type Time } from '../../functions/time.ts';
 import type { Document, Documents } from './documents.ts';
 
 export interface Folder {
-  /** Brings the documents in line with what the folder holds now; one look at a time. */
+  /** Brings the documents in line with what the folder holds at some moment after the call. */
   refresh(): Promise<void>;
 }
 
 export interface FolderOptions {
   /** Absolute path. */
   path: string;
+  /** Absolute paths of folders that are left out, with all that is in them. @default none */
+  exclude?: readonly string[];
   documents: Documents;
-  /** Told once of each file that cannot be read. */
+  time: Time;
+  /** Told once of each file or folder that is left out, and why. */
   onUnreadable: (path: string, error: unknown) => void;
   /** Told of each document after the first look. */
   onAppeared?: (document: Document) => void;
 }
 
+const statsAtOnce = 16;
 const hashedAtOnce = 4;
+/** A file that appears is taken once it has stayed the same for so long: before, it may be half a copy. */
+const settleMs = 200;
 
-export function openFolder({ path: root, documents, onUnreadable, onAppeared }: FolderOptions): Folder {
+export function openFolder(options: FolderOptions): Folder {
+  const { path: root, exclude = [], documents, time, onUnreadable, onAppeared } = options;
   const known = new Map<string, { version: string; id: string }>();
   const reported = new Set<string>();
   let looked = false;
-  let looking: Promise<void> | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  let next: Promise<void> | undefined;
 
-  const take = async (path: string) => {
-    const { size, mtimeMs } = await stat(path);
-    const version = `${size} ${mtimeMs}`;
-    const before = known.get(path);
-    if (before?.version === version) return;
+  const leaveOut = (path: string, error: unknown) => {
+    // What went away meanwhile is not there to be told of.
+    if (isMissing(error) && path !== root) return;
+    if (!reported.has(path)) onUnreadable(path, error);
+    reported.add(path);
+  };
+
+  const filesIn = async (folder: string): Promise<string[]> => {
+    if (exclude.some((path) => `${folder}${sep}`.startsWith(`${path}${sep}`))) {
+      leaveOut(folder, new Error('It is not to be taken.'));
+      return [];
+    }
+    let entries: Dirent[];
+    try {
+      entries = await readdir(folder, { withFileTypes: true });
+    } catch (error) {
+      leaveOut(folder, error);
+      return [];
+    }
+    const files: string[] = [];
+    for (const entry of entries) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) files.push(...(await filesIn(path)));
+      else if (entry.isFile()) files.push(path);
+      else leaveOut(path, new Error(entry.isSymbolicLink() ? 'It is a symbolic link.' : 'It is no file.'));
+    }
+    return files;
+  };
+
+  /** The file's version, where it is not the known one. */
+  const newVersion = async (path: string): Promise<string | undefined> => {
+    const version = await versionOf(path);
+    return version === known.get(path)?.version ? undefined : version;
+  };
+
+  const take = async (path: string, version: string) => {
+    if ((await versionOf(path)) !== version) return;
     const sha256 = await hashOf(path);
-    const id = idOf(relative(root, path), sha256);
-    if (before !== undefined && before.id !== id) await documents.remove(before.id);
+    const { size, mtimeMs } = await stat(path);
+    // Still being written: the next look takes it.
+    if ((await versionOf(path)) !== version) return;
+    const name = relative(root, path);
+    const id = idOf(name, sha256);
+    const before = known.get(path);
     known.set(path, { version, id });
+    if (before?.id === id) return;
+    if (before !== undefined) await documents.remove(before.id);
     // The modification time may be years ago: Telnyx has the document since it appeared here.
-    const createdAt = looked ? {} : { createdAt: Math.round(mtimeMs) };
-    const document = await documents.addFile(relative(root, path), path, size, sha256, {
-      id,
-      linked: true,
-      ...createdAt,
-    });
+    const createdAt = looked ? time.now() : Math.round(mtimeMs);
+    const document = await documents.addFile(name, path, size, sha256, { id, linked: true, createdAt });
     if (looked) onAppeared?.(document);
   };
 
   const look = async () => {
-    const entries = await readdir(root, { recursive: true, withFileTypes: true });
-    const paths = entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name));
-    await pLimit(hashedAtOnce).map(paths, async (path) => {
+    const paths = await filesIn(root);
+    const changed: [path: string, version: string][] = [];
+    await pLimit(statsAtOnce).map(paths, async (path) => {
       try {
-        await take(path);
+        const version = await newVersion(path);
+        if (version !== undefined) changed.push([path, version]);
       } catch (error) {
-        if (!reported.has(path)) onUnreadable(path, error);
-        reported.add(path);
+        leaveOut(path, error);
+      }
+    });
+    if (looked && changed.length > 0) await sleep(time, settleMs);
+    await pLimit(hashedAtOnce).map(changed, async ([path, version]) => {
+      try {
+        await take(path, version);
+      } catch (error) {
+        leaveOut(path, error);
       }
     });
     const here = new Set(paths);
@@ -73,12 +122,20 @@ export function openFolder({ path: root, documents, onUnreadable, onAppeared }: 
 
   return {
     refresh: () => {
-      looking ??= look().finally(() => {
-        looking = undefined;
+      // A look under way may have passed by what is there now.
+      next ??= looking.then(() => {
+        next = undefined;
+        looking = look();
+        return looking;
       });
-      return looking;
+      return next;
     },
   };
+}
+
+async function versionOf(path: string): Promise<string> {
+  const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 async function hashOf(path: string): Promise<string> {
@@ -97,3 +154,5 @@ function idOf(path: string, sha256: string): string {
     '-',
   );
 }
+
+const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';

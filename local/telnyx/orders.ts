@@ -1,90 +1,162 @@
-/** Porting orders and port-outs of the stand-in, and the documents that they link, in Telnyx's shapes. */
+/**
+ * Porting orders and port-outs of the stand-in, and the documents that they link, in Telnyx's shapes. A document
+ * that an order names is linked, and so is not deleted after 30 minutes.
+ */
 import { randomUUID } from 'node:crypto';
+import type { Time } from '../../functions/time.ts';
+import type { Documents } from './documents.ts';
 
+/** Document ids by the place that they have in the order. */
 export interface PortingOrder {
   id: string;
-  loa?: string;
-  invoice?: string;
+  loa: string | undefined;
+  invoice: string | undefined;
   /** Documents that fulfil requirements. */
-  requirements: string[];
-  additional: string[];
+  requirements: readonly string[];
+  additional: readonly string[];
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+interface PortingRows {
+  order: Row;
+  requirements: readonly Row[];
+  additional: readonly Row[];
 }
 
 export class Orders {
-  readonly #porting = new Map<string, PortingOrder>();
-  readonly #portOuts = new Map<string, readonly string[]>();
+  readonly #porting = new Map<string, PortingRows>();
+  readonly #portOuts = new Map<string, readonly Row[]>();
+  readonly #links: Row[] = [];
+  readonly #documents: Documents;
+  readonly #time: Time;
 
-  addPortingOrder(order: Partial<PortingOrder>): string {
-    const id = order.id ?? randomUUID();
-    this.#porting.set(id, { requirements: [], additional: [], ...order, id });
+  constructor(documents: Documents, time: Time) {
+    this.#documents = documents;
+    this.#time = time;
+  }
+
+  /** @returns the order's id, a new one unless given. An order with the same id is replaced. */
+  addPortingOrder(contents: Partial<PortingOrder>): string {
+    const { id = randomUUID(), loa, invoice, requirements = [], additional = [] } = contents;
+    const stamps = this.#stamps();
+    this.remove(id);
+    const fulfilled = requirements.map((documentId) => ({
+      requirement_type_id: randomUUID(),
+      field_type: 'document',
+      field_value: documentId,
+    }));
+    const textual = {
+      requirement_type_id: randomUUID(),
+      field_type: 'textual',
+      field_value: 'Example SARL',
+    };
+    this.#porting.set(id, {
+      order: {
+        id,
+        record_type: 'porting_order',
+        status: { value: 'draft', details: [] },
+        documents: { loa: loa ?? null, invoice: invoice ?? null },
+        requirements: fulfilled,
+        ...stamps,
+      },
+      requirements: [...fulfilled, textual].map((requirement) => ({
+        ...requirement,
+        record_type: 'porting_requirement',
+        requirement_status: 'requirement-info-pending',
+      })),
+      additional: additional.map((documentId) => {
+        const document = this.#documents.get(documentId);
+        return {
+          id: randomUUID(),
+          record_type: 'porting_additional_document',
+          document_id: documentId,
+          document_type: 'other',
+          filename: document?.fileName ?? null,
+          content_type: document?.contentType ?? null,
+          porting_order_id: id,
+          ...stamps,
+        };
+      }),
+    });
+    this.#link(id, 'porting_order', [loa, invoice, ...requirements, ...additional]);
     return id;
   }
 
-  addPortOut(documentIds: readonly string[]): string {
-    const id = randomUUID();
-    this.#portOuts.set(id, documentIds);
+  /** @returns the port-out's id */
+  addPortOut(documentIds: readonly string[], id: string = randomUUID()): string {
+    const stamps = this.#stamps();
+    this.remove(id);
+    this.#portOuts.set(
+      id,
+      documentIds.map((documentId, index) => ({
+        id: randomUUID(),
+        record_type: 'portout_supporting_document',
+        document_id: documentId,
+        type: index % 2 === 0 ? 'loa' : 'invoice',
+        portout_id: id,
+        ...stamps,
+      })),
+    );
+    this.#link(id, 'portout', documentIds);
     return id;
+  }
+
+  /** The order is gone, as after `porting_order.deleted`; its documents stay linked. */
+  remove(id: string): void {
+    this.#porting.delete(id);
+    this.#portOuts.delete(id);
+    const left = this.#links.filter(({ linked_resource_id }) => linked_resource_id !== id);
+    this.#links.splice(0, this.#links.length, ...left);
   }
 
   /** GET /porting_orders/{id} */
-  portingOrder(id: string): object | undefined {
-    const order = this.#porting.get(id);
-    return (
-      order && {
-        id,
-        record_type: 'porting_order',
-        documents: { loa: order.loa ?? null, invoice: order.invoice ?? null },
-        requirements: order.requirements.map(requirement),
-      }
-    );
+  portingOrder(id: string): Row | undefined {
+    return this.#porting.get(id)?.order;
   }
 
   /** GET /porting_orders/{id}/requirements: textual ones beside those that a document fulfils. */
-  requirements(id: string): object[] | undefined {
-    const order = this.#porting.get(id);
-    return order && [...order.requirements.map(requirement), textual];
+  requirements(id: string): readonly Row[] | undefined {
+    return this.#porting.get(id)?.requirements;
   }
 
   /** GET /porting_orders/{id}/additional_documents */
-  additionalDocuments(id: string): object[] | undefined {
-    return this.#porting.get(id)?.additional.map((documentId) => ({
-      id: randomUUID(),
-      document_id: documentId,
-      document_type: 'other',
-      record_type: 'porting_additional_document',
-    }));
+  additionalDocuments(id: string): readonly Row[] | undefined {
+    return this.#porting.get(id)?.additional;
   }
 
   /** GET /portouts/{id}/supporting_documents, which has no pages */
-  supportingDocuments(id: string): object[] | undefined {
-    return this.#portOuts.get(id)?.map((documentId) => ({
-      id: randomUUID(),
-      document_id: documentId,
-      type: 'loa',
-      portout_id: id,
-      record_type: 'portout_supporting_document',
-    }));
+  supportingDocuments(id: string): readonly Row[] | undefined {
+    return this.#portOuts.get(id);
   }
 
-  /** GET /document_links?filter[linked_resource_id]= */
-  links(resourceId: string): object[] {
-    const order = this.#porting.get(resourceId);
-    return [order?.loa, order?.invoice].flatMap((documentId) =>
-      documentId === undefined
-        ? []
-        : {
-            id: randomUUID(),
-            document_id: documentId,
-            linked_record_type: 'porting_order',
-            linked_resource_id: resourceId,
-            record_type: 'document_link',
-          },
+  /** GET /document_links; null: whichever */
+  links(resourceId: string | null, recordType: string | null): readonly Row[] {
+    return this.#links.filter(
+      ({ linked_resource_id, linked_record_type }) =>
+        (resourceId === null || linked_resource_id === resourceId) &&
+        (recordType === null || linked_record_type === recordType),
     );
   }
-}
 
-function requirement(documentId: string) {
-  return { requirement_type_id: randomUUID(), field_type: 'document', field_value: documentId };
-}
+  #link(resourceId: string, recordType: string, documentIds: readonly (string | undefined)[]): void {
+    const stamps = this.#stamps();
+    for (const documentId of new Set(documentIds)) {
+      if (documentId === undefined) continue;
+      this.#documents.link(documentId);
+      this.#links.push({
+        id: randomUUID(),
+        record_type: 'document_link',
+        document_id: documentId,
+        linked_record_type: recordType,
+        linked_resource_id: resourceId,
+        ...stamps,
+      });
+    }
+  }
 
-const textual = { requirement_type_id: randomUUID(), field_type: 'textual', field_value: 'Example SARL' };
+  #stamps() {
+    const now = new Date(this.#time.now()).toISOString();
+    return { created_at: now, updated_at: now };
+  }
+}

@@ -28,19 +28,54 @@ export async function addSamples(documents: Documents, now: number): Promise<Doc
   return added;
 }
 
-/** A PDF whose one page is followed by a comment of noise: it opens, and it does not compress. */
+/** A PDF of one page that is an image of noise: it opens, and it does not compress. */
 function largeScan(): Buffer {
-  const page = Buffer.from(
-    '%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n' +
-      '3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>\nendobj\n4 0 obj\n<< /Length ',
-  );
-  const end = Buffer.from('\nendstream\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n');
-  const head = Buffer.concat([page, Buffer.from(`${largestBytes - 400} >>\nstream\n`)]);
-  const noise = Buffer.alloc(largestBytes - head.length - end.length);
-  let state = 1;
-  for (let i = 0; i < noise.length; i += 4) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    if (i + 4 <= noise.length) noise.writeUInt32LE(state, i);
+  const [width, height] = [4_000, 4_990];
+  const pixels = noise(width * height);
+  const draw = 'q 595 0 0 842 0 0 cm /Scan Do Q';
+  const image =
+    `/Type /XObject /Subtype /Image /Width ${width} /Height ${height} ` +
+    `/ColorSpace /DeviceGray /BitsPerComponent 8 /Length ${pixels.length}`;
+  const objects = [
+    ['<< /Type /Catalog /Pages 2 0 R >>'],
+    ['<< /Type /Pages /Kids [3 0 R] /Count 1 >>'],
+    [
+      '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R ' +
+        '/Resources << /XObject << /Scan 5 0 R >> >> >>',
+    ],
+    [`<< /Length ${draw.length} >>\nstream\n${draw}\nendstream`],
+    [`<< ${image} >>\nstream\n`, pixels, '\nendstream'],
+  ];
+
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const write = (chunk: string | Buffer) => {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'latin1') : chunk;
+    chunks.push(bytes);
+    length += bytes.length;
+  };
+  write('%PDF-1.4\n');
+  let table = `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n`;
+  for (const [index, parts] of objects.entries()) {
+    table += `${String(length).padStart(10, '0')} 00000 n \n`;
+    for (const part of [`${index + 1} 0 obj\n`, ...parts, '\nendobj\n']) write(part);
   }
-  return Buffer.concat([head, noise, end]);
+  const end = (tableAt: number) =>
+    `${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${tableAt}\n%%EOF\n`;
+  // A comment fills it up to the byte; the offset of the table has as many digits before as after it.
+  write(`%${' '.repeat(largestBytes - length - end(length).length - 2)}\n`);
+  write(end(length));
+  return Buffer.concat(chunks);
+}
+
+/** The same bytes every time. @param length divisible by 4 */
+function noise(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let state = 1;
+  for (let at = 0; at < length; at += 4) {
+    // Constants of Numerical Recipes' linear congruential generator.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes.writeUInt32LE(state, at);
+  }
+  return bytes;
 }

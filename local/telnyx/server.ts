@@ -5,12 +5,14 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readBody } from '../../functions/http.ts';
 import type { Time } from '../../functions/time.ts';
+import { type Answer, errorCodes, failure, notFound, Refusal } from './answer.ts';
 import { type Document, type Documents, recordOf } from './documents.ts';
-import type { FaultKind, Faults } from './faults.ts';
+import type { FaultKindAt, Faults } from './faults.ts';
+import { chosenDocuments, page, refuseOtherFilters } from './lists.ts';
 import type { Orders } from './orders.ts';
 import { type RateLimit, takeToken } from './rate-limit.ts';
+import { readUpload } from './upload.ts';
 
 export interface TelnyxOptions {
   apiKey: string;
@@ -24,7 +26,7 @@ export interface TelnyxOptions {
   refresh?: () => Promise<void>;
   /** Told of each document that is uploaded. */
   onUpload?: (document: Document) => void;
-  /** Requests in each window of so many seconds. @default no limit */
+  /** @default more than anybody asks for */
   rateLimit?: RateLimit;
   /** @default 0, any free port */
   port?: number;
@@ -33,35 +35,30 @@ export interface TelnyxOptions {
 export interface TelnyxServer {
   /** `http://127.0.0.1:<port>/v2` */
   url: string;
-  /** Requests by route, refused ones included. */
+  /** Requests by route, such as `GET documents {id} download_link`, refused ones included. */
   requests: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
-/** An answer as JSON; text is sent as it is. */
-interface Answer {
-  status: number;
-  body: unknown;
-  headers?: Record<string, string>;
-}
+type Outcome = Answer | 'reset' | 'silence';
 
-const largestUpload = 30 * 1024 ** 2;
+interface Asked {
+  route: string;
+  id: string;
+  query: URLSearchParams;
+}
 
 export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer> {
   const requests = new Map<string, number>();
   const limit = takeToken(options.rateLimit, options.time);
   const server = createServer(async (request, response) => {
-    try {
-      const rate = limit();
-      for (const [name, value] of Object.entries(rate.headers)) response.setHeader(name, value);
-      const answer = rate.allowed
-        ? await answerTo(request, options, requests)
-        : failure(429, '10011', 'Too many requests');
-      if (answer === 'reset') request.socket.resetAndDestroy();
-      else if (answer !== 'silence') send(response, answer);
-    } catch (error) {
-      send(response, failure(500, '10007', `Unexpected error: ${String(error)}`));
-    }
+    const asked = askedBy(request);
+    requests.set(asked.route, (requests.get(asked.route) ?? 0) + 1);
+    const rate = limit();
+    for (const [name, value] of Object.entries(rate.headers)) response.setHeader(name, value);
+    const outcome = rate.allowed ? await outcomeOf(request, asked, options) : tooManyRequests;
+    if (outcome === 'reset') request.socket.resetAndDestroy();
+    else if (outcome !== 'silence') send(response, outcome);
   });
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
@@ -76,85 +73,117 @@ export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer>
   };
 }
 
+function askedBy({ method, url: target = '/' }: IncomingMessage): Asked {
+  const url = new URL(target, 'http://telnyx');
+  const [version, resource, id, ...rest] = url.pathname.slice(1).split('/');
+  const route = [method, ...(version === 'v2' ? [] : [version]), resource, id && '{id}', ...rest];
+  return { route: route.filter(Boolean).join(' '), id: id ?? '', query: url.searchParams };
+}
+
+async function outcomeOf(request: IncomingMessage, asked: Asked, options: TelnyxOptions): Promise<Outcome> {
+  if (request.headers.authorization !== `Bearer ${options.apiKey}`)
+    return faultyAnswer('key-rejected', false);
+  try {
+    const fault = options.faults.next('api', { route: asked.route });
+    return fault === undefined
+      ? await answerTo(request, asked, options)
+      : faultyAnswer(fault, asked.route.endsWith('download_link'));
+  } catch (error) {
+    if (error instanceof Refusal) return error.answer;
+    return failure(500, errorCodes.unexpected, `Unexpected error: ${String(error)}`);
+  }
+}
+
 async function answerTo(
   request: IncomingMessage,
+  { route, id, query }: Asked,
   options: TelnyxOptions,
-  requests: Map<string, number>,
-): Promise<Answer | 'reset' | 'silence'> {
-  const url = new URL(request.url ?? '/', 'http://telnyx');
-  const [version, resource = '', id, part] = url.pathname.slice(1).split('/');
-  const route = [request.method, resource, id && '{id}', part].filter(Boolean).join(' ');
-  requests.set(route, (requests.get(route) ?? 0) + 1);
-  if (request.headers.authorization !== `Bearer ${options.apiKey}`) {
-    return failure(401, '10009', 'Authentication failed');
-  }
-  if (version !== 'v2') return failure(404, '10005', 'Resource not found');
-
+): Promise<Outcome> {
+  const { documents, orders } = options;
   switch (route) {
     case 'GET documents':
       await options.refresh?.();
-      return list(filtered(options.documents.all(), url.searchParams).map(recordOf), url.searchParams);
-    case 'POST documents':
-      return upload(request, options);
+      return page(chosenDocuments(documents.all(), query), query, recordOf);
+    case 'POST documents': {
+      const { fileName, bytes, customerReference } = await readUpload(request);
+      const document = await documents.add(fileName, bytes, { customerReference });
+      options.onUpload?.(document);
+      return { status: 200, body: { data: recordOf(document) } };
+    }
     case 'GET documents {id}':
-      return about(id ?? '', options, false);
+      return recordAnswer(id, route, options);
     case 'GET documents {id} download_link':
-      return about(id ?? '', options, true);
+      return linkAnswer(id, route, options);
     case 'GET document_links':
-      return list(
-        options.orders.links(url.searchParams.get('filter[linked_resource_id]') ?? ''),
-        url.searchParams,
+      refuseOtherFilters(query, ['filter[linked_resource_id]', 'filter[linked_record_type]']);
+      return page(
+        orders.links(query.get('filter[linked_resource_id]'), query.get('filter[linked_record_type]')),
+        query,
       );
     case 'GET porting_orders {id}':
-      return found(options.orders.portingOrder(id ?? ''));
+      return found(orders.portingOrder(id), (data) => ({ status: 200, body: { data } }));
     case 'GET porting_orders {id} requirements':
-      return found(options.orders.requirements(id ?? ''), url.searchParams);
+      return found(orders.requirements(id), (rows) => page(rows, query));
     case 'GET porting_orders {id} additional_documents':
-      return found(options.orders.additionalDocuments(id ?? ''), url.searchParams);
+      return found(orders.additionalDocuments(id), (rows) => page(rows, query));
     case 'GET portouts {id} supporting_documents':
-      return found(options.orders.supportingDocuments(id ?? ''));
+      return found(orders.supportingDocuments(id), (data) => ({ status: 200, body: { data } }));
     default:
-      return failure(404, '10005', 'Resource not found');
+      return notFound(false);
   }
 }
 
-/** A document's record or its download link, with what the fault plan has in store for it. */
-function about(
-  id: string,
-  { documents, faults, presign }: TelnyxOptions,
-  wantsLink: boolean,
-): Answer | 'reset' | 'silence' {
-  if (!/^[0-9a-f-]{36}$/i.test(id)) return failure(wantsLink ? 422 : 400, '10006', 'Invalid resource ID');
+/** GET /documents/{id}, with what the fault plan has in store for it. */
+function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOptions): Outcome {
+  if (!isUuid(id)) return failure(400, errorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
-  if (!document) return notFound(wantsLink);
-  const fault = faults.next('api', document) ?? (wantsLink ? faults.next('link', document) : undefined);
-  if (fault !== undefined) return faultyAnswer(fault, wantsLink);
-  if (wantsLink) return { status: 200, body: { data: { url: presign(id) } } };
-  const record = recordOf(document);
-  switch (faults.next('record', document)) {
+  if (!document) return notFound(false);
+  const fault = faults.next('api', { document, route });
+  if (fault !== undefined) return faultyAnswer(fault, false);
+  const data = recordOf(document);
+  switch (faults.next('record', { document })) {
     case 'wrong-hash':
-      record.sha256 = 'bad0'.repeat(16);
+      data.sha256 = 'bad0'.repeat(16);
       break;
     case 'no-hash':
-      delete record.sha256;
+      delete data.sha256;
+      break;
+    case 'wrong-size':
+      data.size = { unit: 'bytes', amount: document.bytes + 1 };
       break;
     case 'no-size':
-      delete record.size;
+      delete data.size;
       break;
     case 'infected':
-      record.av_scan_status = 'infected';
+      data.status = 'denied';
+      data.av_scan_status = 'infected';
       break;
-    default:
   }
-  return { status: 200, body: { data: record } };
+  return { status: 200, body: { data } };
 }
 
-function faultyAnswer(fault: FaultKind, wantsLink: boolean): Answer | 'reset' | 'silence' {
+/** GET /documents/{id}/download_link, with what the fault plan has in store for it. */
+function linkAnswer(id: string, route: string, { documents, faults, presign }: TelnyxOptions): Outcome {
+  if (!isUuid(id)) return failure(422, errorCodes.invalidId, 'Invalid resource ID');
+  const document = documents.get(id);
+  if (!document) return notFound(true);
+  const fault = faults.next('api', { document, route }) ?? faults.next('link', { document, route });
+  if (fault !== undefined) return faultyAnswer(fault, true);
+  return { status: 200, body: { data: { url: presign(id) } } };
+}
+
+function faultyAnswer(fault: FaultKindAt<'api' | 'link'>, ofLink: boolean): Outcome {
   switch (fault) {
     case 'rate-limited':
-      return { ...failure(429, '10011', 'Too many requests'), headers: { 'x-ratelimit-reset': '1' } };
+      return { ...tooManyRequests, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } };
+    case 'server-error':
+      return failure(500, errorCodes.unexpected, 'Unexpected error');
     case 'html-error':
-      return { status: 502, body: '<html><body>Bad gateway</body></html>' };
+      return {
+        status: 502,
+        body: '<html><body>Bad gateway</body></html>',
+        headers: { 'content-type': 'text/html' },
+      };
     case 'api-reset':
       return 'reset';
     case 'api-stall':
@@ -164,83 +193,25 @@ function faultyAnswer(fault: FaultKind, wantsLink: boolean): Answer | 'reset' | 
     case 'wrong-shape':
       return { status: 200, body: { document: { identifier: 1 } } };
     case 'gone':
-      return notFound(wantsLink);
+      return notFound(ofLink);
+    case 'key-rejected':
+      return failure(401, errorCodes.unauthenticated, 'Authentication failed');
+    case 'key-forbidden':
+      return failure(403, errorCodes.unauthorised, 'Authorization failed');
     case 'link-refused':
-      return failure(422, '10015', 'The document cannot be downloaded');
-    default:
-      return failure(500, '10007', 'Unexpected error');
+      return failure(422, errorCodes.badRequest, 'The document cannot be downloaded');
   }
 }
 
-/** Telnyx's specification has the 404 of `download_link` as a bare error object. */
-function notFound(bare: boolean): Answer {
-  const error = {
-    code: '10005',
-    title: 'Resource not found',
-    detail: 'The requested resource could not be found.',
-  };
-  return { status: 404, body: bare ? error : { errors: [error] } };
+const tooManyRequests: Answer = failure(429, errorCodes.tooManyRequests, 'Too many requests');
+
+function found<Data>(data: Data | undefined, answer: (data: Data) => Answer): Answer {
+  return data === undefined ? notFound(false) : answer(data);
 }
 
-function failure(status: number, code: string, title: string): Answer {
-  return { status, body: { errors: [{ code, title }] } };
-}
-
-function found(data: readonly unknown[] | object | undefined, query?: URLSearchParams): Answer {
-  if (data === undefined) return notFound(false);
-  return Array.isArray(data) && query ? list(data, query) : { status: 200, body: { data } };
-}
-
-function filtered(documents: Document[], query: URLSearchParams): Document[] {
-  const after = Date.parse(query.get('filter[created_at][gt]') ?? '');
-  const before = Date.parse(query.get('filter[created_at][lt]') ?? '');
-  const reference = query.get('filter[customer_reference][eq]');
-  const name = query.get('filter[filename][contains]');
-  const chosen = documents.filter(
-    ({ createdAt, customerReference, fileName }) =>
-      !(createdAt <= after) &&
-      !(createdAt >= before) &&
-      (reference === null || customerReference === reference) &&
-      (name === null || fileName.includes(name)),
-  );
-  const sort = query.get('sort[]') ?? query.get('sort') ?? '-created_at';
-  return sort === 'created_at' ? chosen.reverse() : chosen;
-}
-
-function list(rows: readonly unknown[], query: URLSearchParams): Answer {
-  const number = Math.max(1, Number(query.get('page[number]') ?? 1) || 1);
-  const size = Math.min(250, Math.max(1, Number(query.get('page[size]') ?? 20) || 20));
-  return {
-    status: 200,
-    body: {
-      data: rows.slice((number - 1) * size, number * size),
-      meta: {
-        page_number: number,
-        page_size: size,
-        total_pages: Math.ceil(rows.length / size),
-        total_results: rows.length,
-      },
-    },
-  };
-}
-
-/** The JSON form of an upload: `file` in base64. */
-async function upload(request: IncomingMessage, { documents, onUpload }: TelnyxOptions): Promise<Answer> {
-  const fields: unknown = JSON.parse((await readBody(request, largestUpload)).toString('utf8'));
-  const { file, filename, customer_reference } = fields as Record<string, unknown>;
-  if (typeof file !== 'string') return failure(422, '10015', 'file is missing');
-  const document = await documents.add(String(filename ?? 'document'), Buffer.from(file, 'base64'), {
-    customerReference: String(customer_reference ?? ''),
-  });
-  onUpload?.(document);
-  return { status: 200, body: { data: recordOf(document) } };
-}
+const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
 
 function send(response: ServerResponse, { status, body, headers }: Answer): void {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  response.writeHead(status, {
-    ...headers,
-    'content-type': typeof body === 'string' ? 'text/html' : 'application/json',
-  });
-  response.end(text);
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }

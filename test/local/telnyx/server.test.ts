@@ -1,235 +1,327 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, unlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemTime, type Time } from '../../../functions/time.ts';
-import { recordOf } from '../../../local/telnyx/documents.ts';
-import { type FaultRule, Faults, faultKinds } from '../../../local/telnyx/faults.ts';
-import { type StandInOptions, startStandIn } from '../../../local/telnyx/stand-in.ts';
+import { describe, expect, it } from 'vitest';
+import { apiKey, movableTime, samples, startWorld, unknownId, type World } from './world.ts';
 
-async function startWorld(options: Partial<StandInOptions> = {}) {
-  const directory = await mkdtemp(join(tmpdir(), 'telnyx-test-'));
-  const appeared: string[] = [];
-  const standIn = await startStandIn({
-    apiKey: 'KEY-test',
-    storage: join(directory, 'storage'),
-    presign: (bucket, key) => `http://storage/${bucket}/${key}?signature`,
-    time: systemTime,
-    random: Math.random,
-    onUnreadable: (path, error) => {
-      throw new Error(path, { cause: error });
-    },
-    onAppeared: ({ fileName }) => appeared.push(fileName),
-    ...options,
-  });
-  onTestFinished(async () => {
-    await standIn.close();
-    await rm(directory, { recursive: true, force: true });
-  });
-  const get = async (path: string, key = 'KEY-test') => {
-    const answer = await fetch(`${standIn.url}/${path}`, { headers: { authorization: `Bearer ${key}` } });
-    const text = await answer.text();
-    return {
-      status: answer.status,
-      headers: answer.headers,
-      body: text === '' ? undefined : JSON.parse(text),
-    };
-  };
-  return { standIn, get, directory, appeared };
+const ids = (answer: { body: { data: { id: string }[] } }) => answer.body.data.map(({ id }) => id);
+
+/** Ten documents a minute apart, the newest last. */
+function tenDocuments({ standIn }: World) {
+  return Array.from({ length: 10 }, (_, index) =>
+    standIn.documents.addRecord(`${'jihgfedcba'[index]}.pdf`, index, '0'.repeat(64), {
+      createdAt: Date.UTC(2026, 2, 1, 12, index),
+      customerReference: `PO-${index % 2}`,
+    }),
+  );
 }
 
-const unknown = '00000000-0000-4000-8000-000000000000';
-
 describe('the Telnyx stand-in', () => {
-  it('serves real files of every kind, and records that tell the truth about them', async () => {
-    const { standIn, get, directory } = await startWorld();
+  it('gives a record all fields of the specification', async () => {
+    const { standIn, call } = await startWorld(samples);
+    const [newest] = standIn.documents.all();
 
-    const { body } = await get('documents?page[size]=250');
+    const { status, headers, body } = await call(`documents/${newest?.id}`);
 
-    expect(body.meta).toEqual({ page_number: 1, page_size: 250, total_pages: 1, total_results: 9 });
-    const types = body.data.map((record: { content_type: string }) => record.content_type);
-    expect(new Set(types)).toEqual(
-      new Set([
-        'application/pdf',
-        'image/png',
-        'image/jpeg',
-        'text/csv',
-        'text/plain',
-        'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
-      ]),
-    );
-    for (const { id, sha256, size } of body.data) {
-      const bytes = await readFile(join(directory, 'storage', id));
-      expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
-      expect(size).toEqual({ unit: 'bytes', amount: bytes.length });
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toBe('application/json');
+    expect(body.data).toEqual({
+      id: newest?.id,
+      record_type: 'document',
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      updated_at: body.data.created_at,
+      content_type: 'application/pdf',
+      filename: 'Scanned contract.pdf',
+      customer_reference: 'SAMPLE-9',
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      size: { unit: 'bytes', amount: 20_000_000 },
+      status: 'pending',
+      av_scan_status: 'scanned',
+    });
+  });
+
+  it('wants the API key, and tells what it does not find in the two error shapes of the specification', async () => {
+    const { call } = await startWorld();
+    const wrongKey = { headers: { authorization: 'Bearer wrong' } };
+
+    const unauthenticated = await call('documents', wrongKey);
+    expect(unauthenticated).toMatchObject({ status: 401, body: { errors: [{ code: '10009' }] } });
+    expect((await call('documents', { headers: { authorization: apiKey } })).status).toBe(401);
+    for (const path of [
+      `documents/${unknownId}`,
+      `porting_orders/${unknownId}`,
+      'documents/a/b/c',
+      'other',
+    ]) {
+      const missing = await call(path);
+      expect(missing, path).toMatchObject({ status: 404, body: { errors: [{ code: '10005' }] } });
     }
-    expect(standIn.documents.all().some(({ bytes }) => bytes === 20_000_000)).toBe(true);
+    const noLink = await call(`documents/${unknownId}/download_link`);
+    expect(noLink).toMatchObject({ status: 404, body: { code: '10005', title: 'Resource not found' } });
+    expect(noLink.body.errors).toBeUndefined();
+    expect(await call('documents/none')).toMatchObject({
+      status: 400,
+      body: { errors: [{ code: '10006' }] },
+    });
+    expect(await call('documents/none/download_link')).toMatchObject({
+      status: 422,
+      body: { errors: [{ code: '10006' }] },
+    });
   });
 
-  it('answers with the two error shapes of the specification', async () => {
-    const { get } = await startWorld();
+  it('lists the newest first, in pages of twenty unless asked otherwise', async () => {
+    const world = await startWorld();
+    const newestFirst = tenDocuments(world)
+      .reverse()
+      .map(({ id }) => id);
 
-    expect(await get('documents', 'wrong')).toMatchObject({
-      status: 401,
-      body: { errors: [{ code: '10009' }] },
-    });
-    expect(await get(`documents/${unknown}`)).toMatchObject({
-      status: 404,
-      body: { errors: [{ code: '10005' }] },
-    });
-    expect(await get(`documents/${unknown}/download_link`)).toMatchObject({
-      status: 404,
-      body: { code: '10005' },
-    });
-    expect(await get('documents/none/download_link')).toMatchObject({ status: 422 });
+    const whole = await world.call('documents');
+    const second = await world.call('documents?page[number]=2&page[size]=4');
+    const beyond = await world.call('documents?page[number]=4&page[size]=4');
+
+    expect(ids(whole)).toEqual(newestFirst);
+    expect(whole.body.meta).toEqual({ page_number: 1, page_size: 20, total_pages: 1, total_results: 10 });
+    expect(ids(second)).toEqual(newestFirst.slice(4, 8));
+    expect(second.body.meta).toEqual({ page_number: 2, page_size: 4, total_pages: 3, total_results: 10 });
+    expect(ids(beyond)).toEqual([]);
   });
 
-  it('pages, filters and sorts its list, newest first', async () => {
-    const { get, standIn } = await startWorld();
-    const all = standIn.documents.all();
-    const third = new Date(all[2]?.createdAt ?? 0).toISOString();
+  it('counts its pages anew each time, so that a list that grows repeats a row and one that shrinks skips one', async () => {
+    const world = await startWorld();
+    const newestFirst = tenDocuments(world)
+      .reverse()
+      .map(({ id }) => id);
 
-    const second = await get('documents?page[number]=2&page[size]=4');
-    const newer = await get(`documents?filter[created_at][gt]=${third}`);
-    const older = await get(`documents?filter[created_at][lt]=${third}&sort[]=created_at&page[size]=1`);
+    const first = ids(await world.call('documents?page[size]=4'));
+    world.standIn.documents.addRecord('new.pdf', 0, '0'.repeat(64));
+    const afterGrowth = ids(await world.call('documents?page[size]=4&page[number]=2'));
+    for (const id of newestFirst.slice(0, 2)) await world.standIn.documents.remove(id);
+    const afterLoss = ids(await world.call('documents?page[size]=4&page[number]=2'));
 
-    expect(second.body.data.map(({ id }: { id: string }) => id)).toEqual(all.slice(4, 8).map(({ id }) => id));
-    expect(newer.body.data).toHaveLength(2);
-    expect(older.body.data[0].id).toBe(all.at(-1)?.id);
-    expect(older.body.meta.total_results).toBe(6);
+    expect(first).toEqual(newestFirst.slice(0, 4));
+    expect(afterGrowth[0]).toBe(first[3]);
+    expect(afterLoss[0]).toBe(newestFirst[5]);
   });
 
-  it('states its rate limit in every answer and keeps to it', async () => {
-    const { get } = await startWorld({ rateLimit: { requests: 2, perSeconds: 60 } });
+  it('filters with both bounds excluded, and sorts as asked', async () => {
+    const world = await startWorld();
+    const oldestFirst = tenDocuments(world);
+    const idsOf = async (query: string) => ids(await world.call(`documents?${query}`));
+    const at = (minute: number) => `2026-03-01T12:0${minute}:00Z`;
+    const idAt = (...minutes: number[]) => minutes.map((minute) => oldestFirst[minute]?.id);
 
-    const answers = [await get('documents'), await get('documents'), await get('documents')];
+    expect(await idsOf(`filter[created_at][gt]=${at(7)}`)).toEqual(idAt(9, 8));
+    expect(await idsOf(`filter[created_at][lt]=${at(2)}`)).toEqual(idAt(1, 0));
+    expect(await idsOf(`filter[created_at][gt]=${at(3)}&filter[created_at][lt]=${at(5)}`)).toEqual(idAt(4));
+    expect(await idsOf('filter[customer_reference][eq]=PO-0&sort[]=created_at')).toEqual(idAt(0, 2, 4, 6, 8));
+    expect(await idsOf('filter[customer_reference][in][]=PO-1&filter[filename][contains]=a')).toEqual(
+      idAt(9),
+    );
+    expect((await idsOf('sort[]=filename'))[0]).toBe(oldestFirst[9]?.id);
+    expect((await idsOf('sort[]=-filename'))[0]).toBe(oldestFirst[0]?.id);
+    expect(await idsOf('sort[]=created_at')).toEqual(oldestFirst.map(({ id }) => id));
+    // What was asked for in another order has not changed the order that there is.
+    expect(await idsOf('')).toEqual(oldestFirst.map(({ id }) => id).reverse());
+  });
 
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
+  it.each([
+    'page[size]=251',
+    'page[size]=0',
+    'page[number]=0',
+    'page[number]=1.5',
+    'filter[created_at][gt]=yesterday',
+    'sort[]=sha256',
+  ])('refuses %s, which the specification does not know', async (query) => {
+    const { call } = await startWorld();
+
+    const refusal = await call(`documents?${query}`);
+
+    expect(refusal.status).toBe(400);
+    expect(refusal.body.errors[0]).toMatchObject({
+      code: '10015',
+      source: { parameter: query.split('=')[0] },
+    });
+  });
+
+  it('states its rate limit in every answer, and keeps to it until the window is over', async () => {
+    const time = movableTime();
+    const { standIn, call } = await startWorld({ time, rateLimit: { requests: 2, perSeconds: 60 } });
+
+    const answers = [await call('documents'), await call('other'), await call('documents')];
+    time.aheadMs = 60_000;
+    const later = await call('documents');
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 404, 429]);
     expect(answers[2]?.body.errors[0].code).toBe('10011');
+    expect(answers.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual(['2', '2', '2']);
     expect(answers.map(({ headers }) => headers.get('x-ratelimit-remaining'))).toEqual(['1', '0', '0']);
     expect(Number(answers[2]?.headers.get('x-ratelimit-reset'))).toBeGreaterThan(50);
+    expect(later.status).toBe(200);
+    expect(standIn.requests.get('GET documents')).toBe(3);
   });
 
-  it('takes uploads and deletes what no service links after thirty minutes', async () => {
-    let ahead = 0;
-    const time: Time = { ...systemTime, now: () => systemTime.now() + ahead };
-    const { standIn, get, appeared } = await startWorld({ time, expire: true });
+  it('states a limit that nobody reaches where none is set', async () => {
+    const { call } = await startWorld();
 
-    const answer = await fetch(`${standIn.url}/documents`, {
-      method: 'POST',
-      headers: { authorization: 'Bearer KEY-test' },
-      body: JSON.stringify({ file: Buffer.from('hello').toString('base64'), filename: 'hello.txt' }),
-    });
-    const { data } = (await answer.json()) as { data: { id: string; sha256: string } };
+    const { headers } = await call('documents');
 
-    expect(appeared).toEqual(['hello.txt']);
-    expect(data.sha256).toBe(createHash('sha256').update('hello').digest('hex'));
-    ahead = 29 * 60_000;
-    expect((await get(`documents/${data.id}`)).status).toBe(200);
-    ahead = 30 * 60_000;
-    expect((await get(`documents/${data.id}`)).status).toBe(404);
+    expect(Number(headers.get('x-ratelimit-remaining'))).toBeGreaterThan(1_000);
+    expect(headers.get('x-ratelimit-reset')).toBe('1');
   });
 
-  it('knows which documents an order links', async () => {
-    const { standIn, get } = await startWorld();
-    const [loa, invoice, proof, more] = standIn.documents.all().map(({ id }) => id);
-    const order = standIn.orders.addPortingOrder({
-      ...(loa && { loa }),
-      ...(invoice && { invoice }),
-      requirements: proof ? [proof] : [],
-      additional: more ? [more] : [],
-    });
-    const portOut = standIn.orders.addPortOut(loa ? [loa] : []);
+  it('lists 100,000 documents page by page without doing all the work for each', {
+    timeout: 30_000,
+  }, async () => {
+    const { standIn, call } = await startWorld();
+    for (let i = 0; i < 100_000; i += 1) standIn.documents.addRecord(`${i}.pdf`, i, '0'.repeat(64));
 
-    expect((await get(`porting_orders/${order}`)).body.data.documents).toEqual({ loa, invoice });
-    const requirements = (await get(`porting_orders/${order}/requirements`)).body;
-    expect(requirements.data[0]).toMatchObject({ field_type: 'document', field_value: proof });
-    expect(requirements.meta.total_results).toBe(2);
-    const additional = (await get(`porting_orders/${order}/additional_documents`)).body.data;
-    expect(additional[0].document_id).toBe(more);
-    expect((await get(`document_links?filter[linked_resource_id]=${order}`)).body.data).toHaveLength(2);
-    expect((await get(`portouts/${portOut}/supporting_documents`)).body.data[0].document_id).toBe(loa);
-    expect((await get(`porting_orders/${unknown}`)).status).toBe(404);
+    const pages = [1, 200, 400].map((page) => call(`documents?page[size]=250&page[number]=${page}`));
+
+    expect(new Set((await Promise.all(pages)).flatMap(ids)).size).toBe(750);
   });
 });
 
-describe('a folder as an account', () => {
-  const names = async (
-    get: (path: string) => Promise<{ body: { data: { filename: string; id: string }[] } }>,
-  ) => new Map((await get('documents?page[size]=250')).body.data.map(({ filename, id }) => [filename, id]));
+describe('an upload', () => {
+  const json = (fields: unknown): RequestInit => ({ method: 'POST', body: JSON.stringify(fields) });
 
-  it('shows what lies in it now, under ids that stay the same', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'folder-test-'));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
-    await mkdir(join(folder, 'deep'));
-    await writeFile(join(folder, 'a.txt'), 'a');
-    await writeFile(join(folder, 'deep', 'b.txt'), '');
-    const first = await startWorld({ folder });
-    const atFirst = await names(first.get);
-    expect([...atFirst.keys()].sort()).toEqual(['a.txt', 'deep/b.txt']);
+  it('is taken as JSON with base64, and can be downloaded', async () => {
+    const { standIn, call, appeared } = await startWorld();
+    const file = Buffer.from('hello').toString('base64');
 
-    await writeFile(join(folder, 'c.txt'), 'c');
-    await writeFile(join(folder, 'a.txt'), 'changed');
-    await unlink(join(folder, 'deep', 'b.txt'));
-    const now = await names(first.get);
+    const { status, body } = await call(
+      'documents',
+      json({ file, filename: 'Grüße.txt', customer_reference: 'PO-7' }),
+    );
 
-    expect([...now.keys()].sort()).toEqual(['a.txt', 'c.txt']);
-    expect(now.get('a.txt')).not.toBe(atFirst.get('a.txt'));
-    expect(first.appeared.sort()).toEqual(['a.txt', 'c.txt']);
-    const again = await startWorld({ folder });
-    expect(await names(again.get)).toEqual(now);
+    expect(status).toBe(200);
+    expect(body.data).toMatchObject({
+      filename: 'Grüße.txt',
+      content_type: 'text/plain',
+      customer_reference: 'PO-7',
+      sha256: createHash('sha256').update('hello').digest('hex'),
+    });
+    expect(appeared).toEqual(['Grüße.txt']);
+    expect(standIn.documents.all()[0]?.id).toBe(body.data.id);
+    const link = await call(`documents/${body.data.id}/download_link`);
+    expect(await (await fetch(link.body.data.url)).text()).toBe('hello');
+  });
+
+  it('is taken as a form', async () => {
+    const { call } = await startWorld();
+    const form = new FormData();
+    form.set('file', new Blob(['a,b\n']), 'Zahlen.csv');
+    form.set('customer_reference', 'PO-8');
+
+    const { body } = await call('documents', { method: 'POST', body: form });
+
+    expect(body.data).toMatchObject({
+      filename: 'Zahlen.csv',
+      content_type: 'text/csv',
+      customer_reference: 'PO-8',
+      size: { unit: 'bytes', amount: 4 },
+    });
+  });
+
+  it.each([
+    ['what is not JSON', { method: 'POST', body: '{"file": ' }, 400],
+    ['JSON that is no object', json(null), 422],
+    ['no file', json({ filename: 'a.txt' }), 422],
+    ['what is not base64', json({ file: 'ä' }), 422],
+    ['a name of 513 characters', json({ file: '', filename: 'x'.repeat(513) }), 422],
+    ['more than 20 MB', json({ file: Buffer.alloc(20_000_001).toString('base64') }), 422],
+    ['a request beyond all bounds', { method: 'POST', body: Buffer.alloc(28_000_000) }, 422],
+    [
+      'a form that is none',
+      { method: 'POST', body: 'x', headers: { 'content-type': 'multipart/form-data; boundary=y' } },
+      400,
+    ],
+  ] satisfies [string, RequestInit, number][])('is refused for %s', async (_, init, status) => {
+    const { call, appeared } = await startWorld();
+
+    const refusal = await call('documents', init);
+
+    expect(refusal).toMatchObject({ status, body: { errors: [{ code: '10015' }] } });
+    expect(appeared).toEqual([]);
+  });
+
+  it('is deleted, bytes and all, after thirty minutes unless a service links it', async () => {
+    const time = movableTime();
+    const { standIn, call } = await startWorld({ time, expire: true, linkSeconds: 3_600 });
+    const file = Buffer.from('hello').toString('base64');
+    const lost = (await call('documents', json({ file }))).body.data.id;
+    const kept = (await call('documents', json({ file }))).body.data.id;
+    const link = (await call(`documents/${lost}/download_link`)).body.data.url;
+    standIn.orders.addPortingOrder({ loa: kept });
+
+    time.aheadMs = 29 * 60_000;
+    expect((await call(`documents/${lost}`)).status).toBe(200);
+    time.aheadMs = 30 * 60_000;
+
+    expect((await call(`documents/${lost}`)).status).toBe(404);
+    expect((await fetch(link)).status).toBe(404);
+    expect((await call(`documents/${kept}`)).status).toBe(200);
+    const listed = ids(await call('documents?page[size]=250'));
+    expect(listed).toContain(kept);
+    expect(listed).not.toContain(lost);
   });
 });
 
-describe('a fault plan', () => {
-  it('has every kind in hand, and heals after as many times as it says', async () => {
-    const { standIn } = await startWorld();
-    const [document] = standIn.documents.all();
-    if (!document) throw new Error('There are samples.');
-    for (const [kind, { at }] of Object.entries(faultKinds)) {
-      const rule = { kind, times: 2 } as FaultRule;
-      const faults = new Faults([rule], () => 0);
-      const seen = [1, 2, 3].map(() =>
-        at === 'download' ? faults.download(document) !== undefined : faults.next(at, document) === kind,
-      );
-      expect(seen, kind).toEqual([true, true, false]);
-    }
-  });
+describe('an order', () => {
+  it('names its documents in every place that the API has for them, the same rows each time', async () => {
+    const { standIn, call } = await startWorld(samples);
+    const [loa = '', invoice = '', proof = '', more = ''] = standIn.documents.all().map(({ id }) => id);
+    const order = standIn.orders.addPortingOrder({ loa, invoice, requirements: [proof], additional: [more] });
+    const portOut = standIn.orders.addPortOut([loa, proof]);
+    const data = async (path: string) => (await call(path)).body.data;
 
-  it('strikes the share of documents that it says', async () => {
-    const { standIn } = await startWorld();
-    const [document] = standIn.documents.all();
-    if (!document) throw new Error('There are samples.');
-    const dice = [0.1, 0.9, 0.2, 0.5];
-    const faults = new Faults([{ kind: 'server-error', rate: 0.5 }], () => dice.shift() ?? 0);
-
-    expect([1, 2, 3, 4].map(() => faults.next('api', document))).toEqual([
-      'server-error',
-      undefined,
-      'server-error',
-      undefined,
+    expect(await data(`porting_orders/${order}`)).toMatchObject({
+      record_type: 'porting_order',
+      documents: { loa, invoice },
+      requirements: [{ field_type: 'document', field_value: proof }],
+    });
+    expect(await data(`porting_orders/${order}/requirements`)).toMatchObject([
+      { field_type: 'document', field_value: proof },
+      { field_type: 'textual' },
     ]);
-    expect(faults.next('download', document)).toBeUndefined();
+    expect(await data(`porting_orders/${order}/additional_documents`)).toMatchObject([
+      { document_id: more, document_type: 'other', filename: standIn.documents.get(more)?.fileName },
+    ]);
+    expect(await data(`portouts/${portOut}/supporting_documents`)).toMatchObject([
+      { document_id: loa, type: 'loa' },
+      { document_id: proof, type: 'invoice' },
+    ]);
+    expect(await data(`document_links?filter[linked_resource_id]=${order}`)).toMatchObject(
+      [loa, invoice, proof, more].map((document_id) => ({
+        document_id,
+        linked_record_type: 'porting_order',
+      })),
+    );
+    expect(await data('document_links?filter[linked_record_type]=portout')).toHaveLength(2);
+    for (const path of [
+      `porting_orders/${order}/requirements`,
+      `porting_orders/${order}/additional_documents`,
+      `portouts/${portOut}/supporting_documents`,
+      'document_links',
+    ]) {
+      expect(await data(path), path).toEqual(await data(path));
+    }
   });
 
-  it('changes what the API says of a document, kind by kind', async () => {
-    const kinds: [FaultRule['kind'], number, (body: { data?: Record<string, unknown> }) => boolean][] = [
-      ['server-error', 500, ({ data }) => data === undefined],
-      ['gone', 404, ({ data }) => data === undefined],
-      ['wrong-shape', 200, ({ data }) => data === undefined],
-      ['wrong-hash', 200, ({ data }) => String(data?.sha256).startsWith('bad0')],
-      ['no-hash', 200, ({ data }) => data !== undefined && !('sha256' in data)],
-      ['no-size', 200, ({ data }) => data !== undefined && !('size' in data)],
-      ['infected', 200, ({ data }) => data?.av_scan_status === 'infected'],
-    ];
-    for (const [kind, status, shows] of kinds) {
-      const { standIn, get } = await startWorld({ faults: [{ kind }] });
-      const [document] = standIn.documents.all();
-      const answer = await get(`documents/${document?.id}`);
-      expect(answer.status, kind).toBe(status);
-      expect(shows(answer.body), kind).toBe(true);
-      if (document && kind === 'wrong-hash') expect(recordOf(document).sha256).toBe(document.sha256);
-    }
+  it('pages what it pages, and may go', async () => {
+    const { standIn, call } = await startWorld(samples);
+    const documents = standIn.documents.all().map(({ id }) => id);
+    const order = standIn.orders.addPortingOrder({ additional: documents });
+
+    const second = await call(`porting_orders/${order}/additional_documents?page[size]=5&page[number]=2`);
+    standIn.orders.remove(order);
+
+    expect(second.body.data).toHaveLength(4);
+    expect(second.body.meta).toMatchObject({ total_pages: 2, total_results: 9 });
+    expect((await call(`porting_orders/${order}`)).status).toBe(404);
+    expect((await call(`document_links?filter[linked_resource_id]=${order}`)).body.data).toEqual([]);
+  });
+
+  it('is not looked up by filters that the specification does not have', async () => {
+    const { call } = await startWorld();
+
+    expect((await call(`document_links?filter[document_id]=${unknownId}`)).status).toBe(400);
   });
 });

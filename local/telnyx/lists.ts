@@ -1,0 +1,101 @@
+/**
+ * Lists in pages that are counted anew for each request, as Telnyx's are: a list that changes between two requests
+ * repeats rows or skips them. What the specification does not allow is refused rather than put right.
+ */
+import { type Answer, errorCodes, Refusal } from './answer.ts';
+import type { Document } from './documents.ts';
+
+/** @throws Refusal for page numbers and sizes that the specification does not allow */
+export function page<Row>(
+  rows: readonly Row[],
+  query: URLSearchParams,
+  show: (row: Row) => unknown = (row) => row,
+): Answer {
+  const number = wholeNumber(query, 'page[number]', 1, Number.MAX_SAFE_INTEGER, 1);
+  const size = wholeNumber(query, 'page[size]', 1, 250, 20);
+  return {
+    status: 200,
+    body: {
+      data: rows.slice((number - 1) * size, number * size).map(show),
+      meta: {
+        page_number: number,
+        page_size: size,
+        total_pages: Math.ceil(rows.length / size),
+        total_results: rows.length,
+      },
+    },
+  };
+}
+
+/**
+ * The documents that GET /documents asks for, in the order that it asks for; newest first unless it says.
+ *
+ * @throws Refusal for instants and orders that there are not
+ */
+export function chosenDocuments(
+  newestFirst: readonly Document[],
+  query: URLSearchParams,
+): readonly Document[] {
+  const after = instant(query, 'filter[created_at][gt]');
+  const before = instant(query, 'filter[created_at][lt]');
+  const reference = query.get('filter[customer_reference][eq]');
+  const references = query.getAll('filter[customer_reference][in][]');
+  const name = query.get('filter[filename][contains]');
+  const chosen = newestFirst.filter(
+    ({ createdAt, customerReference, fileName }) =>
+      (after === undefined || createdAt > after) &&
+      (before === undefined || createdAt < before) &&
+      (reference === null || customerReference === reference) &&
+      (references.length === 0 || references.includes(customerReference)) &&
+      (name === null || fileName.includes(name)),
+  );
+  const sort = query.get('sort[]') ?? query.get('sort') ?? '-created_at';
+  switch (sort) {
+    case '-created_at':
+    case '-updated_at':
+      return chosen;
+    case 'created_at':
+    case 'updated_at':
+      return chosen.reverse();
+    case 'filename':
+      return chosen.sort(byName);
+    case '-filename':
+      return chosen.sort(byName).reverse();
+    default:
+      throw badParameter('sort[]');
+  }
+}
+
+/** @throws Refusal for a filter that is not one of `known` */
+export function refuseOtherFilters(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (name.startsWith('filter') && !known.includes(name)) throw badParameter(name);
+  }
+}
+
+function wholeNumber(
+  query: URLSearchParams,
+  name: string,
+  least: number,
+  most: number,
+  otherwise: number,
+): number {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw badParameter(name);
+}
+
+/** Milliseconds since the Unix epoch. */
+function instant(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw badParameter(name);
+  return ms;
+}
+
+const byName = (a: Document, b: Document) => (a.fileName < b.fileName ? -1 : 1);
+
+const badParameter = (name: string) => new Refusal(400, errorCodes.badRequest, 'Invalid parameter', name);

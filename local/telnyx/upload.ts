@@ -1,0 +1,69 @@
+/** POST /documents: JSON with the file in base64, or `multipart/form-data`. */
+import type { IncomingMessage } from 'node:http';
+import { readBody } from '../../functions/http.ts';
+import { errorCodes, Refusal } from './answer.ts';
+
+export interface Upload {
+  fileName: string;
+  bytes: Buffer;
+  customerReference: string;
+}
+
+/** Telnyx's limits for one file (guide to documents). */
+const largestFileBytes = 20_000_000;
+const longestFileName = 512;
+/** A file in base64, and what is around it. */
+const largestRequestBytes = Math.ceil((largestFileBytes * 4) / 3) + 64 * 1024;
+
+/** @throws Refusal for what Telnyx would not take */
+export async function readUpload(request: IncomingMessage): Promise<Upload> {
+  const contentType = request.headers['content-type'] ?? '';
+  const body = await readBody(request, largestRequestBytes).catch((error: unknown) => {
+    throw error instanceof RangeError ? tooLarge() : error;
+  });
+  const upload = contentType.startsWith('multipart/form-data')
+    ? await fromForm(body, contentType)
+    : fromJson(body);
+  if (upload.bytes.length > largestFileBytes) throw tooLarge();
+  if (upload.fileName.length > longestFileName) throw unfit('filename is longer than 512 characters');
+  return upload;
+}
+
+function fromJson(body: Buffer): Upload {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new Refusal(400, errorCodes.badRequest, 'The body is not JSON');
+  }
+  const { file, filename, customer_reference } = Object(fields) as Record<string, unknown>;
+  if (typeof file !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(file)) {
+    throw unfit('file must be base64; this stand-in fetches no url');
+  }
+  return {
+    fileName: text(filename) || 'document',
+    bytes: Buffer.from(file, 'base64'),
+    customerReference: text(customer_reference),
+  };
+}
+
+async function fromForm(body: Buffer, contentType: string): Promise<Upload> {
+  const form = await new Response(new Uint8Array(body), { headers: { 'content-type': contentType } })
+    .formData()
+    .catch(() => {
+      throw new Refusal(400, errorCodes.badRequest, 'The body is not multipart/form-data');
+    });
+  const file = form.get('file');
+  if (file === null || typeof file === 'string') throw unfit('there is no part `file` with a filename');
+  return {
+    fileName: file.name,
+    bytes: Buffer.from(await file.arrayBuffer()),
+    customerReference: text(form.get('customer_reference')),
+  };
+}
+
+const text = (value: unknown) => (typeof value === 'string' ? value : '');
+
+const unfit = (title: string) => new Refusal(422, errorCodes.badRequest, title);
+
+const tooLarge = () => unfit('The file is larger than 20 MB');
