@@ -4,9 +4,9 @@
  */
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
+import { uuidPattern } from './serialise.ts';
 
-/** Lower-case UUID (RFC 9562, section 4), as Telnyx writes document and order ids. */
-export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+export { serialiseMessage, uuidPattern } from './serialise.ts';
 
 const uuid = v.pipe(v.string(), v.regex(uuidPattern));
 const instant = v.pipe(v.string(), v.maxLength(64), v.isoTimestamp());
@@ -48,10 +48,6 @@ const discoveryMessage = v.variant('kind', discoveryMessages);
 export type DiscoveryMessage = v.InferOutput<typeof discoveryMessage>;
 
 export type QueueMessage = DocumentMessage | DiscoveryMessage;
-
-export function serialiseMessage(message: QueueMessage): string {
-  return JSON.stringify(message);
-}
 
 /**
  * Reads a message of the `documents` or `backfill` queue. A body that is just a UUID is an operator's request,

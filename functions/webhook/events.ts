@@ -5,12 +5,8 @@
  * And since Telnyx may come to announce uploads, any event is understood whose payload is a document record or
  * that names documents by `document_id` or `document_ids`.
  */
-import {
-  type DiscoveryMessage,
-  type DocumentMessage,
-  type EventOrigin,
-  uuidPattern,
-} from '../queue/messages.ts';
+import type { DiscoveryMessage, DocumentMessage, EventOrigin } from '../queue/messages.ts';
+import { uuidPattern } from '../queue/serialise.ts';
 
 export interface Understood {
   documents: DocumentMessage[];

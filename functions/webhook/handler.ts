@@ -62,9 +62,10 @@ async function queue(understood: Understood, dependencies: WebhookDependencies):
   }
   const tooLate = () => new Error('SQS is too slow for Telnyx, which waits two seconds.');
   try {
-    await withDeadline(time, calls.webhookMs, new AbortController().signal, tooLate, (signal) =>
-      Promise.all([send(documentsQueueUrl, documents, signal), send(discoveryQueueUrl, discovery, signal)]),
-    );
+    await withDeadline(time, calls.webhookMs, new AbortController().signal, tooLate, async (signal) => {
+      await send(documentsQueueUrl, documents, signal);
+      await send(discoveryQueueUrl, discovery, signal);
+    });
   } catch (error) {
     // Telnyx sends it again; what is queued already does no harm twice.
     log.error('Not queued', { ...fields, cause: nameOf(error) });
