@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
-import { readBody } from '../functions/http.ts';
 import type { Time } from '../functions/time.ts';
 import { invoke } from './lambda.ts';
 
@@ -33,17 +32,12 @@ export async function openWebhookPort({
 }: WebhookPortOptions): Promise<WebhookPort> {
   const respond = async (request: IncomingMessage): Promise<APIGatewayProxyStructuredResultV2> => {
     if (request.url?.split('?')[0] !== path) return { statusCode: 404 };
-    let body: Buffer;
-    try {
-      body = await readBody(request, maxRequestBytes);
-    } catch (error) {
-      if (error instanceof RangeError) return { statusCode: 413 };
-      throw error;
-    }
+    const body = await readToTheEnd(request);
+    if (body === undefined) return { statusCode: 413 };
     const event = eventOf(request, body, time.now());
     try {
-      return (await invoke(handler, event, { functionName: 'webhook', timeoutMs, time })) as typeof event &
-        APIGatewayProxyStructuredResultV2;
+      const answer = await invoke(handler, event, { functionName: 'webhook', timeoutMs, time });
+      return answer as APIGatewayProxyStructuredResultV2;
     } catch {
       // What Lambda's log would have is not API Gateway's to tell.
       return { statusCode: 500, body: '{"message":"Internal Server Error"}' };
@@ -68,6 +62,20 @@ export async function openWebhookPort({
       await once(server, 'close');
     },
   };
+}
+
+/**
+ * The body, or undefined where it is too large. That one is read to its end and dropped: a connection closed in the
+ * middle of a request would reset before the client has read its 413.
+ */
+async function readToTheEnd(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes <= maxRequestBytes) chunks.push(chunk);
+  }
+  return bytes > maxRequestBytes ? undefined : Buffer.concat(chunks, bytes);
 }
 
 /** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
