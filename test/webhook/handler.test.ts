@@ -1,5 +1,6 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Message, PurgeQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import fc from 'fast-check';
@@ -254,10 +255,11 @@ describe('the webhook in front of SQS', () => {
     await vi.waitFor(async () => expect(await post(event)).toMatchObject({ status: 200 }));
   });
 
-  it('answers 503 in less than the two seconds that Telnyx waits, when SQS takes the request and never answers', async () => {
-    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
-    await new Promise((resolve) => silent.once('listening', resolve));
-    const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  /** Something that stands where SQS should be. */
+  async function startInPlaceOfSqs(listener: RequestListener) {
+    const server = createServer(listener).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const client = createSqsClient({
       endpoint,
       region: 'us-east-1',
@@ -265,17 +267,75 @@ describe('the webhook in front of SQS', () => {
     });
     onTestFinished(() => {
       client.destroy();
-      silent.closeAllConnections();
-      silent.close();
+      server.closeAllConnections();
+      server.close();
     });
-    const { post } = await openPort({
-      send: createSender(client),
-      documentsQueueUrl: `${endpoint}/0/documents`,
-    });
+    return openPort({ send: createSender(client), documentsQueueUrl: `${endpoint}/0/documents` });
+  }
+
+  it.each<[string, RequestListener]>([
+    ['takes the request and never answers', () => undefined],
+    ['begins its answer and never ends it', (_request, response) => response.writeHead(200).write('{')],
+    [
+      'fails after a second, and would again',
+      (_request, response) => {
+        setTimeout(() => response.writeHead(500).end('{}'), 1_000);
+      },
+    ],
+    [
+      'asks to be left alone for half a minute',
+      (_request, response) =>
+        response.writeHead(503, { 'retry-after': '30', 'x-amz-retry-after': '30000' }).end('{}'),
+    ],
+    ['breaks the connection', (_request, response) => response.socket?.destroy()],
+    ['says 200, but not which messages it took', (_request, response) => response.writeHead(200).end('{}')],
+  ])('answers 503 within 1.5 s, as Telnyx waits two, when SQS %s', async (_what, listener) => {
+    const { post, counted } = await startInPlaceOfSqs(listener);
 
     const began = systemTime.monotonic();
     expect(await post(event)).toMatchObject({ status: 503 });
 
-    expect(systemTime.monotonic() - began).toBeLessThan(1_900);
+    expect(systemTime.monotonic() - began).toBeLessThan(1_500);
+    expect(counted()).toEqual([{ WebhooksDeferred: 1 }]);
+  });
+
+  /** SQS as far as SendMessageBatch: answers after `ms`, and fails the entries that `fails` says. */
+  function sqs(ms: number, fails: (position: number) => boolean): RequestListener {
+    return (incoming, response) => {
+      let text = '';
+      incoming.on('data', (chunk: Buffer) => {
+        text += chunk;
+      });
+      incoming.on('end', () => {
+        const entries: { Id: string; MessageBody: string }[] = JSON.parse(text).Entries;
+        const answer = {
+          Successful: entries
+            .filter((_entry, position) => !fails(position))
+            .map(({ Id, MessageBody }) => ({
+              Id,
+              MessageId: randomUUID(),
+              MD5OfMessageBody: createHash('md5').update(MessageBody).digest('hex'),
+            })),
+          Failed: entries
+            .filter((_entry, position) => fails(position))
+            .map(({ Id }) => ({ Id, Code: 'InternalError', SenderFault: false })),
+        };
+        setTimeout(() => response.writeHead(200).end(JSON.stringify(answer)), ms);
+      });
+    };
+  }
+
+  it('answers 503 when SQS says 200 but keeps failing one of two messages', async () => {
+    const { post } = await startInPlaceOfSqs(sqs(0, (position) => position === 0));
+
+    expect(await post(event)).toMatchObject({ status: 503 });
+  });
+
+  it('has time for an order of a thousand documents', async () => {
+    const { post } = await startInPlaceOfSqs(sqs(20, () => false));
+    const document_ids = Array.from({ length: 1_000 }, () => randomUUID());
+    const order = Buffer.from(JSON.stringify({ data: { event_type: 'x', payload: { document_ids } } }));
+
+    expect(await post(order)).toMatchObject({ status: 200 });
   });
 });

@@ -106,6 +106,15 @@ describe('anything else', () => {
     expect(verify({ ...genuine, ...change }, ours.key, now)).toEqual({ genuine: false, reason });
   });
 
+  it('such as the same signature with the group order added to its scalar is refused', () => {
+    const groupOrder = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n;
+    const bytes = Buffer.from(genuine.signature ?? '', 'base64');
+    const scalar = BigInt(`0x${Buffer.from(bytes.subarray(32)).reverse().toString('hex')}`);
+    const twin = Buffer.concat([bytes.subarray(0, 32), littleEndian(scalar + groupOrder)]);
+
+    expect(isAccepted({ ...genuine, signature: twin.toString('base64') })).toBe(false);
+  });
+
   it.each([-301, 301, 3_600, -86_400])('such as an event %i seconds off is refused', (seconds) => {
     expect(verify(genuine, ours.key, now + seconds * 1_000)).toEqual({
       genuine: false,
