@@ -120,13 +120,15 @@ async function process(messages: readonly Message[], options: EventSourceMapping
 }
 
 /**
- * The message ids that an answer reports as failed, as AWS reads it. An empty or missing list is complete success;
- * a list that is not one, an item without a proper id, or an id that is not of the batch fails the whole batch.
+ * The message ids that an answer reports as failed, as AWS reads it ("Success and failure conditions" of the page
+ * above). An empty or missing list is complete success; an item without a proper id, or an id that is not of the
+ * batch, fails the whole batch. So do an answer and a list that are JSON but of another type: AWS does not document
+ * them, and what is not success by its page must not be lost.
  */
 export function failedIds(answer: unknown, ids: readonly string[]): ReadonlySet<string> {
   const all = new Set(ids);
   if (answer === null || answer === undefined) return new Set();
-  if (typeof answer !== 'object') return new Set();
+  if (typeof answer !== 'object' || Array.isArray(answer)) return all;
   const failures: unknown = Reflect.get(answer, 'batchItemFailures');
   if (failures === null || failures === undefined) return new Set();
   if (!Array.isArray(failures)) return all;
@@ -166,6 +168,9 @@ function recordOf(message: Message, queueArn: string): SQSRecord {
     },
     messageAttributes,
     md5OfBody: MD5OfBody,
+    ...(message.MD5OfMessageAttributes === undefined
+      ? {}
+      : { md5OfMessageAttributes: message.MD5OfMessageAttributes }),
     eventSource: 'aws:sqs',
     eventSourceARN: queueArn,
     awsRegion: queueArn.split(':')[3] ?? '',

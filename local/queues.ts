@@ -1,8 +1,11 @@
 /** The queues of the stack on this machine: fauxqs speaks the SQS protocol, the SDK's client talks to it. */
 import {
+  type ChangeMessageVisibilityBatchCommandInput,
   CreateQueueCommand,
   GetQueueAttributesCommand,
   type QueueAttributeName,
+  type ReceiveMessageCommandInput,
+  type ReceiveMessageCommandOutput,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
@@ -32,6 +35,7 @@ export interface LocalQueues {
 /** Starts SQS, with every lane and its dead-letter queue as they are deployed. */
 export async function startQueues({ port = 0 }: { port?: number } = {}): Promise<LocalQueues> {
   const server = buildApp({ logger: false, defaultRegion: region });
+  returnWhatNobodyTook(server);
   const endpoint = await server.listen({ port, host: '127.0.0.1' });
   const createClient = () =>
     createSqsClient({
@@ -80,6 +84,37 @@ export async function queueDepth(client: SQSClient, queueUrl: string): Promise<n
     new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: counts }),
   );
   return counts.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
+}
+
+/**
+ * fauxqs goes on with a long poll whose receiver has gone. The next message would then be in the hands of nobody, and
+ * invisible for the queue's whole visibility timeout: it is made visible again at once.
+ */
+function returnWhatNobodyTook(server: ReturnType<typeof buildApp>): void {
+  server.addHook('onSend', async (request, _reply, payload) => {
+    const isReceive = request.headers['x-amz-target'] === 'AmazonSQS.ReceiveMessage';
+    if (!isReceive || !request.raw.socket.destroyed || typeof payload !== 'string') return;
+    const { QueueUrl } = request.body as ReceiveMessageCommandInput;
+    const { Messages = [] } = JSON.parse(payload) as ReceiveMessageCommandOutput;
+    if (Messages.length === 0) return;
+    const visibleAgain: ChangeMessageVisibilityBatchCommandInput = {
+      QueueUrl,
+      Entries: Messages.map(({ ReceiptHandle }, index) => ({
+        Id: String(index),
+        ReceiptHandle,
+        VisibilityTimeout: 0,
+      })),
+    };
+    await server.inject({
+      method: 'POST',
+      url: '/',
+      headers: {
+        'content-type': 'application/x-amz-json-1.0',
+        'x-amz-target': 'AmazonSQS.ChangeMessageVisibilityBatch',
+      },
+      payload: JSON.stringify(visibleAgain),
+    });
+  });
 }
 
 function createQueue(client: SQSClient, name: string, attributes: Record<string, string>) {

@@ -1,41 +1,52 @@
-import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityCommand,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
 import type { SQSEvent } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { systemTime } from '../../functions/time.ts';
-import { failedIds, pollQueue } from '../../local/event-source-mapping.ts';
+import { type EventSourceMapping, failedIds, pollQueue } from '../../local/event-source-mapping.ts';
 import type { LambdaHandler } from '../../local/lambda.ts';
 import { type LocalQueues, queueDepth, startQueues } from '../../local/queues.ts';
 
-const ids = ['a', 'b', 'c'];
+type Shape = (ids: readonly string[]) => unknown;
+const none = () => [];
+const all = (ids: readonly string[]) => [...ids];
 
-describe('an answer with batch item failures', () => {
-  it.each<[string, unknown, string[]]>([
-    ['an empty list', { batchItemFailures: [] }, []],
-    ['no list', {}, []],
-    ['a null list', { batchItemFailures: null }, []],
-    ['null', null, []],
-    ['nothing', undefined, []],
-    ['a misspelt list, which AWS takes for success', { batchItemFailure: [{ itemIdentifier: 'a' }] }, []],
-    ['some of the ids', { batchItemFailures: [{ itemIdentifier: 'b' }] }, ['b']],
-    ['an empty id', { batchItemFailures: [{ itemIdentifier: '' }] }, ids],
-    ['a null id', { batchItemFailures: [{ itemIdentifier: null }] }, ids],
-    ['a misspelt id', { batchItemFailures: [{ itemIdentifer: 'a' }] }, ids],
-    ['an id of another batch', { batchItemFailures: [{ itemIdentifier: 'z' }] }, ids],
-    ['an item that is no object', { batchItemFailures: ['a'] }, ids],
-    ['a list that is none', { batchItemFailures: 'a' }, ids],
-  ])('that is %s is read as AWS reads it', (_shape, answer, failed) => {
-    expect([...failedIds(answer, ids)]).toEqual(failed);
-  });
-
-  it('never reports an id that is not of the batch', () => {
-    fc.assert(
-      fc.property(fc.anything(), (answer) => {
-        for (const id of failedIds(answer, ids)) expect(ids).toContain(id);
-      }),
-    );
-  });
-});
+/** What a function may answer about a batch, and which of its messages AWS then takes for failed. */
+const shapes: [string, Shape, (ids: readonly string[]) => (string | undefined)[]][] = [
+  ['an empty list', () => ({ batchItemFailures: [] }), none],
+  ['no list', () => ({}), none],
+  ['a null list', () => ({ batchItemFailures: null }), none],
+  ['null', () => null, none],
+  ['nothing', () => undefined, none],
+  ['a misspelt list', ([id]) => ({ batchItemFailure: [{ itemIdentifier: id }] }), none],
+  ['one of the ids', ([, id]) => ({ batchItemFailures: [{ itemIdentifier: id }] }), ([, id]) => [id]],
+  ['all of the ids', (ids) => ({ batchItemFailures: ids.map((id) => ({ itemIdentifier: id })) }), all],
+  [
+    'the same id twice',
+    ([id]) => ({ batchItemFailures: [{ itemIdentifier: id }, { itemIdentifier: id }] }),
+    ([id]) => [id],
+  ],
+  ['an empty id', () => ({ batchItemFailures: [{ itemIdentifier: '' }] }), all],
+  ['a null id', () => ({ batchItemFailures: [{ itemIdentifier: null }] }), all],
+  ['a misspelt id', ([id]) => ({ batchItemFailures: [{ itemIdentifer: id }] }), all],
+  [
+    'an id of another batch beside a good one',
+    ([id]) => ({ batchItemFailures: [{ itemIdentifier: id }, { itemIdentifier: 'z' }] }),
+    all,
+  ],
+  ['an item that is no object', ([id]) => ({ batchItemFailures: [id] }), all],
+  ['a null item', () => ({ batchItemFailures: [null] }), all],
+  ['a list that is none', ([id]) => ({ batchItemFailures: id }), all],
+  ['a text', () => 'OK', all],
+  ['a list of ids', (ids) => ids, all],
+];
 
 interface World {
   queues: LocalQueues;
@@ -43,8 +54,8 @@ interface World {
   send(body: string): Promise<unknown>;
   map(
     handler: LambdaHandler<SQSEvent>,
-    options?: { maximumConcurrency?: number; timeoutMs?: number },
-  ): ReturnType<typeof pollQueue>;
+    options?: { maximumConcurrency?: number; timeoutMs?: number; client?: SQSClient },
+  ): EventSourceMapping;
   errors: unknown[];
   depth(): Promise<number>;
 }
@@ -64,8 +75,7 @@ async function startWorld(): Promise<World> {
     errors,
     send: (body) => sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: body })),
     depth: () => queueDepth(sqs, queueUrl),
-    map: (handler, { maximumConcurrency = 1, timeoutMs = 10_000 } = {}) => {
-      const client = queues.createClient();
+    map: (handler, { maximumConcurrency = 1, timeoutMs = 10_000, client = queues.createClient() } = {}) => {
       const mapping = pollQueue({
         sqs: client,
         queueUrl,
@@ -89,6 +99,60 @@ async function startWorld(): Promise<World> {
 const untilEmpty = (world: World) =>
   vi.waitFor(async () => expect(await world.depth()).toBe(0), { timeout: 30_000, interval: 50 });
 
+/** Resolves once `count` long polls are under way. */
+function untilPolling(client: SQSClient, count = 1): Promise<void> {
+  const sent = vi.spyOn(client, 'send');
+  return vi.waitFor(() => {
+    const polls = sent.mock.calls.filter(([command]) => command instanceof ReceiveMessageCommand);
+    expect(polls.length).toBeGreaterThanOrEqual(count);
+  });
+}
+
+describe('an answer about a batch', () => {
+  it.each(shapes)('that is %s keeps in the queue what AWS would keep', async (_shape, shape, failed) => {
+    const world = await startWorld();
+    await world.sqs.send(
+      new SendMessageBatchCommand({
+        QueueUrl: world.queues.lanes.documents.queueUrl,
+        Entries: ['a', 'b', 'c'].map((name) => ({ Id: name, MessageBody: name })),
+      }),
+    );
+    const batch = Promise.withResolvers<string[]>();
+
+    const mapping = world.map(async ({ Records }) => {
+      const ids = Records.map(({ messageId }) => messageId);
+      batch.resolve(ids);
+      return shape(ids);
+    });
+    const ids = await batch.promise;
+    await mapping.stop();
+
+    expect(ids).toHaveLength(3);
+    expect(await world.depth()).toBe(failed(ids).length);
+    expect([...failedIds(shape(ids), ids)]).toEqual(failed(ids));
+    expect(world.errors).toEqual([]);
+  });
+
+  it('never acknowledges a message that it names, and fails none that is not of the batch', () => {
+    const ids = ['a', 'b', 'c'];
+    const item = fc.record({ itemIdentifier: fc.oneof(fc.constantFrom(...ids), fc.anything()) });
+
+    fc.assert(
+      fc.property(fc.array(fc.oneof(item, fc.anything())), (items) => {
+        const failed = failedIds({ batchItemFailures: items }, ids);
+
+        const named = items.flatMap((one) => ids.filter((id) => Object(one).itemIdentifier === id));
+        for (const id of named) expect(failed).toContain(id);
+        for (const id of failed) expect(ids).toContain(id);
+      }),
+    );
+  });
+
+  it('of any kind at all is read without an error', () => {
+    fc.assert(fc.property(fc.anything(), (answer) => failedIds(answer, ['a']).size <= 1));
+  });
+});
+
 describe('an event source mapping', () => {
   it('hands over records as Lambda does and deletes them after success', async () => {
     const world = await startWorld();
@@ -108,6 +172,38 @@ describe('an event source mapping', () => {
       awsRegion: 'us-east-1',
       attributes: { ApproximateReceiveCount: '1', SentTimestamp: expect.stringMatching(/^\d{13}$/) },
       messageAttributes: {},
+    });
+  });
+
+  it('hands over message attributes as Lambda does', async () => {
+    const world = await startWorld();
+    const seen: SQSEvent[] = [];
+    await world.sqs.send(
+      new SendMessageCommand({
+        QueueUrl: world.queues.lanes.documents.queueUrl,
+        MessageBody: 'hello',
+        MessageAttributes: {
+          code: { DataType: 'String', StringValue: 'Gone' },
+          attempts: { DataType: 'Number', StringValue: '7' },
+          digest: { DataType: 'Binary', BinaryValue: Uint8Array.of(0, 255) },
+        },
+      }),
+    );
+
+    world.map(async (event) => {
+      seen.push(event);
+    });
+    await untilEmpty(world);
+
+    const lists = { stringListValues: [], binaryListValues: [] };
+    expect(seen[0]?.Records[0]).toMatchObject({
+      md5OfBody: '5d41402abc4b2a76b9719d911017c592',
+      md5OfMessageAttributes: expect.stringMatching(/^[0-9a-f]{32}$/),
+      messageAttributes: {
+        code: { dataType: 'String', stringValue: 'Gone', ...lists },
+        attempts: { dataType: 'Number', stringValue: '7', ...lists },
+        digest: { dataType: 'Binary', binaryValue: 'AP8=', ...lists },
+      },
     });
   });
 
@@ -135,6 +231,80 @@ describe('an event source mapping', () => {
     await untilEmpty(world);
 
     expect(receives.sort()).toEqual(['bad 1', 'bad 2', 'bad 3', 'good 1']);
+  });
+
+  it('leaves a failed message invisible for as long as the function has asked for', async () => {
+    const world = await startWorld();
+    const receivedAt: number[] = [];
+    let askedAt = 0;
+    await world.send('later');
+
+    world.map(async ({ Records }) => {
+      receivedAt.push(systemTime.monotonic());
+      if (receivedAt.length > 1) return null;
+      for (const { receiptHandle } of Records) {
+        askedAt = systemTime.monotonic();
+        await world.sqs.send(
+          new ChangeMessageVisibilityCommand({
+            QueueUrl: world.queues.lanes.documents.queueUrl,
+            ReceiptHandle: receiptHandle,
+            VisibilityTimeout: 1,
+          }),
+        );
+      }
+      throw new Error('not now');
+    });
+    await untilEmpty(world);
+
+    expect(receivedAt).toHaveLength(2);
+    // The wall clock that SQS goes by and the monotonic one may round apart by a millisecond.
+    expect((receivedAt[1] ?? 0) - askedAt).toBeGreaterThanOrEqual(999);
+  });
+
+  it('reports what SQS does not delete', async () => {
+    const world = await startWorld();
+    const client = world.queues.createClient();
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const refused = { Id: '0', Code: 'InternalError', SenderFault: false };
+        if (args.input instanceof Object && 'Entries' in args.input) {
+          Object.assign(result.output, { Failed: [refused] });
+        }
+        return result;
+      },
+      { step: 'initialize' },
+    );
+    await world.send('deleted, says nobody');
+
+    world.map(async () => null, { client });
+    await vi.waitFor(() => expect(world.errors).toHaveLength(1), { timeout: 10_000 });
+
+    expect(String(world.errors[0])).toContain('SQS did not delete 1 messages');
+  });
+
+  it('waits in a long poll for longer than its client waits for other answers', async () => {
+    const world = await startWorld();
+    const client = createSqsClient({
+      endpoint: world.queues.endpoint,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      requestHandler: { requestTimeout: 200, throwOnRequestTimeout: true },
+    });
+    const seen: string[] = [];
+    await world.sqs.send(
+      new SendMessageCommand({
+        QueueUrl: world.queues.lanes.documents.queueUrl,
+        MessageBody: 'a second later',
+        DelaySeconds: 1,
+      }),
+    );
+
+    world.map(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)), { client });
+    await untilEmpty(world);
+
+    expect(seen).toEqual(['a second later']);
+    expect(world.errors).toEqual([]);
   });
 
   it.each<[string, LambdaHandler<SQSEvent>, number]>([
@@ -178,15 +348,74 @@ describe('an event source mapping', () => {
     expect(most).toBe(3);
   });
 
-  it('stops at once in the middle of a long poll', async () => {
+  it('stops at once in the middle of its long polls', async () => {
     const world = await startWorld();
-    const mapping = world.map(async () => null, { maximumConcurrency: 5 });
-    await new Promise(setImmediate);
+    const client = world.queues.createClient();
+    const polling = untilPolling(client, 5);
+    const mapping = world.map(async () => null, { maximumConcurrency: 5, client });
+    await polling;
     const began = systemTime.monotonic();
 
     await mapping.stop();
 
-    expect(systemTime.monotonic() - began).toBeLessThan(5_000);
+    expect(systemTime.monotonic() - began).toBeLessThan(500);
+    expect(world.errors).toEqual([]);
+  });
+
+  it('lets the invocation under way end when it stops, and begins no other', async () => {
+    const world = await startWorld();
+    const begun = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const seen: string[] = [];
+    await world.send('under way');
+    const mapping = world.map(async ({ Records }) => {
+      seen.push(...Records.map(({ body }) => body));
+      begun.resolve();
+      await end.promise;
+    });
+    await begun.promise;
+
+    const stopped = mapping.stop();
+    await world.send('left for the next');
+    expect(mapping.running).toBe(1);
+    end.resolve();
+    await stopped;
+
+    expect(seen).toEqual(['under way']);
+    expect(mapping.running).toBe(0);
+    expect(await world.depth()).toBe(1);
+  });
+
+  it('leaves to the next mapping what it has not finished, and what comes after it', async () => {
+    const world = await startWorld();
+    const client = world.queues.createClient();
+    const polling = untilPolling(client, 3);
+    const first = world.map(
+      async ({ Records }) => {
+        for (const { receiptHandle } of Records) {
+          await world.sqs.send(
+            new ChangeMessageVisibilityCommand({
+              QueueUrl: world.queues.lanes.documents.queueUrl,
+              ReceiptHandle: receiptHandle,
+              VisibilityTimeout: 1,
+            }),
+          );
+        }
+        return new Promise(() => undefined);
+      },
+      { maximumConcurrency: 3, timeoutMs: 500, client },
+    );
+    await polling;
+    await world.send('not finished');
+    await vi.waitFor(() => expect(first.running).toBe(1));
+
+    await first.stop();
+    await world.send('afterwards');
+    const seen: string[] = [];
+    world.map(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
+    await untilEmpty(world);
+
+    expect(seen.sort()).toEqual(['afterwards', 'not finished']);
   });
 
   it('goes on when SQS was away for a while', async () => {
