@@ -6,6 +6,7 @@ import { Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import { archivePrefixes } from './bucket.ts';
 import type { PipelineStack } from './pipeline-stack.ts';
+import type { Stage } from './stage.ts';
 import type { StorageStack } from './storage-stack.ts';
 
 export interface Acknowledgement {
@@ -16,9 +17,13 @@ export interface Acknowledgement {
   reason: string;
 }
 
-export function acknowledgements(storage: StorageStack, pipeline: PipelineStack): Acknowledgement[] {
+export function acknowledgements(
+  stage: Pick<Stage, 'webhookConcurrency' | 'alarmEmail'>,
+  storage: StorageStack,
+  pipeline: PipelineStack,
+): Acknowledgement[] {
   const { archive, apiKey } = storage;
-  const { queues, functions, webhookApi, alarms } = pipeline;
+  const { queues, functions, webhookApi, alarmTopic, alarms } = pipeline;
   const lambdas = [functions.webhook, functions.discover, functions.archive];
   const lanes = [queues.documents, queues.backfill, queues.discovery];
   return [
@@ -71,6 +76,12 @@ export function acknowledgements(storage: StorageStack, pipeline: PipelineStack)
         'Bounded by the event source mappings instead: a reservation below them would burn receives by throttling.',
     },
     {
+      rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
+      on: stage.webhookConcurrency === 'unreserved' ? [functions.webhook] : [],
+      reason:
+        "The stage says so: the account's quota leaves nothing to reserve. API Gateway's throttle remains.",
+    },
+    {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'Serverless'], 'LambdaDLQ'),
       on: lambdas,
       reason:
@@ -91,6 +102,12 @@ export function acknowledgements(storage: StorageStack, pipeline: PipelineStack)
       rules: ['Serverless-SQSRedrivePolicy'],
       on: lanes.map((lane) => lane.deadLetters),
       reason: 'These are the dead-letter queues; an alarm calls a person for each message that lands there.',
+    },
+    {
+      rules: ['Serverless-SNSRedrivePolicy'],
+      on: stage.alarmEmail === undefined ? [] : [alarmTopic],
+      reason:
+        'SNS has no dead letters for e-mail: it tries again, and the alarm itself stays on the dashboard.',
     },
     {
       rules: ['Serverless-EventBusDLQ'],

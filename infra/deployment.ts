@@ -18,6 +18,18 @@ export interface Deployment {
 
 /** Both stacks of one stage. What cdk-nag finds in them, and nobody has acknowledged, fails the synth. */
 export function createDeployment(app: App, stage: Stage): Deployment {
+  const deployment = createStacks(app, stage);
+  for (const { rules, on, reason } of acknowledgements(stage, deployment.storage, deployment.pipeline)) {
+    for (const construct of on) {
+      Validations.of(construct).acknowledge(...rules.map((id) => ({ id, reason })));
+    }
+  }
+  Validations.of(app).addPlugins(...compliancePacks());
+  return deployment;
+}
+
+/** The stacks alone: what there would be to acknowledge shows in them. */
+export function createStacks(app: App, stage: Stage): Deployment {
   const env = {
     ...(stage.account !== undefined && { account: stage.account }),
     ...(stage.region !== undefined && { region: stage.region }),
@@ -27,12 +39,6 @@ export function createDeployment(app: App, stage: Stage): Deployment {
   for (const [key, value] of Object.entries({ application: stage.name, ...stage.tags })) {
     Tags.of(app).add(key, value);
   }
-  for (const { rules, on, reason } of acknowledgements(storage, pipeline)) {
-    for (const construct of on) {
-      Validations.of(construct).acknowledge(...rules.map((id) => ({ id, reason })));
-    }
-  }
-  Validations.of(app).addPlugins(...compliancePacks());
   return { storage, pipeline };
 }
 

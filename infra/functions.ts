@@ -91,7 +91,6 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
         apiKeySecretArn,
         sweepIntervalMinutes: String(sweep.intervalMinutes),
         sweepLookBackMinutes: String(stage.sweepLookBackMinutes),
-        version: packageJson.version,
       },
       ['telnyxUrl'],
     ),

@@ -21,6 +21,7 @@ export class PipelineStack extends Stack {
   readonly queues: Queues;
   readonly functions: Functions;
   readonly webhookApi: WebhookApi;
+  readonly alarmTopic: AlarmTopic;
   readonly alarms: Alarms;
 
   constructor(scope: Construct, id: string, { stage, storage, ...stackProps }: PipelineStackProps) {
@@ -49,10 +50,10 @@ export class PipelineStack extends Stack {
       logKey: operationsKey,
     });
     new SweepSchedule(this, 'Sweep', { discovery: this.queues.discovery });
-    const topic = new AlarmTopic(this, 'AlarmTopic', { email: stage.alarmEmail, key: operationsKey });
+    this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', { email: stage.alarmEmail, key: operationsKey });
     this.alarms = new Alarms(this, 'Alarms', {
       prefix: stage.name,
-      topic,
+      topic: this.alarmTopic,
       queues: this.queues,
       functions: this.functions,
       webhookApi: this.webhookApi,
@@ -84,7 +85,7 @@ export class PipelineStack extends Stack {
         stage.alarmEmail === undefined
           ? 'Next: subscribe to this topic, or set alarmEmail. Until then nobody gets the alarms.'
           : `Next: confirm the e-mail that ${stage.alarmEmail} has got. Until then nobody gets the alarms.`,
-      value: topic.topic.topicArn,
+      value: this.alarmTopic.topic.topicArn,
     });
   }
 }

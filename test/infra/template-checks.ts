@@ -1,0 +1,931 @@
+/**
+ * What must hold for every template that is deployed, each as a function from the templates to the problems in them.
+ * The keys say what is protected; the numbers are those of the project's list of checks.
+ */
+import { archiveSettings } from '../../functions/archive/settings.ts';
+import { discoverSettings } from '../../functions/discover/settings.ts';
+import { type ErrorCode, errorCodes, fates } from '../../functions/errors.ts';
+import { parseDiscoveryMessage } from '../../functions/queue/messages.ts';
+import type { Settings } from '../../functions/settings.ts';
+import { webhookSettings } from '../../functions/webhook/settings.ts';
+import { readPublicKeys } from '../../functions/webhook/verify.ts';
+import type { Stage } from '../../infra/stage.ts';
+import { denies, type Statement, statementsOf } from './policies.ts';
+import { at, atPath, list, object, ofType, type Resource, text, type View } from './view.ts';
+
+export type Check = (view: View, stage: Stage) => string[];
+
+const bucket = (view: View) => atPath(view, 'Archive/Bucket');
+const accessLogs = (view: View) => atPath(view, 'Archive/AccessLogs');
+const secret = (view: View) => atPath(view, 'ApiKey/Secret');
+const lambda = (view: View, name: FunctionName) => atPath(view, `Functions/${name}/Function`);
+const queue = (view: View, lane: Lane) => atPath(view, `Queues/${lane}/Queue`);
+const deadLetters = (view: View, lane: Lane) => atPath(view, `Queues/${lane}/DeadLetters`);
+const stageOfApi = (view: View) => atPath(view, 'WebhookApi/Stage');
+
+const functionNames = ['Webhook', 'Discover', 'Archive'] as const;
+type FunctionName = (typeof functionNames)[number];
+const lanes = ['Documents', 'Backfill', 'Discovery'] as const;
+type Lane = (typeof lanes)[number];
+/** Which function reads the lane. */
+const readers = { Documents: 'Archive', Backfill: 'Archive', Discovery: 'Discover' } as const;
+
+export const checks = {
+  'C03 documents are locked as the stage says, and versioned': (view, stage) => {
+    const { properties } = bucket(view);
+    const retention = at(properties, 'ObjectLockConfiguration', 'Rule', 'DefaultRetention');
+    const expected =
+      stage.retentionDays === 'none' ? undefined : { Mode: stage.retentionMode, Days: stage.retentionDays };
+    return [
+      ...unless(properties.ObjectLockEnabled === true, 'Object Lock is not enabled'),
+      ...unless(at(properties, 'VersioningConfiguration', 'Status') === 'Enabled', 'versioning is off'),
+      ...unless(same(retention, expected), `default retention is ${text(retention)}`),
+    ];
+  },
+
+  'C04 whatever holds data outlives its stack': (view) =>
+    [
+      ...ofType(view, 'AWS::S3::Bucket'),
+      ...ofType(view, 'AWS::KMS::Key'),
+      ...ofType(view, 'AWS::SecretsManager::Secret'),
+      ...ofType(view, 'AWS::Logs::LogGroup'),
+    ]
+      .filter(
+        ({ deletionPolicy, updateReplacePolicy }) =>
+          deletionPolicy !== 'Retain' || updateReplacePolicy !== 'Retain',
+      )
+      .map(({ path }) => `${path} is not retained`),
+
+  'C05 no bucket can be made public': (view) =>
+    ofType(view, 'AWS::S3::Bucket').flatMap(({ path, properties }) => [
+      ...['BlockPublicAcls', 'BlockPublicPolicy', 'IgnorePublicAcls', 'RestrictPublicBuckets']
+        .filter((flag) => at(properties, 'PublicAccessBlockConfiguration', flag) !== true)
+        .map((flag) => `${path}: ${flag} is off`),
+      ...unless(
+        at(properties, 'OwnershipControls', 'Rules', 0, 'ObjectOwnership') === 'BucketOwnerEnforced',
+        `${path}: ACLs have effect`,
+      ),
+      ...unless(properties.AccessControl === undefined, `${path} has an ACL`),
+    ]),
+
+  'C06 buckets are reached over TLS 1.2 or later only': (view) =>
+    [bucket(view), accessLogs(view)].flatMap((target) => {
+      const statements = bucketPolicy(view, target);
+      const arn = arnOf(target);
+      return [
+        ['s3:ListBucket', arn],
+        ['s3:GetObject', `${arn}/documents/x`],
+        ['s3:PutObject', `${arn}/documents/x`],
+      ].flatMap(([action = '', resource = '']) => {
+        const denied = (context: Record<string, string>) => denies(statements, { action, resource, context });
+        return [
+          ...unless(denied({ 'aws:SecureTransport': 'false' }), `${target.path} takes ${action} without TLS`),
+          ...unless(
+            denied({ 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.1' }),
+            `${target.path} takes ${action} over TLS 1.1`,
+          ),
+        ];
+      });
+    }),
+
+  'C07 no object is ever overwritten': (view) => {
+    const denied = (key: string, context: Record<string, string>) =>
+      denies(bucketPolicy(view, bucket(view)), {
+        action: 's3:PutObject',
+        resource: `${arnOf(bucket(view))}/${key}`,
+        context: { ...tls, 's3:ObjectCreationOperation': 'true', ...context },
+      });
+    return ['documents/x', 'receipts/x.json'].flatMap((key) => [
+      ...unless(denied(key, {}), `${key} can be overwritten`),
+      ...unless(!denied(key, { 's3:if-none-match': '*' }), `a conditional PUT of ${key} is refused`),
+      ...unless(
+        !denied(key, { 's3:ObjectCreationOperation': 'false' }),
+        `parts of an upload of ${key} are refused`,
+      ),
+    ]);
+  },
+
+  'C08 objects are encrypted with our key and no other': (view) => {
+    const statements = bucketPolicy(view, bucket(view));
+    const header = 's3:x-amz-server-side-encryption';
+    const keyHeader = `${header}-aws-kms-key-id`;
+    const key = text(at(encryption(bucket(view)), 'KMSMasterKeyID'));
+    const denied = (context: Record<string, string>) =>
+      denies(statements, {
+        action: 's3:PutObject',
+        resource: `${arnOf(bucket(view))}/documents/x`,
+        context: {
+          ...tls,
+          's3:ObjectCreationOperation': 'true',
+          's3:if-none-match': '*',
+          ...context,
+        },
+      });
+    return [
+      ...unless(denied({ [header]: 'aws:kms', [keyHeader]: 'another' }), 'another key is taken'),
+      ...unless(denied({ [header]: 'AES256' }), "S3's own encryption is taken"),
+      ...unless(!denied({ [header]: 'aws:kms', [keyHeader]: key }), 'our own key is refused'),
+      ...unless(!denied({}), "what the functions send is refused: they leave it to the bucket's default"),
+    ];
+  },
+
+  'C09 nobody deletes versions, shortens locks or changes what protects them': (view, stage) => {
+    const statements = bucketPolicy(view, bucket(view));
+    const role = /arn:[^"]*:role\/cdk-hnb659fds-cfn-exec-role-[^"]*/.exec(JSON.stringify(statements))?.[0];
+    const arn = arnOf(bucket(view));
+    const guarded = [
+      ['s3:BypassGovernanceRetention', `${arn}/documents/x`],
+      ['s3:DeleteObjectVersion', `${arn}/documents/x`],
+      ['s3:PutBucketObjectLockConfiguration', arn],
+      ['s3:PutBucketVersioning', arn],
+      ['s3:PutLifecycleConfiguration', arn],
+    ];
+    const denied = (action: string, resource: string, principal: string) =>
+      denies(statements, { action, resource, context: { ...tls, 'aws:PrincipalArn': principal } });
+    return [
+      ...unless(role !== undefined, "CloudFormation's role is locked out"),
+      ...guarded.flatMap(([action = '', resource = '']) => [
+        ...unless(denied(action, resource, 'arn:aws:iam::1:role/admin'), `anybody may ${action}`),
+        ...[role ?? '', ...stage.breakGlassArns]
+          .filter((principal) => denied(action, resource, principal))
+          .map((principal) => `${principal} may not ${action}`),
+      ]),
+    ];
+  },
+
+  'C10 the bucket encrypts with a key of ours by default': (view, stage) => {
+    const rule = at(bucket(view).properties, 'BucketEncryption', 'ServerSideEncryptionConfiguration', 0);
+    const expected = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+    return [
+      ...unless(at(encryption(bucket(view)), 'SSEAlgorithm') === 'aws:kms', 'not encrypted with KMS'),
+      ...unless(at(encryption(bucket(view)), 'KMSMasterKeyID') === expected, 'not encrypted with the key'),
+      ...unless(at(rule, 'BucketKeyEnabled') === true, 'every request costs a call to KMS'),
+    ];
+  },
+
+  'C11 no lifecycle rule deletes documents, and unfinished uploads do not pile up': (view) => {
+    const rules = list(at(bucket(view).properties, 'LifecycleConfiguration', 'Rules'));
+    const days = rules.map((rule) =>
+      Number(at(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation')),
+    );
+    return [
+      ...unless(
+        days.some((day) => day <= 7),
+        'unfinished uploads stay',
+      ),
+      ...rules
+        .filter((rule) => /Expiration/.test(Object.keys(object(rule)).join()))
+        .map((rule) => `rule ${text(at(rule, 'Id'))} deletes documents`),
+    ];
+  },
+
+  'C12 keys rotate, and cannot be deleted or disabled in passing': (view, stage) =>
+    ofType(view, 'AWS::KMS::Key').flatMap(({ path, properties }) => {
+      const statements = statementsOf(properties.KeyPolicy);
+      const denied = (action: string, principal: string) =>
+        denies(statements, { action, resource: '*', context: { 'aws:PrincipalArn': principal } });
+      return [
+        ...unless(properties.EnableKeyRotation === true, `${path} does not rotate`),
+        ...unless(properties.PendingWindowInDays === 30, `${path} is deleted in less than 30 days`),
+        ...statements
+          .filter(
+            ({ effect, principals, conditions }) =>
+              effect === 'Allow' && anybody(principals) && empty(conditions),
+          )
+          .map(({ sid }) => `${path}: ${sid} lets anybody in`),
+        ...['kms:ScheduleKeyDeletion', 'kms:DisableKey'].flatMap((action) => [
+          ...unless(denied(action, 'arn:aws:iam::1:role/admin'), `${path}: anybody may ${action}`),
+          ...stage.breakGlassArns
+            .filter((arn) => denied(action, arn))
+            .map((arn) => `${path}: ${arn} may not ${action}`),
+        ]),
+      ];
+    }),
+
+  'C13 a message stays invisible for six times as long as its function may take': (view) =>
+    lanes.flatMap((lane) => {
+      const timeout = Number(lambda(view, readers[lane]).properties.Timeout);
+      return [
+        ...unless(
+          Number(queue(view, lane).properties.VisibilityTimeout) >= 6 * timeout,
+          `${lane}: visibility is less than 6 × ${timeout} s`,
+        ),
+        ...unless(
+          readers[lane] !== 'Archive' || timeout <= 120,
+          `a document that kills its function comes back after more than ${6 * timeout} s`,
+        ),
+      ];
+    }),
+
+  'C14 every queue has dead letters behind it': (view) =>
+    lanes.flatMap((lane) => {
+      const policy = queue(view, lane).properties.RedrivePolicy;
+      return [
+        ...unless(
+          at(policy, 'deadLetterTargetArn') === arnOf(deadLetters(view, lane)),
+          `${lane} loses what fails`,
+        ),
+        ...unless(Number(at(policy, 'maxReceiveCount')) >= 5, `${lane} gives up after fewer than 5 receives`),
+      ];
+    }),
+
+  'C15 dead letters are kept for longer than messages': (view) =>
+    lanes.flatMap((lane) => {
+      const kept = Number(deadLetters(view, lane).properties.MessageRetentionPeriod);
+      return [
+        ...unless(kept === 1_209_600, `${lane}: dead letters are not kept for 14 days`),
+        ...unless(
+          kept > Number(queue(view, lane).properties.MessageRetentionPeriod),
+          `${lane}: dead letters expire with their messages`,
+        ),
+      ];
+    }),
+
+  'C16 dead letters take only what their own queue gives up': (view) =>
+    lanes.flatMap((lane) => {
+      const allowed = deadLetters(view, lane).properties.RedriveAllowPolicy;
+      const sources = list(at(allowed, 'sourceQueueArns')).map(text);
+      const name = text(queue(view, lane).properties.QueueName);
+      return unless(
+        at(allowed, 'redrivePermission') === 'byQueue' &&
+          sources.length === 1 &&
+          sources[0]?.split(':').at(-1) === name,
+        `${lane}: dead letters of ${text(allowed ?? null)} are let in`,
+      );
+    }),
+
+  'C17 queues are encrypted': (view) =>
+    ofType(view, 'AWS::SQS::Queue')
+      .filter(({ properties }) => properties.SqsManagedSseEnabled !== true && !properties.KmsMasterKeyId)
+      .map(({ path }) => `${path} is not encrypted`),
+
+  'C18 queues are reached over TLS only, and open to nobody': (view) =>
+    ofType(view, 'AWS::SQS::Queue').flatMap((target) => {
+      const statements = ofType(view, 'AWS::SQS::QueuePolicy')
+        .filter(({ properties }) => list(properties.Queues).includes(`\${${target.id}}`))
+        .flatMap(({ properties }) => statementsOf(properties.PolicyDocument));
+      const request = {
+        action: 'sqs:SendMessage',
+        resource: arnOf(target),
+        context: { 'aws:SecureTransport': 'false' },
+      };
+      return [
+        ...unless(denies(statements, request), `${target.path} is reached without TLS`),
+        ...statements
+          .filter(({ effect, principals }) => effect === 'Allow' && anybody(principals))
+          .map(() => `${target.path} is open to anybody`),
+      ];
+    }),
+
+  'C19 batches are of ten, report single failures and run in bounded numbers': (view, stage) =>
+    lanes.flatMap((lane) => {
+      const found = ofType(view, 'AWS::Lambda::EventSourceMapping').filter(
+        ({ properties }) => properties.EventSourceArn === arnOf(queue(view, lane)),
+      );
+      const [mapping] = found;
+      if (mapping === undefined || found.length > 1) return [`${lane} has ${found.length} readers`];
+      const { properties } = mapping;
+      const most = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
+      const expected = { Documents: stage.documentsConcurrency, Backfill: stage.backfillConcurrency };
+      return [
+        ...unless(
+          properties.FunctionName === `\${${lambda(view, readers[lane]).id}}`,
+          `${lane} is read by ${text(properties.FunctionName ?? null)}`,
+        ),
+        ...unless(
+          same(properties.FunctionResponseTypes, ['ReportBatchItemFailures']),
+          `${lane}: one failure fails its whole batch`,
+        ),
+        ...unless(properties.BatchSize === 10, `${lane}: batches are not of ten`),
+        ...unless(most >= 2 && most <= 50, `${lane}: concurrency is unbounded`),
+        ...unless(lane === 'Discovery' || most === expected[lane], `${lane}: not the stage's concurrency`),
+        ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: documents wait for a batch to fill`),
+        ...unless(properties.Enabled === true, `${lane} is not read`),
+      ];
+    }),
+
+  'C20 no reservation throttles what a queue feeds': (view) =>
+    (['Archive', 'Discover'] as const)
+      .filter((name) => lambda(view, name).properties.ReservedConcurrentExecutions !== undefined)
+      .map((name) => `${name} has reserved concurrency: throttled receives would count`),
+
+  'C21 a flood of requests costs little, and Telnyx is not kept waiting': (view, stage) => {
+    const { properties } = lambda(view, 'Webhook');
+    const reserved = properties.ReservedConcurrentExecutions;
+    return [
+      ...unless(
+        stage.webhookConcurrency === 'unreserved'
+          ? reserved === undefined
+          : reserved === stage.webhookConcurrency,
+        `reserved concurrency is ${text(reserved ?? null)}`,
+      ),
+      ...unless(
+        Number(properties.Timeout) >= 3 && Number(properties.Timeout) <= 5,
+        'timeout is not 3 to 5 s',
+      ),
+    ];
+  },
+
+  'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced': (
+    view,
+  ) =>
+    ofType(view, 'AWS::Lambda::Function').flatMap(({ path, properties }) => {
+      const group = ofType(view, 'AWS::Logs::LogGroup').find(
+        ({ id }) => at(properties, 'LoggingConfig', 'LogGroup') === `\${${id}}`,
+      );
+      return [
+        ...unless(
+          properties.Runtime === 'nodejs24.x',
+          `${path}: runtime ${text(properties.Runtime ?? null)}`,
+        ),
+        ...unless(same(properties.Architectures, ['arm64']), `${path}: not arm64`),
+        ...unless(at(properties, 'LoggingConfig', 'LogFormat') === 'JSON', `${path} does not log JSON`),
+        ...unless(Number(group?.properties.RetentionInDays) >= 365, `${path}: log without retention`),
+        ...unless(
+          group?.properties.KmsKeyId === arnOf(atPath(view, 'OperationsKey')),
+          `${path}: log not encrypted`,
+        ),
+        ...unless(at(properties, 'TracingConfig', 'Mode') === 'Active', `${path} is not traced`),
+        ...unless(Number(properties.MemorySize) >= 512, `${path}: memory left to the default`),
+      ];
+    }),
+
+  'C23 functions are told what they declare, and no secret': (view) => {
+    const declared: Record<FunctionName, Settings> = {
+      Webhook: webhookSettings,
+      Discover: discoverSettings,
+      Archive: archiveSettings,
+    };
+    return functionNames.flatMap((name) => {
+      const environment = environmentOf(lambda(view, name));
+      const settings = Object.values(declared[name]);
+      const keys = environment.TELNYX_PUBLIC_KEYS;
+      return [
+        ...settings
+          .filter((setting) => !('fallback' in setting) && !environment[setting.variable])
+          .map(({ variable }) => `${name} is not told ${variable}`),
+        ...Object.keys(environment)
+          .filter((variable) => !settings.some((setting) => setting.variable === variable))
+          .map((variable) => `${name} is told ${variable}, which it does not read`),
+        ...Object.entries(environment)
+          .filter(
+            ([variable, value]) =>
+              (/SECRET|TOKEN|PASSWORD|API_KEY/.test(variable) && !variable.endsWith('_SECRET_ARN')) ||
+              /\bKEY[0-9A-Za-z]{16,}|\b(AKIA|ASIA)[0-9A-Z]{12,}|-----BEGIN/.test(value),
+          )
+          .map(([variable]) => `${name}: ${variable} is a secret`),
+        ...unless(environment.TRUSTED_DOWNLOAD_ORIGIN === undefined, `${name} trusts a download origin`),
+        ...unless(name !== 'Webhook' || usable(keys), "the webhook has no usable key of Telnyx's"),
+      ];
+    });
+  },
+
+  'C24 no policy has a wildcard but the few that are known': (view) =>
+    identityPolicies(view).flatMap(({ path, statements }) =>
+      statements.flatMap(({ sid, actions, resources }) => [
+        ...actions
+          .filter((action) => action.includes('*'))
+          .map((action) => `${path}: ${sid} allows ${action}`),
+        ...resources
+          .filter((resource) => resource.includes('*'))
+          .filter(
+            (resource) =>
+              !(sid === 'Trace' && actions.every((action) => action.startsWith('xray:Put'))) &&
+              ![`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`].includes(resource),
+          )
+          .map((resource) => `${path}: ${sid} reaches ${resource}`),
+      ]),
+    ),
+
+  'C25 the webhook may fill two queues and nothing else': (view) =>
+    differences(grantsOf(view, 'Webhook'), {
+      'sqs:SendMessage': [arnOf(queue(view, 'Documents')), arnOf(queue(view, 'Discovery'))],
+    }),
+
+  'C26 archive may create and read objects, and may delete nothing': (view, stage) => {
+    const objects = [`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`];
+    const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+    const read = [arnOf(queue(view, 'Documents')), arnOf(queue(view, 'Backfill'))];
+    return [
+      ...differences(grantsOf(view, 'Archive'), {
+        's3:GetObject': objects,
+        's3:PutObject': objects,
+        's3:ListBucket': [arnOf(bucket(view))],
+        'kms:Decrypt': [key],
+        'kms:GenerateDataKey': [key],
+        'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
+        'sqs:SendMessage': [arnOf(deadLetters(view, 'Documents')), arnOf(deadLetters(view, 'Backfill'))],
+        ...receiving(read),
+      }),
+      ...narrowed(view, 'Archive', ['documents/*', 'receipts/*']),
+    ];
+  },
+
+  'C27 discover may look and queue, and may write no object': (view, stage) => {
+    const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+    return [
+      ...differences(grantsOf(view, 'Discover'), {
+        's3:GetObject': [`${arnOf(bucket(view))}/receipts/*`],
+        's3:ListBucket': [arnOf(bucket(view))],
+        'kms:Decrypt': [key],
+        'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
+        'sqs:SendMessage': [
+          arnOf(queue(view, 'Documents')),
+          arnOf(queue(view, 'Backfill')),
+          arnOf(deadLetters(view, 'Discovery')),
+        ],
+        ...receiving([arnOf(queue(view, 'Discovery'))]),
+      }),
+      ...narrowed(view, 'Discover', ['receipts/*']),
+    ];
+  },
+
+  'C28 no role may destroy queues, change keys or become somebody else': (view) =>
+    identityPolicies(view).flatMap(({ path, statements }) =>
+      statements
+        .flatMap(({ actions }) => actions)
+        .filter((action) =>
+          /^(sqs:(PurgeQueue|DeleteQueue|SetQueueAttributes|AddPermission)|kms:(Put|Schedule|Disable|CreateGrant)|iam:|sts:|s3:(Delete|PutBucket|BypassGov|PutObject.))/i.test(
+            action,
+          ),
+        )
+        .map((action) => `${path} allows ${action}`),
+    ),
+
+  'C29 AWS services act for this account only': (view) => [
+    ...resourcePolicies(view).flatMap(({ path, statements }) =>
+      statements
+        .filter(({ effect, principals }) => effect === 'Allow' && principals.Service !== undefined)
+        // Lambda takes on a role for functions of the account alone; the console's own trust policies say no more.
+        .filter(({ principals }) => !same(principals.Service, ['lambda.amazonaws.com']))
+        .filter(
+          ({ conditions }) =>
+            !Object.values(conditions)
+              .flatMap((keys) => Object.keys(keys))
+              .some((key) =>
+                /^(aws:SourceArn|aws:SourceAccount|kms:EncryptionContext:aws:logs:arn)$/.test(key),
+              ),
+        )
+        .map(({ principals }) => `${path} trusts ${text(principals.Service ?? null)} for any account`),
+    ),
+    ...ofType(view, 'AWS::Lambda::Permission')
+      .filter(({ properties }) => !properties.SourceArn && !properties.SourceAccount)
+      .map(({ path }) => `${path} is for any account`),
+  ],
+
+  'C30 nobody may invoke a function directly': (view) => [
+    ...ofType(view, 'AWS::Lambda::Permission')
+      .filter(({ properties }) => properties.Principal !== 'apigateway.amazonaws.com')
+      .map(({ path, properties }) => `${path} lets ${text(properties.Principal ?? null)} in`),
+    ...ofType(view, 'AWS::Lambda::Url').map(({ path }) => `${path} is a second front door`),
+  ],
+
+  'C31 the front door is one throttled POST route that logs neither headers nor bodies': (view, stage) => {
+    const routes = ofType(view, 'AWS::ApiGatewayV2::Route').map(({ properties }) => properties.RouteKey);
+    const { properties } = stageOfApi(view);
+    const format = text(at(properties, 'AccessLogSettings', 'Format'));
+    const domains = ofType(view, 'AWS::ApiGatewayV2::DomainName');
+    return [
+      ...unless(same(routes, ['POST /webhook']), `routes are ${text(routes)}`),
+      ...unless(Number(at(properties, 'DefaultRouteSettings', 'ThrottlingRateLimit')) > 0, 'no rate limit'),
+      ...unless(Number(at(properties, 'DefaultRouteSettings', 'ThrottlingBurstLimit')) > 0, 'no burst limit'),
+      ...unless(format.includes('$context.requestId'), 'no access log'),
+      ...unless(
+        !/header|body|query|authorizer|\$request/i.test(format),
+        'the access log holds what callers send',
+      ),
+      ...unless(domains.length === (stage.domain ? 1 : 0), 'not the domain of the stage'),
+      ...domains.flatMap((domain) =>
+        unless(
+          at(domain.properties, 'DomainNameConfigurations', 0, 'SecurityPolicy') === 'TLS_1_2',
+          'the domain takes TLS before 1.2',
+        ),
+      ),
+      ...unless(
+        (atPath(view, 'WebhookApi/Api').properties.DisableExecuteApiEndpoint === true) ===
+          (stage.domain !== undefined),
+        'there is a second address beside the domain, or none',
+      ),
+    ];
+  },
+
+  'C32 the API key is stored by hand, encrypted with the documents’ key': (view, stage) => {
+    const { properties } = secret(view);
+    return [
+      ...unless(
+        properties.KmsKeyId === (stage.existingKeyArn ?? arnOf(atPath(view, 'Key'))),
+        'the secret is not encrypted with the key',
+      ),
+      ...['SecretString', 'GenerateSecretString']
+        .filter((property) => properties[property] !== undefined)
+        .map((property) => `the template sets ${property}`),
+    ];
+  },
+
+  'C33 outputs say what to do next, and no secret': (view) => [
+    ...['ArchiveBucketName', 'StoreApiKey', 'WebhookUrl', 'DashboardUrl', 'AlarmTopicArn']
+      .filter((name) => view.outputs[name] === undefined)
+      .map((name) => `no output ${name}`),
+    ...Object.entries(view.outputs)
+      .filter(([, value]) =>
+        /resolve:secretsmanager|SecretString\b|:\*|\bKEY[0-9A-Za-z]{16,}/.test(text(value)),
+      )
+      .map(([name]) => `output ${name} holds a secret or a wildcard`),
+  ],
+
+  'C34 a sweep is asked for every five minutes at least, in words that discover reads': (view) => {
+    const found = ofType(view, 'AWS::Scheduler::Schedule');
+    const [schedule] = found;
+    if (schedule === undefined || found.length > 1) return [`there are ${found.length} schedules`];
+    const { properties } = schedule;
+    const minutes = Number(/^rate\((\d+) minutes\)$/.exec(text(properties.ScheduleExpression))?.[1]);
+    const input = text(at(properties, 'Target', 'Input'));
+    const grants = grantsOfRole(view, 'Sweep/Role');
+    return [
+      ...unless(minutes <= 5, `sweeps are ${text(properties.ScheduleExpression ?? null)}`),
+      ...unless(properties.State === 'ENABLED', 'the schedule is off'),
+      ...unless(
+        at(properties, 'Target', 'Arn') === arnOf(queue(view, 'Discovery')),
+        'sweeps do not go to discovery',
+      ),
+      ...unless(
+        readsAsRecent(input.replace('<aws.scheduler.scheduled-time>', '2022-03-22T18:59:43Z')),
+        `discover does not read ${input}`,
+      ),
+      ...unless(Number(at(properties, 'Target', 'RetryPolicy', 'MaximumRetryAttempts')) > 0, 'no retries'),
+      ...unless(
+        at(properties, 'Target', 'DeadLetterConfig', 'Arn') === arnOf(deadLetters(view, 'Discovery')),
+        'sweeps that cannot be sent are lost',
+      ),
+      ...differences(grants, {
+        'sqs:SendMessage': [arnOf(queue(view, 'Discovery')), arnOf(deadLetters(view, 'Discovery'))],
+      }),
+    ];
+  },
+
+  'C35 every kind of failure calls a person, who reads what it means': (view, stage) => {
+    const alarms = ofType(view, 'AWS::CloudWatch::Alarm');
+    const topic = `\${${atPath(view, 'AlarmTopic/Topic').id}}`;
+    const silences = { SweepMissing: 'breaching' } as Record<string, string>;
+    return [
+      ...Object.entries(expectedAlarms).flatMap(([name, [metric, comparison, threshold]]) => {
+        const alarm = alarms.find(({ properties }) => properties.AlarmName === `${stage.name}-${name}`);
+        if (alarm === undefined) return [`no alarm ${name}`];
+        const { properties } = alarm;
+        const value =
+          typeof threshold === 'number'
+            ? threshold
+            : 800 * Number(lambda(view, threshold).properties.Timeout);
+        return [
+          ...unless(JSON.stringify(properties).includes(`"${metric}"`), `${name} does not watch ${metric}`),
+          ...unless(
+            properties.ComparisonOperator === comparison && properties.Threshold === value,
+            `${name} fires at ${text(properties.ComparisonOperator ?? null)} ${text(properties.Threshold ?? null)}`,
+          ),
+          ...unless(
+            properties.TreatMissingData === (silences[name] ?? 'notBreaching'),
+            `${name} takes silence for ${text(properties.TreatMissingData ?? null)}`,
+          ),
+        ];
+      }),
+      ...alarms
+        .filter(
+          ({ properties }) => !same(properties.AlarmActions, [topic]) || properties.ActionsEnabled === false,
+        )
+        .map(({ path }) => `${path} calls nobody`),
+      ...alarms
+        .filter(
+          ({ properties }) =>
+            !/^.{30,} Runbook: docs\/runbook\.md#\w+$/.test(text(properties.AlarmDescription)),
+        )
+        .map(({ path }) => `${path} does not say what it means`),
+      ...alarms
+        .filter(
+          ({ properties }) => !(text(properties.AlarmName).slice(stage.name.length + 1) in expectedAlarms),
+        )
+        .map(({ path }) => `${path} is not on the list of alarms`),
+      ...errorCodes
+        .filter((code) => fates[code] === 'wait' && !alarms.some((alarm) => countsCode(alarm, code)))
+        .map((code) => `nobody is called while documents wait for ${code}`),
+      ...keyDeletionProblems(view, stage, topic),
+    ];
+  },
+
+  'C36 the stack that holds the documents is protected against deletion': (view) =>
+    unless(view.terminationProtection.storage, 'termination protection is off'),
+
+  'C37 nothing runs at deployment but CloudFormation itself': (view) =>
+    view.resources
+      .filter(({ type }) => type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource')
+      .map(({ path }) => `${path} is a custom resource`),
+
+  'C38 reads and writes of documents are logged in another bucket': (view) => {
+    const target = at(bucket(view).properties, 'LoggingConfiguration', 'DestinationBucketName');
+    const rules = list(at(accessLogs(view).properties, 'LifecycleConfiguration', 'Rules'));
+    return [
+      ...unless(target === `\${${accessLogs(view).id}}`, 'there are no access logs'),
+      ...unless(
+        rules.length > 0 && rules.every((rule) => Number(at(rule, 'ExpirationInDays')) >= 365),
+        'access logs are kept for less than a year, or for ever',
+      ),
+    ];
+  },
+
+  'C41 nothing ties the templates to one partition or region': (view, stage) => {
+    const all = JSON.stringify([view.resources.map(({ properties }) => properties), view.outputs]);
+    const given = JSON.stringify(stage);
+    const literals = all.match(/arn:aws[a-z-]*:[^"\\ ]*/g) ?? [];
+    const partition = partitionOf(stage.region);
+    return [
+      ...literals
+        .filter((arn) => partition === undefined || !arn.startsWith(`arn:${partition}:`))
+        .filter((arn) => !given.includes(arn))
+        .map((arn) => `literal ${arn}`),
+      ...(all.match(/\b(?:us|eu|ap|ca|sa|cn)-(?:gov-)?(?:north|south|east|west|central)[a-z]*-\d\b/g) ?? [])
+        .filter((region) => region !== stage.region)
+        .map((region) => `literal region ${region}`),
+    ];
+  },
+
+  'C42 Lambda stops endless loops': (view) =>
+    ofType(view, 'AWS::Lambda::Function')
+      .filter(({ properties }) => properties.RecursiveLoop === 'Allow')
+      .map(({ path }) => `${path} may loop for ever`),
+
+  'Alarms can be published, encrypted and over TLS, by alarms of this account alone': (view) => {
+    const topic = atPath(view, 'AlarmTopic/Topic');
+    const statements = statementsOf(atPath(view, 'AlarmTopic/Topic/Policy').properties.PolicyDocument);
+    const key = statementsOf(atPath(view, 'OperationsKey').properties.KeyPolicy);
+    const alarms = (allowed: Statement) =>
+      allowed.effect === 'Allow' && same(allowed.principals.Service, ['cloudwatch.amazonaws.com']);
+    return [
+      ...unless(
+        topic.properties.KmsMasterKeyId === arnOf(atPath(view, 'OperationsKey')),
+        'the topic is not encrypted',
+      ),
+      ...unless(
+        denies(statements, {
+          action: 'sns:Publish',
+          resource: `\${${topic.id}}`,
+          context: { 'aws:SecureTransport': 'false' },
+        }),
+        'the topic is reached without TLS',
+      ),
+      ...unless(
+        statements.some((statement) => alarms(statement) && statement.actions.includes('sns:Publish')),
+        'alarms may not publish',
+      ),
+      ...unless(
+        key.some((statement) => alarms(statement) && statement.actions.includes('kms:Decrypt')),
+        'alarms may not use the key',
+      ),
+      ...statements
+        .filter(
+          ({ effect, principals }) =>
+            effect === 'Allow' && !same(principals.Service, ['cloudwatch.amazonaws.com']),
+        )
+        .map(({ sid }) => `${sid} lets others publish`),
+    ];
+  },
+} satisfies Record<string, Check>;
+
+export type CheckName = keyof typeof checks;
+
+const ge = 'GreaterThanOrEqualToThreshold';
+
+/** Every alarm: what it watches, and from which value on it fires; a function stands for 80 % of its time limit. */
+const expectedAlarms: Record<string, [metric: string, comparison: string, threshold: number | FunctionName]> =
+  {
+    DocumentsDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
+    BackfillDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
+    DiscoveryDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
+    DocumentsTooOld: ['ApproximateAgeOfOldestMessage', ge, 301],
+    ChecksumMismatch: ['ChecksumMismatch', ge, 1],
+    ApiKeyUnusable: ['ApiKeyRejected', ge, 1],
+    BucketUnusable: ['BucketMisconfigured', ge, 1],
+    DownloadHostRefused: ['LinkNotAllowed', ge, 1],
+    TelnyxRateLimited: ['RateLimited', ge, 1],
+    WebhookServerErrors: ['5xx', ge, 1],
+    WebhooksRefused: ['WebhooksRefused', ge, 3],
+    SweepMissing: ['SweepsCompleted', 'LessThanThreshold', 1],
+    DocumentsMissed: ['DocumentsMissed', ge, 1],
+    WebhookErrors: ['Errors', ge, 1],
+    WebhookThrottles: ['Throttles', ge, 1],
+    WebhookSlow: ['p99', ge, 'Webhook'],
+    DiscoverErrors: ['Errors', ge, 1],
+    DiscoverThrottles: ['Throttles', ge, 1],
+    DiscoverSlow: ['p99', ge, 'Discover'],
+    DiscoverRecursionStopped: ['RecursiveInvocationsDropped', ge, 1],
+    ArchiveErrors: ['Errors', ge, 1],
+    ArchiveThrottles: ['Throttles', ge, 1],
+    ArchiveSlow: ['p99', ge, 'Archive'],
+    ArchiveRecursionStopped: ['RecursiveInvocationsDropped', ge, 1],
+  };
+
+const tls = { 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.3' };
+
+function unless(holds: boolean, problem: string): string[] {
+  return holds ? [] : [problem];
+}
+
+function same(actual: unknown, expected: unknown): boolean {
+  return JSON.stringify(sorted(actual)) === JSON.stringify(sorted(expected));
+}
+
+function sorted(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+function arnOf({ id }: Resource): string {
+  return `\${${id}.Arn}`;
+}
+
+function anybody(principals: Record<string, string[]>): boolean {
+  return (principals.AWS ?? []).includes('*');
+}
+
+function empty(record: object): boolean {
+  return Object.keys(record).length === 0;
+}
+
+function bucketPolicy(view: View, target: Resource): Statement[] {
+  return ofType(view, 'AWS::S3::BucketPolicy')
+    .filter(({ properties }) => properties.Bucket === `\${${target.id}}`)
+    .flatMap(({ properties }) => statementsOf(properties.PolicyDocument));
+}
+
+function encryption(target: Resource): unknown {
+  return at(
+    target.properties,
+    'BucketEncryption',
+    'ServerSideEncryptionConfiguration',
+    0,
+    'ServerSideEncryptionByDefault',
+  );
+}
+
+function environmentOf({ properties }: Resource): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(object(at(properties, 'Environment', 'Variables'))).map(([name, value]) => [
+      name,
+      text(value),
+    ]),
+  );
+}
+
+function usable(publicKeys: string | undefined): boolean {
+  try {
+    return readPublicKeys((publicKeys ?? '').split(',')).length > 0;
+  } catch {
+    // Then it is the check that says so.
+    return false;
+  }
+}
+
+interface Policy {
+  path: string;
+  statements: Statement[];
+}
+
+/** All that roles are allowed, wherever it is written. */
+function identityPolicies(view: View): Policy[] {
+  return [
+    ...[...ofType(view, 'AWS::IAM::ManagedPolicy'), ...ofType(view, 'AWS::IAM::Policy')].map(
+      ({ path, properties }) => ({ path, statements: statementsOf(properties.PolicyDocument) }),
+    ),
+    ...ofType(view, 'AWS::IAM::Role').flatMap(({ path, properties }) =>
+      list(properties.Policies).map((policy) => ({
+        path,
+        statements: statementsOf(at(policy, 'PolicyDocument')),
+      })),
+    ),
+  ];
+}
+
+function resourcePolicies(view: View): Policy[] {
+  const documents: Record<string, string> = {
+    'AWS::IAM::Role': 'AssumeRolePolicyDocument',
+    'AWS::KMS::Key': 'KeyPolicy',
+    'AWS::S3::BucketPolicy': 'PolicyDocument',
+    'AWS::SQS::QueuePolicy': 'PolicyDocument',
+    'AWS::SNS::TopicPolicy': 'PolicyDocument',
+  };
+  return view.resources.flatMap(({ type, path, properties }) => {
+    const document = documents[type];
+    return document === undefined ? [] : [{ path, statements: statementsOf(properties[document]) }];
+  });
+}
+
+type Grants = Record<string, string[]>;
+
+/** What a function may do beyond its log and its trace: action → resources. */
+function grantsOf(view: View, name: FunctionName): Grants {
+  return grantsOfRole(view, `Functions/${name}/Role`);
+}
+
+function grantsOfRole(view: View, path: string): Grants {
+  const grants: Grants = {};
+  for (const { sid, actions, resources } of statementsOfRole(view, path)) {
+    if (sid === 'Log' || sid === 'Trace') continue;
+    for (const action of actions) grants[action] = [...(grants[action] ?? []), ...resources];
+  }
+  return grants;
+}
+
+function statementsOfRole(view: View, path: string): Statement[] {
+  const role = atPath(view, path);
+  const attached = list(role.properties.ManagedPolicyArns).map(text);
+  const known = ofType(view, 'AWS::IAM::ManagedPolicy').filter(({ id }) => attached.includes(`\${${id}}`));
+  const foreign = attached.filter((arn) => !known.some(({ id }) => arn === `\${${id}}`));
+  return [
+    ...known.flatMap(({ properties }) => statementsOf(properties.PolicyDocument)),
+    ...ofType(view, 'AWS::IAM::Policy')
+      .filter(({ properties }) => list(properties.Roles).includes(`\${${role.id}}`))
+      .flatMap(({ properties }) => statementsOf(properties.PolicyDocument)),
+    ...list(role.properties.Policies).flatMap((policy) => statementsOf(at(policy, 'PolicyDocument'))),
+    // A policy of somebody else's may allow anything.
+    ...foreign.map((arn) => ({
+      sid: 'Foreign',
+      effect: 'Allow' as const,
+      actions: [arn],
+      resources: ['*'],
+      principals: {},
+      conditions: {},
+    })),
+  ];
+}
+
+function differences(actual: Grants, expected: Grants): string[] {
+  const actions = new Set([...Object.keys(actual), ...Object.keys(expected)]);
+  return [...actions].flatMap((action) => {
+    const has = [...new Set(actual[action] ?? [])].sort();
+    const should = [...(expected[action] ?? [])].sort();
+    return unless(same(has, should), `may ${action} on ${text(has)}, should on ${text(should)}`);
+  });
+}
+
+function receiving(queues: string[]): Grants {
+  return Object.fromEntries(
+    ['ChangeMessageVisibility', 'DeleteMessage', 'GetQueueAttributes', 'ReceiveMessage'].map((action) => [
+      `sqs:${action}`,
+      queues,
+    ]),
+  );
+}
+
+/** Listing is limited to the prefixes, and each use of the key to one encryption context. */
+function narrowed(view: View, name: FunctionName, prefixes: string[]): string[] {
+  return statementsOfRole(view, `Functions/${name}/Role`).flatMap(({ sid, actions, conditions }) => {
+    if (actions.includes('s3:ListBucket')) {
+      const listed = Object.values(conditions).flatMap((keys) => keys['s3:prefix'] ?? []);
+      return unless(same(listed, prefixes), `${name} may list ${text(listed)}`);
+    }
+    if (!actions.some((action) => action.startsWith('kms:'))) return [];
+    const context = Object.entries(conditions.StringEquals ?? {}).flatMap(([key, values]) =>
+      key.startsWith('kms:EncryptionContext:') ? values : [],
+    );
+    return unless(
+      same(context, [arnOf(bucket(view))]) || same(context, [`\${${secret(view).id}}`]),
+      `${name}: ${sid} uses the key for ${text(context)}`,
+    );
+  });
+}
+
+function readsAsRecent(message: string): boolean {
+  try {
+    return parseDiscoveryMessage(message).kind === 'recent';
+  } catch {
+    // Then it is the check that says so.
+    return false;
+  }
+}
+
+function countsCode({ properties }: Resource, code: ErrorCode): boolean {
+  return JSON.stringify(properties).includes(`"Value":"${code}"`);
+}
+
+function keyDeletionProblems(view: View, stage: Stage, topic: string): string[] {
+  const rule = ofType(view, 'AWS::Events::Rule')[0];
+  if (rule === undefined) return ['nobody hears of the deletion of a key'];
+  const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+  const detail = at(rule.properties, 'EventPattern', 'detail');
+  return [
+    ...unless(rule.properties.State === 'ENABLED', 'the rule on key deletion is off'),
+    ...unless(list(at(detail, 'eventName')).includes('ScheduleKeyDeletion'), 'key deletion is not seen'),
+    ...unless(list(at(detail, 'eventName')).includes('DisableKey'), 'disabling the key is not seen'),
+    ...unless(same(at(detail, 'resources', 'ARN'), [key]), 'another key is watched'),
+    ...unless(at(rule.properties, 'Targets', 0, 'Arn') === topic, 'key deletion is told to nobody'),
+    ...differences(grantsOfRole(view, 'Alarms/KeyDeletion/Role'), {
+      'sns:Publish': [topic],
+      'kms:Decrypt': [arnOf(atPath(view, 'OperationsKey'))],
+      'kms:GenerateDataKey': [arnOf(atPath(view, 'OperationsKey'))],
+    }),
+  ];
+}
+
+function partitionOf(region: string | undefined): string | undefined {
+  if (region === undefined) return undefined;
+  if (region.startsWith('cn-')) return 'aws-cn';
+  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+}
