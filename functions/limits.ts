@@ -16,7 +16,8 @@ export const singlePutBytes = 5 * 1024 ** 3;
 /** Lambda's time limit for one invocation, and what is kept back of it to end in order. */
 export const timeouts = {
   archiveMs: 60 * seconds,
-  discoverMs: 120 * seconds,
+  /** A span of 100,000 documents takes some 800 requests to Telnyx, one after the other (bench/discover.ts). */
+  discoverMs: 300 * seconds,
   /** Telnyx gives a webhook 2 s in all. */
   webhookMs: 3 * seconds,
   /** Kept free at the end of an invocation, so that its answer always gets out. */
@@ -93,6 +94,8 @@ export const sweep = {
   intervalMinutes: 5,
   /** Overlaps several sweeps, and outlasts an outage of an hour. */
   lookBackMinutes: 90,
+  /** Of the first sweep of each hour: a day that was missed is made up for, and two hours more. */
+  longLookBackMinutes: 26 * 60,
 } as const;
 
 /** Rows of one page of a Telnyx list, at most 250 (Telnyx API reference, "List all documents"). */

@@ -30,7 +30,6 @@ export const discoverSettings = {
     read: wholeNumber(1, 7 * 24 * 60),
     fallback: sweep.lookBackMinutes,
   },
-  version: { variable: 'ARCHIVER_VERSION', read: text },
 };
 
 export function readDiscoverSettings(environment: NodeJS.ProcessEnv) {

@@ -1,0 +1,45 @@
+import middy from '@middy/core';
+import type { Context, SQSEvent } from 'aws-lambda';
+import { ArchiverError } from '../errors.ts';
+import { timeouts } from '../limits.ts';
+import { type BatchDependencies, consumeBatch, type Job } from '../queue/batch.ts';
+import { type DiscoveryMessage, parseDiscoveryMessage } from '../queue/messages.ts';
+import { nextTurn, withDeadline } from '../time.ts';
+import { type DiscoverDependencies, discover } from './discover.ts';
+
+export type DiscoverHandlerDependencies = DiscoverDependencies & BatchDependencies;
+
+/** The discover function: messages of the discovery queue in, what is not done out. */
+export function createDiscoverHandler(dependencies: DiscoverHandlerDependencies) {
+  const { time } = dependencies;
+  const handle = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
+    await nextTurn();
+    const forDiscovery = context.getRemainingTimeInMillis() - timeouts.reserveMs;
+    const deadline = time.monotonic() + forDiscovery;
+    return withDeadline(time, forDiscovery, signal, outOfTime, (limited) =>
+      consumeBatch(event, limited, discovering(dependencies, deadline), dependencies),
+    );
+  };
+  return middy(handle, { timeoutEarlyInMillis: timeouts.lastResortMs });
+}
+
+function discovering(dependencies: DiscoverHandlerDependencies, deadline: number): Job<DiscoveryMessage> {
+  return {
+    parse: (record) => parseDiscoveryMessage(record.body),
+    describe: (message) => {
+      const event = 'event' in message ? message.event : undefined;
+      return { kind: message.kind, eventId: event?.id, eventType: event?.type };
+    },
+    work: async (message, _received, signal) => {
+      const { unreadable, ...done } = await discover(message, { deadline, signal }, dependencies);
+      return { ...done, problems: unreadable };
+    },
+  };
+}
+
+function outOfTime(): ArchiverError {
+  return new ArchiverError(
+    'OutOfTime',
+    'The invocation ended before the list was read; the message comes back. A span that never fits must be cut into shorter ones.',
+  );
+}

@@ -1,0 +1,55 @@
+/** What Lambda starts: settings from the environment, clients built once per container, and the handler. */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { createS3Client } from '../bucket/s3-client.ts';
+import { createBucket } from '../bucket/store.ts';
+import { createHttpGet } from '../http.ts';
+import { backoffLadderMs } from '../limits.ts';
+import { createLog, standardOutput } from '../log.ts';
+import { createSender } from '../queue/send.ts';
+import { createSqsClient } from '../queue/sqs-client.ts';
+import { createApiKey } from '../telnyx/api-key.ts';
+import { createTelnyxClient } from '../telnyx/client.ts';
+import { readSecretOf } from '../telnyx/secret.ts';
+import { systemTime as time } from '../time.ts';
+import { createDiscoverHandler } from './handler.ts';
+import { readDiscoverSettings } from './settings.ts';
+
+const settings = readDiscoverSettings(process.env);
+const sqs = createSqsClient();
+
+export const handler = createDiscoverHandler({
+  telnyx: createTelnyxClient({
+    baseUrl: settings.telnyxUrl,
+    apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
+    httpGet: createHttpGet({
+      https: new HttpsAgent({ keepAlive: true }),
+      http: new HttpAgent({ keepAlive: true }),
+    }),
+    time,
+  }),
+  bucket: createBucket({
+    s3: createS3Client(),
+    name: settings.bucketName,
+    owner: settings.bucketOwner,
+    time,
+  }),
+  send: createSender(sqs),
+  documentsQueueUrl: settings.documentsQueueUrl,
+  backfillQueueUrl: settings.backfillQueueUrl,
+  sweepIntervalMs: settings.sweepIntervalMinutes * 60_000,
+  sweepLookBackMs: settings.sweepLookBackMinutes * 60_000,
+  lanes: [
+    {
+      name: 'discovery',
+      queueUrl: settings.discoveryQueueUrl,
+      deadLetterQueueUrl: settings.discoveryDeadLetterQueueUrl,
+    },
+  ],
+  sqs,
+  ladders: backoffLadderMs,
+  log: createLog({ write: standardOutput, now: time.now }),
+  time,
+  random: Math.random,
+});

@@ -1,0 +1,161 @@
+/**
+ * The lists of the Telnyx API in which document ids stand, a page at a time. What a page does not hold as
+ * specified is passed on as such, row by row: one odd document must not hide all others.
+ *
+ * Pages are numbered from 1 and hold 20 rows unless asked for up to 250
+ * (https://developers.telnyx.com/api-reference/documents/list-all-documents). `meta` is not looked at: nothing
+ * here relies on totals.
+ */
+import * as v from 'valibot';
+import { telnyxPageSize } from '../limits.ts';
+import { uuidPattern } from '../queue/messages.ts';
+import { check } from './client.ts';
+import type { PatientTelnyx } from './patience.ts';
+
+/** A document as a list names it. */
+export interface Candidate {
+  /** Undefined where something stands in place of the id that is no lower-case UUID. */
+  id: string | undefined;
+  /** Milliseconds since the Unix epoch, where the list says so. */
+  createdAt: number | undefined;
+}
+
+export interface Row {
+  /** What makes it this row, for telling answers apart. */
+  key: string;
+  /** Undefined where the row is about something else, such as a requirement that is met by a text. */
+  candidate: Candidate | undefined;
+}
+
+export type Page = readonly Row[];
+
+/** Both ends excluded, in milliseconds since the Unix epoch, whole seconds. */
+export interface CreatedBetween {
+  after: number;
+  before: number;
+}
+
+/**
+ * GET /documents. Without `sort[]`: nothing relies on an order, and whether Telnyx heeds that parameter is not
+ * known.
+ *
+ * @throws ArchiverError those of `PatientTelnyx`, and UnexpectedResponse for what is no list at all
+ */
+export async function listDocuments(
+  telnyx: PatientTelnyx,
+  created: CreatedBetween,
+  pageNumber: number,
+): Promise<Page> {
+  const query = paged(pageNumber, {
+    'filter[created_at][gt]': withoutFraction(created.after),
+    'filter[created_at][lt]': withoutFraction(created.before),
+  });
+  return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), ({ id, created_at }) => ({
+    id: asDocumentId(id),
+    createdAt: asInstant(created_at),
+  }));
+}
+
+/** GET /document_links of any resource, such as a porting order. @throws as `listDocuments`, and OrderGone */
+export async function listDocumentLinks(
+  telnyx: PatientTelnyx,
+  resourceId: string,
+  pageNumber: number,
+): Promise<Page> {
+  const query = paged(pageNumber, { 'filter[linked_resource_id]': resourceId });
+  return pageOf(await telnyx.get('document_links', query, 'OrderGone'), ({ document_id }) =>
+    named(document_id),
+  );
+}
+
+/** GET /porting_orders/{id}: its letter of authorisation, its invoice, and what its requirements are met by. */
+export async function portingOrderDocuments(telnyx: PatientTelnyx, orderId: string): Promise<Candidate[]> {
+  const body = await telnyx.get(`porting_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
+  const { data } = check(portingOrderAnswer, body);
+  return [
+    named(data.documents?.loa),
+    named(data.documents?.invoice),
+    ...(data.requirements ?? []).map(requiredDocument),
+  ].filter((candidate) => candidate !== undefined);
+}
+
+/** GET /porting_orders/{id}/requirements. @throws as `listDocuments`, and OrderGone */
+export async function listPortingRequirements(
+  telnyx: PatientTelnyx,
+  orderId: string,
+  pageNumber: number,
+): Promise<Page> {
+  const path = `porting_orders/${orderId}/requirements`;
+  return pageOf(await telnyx.get(path, paged(pageNumber), 'OrderGone'), requiredDocument);
+}
+
+/** GET /porting_orders/{id}/additional_documents. @throws as `listDocuments`, and OrderGone */
+export async function listAdditionalDocuments(
+  telnyx: PatientTelnyx,
+  orderId: string,
+  pageNumber: number,
+): Promise<Page> {
+  const path = `porting_orders/${orderId}/additional_documents`;
+  return pageOf(await telnyx.get(path, paged(pageNumber), 'OrderGone'), ({ document_id }) =>
+    named(document_id),
+  );
+}
+
+/** GET /portouts/{id}/supporting_documents, which has no pages. @throws as `listDocuments`, and OrderGone */
+export async function portOutDocuments(telnyx: PatientTelnyx, orderId: string): Promise<Candidate[]> {
+  const path = `portouts/${orderId}/supporting_documents`;
+  const page = pageOf(await telnyx.get(path, new URLSearchParams(), 'OrderGone'), ({ document_id }) =>
+    named(document_id),
+  );
+  return page.flatMap(({ candidate }) => candidate ?? []);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const listAnswer = v.object({ data: v.array(v.unknown()) });
+const fields = v.record(v.string(), v.unknown());
+const portingOrderAnswer = v.object({
+  data: v.looseObject({
+    documents: v.nullish(fields),
+    requirements: v.nullish(v.array(v.fallback(fields, {}))),
+  }),
+});
+
+function pageOf(body: unknown, read: (row: Fields) => Candidate | undefined): Page {
+  return check(listAnswer, body).data.map((data) => {
+    const row = v.is(fields, data) ? data : {};
+    const id = row.id;
+    return { key: typeof id === 'string' ? id : JSON.stringify(data), candidate: read(row) };
+  });
+}
+
+function paged(pageNumber: number, filter: Record<string, string> = {}): URLSearchParams {
+  return new URLSearchParams({
+    ...filter,
+    'page[number]': String(pageNumber),
+    'page[size]': String(telnyxPageSize),
+  });
+}
+
+function requiredDocument(requirement: Fields): Candidate | undefined {
+  return requirement.field_type === 'document' ? named(requirement.field_value) : undefined;
+}
+
+/** A place for a document's id that may be empty still. */
+function named(id: unknown): Candidate | undefined {
+  if (id === undefined || id === null || id === '') return undefined;
+  return { id: asDocumentId(id), createdAt: undefined };
+}
+
+function asDocumentId(id: unknown): string | undefined {
+  return typeof id === 'string' && uuidPattern.test(id) ? id : undefined;
+}
+
+function asInstant(text: unknown): number | undefined {
+  const instant = typeof text === 'string' ? Date.parse(text) : Number.NaN;
+  return Number.isFinite(instant) ? instant : undefined;
+}
+
+function withoutFraction(instant: number): string {
+  return `${new Date(instant).toISOString().slice(0, 19)}Z`;
+}

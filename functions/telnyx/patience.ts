@@ -1,0 +1,101 @@
+/**
+ * Reading many pages of the Telnyx API with patience: what passes is waited out, and the nearer the rate limit
+ * comes, the slower it goes. A sweep that takes longer is better than one that fails.
+ */
+import pRetry from 'p-retry';
+import { ArchiverError, type ErrorCode } from '../errors.ts';
+import { calls } from '../limits.ts';
+import type { Log } from '../log.ts';
+import { type Random, sleep, type Time } from '../time.ts';
+import type { RateLimit, TelnyxClient } from './client.ts';
+
+export interface Patience {
+  /** Monotonic milliseconds; no wait is begun that would not end well before. */
+  deadline: number;
+  signal: AbortSignal;
+  time: Time;
+  random: Random;
+  log: Log;
+}
+
+export interface PatientTelnyx {
+  /**
+   * GET of any path below the base URL; resolves with the answer's JSON.
+   *
+   * @param gone the code for a 404
+   * @throws ArchiverError those of `TelnyxClient.get`, once they are not waited out any longer
+   */
+  get(path: string, query: URLSearchParams, gone: ErrorCode): Promise<unknown>;
+  /** Requests so far, those that failed included. */
+  requests(): number;
+}
+
+/** Telnyx advises 3 to 5 attempts, backing off exponentially (API fundamentals, "Command retries"); one more here. */
+const retries = 5;
+const minDelayMs = 1_000;
+const maxDelayMs = 15_000;
+/** With fewer requests left than this, they are spread evenly over the time until the limit is reset. */
+const fewRequestsLeft = 10;
+
+export function createPatientTelnyx(
+  telnyx: Pick<TelnyxClient, 'get'>,
+  { deadline, signal, time, random, log }: Patience,
+): PatientTelnyx {
+  let requests = 0;
+  let notBefore = Number.NEGATIVE_INFINITY;
+  const fits = (ms: number) => time.monotonic() + ms + calls.telnyxMs <= deadline;
+
+  return {
+    requests: () => requests,
+    get: async (path, query, gone) => {
+      const pause = notBefore - time.monotonic();
+      if (pause > 0) {
+        if (!fits(pause)) throw noRequestLeft(pause);
+        await sleep(time, pause, signal);
+      }
+      const ask = () => {
+        requests += 1;
+        return telnyx.get(path, query, gone, signal);
+      };
+      const answer = await pRetry(ask, {
+        retries,
+        // p-retry's own waiting knows only the real clock: the waiting is done in shouldRetry.
+        minTimeout: 0,
+        signal,
+        shouldRetry: async ({ error, attemptNumber }) => {
+          const delay = delayBeforeAttempt(error, attemptNumber, random);
+          if (delay === undefined || !fits(delay)) return false;
+          const code = error instanceof ArchiverError ? error.code : undefined;
+          log.info('Asking Telnyx again', { attempt: attemptNumber, retryInMs: Math.round(delay), code });
+          await sleep(time, delay, signal);
+          return true;
+        },
+      });
+      notBefore = time.monotonic() + pauseAfter(answer.rateLimit);
+      return answer.body;
+    },
+  };
+}
+
+/** Milliseconds to wait before asking again; undefined where that makes no sense. */
+function delayBeforeAttempt(error: Error, attemptNumber: number, random: Random): number | undefined {
+  if (!(error instanceof ArchiverError)) return undefined;
+  const passes = ['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse'].includes(error.code);
+  if (!passes) return undefined;
+  if (error.retryAfterMs !== undefined) return error.retryAfterMs;
+  const ceiling = Math.min(maxDelayMs, minDelayMs * 2 ** (attemptNumber - 1));
+  return ceiling * (0.5 + random() / 2);
+}
+
+function pauseAfter({ remaining, resetMs }: RateLimit): number {
+  if (remaining === undefined || resetMs === undefined || remaining >= fewRequestsLeft) return 0;
+  return resetMs / (Math.max(0, remaining) + 1);
+}
+
+function noRequestLeft(retryAfterMs: number): ArchiverError {
+  return new ArchiverError(
+    'RateLimited',
+    'Telnyx allows no further request within the time of this invocation.',
+    { retryAfterMs },
+  );
+}
