@@ -11,5 +11,6 @@ try {
   if (!(error instanceof StageError)) throw error;
   // A person reads this: the message says all, a stack trace would bury it.
   process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
+  // At once, or the app would synthesize itself, empty, at the end of the process.
+  process.exit(1);
 }

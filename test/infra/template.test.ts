@@ -1,7 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { documentPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
+import { archivePrefixes } from '../../infra/bucket.ts';
 import { type SettingsName, type Synthesized, settings, settingsNames, synthesize } from './deployments.ts';
 import { mutations } from './mutations.ts';
+import released from './released-0.1.0.json' with { type: 'json' };
 import { type CheckName, checks } from './template-checks.ts';
+import { lossesBetween, type Stateful, statefulResources } from './upgrade.ts';
+import type { Template } from './view.ts';
 
 const synthesized = {} as Record<SettingsName, Synthesized>;
 
@@ -39,3 +44,67 @@ describe('A guard that is lost is noticed by name', () => {
     expect(checkNames.filter((check) => !noticed.has(check))).toEqual([]);
   });
 });
+
+test('The prefixes that may be written are those that the functions write under.', () => {
+  expect(archivePrefixes).toEqual({ documents: documentPrefix, receipts: receiptPrefix });
+});
+
+describe('C36 an upgrade replaces nothing that holds data', () => {
+  test('when settings change that have nothing to do with it.', () => {
+    const before = statefulResources(synthesized.minimal.view);
+    const after = statefulResources(synthesized.locked.view);
+
+    expect(lossesBetween(before, after)).toEqual([]);
+  });
+
+  test('when this version follows the one that was released.', () => {
+    const after = statefulResources(synthesized.minimal.view);
+
+    expect(lossesBetween(released as Record<string, Stateful>, after)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'renamed construct',
+      ({ ArchiveBucket49F1AC64: bucket, ...others }: Record<string, Stateful>) => ({
+        ...others,
+        ...(bucket && { Renamed: bucket }),
+      }),
+      'ArchiveBucket49F1AC64 (AWS::S3::Bucket) is deleted',
+    ],
+    [
+      'named queue',
+      (all: Record<string, Stateful>) => ({
+        ...all,
+        QueuesDocumentsQueueB9DF1CFF: {
+          type: 'AWS::SQS::Queue',
+          stack: 'pipeline',
+          properties: { QueueName: 'other' },
+        },
+      }),
+      'QueuesDocumentsQueueB9DF1CFF (AWS::SQS::Queue) is replaced',
+    ],
+  ])('and a %s would be noticed.', (_, change, loss) => {
+    const before = statefulResources(synthesized.minimal.view);
+
+    expect(lossesBetween(before, change(before))).toEqual([loss]);
+  });
+});
+
+describe('The templates are as they were', () => {
+  test.each(['storage', 'pipeline'] as const)('%s.', (stack) => {
+    const { templates } = synthesized.locked;
+
+    expect(masked(templates[stack])).toMatchSnapshot();
+  });
+});
+
+/** Without what depends on the checkout's path or on the release. */
+function masked(template: Template): unknown {
+  return JSON.parse(
+    JSON.stringify(template)
+      .replace(/[0-9a-f]{64}(?=\.zip|")/g, 'asset')
+      .replace(/"aws:asset:path":"[^"]*"/g, '"aws:asset:path":"asset"')
+      .replace(/"ARCHIVER_VERSION":"[^"]*"/g, '"ARCHIVER_VERSION":"version"'),
+  );
+}
