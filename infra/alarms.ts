@@ -195,7 +195,7 @@ export class Alarms extends Construct {
     });
   }
 
-  /** Seen by EventBridge where CloudTrail records management events, as it does by default in no account: see the runbook. */
+  /** EventBridge sees this only where a trail of CloudTrail records management events; the runbook says how to check. */
   private keyDeletion(): void {
     const { topic, dataKey } = this.props;
     new EventAlarm(this, 'KeyDeletion', {

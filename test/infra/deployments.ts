@@ -52,13 +52,13 @@ export const settings = {
 export type SettingsName = keyof typeof settings;
 export const settingsNames = Object.keys(settings) as SettingsName[];
 
-const { context } = JSON.parse(readFileSync('cdk.json', 'utf8')) as { context: Record<string, unknown> };
+/** The feature flags of `cdk.json`, which the command-line tool would pass on. */
+export const featureFlags: Record<string, unknown> = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
-/** An app with the feature flags of `cdk.json`, which the command-line tool would pass on. */
 export function newApp(): App {
   return new App({
     context: {
-      ...context,
+      ...featureFlags,
       'aws:cdk:bundling-stacks': [],
       // The checks find resources by the paths of their constructs.
       'aws:cdk:enable-path-metadata': true,
