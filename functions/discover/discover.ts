@@ -4,7 +4,7 @@
  */
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
-import { backoffLadderMs, queues, receives, sweep, timeouts } from '../limits.ts';
+import { backoffLadderMs, receives, sweep, timeouts } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { SendMessages } from '../queue/send.ts';
@@ -13,7 +13,6 @@ import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/patience.ts';
 import type { Random, Time } from '../time.ts';
 import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
-import { sideBySide } from './side-by-side.ts';
 import { withoutReceipt } from './unarchived.ts';
 import { readWindow, type Window } from './window.ts';
 
@@ -68,8 +67,6 @@ interface Plan {
 const noneGathered = 1;
 /** Ids of a span at a time: the more, the fewer listings; this many take 3 MB. */
 const spanGathered = 25_000;
-/** Batches of messages that are sent at the same time. */
-const batchesAtOnce = 10;
 
 /**
  * Queues each document that the message leads to and that has no receipt, once. May be stopped at any point and
@@ -231,13 +228,7 @@ async function send(
       requestedAt,
     }),
   );
-  const batches: DocumentMessage[][] = [];
-  for (let start = 0; start < messages.length; start += queues.batchEntries) {
-    batches.push(messages.slice(start, start + queues.batchEntries));
-  }
-  await sideBySide(batches, batchesAtOnce, signal, (batch, limited) =>
-    dependencies.send(queueUrl, batch, limited),
-  );
+  await dependencies.send(queueUrl, messages, signal);
 }
 
 function report(result: Discovered, sweeping: boolean, log: Log): void {

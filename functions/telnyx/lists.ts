@@ -116,6 +116,7 @@ const listAnswer = v.object({ data: v.array(v.unknown()) });
 const fields = v.record(v.string(), v.unknown());
 const portingOrderAnswer = v.object({
   data: v.looseObject({
+    id: v.string(),
     documents: v.nullish(fields),
     requirements: v.nullish(v.array(v.fallback(fields, {}))),
   }),

@@ -44,7 +44,7 @@ export function virtualTime(start: number): Time {
 }
 
 export function documentId(number: number): string {
-  return `${hex(Math.imul(number, 0x9e3779b1) >>> 0, 8)}-0000-4000-8000-${hex(number, 12)}`;
+  return `${hex(Math.imul(number + 1, 0x9e3779b1) >>> 0, 8)}-0000-4000-8000-${hex(number, 12)}`;
 }
 
 const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');

@@ -1,0 +1,152 @@
+import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Context, SQSEvent } from 'aws-lambda';
+import { expect, it, vi } from 'vitest';
+import { createDiscoverHandler } from '../../functions/discover/handler.ts';
+import { readDiscoverSettings } from '../../functions/discover/settings.ts';
+import { backoffLadderMs, timeouts } from '../../functions/limits.ts';
+import { type DiscoveryMessage, serialiseMessage } from '../../functions/queue/messages.ts';
+import { systemTime } from '../../functions/time.ts';
+import { createWorld, noon, recent, someDocuments, span, type WorldOptions } from './world.ts';
+
+const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
+
+function handlerOf(options: WorldOptions) {
+  const world = createWorld({ ...options, overrides: { time: systemTime, ...options.overrides } });
+  const commands: { queueUrl: string | undefined; kind: string; code?: string | undefined }[] = [];
+  const sqs = {
+    send: async (command: unknown) => {
+      if (command instanceof SendMessageCommand) {
+        const { QueueUrl, MessageAttributes } = command.input;
+        commands.push({
+          queueUrl: QueueUrl,
+          kind: 'dead letter',
+          code: MessageAttributes?.code?.StringValue,
+        });
+      } else if (command instanceof ChangeMessageVisibilityCommand) {
+        commands.push({ queueUrl: command.input.QueueUrl, kind: 'comes back' });
+      }
+      return {};
+    },
+  } as unknown as Pick<SQSClient, 'send'>;
+  const handler = createDiscoverHandler({
+    ...world.dependencies,
+    lanes: [
+      {
+        name: 'discovery',
+        queueUrl: queue('discovery'),
+        deadLetterQueueUrl: queue('discovery-dead-letters'),
+      },
+    ],
+    sqs,
+    ladders: backoffLadderMs,
+  });
+  const invoke = (bodies: string[], remainingMs: number = timeouts.discoverMs) =>
+    handler(eventOf(bodies), { getRemainingTimeInMillis: () => remainingMs } as Context);
+  return { world, commands, handler, invoke };
+}
+
+function eventOf(bodies: string[]): SQSEvent {
+  const records = bodies.map((body, position) => ({
+    messageId: `message-${position}`,
+    receiptHandle: `handle-${position}`,
+    body,
+    attributes: {
+      ApproximateReceiveCount: '1',
+      SentTimestamp: String(noon),
+      ApproximateFirstReceiveTimestamp: String(noon),
+    },
+    eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:discovery',
+  }));
+  return { Records: records } as unknown as SQSEvent;
+}
+
+it('works on each message, and sends nothing to the queue that it reads', async () => {
+  const documents = someDocuments(30, noon, 60_000);
+  const { world, commands, invoke } = handlerOf({ documents });
+  const orderId = 'b41d7f0a-93c4-4f57-8a2b-1c9d4e5f6071';
+  const event = { id: 'event-1', type: 'portout.status_changed', occurredAt: '2026-11-24T11:59:58Z' };
+  const requestedAt = new Date(noon).toISOString();
+  const messages: DiscoveryMessage[] = [
+    recent(noon),
+    span(noon - 86_400_000, noon),
+    { v: 1, kind: 'port-out', orderId, event, requestedAt },
+  ];
+
+  const answer = await invoke(messages.map(serialiseMessage));
+
+  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(new Set(world.sent.map(({ queueUrl }) => queueUrl))).toEqual(new Set(['documents', 'backfill']));
+  expect(commands).toEqual([]);
+  expect(world.lines.filter(({ message }) => message === 'Done')).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ kind: 'recent', found: 30, queued: 30, missed: expect.any(Number) }),
+      expect.objectContaining({ kind: 'span', lane: 'discovery' }),
+      expect.objectContaining({ kind: 'port-out', eventId: 'event-1' }),
+    ]),
+  );
+});
+
+it('makes a dead letter of what is no message, and nothing of its neighbour', async () => {
+  const { world, commands, invoke } = handlerOf({ documents: someDocuments(3, noon, 60_000) });
+
+  const answer = await invoke(['{"v":1}', serialiseMessage(recent(noon))]);
+
+  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(commands).toEqual([
+    { queueUrl: queue('discovery-dead-letters'), kind: 'dead letter', code: 'MalformedMessage' },
+  ]);
+  expect(world.sent).toHaveLength(3);
+});
+
+it('puts a message back whose time is over, before Lambda ends the invocation', async () => {
+  const { world, commands, invoke } = handlerOf({
+    overrides: {
+      telnyx: {
+        get: (_path, _query, _gone, signal) =>
+          new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      },
+    },
+  });
+
+  const answer = await invoke([serialiseMessage(recent(noon))], timeouts.reserveMs + 50);
+
+  expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'message-0' }] });
+  expect(commands).toEqual([{ queueUrl: queue('discovery'), kind: 'comes back' }]);
+  expect(world.lines).toContainEqual(expect.objectContaining({ code: 'OutOfTime', kind: 'recent' }));
+});
+
+it('has an arity that Lambda does not take for callback style', () => {
+  const { handler } = handlerOf({});
+
+  expect(handler.length).toBeLessThanOrEqual(2);
+});
+
+const environment = {
+  BUCKET_NAME: 'archive',
+  DOCUMENTS_QUEUE_URL: queue('documents'),
+  BACKFILL_QUEUE_URL: queue('backfill'),
+  DISCOVERY_QUEUE_URL: queue('discovery'),
+  DISCOVERY_DEAD_LETTER_QUEUE_URL: queue('discovery-dead-letters'),
+  TELNYX_API_KEY_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:key',
+};
+
+it('is set up by its environment', () => {
+  const settings = readDiscoverSettings({ ...environment, SWEEP_INTERVAL_MINUTES: '10' });
+
+  expect(settings).toMatchObject({
+    sweepIntervalMinutes: 10,
+    sweepLookBackMinutes: 90,
+    bucketName: 'archive',
+  });
+});
+
+it('starts as a Lambda function does: a module with a handler', async () => {
+  for (const [name, value] of Object.entries({ ...environment, AWS_REGION: 'us-east-1' })) {
+    vi.stubEnv(name, value);
+  }
+
+  const { handler } = await import('../../functions/discover/lambda.ts');
+
+  vi.unstubAllEnvs();
+  expect(handler).toBeTypeOf('function');
+});
