@@ -1,6 +1,6 @@
 /** All documents created within a window of time, out of a list that changes while it is read. */
 import { ArchiverError } from '../errors.ts';
-import type { Candidate, CreatedBetween, Page } from '../telnyx/lists.ts';
+import type { Candidate, CreatedBetween, Page, Row } from '../telnyx/lists.ts';
 import { createAsk } from './believe.ts';
 import { readPages, smallestFullPage } from './pages.ts';
 
@@ -59,7 +59,7 @@ export async function* readWindow(window: Window, list: ListCreated): AsyncGener
     const created = { after: slice.from - second, before: slice.to + second };
     const { page, heeded } = await ask(
       () => list(created, 1),
-      ({ candidate }) => isNear(candidate, created),
+      (row) => isNear(row, created),
     );
     if (!heeded) {
       yield candidatesOf(page);
@@ -97,14 +97,16 @@ function nextWidth({ from, to }: Window, rows: number, fullPage: number): number
 }
 
 function candidatesOf(page: Page): Candidate[] {
-  return page.flatMap(({ candidate }) => candidate ?? []);
+  return page.map(({ candidate }) => candidate).filter((candidate) => candidate !== undefined);
 }
 
 function isWithin(createdAt: number, { from, to }: Window): boolean {
   return createdAt >= from && createdAt < to;
 }
 
-function isNear(candidate: Candidate | undefined, { after, before }: CreatedBetween): boolean {
-  const createdAt = candidate?.createdAt;
-  return createdAt === undefined || (createdAt >= after - second && createdAt <= before + second);
+function isNear(row: Row, { after, before }: CreatedBetween): boolean {
+  return candidatesOf([row]).every(
+    ({ createdAt }) =>
+      createdAt === undefined || (createdAt >= after - second && createdAt <= before + second),
+  );
 }

@@ -37,6 +37,9 @@ const maxDelayMs = 15_000;
 /** With fewer requests left than this, they are spread evenly over the time until the limit is reset. */
 const fewRequestsLeft = 10;
 
+/** What is worth waiting for. */
+const passing: ReadonlySet<ErrorCode> = new Set(['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse']);
+
 export function createPatientTelnyx(
   telnyx: Pick<TelnyxClient, 'get'>,
   { deadline, signal, time, random, log }: Patience,
@@ -63,9 +66,10 @@ export function createPatientTelnyx(
         minTimeout: 0,
         signal,
         shouldRetry: async ({ error, attemptNumber }) => {
+          if (!(error instanceof ArchiverError) || !passing.has(error.code)) return false;
           const delay = delayBeforeAttempt(error, attemptNumber, random);
-          if (delay === undefined || !fits(delay)) return false;
-          const code = error instanceof ArchiverError ? error.code : undefined;
+          if (!fits(delay)) return false;
+          const { code } = error;
           log.info('Asking Telnyx again', { attempt: attemptNumber, retryInMs: Math.round(delay), code });
           await sleep(time, delay, signal);
           return true;
@@ -77,11 +81,8 @@ export function createPatientTelnyx(
   };
 }
 
-/** Milliseconds to wait before asking again; undefined where that makes no sense. */
-function delayBeforeAttempt(error: Error, attemptNumber: number, random: Random): number | undefined {
-  if (!(error instanceof ArchiverError)) return undefined;
-  const passes = ['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse'].includes(error.code);
-  if (!passes) return undefined;
+/** Milliseconds to wait before asking again. */
+function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random: Random): number {
   if (error.retryAfterMs !== undefined) return error.retryAfterMs;
   const ceiling = Math.min(maxDelayMs, minDelayMs * 2 ** (attemptNumber - 1));
   return ceiling * (0.5 + random() / 2);
