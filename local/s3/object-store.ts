@@ -92,7 +92,6 @@ export class Bucket {
   async #commit(path: string, upload: CommitOptions): Promise<StoredObject | undefined> {
     const { key, ifAbsent } = upload;
     const target = this.#path(key);
-    if (ifAbsent && (await this.exists(key))) return undefined;
     const { size } = await stat(path);
     const metadata: Metadata = {
       key,

@@ -1,4 +1,4 @@
-import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
@@ -79,6 +79,21 @@ test('files that a person adds or removes show at once', async () => {
   await rm(join(root, 'documents/a'));
 
   expect(await collect(index.keys('', ''))).toEqual(['documents/b']);
+});
+
+test('a change so soon after another that the stamp is the same shows too', async () => {
+  const root = await temporaryDirectory();
+  const index = new KeyIndex(root, '.s3');
+  await write(root, 'a');
+  // To the millisecond, so that the very same stamp can be set again.
+  const { mtime } = await stat(root);
+  await utimes(root, mtime, mtime);
+  await collect(index.keys('', ''));
+
+  await write(root, 'b');
+  await utimes(root, mtime, mtime);
+
+  expect(await collect(index.keys('', ''))).toEqual(['a', 'b']);
 });
 
 test('a directory that has settled is read once, until it changes', async () => {

@@ -1,9 +1,22 @@
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Bucket, type CommitOptions, checkKey } from '../../../local/s3/object-store.ts';
 import { filesBelow, temporaryDirectory } from './fixture.ts';
+
+/** Runs once, just before the store reads a metadata file. */
+const beforeMetadata = vi.hoisted(() => ({ run: undefined as (() => Promise<unknown>) | undefined }));
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:fs/promises')>();
+  const readFile = async (...args: Parameters<typeof original.readFile>) => {
+    const { run } = beforeMetadata;
+    beforeMetadata.run = undefined;
+    await run?.();
+    return original.readFile(...args);
+  };
+  return { ...original, readFile };
+});
 
 const NOW = Date.parse('2026-11-24T10:00:00.123Z');
 
@@ -57,6 +70,22 @@ test('an open object stays what it was while another takes its place', async () 
 
   expect(bytes?.toString()).toBe('first');
   expect(open?.object.etag).toBe('md5 of first');
+});
+
+test('an overwrite between finding an object and reading its metadata is noticed', async () => {
+  const bucket = await Bucket.open(await temporaryDirectory());
+  await put(bucket, 'one', 'first');
+
+  beforeMetadata.run = () => put(bucket, 'one', 'second');
+  const described = await bucket.describe('one');
+  beforeMetadata.run = () => put(bucket, 'one', 'third');
+  const open = await bucket.read('one');
+  const bytes = open && (await buffer(open.stream(0, open.object.size)));
+  await open?.close();
+
+  expect(described?.etag).toBe('md5 of second');
+  expect(open?.object.etag).toBe('md5 of third');
+  expect(bytes?.toString()).toBe('third');
 });
 
 test('readers beside overwrites always see the metadata of the bytes they get', async () => {

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -275,7 +276,30 @@ test('a conditional put of a key that is taken is refused before its body is ask
   expect(server.requests.get('PutObject')).toBe(2);
 });
 
-test('a client in the middle of a body that is not wanted still gets to read the refusal', async () => {
+test('a client that sends all of a body before it listens still gets to read the refusal', async () => {
+  const { server, client, errors } = await startWorld();
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'first' }));
+  const head = await signedPutHead(server.endpoint, 'a', {
+    'content-length': '20000000',
+    'if-none-match': '*',
+  });
+  const { hostname, port } = new URL(server.endpoint);
+  const socket = connect(Number(port), hostname).pause();
+
+  const failed = await new Promise<Error | null | undefined>((resolve) => {
+    socket.on('error', resolve);
+    socket.write(head);
+    socket.write(Buffer.alloc(20_000_000), resolve);
+  });
+  const answer = await text(socket);
+
+  expect(failed).toBeFalsy();
+  expect(answer).toMatch(/^HTTP\/1\.1 412 /);
+  expect(answer).toContain('<Code>PreconditionFailed</Code>');
+  expect(errors).toEqual([]);
+});
+
+test('the SDK in the middle of a body that is not wanted reports the refusal', async () => {
   const { server, client } = await startWorld({}, { expectContinueHeader: false });
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'first' }));
 
