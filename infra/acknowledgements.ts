@@ -61,7 +61,7 @@ export function acknowledgements(
     },
     {
       rules: [bucketWildcard(storage, archivePrefixes.receipts)],
-      on: [functions.discover, functions.archive],
+      on: [functions.archive],
       reason: 'One receipt for each document, whose id is not known beforehand; the prefix is exact.',
     },
     {

@@ -89,7 +89,7 @@ export class Alarms extends Construct {
       threshold: 301,
       impact: 'Live documents wait for more than 5 of the 30 minutes after which Telnyx may delete them.',
     });
-    this.add('ChecksumMismatch', {
+    this.add('ChecksumMismatches', {
       metric: failedWith('ChecksumMismatch'),
       threshold: 1,
       impact: 'Bytes arrived that are not the ones Telnyx states. None were kept as a document.',

@@ -18,6 +18,7 @@ import {
   readSecret,
   receiveFrom,
   sendTo,
+  tellMissingKeys,
   useKeyForBucket,
 } from './permissions.ts';
 import type { Queues } from './queues.ts';
@@ -71,7 +72,6 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
 /** Asks Telnyx which documents there are, and queues those that have no receipt. */
 function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
-  const { receipts } = archivePrefixes;
   const { discovery, documents, backfill } = queues;
   const built = new ArchiverFunction(scope, 'Discover', {
     folder: 'discover',
@@ -97,10 +97,8 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
     mayDo: [
       receiveFrom(discovery.queue),
       sendTo(documents.queue, backfill.queue, discovery.deadLetters),
-      listKeys(bucket, receipts),
-      readObjects(bucket, receipts),
-      // A HEAD that asks for the checksum of an encrypted object must be allowed to decrypt it.
-      useKeyForBucket(dataKey, bucket, ['kms:Decrypt']),
+      // That a key is there says that a receipt is; it is never read.
+      listKeys(bucket, archivePrefixes.receipts),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });
@@ -141,10 +139,10 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
     mayDo: [
       receiveFrom(documents.queue, backfill.queue),
       sendTo(documents.deadLetters, backfill.deadLetters),
-      listKeys(bucket, ...prefixes),
+      tellMissingKeys(bucket, ...prefixes),
       readObjects(bucket, ...prefixes),
       createObjects(bucket, ...prefixes),
-      useKeyForBucket(dataKey, bucket, ['kms:Decrypt', 'kms:GenerateDataKey']),
+      useKeyForBucket(dataKey, bucket),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });

@@ -46,30 +46,36 @@ export function createObjects(bucket: Bucket, ...prefixes: readonly string[]): P
   });
 }
 
-/**
- * To list keys under the prefixes; it also makes a HEAD of a missing key answer 404 instead of 403.
- *
- * `s3:prefix` is a header of listings only, so it must be allowed to be absent: S3 asks for this permission, without
- * that key, when it chooses between 404 and 403.
- */
-export function listKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
+export function listKeys(bucket: Bucket, prefix: string): PolicyStatement {
   return new PolicyStatement({
     sid: 'ListKeys',
+    actions: ['s3:ListBucket'],
+    resources: [bucket.bucketArn],
+    conditions: { StringLike: { 's3:prefix': `${prefix}*` } },
+  });
+}
+
+/**
+ * Has a HEAD of a missing key answer 404 instead of 403. S3 then asks for the permission to list, but `s3:prefix`
+ * stands in the requests of listings only: it must be allowed to be absent.
+ */
+export function tellMissingKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'TellMissingKeys',
     actions: ['s3:ListBucket'],
     resources: [bucket.bucketArn],
     conditions: { StringLikeIfExists: { 's3:prefix': prefixes.map((prefix) => `${prefix}*`) } },
   });
 }
 
-/** With S3 Bucket Keys the encryption context is the bucket's ARN (Amazon S3 user guide, "S3 Bucket Keys"). */
-export function useKeyForBucket(
-  key: IKey,
-  bucket: Bucket,
-  actions: ReadonlyArray<'kms:Decrypt' | 'kms:GenerateDataKey'>,
-): PolicyStatement {
+/**
+ * To write encrypted objects, and to read them: a HEAD that asks for the checksum decrypts, too. With S3 Bucket Keys
+ * the encryption context is the bucket's ARN (Amazon S3 user guide, "Reducing the cost of SSE-KMS").
+ */
+export function useKeyForBucket(key: IKey, bucket: Bucket): PolicyStatement {
   return new PolicyStatement({
     sid: 'UseKeyForBucket',
-    actions: [...actions],
+    actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
     resources: [key.keyArn],
     conditions: { StringEquals: { 'kms:EncryptionContext:aws:s3:arn': bucket.bucketArn } },
   });

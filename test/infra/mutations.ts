@@ -320,7 +320,7 @@ export const mutations: Mutation[] = [
   editStatement(
     'C26 archive may create and read objects, and may delete nothing',
     archivePolicy,
-    'ListKeys',
+    'TellMissingKeys',
     (statement) => {
       delete statement.Condition;
     },
@@ -343,7 +343,12 @@ export const mutations: Mutation[] = [
       properties.ManagedPolicyArns = [...list(properties.ManagedPolicyArns), 'AmazonS3FullAccess'];
     },
   },
-  grant('C27 discover may look and queue, and may write no object', discoverPolicy, 's3:PutObject', 'x'),
+  grant(
+    'C27 discover may list and queue, and may neither read nor write an object',
+    discoverPolicy,
+    's3:PutObject',
+    'x',
+  ),
   grant(
     'C28 no role may destroy queues, change keys or become somebody else',
     archivePolicy,
@@ -443,7 +448,7 @@ export const mutations: Mutation[] = [
     'WebhooksRefused',
     'SweepMissing',
     'DocumentsMissed',
-    'ChecksumMismatch',
+    'ChecksumMismatches',
     'ApiKeyUnusable',
     'BucketUnusable',
     'ArchiveErrors',

@@ -421,11 +421,10 @@ export const checks = {
     ];
   },
 
-  'C27 discover may look and queue, and may write no object': (view, stage) => {
+  'C27 discover may list and queue, and may neither read nor write an object': (view, stage) => {
     const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
     return [
       ...differences(grantsOf(view, 'Discover'), {
-        's3:GetObject': [`${arnOf(bucket(view))}/receipts/*`],
         's3:ListBucket': [arnOf(bucket(view))],
         'kms:Decrypt': [key],
         'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
@@ -700,7 +699,7 @@ const expectedAlarms: Record<string, [metric: string, comparison: string, thresh
     BackfillDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
     DiscoveryDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
     DocumentsTooOld: ['ApproximateAgeOfOldestMessage', ge, 301],
-    ChecksumMismatch: ['ChecksumMismatch', ge, 1],
+    ChecksumMismatches: ['ChecksumMismatch', ge, 1],
     ApiKeyUnusable: ['ApiKeyRejected', ge, 1],
     BucketUnusable: ['BucketMisconfigured', ge, 1],
     DownloadHostRefused: ['LinkNotAllowed', ge, 1],

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { errorCodes } from '../../functions/errors.ts';
+import { settings, synthesize } from '../infra/deployments.ts';
+import { ofType } from '../infra/view.ts';
+
+interface Article {
+  heading: string;
+  section: string;
+  text: string;
+}
+
+const runbook = readFileSync('docs/runbook.md', 'utf8');
+const articles: Article[] = runbook.split(/^## /m).flatMap((section) =>
+  section
+    .split(/^### /m)
+    .slice(1)
+    .map((article) => ({
+      section: section.split('\n', 1)[0] ?? '',
+      heading: article.split('\n', 1)[0] ?? '',
+      text: article,
+    })),
+);
+
+/** As GitHub makes it from a heading. */
+function anchorOf(heading: string): string {
+  return `#${heading
+    .toLowerCase()
+    .replace(/[^\w -]/g, '')
+    .replaceAll(' ', '-')}`;
+}
+
+/** What alarms and rules point at, in the templates. */
+let anchors: string[];
+
+beforeAll(() => {
+  const { view } = synthesize(settings.minimal);
+  const texts = [...ofType(view, 'AWS::CloudWatch::Alarm'), ...ofType(view, 'AWS::Events::Rule')];
+  anchors = texts.map(
+    ({ properties }) => /docs\/runbook\.md(#[\w-]+)/.exec(JSON.stringify(properties))?.[1] ?? 'none',
+  );
+});
+
+describe('The runbook', () => {
+  test('has an article for every alarm, and none for alarms that there are not.', () => {
+    const alarms = articles.filter(({ section }) => section === 'Alarms');
+
+    expect(alarms.map(({ heading }) => anchorOf(heading)).sort()).toEqual(anchors.toSorted());
+  });
+
+  test('has an article for every error code, in the order of the list.', () => {
+    const codes = articles.filter(({ section }) => section === 'Error codes');
+
+    expect(codes.map(({ heading }) => heading)).toEqual(errorCodes);
+  });
+
+  test('says in every article what it means, how to look closer and how to put it right.', () => {
+    const incomplete = articles.filter(
+      ({ text }) => !/\*\*Description\.\*\* .+\*\*Investigation\.\*\* .+\*\*Resolution\.\*\* .+/s.test(text),
+    );
+
+    expect(incomplete.map(({ heading }) => heading)).toEqual([]);
+  });
+
+  test('has no two headings with the same anchor, and no link to a heading that there is not.', () => {
+    const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+    const links = [...runbook.matchAll(/\]\((#[\w-]+)\)/g)].map(([, link = '']) => link);
+
+    expect(new Set(headings).size).toBe(headings.length);
+    expect(links.filter((link) => !headings.includes(link))).toEqual([]);
+  });
+});
