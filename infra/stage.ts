@@ -2,6 +2,8 @@
  * What one deployment may decide for itself. A first deployment needs two answers, `telnyxPublicKeys` and
  * `retentionDays`; everything else has a safe default. Read from a JSON file and checked at synth, all problems
  * reported together.
+ *
+ * The file is `stage.json`; for another stage, in another account or region, `npm run deploy -- -c settings=<file>`.
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
@@ -34,7 +36,8 @@ export interface StageSettings {
    */
   acceptIrreversibleRetention?: boolean;
   /**
-   * Begins the names of both stacks, the queues and the alarms.
+   * Begins the names of both stacks, the queues and the alarms. There is one deployment per account and region,
+   * whatever its name: the functions' metrics have no dimension that would tell two apart.
    *
    * @default "telnyx-archiver"
    */

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { documentPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
+import { SettingsError, text, wholeNumber } from '../../functions/settings.ts';
 import { archivePrefixes } from '../../infra/bucket.ts';
+import { environmentFor } from '../../infra/environment.ts';
 import { type SettingsName, type Synthesized, settings, settingsNames, synthesize } from './deployments.ts';
 import { mutations } from './mutations.ts';
 import released from './released-0.1.0.json' with { type: 'json' };
@@ -42,6 +44,31 @@ describe('A guard that is lost is noticed by name', () => {
     const noticed = new Set(mutations.map(({ noticedBy }) => noticedBy));
 
     expect(checkNames.filter((check) => !noticed.has(check))).toEqual([]);
+  });
+});
+
+describe('The environment of a function', () => {
+  const declared = {
+    needed: { variable: 'NEEDED', read: wholeNumber(1, 9) },
+    optional: { variable: 'OPTIONAL', read: text, fallback: 'x' },
+  };
+
+  test('has the variables that the function declares, but for those that are left out by name.', () => {
+    expect(environmentFor(declared, { needed: '1' }, ['optional'])).toEqual({ NEEDED: '1' });
+    expect(environmentFor(declared, { needed: '1', optional: 'y' })).toEqual({ NEEDED: '1', OPTIONAL: 'y' });
+  });
+
+  test('does not compile with one missing or one too many.', () => {
+    // @ts-expect-error: `optional` is neither given nor left out.
+    environmentFor(declared, { needed: '1' });
+    // @ts-expect-error: `needed` is missing.
+    environmentFor(declared, { optional: 'y' });
+    // @ts-expect-error: `other` is no setting.
+    expect(() => environmentFor(declared, { needed: '1', optional: 'y', other: 'z' })).toThrow(SettingsError);
+  });
+
+  test('is refused at synth with a value that the function would refuse at start-up.', () => {
+    expect(() => environmentFor(declared, { needed: '10', optional: 'y' })).toThrow(/NEEDED must be a whole/);
   });
 });
 
