@@ -53,7 +53,8 @@ describe('a genuine event', () => {
 
   it('that is no UTF-8, begins with a byte order mark or is no JSON is genuine, but not read', () => {
     const bodies = [
-      Buffer.from([0x7b, 0xff, 0x7d]),
+      // JSON, if only the byte that is no UTF-8 were replaced.
+      Buffer.from('{"a":"\xff"}', 'latin1'),
       Buffer.from('\ufeff{}'),
       Buffer.from('{'),
       Buffer.alloc(0),
