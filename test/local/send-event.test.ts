@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { systemTime } from '../../functions/time.ts';
+import { exportSeed } from '../../local/signing.ts';
+import { startStack } from '../../local/stack.ts';
+
+const command = fileURLToPath(new URL('../../local/send-event.ts', import.meta.url));
+const sample = (name: string) => fileURLToPath(new URL(`../../events/${name}.json`, import.meta.url));
+/** What `document-uploaded.json` names. */
+const documentId = '5a3b1e00-0000-4000-8000-000000000003';
+
+/** A stack that waits for webhooks, and `npm run send-event` pointed at it. */
+async function startWaitingStack() {
+  const archive = await mkdtemp(join(tmpdir(), 'send-event-test-'));
+  const lines: string[] = [];
+  const problems: string[] = [];
+  const stack = await startStack({
+    archive,
+    ladders: { retry: [50], wait: [50] },
+    onLog: (line) => lines.push(line),
+    onProblem: (problem) => problems.push(problem),
+    version: 'test',
+    time: systemTime,
+    random: Math.random,
+  });
+  onTestFinished(async () => {
+    await stack.stop();
+    await rm(archive, { recursive: true, force: true });
+  });
+  const sendEvent = (...options: string[]) =>
+    run(...options, '--url', stack.addresses.webhookUrl, '--key', exportSeed(stack.signingKey));
+  const counted = (metric: string) => lines.filter((line) => Object.hasOwn(JSON.parse(line), metric)).length;
+  return { archive, sendEvent, counted, problems };
+}
+
+function run(...options: string[]): Promise<{ exitCode: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [command, ...options], (_error, stdout, stderr) =>
+      resolve({ exitCode: child.exitCode, output: stdout + stderr }),
+    );
+  });
+}
+
+describe('npm run send-event', () => {
+  it('sent 50 times at once leads to one object and one receipt that tells the event', async () => {
+    const { archive, sendEvent, counted, problems } = await startWaitingStack();
+
+    const sent = await sendEvent(sample('document-uploaded'), '--times', '50', '--concurrency', '50');
+
+    expect(sent).toMatchObject({ exitCode: 0, output: expect.stringContaining('50 × 200 accepted') });
+    await vi.waitFor(
+      () => expect(counted('DocumentsArchived') + counted('DocumentsAlreadyArchived')).toBe(50),
+      { timeout: 30_000 },
+    );
+    expect(await readdir(join(archive, 'documents'))).toEqual([documentId]);
+    expect(await readdir(join(archive, 'receipts'))).toEqual([`${documentId}.json`]);
+    const event = JSON.parse(await readFile(sample('document-uploaded'), 'utf8')).data;
+    const receipt = JSON.parse(await readFile(join(archive, 'receipts', `${documentId}.json`), 'utf8'));
+    expect(receipt.request).toMatchObject({
+      trigger: 'webhook',
+      event: { id: event.id, type: event.event_type, occurredAt: event.occurred_at },
+    });
+    expect(problems).toEqual([]);
+  });
+
+  it.each(['--tamper', '--late'])('with %s is refused, and says so', async (option) => {
+    const { sendEvent, counted } = await startWaitingStack();
+
+    const sent = await sendEvent(sample('document-uploaded'), option);
+
+    expect(sent).toMatchObject({ exitCode: 1, output: expect.stringContaining('1 × 401 refused') });
+    expect(counted('WebhooksAccepted')).toBe(0);
+  });
+
+  it.each<[string, string[], number, string]>([
+    [
+      'the file is missing',
+      ['nowhere.json', '--url', 'http://127.0.0.1:1', '--key', 'x'],
+      2,
+      'nowhere.json cannot be read. Sample events are in events/.',
+    ],
+    [
+      'the key is none',
+      [sample('document-uploaded'), '--url', 'http://127.0.0.1:1', '--key', 'x'],
+      2,
+      'A signing key is base64 of 32 bytes.',
+    ],
+    [
+      'nobody listens',
+      [
+        sample('document-uploaded'),
+        '--url',
+        'http://127.0.0.1:1/webhook',
+        '--key',
+        Buffer.alloc(32).toString('base64'),
+      ],
+      2,
+      'http://127.0.0.1:1/webhook does not answer.',
+    ],
+    ['it is told no number', [sample('document-uploaded'), '--times', 'x'], 1, 'whole number from 1 on'],
+  ])('says what is wrong when %s', async (_what, options, exitCode, message) => {
+    const ended = await run(...options);
+
+    expect(ended).toMatchObject({ exitCode, output: expect.stringContaining(message) });
+    expect(ended.output).not.toContain('    at ');
+  });
+});
