@@ -14,6 +14,9 @@ export interface Entry {
   reason?: string;
 }
 
+/** A document that has come into another state. */
+export type Change = { document: string } & Entry;
+
 export interface Totals {
   /** Documents that discovery has seen, whether or not there was anything to do. */
   found: number;
@@ -33,6 +36,7 @@ interface Line {
   documentId?: string;
   messageId?: string;
   lane?: string;
+  kind?: string;
   outcome?: string;
   bytes?: number;
   ms?: number;
@@ -53,10 +57,11 @@ export class Ledger {
    *
    * @returns the document's new state, where the line is about one
    */
-  read(text: string): ({ document: string } & Entry) | undefined {
+  read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
     if (line.lane === 'discovery') {
-      this.#found += line.found ?? 0;
+      // A sweep sees the same documents again and again.
+      if (line.kind === 'span') this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
       return undefined;
     }

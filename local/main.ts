@@ -8,9 +8,10 @@ import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { otherBucket } from './archive-bucket.ts';
-import { Ledger } from './ledger.ts';
+import { every } from './every.ts';
+import { type Change, Ledger } from './ledger.ts';
 import { showProgress } from './progress.ts';
-import { documentTable, namesFromReceipts, summary } from './report.ts';
+import { changeLine, documentTable, namesFromReceipts, summary } from './report.ts';
 import { removeSession, writeSession } from './session.ts';
 import { exportSeed } from './signing.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -24,6 +25,8 @@ interface Options {
   faults?: boolean;
   once?: boolean;
   wait?: boolean;
+  events: boolean;
+  sweepEvery: number;
   webhookPort?: number;
   json?: boolean;
   log?: string;
@@ -54,6 +57,8 @@ const program = new Command('npm start --')
   .option('--faults', 'let all sorts of things go wrong, to see what becomes of them')
   .option('--once', 'leave when everything is archived or given up, instead of serving until Ctrl-C')
   .option('--wait', 'archive nothing at the start: wait for webhooks and sweeps')
+  .option('--no-events', 'let the stand-in announce nothing: only sweeps find new documents')
+  .option('--sweep-every <seconds>', 'how often to look for new documents', asSeconds, 10)
   .option(
     '--webhook-port <port>',
     'where webhooks come in, for a tunnel to Telnyx; by default any free port',
@@ -91,6 +96,7 @@ async function run(options: Options): Promise<number> {
   const ledger = new Ledger();
   const logFile = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
 
+  let onChange: (change: Change) => void = () => undefined;
   let stack: Stack;
   try {
     stack = await startStack({
@@ -101,11 +107,15 @@ async function run(options: Options): Promise<number> {
       faults: options.faults ? (options.documents === undefined ? sampleFaults : scatteredFaults) : [],
       publicKeys: list(process.env.TELNYX_PUBLIC_KEY ?? ''),
       webhookPort: options.webhookPort,
+      events: options.events,
+      sweepEveryMs: options.sweepEvery * 1_000,
       ladders: options.telnyx ? ladders.real : ladders.standIn,
       onLog: (line) => {
         logFile?.write(`${line}\n`);
         const change = ledger.read(line);
-        if (options.json && change) console.log(JSON.stringify(change));
+        if (!change) return;
+        if (options.json) console.log(JSON.stringify(change));
+        onChange(change);
       },
       onProblem: warn,
       version: packageJson.version,
@@ -126,21 +136,26 @@ async function run(options: Options): Promise<number> {
   say(`SQS     ${addresses.sqsEndpoint}`);
   say(`Archive ${addresses.archive}\n`);
 
-  const progress = options.json
-    ? undefined
-    : showProgress({ totals: () => ledger.totals(), stream: process.stdout, time });
-  if (!options.wait) await stack.discoverAll();
-  const end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
-  progress?.stop();
-
-  const names = await namesFromReceipts(ledger, stack.bucket);
-  say(`\n${documentTable(ledger, names)}`);
-  say(summary(ledger, stack.addresses.archive));
-  const totals = ledger.totals();
-  if (options.json) console.log(JSON.stringify({ summary: totals }));
+  let end: 'quiet' | 'interrupted' = 'quiet';
+  if (!options.wait) {
+    const progress = options.json
+      ? undefined
+      : showProgress({ totals: () => ledger.totals(), stream: process.stdout, time });
+    await stack.discoverAll();
+    end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
+    progress?.stop();
+    say(`\n${documentTable(ledger, await namesFromReceipts(ledger, stack.bucket))}`);
+    say(summary(ledger, addresses.archive));
+    if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
+  }
   if (end === 'quiet' && !options.once) {
-    say('\nStill serving; Ctrl-C ends it.');
+    say(`\nServing webhooks, and looking for new documents every ${options.sweepEvery} s; Ctrl-C ends it.`);
+    onChange = (change) => say(changeLine(change));
+    const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
+      stack.sweep().catch((error: unknown) => warn(`The sweep could not be queued: ${error}`));
+    });
     await interrupted;
+    stopSweeping();
   }
   await removeSession();
   await stack.stop();
@@ -181,5 +196,10 @@ function asPort(value: string): number {
   if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) {
     throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
   }
+  return Number(value);
+}
+
+function asSeconds(value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError('It must be a whole number of seconds.');
   return Number(value);
 }

@@ -1,6 +1,7 @@
 /** Shows how far the archive is while it works: a live bar on a terminal, a plain line per change otherwise. */
 import { SingleBar } from 'cli-progress';
 import type { Time } from '../functions/time.ts';
+import { every } from './every.ts';
 import type { Totals } from './ledger.ts';
 
 export interface Progress {
@@ -68,15 +69,6 @@ function lines(
       show();
     },
   };
-}
-
-function every(time: Time, ms: number, callback: () => void): () => void {
-  const tick = () => {
-    callback();
-    cancel = time.after(ms, tick);
-  };
-  let cancel = time.after(ms, tick);
-  return () => cancel();
 }
 
 const barWidth = 24;

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
-import type { Entry, Ledger, State } from './ledger.ts';
+import type { Change, Entry, Ledger, State } from './ledger.ts';
 import { formatBytes } from './progress.ts';
 
 const longestTable = 40;
@@ -54,6 +54,12 @@ export function documentTable(ledger: Ledger, names: ReadonlyMap<string, string>
   }
   const more = ledger.entries.size - rows.length;
   return `${table.toString()}${more > 0 ? `\n… and ${more} more` : ''}`;
+}
+
+/** One line for what has just become of a document. */
+export function changeLine(change: Change): string {
+  const size = change.state === 'archived' ? `, ${formatBytes(change.bytes)}` : '';
+  return `${change.document}  ${outcomeOf(change)}${size}`;
 }
 
 /** One sentence per fact; the last says what to do where something is to be done. */

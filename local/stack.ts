@@ -13,8 +13,9 @@ import { createDownload, createGuardedHttpGet, type LinkPolicy } from '../functi
 import { createArchiveHandler } from '../functions/archive/handler.ts';
 import { createReceipts } from '../functions/bucket/receipts.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
+import { createDiscoverHandler } from '../functions/discover/handler.ts';
 import { createHttpGet } from '../functions/http.ts';
-import { concurrency, defaultDownloadHosts, singlePutBytes, timeouts } from '../functions/limits.ts';
+import { concurrency, defaultDownloadHosts, singlePutBytes, sweep, timeouts } from '../functions/limits.ts';
 import { createLog } from '../functions/log.ts';
 import type { Ladders } from '../functions/queue/backoff.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
@@ -29,8 +30,10 @@ import type { LambdaHandler } from './lambda.ts';
 import { type LaneName, type LocalLane, queueDepth, startQueues } from './queues.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import { createSigningKey, type SigningKey } from './signing.ts';
+import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
+import { postEvent, uploadEvent } from './telnyx/upload-event.ts';
 import { openWebhookPort } from './webhook-port.ts';
 
 export interface StackOptions {
@@ -47,6 +50,10 @@ export interface StackOptions {
   publicKeys?: readonly string[];
   /** @default any free port */
   webhookPort?: number | undefined;
+  /** Whether the stand-in announces each document that appears with an event. */
+  events: boolean;
+  /** How often `sweep` will be called. */
+  sweepEveryMs: number;
   ladders: Ladders;
   /** Takes each line that a function logs. */
   onLog: (line: string) => void;
@@ -72,8 +79,10 @@ export interface Stack {
   bucket: Bucket;
   s3: S3Server;
   standIn: StandIn | undefined;
-  /** Queues every document that Telnyx has and the archive has not. */
+  /** Has every document queued that Telnyx has and the archive has not, on the backfill lane. */
   discoverAll(): Promise<void>;
+  /** Does what the schedule does: has the recent past looked through. */
+  sweep(): Promise<void>;
   /** Messages in the three lanes, in whatever state. */
   depth(): Promise<number>;
   deadLetters(): Promise<number>;
@@ -85,8 +94,10 @@ export interface Stack {
 const localConcurrency = { documents: 4, backfill: 4, discovery: 1 };
 /** For invocations under way to end when the stack stops; what does not is archived at the next start. */
 const graceMs = 1_500;
-/** A slow line at home needs more time for ten documents of 20 MB than Lambda does. */
-const localTimeoutMs = 10 * 60_000;
+/** A slow line at home needs more time for ten documents of 20 MB than Lambda does; less than the visibility timeout. */
+const localTimeoutMs = 5 * 60_000;
+
+type Asked = { kind: 'recent' } | { kind: 'span'; createdAfter: string; createdBefore: string };
 
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { archive, time, random, onProblem } = options;
@@ -100,6 +111,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await mkdir(archive, { recursive: true });
 
     let standIn: StandIn | undefined;
+    let announce: (document: Document) => unknown = () => undefined;
     const s3 = await startS3({
       buckets: { [localBucket]: archive, [storageBucket]: storage },
       credentials: [localCredentials],
@@ -124,6 +136,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         random,
         folder: options.documents,
         faults: options.faults ?? [],
+        onAppeared: (document) => announce(document),
         onUnreadable: (path, error) => onProblem(`${path} cannot be read and is left out: ${error}`),
       });
       closers.push(() => standIn?.close());
@@ -192,8 +205,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     connect(queues.lanes.documents, 'archive', archiveHandler);
     connect(queues.lanes.backfill, 'archive', archiveHandler);
-
     const send = createSender(sqs);
+    connect(
+      queues.lanes.discovery,
+      'discover',
+      createDiscoverHandler({
+        ...shared,
+        lanes,
+        sqs,
+        send,
+        ladders: options.ladders,
+        documentsQueueUrl: queues.lanes.documents.queueUrl,
+        backfillQueueUrl: queues.lanes.backfill.queueUrl,
+        sweepIntervalMs: options.sweepEveryMs,
+        sweepLookBackMs: sweep.lookBackMinutes * 60_000,
+      }),
+    );
+
     const signingKey = createSigningKey();
     const webhook = await openWebhookPort({
       handler: createWebhookHandler({
@@ -210,21 +238,31 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     closers.push(() => webhook.close());
 
+    const discover = (asked: Asked) =>
+      send(
+        queues.lanes.discovery.queueUrl,
+        [{ v: 1, ...asked, requestedAt: new Date(time.now()).toISOString() }],
+        new AbortController().signal,
+      );
+    if (options.events) {
+      announce = (document) =>
+        postEvent(uploadEvent(document, time.now()), webhook.url, signingKey, time).catch((error: unknown) =>
+          onProblem(`The event for ${document.fileName} was not delivered: ${error}`),
+        );
+    }
+
     const depthOf = async (urls: readonly string[]) => {
       const depths = await Promise.all(urls.map((url) => queueDepth(sqs, url)));
       return depths.reduce((sum, depth) => sum + depth, 0);
     };
     return {
-      discoverAll: async () => {
-        const now = new Date(time.now()).toISOString();
-        for (const { id } of standIn?.documents.all() ?? []) {
-          await send(
-            queues.lanes.documents.queueUrl,
-            [{ v: 1, kind: 'document', documentId: id, trigger: 'backfill', requestedAt: now }],
-            new AbortController().signal,
-          );
-        }
-      },
+      discoverAll: () =>
+        discover({
+          kind: 'span',
+          createdAfter: '1970-01-01T00:00:00Z',
+          createdBefore: '2100-01-01T00:00:00Z',
+        }),
+      sweep: () => discover({ kind: 'recent' }),
       addresses: {
         webhookUrl: webhook.url,
         telnyxUrl: telnyxUrl.href,

@@ -20,6 +20,8 @@ async function startWaitingStack() {
   const problems: string[] = [];
   const stack = await startStack({
     archive,
+    events: false,
+    sweepEveryMs: 60_000,
     ladders: { retry: [50], wait: [50] },
     onLog: (line) => lines.push(line),
     onProblem: (problem) => problems.push(problem),
