@@ -90,6 +90,9 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+/** What the stand-in takes for the account's API key. */
+export const localApiKey = 'KEY-of-the-local-stand-in';
+
 /** On one machine several invocations share what Lambda would give each of them. */
 const localConcurrency = { documents: 4, backfill: 4, discovery: 1 };
 /** For invocations under way to end when the stack stops; what does not is archived at the next start. */
@@ -126,7 +129,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const sqs = queues.createClient();
     closers.push(() => sqs.destroy());
 
-    const localApiKey = 'KEY-of-the-local-stand-in';
     if (options.telnyx === undefined) {
       standIn = await startStandIn({
         apiKey: localApiKey,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { localApiKey } from '../../local/stack.ts';
 import { someBytes } from '../archive/world.ts';
 
 const main = new URL('../../local/main.ts', import.meta.url).pathname;
@@ -156,6 +157,28 @@ describe('npm start', () => {
     run.process.kill('SIGINT');
 
     expect(await run.exitCode).toBe(0);
+  });
+
+  it.each([
+    ['by the next sweep, without any event', ['--no-events', '--sweep-every', '1'], 'sweep'],
+    ['by its event, before the next sweep', ['--sweep-every', '3600'], 'webhook'],
+  ])('archives what is uploaded while it serves, %s', async (_how, options, trigger) => {
+    const archive = await temporaryFolder();
+    const run = start('--wait', '--archive', archive, ...options);
+    const { telnyxUrl } = (await run.next()) as { telnyxUrl: string };
+
+    const answer = await fetch(`${telnyxUrl}/documents`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${localApiKey}` },
+      body: JSON.stringify({ file: Buffer.from('hello').toString('base64'), filename: 'hello.txt' }),
+    });
+    const { data } = (await answer.json()) as { data: { id: string } };
+    let change = await run.next();
+    while (change !== undefined && change.document !== data.id) change = await run.next();
+
+    expect(change?.state, run.errors.join('')).toBe('archived');
+    const receipt = JSON.parse(await readFile(join(archive, 'receipts', `${data.id}.json`), 'utf8'));
+    expect(receipt.request.trigger).toBe(trigger);
   });
 
   it.each<[string, string[], string]>([
