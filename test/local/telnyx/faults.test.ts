@@ -1,0 +1,288 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { systemTime } from '../../../functions/time.ts';
+import { Documents } from '../../../local/telnyx/documents.ts';
+import { type FaultKind, type FaultRule, Faults, faultKinds } from '../../../local/telnyx/faults.ts';
+import { apiKey, movableTime, startWorld, temporaryFolder } from './world.ts';
+
+const kinds = Object.keys(faultKinds) as FaultKind[];
+const documents = new Documents({ storage: '/nowhere', time: systemTime, expire: false });
+const someDocument = () => documents.addRecord('a.pdf', 100, '0'.repeat(64));
+
+interface Heard {
+  status: number | undefined;
+  headers: IncomingHttpHeaders;
+  bytes: Buffer;
+  /** How it ended: as it should, cut short or reset, or not within a while. */
+  ending: 'complete' | 'broken' | 'silence';
+}
+
+/** A GET without fetch's redirects, decoding and pooling; the key goes to the API, as the storage refuses it. */
+function hear(url: string, patienceMs = 5_000): Promise<Heard> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let status: number | undefined;
+    let answered: IncomingHttpHeaders = {};
+    const headers = url.includes('/v2/') ? { authorization: `Bearer ${apiKey}` } : {};
+    const end = (ending: Heard['ending']) => {
+      clearTimeout(timer);
+      outgoing.destroy();
+      resolve({ status, headers: answered, bytes: Buffer.concat(chunks), ending });
+    };
+    const timer = setTimeout(() => end('silence'), patienceMs);
+    const outgoing = request(url, { agent: false, headers });
+    outgoing.on('error', () => end('broken'));
+    outgoing.on('response', (answer) => {
+      ({ statusCode: status, headers: answered } = answer);
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => end('complete'));
+      answer.on('error', () => end('broken'));
+    });
+    outgoing.end();
+  });
+}
+
+const content = Buffer.alloc(200_000, 'telnyx ');
+
+/** A world with one document, to which this happens once. */
+async function worldWith(kind: FaultKind) {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'a.pdf'), content);
+  const world = await startWorld({ folder, faults: [{ kind, times: 1 }] });
+  const [document] = world.standIn.documents.all();
+  const path = `${world.standIn.url}/documents/${document?.id}`;
+  return { ...world, path };
+}
+
+describe('a fault at the API', () => {
+  const answers: Partial<Record<FaultKind, (heard: Heard) => void>> = {
+    'rate-limited': ({ status, headers, bytes }) => {
+      expect(status).toBe(429);
+      expect(headers).toMatchObject({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' });
+      expect(JSON.parse(bytes.toString()).errors[0].code).toBe('10011');
+    },
+    'server-error': ({ status, bytes }) => {
+      expect(status).toBe(500);
+      expect(JSON.parse(bytes.toString()).errors[0].code).toBe('10007');
+    },
+    'html-error': ({ status, headers, bytes }) => {
+      expect(status).toBe(502);
+      expect(headers['content-type']).toBe('text/html');
+      expect(bytes.toString()).toContain('<html>');
+    },
+    'api-reset': ({ status, ending }) => expect([status, ending]).toEqual([undefined, 'broken']),
+    'api-stall': ({ status, ending }) => expect([status, ending]).toEqual([undefined, 'silence']),
+    'not-json': ({ status, bytes }) => {
+      expect(status).toBe(200);
+      expect(() => JSON.parse(bytes.toString())).toThrow(SyntaxError);
+    },
+    'wrong-shape': ({ status, bytes }) => {
+      expect(status).toBe(200);
+      expect(JSON.parse(bytes.toString()).data).toBeUndefined();
+    },
+    gone: ({ status }) => expect(status).toBe(404),
+    'key-rejected': ({ status, bytes }) => {
+      expect(status).toBe(401);
+      expect(JSON.parse(bytes.toString()).errors[0].code).toBe('10009');
+    },
+    'key-forbidden': ({ status, bytes }) => {
+      expect(status).toBe(403);
+      expect(JSON.parse(bytes.toString()).errors[0].code).toBe('10010');
+    },
+  };
+  const ofApi = kinds.filter((kind) => faultKinds[kind].at === 'api');
+
+  it.each(ofApi)('%s shows in the record and in the link, and heals', async (kind) => {
+    for (const part of ['', '/download_link']) {
+      const { path } = await worldWith(kind);
+
+      const struck = await hear(`${path}${part}`, 500);
+      const healed = await hear(`${path}${part}`);
+
+      answers[kind]?.(struck);
+      expect(answers[kind], 'an expectation').toBeDefined();
+      expect(healed.status).toBe(200);
+    }
+  });
+
+  it('has the bare body of the specification for a link that is gone', async () => {
+    const { path } = await worldWith('gone');
+
+    expect(JSON.parse((await hear(`${path}/download_link`)).bytes.toString())).toMatchObject({
+      code: '10005',
+    });
+  });
+
+  it('refuses a link, not the record', async () => {
+    const { path } = await worldWith('link-refused');
+
+    expect((await hear(path)).status).toBe(200);
+    expect((await hear(`${path}/download_link`)).status).toBe(422);
+    expect((await hear(`${path}/download_link`)).status).toBe(200);
+  });
+
+  it('strikes lists and look-ups when a rule names their route, and may be added and cleared', async () => {
+    const { standIn, call } = await startWorld();
+    const order = standIn.orders.addPortingOrder({});
+    standIn.faults.add(
+      { kind: 'rate-limited', route: 'GET documents', times: 2 },
+      { kind: 'server-error', route: 'GET porting_orders {id}' },
+    );
+
+    const list = [await call('documents'), await call('documents'), await call('documents')];
+    const look = [await call(`porting_orders/${order}`), await call('document_links')];
+    standIn.faults.clear();
+
+    expect(list.map(({ status }) => status)).toEqual([429, 429, 200]);
+    expect(look.map(({ status }) => status)).toEqual([500, 200]);
+    expect((await call(`porting_orders/${order}`)).status).toBe(200);
+  });
+});
+
+describe('a fault in the record', () => {
+  const truth = {
+    sha256: createHash('sha256').update(content).digest('hex'),
+    size: { unit: 'bytes', amount: content.length },
+    av_scan_status: 'scanned',
+  };
+
+  it.each<[FaultKind, Record<string, unknown>]>([
+    ['wrong-hash', { ...truth, sha256: expect.stringMatching(/^(bad0){16}$/) }],
+    ['no-hash', { size: truth.size, av_scan_status: 'scanned' }],
+    ['wrong-size', { ...truth, size: { unit: 'bytes', amount: content.length + 1 } }],
+    ['no-size', { sha256: truth.sha256, av_scan_status: 'scanned' }],
+    ['infected', { ...truth, av_scan_status: 'infected' }],
+  ])('%s changes that and nothing else, and heals', async (kind, expected) => {
+    const { path } = await worldWith(kind);
+    const facts = async () => {
+      const { data } = JSON.parse((await hear(path)).bytes.toString());
+      return Object.fromEntries(Object.entries(data).filter(([name]) => name in truth));
+    };
+
+    expect(await facts()).toEqual(expected);
+    expect(await facts()).toEqual(truth);
+  });
+});
+
+describe('a fault in the download', () => {
+  const whole = { status: 200, ending: 'complete' };
+  const half = content.length / 2;
+  const heards: Partial<Record<FaultKind, (heard: Heard) => void>> = {
+    'link-expired': ({ status, bytes }) => {
+      expect(status).toBe(403);
+      expect(bytes.toString()).toContain('<Code>AccessDenied</Code><Message>Request has expired</Message>');
+    },
+    'download-reset': ({ bytes, ending }) => {
+      expect(ending).toBe('broken');
+      expect(bytes.length).toBeLessThanOrEqual(half);
+    },
+    truncated: ({ headers, bytes, ending }) => {
+      expect([ending, bytes.length, headers['content-length']]).toEqual([
+        'broken',
+        half,
+        `${content.length}`,
+      ]);
+    },
+    'cut-silently': ({ headers, bytes, ending }) => {
+      expect([ending, bytes.length, headers['content-length']]).toEqual(['complete', half, undefined]);
+    },
+    'download-stall': ({ bytes, ending }) => expect([ending, bytes.length]).toEqual(['silence', half]),
+    'wrong-bytes': ({ status, bytes, ending }) => {
+      expect({ status, ending }).toEqual(whole);
+      expect(bytes.length).toBe(content.length);
+      expect(bytes.equals(content)).toBe(false);
+    },
+    longer: ({ bytes, ending }) => expect([ending, bytes.length]).toEqual(['complete', content.length + 7]),
+    compressed: ({ headers, bytes, ending }) => {
+      expect([ending, headers['content-encoding']]).toEqual(['complete', 'gzip']);
+      expect(bytes.length).toBeLessThan(half);
+    },
+    redirected: ({ status, headers }) => {
+      expect(status).toBe(302);
+      expect(headers.location).toContain('169.254.169.254');
+    },
+  };
+  const ofDownload = kinds.filter((kind) => faultKinds[kind].at === 'download');
+
+  it.each(ofDownload)('%s shows to who follows the link, and heals', async (kind) => {
+    const { path } = await worldWith(kind);
+    const link = async () => JSON.parse((await hear(`${path}/download_link`)).bytes.toString()).data.url;
+
+    const struck = await hear(await link(), 500);
+    const healed = await hear(await link());
+
+    heards[kind]?.(struck);
+    expect(heards[kind], 'an expectation').toBeDefined();
+    expect({ status: healed.status, ending: healed.ending }).toEqual(whole);
+    expect(healed.bytes.equals(content)).toBe(true);
+  });
+});
+
+describe('a download link', () => {
+  it('lasts ten minutes and then is refused by the storage itself', async () => {
+    const time = movableTime();
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'a.pdf'), content);
+    const { standIn, call } = await startWorld({ folder, time });
+    const [document] = standIn.documents.all();
+    const { url } = (await call(`documents/${document?.id}/download_link`)).body.data;
+
+    time.aheadMs = 590_000;
+    expect((await hear(url)).status).toBe(200);
+    time.aheadMs = 610_000;
+    const late = await hear(url);
+
+    expect(late.status).toBe(403);
+    expect(late.bytes.toString()).toContain('expired');
+    expect(new URL(url).searchParams.get('X-Amz-Expires')).toBe('600');
+  });
+});
+
+describe('a fault plan', () => {
+  it('strikes each document it means as often as it says, and no other', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...kinds), fc.integer({ min: 0, max: 5 }), (kind, times) => {
+        const [meant, other] = [someDocument(), someDocument()];
+        const faults = new Faults([{ kind, document: meant.id, times }], () => 0);
+        const { at } = faultKinds[kind];
+        const struck = (document: typeof meant) =>
+          Array.from({ length: 8 }, () => faults.next(at, { document })).filter((found) => found === kind)
+            .length;
+
+        expect(struck(meant)).toBe(times);
+        expect(struck(other)).toBe(0);
+      }),
+    );
+  });
+
+  it('counts for each document by itself', () => {
+    const faults = new Faults([{ kind: 'gone', times: 1 }], () => 0);
+    const [one, other] = [someDocument(), someDocument()];
+
+    expect(faults.next('api', { document: one })).toBe('gone');
+    expect(faults.next('api', { document: other })).toBe('gone');
+    expect(faults.next('api', { document: one })).toBeUndefined();
+  });
+
+  it('strikes the share of chances that it says', () => {
+    const dice = [0.1, 0.9, 0.2, 0.5];
+    const faults = new Faults([{ kind: 'server-error', rate: 0.5 }], () => dice.shift() ?? 0);
+    const document = someDocument();
+
+    const struck = [1, 2, 3, 4].map(() => faults.next('api', { document }));
+
+    expect(struck).toEqual(['server-error', undefined, 'server-error', undefined]);
+  });
+
+  it('takes one fault at a time, the earlier rule first', () => {
+    const rules: FaultRule[] = [{ kind: 'truncated', times: 1 }, { kind: 'longer' }];
+    const faults = new Faults(rules, () => 0);
+    const document = someDocument();
+
+    expect([1, 2].map(() => faults.download(document)?.kind)).toEqual(['truncate', 'longer']);
+  });
+});

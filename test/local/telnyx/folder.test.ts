@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import {
+  appendFile,
+  chmod,
+  lstat,
+  mkdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { systemTime, type Time } from '../../../functions/time.ts';
+import { Documents } from '../../../local/telnyx/documents.ts';
+import { openFolder } from '../../../local/telnyx/folder.ts';
+import { startWorld, temporaryFolder, type World } from './world.ts';
+
+const byName = async (world: World) =>
+  new Map([...(await world.names())].map(([id, fileName]) => [fileName, id]));
+
+/** The administrator may read everything; nobody else may. */
+function withoutPrivilege() {
+  if (process.geteuid?.() !== 0) return;
+  process.seteuid?.(65_534);
+  onTestFinished(() => process.seteuid?.(0));
+}
+
+describe('a folder as an account', () => {
+  it('serves each file where it lies, under its path, with the truth about it', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'Ordner Ä'));
+    await writeFile(join(folder, 'a.pdf'), 'a');
+    await writeFile(join(folder, 'Ordner Ä', 'empty.txt'), '');
+    await utimes(join(folder, 'a.pdf'), 1_000_000_000, 1_000_000_000);
+    const world = await startWorld({ folder });
+
+    const ids = await byName(world);
+    const record = (await world.call(`documents/${ids.get('a.pdf')}`)).body.data;
+    const links = await Promise.all(
+      [...ids.values()].map(async (id) => (await world.call(`documents/${id}/download_link`)).body.data.url),
+    );
+
+    expect([...ids.keys()].sort()).toEqual(['Ordner Ä/empty.txt', 'a.pdf']);
+    expect(record).toMatchObject({
+      sha256: createHash('sha256').update('a').digest('hex'),
+      size: { amount: 1 },
+      content_type: 'application/pdf',
+      created_at: '2001-09-09T01:46:40.000Z',
+    });
+    const downloads = await Promise.all(links.map(async (link) => (await fetch(link)).text()));
+    expect(downloads.sort()).toEqual(['', 'a']);
+    expect((await lstat(join(world.storage, record.id))).isSymbolicLink()).toBe(true);
+  });
+
+  it('shows what comes, goes and changes, as new as it is to Telnyx', async () => {
+    const folder = await temporaryFolder();
+    for (const name of ['stays.txt', 'changes.txt', 'goes.txt']) await writeFile(join(folder, name), name);
+    const world = await startWorld({ folder });
+    const before = await byName(world);
+
+    const droppedAt = Date.now();
+    await writeFile(join(folder, 'comes.txt'), 'comes');
+    await utimes(join(folder, 'comes.txt'), 1_000_000_000, 1_000_000_000);
+    await writeFile(join(folder, 'changes.txt'), 'changed');
+    await unlink(join(folder, 'goes.txt'));
+    const after = await byName(world);
+
+    expect([...after.keys()].sort()).toEqual(['changes.txt', 'comes.txt', 'stays.txt']);
+    expect(after.get('stays.txt')).toBe(before.get('stays.txt'));
+    expect(after.get('changes.txt')).not.toBe(before.get('changes.txt'));
+    expect((await world.call(`documents/${before.get('changes.txt')}`)).status).toBe(404);
+    expect(world.appeared.sort()).toEqual(['changes.txt', 'comes.txt']);
+    const { created_at } = (await world.call(`documents/${after.get('comes.txt')}`)).body.data;
+    expect(Date.parse(created_at)).toBeGreaterThanOrEqual(droppedAt);
+  });
+
+  it('has the same ids at the next start, and keeps one for a file that was only touched', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'deep'));
+    await writeFile(join(folder, 'same.txt'), 'same');
+    await writeFile(join(folder, 'deep', 'same.txt'), 'same');
+    const world = await startWorld({ folder });
+    const first = await byName(world);
+
+    await utimes(join(folder, 'same.txt'), 1, 1);
+    const touched = await byName(world);
+    const next = await byName(await startWorld({ folder }));
+
+    expect(new Set(first.values()).size).toBe(2);
+    for (const id of first.values()) {
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    }
+    expect(touched).toEqual(first);
+    expect(next).toEqual(first);
+    expect(world.appeared).toEqual([]);
+  });
+
+  it('does not take a file that is still being copied', async () => {
+    const folder = await temporaryFolder();
+    const documents = new Documents({
+      storage: await temporaryFolder(),
+      time: systemTime,
+      expire: false,
+    });
+    const path = join(folder, 'growing.pdf');
+    let copying = false;
+    // Each wait for the file to settle ends with another piece of it.
+    const time: Time = {
+      ...systemTime,
+      after: (_, callback) => {
+        const written = copying ? appendFile(path, 'more') : Promise.resolve();
+        void written.then(callback);
+        return () => undefined;
+      },
+    };
+    const opened = openFolder({ path: folder, documents, time, onUnreadable: expect.unreachable });
+    await opened.refresh();
+
+    copying = true;
+    await writeFile(path, 'half');
+    await opened.refresh();
+    const whileCopying = documents.all();
+    copying = false;
+    await opened.refresh();
+
+    expect(whileCopying).toEqual([]);
+    expect(documents.all()).toMatchObject([{ fileName: 'growing.pdf', bytes: 8 }]);
+  });
+
+  it('looks again for who asks while it looks', async () => {
+    const folder = await temporaryFolder();
+    const documents = new Documents({ storage: await temporaryFolder(), time: systemTime, expire: false });
+    const opened = openFolder({
+      path: folder,
+      documents,
+      time: systemTime,
+      onUnreadable: expect.unreachable,
+    });
+    await opened.refresh();
+    await writeFile(join(folder, 'first.txt'), '');
+    let ended = false;
+    const looking = opened.refresh().finally(() => {
+      ended = true;
+    });
+    // The first look now waits for its file to settle: it has read the folder.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+
+    await writeFile(join(folder, 'second.txt'), '');
+    expect(ended).toBe(false);
+    await Promise.all([looking, opened.refresh()]);
+
+    expect(documents.all()).toHaveLength(2);
+  });
+
+  it('tells once of what it leaves out, and serves the rest', async () => {
+    const folder = await temporaryFolder();
+    const storage = await temporaryFolder();
+    await writeFile(join(folder, 'good.txt'), 'good');
+    await writeFile(join(folder, 'secret.txt'), 'secret');
+    await mkdir(join(folder, 'closed'));
+    await symlink('good.txt', join(folder, 'link.txt'));
+    await symlink('.', join(folder, 'loop'));
+    await chmod(folder, 0o755);
+    await chmod(storage, 0o777);
+    await chmod(join(folder, 'secret.txt'), 0);
+    await chmod(join(folder, 'closed'), 0);
+    withoutPrivilege();
+    const documents = new Documents({ storage, time: systemTime, expire: false });
+    const onUnreadable = vi.fn();
+    const opened = openFolder({ path: folder, documents, time: systemTime, onUnreadable });
+
+    await opened.refresh();
+    await opened.refresh();
+
+    expect(documents.all()).toMatchObject([{ fileName: 'good.txt' }]);
+    expect(onUnreadable.mock.calls.map(([path]) => path).sort()).toEqual(
+      ['closed', 'link.txt', 'loop', 'secret.txt'].map((name) => join(folder, name)),
+    );
+  });
+
+  it('outlives its folder, which is empty for as long as it is away', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'a.txt'), 'a');
+    const world = await startWorld({ folder });
+    const before = await world.names();
+    const away = `${folder}-away`;
+    onTestFinished(() => rm(away, { recursive: true, force: true }));
+
+    await rename(folder, away);
+    const without = await world.names();
+    await rename(away, folder);
+
+    expect([...without]).toEqual([]);
+    expect(world.leftOut).toEqual([folder]);
+    expect(await world.names()).toEqual(before);
+  });
+
+  it('does not take its own archive for documents, however the two lie in each other', async () => {
+    const folder = await temporaryFolder();
+    const archive = join(folder, 'archive');
+    await mkdir(join(archive, 'documents'), { recursive: true });
+    await writeFile(join(folder, 'archive.txt'), 'not in it');
+    await writeFile(join(archive, 'documents', 'x'), 'archived');
+
+    const inside = await startWorld({ folder, exclude: [archive] });
+    const around = await startWorld({ folder: join(archive, 'documents'), exclude: [archive] });
+
+    expect([...(await inside.names()).values()]).toEqual(['archive.txt']);
+    expect([...(await around.names())]).toEqual([]);
+    expect(around.leftOut).toEqual([join(archive, 'documents')]);
+  });
+
+  it('takes 500 files of up to 25 MB within seconds', { timeout: 30_000 }, async () => {
+    const folder = await temporaryFolder();
+    for (let i = 0; i < 500; i += 1) await writeFile(join(folder, `${i}.txt`), `${i}`.repeat(i * 10));
+    await writeFile(join(folder, 'large.pdf'), Buffer.alloc(25_000_000));
+
+    const world = await startWorld({ folder });
+    const ids = await byName(world);
+
+    expect(ids.size).toBe(501);
+    const stored = await readFile(join(world.storage, ids.get('499.txt') ?? ''), 'utf8');
+    expect(stored).toBe('499'.repeat(4_990));
+  });
+});

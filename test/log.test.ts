@@ -1,0 +1,114 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createLog, type LogFields, redact } from '../functions/log.ts';
+
+const canaries = [
+  'https://s3.amazonaws.com/b/k?X-Amz-Signature=c0ffeec0ffee&X-Amz-Credential=AKIAEXAMPLE1234567',
+  'Bearer c0ffeec0ffee',
+  'bearer   c0ffeec0ffee',
+  'KEY0123c0ffeec0ffee_abc',
+  'AKIAC0FFEEC0FFEE1234',
+  'X-Amz-Security-Token=c0ffeec0ffee',
+];
+const secret = /c0ffee/i;
+
+function lineOf(fields: LogFields, message = 'm'): Record<string, unknown> {
+  const lines: string[] = [];
+  createLog({ write: (line) => lines.push(line), now: () => 0 }).warn(message, fields);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).not.toMatch(/[\n\r]/);
+  expect(lines[0]?.length).toBeLessThan(8_192);
+  return JSON.parse(lines[0] ?? '');
+}
+
+describe('a log line', () => {
+  it('has its level, time and message, and the fields that may be logged', () => {
+    expect(lineOf({ documentId: 'd', bytes: 3, code: 'DocumentGone', lane: undefined })).toEqual({
+      level: 'WARN',
+      time: '1970-01-01T00:00:00.000Z',
+      message: 'm',
+      documentId: 'd',
+      bytes: 3,
+      code: 'DocumentGone',
+    });
+  });
+
+  it('leaves out what is not on the list, and what is neither text nor number', () => {
+    const fields = {
+      url: 'https://x',
+      headers: {},
+      documentId: { toString: () => 'x' },
+    } as unknown as LogFields;
+
+    expect(Object.keys(lineOf(fields))).toEqual(['level', 'time', 'message']);
+  });
+
+  it('shows no secret, wherever in a text it stands', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...canaries), fc.string(), fc.string(), (canary, before, after) => {
+        expect(JSON.stringify(lineOf({ reason: `${before} ${canary} ${after}` }))).not.toMatch(secret);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('is one line of bounded length, whatever is in its fields', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 5_000 }), (text) => {
+        const { reason } = lineOf({ reason: text, cause: text, eventType: text });
+        if (typeof reason === 'string') {
+          expect([...reason].length).toBeLessThanOrEqual(201);
+          expect(reason).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('is made in a moment even of a megabyte', () => {
+    const began = performance.now();
+    for (const text of ['?', 'Bearer ', 'KEY', 'X-Amz-a=']) redact(text.repeat(1_000_000 / text.length));
+
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});
+
+describe('a metric', () => {
+  it('travels in a line of the embedded metric format, in all and by its dimension', () => {
+    const lines: string[] = [];
+    const log = createLog({ write: (line) => lines.push(line), now: () => 5 });
+
+    log.count('DocumentsDeadLettered', 1, 'DocumentGone');
+    log.count('BytesArchived', 7);
+
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        _aws: {
+          Timestamp: 5,
+          CloudWatchMetrics: [
+            {
+              Namespace: 'TelnyxArchiver',
+              Dimensions: [[], ['Code']],
+              Metrics: [{ Name: 'DocumentsDeadLettered', Unit: 'Count' }],
+            },
+          ],
+        },
+        DocumentsDeadLettered: 1,
+        Code: 'DocumentGone',
+      },
+      {
+        _aws: {
+          Timestamp: 5,
+          CloudWatchMetrics: [
+            {
+              Namespace: 'TelnyxArchiver',
+              Dimensions: [[]],
+              Metrics: [{ Name: 'BytesArchived', Unit: 'Bytes' }],
+            },
+          ],
+        },
+        BytesArchived: 7,
+      },
+    ]);
+  });
+});

@@ -1,0 +1,89 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ArchiverError } from '../../functions/errors.ts';
+import {
+  parseDiscoveryMessage,
+  parseDocumentMessage,
+  type QueueMessage,
+  serialiseMessage,
+} from '../../functions/queue/messages.ts';
+
+const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const at = '2026-11-24T00:00:00.000Z';
+const document = { v: 1, kind: 'document', documentId: id, trigger: 'webhook', requestedAt: at };
+
+function codeOf(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ArchiverError) return error.code;
+    throw error;
+  }
+}
+
+describe('a message', () => {
+  it.each<QueueMessage>([
+    { v: 1, kind: 'document', documentId: id, trigger: 'sweep', requestedAt: at },
+    {
+      v: 1,
+      kind: 'document',
+      documentId: id,
+      trigger: 'webhook',
+      event: { id: 'e', type: 't', occurredAt: at },
+      requestedAt: at,
+    },
+    { v: 1, kind: 'porting-order', orderId: id, requestedAt: at },
+    { v: 1, kind: 'port-out', orderId: id, requestedAt: at },
+    { v: 1, kind: 'recent', requestedAt: '2022-03-22T18:59:43Z' },
+    { v: 1, kind: 'span', createdAfter: at, createdBefore: at, requestedAt: at },
+  ])('of kind $kind is read as it was written', (message) => {
+    const body = serialiseMessage(message);
+
+    expect(
+      message.kind === 'document' ? parseDocumentMessage(body, new Date(0)) : parseDiscoveryMessage(body),
+    ).toEqual(message);
+  });
+
+  it('that is just an id is an operator’s request of the moment it was sent', () => {
+    expect(parseDocumentMessage(` ${id}\n`, new Date(at))).toEqual({ ...document, trigger: 'operator' });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a hostile id', { ...document, documentId: '../../etc/passwd' }, 'MalformedMessage'],
+    ['an upper-case id', { ...document, documentId: id.toUpperCase() }, 'MalformedMessage'],
+    ['an id in other letters', { ...document, documentId: id.replace('a', 'а') }, 'MalformedMessage'],
+    ['an id with a line end', { ...document, documentId: `${id}\n` }, 'MalformedMessage'],
+    ['a field too many', { ...document, extra: 1 }, 'MalformedMessage'],
+    ['a field missing', { ...document, trigger: undefined }, 'MalformedMessage'],
+    ['an unknown trigger', { ...document, trigger: 'magic' }, 'MalformedMessage'],
+    ['no version', { kind: 'document' }, 'MalformedMessage'],
+    ['a later version', { v: 2, kind: 'documents' }, 'UnknownMessageVersion'],
+    ['another queue’s kind', { v: 1, kind: 'recent', requestedAt: at }, 'UnknownMessageKind'],
+    ['an unknown kind', { v: 1, kind: 'constructor' }, 'UnknownMessageKind'],
+    ['null', null, 'MalformedMessage'],
+    ['a list', [document], 'MalformedMessage'],
+  ])('with %s is refused with its code', (_what, message, code) => {
+    expect(codeOf(() => parseDocumentMessage(JSON.stringify(message), new Date(0)))).toBe(code);
+  });
+
+  it('is never taken from anything else, and nothing but an ArchiverError is thrown', () => {
+    const bodies = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.uuid().map((uuid) => uuid.toUpperCase()),
+    );
+    fc.assert(
+      fc.property(bodies, (body) => {
+        for (const parse of [
+          () => parseDocumentMessage(body, new Date(0)),
+          () => parseDiscoveryMessage(body),
+        ]) {
+          const code = codeOf(parse);
+          if (code === undefined) expect(/^\s*[0-9a-f-]{36}\s*$/.test(body)).toBe(true);
+        }
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+});
