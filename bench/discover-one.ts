@@ -1,0 +1,65 @@
+/** A process that works on one discovery message and tells its parent what it took. */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { createS3Client } from '../functions/bucket/s3-client.ts';
+import { createBucket } from '../functions/bucket/store.ts';
+import { type Discovered, discover } from '../functions/discover/discover.ts';
+import { createHttpGet } from '../functions/http.ts';
+import { createLog, standardOutput } from '../functions/log.ts';
+import type { DiscoveryMessage } from '../functions/queue/messages.ts';
+import { createSender } from '../functions/queue/send.ts';
+import { createSqsClient } from '../functions/queue/sqs-client.ts';
+import { createApiKey } from '../functions/telnyx/api-key.ts';
+import { createTelnyxClient } from '../functions/telnyx/client.ts';
+import { systemTime as time } from '../functions/time.ts';
+
+export interface Job {
+  message: DiscoveryMessage;
+  apiKey: string;
+  credentials: { accessKeyId: string; secretAccessKey: string };
+  telnyxUrl: string;
+  s3Endpoint: string;
+  sqsEndpoint: string;
+  queueUrl: string;
+}
+
+export interface Outcome extends Discovered {
+  ms: number;
+  /** Of the resident set. */
+  peakMb: number;
+}
+
+process.once('message', async (job: Job) => {
+  const { credentials } = job;
+  const region = 'us-east-1';
+  const s3 = createS3Client({ endpoint: job.s3Endpoint, region, credentials });
+  const sqs = createSqsClient({ endpoint: job.sqsEndpoint, region, credentials });
+  const lines = { write: (line: string) => (line.includes('_aws') ? undefined : standardOutput(line)) };
+  const started = time.monotonic();
+  const discovered = await discover(
+    job.message,
+    { deadline: started + 297_000, signal: new AbortController().signal },
+    {
+      telnyx: createTelnyxClient({
+        baseUrl: new URL(job.telnyxUrl),
+        apiKey: createApiKey(async () => job.apiKey, time),
+        httpGet: createHttpGet({
+          https: new HttpsAgent({ keepAlive: true }),
+          http: new HttpAgent({ keepAlive: true }),
+        }),
+        time,
+      }),
+      bucket: createBucket({ s3, name: 'archive', time }),
+      send: createSender(sqs),
+      documentsQueueUrl: job.queueUrl,
+      backfillQueueUrl: job.queueUrl,
+      sweepIntervalMs: 300_000,
+      sweepLookBackMs: 5_400_000,
+      log: createLog({ ...lines, now: time.now }),
+      time,
+      random: Math.random,
+    },
+  );
+  const ms = time.monotonic() - started;
+  process.send?.({ ...discovered, ms, peakMb: process.resourceUsage().maxRSS / 1_000 } satisfies Outcome);
+});

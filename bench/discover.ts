@@ -1,0 +1,119 @@
+/**
+ * One `span` message over 100,000 documents of which 1 % have no receipt: what it queues, what it asks for, and the
+ * memory that a process of its own takes for it. `node bench/discover.ts`. Telnyx, S3 and SQS are the local ones,
+ * behind real sockets, each answer of Telnyx taking as long as `TELNYX_MS` says (default 0).
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { receiptKey } from '../functions/bucket/keys.ts';
+import type { DiscoveryMessage } from '../functions/queue/messages.ts';
+import { sleep, systemTime as time } from '../functions/time.ts';
+import { queueDepth, startQueues } from '../local/queues.ts';
+import { startS3 } from '../local/s3/server.ts';
+import { Documents } from '../local/telnyx/documents.ts';
+import { Faults } from '../local/telnyx/faults.ts';
+import { Orders } from '../local/telnyx/orders.ts';
+import { startTelnyx } from '../local/telnyx/server.ts';
+import type { Job, Outcome } from './discover-one.ts';
+
+const count = 100_000;
+const unarchivedEach = 100;
+const dayMs = 24 * 3_600_000;
+const spread = { 'one day': dayMs, 'one year': 365 * dayMs };
+const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' };
+const apiKey = 'KEY0123456789ABCDEF';
+const telnyxMs = Number(process.env.TELNYX_MS ?? 0);
+
+for (const [name, spreadMs] of Object.entries(spread)) {
+  const directory = await mkdtemp(join(tmpdir(), 'bench-discover-'));
+  const receipts = join(directory, 'archive', 'receipts');
+  await mkdir(receipts, { recursive: true });
+  const documents = new Documents({ storage: join(directory, 'storage'), time, expire: false });
+  const end = time.now();
+  const unarchived = new Set<string>();
+  for (let number = 0; number < count; number += 1) {
+    const id = randomUUID();
+    // Three quarters of the documents in a third of the time, as in working hours.
+    const busy = number % 4 !== 0;
+    const createdAt = end - Math.floor((busy ? 1 / 3 : 1) * Math.random() * spreadMs);
+    documents.addRecord('letter.pdf', 20_000, createHash('sha256').update(id).digest('hex'), {
+      id,
+      createdAt,
+    });
+    if (number % unarchivedEach === 0) unarchived.add(id);
+    else await writeFile(join(directory, 'archive', receiptKey(id)), '');
+  }
+
+  const s3Requests = new Map<string, number>();
+  const s3 = await startS3({
+    buckets: { archive: join(directory, 'archive') },
+    credentials: [credentials],
+    time,
+    onAnswer: ({ operation }) => s3Requests.set(operation, (s3Requests.get(operation) ?? 0) + 1),
+  });
+  const telnyx = await startTelnyx({
+    apiKey,
+    documents,
+    orders: new Orders(documents, time),
+    faults: new Faults([], Math.random),
+    presign: () => '',
+    time,
+    refresh: () => sleep(time, telnyxMs),
+  });
+  const queues = await startQueues();
+  const message: DiscoveryMessage = {
+    v: 1,
+    kind: 'span',
+    createdAfter: new Date(end - spreadMs - 1_000).toISOString(),
+    createdBefore: new Date(end + 1_000).toISOString(),
+    requestedAt: new Date(end).toISOString(),
+  };
+  const job: Job = {
+    message,
+    apiKey,
+    credentials,
+    telnyxUrl: telnyx.url,
+    s3Endpoint: s3.endpoint,
+    sqsEndpoint: queues.endpoint,
+    queueUrl: queues.lanes.backfill.queueUrl,
+  };
+
+  const idle = await outcomeOf({
+    ...job,
+    message: { ...message, createdAfter: new Date(end + 500).toISOString() },
+  });
+  s3Requests.clear();
+  const outcome = await outcomeOf(job);
+
+  const sqs = queues.createClient();
+  const queued = await queueDepth(sqs, queues.lanes.backfill.queueUrl);
+  sqs.destroy();
+  console.log(
+    [
+      `${count} documents over ${name}, ${unarchived.size} of them unarchived:`,
+      `  found ${outcome.found}, queued ${outcome.queued} (${queued} messages in the backfill queue)`,
+      `  requests: Telnyx ${outcome.requests}, S3 ${[...s3Requests].map(([operation, times]) => `${operation} ${times}`).join(', ')}`,
+      `  ${(outcome.ms / 1_000).toFixed(1)} s, ${telnyxMs} ms of latency at Telnyx each`,
+      `  peak memory ${outcome.peakMb.toFixed(0)} MB, ${(outcome.peakMb - idle.peakMb).toFixed(0)} MB more than for an empty span`,
+    ].join('\n'),
+  );
+
+  await Promise.all([s3.close(), telnyx.close(), queues.close()]);
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Of a new process. */
+async function outcomeOf(job: Job): Promise<Outcome> {
+  const child: ChildProcess = fork(new URL('./discover-one.ts', import.meta.url));
+  child.send(job);
+  const outcome = await Promise.race([
+    once(child, 'message').then(([told]) => told as Outcome),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`Discovery ended with ${code}.`))),
+  ]);
+  child.disconnect();
+  return outcome;
+}
