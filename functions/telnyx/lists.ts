@@ -18,6 +18,16 @@ export interface Candidate {
   id: string | undefined;
   /** Milliseconds since the Unix epoch, where the list says so. */
   createdAt: number | undefined;
+  /** What the list says of the document's bytes, where it gives the whole record. */
+  stated?: Stated;
+}
+
+/** Each part undefined where Telnyx does not say, or not as specified. */
+export interface Stated {
+  bytes: number | undefined;
+  /** Lower-case hex. */
+  sha256: string | undefined;
+  infected: boolean;
 }
 
 export interface Row {
@@ -50,9 +60,14 @@ export async function listDocuments(
     'filter[created_at][gt]': withoutFraction(created.after),
     'filter[created_at][lt]': withoutFraction(created.before),
   });
-  return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), ({ id, created_at }) => ({
-    id: asDocumentId(id),
-    createdAt: asInstant(created_at),
+  return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), (row) => ({
+    id: asDocumentId(row.id),
+    createdAt: asInstant(row.created_at),
+    stated: {
+      bytes: v.is(size, row.size) ? row.size.amount : undefined,
+      sha256: v.is(digest, row.sha256) ? row.sha256.toLowerCase() : undefined,
+      infected: row.av_scan_status === 'infected',
+    },
   }));
 }
 
@@ -114,6 +129,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const listAnswer = v.object({ data: v.array(v.unknown()) });
 const fields = v.record(v.string(), v.unknown());
+const size = v.looseObject({ amount: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) });
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/i));
 const portingOrderAnswer = v.object({
   data: v.looseObject({
     id: v.string(),
