@@ -1,0 +1,150 @@
+/** All that an audit can say of a document or a key, each with a code, a mark, and what to do about it. */
+
+/**
+ * After `rclone check --combined`: `=` as it should be; `-` not in the archive; `+` in the archive only; `*` in the
+ * archive, but not as it should be; `!` could not be checked.
+ */
+export type Mark = '=' | '-' | '+' | '*' | '!';
+
+/**
+ * - `fine`: as it should be, or not to be helped. Said with `--all` only.
+ * - `defect`: a finding.
+ * - `unchecked`: nobody knows; the audit is incomplete.
+ */
+export type Weight = 'fine' | 'defect' | 'unchecked';
+
+interface Kind {
+  mark: Mark;
+  weight: Weight;
+  /** Completes "3 documents …". */
+  means: string;
+  /** What to do, for a person; empty where there is nothing to do. */
+  advice: string;
+}
+
+export const kinds = {
+  same: { mark: '=', weight: 'fine', means: 'archived and unchanged', advice: '' },
+  kept: {
+    mark: '+',
+    weight: 'fine',
+    means: 'archived and unchanged, and no longer at Telnyx: kept, as they should be',
+    advice: '',
+  },
+  pending: {
+    mark: '-',
+    weight: 'fine',
+    means: 'so young that the archiver may still be at them',
+    advice: '',
+  },
+  infected: {
+    mark: '-',
+    weight: 'fine',
+    means: "not archived because Telnyx's scanner found malware in them",
+    advice: 'Set archiveInfected for the stage to keep such documents too.',
+  },
+
+  missing: {
+    mark: '-',
+    weight: 'defect',
+    means: 'at Telnyx, but not archived',
+    advice:
+      'Run the audit with --repair to queue them. If they stay away, `redrive` shows among the dead letters why.',
+  },
+  lost: {
+    mark: '-',
+    weight: 'defect',
+    means: 'named by a manifest, but neither object nor receipt is there',
+    advice:
+      'Somebody has deleted them. In a versioned bucket the bytes are still there: find the versions with ' +
+      '`aws s3api list-object-versions --prefix documents/<id>`, remove the delete markers, and find out who set them.',
+  },
+  'no-object': {
+    mark: '-',
+    weight: 'defect',
+    means: 'with a receipt, but without the object',
+    advice:
+      'Somebody has deleted the object. In a versioned bucket its bytes are still there: find the version that the ' +
+      'receipt names with `aws s3api list-object-versions --prefix documents/<id>` and remove the delete marker.',
+  },
+  'no-receipt': {
+    mark: '*',
+    weight: 'defect',
+    means: 'with an object, but without the receipt',
+    advice:
+      'Run the audit with --repair: the archiver compares the object with Telnyx and writes the receipt. If the ' +
+      'document is no longer at Telnyx, look for a deleted version of the receipt.',
+  },
+  'size-differs': {
+    mark: '*',
+    weight: 'defect',
+    means: 'of another size than they were archived with',
+    advice:
+      'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
+  },
+  'checksum-differs': {
+    mark: '*',
+    weight: 'defect',
+    means: 'with other bytes than were archived',
+    advice:
+      'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
+  },
+  'receipt-altered': {
+    mark: '*',
+    weight: 'defect',
+    means: 'whose receipt is not as the archiver wrote it',
+    advice:
+      'Restore the first version of the receipt (`aws s3api list-object-versions --prefix receipts/<id>`), and find ' +
+      'out who replaced it.',
+  },
+  'telnyx-differs': {
+    mark: '*',
+    weight: 'defect',
+    means: 'of which Telnyx now states something else than when they were archived',
+    advice:
+      'The archive is consistent in itself: either Telnyx has changed the document, or object and receipt were ' +
+      'both replaced. Compare by hand.',
+  },
+  foreign: {
+    mark: '*',
+    weight: 'defect',
+    means: 'that are not the archiver’s',
+    advice: 'The archiver has not written them. Find out who has, and whether they may be moved elsewhere.',
+  },
+  'manifest-removed': {
+    mark: '-',
+    weight: 'defect',
+    means: 'that must have been there, since another file names it',
+    advice: 'Restore it from the bucket’s versions or from a copy, and find out who removed it.',
+  },
+  'manifest-altered': {
+    mark: '*',
+    weight: 'defect',
+    means: 'not as it was written',
+    advice: 'Restore it from the bucket’s versions or from a copy, and find out who replaced it.',
+  },
+
+  unreadable: {
+    mark: '!',
+    weight: 'unchecked',
+    means: 'could not be checked',
+    advice: 'Run the audit again. If it stays like this, the reason beside each says what is in the way.',
+  },
+} as const satisfies Record<string, Kind>;
+
+export type Code = keyof typeof kinds;
+
+export const codes = Object.keys(kinds) as Code[];
+
+export function weightOf(code: Code): Weight {
+  return kinds[code].weight;
+}
+
+export interface Finding {
+  code: Code;
+  /** The key that it is about, or the one that should be there. */
+  key: string;
+  /** Undefined where it is about something else than a document. */
+  documentId?: string;
+  /** What exactly, for a person; empty where the code says it all. */
+  detail: string;
+}

@@ -1,0 +1,112 @@
+/** What an audit says on the terminal. */
+import { formatBytes } from '../../local/progress.ts';
+import type { Style, Terminal } from '../terminal.ts';
+import { type Code, codes, type Finding, kinds, type Mark } from './findings.ts';
+import { defectsIn, type Tally, uncheckedIn } from './tally.ts';
+
+const styles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
+
+/** After `rclone check --combined`: the mark, a blank, the key; then the code and, if there is more to say, why. */
+export function findingLine({ code, key, detail }: Finding, paint: Terminal['paint']): string {
+  const { mark } = kinds[code];
+  const reason = detail === '' ? code : `${code}: ${detail}`;
+  return `${paint(styles[mark], mark)} ${printable(key)}  ${paint('dim', printable(reason))}`;
+}
+
+export function findingRecord({ code, key, documentId, detail }: Finding): object {
+  const { mark, weight } = kinds[code];
+  return { type: 'finding', mark, code, weight, key, documentId, detail };
+}
+
+export interface Scope {
+  /** The deployment's name. */
+  archive: string;
+  /** Documents on Telnyx's list; undefined where it was not asked for. */
+  listedAtTelnyx: number | undefined;
+  quick: boolean;
+  manifests: number;
+  newestManifest: { key: string; sha256: string } | undefined;
+  seconds: number;
+}
+
+/** Whether all is well comes first; then what is not, and what to do about it; then what was looked at. */
+export function summary(tally: Tally, scope: Scope, paint: Terminal['paint']): string {
+  const defects = defectsIn(tally);
+  const unchecked = uncheckedIn(tally);
+  const lines = [verdict(defects, unchecked, tally, paint), ''];
+  for (const code of codes) {
+    const count = tally.counts[code];
+    if (count === 0) continue;
+    const { mark, weight, means, advice } = kinds[code];
+    const what = weight === 'fine' ? means : `${means} (${code})`;
+    lines.push(`${paint(styles[mark], mark)} ${String(grouped(count)).padStart(9)}  ${what}`);
+    if (advice !== '') lines.push(`${' '.repeat(13)}${paint('dim', advice)}`);
+  }
+  lines.push('', ...looked(tally, scope));
+  return lines.join('\n');
+}
+
+function verdict(defects: number, unchecked: number, tally: Tally, paint: Terminal['paint']): string {
+  const archived = `${grouped(tally.archived)} ${tally.archived === 1 ? 'document' : 'documents'} archived (${formatBytes(tally.bytes)})`;
+  if (defects > 0) {
+    const findings = defects === 1 ? '1 finding' : `${grouped(defects)} findings`;
+    const rest = unchecked > 0 ? `, and ${grouped(unchecked)} could not be checked` : '';
+    return `${paint('red', `Not all is well: ${findings}${rest}.`)} ${archived}.`;
+  }
+  if (unchecked > 0) {
+    return `${paint('yellow', `Incomplete: ${grouped(unchecked)} could not be checked; nothing else is amiss.`)} ${archived}.`;
+  }
+  return `${paint('green', 'All is well.')} ${archived}.`;
+}
+
+function looked(tally: Tally, scope: Scope): string[] {
+  const { listedAtTelnyx, quick, manifests, newestManifest, seconds } = scope;
+  const lines = [`Archive    ${scope.archive}`];
+  lines.push(
+    listedAtTelnyx === undefined
+      ? 'Telnyx     not asked: what is missing does not show'
+      : `Telnyx     lists ${grouped(listedAtTelnyx)} documents`,
+  );
+  lines.push(
+    quick
+      ? 'Bytes      not looked at: only listings were compared'
+      : `Bytes      by the SHA-256 that S3 verified; ${grouped(tally.objectsRead)} read back (${formatBytes(tally.bytesRead)})`,
+  );
+  lines.push(
+    newestManifest === undefined
+      ? 'Manifests  none: --manifest writes one'
+      : `Manifests  ${grouped(manifests)}, the newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
+  );
+  lines.push(`Took       ${seconds.toFixed(1)} s, ${grouped(tally.requests)} requests to S3`);
+  return lines;
+}
+
+/** As `counts` of the JSON summary: every code, so that a program need not ask whether it is there. */
+export function summaryRecord(tally: Tally, scope: Scope): object {
+  const counts: Partial<Record<Code, number>> = tally.counts;
+  const { archived, bytes, objectsRead, bytesRead, requests } = tally;
+  return {
+    type: 'summary',
+    findings: defectsIn(tally),
+    unchecked: uncheckedIn(tally),
+    counts,
+    archived,
+    bytes,
+    objectsRead,
+    bytesRead,
+    requests,
+    ...scope,
+  };
+}
+
+/** Keys may hold anything, and a terminal obeys some of it. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
+
+export function grouped(count: number): string {
+  return count.toLocaleString('en');
+}
