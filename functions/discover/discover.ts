@@ -93,13 +93,15 @@ export async function discover(
   let gathered = new Map<string, number | undefined>();
 
   const settle = async () => {
-    const missing = await withoutReceipt([...gathered.keys()], bucket, signal);
+    // Taken first: what bucket or queue have failed is left to the message's next receive.
+    const taken = gathered;
+    gathered = new Map();
+    const missing = await withoutReceipt([...taken.keys()], bucket, signal);
     await send(missing, plan, message.requestedAt, signal, dependencies);
     for (const id of missing) queued.add(id);
-    result.found += gathered.size;
+    result.found += taken.size;
     result.queued = queued.size;
-    result.missed += missing.filter((id) => (gathered.get(id) ?? missedBefore) < missedBefore).length;
-    gathered = new Map();
+    result.missed += missing.filter((id) => (taken.get(id) ?? missedBefore) < missedBefore).length;
   };
 
   try {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { missedAfterMs, recentWindow } from '../../functions/discover/discover.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { sweep, unlinkedLifetimeMs } from '../../functions/limits.ts';
@@ -379,6 +379,17 @@ describe('a span', () => {
     const discovering = world.discover(span(noon - 24 * hours, noon));
 
     await expect(discovering).rejects.toMatchObject({ code: 'QueueUnavailable' });
+  });
+
+  it('asks bucket and queue no second time once one of them has failed', async () => {
+    const send = vi.fn().mockRejectedValue(new ArchiverError('QueueUnavailable', 'Its answer was lost.'));
+    const world = createWorld({ documents: someDocuments(25, noon, minutes), overrides: { send } });
+
+    await expect(world.discover(span(noon - hours, noon))).rejects.toMatchObject({
+      code: 'QueueUnavailable',
+    });
+
+    expect(send).toHaveBeenCalledOnce();
   });
 
   it('ends with the invocation, should the list never end', async () => {
