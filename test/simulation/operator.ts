@@ -1,0 +1,119 @@
+/** People and the schedule: sweeps every five minutes, backfills, redrives, deployments, and slips of the hand. */
+import { sweep } from '../../functions/limits.ts';
+import type { Account } from './account.ts';
+import type { Queue } from './queue.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Scene } from './watch.ts';
+
+const minute = 60_000;
+
+/** Bodies that the document lanes cannot read; ids in them are nobody's. */
+export const malformed = [
+  '',
+  'no JSON',
+  '{}',
+  '[]',
+  'null',
+  '{"v":"1","kind":"document"}',
+  '{"v":1,"kind":"document","documentId":"../../x","trigger":"operator","requestedAt":"2026-11-24T00:00:00Z"}',
+  `{"v":1,"kind":"document","documentId":"${'A'.repeat(36)}","trigger":"operator","requestedAt":"2026-11-24T00:00:00Z"}`,
+  '{"v":1,"kind":"document","trigger":"sweep","requestedAt":"now"}',
+];
+export const ofTomorrow = '{"v":2,"kind":"document","documents":["later"]}';
+export const inWrongQueue = [
+  '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00Z"}',
+  '{"v":1,"kind":"letter","requestedAt":"2026-11-24T00:00:00Z"}',
+];
+const unreadable = new Set([...malformed, ofTomorrow, ...inWrongQueue]);
+
+export function isUnreadable(body: string): boolean {
+  if (unreadable.has(body)) return true;
+  const mistyped = /"createdAfter":"([^"]*)","createdBefore":"([^"]*)"/.exec(body);
+  return mistyped !== null && Date.parse(mistyped[1] ?? '') >= Date.parse(mistyped[2] ?? '');
+}
+
+export class Operator {
+  readonly #scene: Scene;
+  readonly #account: Account;
+  readonly #surroundings: Surroundings;
+
+  constructor(scene: Scene, surroundings: Surroundings) {
+    this.#scene = scene;
+    this.#account = scene.account;
+    this.#surroundings = surroundings;
+  }
+
+  /** The schedule. @param until milliseconds since the Unix epoch */
+  sweepUntil(until: number): void {
+    const { clock, weather } = this.#surroundings;
+    const period = sweep.intervalMinutes * minute;
+    for (let at = Math.ceil(clock.now() / period) * period; at < until; at += period) {
+      clock.at(at, () => {
+        if (weather.strikes('schedule-misses')) return;
+        this.#ask({ kind: 'recent', requestedAt: instant(at) });
+        if (weather.strikes('schedule-repeats')) this.#ask({ kind: 'recent', requestedAt: instant(at + 1) });
+      });
+    }
+  }
+
+  /** Each minute of the weather's time. */
+  fumble(): void {
+    const { random, weather } = this.#surroundings;
+    const { documents, backfill, discovery } = this.#scene.queues;
+    const anyQueue = () => random.pick([documents, backfill, discovery]);
+    if (weather.strikes('message-malformed')) anyQueue().accept(random.pick(malformed));
+    if (weather.strikes('message-of-tomorrow')) anyQueue().accept(ofTomorrow);
+    if (weather.strikes('message-in-wrong-queue')) {
+      random.pick([documents, backfill]).accept(random.pick(inWrongQueue));
+    }
+    const ids = [...this.#account.documents.keys()];
+    if (weather.strikes('operator-sends-id')) documents.accept(`${random.pick(ids)}\n`);
+    if (weather.strikes('message-worn')) {
+      backfill.accept(random.pick(ids), { receives: random.integer(195, 199) });
+    }
+  }
+
+  /** Asks for all documents of a span, in two parts that touch. */
+  backfill(from: number, to: number): void {
+    const { weather } = this.#surroundings;
+    const middle = Math.round((from + to) / 2_000) * 1_000;
+    const spans = [
+      [from, middle],
+      [middle, to],
+    ] as const;
+    for (const [createdAfter, createdBefore] of spans) {
+      this.#span(createdAfter, createdBefore);
+      if (weather.strikes('operator-backfills-twice')) this.#span(createdAfter, createdBefore);
+      if (weather.strikes('operator-mistypes-span')) this.#span(createdBefore, createdAfter);
+    }
+  }
+
+  /** Moves all dead letters back to where they came from. */
+  redrive(): void {
+    const { queues, deadLetters } = this.#scene;
+    for (const lane of ['documents', 'backfill', 'discovery'] as const) {
+      redriveOne(deadLetters[lane], queues[lane]);
+    }
+  }
+
+  #span(createdAfter: number, createdBefore: number): void {
+    this.#ask({
+      kind: 'span',
+      createdAfter: instant(createdAfter),
+      createdBefore: instant(createdBefore),
+      requestedAt: instant(this.#surroundings.clock.now()),
+    });
+  }
+
+  #ask(message: Record<string, unknown>): void {
+    this.#scene.queues.discovery.accept(JSON.stringify({ v: 1, ...message }));
+  }
+}
+
+function redriveOne(from: Queue, to: Queue): void {
+  for (const { body } of from.drain()) to.accept(body);
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

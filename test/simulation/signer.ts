@@ -1,0 +1,35 @@
+/** Telnyx's signing keys, those of a forger, and what the operator deploys of them. */
+import { importSeed, type SigningKey, signedHeaders } from '../../local/signing.ts';
+import type { RandomSource } from './random.ts';
+
+/** The identity point: to whoever takes it for a public key, a signature of itself and zeros fits every message. */
+const identityPoint = Buffer.from(`01${'00'.repeat(31)}`, 'hex');
+export const lowOrderPublicKey = identityPoint.toString('base64');
+
+export class Signer {
+  /** What Telnyx signs with. */
+  current: SigningKey;
+  /** What it signs with after a rotation. */
+  readonly next: SigningKey;
+  /** Whether it signs with a key that is not deployed. */
+  isAhead = false;
+  readonly #forger: SigningKey;
+
+  constructor(random: RandomSource) {
+    const newKey = () => importSeed(random.bytes(32).toString('base64'));
+    this.current = newKey();
+    this.next = newKey();
+    this.#forger = newKey();
+  }
+
+  sign(body: Buffer, seconds: number): Record<string, string> {
+    return signedHeaders(body, seconds, this.current);
+  }
+
+  forge(body: Buffer, seconds: number, withLowOrderKey: boolean): Record<string, string> {
+    const headers = signedHeaders(body, seconds, this.#forger);
+    if (!withLowOrderKey) return headers;
+    const signature = Buffer.concat([identityPoint, Buffer.alloc(32)]).toString('base64');
+    return { ...headers, 'telnyx-signature-ed25519': signature };
+  }
+}

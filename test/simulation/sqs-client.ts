@@ -1,0 +1,110 @@
+/** Stands in for the SDK's SQS client in one container: takes the real commands, answers as SQS does. */
+import {
+  ChangeMessageVisibilityCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { type Container, connectionReset, type Reply, timeoutError } from './container.ts';
+import type { Queue } from './queue.ts';
+import { serviceError } from './service-error.ts';
+import type { Surroundings } from './surroundings.ts';
+
+const sendFaults = ['sqs-refuses', 'sqs-stalls', 'sqs-answer-lost', 'sqs-retry-repeats'] as const;
+/** The client's own time limit. */
+const requestTimeoutMs = 1_400;
+
+export function createSqs(
+  container: Container,
+  queues: readonly Queue[],
+  { random, journal, watch }: Surroundings,
+): Pick<SQSClient, 'send'> {
+  const queueAt = (url: string | undefined): Queue => {
+    const queue = queues.find((candidate) => candidate.url === url);
+    if (!queue) throw new Error(`There is no queue ${url}.`);
+    return queue;
+  };
+  const hops = () => (container.invocation?.hops ?? 0) + 1;
+
+  const sendBatch = (command: SendMessageBatchCommand, reply: Reply<unknown>) => {
+    const queue = queueAt(command.input.QueueUrl);
+    const entries = command.input.Entries ?? [];
+    if (entries.length === 0 || entries.length > 10) {
+      reply.failing(serviceError('EmptyBatchRequest', 400));
+      return;
+    }
+    const fault = container.oneOf(sendFaults);
+    if (fault) journal.note(container.id, `${fault} at ${queue.name}`);
+    if (fault === 'sqs-refuses') return reply.failing(serviceError('InternalError', 500));
+    if (fault === 'sqs-stalls') return reply.failingAfter(requestTimeoutMs, timeoutError);
+    const failed = new Set(
+      container.strikes('sqs-entries-failed')
+        ? entries.filter(() => random.chance(0.5)).map(({ Id }) => Id)
+        : [],
+    );
+    const taken = entries.filter(({ Id }) => !failed.has(Id));
+    const take = () => {
+      for (const { MessageBody = '' } of taken) queue.accept(MessageBody, { hops: hops() });
+    };
+    take();
+    if (fault === 'sqs-answer-lost') return reply.failing(connectionReset());
+    if (fault === 'sqs-retry-repeats') take();
+    reply.with(
+      {
+        Successful: taken.map(({ Id }) => ({ Id })),
+        Failed: [...failed].map((Id) => ({ Id, SenderFault: false, Code: 'InternalError' })),
+      },
+      (invocation) => {
+        for (const { MessageBody = '' } of taken) watch.sendConfirmed(queue, MessageBody, invocation);
+      },
+    );
+  };
+
+  const sendOne = (command: SendMessageCommand, reply: Reply<unknown>) => {
+    const queue = queueAt(command.input.QueueUrl);
+    if (container.strikes('dead-letter-refused')) {
+      return random.chance(0.5)
+        ? reply.failing(serviceError('ServiceUnavailable', 503))
+        : reply.failingAfter(requestTimeoutMs, timeoutError);
+    }
+    const { MessageBody = '', MessageAttributes = {} } = command.input;
+    const attributes = Object.fromEntries(
+      Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),
+    );
+    queue.accept(MessageBody, { hops: hops(), attributes });
+    if (container.strikes('dead-letter-answer-lost')) return reply.failing(connectionReset());
+    reply.with({ MessageId: 'sent' }, (invocation) =>
+      watch.deadLetterConfirmed(queue, MessageBody, invocation),
+    );
+  };
+
+  const changeVisibility = (command: ChangeMessageVisibilityCommand, reply: Reply<unknown>) => {
+    const { QueueUrl, ReceiptHandle = '', VisibilityTimeout = 0 } = command.input;
+    if (!Number.isInteger(VisibilityTimeout) || VisibilityTimeout < 0 || VisibilityTimeout > 43_200) {
+      return reply.failing(serviceError('InvalidParameterValue', 400));
+    }
+    if (container.strikes('sqs-visibility-refused')) {
+      return random.chance(0.5)
+        ? reply.failing(serviceError('InternalError', 500))
+        : reply.failingAfter(requestTimeoutMs, timeoutError);
+    }
+    const there = queueAt(QueueUrl).changeVisibility(ReceiptHandle, VisibilityTimeout * 1_000);
+    if (there) reply.with({});
+    else reply.failing(serviceError('ReceiptHandleIsInvalid', 400));
+  };
+
+  const send = (command: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) => {
+    const name = commandName(command);
+    return container.call(name, abortSignal, (reply) => {
+      if (command instanceof SendMessageBatchCommand) return sendBatch(command, reply);
+      if (command instanceof SendMessageCommand) return sendOne(command, reply);
+      if (command instanceof ChangeMessageVisibilityCommand) return changeVisibility(command, reply);
+      watch.forbidden(name);
+    });
+  };
+  return { send: send as unknown as SQSClient['send'] };
+}
+
+export function commandName(command: unknown): string {
+  return typeof command === 'object' && command !== null ? command.constructor.name : typeof command;
+}

@@ -1,0 +1,378 @@
+/** Looks on while the world runs, at every step, and remembers the first breach of an invariant. */
+import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import type { Receipt } from '../../functions/bucket/receipts.ts';
+import { recentWindow } from '../../functions/discover/discover.ts';
+import type { ErrorCode } from '../../functions/errors.ts';
+import { sweep } from '../../functions/limits.ts';
+import type { Account } from './account.ts';
+import { holdsCanary } from './canary.ts';
+import { causes } from './causes.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Container, Invocation } from './container.ts';
+import type { Breach, InvariantName } from './invariants.ts';
+import type { Journal } from './journal.ts';
+import type { ObjectStore, ObjectVersion } from './object-store.ts';
+import { fieldsOf, type Queue, type QueuedMessage } from './queue.ts';
+
+/** What an event asks for, as its sender knows. */
+export interface Expected {
+  eventId: string;
+  /** Ids that must be queued before the event is accepted. */
+  ids: readonly string[];
+  /** Whether Telnyx has signed it and it came unspoilt. */
+  genuine: boolean;
+  /** Whether it was signed too long ago, or ahead of time. */
+  stale: boolean;
+}
+
+/** Where the truth is. */
+export interface Scene {
+  account: Account;
+  store: ObjectStore;
+  queues: Record<'documents' | 'backfill' | 'discovery', Queue>;
+  deadLetters: Record<'documents' | 'backfill' | 'discovery', Queue>;
+}
+
+const longestLine = 8 * 1024;
+const webhookMs = 1_500;
+const keptBackMs = 500;
+const mostHops = 3;
+
+export class Watch {
+  /** Grows with all that enters a queue. */
+  moment = 0;
+  breach: Breach | undefined;
+  /** Ids that only a forger has ever named. */
+  readonly forged = new Set<string>();
+  /** Documents that the archiver has answered for, by an event or a message. */
+  readonly accepted = new Set<string>();
+  /** Documents whose key somebody else has taken with other bytes. */
+  readonly collided = new Set<string>();
+  /** When each receipt came to stand, milliseconds since the Unix epoch. */
+  readonly archivedAt = new Map<string, number>();
+  readonly #clock: VirtualClock;
+  readonly #journal: Journal;
+  #scene: Scene | undefined;
+  /** Moment at which an id last entered a queue. */
+  readonly #queuedAt = new Map<string, number>();
+  /** Moment at which a body last became a dead letter with a code. */
+  readonly #deadAt = new Map<string, number>();
+
+  constructor(clock: VirtualClock, journal: Journal) {
+    this.#clock = clock;
+    this.#journal = journal;
+  }
+
+  lookAt(scene: Scene): void {
+    this.#scene = scene;
+  }
+
+  broken(invariant: InvariantName, subject: string, what: string): void {
+    this.#journal.note(subject, `BROKEN ${invariant}: ${what}`);
+    this.breach ??= { invariant, subject, what };
+  }
+
+  queueTook(queue: Queue, message: QueuedMessage): void {
+    const { queues, account } = this.#looked();
+    this.moment += 1;
+    const { subject, body, attributes, hops } = message;
+    if (this.forged.has(subject)) this.broken('forged-is-refused', subject, `it is in ${queue.name}`);
+    if (hops > mostHops) this.broken('no-loops', subject, `${hops} hops to ${queue.name}`);
+    const told = Object.values(attributes).join(' ');
+    if (holdsCanary(told) || holdsCanary(body)) {
+      this.broken('no-secret-shown', subject, `in a message to ${queue.name}`);
+    }
+    const lane = Object.values(queues).includes(queue);
+    if (!lane) {
+      if (attributes.code !== undefined && attributes.reason !== '') this.#deadAt.set(body, this.moment);
+      return;
+    }
+    this.#queuedAt.set(subject, this.moment);
+    if (account.documents.has(subject)) this.accepted.add(subject);
+    const { trigger } = fieldsOf(body);
+    const misplaced =
+      (trigger === 'backfill' && queue !== queues.backfill) ||
+      ((trigger === 'webhook' || trigger === 'sweep') && queue !== queues.documents);
+    if (misplaced && account.documents.has(subject))
+      this.broken('lanes-are-kept', subject, `a document by ${trigger} is in ${queue.name}`);
+  }
+
+  /** The queue has taken the message and the function knows. */
+  sendConfirmed(queue: Queue, body: string, invocation: Invocation): void {
+    add(invocation.confirmed, 'sent');
+    const { documentId, trigger, requestedAt, event } = fieldsOf(body);
+    if (invocation.functionName !== 'discover') return;
+    const key = `${documentId} ${trigger} ${requestedAt} ${JSON.stringify(event)} ${queue.name}`;
+    add(invocation.confirmed, key);
+    if ((invocation.confirmed.get(key) ?? 0) > 1 && !invocation.suffered.has('the same message twice')) {
+      this.broken('lanes-are-kept', String(documentId), `queued twice by ${invocation.id}`);
+    }
+  }
+
+  deadLetterConfirmed(_queue: Queue, _body: string, invocation: Invocation): void {
+    add(invocation.confirmed, 'dead letters');
+  }
+
+  webhookAnswered(
+    expected: Expected,
+    answer: { statusCode?: number; body?: string; headers?: object },
+    invocation: Invocation,
+  ): void {
+    const { statusCode = 0 } = answer;
+    const accepted = statusCode >= 200 && statusCode < 300;
+    const took = this.#clock.monotonic() - invocation.startedAt;
+    if (took > webhookMs) {
+      this.broken('webhook-in-time', expected.eventId, `answered after ${Math.round(took)} ms`);
+    }
+    const text = JSON.stringify(answer);
+    if (holdsCanary(text)) this.broken('no-secret-shown', expected.eventId, 'in the answer to a webhook');
+    // A container whose clock is wrong cannot know what is stale.
+    const stale = expected.stale && !invocation.suffered.has('lambda-clock-wrong');
+    if (accepted && (stale || !expected.genuine)) {
+      this.broken('forged-is-refused', expected.eventId, `it is answered ${statusCode}`);
+    }
+    if (!accepted || !expected.genuine) return;
+    for (const id of expected.ids) {
+      if ((this.#queuedAt.get(id) ?? -1) <= invocation.since) {
+        this.broken('accepted-is-queued', id, `event ${expected.eventId} is accepted, it is in no queue`);
+      }
+    }
+  }
+
+  stored(object: ObjectVersion): void {
+    const { store, account } = this.#looked();
+    const { key, by } = object;
+    if (!by) return;
+    if (store.versions(key).length > 1) {
+      this.broken('one-version', key, `${store.versions(key).length} versions`);
+    }
+    const [folder, name = ''] = key.split('/');
+    if (folder === 'documents') {
+      const document = account.documents.get(name);
+      if (document?.sha256 !== object.sha256) this.broken('right-bytes-only', name, 'other bytes are stored');
+      return;
+    }
+    this.#checkReceipt(object, name.replace(/\.json$/, ''));
+  }
+
+  storeConfirmed({ key, bytes, by }: ObjectVersion, invocation: Invocation): void {
+    if (by !== invocation || !key.startsWith('receipts/')) return;
+    add(invocation.confirmed, 'receipts');
+    const receipt = JSON.parse(bytes.toString('utf8')) as Receipt;
+    add(invocation.confirmed, 'bytes', receipt.object.bytes);
+  }
+
+  #checkReceipt({ bytes }: ObjectVersion, id: string): void {
+    const { store, account } = this.#looked();
+    this.archivedAt.set(id, this.#clock.now());
+    const receipt = JSON.parse(bytes.toString('utf8')) as Receipt;
+    const object = store.current(documentKey(id));
+    const isTrue =
+      object !== undefined &&
+      receipt.documentId === id &&
+      receipt.object.key === object.key &&
+      receipt.object.sha256 === object.sha256 &&
+      receipt.object.bytes === object.bytes.length &&
+      receipt.object.versionId === object.versionId &&
+      receipt.object.etag === object.etag &&
+      object.sha256 === account.documents.get(id)?.sha256;
+    if (!isTrue) this.broken('receipt-is-true', id, 'the receipt is not of the object that stands there');
+    const { filename: _, ...record } = receipt.telnyx;
+    if (holdsCanary(JSON.stringify({ ...receipt, telnyx: record }))) {
+      this.broken('no-secret-shown', id, 'in the receipt');
+    }
+  }
+
+  /** Before a batch's messages are deleted from their queue. */
+  acknowledged(queue: Queue, message: QueuedMessage, invocation: Invocation): void {
+    const { store, queues } = this.#looked();
+    const { subject, body } = message;
+    if ((this.#deadAt.get(body) ?? -1) > invocation.since) return;
+    if (queue === queues.discovery) {
+      this.#checkDiscovered(message, invocation);
+      return;
+    }
+    const receipt = /^[0-9a-f-]{36}$/.test(subject) ? store.current(receiptKey(subject)) : undefined;
+    if (!receipt) {
+      this.broken(
+        'done-before-acknowledged',
+        subject,
+        `${message.id} is acknowledged by ${invocation.id} with neither receipt nor dead letter`,
+      );
+    }
+  }
+
+  /** All documents that the message leads to, that were there throughout, have a receipt or a message of their own. */
+  #checkDiscovered({ body, subject, id: messageId }: QueuedMessage, invocation: Invocation): void {
+    const { account, store, queues } = this.#looked();
+    const before = this.#clock.now() - (this.#clock.monotonic() - invocation.startedAt);
+    const { kind, createdAfter, createdBefore, requestedAt, orderId } = fieldsOf(body);
+    const ids: string[] = [];
+    if (kind === 'recent' || kind === 'span') {
+      const window =
+        kind === 'recent'
+          ? recentWindow(String(requestedAt), {
+              sweepIntervalMs: sweep.intervalMinutes * 60_000,
+              sweepLookBackMs: sweep.lookBackMinutes * 60_000,
+            })
+          : { from: Date.parse(String(createdAfter)), to: Date.parse(String(createdBefore)) };
+      for (const { id, createdAt } of account.listed(before, () => true)) {
+        if (createdAt >= window.from && createdAt <= window.to) ids.push(id);
+      }
+    } else {
+      const order = account.orders.get(String(orderId));
+      const gone = (order?.goneAt ?? 0) <= this.#clock.now();
+      if (!order || order.createdAt > before) return;
+      for (const { id, place } of order.documents) if (!gone || place === 'links') ids.push(id);
+    }
+    for (const id of ids) {
+      const document = account.documents.get(id);
+      const throughout =
+        document && account.isThere(document, before) && account.isThere(document, this.#clock.now());
+      if (!throughout || store.current(receiptKey(id))) continue;
+      if ((this.#queuedAt.get(id) ?? -1) > invocation.since) continue;
+      this.broken(
+        'done-before-acknowledged',
+        id,
+        `${messageId} (${kind} ${subject}) is acknowledged by ${invocation.id}, which has not queued it`,
+      );
+    }
+    void queues;
+  }
+
+  returned(
+    invocation: Invocation,
+    outcome: { answer: unknown } | { thrown: unknown },
+    container: Container,
+  ): void {
+    const { id, functionName, startedAt, limitMs } = invocation;
+    if ('thrown' in outcome) {
+      const { thrown } = outcome;
+      this.broken(
+        'answers-in-form',
+        id,
+        `it throws ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
+      );
+      return;
+    }
+    const left = limitMs - (this.#clock.monotonic() - startedAt);
+    if (left < keptBackMs) this.broken('ends-in-time', id, `${Math.round(left)} ms before its limit`);
+    const { openCalls, openTimers, openBodies } = container;
+    if (openCalls + openTimers + openBodies > 0) {
+      this.broken(
+        'nothing-left-behind',
+        id,
+        `${openTimers} timers, ${openCalls} calls, ${openBodies} bodies are open`,
+      );
+    }
+    if (functionName !== 'webhook') this.#checkMetrics(invocation);
+  }
+
+  #checkMetrics({ id, functionName, metrics, confirmed, suffered }: Invocation): void {
+    const books: [metric: string, confirmed: string][] = [
+      ['DocumentsDeadLettered', 'dead letters'],
+      ...(functionName === 'archive'
+        ? ([
+            ['DocumentsArchived', 'receipts'],
+            ['BytesArchived', 'bytes'],
+          ] as [string, string][])
+        : []),
+    ];
+    for (const [metric, name] of books) {
+      const counted = metrics.get(metric) ?? 0;
+      const happened = confirmed.get(name) ?? 0;
+      if (counted !== happened) {
+        this.broken('books-balance', id, `${metric} is ${counted}, though there were ${happened}`);
+      }
+    }
+    for (const metric of metrics.keys()) {
+      const code = /^(?:ReceivesFailed|DocumentsDeadLettered) (\w+)$/.exec(metric)?.[1];
+      if (code !== undefined && !(causes[code as ErrorCode] ?? []).some((cause) => suffered.has(cause))) {
+        this.broken('books-balance', id, `${metric} without any of its causes; ${[...suffered].join(', ')}`);
+      }
+    }
+  }
+
+  /** What the answer to a batch says must be of the batch. */
+  answered(ids: readonly string[], answer: unknown, invocation: Invocation): void {
+    const failures: unknown =
+      typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'batchItemFailures') : undefined;
+    const inForm =
+      Array.isArray(failures) &&
+      Object.keys(answer ?? {}).length === 1 &&
+      failures.every(({ itemIdentifier }) => ids.includes(itemIdentifier)) &&
+      new Set(failures.map(({ itemIdentifier }) => itemIdentifier)).size === failures.length;
+    if (!inForm) this.broken('answers-in-form', invocation.id, `it answers ${JSON.stringify(answer)}`);
+    const failed = Array.isArray(failures) ? failures.length : 0;
+    const counted =
+      (invocation.metrics.get('ReceivesFailed') ?? 0) -
+      (invocation.metrics.get('DocumentsDeadLettered') ?? 0);
+    if (inForm && counted !== failed) {
+      this.broken('books-balance', invocation.id, `${failed} are reported as failed, ${counted} counted`);
+    }
+  }
+
+  timedOut(invocation: Invocation): void {
+    this.broken('ends-in-time', invocation.id, 'Lambda has to end it');
+  }
+
+  logged(line: string, invocation: Invocation | undefined): void {
+    const about = invocation?.id ?? 'a container';
+    if (line.length > longestLine || line.includes('\n')) {
+      this.broken('log-lines-are-json', about, line.slice(0, 200));
+      return;
+    }
+    if (holdsCanary(line) || (invocation?.secret !== undefined && line.includes(invocation.secret))) {
+      this.broken('no-secret-shown', about, `in the log: ${line}`);
+    }
+    let fields: unknown;
+    try {
+      fields = JSON.parse(line);
+    } catch {
+      this.broken('log-lines-are-json', about, line);
+      return;
+    }
+    if (invocation && typeof fields === 'object' && fields !== null) tally(invocation.metrics, fields);
+    if (invocation && typeof fields === 'object' && fields !== null && 'message' in fields) {
+      const { message, documentId, code } = fields as Record<string, unknown>;
+      this.#journal.note(
+        String(documentId ?? invocation.id),
+        `${invocation.id} logs ${message} ${code ?? ''}`,
+      );
+    }
+  }
+
+  requested(url: URL, headers: Record<string, string>, by: 'telnyx' | 'storage'): void {
+    const host = by === 'telnyx' ? 'api.telnyx.com' : 's3.amazonaws.com';
+    if (url.protocol !== 'https:' || url.host !== host || url.username !== '' || url.password !== '') {
+      this.broken('only-allowed-hosts', by, `a request to ${url.origin}`);
+    }
+    if (by === 'storage' && 'authorization' in headers) {
+      this.broken('only-allowed-hosts', by, 'the API key is sent to the storage');
+    }
+  }
+
+  forbidden(what: string): void {
+    this.broken('nothing-deleted', what, `${what} is called`);
+  }
+
+  #looked(): Scene {
+    if (!this.#scene) throw new Error('There is nothing to look at yet.');
+    return this.#scene;
+  }
+}
+
+function add(sums: Map<string, number>, name: string, value = 1): void {
+  sums.set(name, (sums.get(name) ?? 0) + value);
+}
+
+/** Adds up a line in embedded metric format; others have none. */
+function tally(sums: Map<string, number>, fields: object): void {
+  if (!('_aws' in fields)) return;
+  const split = Object.entries(fields).find(([, value]) => typeof value === 'string')?.[1];
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'number') continue;
+    add(sums, name, value);
+    if (split !== undefined) add(sums, `${name} ${split}`, value);
+  }
+}
