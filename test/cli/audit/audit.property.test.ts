@@ -1,0 +1,290 @@
+/** Any archive, with defects of every kind planted in it: exactly these are found, and nothing else. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import type { Receipt } from '../../../functions/bucket/receipts.ts';
+import {
+  type Archived,
+  createWorld,
+  day,
+  documentOf,
+  type MemoryBucket,
+  noon,
+  receiptOf,
+  sha256,
+  type TelnyxRecord,
+  written,
+} from './world.ts';
+
+interface Plan {
+  body: Buffer;
+  statesDigest: boolean;
+  statesSize: boolean;
+  /** Whether S3 has a SHA-256 of object and receipt. */
+  verified: boolean;
+  /** Whether a manifest was written when the document was there. */
+  isNamed: boolean;
+  plant: keyof typeof plants;
+  /** Whether it is still at Telnyx. */
+  stays: boolean;
+}
+
+interface Plot {
+  plan: Plan;
+  archived: Archived;
+  bucket: MemoryBucket;
+  account: Map<string, TelnyxRecord>;
+  readsData: boolean;
+}
+
+/** Does something to a sound document; returns what is to be found. */
+type Plant = (plot: Plot) => string[];
+
+const plants = {
+  none: () => [],
+  missing: ({ plan, archived, bucket, account }) => {
+    const { id } = archived.record;
+    bucket.objects.delete(documentKey(id));
+    bucket.objects.delete(receiptKey(id));
+    if (plan.isNamed) return [`lost ${documentKey(id)}`];
+    account.set(id, archived.record);
+    return [`missing ${documentKey(id)}`];
+  },
+  infected: ({ plan, archived, bucket, account }) => {
+    const { id } = archived.record;
+    account.set(id, { ...archived.record, av_scan_status: 'infected' });
+    if (plan.isNamed) return [];
+    bucket.objects.delete(documentKey(id));
+    bucket.objects.delete(receiptKey(id));
+    return [`infected ${documentKey(id)}`];
+  },
+  'too young': ({ plan, archived, bucket, account }) => {
+    const { id } = archived.record;
+    if (plan.isNamed) return [];
+    bucket.objects.delete(documentKey(id));
+    bucket.objects.delete(receiptKey(id));
+    account.set(id, { ...archived.record, created_at: new Date(noon - 14 * 60_000).toISOString() });
+    return [`pending ${documentKey(id)}`];
+  },
+  'no receipt yet': ({ plan, archived, bucket }) => {
+    const { id } = archived.record;
+    bucket.objects.delete(receiptKey(id));
+    if (plan.isNamed) return [`no-receipt ${documentKey(id)}`];
+    bucket.put(documentKey(id), archived.body, noon - 60_000);
+    return [`pending ${documentKey(id)}`];
+  },
+  'object deleted': ({ archived, bucket }) => {
+    bucket.objects.delete(documentKey(archived.record.id));
+    return [`no-object ${documentKey(archived.record.id)}`];
+  },
+  'receipt deleted': ({ archived, bucket }) => {
+    bucket.objects.delete(receiptKey(archived.record.id));
+    return [`no-receipt ${documentKey(archived.record.id)}`];
+  },
+  'byte flipped': ({ plan, archived, bucket }) => {
+    const key = documentKey(archived.record.id);
+    bucket.put(key, flipped(archived.body), noon - day, plan);
+    return [`checksum-differs ${key}`];
+  },
+  'byte flipped behind S3’s back': ({ plan, archived, bucket, readsData }) => {
+    const key = documentKey(archived.record.id);
+    bucket.objects.set(key, {
+      body: flipped(archived.body),
+      modified: noon - day,
+      verified: plan.verified ? archived.body : undefined,
+    });
+    return readsData || !plan.verified ? [`checksum-differs ${key}`] : [];
+  },
+  'byte added': ({ plan, archived, bucket }) => {
+    const key = documentKey(archived.record.id);
+    bucket.put(key, Buffer.concat([archived.body, Buffer.from('.')]), noon - day, plan);
+    return [`size-differs ${key}`];
+  },
+  'receipt: cut off': alterReceipt((text) => text.slice(0, -20)),
+  'receipt: empty': alterReceipt(() => ''),
+  'receipt: one line': alterReceipt((text) => JSON.stringify(JSON.parse(text))),
+  'receipt: a field more': alterReceipt(changed((receipt) => ({ ...receipt, approved: true }))),
+  'receipt: a field less': alterReceipt(changed(({ archivedAt: _, ...receipt }) => receipt)),
+  'receipt: another document': alterReceipt(
+    changed((receipt) => ({ ...receipt, documentId: '00000000-0000-4000-8000-ffffffffffff' })),
+  ),
+  'receipt: another key': alterReceipt(
+    changed((receipt) => ({ ...receipt, object: { ...receipt.object, key: 'documents/x' } })),
+  ),
+  'receipt: another record': alterReceipt(
+    changed((receipt) => ({ ...receipt, telnyx: { ...receipt.telnyx, id: 'x' } })),
+  ),
+  'receipt: another digest': (plot) => {
+    const digest = sha256('other bytes');
+    const found = alterReceipt(
+      changed((receipt) => ({ ...receipt, object: { ...receipt.object, sha256: digest } })),
+    )(plot);
+    const { plan, archived } = plot;
+    // Nobody but the receipt says what it should be: it cannot be told whether receipt or object is wrong.
+    return plan.statesDigest || plan.isNamed
+      ? found
+      : [`checksum-differs ${documentKey(archived.record.id)}`];
+  },
+  'receipt: another size': (plot) => {
+    const found = alterReceipt(
+      changed((receipt) => ({ ...receipt, object: { ...receipt.object, bytes: receipt.object.bytes + 1 } })),
+    )(plot);
+    const { plan, archived } = plot;
+    return plan.statesSize || plan.isNamed ? found : [`size-differs ${documentKey(archived.record.id)}`];
+  },
+  'receipt: another file name': (plot) => {
+    const found = alterReceipt(
+      changed((receipt) => ({ ...receipt, telnyx: { ...receipt.telnyx, filename: 'other.pdf' } })),
+    )(plot);
+    // A name may be changed at Telnyx at any time: only a manifest proves it.
+    return plot.plan.isNamed ? found : [];
+  },
+  'object and receipt replaced': ({ plan, archived, bucket, account }) => {
+    const { id } = archived.record;
+    const other = { ...archived, body: flipped(archived.body) };
+    const record = { ...archived.record, ...(plan.statesDigest && { sha256: sha256(other.body) }) };
+    bucket.put(documentKey(id), other.body, noon - day, plan);
+    bucket.put(receiptKey(id), written(receiptOf({ body: other.body, record })), noon - day, plan);
+    if (plan.isNamed) return [`checksum-differs ${documentKey(id)}`, `receipt-altered ${receiptKey(id)}`];
+    return account.get(id)?.sha256 === undefined ? [] : [`telnyx-differs ${documentKey(id)}`];
+  },
+  'another digest at Telnyx': ({ archived, account }) => {
+    const { id } = archived.record;
+    account.set(id, { ...archived.record, sha256: sha256('other bytes') });
+    return [`telnyx-differs ${documentKey(id)}`];
+  },
+  'another size at Telnyx': ({ archived, account }) => {
+    const { id } = archived.record;
+    account.set(id, { ...archived.record, size: { unit: 'bytes', amount: archived.body.length + 1 } });
+    return [`telnyx-differs ${documentKey(id)}`];
+  },
+  'another time at Telnyx': ({ archived, account }) => {
+    const { id, created_at } = archived.record;
+    account.set(id, {
+      ...archived.record,
+      created_at: new Date(Date.parse(created_at) - 60_000).toISOString(),
+    });
+    return [`telnyx-differs ${documentKey(id)}`];
+  },
+} satisfies Record<string, Plant>;
+
+function alterReceipt(alter: (text: string) => string): Plant {
+  return ({ archived, bucket }) => {
+    const key = receiptKey(archived.record.id);
+    bucket.put(key, alter(bucket.text(key)), noon - day);
+    return [`receipt-altered ${key}`];
+  };
+}
+
+function changed(change: (receipt: Receipt) => unknown): (text: string) => string {
+  return (text) => written(change(JSON.parse(text)));
+}
+
+function flipped(body: Buffer): Buffer {
+  const other = Buffer.from(body);
+  other[0] = (other[0] ?? 0) ^ 1;
+  return other;
+}
+
+const hex = (digits: number) => (number: number) => number.toString(16).padStart(digits, '0');
+/** Some ids far apart, some that differ in their last digit only. */
+const id = fc
+  .tuple(fc.nat(0xffffffff), fc.nat(3), fc.nat(15))
+  .map(
+    ([head, near, last]) => `${hex(8)(near === 0 ? head : near)}-0000-4000-8000-00000000000${hex(1)(last)}`,
+  );
+
+const plan: fc.Arbitrary<Plan> = fc.record({
+  body: fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+  statesDigest: fc.boolean(),
+  statesSize: fc.boolean(),
+  verified: fc.boolean(),
+  isNamed: fc.boolean(),
+  plant: fc.constantFrom(...(Object.keys(plants) as (keyof typeof plants)[])),
+  stays: fc.boolean(),
+});
+
+const strangerKey = fc.oneof(
+  fc.constantFrom(
+    'a',
+    'documents',
+    'documents/',
+    'documents/readme.txt',
+    'documents/00000001-0000-4000-8000-000000000001/x',
+    'documents/FFFFFFFF-0000-4000-8000-000000000001',
+    'documents0',
+    'manifests/20261101T000000Z/other.txt',
+    'manifests/notes',
+    'receipts/00000001-0000-4000-8000-000000000001',
+    'receipts/readme.json',
+    'receipts.json',
+    'receipts0',
+    'receipts.\u{10ffff}x',
+    'zzz + more & ü/\u{1f600}',
+    '\uffee',
+    '\u{1f600}',
+  ),
+  fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).filter((key) => key.isWellFormed()),
+);
+
+const story = fc.record({
+  documents: fc.dictionary(id, plan, { maxKeys: 40, size: 'max' }),
+  strangers: fc.uniqueArray(strangerKey, { maxLength: 6 }),
+  pageKeys: fc.integer({ min: 1, max: 12 }),
+  pageRows: fc.constantFrom(20, 25, 250),
+  manifests: fc.integer({ min: 1, max: 3 }),
+  readsData: fc.boolean(),
+});
+
+it('finds what was planted, all of it and nothing else, in any archive', async () => {
+  await fc.assert(
+    fc.asyncProperty(story, async ({ documents, strangers, pageKeys, pageRows, manifests, readsData }) => {
+      // Prepare
+      const world = createWorld();
+      const { bucket, account } = world;
+      bucket.pageKeys = pageKeys;
+      world.setPageRows(pageRows);
+      const plots = Object.entries(documents).map(([documentId, planned], position): Plot => {
+        const createdAt = noon - 10 * day + position * 700_000;
+        const archived = documentOf(documentId, planned.body, { createdAt, ...planned });
+        return { plan: planned, archived, bucket, account, readsData };
+      });
+      const named = plots.filter(({ plan: { isNamed } }) => isNamed);
+      // Each manifest names some more than the one before.
+      for (let number = 1; number <= manifests && named.length > 0; number += 1) {
+        for (const { archived, plan: planned } of named.slice(
+          0,
+          Math.ceil((named.length * number) / manifests),
+        )) {
+          world.archive(archived, planned);
+        }
+        expect((await world.run({ manifest: 'bucket' })).exitCode).toBe(0);
+      }
+      for (const { archived, plan: planned } of plots) {
+        if (!planned.isNamed) world.archive(archived, planned);
+        if (!planned.stays) account.delete(archived.record.id);
+      }
+      const expected = plots.flatMap((plot): string[] => (plants[plot.plan.plant] as Plant)(plot));
+      const sound = plots.filter(
+        ({ archived: { record } }) => !expected.some((finding) => finding.includes(record.id)),
+      );
+      for (const { archived } of sound) {
+        const { id: documentId } = archived.record;
+        expected.push(`${account.has(documentId) ? 'same' : 'kept'} ${documentKey(documentId)}`);
+      }
+      for (const key of strangers) {
+        bucket.put(key, 'x', noon - day);
+        expected.push(`foreign ${key}`);
+      }
+
+      // Act
+      const told = await world.run({ all: true, readData: readsData ? 100 : 0 });
+
+      // Assess
+      expect(told.findings).toEqual(expected.sort());
+      const isWell = expected.every((finding) => /^(same|kept|pending|infected) /.test(finding));
+      expect(told.exitCode).toBe(isWell ? 0 : 1);
+    }),
+    { numRuns: 300 },
+  );
+}, 300_000);
