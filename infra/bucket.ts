@@ -20,8 +20,15 @@ export interface ArchiveBucketProps
   bucketProps?: BucketProps;
 }
 
-/** What the functions write under, as `functions/bucket/keys.ts` has it; a test holds the two together. */
-export const archivePrefixes = { documents: 'documents/', receipts: 'receipts/' } as const;
+/**
+ * What the functions write under, and the operator's audit its manifests, as `functions/bucket/keys.ts` has it; a test
+ * holds the two together.
+ */
+export const archivePrefixes = {
+  documents: 'documents/',
+  receipts: 'receipts/',
+  manifests: 'manifests/',
+} as const;
 
 /** Days that access logs are kept: longer than a year's audit. */
 const accessLogDays = 400;

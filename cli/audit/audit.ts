@@ -7,7 +7,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { documentIdOfReceipt, documentPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
+import {
+  documentIdOfReceipt,
+  documentPrefix,
+  manifestPrefix,
+  receiptPrefix,
+} from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { withoutReceipt } from '../../functions/discover/unarchived.ts';
 import { ArchiverError } from '../../functions/errors.ts';
@@ -23,7 +28,7 @@ import { type Inspected, inspect, type Listed } from './inspect.ts';
 import type { Circumstances } from './judge.ts';
 import { type ListedObject, type ListingOptions, listObjects } from './listing.ts';
 import { type Chain, readChain } from './manifest-chain.ts';
-import { documentsIn, manifestOfKey, manifestPrefix, type NamedDocument } from './manifest-text.ts';
+import { documentsIn, manifestOfKey, type NamedDocument } from './manifest-text.ts';
 import { draftManifest, type ManifestDraft } from './manifest-writer.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
 import { createInsist } from './patience.ts';

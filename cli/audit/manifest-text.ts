@@ -7,10 +7,14 @@
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { documentIdOfReceipt, documentKey, documentPrefix, receiptKey } from '../../functions/bucket/keys.ts';
+import {
+  documentIdOfReceipt,
+  documentKey,
+  documentPrefix,
+  manifestPrefix,
+  receiptKey,
+} from '../../functions/bucket/keys.ts';
 import { uuidPattern } from '../../functions/queue/messages.ts';
-
-export const manifestPrefix = 'manifests/';
 
 /** A manifest of the archive, and a second file that names its digest: that one of the two is gone, the other shows. */
 export function manifestKey(stamp: string): string {

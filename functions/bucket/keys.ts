@@ -6,6 +6,8 @@ import { uuidPattern } from '../queue/messages.ts';
 
 export const documentPrefix = 'documents/';
 export const receiptPrefix = 'receipts/';
+/** Written by the operator's audit, never by a function. */
+export const manifestPrefix = 'manifests/';
 const receiptSuffix = '.json';
 
 /** `documents/<id>` */

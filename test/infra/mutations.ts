@@ -70,6 +70,9 @@ export const mutations: Mutation[] = [
     statement.Resource = list(statement.Resource).slice(0, 1);
   }),
   editStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', 'WriteOnce', (statement) => {
+    statement.Resource = list(statement.Resource).slice(0, 2);
+  }),
+  editStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', 'WriteOnce', (statement) => {
     statement.Condition = { Null: { 's3:if-none-match': 'true' } };
   }),
 

@@ -95,7 +95,7 @@ export const checks = {
         resource: `${arnOf(bucket(view))}/${key}`,
         context: { ...tls, 's3:ObjectCreationOperation': 'true', ...context },
       });
-    return ['documents/x', 'receipts/x.json'].flatMap((key) => [
+    return ['documents/x', 'receipts/x.json', 'manifests/x/manifest-sha256.txt'].flatMap((key) => [
       ...unless(denied(key, {}), `${key} can be overwritten`),
       ...unless(!denied(key, { 's3:if-none-match': '*' }), `a conditional PUT of ${key} is refused`),
       ...unless(

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { documentPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
+import { documentPrefix, manifestPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
 import { SettingsError, text, wholeNumber } from '../../functions/settings.ts';
 import { archivePrefixes } from '../../infra/bucket.ts';
 import { environmentFor } from '../../infra/environment.ts';
@@ -72,8 +72,12 @@ describe('The environment of a function', () => {
   });
 });
 
-test('The prefixes that may be written are those that the functions write under.', () => {
-  expect(archivePrefixes).toEqual({ documents: documentPrefix, receipts: receiptPrefix });
+test('The prefixes that are guarded are those that the functions and the audit write under.', () => {
+  expect(archivePrefixes).toEqual({
+    documents: documentPrefix,
+    receipts: receiptPrefix,
+    manifests: manifestPrefix,
+  });
 });
 
 describe('C36 an upgrade replaces nothing that holds data', () => {
