@@ -4,47 +4,61 @@
  * Telnyx's list, the receipts, the objects and the newest manifest are read side by side, each sorted by id, and
  * what they say of one document is judged at a time: but for Telnyx's list, which is not sorted, nothing is held.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  documentIdOfReceipt,
-  documentPrefix,
-  manifestPrefix,
-  receiptPrefix,
-} from '../../functions/bucket/keys.ts';
+import { manifestPrefix } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
-import { withoutReceipt } from '../../functions/discover/unarchived.ts';
 import { ArchiverError } from '../../functions/errors.ts';
-import { uuidPattern } from '../../functions/queue/messages.ts';
+import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import { createPatientTelnyx } from '../../functions/telnyx/patience.ts';
 import { formatBytes } from '../../local/progress.ts';
-import type { Surroundings } from '../deployment.ts';
-import type { Terminal } from '../terminal.ts';
-import { type Aligned, align } from './align.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { ArchiveBucket, Surroundings } from '../deployment.ts';
+import type { Stand, Terminal } from '../terminal.ts';
 import { type Finding, weightOf } from './findings.ts';
+import { gather } from './gather.ts';
+import { reportPage } from './html/page.ts';
+import { Statistics } from './html/statistics.ts';
 import { inOrder } from './in-order.ts';
-import { type Inspected, inspect, type Listed } from './inspect.ts';
-import type { Circumstances } from './judge.ts';
-import { type ListedObject, type ListingOptions, listObjects } from './listing.ts';
+import { type Inspected, inspect } from './inspect.ts';
+import { type ListingOptions, listObjects } from './listing.ts';
 import { type Chain, readChain } from './manifest-chain.ts';
-import { documentsIn, manifestOfKey, type NamedDocument } from './manifest-text.ts';
+import type { NamedDocument } from './manifest-text.ts';
 import { draftManifest, type ManifestDraft } from './manifest-writer.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
-import { createInsist } from './patience.ts';
+import { createInsist, type Insist } from './patience.ts';
 import { requeue } from './repair.ts';
 import { findingLine, findingRecord, grouped, type Scope, summary, summaryRecord } from './report.ts';
+import { createSecondLook } from './second-look.ts';
 import { createTally, defectsIn, type Tally, uncheckedIn } from './tally.ts';
 import { readTelnyxDocuments, TelnyxDocuments } from './telnyx-documents.ts';
 
 /** Documents that are looked at side by side. */
 const atOnce = 32;
-/** Documents that seem to be missing are looked up once more, this many at a time. */
-const secondLook = 5_000;
 /** When this many in a row, from the first one on, cannot be read, the cause is not theirs. */
 const hopeless = 50;
 
-/** @returns the exit code. @throws Error where it cannot be run, ArchiverError, or the signal's reason */
+/** What the steps of one audit share. */
+interface Audit {
+  options: AuditOptions;
+  surroundings: Surroundings;
+  archive: ArchiveBucket;
+  insist: Insist;
+  /** A folder of this audit's own. */
+  folder: string;
+  tally: Tally;
+  documents: TelnyxDocuments;
+  statistics: Statistics;
+  found: (finding: Finding) => void;
+  onRequest: () => void;
+}
+
+/**
+ * @returns the exit code
+ * @throws Error where it cannot be run, ArchiverError where a listing breaks off, or the signal's reason. Nothing is
+ *   left behind then but lines on the terminal
+ */
 export async function audit(options: AuditOptions, surroundings: Surroundings): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'telnyx-archiver-audit-'));
   try {
@@ -61,140 +75,44 @@ async function auditWithin(
 ): Promise<number> {
   const { deployment, terminal, time, random, signal } = surroundings;
   const started = time.monotonic();
-  const { s3, name, bucket } = await deployment.bucket();
+  // All that may be refused is asked for before the work begins.
+  const archive = await deployment.bucket();
   const telnyx = options.telnyx ? await deployment.telnyx() : undefined;
   const queues = options.repair ? await deployment.queues() : undefined;
   const tally = createTally();
-  const insist = createInsist({ time, random, signal });
-  const onRequest = () => {
-    tally.requests += 1;
+  const audit: Audit = {
+    options,
+    surroundings,
+    archive,
+    insist: createInsist({ time, random, signal }),
+    folder,
+    tally,
+    documents: new TelnyxDocuments(),
+    statistics: new Statistics(),
+    found: (finding) => {
+      tally.counts[finding.code] += 1;
+      if (!options.all && weightOf(finding.code) === 'fine') return;
+      terminal.print(findingLine(finding, terminal.paint));
+      terminal.record(findingRecord(finding));
+    },
+    onRequest: () => {
+      tally.requests += 1;
+    },
   };
-  const listing: ListingOptions = { s3, name, time, insist, onRequest };
-  const repairable: string[] = [];
 
-  const found = (finding: Finding) => {
-    tally.counts[finding.code] += 1;
-    if (!options.all && weightOf(finding.code) === 'fine') return;
-    terminal.print(findingLine(finding, terminal.paint));
-    terminal.record(findingRecord(finding));
-  };
-
-  const documents = new TelnyxDocuments();
   const began = time.now();
-  const progress = terminal.progress(() => stand(tally, documents, time.monotonic() - started));
+  const progress = terminal.progress(() => stand(audit, time.monotonic() - started));
   let draft: ManifestDraft | undefined;
   try {
-    const manifests = listObjects(listing, { prefix: manifestPrefix });
-    const chain = await readChain(manifests, options.expectManifest, join(folder, 'newest-manifest'), {
-      s3,
-      name,
-      bucket,
-      insist,
-      signal,
-      onRequest,
-    });
-    for (const finding of chain.findings) found(finding);
-
-    let telnyxListed = false;
-    if (telnyx) {
-      const patient = createPatientTelnyx(telnyx, {
-        deadline: Number.POSITIVE_INFINITY,
-        signal,
-        time,
-        random,
-        log: notesOf(terminal),
-      });
-      const problem = await readTelnyxDocuments(patient, began, documents).then(
-        (unreadable) => (unreadable > 0 ? `${unreadable} rows of its list have no readable id.` : undefined),
-        (error: unknown) => {
-          signal.throwIfAborted();
-          if (error instanceof ArchiverError) return `${error.code}: ${error.message}`;
-          throw error;
-        },
-      );
-      telnyxListed = problem === undefined;
-      if (problem !== undefined) found({ code: 'unreadable', key: 'telnyx', detail: problem });
-    }
-
-    if (options.manifest !== undefined) {
-      draft = await draftManifest({
-        folder,
-        predecessor: chain.base?.manifest,
-        latestStamp: chain.latestStamp,
-        file: options.manifest === 'bucket' ? undefined : options.manifest.file,
-        s3,
-        bucketName: name,
-        bucket,
-        insist,
-        time,
-        signal,
-      });
-    }
-
-    const circumstances: Circumstances = { began, telnyxListed, graceMs: options.graceMinutes * 60_000 };
-    const rows = aligned(listing, documents, chain, found);
-    const inspected = inOrder(rows, atOnce, signal, (row, limited) =>
-      inspect(row, limited, {
-        bucket,
-        insist,
-        circumstances,
-        quick: options.quick,
-        readData: () => options.readData > 0 && random() * 100 < options.readData,
-        now: time.now,
-        onRequest,
-        onRead: (bytes) => {
-          tally.objectsRead += 1;
-          tally.bytesRead += bytes;
-        },
-      }),
-    );
-
-    const counted: Bucket['list'] = (...asked) => {
-      onRequest();
-      return bucket.list(...asked);
-    };
-    let missing: Finding[] = [];
-    const lookAgain = async () => {
-      const stillMissing = new Set(
-        await insist((limited) =>
-          withoutReceipt(
-            missing.map(({ documentId }) => documentId ?? ''),
-            { list: counted },
-            limited,
-          ),
-        ),
-      );
-      for (const finding of missing) {
-        const isMissing = stillMissing.has(finding.documentId ?? '');
-        found(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived while the audit ran' });
-        if (isMissing) repairable.push(finding.documentId ?? '');
-      }
-      missing = [];
-    };
-
-    for await (const result of inspected) {
-      count(tally, result);
-      refuseTheHopeless(tally, result);
-      for (const finding of result.findings) {
-        if (finding.code === 'missing') {
-          missing.push(finding);
-          continue;
-        }
-        found(finding);
-        const { documentId } = finding;
-        const isRepairable = finding.code === 'no-receipt' || finding.code === 'lost';
-        if (documentId !== undefined && isRepairable && result.evidence.telnyx) repairable.push(documentId);
-      }
-      if (missing.length >= secondLook) await lookAgain();
-      const named = toBeNamed(result);
-      if (named) await draft?.add(named);
-    }
-    if (missing.length > 0) await lookAgain();
+    const chain = await checkManifests(audit);
+    const telnyxListed = telnyx !== undefined && (await listTelnyx(telnyx, began, audit));
+    draft = await beginManifest(chain, audit);
+    const repairable = await compare({ began, telnyxListed }, chain, draft, audit);
     progress.stop();
 
     const scope: Scope = {
       archive: deployment.name,
-      listedAtTelnyx: telnyx ? documents.count : undefined,
+      listedAtTelnyx: telnyx ? audit.documents.count : undefined,
       quick: options.quick,
       manifests: chain.manifests.length,
       newestManifest: chain.base && { key: chain.base.manifest.key, sha256: chain.base.manifest.sha256 },
@@ -202,18 +120,12 @@ async function auditWithin(
     };
     terminal.print(`\n${summary(tally, scope, terminal.paint)}`);
     terminal.record(summaryRecord(tally, scope));
-    if (draft) {
-      const { place, sha256, documents: named } = await draft.publish();
-      terminal.print(
-        `\nManifest of ${grouped(named)} documents: ${place}\nSHA-256 ${sha256}\n` +
-          'Keep this digest elsewhere: --expect-manifest proves later that the manifest is still there.',
-      );
-      terminal.record({ type: 'manifest', place, sha256, documents: named });
-    }
+    if (options.html !== undefined) await writeReport(options.html, scope, audit);
+    if (draft) await publish(draft, terminal);
     if (queues) {
       const lane = await requeue(repairable, queues, { time, signal });
       terminal.print(
-        `\n${grouped(repairable.length)} documents queued${lane ? ` in the lane ${lane}` : ''}.`,
+        `\n${grouped(repairable.length)} documents queued${lane ? `, in the lane ${lane}` : ''}.`,
       );
       terminal.record({ type: 'repair', queued: repairable.length, lane });
     }
@@ -225,48 +137,135 @@ async function auditWithin(
   return uncheckedIn(tally) > 0 ? exitCodes.incomplete : exitCodes.well;
 }
 
-/** Every id that anybody knows, with what each knows of it. Keys that are nobody's go to `found`. */
-async function* aligned(
-  listing: ListingOptions,
-  documents: TelnyxDocuments,
-  chain: Chain,
-  found: (finding: Finding) => void,
-): AsyncGenerator<Listed> {
-  const foreign = ({ key, bytes }: ListedObject) =>
-    found({ code: 'foreign', key, detail: formatBytes(bytes) });
-  // Together these two are the whole bucket, so that nothing in it goes unseen.
-  const objects = listObjects(listing, { before: receiptPrefix });
-  const receipts = listObjects(listing, { from: receiptPrefix });
-  type Row = Aligned<{
-    objects: NonNullable<Listed['objects']>;
-    receipts: NonNullable<Listed['receipts']>;
-    telnyx: NonNullable<Listed['telnyx']>;
-    named: NamedDocument;
-  }>;
-  const rows: AsyncGenerator<Row> = align({
-    objects: withIds(objects, idOfDocumentKey, foreign),
-    receipts: withIds(receipts, documentIdOfReceipt, foreign),
-    telnyx: documents.sorted(),
-    named: chain.base ? documentsIn(chain.base.path) : [],
+async function checkManifests(audit: Audit): Promise<Chain> {
+  const { archive, insist, folder, onRequest, surroundings, options, statistics, found } = audit;
+  const listed = listObjects(listingOf(audit), { prefix: manifestPrefix });
+  const { signal } = surroundings;
+  const spool = join(folder, 'newest-manifest');
+  const chain = await readChain(listed, options.expectManifest, spool, {
+    ...archive,
+    insist,
+    signal,
+    onRequest,
   });
-  yield* rows;
-}
-
-async function* withIds(
-  listed: AsyncIterable<ListedObject>,
-  idOf: (key: string) => string | undefined,
-  onForeign: (object: ListedObject) => void,
-): AsyncGenerator<ListedObject & { id: string }> {
-  for await (const object of listed) {
-    const id = idOf(object.key);
-    if (id !== undefined) yield { ...object, id };
-    else if (!manifestOfKey(object.key)) onForeign(object);
+  for (const finding of chain.findings) {
+    found(finding);
+    statistics.addOther(finding);
   }
+  return chain;
 }
 
-function idOfDocumentKey(key: string): string | undefined {
-  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
-  return uuidPattern.test(id) ? id : undefined;
+/** @returns whether the list is whole, so that what is not on it is not at Telnyx */
+async function listTelnyx(
+  telnyx: TelnyxClient,
+  began: number,
+  { documents, surroundings, statistics, found }: Audit,
+): Promise<boolean> {
+  const { terminal, time, random, signal } = surroundings;
+  const patient = createPatientTelnyx(telnyx, {
+    deadline: Number.POSITIVE_INFINITY,
+    signal,
+    time,
+    random,
+    log: notesOf(terminal),
+  });
+  const problem = await readTelnyxDocuments(patient, began, documents).then(
+    (unreadable) => (unreadable > 0 ? `${unreadable} rows of its list have no readable id.` : undefined),
+    (error: unknown) => {
+      signal.throwIfAborted();
+      if (error instanceof ArchiverError) return `${error.code}: ${error.message}`;
+      throw error;
+    },
+  );
+  if (problem === undefined) return true;
+  const finding: Finding = { code: 'unreadable', key: 'telnyx', detail: problem };
+  found(finding);
+  statistics.addOther(finding);
+  return false;
+}
+
+async function beginManifest(
+  chain: Chain,
+  { options, folder, archive, insist, surroundings }: Audit,
+): Promise<ManifestDraft | undefined> {
+  if (options.manifest === undefined) return undefined;
+  const { time, signal } = surroundings;
+  return await draftManifest({
+    folder,
+    predecessor: chain.base?.manifest,
+    latestStamp: chain.latestStamp,
+    file: options.manifest === 'bucket' ? undefined : options.manifest.file,
+    ...archive,
+    insist,
+    time,
+    signal,
+  });
+}
+
+/** @returns the documents that the archiver can put right */
+async function compare(
+  { began, telnyxListed }: { began: number; telnyxListed: boolean },
+  chain: Chain,
+  draft: ManifestDraft | undefined,
+  audit: Audit,
+): Promise<string[]> {
+  const { options, surroundings, archive, insist, tally, documents, statistics, found, onRequest } = audit;
+  const { random, signal, time } = surroundings;
+  const repairable: string[] = [];
+
+  const counted: Bucket['list'] = (...asked) => {
+    onRequest();
+    return archive.bucket.list(...asked);
+  };
+  const missing = createSecondLook({ list: counted }, insist, ({ evidence, findings }, isMissing) => {
+    for (const finding of findings) {
+      found(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived while the audit ran' });
+    }
+    if (!isMissing) return;
+    statistics.addMissing(evidence.documentId, evidence.telnyx?.createdAt, evidence.telnyx?.bytes);
+    repairable.push(evidence.documentId);
+  });
+
+  const rows = gather({
+    listing: listingOf(audit),
+    telnyx: documents.sorted(),
+    manifest: chain.base?.path,
+    onForeign: ({ key, bytes }) => {
+      const finding: Finding = { code: 'foreign', key, detail: formatBytes(bytes) };
+      found(finding);
+      statistics.addOther(finding);
+    },
+  });
+  const inspection = {
+    bucket: archive.bucket,
+    insist,
+    circumstances: { began, telnyxListed, graceMs: options.graceMinutes * 60_000 },
+    quick: options.quick,
+    readData: () => options.readData > 0 && random() * 100 < options.readData,
+    now: time.now,
+    onRequest,
+    onRead: (bytes: number) => {
+      tally.objectsRead += 1;
+      tally.bytesRead += bytes;
+    },
+  };
+  const results = inOrder(rows, atOnce, signal, (row, limited) => inspect(row, limited, inspection));
+  for await (const result of results) {
+    count(tally, result);
+    refuseTheHopeless(tally, result);
+    statistics.add(result);
+    if (result.findings[0]?.code === 'missing') await missing.add(result);
+    else for (const finding of result.findings) found(finding);
+    if (isRepairable(result)) repairable.push(result.evidence.documentId);
+    const named = toBeNamed(result);
+    if (named) await draft?.add(named);
+  }
+  await missing.end();
+  return repairable;
+}
+
+function listingOf({ archive, surroundings, insist, onRequest }: Audit): ListingOptions {
+  return { s3: archive.s3, name: archive.name, time: surroundings.time, insist, onRequest };
 }
 
 function count(tally: Tally, { evidence }: Inspected): void {
@@ -280,9 +279,15 @@ function count(tally: Tally, { evidence }: Inspected): void {
 function refuseTheHopeless(tally: Tally, { findings }: Inspected): void {
   const [finding] = findings;
   if (finding?.code !== 'unreadable' || tally.documents < hopeless) return;
-  if (tally.counts.unreadable + 1 === tally.documents) {
+  if (tally.counts.unreadable + 1 >= tally.documents) {
     throw new Error(`None of the first ${tally.documents} documents could be read. ${finding.detail}`);
   }
+}
+
+/** Whether the archiver would do anything about it: it leaves alone what has a receipt. */
+function isRepairable({ evidence, findings }: Inspected): boolean {
+  const isOpen = findings.some(({ code }) => code === 'no-receipt' || code === 'lost');
+  return isOpen && evidence.telnyx !== undefined;
 }
 
 /**
@@ -301,7 +306,33 @@ function toBeNamed({ evidence, findings }: Inspected): NamedDocument | undefined
   return document === undefined ? undefined : { id, document, receipt: named?.receipt ?? reading?.digest };
 }
 
-function stand(tally: Tally, documents: TelnyxDocuments, ms: number) {
+async function writeReport(file: string, scope: Scope, audit: Audit): Promise<void> {
+  const { tally, statistics, surroundings } = audit;
+  const { terminal, time } = surroundings;
+  const page = await reportPage({
+    tally,
+    scope,
+    statistics,
+    deadLetters: undefined,
+    now: time.now(),
+    version: packageJson.version,
+  });
+  await writeFile(`${file}.part`, page);
+  await rename(`${file}.part`, file);
+  terminal.print(`\nReport ${file}`);
+  terminal.record({ type: 'report', file });
+}
+
+async function publish(draft: ManifestDraft, terminal: Terminal): Promise<void> {
+  const { place, sha256, documents } = await draft.publish();
+  terminal.print(
+    `\nManifest of ${grouped(documents)} documents: ${place}\nSHA-256 ${sha256}\n` +
+      'Keep this digest elsewhere: --expect-manifest proves later that the manifest is still there.',
+  );
+  terminal.record({ type: 'manifest', place, sha256, documents });
+}
+
+function stand({ tally, documents }: Audit, ms: number): Stand {
   const seconds = Math.max(0.001, ms / 1_000);
   if (tally.documents === 0) {
     return { ended: 0, total: undefined, text: `Telnyx lists ${grouped(documents.count)} documents so far` };

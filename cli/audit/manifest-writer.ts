@@ -46,7 +46,7 @@ export interface DraftOptions {
   /** Where it goes: a file's absolute path, or undefined for the bucket. */
   file: string | undefined;
   s3: Pick<S3Client, 'send'>;
-  bucketName: string;
+  name: string;
   bucket: Pick<Bucket, 'head' | 'putOnce'>;
   insist: Insist;
   time: Time;
@@ -108,7 +108,7 @@ async function upload(
   path: string,
   sha256: string,
   bytes: number,
-  { s3, bucketName, bucket, latestStamp, insist, time, signal }: DraftOptions,
+  { s3, name, bucket, latestStamp, insist, time, signal }: DraftOptions,
 ): Promise<string> {
   // Names follow the order of the chain, whatever this machine's clock says.
   const earliest = latestStamp === undefined ? 0 : secondsOfStamp(latestStamp) + 1;
@@ -118,7 +118,7 @@ async function upload(
     try {
       await s3.send(
         new PutObjectCommand({
-          Bucket: bucketName,
+          Bucket: name,
           Key: key,
           Body: createReadStream(path),
           ContentLength: bytes,
@@ -145,5 +145,5 @@ async function upload(
     { key: tagManifestKey(stamp), body: tag, bytes: tag.length, sha256: sha256Of(tag), contentType },
     signal,
   );
-  return `s3://${bucketName}/${key}`;
+  return `s3://${name}/${key}`;
 }

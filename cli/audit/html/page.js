@@ -1,0 +1,214 @@
+// The table: searched, sorted and paged in the browser. Text goes in as text only (textContent), never as markup.
+(() => {
+  const data = JSON.parse(document.getElementById('rows').textContent);
+  const names = [
+    'id',
+    'codes',
+    'detail',
+    'name',
+    'type',
+    'bytes',
+    'created',
+    'archived',
+    'trigger',
+    'sha256',
+  ];
+  const rows = data.rows.map((values) => {
+    const row = Object.fromEntries(names.map((name, position) => [name, values[position]]));
+    row.latency =
+      row.created === null || row.archived === null ? null : Math.max(0, row.archived - row.created);
+    row.state = row.codes.join(' ');
+    row.weight = row.codes.some((code) => data.marks[code]?.weight === 'defect')
+      ? 'defect'
+      : row.codes.some((code) => data.marks[code]?.weight === 'unchecked')
+        ? 'unchecked'
+        : 'fine';
+    row.searched = [row.id, row.state, row.detail, row.name, row.type, row.trigger, row.sha256]
+      .join('\n')
+      .toLowerCase();
+    return row;
+  });
+  const perPage = 50;
+  const weights = { defect: 0, unchecked: 1, fine: 2 };
+  const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+  const byId = (id) => document.getElementById(id);
+  const table = byId('table');
+  const view = { sorted: 'state', isDown: false, search: '', state: '', page: 0 };
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = shown(text);
+    return made;
+  };
+  /** What turns the reading direction round, or cannot be seen, is shown by its number. */
+  const shown = (text) =>
+    text.replace(
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+      (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
+    );
+  const size = (bytes) => {
+    if (bytes === null) return '';
+    let value = bytes;
+    let unit = 0;
+    const units = ['B', 'kB', 'MB', 'GB'];
+    while (value >= 999.5 && unit < units.length - 1) {
+      value /= 1000;
+      unit += 1;
+    }
+    return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  };
+  const time = (instant) =>
+    instant === null ? '' : new Date(instant).toISOString().slice(0, 19).replace('T', ' ');
+  const duration = (ms) => {
+    if (ms === null) return '';
+    for (const [least, unit] of [
+      [86_400_000, 'd'],
+      [3_600_000, 'h'],
+      [60_000, 'min'],
+      [1000, 's'],
+    ]) {
+      if (ms >= least) {
+        const value = ms / least;
+        return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+      }
+    }
+    return `${Math.round(ms)} ms`;
+  };
+
+  const compare = (a, b) => {
+    const one = view.sorted === 'state' ? weights[a.weight] : a[view.sorted];
+    const other = view.sorted === 'state' ? weights[b.weight] : b[view.sorted];
+    // What is not known comes last, whichever way it goes.
+    if (one === null || other === null) return Number(one === null) - Number(other === null);
+    const order = typeof one === 'string' ? collator.compare(one, other) : one - other;
+    return (view.isDown ? -order : order) || (b.archived ?? b.created ?? 0) - (a.archived ?? a.created ?? 0);
+  };
+
+  let chosen = rows;
+  const choose = () => {
+    const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
+    chosen = rows
+      .filter((row) => view.state === '' || row.codes.includes(view.state))
+      .filter((row) => words.every((word) => row.searched.includes(word)))
+      .sort(compare);
+    view.page = 0;
+    draw();
+  };
+
+  const cell = (className, text) => element('td', className, text);
+  const draw = () => {
+    const pages = Math.max(1, Math.ceil(chosen.length / perPage));
+    const from = view.page * perPage;
+    const body = element('tbody');
+    for (const [position, row] of chosen.slice(from, from + perPage).entries()) {
+      body.append(...drawRow(row, position));
+    }
+    if (chosen.length === 0) {
+      const nothing = cell('nothing', 'No document is like that.');
+      nothing.colSpan = 8;
+      const line = element('tr');
+      line.append(nothing);
+      body.append(line);
+    }
+    table.tBodies[0].replaceWith(body);
+    byId('shown').textContent =
+      `${chosen.length.toLocaleString('en')} of ${rows.length.toLocaleString('en')}`;
+    byId('page').textContent = `Page ${view.page + 1} of ${pages}`;
+    byId('before').disabled = view.page === 0;
+    byId('after').disabled = view.page >= pages - 1;
+    for (const button of table.querySelectorAll('thead button')) {
+      const isSorted = button.dataset.column === view.sorted;
+      button.parentElement.setAttribute(
+        'aria-sort',
+        isSorted ? (view.isDown ? 'descending' : 'ascending') : 'none',
+      );
+    }
+  };
+
+  const drawRow = (row, position) => {
+    const line = element('tr', row.weight);
+    const state = cell('state');
+    for (const code of row.codes)
+      state.append(element('span', 'code', `${data.marks[code]?.mark ?? ''} ${code}`));
+    const name = element('th', 'name');
+    name.scope = 'row';
+    const open = element('button', 'open', row.name ?? 'name not known');
+    open.type = 'button';
+    open.setAttribute('aria-expanded', 'false');
+    open.setAttribute('aria-controls', `more-${position}`);
+    name.append(open, element('span', 'id', row.id));
+    line.append(
+      state,
+      name,
+      cell('type', row.type ?? ''),
+      cell('number', size(row.bytes)),
+      cell('time', time(row.created)),
+      cell('time', time(row.archived)),
+      cell('number', duration(row.latency)),
+      cell('', row.trigger ?? ''),
+    );
+    const more = element('tr', 'more');
+    more.id = `more-${position}`;
+    more.hidden = true;
+    const told = cell('');
+    told.colSpan = 8;
+    const list = element('dl');
+    for (const [term, said] of [
+      ['Why', row.detail],
+      ['Key', `documents/${row.id}`],
+      ['SHA-256', row.sha256],
+      ['Bytes', row.bytes === null ? null : row.bytes.toLocaleString('en')],
+    ]) {
+      if (!said) continue;
+      const pair = element('div');
+      pair.append(element('dt', '', term), element('dd', '', said));
+      list.append(pair);
+    }
+    told.append(list);
+    more.append(told);
+    open.addEventListener('click', () => {
+      more.hidden = !more.hidden;
+      open.setAttribute('aria-expanded', String(!more.hidden));
+    });
+    return [line, more];
+  };
+
+  const states = new Map();
+  for (const { codes } of rows) for (const code of codes) states.set(code, (states.get(code) ?? 0) + 1);
+  for (const [code, count] of [...states].sort()) {
+    const option = element('option', '', `${code} (${count.toLocaleString('en')})`);
+    option.value = code;
+    byId('state').append(option);
+  }
+
+  byId('search').addEventListener('input', ({ target }) => {
+    view.search = target.value;
+    choose();
+  });
+  byId('state').addEventListener('change', ({ target }) => {
+    view.state = target.value;
+    choose();
+  });
+  for (const [id, step] of [
+    ['before', -1],
+    ['after', 1],
+  ]) {
+    byId(id).addEventListener('click', () => {
+      view.page += step;
+      draw();
+    });
+  }
+  for (const button of table.querySelectorAll('thead button')) {
+    button.addEventListener('click', () => {
+      const { column } = button.dataset;
+      view.isDown =
+        view.sorted === column ? !view.isDown : column !== 'state' && column !== 'name' && column !== 'type';
+      view.sorted = column;
+      choose();
+    });
+  }
+
+  for (const hidden of document.querySelectorAll('.tools, #table, .pages')) hidden.hidden = false;
+  choose();
+})();

@@ -1,0 +1,312 @@
+/** The report: one page that holds all it needs and asks the network for nothing, as its policy makes sure. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { formatBytes } from '../../../local/progress.ts';
+import { type Code, codes, kinds } from '../findings.ts';
+import { grouped, printable, type Scope } from '../report.ts';
+import { defectsIn, type Tally, uncheckedIn } from '../tally.ts';
+import { bars, growthChart } from './charts.ts';
+import type { Histogram } from './histograms.ts';
+import { html, inlineJson, Markup } from './markup.ts';
+import { latencyEdges, mostRows, type Row, type Statistics, sizeEdges } from './statistics.ts';
+
+export interface DeadLetters {
+  code: string;
+  count: number;
+}
+
+export interface PageOptions {
+  tally: Tally;
+  scope: Scope;
+  statistics: Statistics;
+  /** Undefined where the queues cannot be reached. */
+  deadLetters: readonly DeadLetters[] | undefined;
+  /** Milliseconds since the Unix epoch. */
+  now: number;
+  version: string;
+}
+
+export async function reportPage(options: PageOptions): Promise<string> {
+  const { tally, scope, statistics, deadLetters, now, version } = options;
+  const [style, script] = await Promise.all(['page.css', 'page.js'].map(asset));
+  const policy = [
+    "default-src 'none'",
+    `style-src '${integrity(style ?? '')}'`,
+    `script-src '${integrity(script ?? '')}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  const rows = statistics.rows();
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${`${headline(tally)} · ${scope.archive} · ${day(now)}`}</title>
+<style>${new Markup(style ?? '')}</style>
+</head>
+<body>
+<header class="${state(tally)}">
+  <p class="kicker">Telnyx document archive · audit of ${stamp(now)}</p>
+  <h1><span class="sign" aria-hidden="true">${sign(tally)}</span>${headline(tally)}</h1>
+  <p class="archive">${printable(scope.archive)}</p>
+</header>
+<main>
+${tiles(tally, scope, statistics)}
+${findingsSection(tally, statistics)}
+<section class="wide" aria-labelledby="growth"><h2 id="growth">Growth</h2>
+<p class="lead">Documents in the archive, by the time of their receipts.</p>
+${growthChart(statistics.growth.buckets(), now)}</section>
+<div class="charts">
+${latencySection(statistics)}
+<section aria-labelledby="sizes"><h2 id="sizes">Sizes</h2>
+<p class="lead">${formatBytes(tally.bytes)} in all, ${formatBytes(tally.bytes / Math.max(1, tally.archived))} on average.</p>
+${bars('Documents by size', histogramBars(statistics.sizes, sizeEdges, formatBytes), 'Size')}</section>
+<section aria-labelledby="types"><h2 id="types">Kinds</h2>
+<p class="lead">Content types, as Telnyx states them.</p>
+${bars('Documents by content type', named(statistics.types.top(7, 'other')), 'Content type')}</section>
+<section aria-labelledby="found-by"><h2 id="found-by">Found by</h2>
+<p class="lead">What had each document archived.</p>
+${bars('Documents by trigger', named(statistics.triggers.top(7, 'other')), 'Trigger')}
+${deadLetterSection(deadLetters)}</section>
+</div>
+${tableSection(tally, rows, statistics)}
+</main>
+<footer>
+<h2>How this was checked</h2>
+<dl>${checked(tally, scope).map(([term, said]) => html`<div><dt>${term}</dt><dd>${said}</dd></div>`)}</dl>
+<p>Written by telnyx-document-archiver ${version}. This page holds file names and document ids; it asks no network for anything.</p>
+</footer>
+<script type="application/json" id="rows">${inlineJson({ rows: rows.map(tableRow), marks: marksOfCodes() })}</script>
+<script>${new Markup(script ?? '')}</script>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** A file beside this one, with the line ends that its digest was made of. */
+async function asset(name: string): Promise<string> {
+  return (await readFile(new URL(name, import.meta.url), 'utf8')).replaceAll('\r\n', '\n');
+}
+
+/** As a Content Security Policy names an inline style or script (W3C CSP Level 3, section 2.3.1). */
+function integrity(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+function state(tally: Tally): 'well' | 'amiss' | 'incomplete' {
+  if (defectsIn(tally) > 0) return 'amiss';
+  return uncheckedIn(tally) > 0 ? 'incomplete' : 'well';
+}
+
+function sign(tally: Tally): string {
+  return { well: '✓', amiss: '✗', incomplete: '!' }[state(tally)];
+}
+
+function headline(tally: Tally): string {
+  const defects = defectsIn(tally);
+  if (defects > 0) return defects === 1 ? 'One finding' : `${grouped(defects)} findings`;
+  return uncheckedIn(tally) > 0 ? 'Could not be checked in full' : 'All is well';
+}
+
+function tiles(tally: Tally, { listedAtTelnyx }: Scope, { latency }: Statistics): Markup {
+  const half = latency.at(0.5);
+  const most = latency.at(0.95);
+  const tile = (name: string, value: string, aside: string) =>
+    html`<div><dt>${name}</dt><dd>${value}</dd><dd class="aside-note">${aside}</dd></div>`;
+  const { kept, pending } = tally.counts;
+  return html`<dl class="tiles">
+${tile('Archived', grouped(tally.archived), formatBytes(tally.bytes))}
+${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : grouped(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : `${grouped(pending)} still on their way`)}
+${tile('Kept', grouped(kept), 'no longer at Telnyx')}
+${tile('Upload to archive', half === undefined ? '–' : duration(half), most === undefined ? 'no live documents yet' : `95 % within ${duration(most)}`)}
+${tile('Read back', grouped(tally.objectsRead), tally.objectsRead === 0 ? 'by S3’s SHA-256 instead' : `${formatBytes(tally.bytesRead)} hashed again`)}
+</dl>`;
+}
+
+function findingsSection(tally: Tally, statistics: Statistics): Markup {
+  const present = codes.filter((code) => kinds[code].weight !== 'fine' && tally.counts[code] > 0);
+  if (present.length === 0) return html`<p class="aside">There are no findings.</p>`;
+  const others = statistics.otherFindings;
+  return html`<section class="wide" aria-labelledby="findings"><h2 id="findings">Findings</h2>
+<ul class="findings">${present.map(
+    (
+      code,
+    ) => html`<li class="${kinds[code].weight}"><p class="what"><b>${grouped(tally.counts[code])}</b> ${kinds[code].means} <code>${code}</code></p>
+<p class="advice">${kinds[code].advice}</p></li>`,
+  )}</ul>
+${
+  others.length === 0
+    ? undefined
+    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${grouped(others.length)} that ${others.length === 1 ? 'is' : 'are'} about no document</summary>
+<div class="scroll"><table class="plain"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Why</th></tr></thead>
+<tbody>${others.map(
+        ({ code, key, detail }) =>
+          html`<tr><td><code>${code}</code></td><td class="key">${printable(key)}</td><td>${printable(detail)}</td></tr>`,
+      )}</tbody></table></div></details>`
+}
+${
+  statistics.unlisted > 0
+    ? html`<p class="lead">${grouped(statistics.unlisted)} more findings are on no list of this page: the command’s own lines have all of them.</p>`
+    : undefined
+}</section>`;
+}
+
+function latencySection({ latencies, latency }: Statistics): Markup {
+  const late = latencies.counts.slice(-2).reduce((sum, count) => sum + count, 0);
+  const lead =
+    latencies.total === 0
+      ? 'No document has come in live yet.'
+      : `Documents that came in live. ${late === 0 ? 'All' : `All but ${grouped(late)}`} were archived within the 30 minutes that Telnyx keeps an unlinked one.`;
+  const quantiles = [0.5, 0.95, 0.99].flatMap((part) => {
+    const value = latency.at(part);
+    return value === undefined ? [] : `${part * 100} % within ${duration(value)}`;
+  });
+  const rows = histogramBars(latencies, latencyEdges, duration).map((row, position) => ({
+    ...row,
+    isAmiss: position >= latencyEdges.length - 1,
+  }));
+  return html`<section aria-labelledby="latency"><h2 id="latency">Upload to archive</h2>
+<p class="lead">${lead}</p>
+${bars('Documents by the time from upload to archive', rows, 'Time')}
+<p class="note">${quantiles.join(' · ')}</p></section>`;
+}
+
+function deadLetterSection(deadLetters: readonly DeadLetters[] | undefined): Markup {
+  const head = html`<h2 class="second" id="failures">Failures</h2>`;
+  if (deadLetters === undefined)
+    return html`${head}<p class="lead">The queues could not be reached: dead letters are not shown.</p>`;
+  if (deadLetters.length === 0) return html`${head}<p class="lead">There are no dead letters.</p>`;
+  return html`${head}<p class="lead">Dead letters by their error code; the runbook has an article on each.</p>
+${bars(
+  'Dead letters by code',
+  deadLetters.map(({ code, count }) => ({ label: code, count, isAmiss: true })),
+  'Code',
+)}`;
+}
+
+function tableSection(tally: Tally, rows: readonly Row[], statistics: Statistics): Markup {
+  const isCut = tally.archived > mostRows || statistics.unlisted > 0;
+  const lead = isCut
+    ? `The ${grouped(mostRows)} newest of ${grouped(tally.archived)} documents, and those with findings. The charts above are of all.`
+    : `All ${grouped(rows.length)} documents.`;
+  return html`<section class="wide" aria-labelledby="documents"><h2 id="documents">Documents</h2>
+<p class="lead">${lead}</p>
+<noscript><p class="lead">The table needs JavaScript; everything else on this page does not.</p></noscript>
+<div class="tools" hidden>
+  <label>Search <input type="search" id="search" placeholder="file name, id, digest, type, finding" autocomplete="off" spellcheck="false"></label>
+  <label>Show <select id="state"><option value="">all</option></select></label>
+  <p id="shown" role="status"></p>
+</div>
+<div class="scroll"><table id="table" hidden><caption class="aside">Documents</caption>
+<thead><tr>${[
+    ['state', 'State'],
+    ['name', 'Document'],
+    ['type', 'Type'],
+    ['bytes', 'Size'],
+    ['created', 'Uploaded, UTC'],
+    ['archived', 'Archived, UTC'],
+    ['latency', 'After'],
+    ['trigger', 'Found by'],
+  ].map(
+    ([column, label]) =>
+      html`<th scope="col"><button type="button" data-column="${column}">${label}</button></th>`,
+  )}</tr></thead>
+<tbody></tbody></table></div>
+<nav class="pages" aria-label="Pages of the table" hidden>
+  <button type="button" id="before">← Newer</button><span id="page"></span><button type="button" id="after">Older →</button>
+</nav></section>`;
+}
+
+/** As `page.js` reads it: short, as there are thousands. */
+function tableRow(row: Row): readonly unknown[] {
+  const {
+    id,
+    codes: found,
+    detail,
+    fileName,
+    contentType,
+    bytes,
+    createdAt,
+    archivedAt,
+    trigger,
+    sha256,
+  } = row;
+  return [id, found, detail, fileName, contentType, bytes, createdAt, archivedAt, trigger, sha256].map(
+    (value) => value ?? null,
+  );
+}
+
+function marksOfCodes(): Record<Code, { mark: string; weight: string }> {
+  return Object.fromEntries(
+    codes.map((code) => [code, { mark: kinds[code].mark, weight: kinds[code].weight }]),
+  ) as Record<Code, { mark: string; weight: string }>;
+}
+
+function checked(tally: Tally, scope: Scope): [string, string][] {
+  const { newestManifest } = scope;
+  return [
+    [
+      'Telnyx',
+      scope.listedAtTelnyx === undefined
+        ? 'was not asked: what is missing does not show'
+        : `lists ${grouped(scope.listedAtTelnyx)} documents`,
+    ],
+    [
+      'Bytes',
+      `by the SHA-256 that S3 has verified, against receipt, manifest and Telnyx; ${grouped(tally.objectsRead)} objects were read back`,
+    ],
+    [
+      'Manifests',
+      newestManifest === undefined
+        ? 'none'
+        : `${grouped(scope.manifests)}; the newest, ${newestManifest.key}, has the SHA-256 ${newestManifest.sha256}`,
+    ],
+    ['Effort', `${duration(scope.seconds * second)}, ${grouped(tally.requests)} requests to S3`],
+  ];
+}
+
+function histogramBars({ counts }: Histogram, edges: readonly number[], show: (edge: number) => string) {
+  return counts.map((count, position) => {
+    const from = edges[position - 1];
+    const to = edges[position];
+    const label =
+      from === undefined
+        ? `up to ${show(to ?? 0)}`
+        : to === undefined
+          ? `over ${show(from)}`
+          : `to ${show(to)}`;
+    return { label, count };
+  });
+}
+
+function named(counts: readonly { name: string; count: number }[]) {
+  return counts.map(({ name, count }) => ({ label: printable(name), count }));
+}
+
+const second = 1_000;
+
+/** Two figures are enough: `4.2 s`, `12 min`, `3.5 h`, `21 d`. */
+function duration(ms: number): string {
+  const units: [number, string][] = [
+    [24 * 3_600 * second, 'd'],
+    [3_600 * second, 'h'],
+    [60 * second, 'min'],
+    [second, 's'],
+  ];
+  const [size, unit] = units.find(([least]) => ms >= least) ?? [1, 'ms'];
+  const value = ms / size;
+  return `${value < 9.95 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+}
+
+function stamp(instant: number): string {
+  return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+function day(instant: number): string {
+  return new Date(instant).toISOString().slice(0, 10);
+}

@@ -1,0 +1,41 @@
+import type { Bucket } from '../../functions/bucket/store.ts';
+import { withoutReceipt } from '../../functions/discover/unarchived.ts';
+import type { Inspected } from './inspect.ts';
+import type { Insist } from './patience.ts';
+
+/** So many are looked up together, with few listings. */
+const together = 5_000;
+
+export interface SecondLook {
+  /** Takes a document that seems to be missing. */
+  add(inspected: Inspected): Promise<void>;
+  /** Looks at those that are left. */
+  end(): Promise<void>;
+}
+
+/**
+ * The listings are minutes old when the last of Telnyx's documents is compared with them. What seems to be missing
+ * is looked up once more, since the archiver may have archived it meanwhile.
+ */
+export function createSecondLook(
+  bucket: Pick<Bucket, 'list'>,
+  insist: Insist,
+  told: (inspected: Inspected, isMissing: boolean) => void,
+): SecondLook {
+  let waiting: Inspected[] = [];
+  const look = async () => {
+    const ids = waiting.map(({ evidence }) => evidence.documentId);
+    const missing = new Set(await insist((signal) => withoutReceipt(ids, bucket, signal)));
+    for (const inspected of waiting) told(inspected, missing.has(inspected.evidence.documentId));
+    waiting = [];
+  };
+  return {
+    add: async (inspected) => {
+      waiting.push(inspected);
+      if (waiting.length >= together) await look();
+    },
+    end: async () => {
+      if (waiting.length > 0) await look();
+    },
+  };
+}
