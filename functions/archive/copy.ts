@@ -103,12 +103,19 @@ async function readThrough(
   }
 }
 
+/** How often to look: a stall is found out within 10 s, before S3's own patience of 15 s is at an end. */
+const lookEveryMs = calls.downloadIdleMs / 4;
+
 function watchForStall(answer: HttpAnswer, verifier: VerifyingTransform, time: Time): () => void {
-  let seen = -1;
+  let seen = 0;
+  let silentSince = time.monotonic();
   let cancel: () => void;
   const look = () => {
     // While S3 holds the stream back, the silence is not the source's.
-    if (verifier.passed === seen && !verifier.writableNeedDrain && !verifier.writableFinished) {
+    if (verifier.passed !== seen || verifier.writableNeedDrain || verifier.writableFinished) {
+      seen = verifier.passed;
+      silentSince = time.monotonic();
+    } else if (time.monotonic() - silentSince >= calls.downloadIdleMs) {
       answer.body.destroy(
         new ArchiverError(
           'DownloadFailed',
@@ -117,9 +124,8 @@ function watchForStall(answer: HttpAnswer, verifier: VerifyingTransform, time: T
       );
       return;
     }
-    seen = verifier.passed;
-    cancel = time.after(calls.downloadIdleMs, look);
+    cancel = time.after(lookEveryMs, look);
   };
-  cancel = time.after(calls.downloadIdleMs, look);
+  cancel = time.after(lookEveryMs, look);
   return () => cancel();
 }
