@@ -46,14 +46,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
   ],
   LengthUnknown: ['download-without-length', 'download-cut', 'download-too-long'],
   SizeMismatch: ['download-cut', 'download-too-long', 'download-length-wrong', 'download-is-error-page'],
-  ChecksumMismatch: [
-    'download-bit-flipped',
-    'download-is-error-page',
-    'ChecksumMismatch',
-    's3-bit-flipped',
-    'download-cut',
-    'download-too-long',
-  ],
+  ChecksumMismatch: ['download-bit-flipped', 'download-is-error-page', 'ChecksumMismatch', 's3-bit-flipped'],
   KeyCollision: ['other bytes stand there'],
   BucketConflict: ['s3-conflict'],
   BucketUnavailable: [

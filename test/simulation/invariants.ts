@@ -2,9 +2,11 @@
 export const invariants = {
   'accepted-is-queued': 'I1: an event is answered 2xx only once all that it names is in a queue',
   'forged-is-refused': 'I1: what Telnyx has not signed just now is answered 4xx, and nothing of it is queued',
+  'genuine-is-accepted': 'I1: what Telnyx has signed just now is refused only where no queue takes it',
   'ends-in-one-state':
     'I2: each accepted document is archived, or a dead letter with code and reason; not both',
   'right-bytes-only': "I3: whatever the archiver stores under documents/ is that document's bytes",
+  'given-up-in-time': 'I2: nothing is given up before its receives are spent',
   'one-version': 'I4: at most one version of each object and of each receipt is ever created',
   'receipt-is-true': 'I5: a receipt stands only beside its object, and states its version, size and digest',
   'done-before-acknowledged':

@@ -142,13 +142,27 @@ export function createS3(
       over = true;
       reply.failingAfter(idleMs, timeoutError);
     };
+    let cancelIdle = () => undefined as unknown;
+    const watchIdle = () => {
+      cancelIdle();
+      cancelIdle = clock.after(idleMs, () => {
+        if (over) return;
+        over = true;
+        reply.failing(timeoutError());
+      });
+    };
+    watchIdle();
     Body.on('data', (chunk: Buffer) => {
+      watchIdle();
       chunks.push(chunk);
       length += chunk.length;
       if (length >= ContentLength && withoutEnd) read();
     });
     Body.on('end', () => (length >= ContentLength ? read() : hang()));
-    Body.on('close', hang);
+    Body.on('close', () => {
+      cancelIdle();
+      hang();
+    });
   };
 
   const send = (command: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) => {

@@ -11,8 +11,8 @@ import { serviceError } from './service-error.ts';
 import type { Surroundings } from './surroundings.ts';
 
 const sendFaults = ['sqs-refuses', 'sqs-stalls', 'sqs-answer-lost', 'sqs-retry-repeats'] as const;
-/** The client's own time limit. */
-const requestTimeoutMs = 1_400;
+/** The client's own time limit for a request, and how often the SDK asks in all. */
+const timeUpMs = 3 * 1_400;
 
 export function createSqs(
   container: Container,
@@ -36,7 +36,7 @@ export function createSqs(
     const fault = container.oneOf(sendFaults);
     if (fault) journal.note(container.id, `${fault} at ${queue.name}`);
     if (fault === 'sqs-refuses') return reply.failing(serviceError('InternalError', 500));
-    if (fault === 'sqs-stalls') return reply.failingAfter(requestTimeoutMs, timeoutError);
+    if (fault === 'sqs-stalls') return reply.failingAfter(timeUpMs, timeoutError);
     const failed = new Set(
       container.strikes('sqs-entries-failed')
         ? entries.filter(() => random.chance(0.5)).map(({ Id }) => Id)
@@ -65,7 +65,7 @@ export function createSqs(
     if (container.strikes('dead-letter-refused')) {
       return random.chance(0.5)
         ? reply.failing(serviceError('ServiceUnavailable', 503))
-        : reply.failingAfter(requestTimeoutMs, timeoutError);
+        : reply.failingAfter(timeUpMs, timeoutError);
     }
     const { MessageBody = '', MessageAttributes = {} } = command.input;
     const attributes = Object.fromEntries(
@@ -81,12 +81,13 @@ export function createSqs(
   const changeVisibility = (command: ChangeMessageVisibilityCommand, reply: Reply<unknown>) => {
     const { QueueUrl, ReceiptHandle = '', VisibilityTimeout = 0 } = command.input;
     if (!Number.isInteger(VisibilityTimeout) || VisibilityTimeout < 0 || VisibilityTimeout > 43_200) {
+      watch.forbidden(`a VisibilityTimeout of ${VisibilityTimeout}`);
       return reply.failing(serviceError('InvalidParameterValue', 400));
     }
     if (container.strikes('sqs-visibility-refused')) {
       return random.chance(0.5)
         ? reply.failing(serviceError('InternalError', 500))
-        : reply.failingAfter(requestTimeoutMs, timeoutError);
+        : reply.failingAfter(timeUpMs, timeoutError);
     }
     const there = queueAt(QueueUrl).changeVisibility(ReceiptHandle, VisibilityTimeout * 1_000);
     if (there) reply.with({});

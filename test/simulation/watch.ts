@@ -2,8 +2,8 @@
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { recentWindow } from '../../functions/discover/discover.ts';
-import type { ErrorCode } from '../../functions/errors.ts';
-import { sweep } from '../../functions/limits.ts';
+import { type ErrorCode, fates } from '../../functions/errors.ts';
+import { receives, sweep } from '../../functions/limits.ts';
 import type { Account } from './account.ts';
 import { holdsCanary } from './canary.ts';
 import { causes } from './causes.ts';
@@ -23,6 +23,8 @@ export interface Expected {
   genuine: boolean;
   /** Whether it was signed too long ago, or ahead of time. */
   stale: boolean;
+  /** Whether the key that signed it is deployed for certain. */
+  keyDeployed: boolean;
 }
 
 /** Where the truth is. */
@@ -84,7 +86,7 @@ export class Watch {
     }
     const lane = Object.values(queues).includes(queue);
     if (!lane) {
-      if (attributes.code !== undefined && attributes.reason !== '') this.#deadAt.set(body, this.moment);
+      this.#becameDeadLetter(message);
       return;
     }
     this.#queuedAt.set(subject, this.moment);
@@ -97,11 +99,28 @@ export class Watch {
       this.broken('lanes-are-kept', subject, `a document by ${trigger} is in ${queue.name}`);
   }
 
+  /** A dead letter has a code and a reason, and nobody gave up before its time. */
+  #becameDeadLetter({ subject, body, attributes }: QueuedMessage): void {
+    const { code, reason, attempts } = attributes;
+    if (code === undefined && attempts === undefined) return;
+    if (!code || !reason) this.broken('ends-in-one-state', subject, 'a dead letter without code or reason');
+    else this.#deadAt.set(body, this.moment);
+    const fate = fates[code as ErrorCode];
+    const least = fate === 'retry' || fate === 'wait' ? receives[fate] : 1;
+    if (fate === 'done' || !(Number(attempts) >= least)) {
+      this.broken('given-up-in-time', subject, `${code} after ${attempts} receives`);
+    }
+  }
+
   /** The queue has taken the message and the function knows. */
   sendConfirmed(queue: Queue, body: string, invocation: Invocation): void {
     add(invocation.confirmed, 'sent');
     const { documentId, trigger, requestedAt, event } = fieldsOf(body);
     if (invocation.functionName !== 'discover') return;
+    const receiptSince = this.archivedAt.get(String(documentId)) ?? Number.POSITIVE_INFINITY;
+    if (receiptSince < this.#startOf(invocation)) {
+      this.broken('lanes-are-kept', String(documentId), `${invocation.id} queues it, which has a receipt`);
+    }
     const key = `${documentId} ${trigger} ${requestedAt} ${JSON.stringify(event)} ${queue.name}`;
     add(invocation.confirmed, key);
     if ((invocation.confirmed.get(key) ?? 0) > 1 && !invocation.suffered.has('the same message twice')) {
@@ -131,12 +150,26 @@ export class Watch {
     if (accepted && (stale || !expected.genuine)) {
       this.broken('forged-is-refused', expected.eventId, `it is answered ${statusCode}`);
     }
+    this.#checkRefusal(expected, statusCode, invocation);
     if (!accepted || !expected.genuine) return;
     for (const id of expected.ids) {
       if ((this.#queuedAt.get(id) ?? -1) <= invocation.since) {
         this.broken('accepted-is-queued', id, `event ${expected.eventId} is accepted, it is in no queue`);
       }
     }
+  }
+
+  /** Nobody is turned away without need. */
+  #checkRefusal(
+    { eventId, genuine, stale, keyDeployed }: Expected,
+    status: number,
+    { suffered, id }: Invocation,
+  ): void {
+    const queueExcuses = causes.QueueUnavailable.some((cause) => suffered.has(cause));
+    const clockExcuses = stale || suffered.has('lambda-clock-wrong');
+    if (!genuine || !keyDeployed || status === 200) return;
+    if (status === 503 ? queueExcuses : clockExcuses) return;
+    this.broken('genuine-is-accepted', eventId, `${id} answers ${status}`);
   }
 
   stored(object: ObjectVersion): void {
@@ -177,6 +210,8 @@ export class Watch {
       receipt.object.etag === object.etag &&
       object.sha256 === account.documents.get(id)?.sha256;
     if (!isTrue) this.broken('receipt-is-true', id, 'the receipt is not of the object that stands there');
+    const { hopeless } = account.documents.get(id) ?? {};
+    if (hopeless) this.broken('right-bytes-only', id, `it is archived in spite of ${hopeless}`);
     const { filename: _, ...record } = receipt.telnyx;
     if (holdsCanary(JSON.stringify({ ...receipt, telnyx: record }))) {
       this.broken('no-secret-shown', id, 'in the receipt');
@@ -204,8 +239,8 @@ export class Watch {
 
   /** All documents that the message leads to, that were there throughout, have a receipt or a message of their own. */
   #checkDiscovered({ body, subject, id: messageId }: QueuedMessage, invocation: Invocation): void {
-    const { account, store, queues } = this.#looked();
-    const before = this.#clock.now() - (this.#clock.monotonic() - invocation.startedAt);
+    const { account, store } = this.#looked();
+    const before = this.#startOf(invocation);
     const { kind, createdAfter, createdBefore, requestedAt, orderId } = fieldsOf(body);
     const ids: string[] = [];
     if (kind === 'recent' || kind === 'span') {
@@ -237,7 +272,11 @@ export class Watch {
         `${messageId} (${kind} ${subject}) is acknowledged by ${invocation.id}, which has not queued it`,
       );
     }
-    void queues;
+  }
+
+  /** Milliseconds since the Unix epoch. */
+  #startOf({ startedAt }: Invocation): number {
+    return this.#clock.now() - (this.#clock.monotonic() - startedAt);
   }
 
   returned(
@@ -286,7 +325,7 @@ export class Watch {
       }
     }
     for (const metric of metrics.keys()) {
-      const code = /^(?:ReceivesFailed|DocumentsDeadLettered) (\w+)$/.exec(metric)?.[1];
+      const code = /^(?:ReceivesFailed|DocumentsDeadLettered|logged) (\w+)$/.exec(metric)?.[1];
       if (code !== undefined && !(causes[code as ErrorCode] ?? []).some((cause) => suffered.has(cause))) {
         this.broken('books-balance', id, `${metric} without any of its causes; ${[...suffered].join(', ')}`);
       }

@@ -129,7 +129,13 @@ export class Webhooks {
   ): WebhookEvent {
     const id = this.#surroundings.random.uuid();
     const genuine = forged === 'no' && readable;
-    return { id, body, expected: { eventId: id, ids, genuine, stale: false }, skewSeconds: 0, forged };
+    return {
+      id,
+      body,
+      expected: { eventId: id, ids, genuine, stale: false, keyDeployed: true },
+      skewSeconds: 0,
+      forged,
+    };
   }
 
   #later(ms: number, event: WebhookEvent): void {
@@ -144,7 +150,11 @@ export class Webhooks {
       clock.after(random.between(500, 1_500) * ladder, () => this.#deliver(event, attempt + 1));
     };
     const { request, corrupted } = this.#requestOf(event);
-    const expected: Expected = { ...event.expected, genuine: event.expected.genuine && !corrupted };
+    const expected: Expected = {
+      ...event.expected,
+      genuine: event.expected.genuine && !corrupted,
+      keyDeployed: !this.#signer.isAhead,
+    };
     if (this.#signer.isAhead && event.forged === 'no') weather.counted('signing-key-rotated');
     let settled = false;
     const settle = (status: number | undefined) => {

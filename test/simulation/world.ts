@@ -317,8 +317,9 @@ function populate(
     standInTheWay(account.add(createdAt, createdAt, surroundings.weather), scene, surroundings);
   }
   const crowdAt = start + random.integer(0, 60) * minute;
+  const crowding = random.pick([0, 0, 0.3]);
   for (let made = old; made < count; ) {
-    const crowded = random.chance(0.05);
+    const crowded = random.chance(crowding);
     const size = Math.min(count - made, random.integer(1, 8));
     const from = crowded ? crowdAt : start + random.integer(0, weatherMs - 5 * minute);
     const spreadMs = crowded ? 900 : random.pick([0, 1_000, 3 * minute]);
@@ -352,7 +353,7 @@ function standInTheWay(
   const key = documentKey(id);
   if (weather.strikes('s3-foreign-object')) {
     watch.collided.add(id);
-    store.put(key, Buffer.concat([bytes, Buffer.from('!')]), undefined);
+    store.put(key, Buffer.concat([bytes, Buffer.from('!')]), undefined, id < '8');
   } else if (weather.strikes('s3-foreign-copy')) store.put(key, bytes, undefined, false);
 }
 

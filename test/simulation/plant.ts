@@ -1,0 +1,36 @@
+/** A copy of functions/ with a bug in it. */
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { functionsFolder } from './archiver.ts';
+import type { SeededBug } from './seeded-bugs.ts';
+
+export interface Planted {
+  /** Ends in a slash. */
+  folder: URL;
+  remove(): Promise<void>;
+}
+
+/** @throws Error where a fragment does not occur exactly once */
+export async function plant({ name, edits }: SeededBug): Promise<Planted> {
+  const folder = await mkdtemp(join(tmpdir(), 'seeded-bug-'));
+  const copy = join(folder, 'functions');
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    await cp(fileURLToPath(functionsFolder), copy, { recursive: true });
+    await symlink(fileURLToPath(new URL('../node_modules', functionsFolder)), join(folder, 'node_modules'));
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    for (const { file, fragment, replacement } of edits) {
+      const parts = (await readFile(join(copy, file), 'utf8')).split(fragment);
+      if (parts.length !== 2) {
+        throw new Error(`"${name}": its fragment occurs ${parts.length - 1} times in functions/${file}.`);
+      }
+      await writeFile(join(copy, file), parts.join(replacement));
+    }
+    return { folder: pathToFileURL(`${copy}/`), remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
