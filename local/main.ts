@@ -12,8 +12,6 @@ import { every } from './every.ts';
 import { type Change, Ledger } from './ledger.ts';
 import { showProgress } from './progress.ts';
 import { changeLine, documentTable, namesFromReceipts, summary } from './report.ts';
-import { removeSession, writeSession } from './session.ts';
-import { exportSeed } from './signing.ts';
 import { type Stack, startStack } from './stack.ts';
 import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
 import { whenQuiet } from './when-quiet.ts';
@@ -128,7 +126,6 @@ async function run(options: Options): Promise<number> {
   }
 
   const { addresses, signingKey } = stack;
-  await writeSession({ webhookUrl: addresses.webhookUrl, signingKey: exportSeed(signingKey) });
   if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
   say(`Webhook ${addresses.webhookUrl}, for events signed for the public key ${signingKey.publicKey}`);
   say(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
@@ -157,7 +154,6 @@ async function run(options: Options): Promise<number> {
     await interrupted;
     stopSweeping();
   }
-  await removeSession();
   await stack.stop();
   if (end === 'interrupted') {
     say('\nStopped before the end. Start again to go on: what has a receipt is not copied again.');

@@ -1,11 +1,13 @@
 /** `npm run send-event -- <file>`: signs a sample event and sends it as Telnyx would. */
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import pLimit from 'p-limit';
-import { readSession } from './session.ts';
+import { readSession, type Session } from './session.ts';
 import { importSeed, signedHeaders } from './signing.ts';
 
 interface Options {
+  archive: string;
   url?: string;
   key?: string;
   times: number;
@@ -25,7 +27,8 @@ const meanings: Record<number, string> = {
 const program = new Command('npm run send-event --')
   .description('Signs an event and sends it to the webhook of the local stack, as Telnyx would.')
   .argument('<file>', 'the event, such as events/number-order-complete.json; its bytes are sent as they are')
-  .option('--url <url>', 'the webhook; by default that of the stack that `npm start` runs here')
+  .option('--archive <folder>', 'the folder that `npm start` archives to', 'archive')
+  .option('--url <url>', 'the webhook; by default that of the stack that `npm start` runs there')
   .option('--key <seed>', 'the signing key, base64 of 32 bytes; by default that of the running stack')
   .option('--times <n>', 'how often to send it', wholeNumber, 1)
   .option('--concurrency <n>', 'how many at once', wholeNumber, 10)
@@ -51,7 +54,7 @@ async function send(path: string, options: Options): Promise<number> {
   const session =
     options.url !== undefined && options.key !== undefined
       ? { webhookUrl: options.url, signingKey: options.key }
-      : await readSession();
+      : await runningStack(options.archive);
   const url = options.url ?? session.webhookUrl;
   const key = importSeed(options.key ?? session.signingKey);
 
@@ -74,6 +77,14 @@ async function send(path: string, options: Options): Promise<number> {
     console.log(`${same.length} × ${status} ${meanings[status] ?? ''} (slowest ${slowest.toFixed(0)} ms)`);
   }
   return byStatus.size === 1 && byStatus.has(200) ? 0 : 1;
+}
+
+async function runningStack(archive: string): Promise<Session> {
+  const session = await readSession(resolve(archive));
+  if (session) return session;
+  throw new Error(
+    `No local stack is running on ${archive}. Start one with \`npm start\`, or give --url and --key.`,
+  );
 }
 
 function tampered(body: Buffer): Buffer {

@@ -1,29 +1,60 @@
-/** Where the running local stack is to be found, for `npm run send-event`: a file beside package.json. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+/**
+ * Where the running stack of a local archive is to be found, for `npm run send-event` and the operator's tools: a
+ * file among those that the local S3 keeps to itself, so that it goes with the archive and is no object of it.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { LocalLane } from './queues.ts';
+import { hasCode } from './s3/file-errors.ts';
+import { privateFolder } from './s3/object-store.ts';
 
 export interface Session {
+  /** Of the process that runs the stack. */
+  pid: number;
   webhookUrl: string;
   /** Base64 of the seed of the throw-away signing key. */
   signingKey: string;
+  telnyxUrl: string;
+  /** Whether Telnyx is the stand-in, whose API key everybody knows. */
+  standIn: boolean;
+  sqsEndpoint: string;
+  lanes: Record<'documents' | 'backfill' | 'discovery', LocalLane>;
+  metricsUrl: string;
 }
 
-const file = new URL('../.local-stack.json', import.meta.url);
-
-export async function writeSession(session: Session): Promise<void> {
-  await writeFile(file, `${JSON.stringify(session)}\n`, { mode: 0o600 });
+export async function writeSession(archive: string, session: Session): Promise<void> {
+  const path = pathOf(archive);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(session)}\n`, { mode: 0o600 });
 }
 
-/** @throws Error where no stack is running */
-export async function readSession(): Promise<Session> {
+/** The stack that runs on the archive, or undefined. One that was killed has left its file, but no process. */
+export async function readSession(archive: string): Promise<Session | undefined> {
+  let text: string;
   try {
-    return JSON.parse(await readFile(file, 'utf8'));
+    text = await readFile(pathOf(archive), 'utf8');
   } catch (error) {
-    throw new Error('No local stack is running here. Start one with `npm start`, or give --url and --key.', {
-      cause: error,
-    });
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
+    throw error;
   }
+  const session: Session = JSON.parse(text);
+  return isRunning(session.pid) ? session : undefined;
 }
 
-export async function removeSession(): Promise<void> {
-  await rm(file, { force: true });
+export async function removeSession(archive: string): Promise<void> {
+  await rm(pathOf(archive), { force: true });
+}
+
+function pathOf(archive: string): string {
+  return join(archive, privateFolder, 'stack.json');
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    // Signal 0 asks only whether there is somebody to send it to.
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return hasCode(error, 'EPERM');
+  }
 }

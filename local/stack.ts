@@ -27,9 +27,11 @@ import { readPublicKeys } from '../functions/webhook/verify.ts';
 import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './archive-bucket.ts';
 import { pollQueue } from './event-source-mapping.ts';
 import type { LambdaHandler } from './lambda.ts';
+import { openMetricsPort } from './metrics.ts';
 import { type LaneName, type LocalLane, queueDepth, startQueues } from './queues.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
-import { createSigningKey, type SigningKey } from './signing.ts';
+import { removeSession, writeSession } from './session.ts';
+import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
@@ -70,6 +72,7 @@ export interface Stack {
     telnyxUrl: string;
     s3Endpoint: string;
     sqsEndpoint: string;
+    metricsUrl: string;
     archive: string;
   };
   /** Throw-away: signs the events that are sent to the webhook here. */
@@ -150,7 +153,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => archiveBucket.client.destroy());
     const bucket = createBucket({ s3: archiveBucket.client, name: archiveBucket.name, time });
     const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && s3.endpoint };
-    const log = createLog({ write: options.onLog, now: time.now });
+    const metrics = await openMetricsPort();
+    closers.push(() => metrics.close());
+    const log = createLog({
+      write: (line) => {
+        metrics.read(line);
+        options.onLog(line);
+      },
+      now: time.now,
+    });
     const agents = { https: new HttpsAgent({ keepAlive: true }), http: new HttpAgent({ keepAlive: true }) };
     closers.push(() => {
       agents.https.destroy();
@@ -253,6 +264,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         );
     }
 
+    await writeSession(archive, {
+      pid: process.pid,
+      webhookUrl: webhook.url,
+      signingKey: exportSeed(signingKey),
+      telnyxUrl: telnyxUrl.href,
+      standIn: standIn !== undefined,
+      sqsEndpoint: queues.endpoint,
+      lanes: queues.lanes,
+      metricsUrl: metrics.url,
+    });
+    closers.push(() => removeSession(archive));
+
     const depthOf = async (urls: readonly string[]) => {
       const depths = await Promise.all(urls.map((url) => queueDepth(sqs, url)));
       return depths.reduce((sum, depth) => sum + depth, 0);
@@ -270,6 +293,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         telnyxUrl: telnyxUrl.href,
         s3Endpoint: s3.endpoint,
         sqsEndpoint: queues.endpoint,
+        metricsUrl: metrics.url,
         archive: archiveBucket.place,
       },
       signingKey,

@@ -32,7 +32,7 @@ export class Bucket {
 
   private constructor(directory: string) {
     this.#directory = directory;
-    this.#index = new KeyIndex(directory, PRIVATE);
+    this.#index = new KeyIndex(directory, privateFolder);
   }
 
   /** Keys with `prefix`, after `after`, in the order of their UTF-8 bytes. */
@@ -77,7 +77,7 @@ export class Bucket {
 
   /** Begins an upload in a file that nobody sees. It ends with `commit` or `discard`. */
   async upload(): Promise<Upload> {
-    this.#scratch ??= openScratch(join(this.#directory, PRIVATE, 'uploads'));
+    this.#scratch ??= openScratch(join(this.#directory, privateFolder, 'uploads'));
     const scratch = await this.#scratch;
     const path = scratch.newPath();
     const handle = await open(path, 'wx');
@@ -172,7 +172,7 @@ export class Bucket {
     // The key hashed: it may be longer than a file name, and `a.json` and `a.json/b` both have metadata.
     const hash = createHash('sha256').update(key).digest('hex');
     const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
-    return join(this.#directory, PRIVATE, 'metadata', hash.slice(0, 2), name);
+    return join(this.#directory, privateFolder, 'metadata', hash.slice(0, 2), name);
   }
 
   async #find(key: string): Promise<Stats | undefined> {
@@ -201,7 +201,7 @@ export class Bucket {
 }
 
 /** Not a key: the bucket's own notes. */
-const PRIVATE = '.s3';
+export const privateFolder = '.s3';
 
 interface Metadata {
   readonly key: string;
@@ -334,7 +334,7 @@ export function checkKey(key: string): void {
     });
   }
   const unfit = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
-  if (unfit || key.includes('\0') || segments[0]?.toLowerCase() === PRIVATE) {
+  if (unfit || key.includes('\0') || segments[0]?.toLowerCase() === privateFolder) {
     throw invalidArgument('This key is not a path inside of the bucket.', 'key', key);
   }
 }

@@ -1,0 +1,68 @@
+/**
+ * The archiver that a command is about: one deployed by `cdk deploy`, or an archive on this machine. Each part is
+ * looked up when it is first asked for, so that a command needs no more rights than its work takes.
+ */
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { Bucket } from '../functions/bucket/store.ts';
+import type { MetricName } from '../functions/metrics.ts';
+import type { Lane } from '../functions/queue/batch.ts';
+import type { TelnyxClient } from '../functions/telnyx/client.ts';
+import type { Random, Time } from '../functions/time.ts';
+import type { Terminal } from './terminal.ts';
+
+export type LaneName = 'documents' | 'backfill' | 'discovery';
+export const laneNames: readonly LaneName[] = ['documents', 'backfill', 'discovery'];
+
+export interface ArchiveBucket {
+  s3: S3Client;
+  name: string;
+  bucket: Bucket;
+}
+
+export interface Queues {
+  sqs: SQSClient;
+  lanes: Record<LaneName, Lane>;
+}
+
+/** What the functions have counted. */
+export interface Metrics {
+  /** Sums from the minute of `since` on; milliseconds since the Unix epoch. */
+  sums<Name extends MetricName>(names: readonly Name[], since: number): Promise<Record<Name, number>>;
+  /** Beginning of the latest minute since `since` in which the metric was counted. */
+  latest(name: MetricName, since: number): Promise<number | undefined>;
+}
+
+export interface Alarm {
+  name: string;
+  state: 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
+  /** What the alarm says it means. */
+  description: string;
+}
+
+export interface Deployment {
+  /** For a person: `telnyx-archiver in eu-central-1`, or a folder's path. */
+  name: string;
+  bucket(): Promise<ArchiveBucket>;
+  /** @throws Error where the queues are those of a local stack that is not running */
+  queues(): Promise<Queues>;
+  /** Undefined for a local archive on which nothing runs and no key is given. @throws Error where the key is missing */
+  telnyx(): Promise<TelnyxClient | undefined>;
+  /** Undefined for a local archive on which nothing runs. */
+  metrics(): Promise<Metrics | undefined>;
+  /** Milliseconds that the oldest message of the lane has waited; undefined where nothing tells. */
+  oldestAge(lane: LaneName): Promise<number | undefined>;
+  /** Undefined where there are none: a local archive. */
+  alarms(): Promise<Alarm[] | undefined>;
+  close(): Promise<void>;
+}
+
+/** What a command works with. */
+export interface Surroundings {
+  deployment: Deployment;
+  terminal: Terminal;
+  time: Time;
+  random: Random;
+  /** Aborts at Ctrl-C. */
+  signal: AbortSignal;
+}

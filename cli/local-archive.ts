@@ -1,0 +1,107 @@
+/** An archive on this machine: its folder, and the stack that `npm start` runs on it, if it does. */
+import { stat } from 'node:fs/promises';
+import { createBucket } from '../functions/bucket/store.ts';
+import type { MetricName } from '../functions/metrics.ts';
+import { createSqsClient } from '../functions/queue/sqs-client.ts';
+import type { Time } from '../functions/time.ts';
+import { folderBucket, localBucket, localCredentials, otherBucket } from '../local/archive-bucket.ts';
+import type { SumsByMinute } from '../local/metrics.ts';
+import { startS3 } from '../local/s3/server.ts';
+import { readSession } from '../local/session.ts';
+import { localApiKey } from '../local/stack.ts';
+import type { Deployment, Metrics } from './deployment.ts';
+import { once } from './once.ts';
+import { telnyxAt, telnyxFromEnvironment } from './telnyx.ts';
+
+export interface LocalArchiveOptions {
+  /** Absolute path. */
+  folder: string;
+  environment: NodeJS.ProcessEnv;
+  warn: (line: string) => void;
+  time: Time;
+}
+
+const minuteMs = 60_000;
+
+/** @throws Error where there is no such folder */
+export async function localArchive({
+  folder,
+  environment,
+  warn,
+  time,
+}: LocalArchiveOptions): Promise<Deployment> {
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new Error(`${folder} is no folder. Give the archive's, as in \`npm start -- --archive\`.`);
+  const session = await readSession(folder);
+  const closers: (() => unknown)[] = [];
+
+  const bucket = once(async () => {
+    const opened = (await otherBucket(environment, true, warn)) ?? (await openFolder());
+    closers.push(() => opened.client.destroy());
+    return {
+      s3: opened.client,
+      name: opened.name,
+      bucket: createBucket({ s3: opened.client, name: opened.name, time }),
+    };
+  });
+  /** A server of this process's own: several may work on one folder. */
+  const openFolder = async () => {
+    const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [localCredentials], time });
+    closers.push(() => s3.close());
+    return folderBucket(s3.endpoint, folder);
+  };
+  const queues = once(async () => {
+    if (!session) {
+      throw new Error(
+        `Nothing runs on ${folder}, so it has no queues. Start it with \`npm start -- --archive ${folder}\`: whatever has no receipt is then queued by itself.`,
+      );
+    }
+    const sqs = createSqsClient({
+      endpoint: session.sqsEndpoint,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    });
+    closers.push(() => sqs.destroy());
+    return { sqs, lanes: session.lanes };
+  });
+
+  return {
+    name: folder,
+    bucket,
+    queues,
+    telnyx: async () => {
+      if (session?.standIn) return telnyxAt(new URL(session.telnyxUrl), localApiKey, time);
+      const known = session && { TELNYX_API_URL: session.telnyxUrl };
+      return environment.TELNYX_API_KEY
+        ? telnyxFromEnvironment({ ...environment, ...known }, time)
+        : undefined;
+    },
+    metrics: async () => session && metricsAt(session.metricsUrl),
+    oldestAge: async () => undefined,
+    alarms: async () => undefined,
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+function metricsAt(url: string): Metrics {
+  const read = async (name: MetricName, since: number) => {
+    const answer = await fetch(url);
+    const told = (await answer.json()) as SumsByMinute;
+    return (told[name] ?? []).filter(([minute]) => minute >= Math.floor(since / minuteMs) * minuteMs);
+  };
+  return {
+    sums: async (names, since) => {
+      const sums = await Promise.all(
+        names.map(async (name) => {
+          const points = await read(name, since);
+          return [name, points.reduce((total, [, sum]) => total + sum, 0)] as const;
+        }),
+      );
+      return Object.fromEntries(sums) as Record<(typeof names)[number], number>;
+    },
+    latest: async (name, since) => (await read(name, since)).at(-1)?.[0],
+  };
+}
