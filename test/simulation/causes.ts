@@ -11,7 +11,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
   DocumentGone: ['gone', 'telnyx-not-found-yet'],
   DocumentInfected: ['DocumentInfected'],
   DocumentTooLarge: ['DocumentTooLarge'],
-  OrderGone: [],
+  OrderGone: ['order gone'],
   LinkRefused: ['telnyx-refuses-link'],
   ApiKeyRejected: ['api-key-rotated'],
   ApiKeyForbidden: ['api-key-forbidden'],

@@ -2,9 +2,11 @@
 import { importSeed, type SigningKey, signedHeaders } from '../../local/signing.ts';
 import type { RandomSource } from './random.ts';
 
-/** The identity point: to whoever takes it for a public key, a signature of itself and zeros fits every message. */
-const identityPoint = Buffer.from(`01${'00'.repeat(31)}`, 'hex');
-export const lowOrderPublicKey = identityPoint.toString('base64');
+/**
+ * The identity point. With OpenSSL 3.0 a signature of itself and zeros fits every message under it; 3.5.8, which
+ * Node 24.21 brings along, refuses that.
+ */
+export const lowOrderPublicKey = Buffer.from(`01${'00'.repeat(31)}`, 'hex').toString('base64');
 
 export class Signer {
   /** What Telnyx signs with. */
@@ -26,10 +28,7 @@ export class Signer {
     return signedHeaders(body, seconds, this.current);
   }
 
-  forge(body: Buffer, seconds: number, withLowOrderKey: boolean): Record<string, string> {
-    const headers = signedHeaders(body, seconds, this.#forger);
-    if (!withLowOrderKey) return headers;
-    const signature = Buffer.concat([identityPoint, Buffer.alloc(32)]).toString('base64');
-    return { ...headers, 'telnyx-signature-ed25519': signature };
+  forge(body: Buffer, seconds: number): Record<string, string> {
+    return signedHeaders(body, seconds, this.#forger);
   }
 }

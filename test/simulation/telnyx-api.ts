@@ -60,7 +60,10 @@ export function createTelnyxApi(
     if (collection === 'documents') return ofDocument(id, part);
     if (collection === 'document_links') return links(url);
     const order = account.orders.get(id);
-    if (!order || clock.now() >= order.goneAt) return notFound(`${collection} ${id}`);
+    if (!order || clock.now() >= order.goneAt) {
+      container.suffers('order gone');
+      return notFound(`${collection} ${id}`);
+    }
     return ofOrder(order, part, url);
   };
 
@@ -215,7 +218,7 @@ export function createTelnyxApi(
       case 'telnyx-body-stalls':
         return { status: 200, body: '{"data":', plan: { ends: 'stall' } };
       case 'telnyx-body-cut':
-        return { status: 200, body: answerTo(url).body.slice(0, -2) };
+        return { status: 200, body: `{"data":{"url":"${account.link('x', clock.now(), true)}` };
       default:
         return undefined;
     }

@@ -374,6 +374,7 @@ export class Watch {
     if (invocation && typeof fields === 'object' && fields !== null) tally(invocation.metrics, fields);
     if (invocation && typeof fields === 'object' && fields !== null && 'message' in fields) {
       const { message, documentId, code } = fields as Record<string, unknown>;
+      if (typeof code === 'string') add(invocation.metrics, `logged ${code}`);
       this.#journal.note(
         String(documentId ?? invocation.id),
         `${invocation.id} logs ${message} ${code ?? ''}`,

@@ -21,7 +21,7 @@ interface WebhookEvent {
   expected: Expected;
   /** Seconds by which its signature is off. */
   skewSeconds: number;
-  forged: 'no' | 'with another key' | 'with a low-order key';
+  forged: boolean;
 }
 
 export class Webhooks {
@@ -71,7 +71,7 @@ export class Webhooks {
     if (weather.strikes('event-forged')) {
       const id = random.uuid();
       watch.forged.add(id);
-      this.#send('number_order.complete', numberOrder([id]), [id], 'with another key');
+      this.#send('number_order.complete', numberOrder([id]), [id], true);
     }
     if (weather.strikes('event-unknown')) {
       this.#send(random.pick(['call.initiated', 'porting_order.status_changed']), { id: canary }, []);
@@ -82,20 +82,12 @@ export class Webhooks {
         Buffer.from('\ufeff{}'),
         Buffer.from('{"data":'),
       ]);
-      this.#deliver(this.#eventOf(body, [], 'no', false), 1);
+      this.#deliver(this.#eventOf(body, [], false, false), 1);
     }
-    if (weather.strikes('event-too-large')) this.#deliver(this.#eventOf(tooLarge, [], 'no', false), 1);
+    if (weather.strikes('event-too-large')) this.#deliver(this.#eventOf(tooLarge, [], false, false), 1);
   }
 
-  /** What somebody can do once the identity point is taken for a public key. */
-  forgeWithLowOrderKey(): void {
-    const { random, watch } = this.#surroundings;
-    const id = random.uuid();
-    watch.forged.add(id);
-    this.#send('number_order.complete', numberOrder([id]), [id], 'with a low-order key');
-  }
-
-  #send(type: string, payload: unknown, ids: readonly string[], forged: WebhookEvent['forged'] = 'no'): void {
+  #send(type: string, payload: unknown, ids: readonly string[], forged = false): void {
     const { clock, random, weather, journal } = this.#surroundings;
     const id = random.uuid();
     const event = {
@@ -108,7 +100,7 @@ export class Webhooks {
     const enveloped = weather.strikes('event-bare') ? event : { data: event, meta: { attempt: 1 } };
     const sent = this.#eventOf(Buffer.from(JSON.stringify(enveloped)), ids, forged, true);
     journal.note(id, `${type} about ${ids.join(' ')}`);
-    if (forged === 'no' && weather.strikes('event-lost')) return;
+    if (!forged && weather.strikes('event-lost')) return;
     if (weather.strikes('event-stale')) {
       sent.skewSeconds = random.pick([-1, 1]) * random.integer(310, 900);
       sent.expected.stale = true;
@@ -121,14 +113,9 @@ export class Webhooks {
     }
   }
 
-  #eventOf(
-    body: Buffer,
-    ids: readonly string[],
-    forged: WebhookEvent['forged'],
-    readable: boolean,
-  ): WebhookEvent {
+  #eventOf(body: Buffer, ids: readonly string[], forged: boolean, readable: boolean): WebhookEvent {
     const id = this.#surroundings.random.uuid();
-    const genuine = forged === 'no' && readable;
+    const genuine = !forged && readable;
     return {
       id,
       body,
@@ -145,7 +132,7 @@ export class Webhooks {
   #deliver(event: WebhookEvent, attempt: number): void {
     const { clock, random, weather, watch, journal } = this.#surroundings;
     const again = () => {
-      if (attempt >= attemptsPerUrl * urls || event.forged !== 'no' || event.body === tooLarge) return;
+      if (attempt >= attemptsPerUrl * urls || event.forged || event.body === tooLarge) return;
       const ladder = 2 ** ((attempt - 1) % attemptsPerUrl);
       clock.after(random.between(500, 1_500) * ladder, () => this.#deliver(event, attempt + 1));
     };
@@ -155,7 +142,7 @@ export class Webhooks {
       genuine: event.expected.genuine && !corrupted,
       keyDeployed: !this.#signer.isAhead,
     };
-    if (this.#signer.isAhead && event.forged === 'no') weather.counted('signing-key-rotated');
+    if (this.#signer.isAhead && !event.forged) weather.counted('signing-key-rotated');
     let settled = false;
     const settle = (status: number | undefined) => {
       if (settled) return;
@@ -176,10 +163,9 @@ export class Webhooks {
   #requestOf(event: WebhookEvent): { request: APIGatewayProxyEventV2; corrupted: boolean } {
     const { clock, random, weather } = this.#surroundings;
     const seconds = clock.now() / 1_000 + event.skewSeconds;
-    const headers =
-      event.forged === 'no'
-        ? this.#signer.sign(event.body, seconds)
-        : this.#signer.forge(event.body, seconds, event.forged === 'with a low-order key');
+    const headers = event.forged
+      ? this.#signer.forge(event.body, seconds)
+      : this.#signer.sign(event.body, seconds);
     const fault = weather.oneOf(['event-altered', 'event-unsigned', 'event-timestamp-odd']);
     const body = fault === 'event-altered' ? flipped(event.body, random.integer(0, 7)) : event.body;
     const base64 = !isUtf8(body) || weather.strikes('event-in-base64');

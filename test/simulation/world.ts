@@ -97,13 +97,12 @@ async function live(
   const { clock, weather } = surroundings;
   const start = clock.now();
   const clearsUpAt = start + weatherMs;
-  const quietUntil = clearsUpAt + quietMs;
-  const end = quietUntil + redriveMs;
+  const quietUntil = beforeSweep(clearsUpAt + quietMs);
+  const end = beforeSweep(quietUntil + redriveMs);
   const operator = new Operator(scene, surroundings);
   const signer = new Signer(random.fork('signer'));
   const webhook = deploy(simulation.archiver, scene, surroundings, signer, random.fork('habits'), clearsUpAt);
-  const webhooks = new Webhooks(webhook.target, signer, surroundings);
-  webhook.onLowOrderKey = () => webhooks.forgeWithLowOrderKey();
+  const webhooks = new Webhooks(webhook, signer, surroundings);
 
   populate(simulation.documents, scene, webhooks, surroundings, random.fork('documents'));
   operator.sweepUntil(end);
@@ -132,13 +131,19 @@ async function live(
     checkQueuesEmpty(scene, surroundings);
     operator.redrive();
   }
-  await clock.run(end - 1, stopped);
+  await clock.run(end, stopped);
   if (stopped()) return;
   checkArchived(scene, surroundings, () => true);
   checkQueuesEmpty(scene, surroundings);
   checkConservation(scene, surroundings);
   checkEnds(scene, surroundings);
   if (simulation.inTime) checkInTime(scene, surroundings);
+}
+
+/** The last second before the next sweep, when what the one before has queued is settled. */
+function beforeSweep(instant: number): number {
+  const period = sweep.intervalMinutes * minute;
+  return Math.ceil(instant / period) * period - 1_000;
 }
 
 function createScene(surroundings: Surroundings, random: RandomSource): Scene {
@@ -178,7 +183,7 @@ function deploy(
   random: RandomSource,
   clearsUpAt: number,
 ) {
-  const { clock, weather, journal } = surroundings;
+  const { clock, weather, journal, watch } = surroundings;
   const neighbourhood: Neighbourhood = {
     archiver,
     account: scene.account,
@@ -224,7 +229,6 @@ function deploy(
     },
     surroundings,
   );
-  const webhook = { target, onLowOrderKey: (): void => undefined };
   /** A deployment whose settings are refused does not come about: the one before goes on. */
   const redeploy = (keys: string) => {
     try {
@@ -246,7 +250,9 @@ function deploy(
     clock.after(at * minute, () => {
       if (!weather.strikes('low-order-key-configured')) return;
       redeploy(`${publicKeys},${lowOrderPublicKey}`);
-      webhook.onLowOrderKey();
+      if (publicKeys.includes(lowOrderPublicKey)) {
+        watch.broken('forged-is-refused', 'webhook', 'a low-order point is deployed as public key');
+      }
     });
   }
   if (weather.brings('signing-key-rotated')) {
@@ -258,7 +264,7 @@ function deploy(
     const deployedAt = clock.now() + random.between(5, 65) * minute;
     clock.at(Math.min(deployedAt, clearsUpAt), () => redeploy(`${publicKeys},${signer.next.publicKey}`));
   }
-  return webhook;
+  return target;
 }
 
 function habitsOf(random: RandomSource, weather: Weather): Habits {
@@ -317,7 +323,7 @@ function populate(
     standInTheWay(account.add(createdAt, createdAt, surroundings.weather), scene, surroundings);
   }
   const crowdAt = start + random.integer(0, 60) * minute;
-  const crowding = random.pick([0, 0, 0.3]);
+  const crowding = random.pick([0, 0.3, 0.6]);
   for (let made = old; made < count; ) {
     const crowded = random.chance(crowding);
     const size = Math.min(count - made, random.integer(1, 8));
@@ -370,7 +376,7 @@ function ordersOf(group: readonly AccountDocument[], createdAt: number, random: 
     id: random.uuid(),
     kind,
     createdAt,
-    goneAt: random.chance(0.1) ? createdAt + random.integer(1, 20) * minute : Number.POSITIVE_INFINITY,
+    goneAt: random.chance(0.3) ? createdAt + random.integer(1, 20) * minute : Number.POSITIVE_INFINITY,
     documents: [],
   }));
   for (const { id } of group) {
