@@ -45,7 +45,8 @@ export async function copyToBucket(
 
   const reading = readThrough(answer, verifier, time, signal).catch(end);
   const writing = bucket
-    .putOnce({ ...copy, body: verifier, sha256: copy.sha256 }, upload.signal)
+    // The invocation's end too must reach an upload whose bytes have all been read.
+    .putOnce({ ...copy, body: verifier, sha256: copy.sha256 }, AbortSignal.any([signal, upload.signal]))
     .then((stored) => {
       // An early 412: nobody reads the rest.
       if (stored === 'exists' && !verifier.writableFinished) verifier.destroy();

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { copyToBucket } from '../../functions/archive/copy.ts';
-import type { Bucket } from '../../functions/bucket/store.ts';
+import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
+import type { HttpAnswer } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
 import { noon, virtualTime } from '../discover/world.ts';
 
@@ -13,23 +14,29 @@ const copy = {
   contentDisposition: 'attachment',
 };
 
+/** An S3 that reads and never answers. */
+const silentBucket = {
+  putOnce: ({ body }: NewObject, signal: AbortSignal) =>
+    new Promise<never>((_resolve, reject) => {
+      if (body instanceof Readable) body.resume();
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    }),
+} as unknown as Bucket;
+
+function answerOf(body: Readable): HttpAnswer {
+  return { status: 200, headers: {}, body };
+}
+
 describe('a source that stalls', () => {
   it.each([0, 60])('after %i bytes is found out before S3 could be blamed for it', async (sent) => {
     const time = virtualTime(noon);
     const body = new Readable({ read: () => undefined });
     if (sent > 0) body.push(Buffer.alloc(sent));
-    const bucket = {
-      putOnce: ({ body: upload }, signal) =>
-        new Promise((_resolve, reject) => {
-          if (upload instanceof Readable) upload.resume();
-          signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        }),
-    } satisfies Partial<Bucket>;
 
     const copying = copyToBucket(
-      { status: 200, headers: {}, body },
+      answerOf(body),
       copy,
-      { bucket: bucket as unknown as Bucket, time },
+      { bucket: silentBucket, time },
       new AbortController().signal,
     );
 
@@ -37,4 +44,18 @@ describe('a source that stalls', () => {
     expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
     expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
   });
+});
+
+describe('the end of the invocation', () => {
+  it('ends an upload too whose bytes are all under way already', async () => {
+    const time = virtualTime(noon);
+    const invocation = new AbortController();
+    const body = Readable.from([Buffer.alloc(copy.bytes)]);
+    const timeIsUp = new Error('The time is up.');
+    body.on('close', () => setImmediate(() => invocation.abort(timeIsUp)));
+
+    const copying = copyToBucket(answerOf(body), copy, { bucket: silentBucket, time }, invocation.signal);
+
+    await expect(copying).rejects.toBe(timeIsUp);
+  }, 2_000);
 });

@@ -40,7 +40,8 @@ export class Journal {
   /** The last entries about a document, or what else `subject` names; of all if it names nothing. */
   story(subject: string | undefined, most = 60): string[] {
     const told = this.#entries.filter(
-      (entry) => subject === undefined || entry.subject === subject || entry.what.includes(subject),
+      (entry) =>
+        subject === undefined || entry.subject === subject || new RegExp(`${subject}\\b`).test(entry.what),
     );
     return told.slice(-most).map(({ at, subject: about, what }) => `${clockTime(at)}  ${about}  ${what}`);
   }

@@ -190,7 +190,7 @@ export function createTelnyxApi(
     return { status: 200, body: `{"data":[${shown.join()}],"meta":${JSON.stringify(meta)}}` };
   };
 
-  const disturbed = (fault: (typeof anyCall)[number], url: URL, key: string): Answer | undefined => {
+  const disturbed = (fault: (typeof anyCall)[number], key: string): Answer | undefined => {
     switch (fault) {
       case 'telnyx-rate-limited': {
         const seconds = String(random.pick([1, 2, 10, 60]));
@@ -251,7 +251,7 @@ export function createTelnyxApi(
       if (fault) journal.note(container.id, `${fault} at ${url.pathname}`);
       if (fault === 'telnyx-stalls') return;
       if (fault === 'telnyx-resets') return reply.failing(connectionReset());
-      return say((fault && disturbed(fault, url, key)) ?? answerTo(url));
+      return say((fault && disturbed(fault, key)) ?? answerTo(url));
     });
 }
 

@@ -443,6 +443,6 @@ function tell(breach: Breach, weather: Weather, journal: Journal): string[] {
     `${invariants[breach.invariant]}`,
     `Broken for ${breach.subject}: ${breach.what}`,
     ...(weather.outages().length > 0 ? [`Outages: ${weather.outages().join('; ')}`] : []),
-    ...journal.story(/^[0-9a-f]{8}-/.test(breach.subject) ? breach.subject : undefined),
+    ...journal.story(/^[0-9a-f]{8}-|#/.test(breach.subject) ? breach.subject : undefined),
   ];
 }
