@@ -15,6 +15,7 @@ import { createPatientTelnyx } from '../../functions/telnyx/patience.ts';
 import { formatBytes } from '../../local/progress.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ArchiveBucket, Surroundings } from '../deployment.ts';
+import { notesOf } from '../notes.ts';
 import type { Stand, Terminal } from '../terminal.ts';
 import { type Finding, weightOf } from './findings.ts';
 import { gather } from './gather.ts';
@@ -347,11 +348,4 @@ function stand({ tally, documents }: Audit, ms: number): Stand {
       findings === 1 ? '1 finding' : `${grouped(findings)} findings`,
     ].join(' · '),
   };
-}
-
-/** What the reading of Telnyx's list has to say goes to the person who waits for it. */
-function notesOf(terminal: Terminal) {
-  const note = (message: string, fields: { code?: string | number | undefined } = {}) =>
-    terminal.note(fields.code === undefined ? message : `${message}: ${fields.code}`);
-  return { info: note, warn: note, error: note, count: () => undefined };
 }

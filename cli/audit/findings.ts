@@ -16,43 +16,50 @@ export type Weight = 'fine' | 'defect' | 'unchecked';
 interface Kind {
   mark: Mark;
   weight: Weight;
-  /** Completes "3 documents …". */
+  /** What is counted, in the singular. */
+  of: 'document' | 'object' | 'manifest' | 'item';
+  /** Follows the count, as in "3 documents: …". */
   means: string;
   /** What to do, for a person; empty where there is nothing to do. */
   advice: string;
 }
 
 export const kinds = {
-  same: { mark: '=', weight: 'fine', means: 'archived and unchanged', advice: '' },
+  same: { mark: '=', weight: 'fine', of: 'document', means: 'archived and unchanged', advice: '' },
   kept: {
     mark: '+',
     weight: 'fine',
-    means: 'archived and unchanged, and no longer at Telnyx: kept, as they should be',
+    of: 'document',
+    means: 'archived and unchanged, no longer at Telnyx: kept, as it should be',
     advice: '',
   },
   pending: {
     mark: '-',
     weight: 'fine',
-    means: 'so young that the archiver may still be at them',
+    of: 'document',
+    means: 'so young that the archiver may still be at it',
     advice: '',
   },
   infected: {
     mark: '-',
     weight: 'fine',
-    means: "not archived because Telnyx's scanner found malware in them",
-    advice: 'Set archiveInfected for the stage to keep such documents too.',
+    of: 'document',
+    means: "not archived, since Telnyx's scanner found malware",
+    advice: 'Set `archiveInfected` for the stage to keep such documents too.',
   },
 
   missing: {
     mark: '-',
     weight: 'defect',
+    of: 'document',
     means: 'at Telnyx, but not archived',
     advice:
-      'Run the audit with --repair to queue them. If they stay away, `redrive` shows among the dead letters why.',
+      'Run the audit with `--repair` to queue them. If they stay away, `redrive` shows among the dead letters why.',
   },
   lost: {
     mark: '-',
     weight: 'defect',
+    of: 'document',
     means: 'named by a manifest, but neither object nor receipt is there',
     advice:
       'Somebody has deleted them. In a versioned bucket the bytes are still there: find the versions with ' +
@@ -61,7 +68,8 @@ export const kinds = {
   'no-object': {
     mark: '-',
     weight: 'defect',
-    means: 'with a receipt, but without the object',
+    of: 'document',
+    means: 'a receipt is there, but not the object',
     advice:
       'Somebody has deleted the object. In a versioned bucket its bytes are still there: find the version that the ' +
       'receipt names with `aws s3api list-object-versions --prefix documents/<id>` and remove the delete marker.',
@@ -69,29 +77,33 @@ export const kinds = {
   'no-receipt': {
     mark: '*',
     weight: 'defect',
-    means: 'with an object, but without the receipt',
+    of: 'document',
+    means: 'the object is there, but not the receipt',
     advice:
-      'Run the audit with --repair: the archiver compares the object with Telnyx and writes the receipt. If the ' +
+      'Run the audit with `--repair`: the archiver compares the object with Telnyx and writes the receipt. If the ' +
       'document is no longer at Telnyx, look for a deleted version of the receipt.',
   },
   'size-differs': {
     mark: '*',
     weight: 'defect',
-    means: 'of another size than they were archived with',
+    of: 'document',
+    means: 'another size than what was archived',
     advice:
       'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
   },
   'checksum-differs': {
     mark: '*',
     weight: 'defect',
-    means: 'with other bytes than were archived',
+    of: 'document',
+    means: 'other bytes than what was archived',
     advice:
       'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
   },
   'receipt-altered': {
     mark: '*',
     weight: 'defect',
-    means: 'whose receipt is not as the archiver wrote it',
+    of: 'document',
+    means: 'the receipt is not as the archiver wrote it',
     advice:
       'Restore the first version of the receipt (`aws s3api list-object-versions --prefix receipts/<id>`), and find ' +
       'out who replaced it.',
@@ -99,7 +111,8 @@ export const kinds = {
   'telnyx-differs': {
     mark: '*',
     weight: 'defect',
-    means: 'of which Telnyx now states something else than when they were archived',
+    of: 'document',
+    means: 'Telnyx now states something else than when it was archived',
     advice:
       'The archive is consistent in itself: either Telnyx has changed the document, or object and receipt were ' +
       'both replaced. Compare by hand.',
@@ -107,18 +120,21 @@ export const kinds = {
   foreign: {
     mark: '*',
     weight: 'defect',
-    means: 'that are not the archiver’s',
+    of: 'object',
+    means: 'not written by the archiver',
     advice: 'The archiver has not written them. Find out who has, and whether they may be moved elsewhere.',
   },
   'manifest-removed': {
     mark: '-',
     weight: 'defect',
-    means: 'that must have been there, since another file names it',
+    of: 'manifest',
+    means: 'gone, though another file names it',
     advice: 'Restore it from the bucket’s versions or from a copy, and find out who removed it.',
   },
   'manifest-altered': {
     mark: '*',
     weight: 'defect',
+    of: 'manifest',
     means: 'not as it was written',
     advice: 'Restore it from the bucket’s versions or from a copy, and find out who replaced it.',
   },
@@ -126,6 +142,7 @@ export const kinds = {
   unreadable: {
     mark: '!',
     weight: 'unchecked',
+    of: 'item',
     means: 'could not be checked',
     advice: 'Run the audit again. If it stays like this, the reason beside each says what is in the way.',
   },
@@ -134,6 +151,12 @@ export const kinds = {
 export type Code = keyof typeof kinds;
 
 export const codes = Object.keys(kinds) as Code[];
+
+/** Such as `3 documents`. */
+export function countOf(count: number, code: Code): string {
+  const { of } = kinds[code];
+  return `${count.toLocaleString('en')} ${count === 1 ? of : `${of}s`}`;
+}
 
 export function weightOf(code: Code): Weight {
   return kinds[code].weight;

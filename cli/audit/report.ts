@@ -1,7 +1,7 @@
 /** What an audit says on the terminal. */
 import { formatBytes } from '../../local/progress.ts';
 import type { Style, Terminal } from '../terminal.ts';
-import { type Code, codes, type Finding, kinds, type Mark } from './findings.ts';
+import { type Code, codes, countOf, type Finding, kinds, type Mark } from './findings.ts';
 import { defectsIn, type Tally, uncheckedIn } from './tally.ts';
 
 const styles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
@@ -39,8 +39,8 @@ export function summary(tally: Tally, scope: Scope, paint: Terminal['paint']): s
     if (count === 0) continue;
     const { mark, weight, means, advice } = kinds[code];
     const what = weight === 'fine' ? means : `${means} (${code})`;
-    lines.push(`${paint(styles[mark], mark)} ${String(grouped(count)).padStart(9)}  ${what}`);
-    if (advice !== '') lines.push(`${' '.repeat(13)}${paint('dim', advice)}`);
+    lines.push(`${paint(styles[mark], mark)} ${countOf(count, code)}: ${what}`);
+    if (advice !== '') lines.push(`    ${paint('dim', advice)}`);
   }
   lines.push('', ...looked(tally, scope));
   return lines.join('\n');

@@ -153,7 +153,7 @@
     more.hidden = true;
     const told = cell('');
     told.colSpan = 8;
-    const list = element('dl');
+    const list = element('dl', 'facts');
     for (const [term, said] of [
       ['Why', row.detail],
       ['Key', `documents/${row.id}`],
@@ -162,7 +162,7 @@
     ]) {
       if (!said) continue;
       const pair = element('div');
-      pair.append(element('dt', '', term), element('dd', '', said));
+      pair.append(element('dt', '', term), element('dd', 'said', said));
       list.append(pair);
     }
     told.append(list);

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../../../local/progress.ts';
-import { type Code, codes, kinds } from '../findings.ts';
+import { type Code, codes, countOf, kinds } from '../findings.ts';
 import { grouped, printable, type Scope } from '../report.ts';
 import { defectsIn, type Tally, uncheckedIn } from '../tally.ts';
 import { bars, growthChart } from './charts.ts';
@@ -58,16 +58,16 @@ export async function reportPage(options: PageOptions): Promise<string> {
 ${tiles(tally, scope, statistics)}
 ${findingsSection(tally, statistics)}
 <section class="wide" aria-labelledby="growth"><h2 id="growth">Growth</h2>
-<p class="lead">Documents in the archive, by the time of their receipts.</p>
+<p class="lead">${growthLead(statistics, now)}</p>
 ${growthChart(statistics.growth.buckets(), now)}</section>
 <div class="charts">
 ${latencySection(statistics)}
 <section aria-labelledby="sizes"><h2 id="sizes">Sizes</h2>
 <p class="lead">${formatBytes(tally.bytes)} in all, ${formatBytes(tally.bytes / Math.max(1, tally.archived))} on average.</p>
-${bars('Documents by size', histogramBars(statistics.sizes, sizeEdges, formatBytes), 'Size')}</section>
+${bars('Documents by size', histogramBars(statistics.sizes, sizeEdges, roundSize), 'Size')}</section>
 <section aria-labelledby="types"><h2 id="types">Kinds</h2>
 <p class="lead">Content types, as Telnyx states them.</p>
-${bars('Documents by content type', named(statistics.types.top(7, 'other')), 'Content type')}</section>
+${bars('Documents by content type', named(statistics.types.top(7, 'other'), kindOf), 'Content type')}</section>
 <section aria-labelledby="found-by"><h2 id="found-by">Found by</h2>
 <p class="lead">What had each document archived.</p>
 ${bars('Documents by trigger', named(statistics.triggers.top(7, 'other')), 'Trigger')}
@@ -77,7 +77,7 @@ ${tableSection(tally, rows, statistics)}
 </main>
 <footer>
 <h2>How this was checked</h2>
-<dl>${checked(tally, scope).map(([term, said]) => html`<div><dt>${term}</dt><dd>${said}</dd></div>`)}</dl>
+<dl class="facts">${checked(tally, scope).map(([term, said]) => html`<div><dt>${term}</dt><dd>${said}</dd></div>`)}</dl>
 <p>Written by telnyx-document-archiver ${version}. This page holds file names and document ids; it asks no network for anything.</p>
 </footer>
 <script type="application/json" id="rows">${inlineJson({ rows: rows.map(tableRow), marks: marksOfCodes() })}</script>
@@ -121,7 +121,7 @@ function tiles(tally: Tally, { listedAtTelnyx }: Scope, { latency }: Statistics)
   const { kept, pending } = tally.counts;
   return html`<dl class="tiles">
 ${tile('Archived', grouped(tally.archived), formatBytes(tally.bytes))}
-${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : grouped(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : `${grouped(pending)} still on their way`)}
+${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : grouped(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : pending === 0 ? 'on its list today' : `${grouped(pending)} on the way`)}
 ${tile('Kept', grouped(kept), 'no longer at Telnyx')}
 ${tile('Upload to archive', half === undefined ? '–' : duration(half), most === undefined ? 'no live documents yet' : `95 % within ${duration(most)}`)}
 ${tile('Read back', grouped(tally.objectsRead), tally.objectsRead === 0 ? 'by S3’s SHA-256 instead' : `${formatBytes(tally.bytesRead)} hashed again`)}
@@ -136,14 +136,14 @@ function findingsSection(tally: Tally, statistics: Statistics): Markup {
 <ul class="findings">${present.map(
     (
       code,
-    ) => html`<li class="${kinds[code].weight}"><p class="what"><b>${grouped(tally.counts[code])}</b> ${kinds[code].means} <code>${code}</code></p>
-<p class="advice">${kinds[code].advice}</p></li>`,
+    ) => html`<li class="${kinds[code].weight}"><p class="what"><b>${countOf(tally.counts[code], code)}</b> ${kinds[code].means} <code>${code}</code></p>
+<p class="advice">${withCode(kinds[code].advice)}</p></li>`,
   )}</ul>
 ${
   others.length === 0
     ? undefined
     : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${grouped(others.length)} that ${others.length === 1 ? 'is' : 'are'} about no document</summary>
-<div class="scroll"><table class="plain"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Why</th></tr></thead>
+<div class="scroll"><table class="rows"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Why</th></tr></thead>
 <tbody>${others.map(
         ({ code, key, detail }) =>
           html`<tr><td><code>${code}</code></td><td class="key">${printable(key)}</td><td>${printable(detail)}</td></tr>`,
@@ -154,6 +154,13 @@ ${
     ? html`<p class="lead">${grouped(statistics.unlisted)} more findings are on no list of this page: the command’s own lines have all of them.</p>`
     : undefined
 }</section>`;
+}
+
+/** What stands between backticks is a command, or part of one. */
+function withCode(text: string): Markup[] {
+  return text
+    .split('`')
+    .map((part, position) => (position % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 }
 
 function latencySection({ latencies, latency }: Statistics): Markup {
@@ -202,7 +209,7 @@ function tableSection(tally: Tally, rows: readonly Row[], statistics: Statistics
   <label>Show <select id="state"><option value="">all</option></select></label>
   <p id="shown" role="status"></p>
 </div>
-<div class="scroll"><table id="table" hidden><caption class="aside">Documents</caption>
+<div class="scroll"><table id="table" class="rows" hidden><caption class="aside">Documents</caption>
 <thead><tr>${[
     ['state', 'State'],
     ['name', 'Document'],
@@ -214,7 +221,7 @@ function tableSection(tally: Tally, rows: readonly Row[], statistics: Statistics
     ['trigger', 'Found by'],
   ].map(
     ([column, label]) =>
-      html`<th scope="col"><button type="button" data-column="${column}">${label}</button></th>`,
+      html`<th scope="col" class="column"><button type="button" class="sort" data-column="${column}">${label}</button></th>`,
   )}</tr></thead>
 <tbody></tbody></table></div>
 <nav class="pages" aria-label="Pages of the table" hidden>
@@ -236,7 +243,8 @@ function tableRow(row: Row): readonly unknown[] {
     trigger,
     sha256,
   } = row;
-  return [id, found, detail, fileName, contentType, bytes, createdAt, archivedAt, trigger, sha256].map(
+  const kind = contentType && kindOf(contentType);
+  return [id, found, detail, fileName, kind, bytes, createdAt, archivedAt, trigger, sha256].map(
     (value) => value ?? null,
   );
 }
@@ -284,8 +292,40 @@ function histogramBars({ counts }: Histogram, edges: readonly number[], show: (e
   });
 }
 
-function named(counts: readonly { name: string; count: number }[]) {
-  return counts.map(({ name, count }) => ({ label: printable(name), count }));
+function named(counts: readonly { name: string; count: number }[], label = (name: string) => name) {
+  return counts.map(({ name, count }) => ({ label: printable(label(name)), count }));
+}
+
+function roundSize(bytes: number): string {
+  return formatBytes(bytes).replace('.0', '');
+}
+
+function growthLead({ growth }: Statistics, now: number): string {
+  const buckets = growth.buckets();
+  const days = 30;
+  const recent = buckets.filter(({ from }) => from >= now - days * 24 * 3_600 * second);
+  const documents = recent.reduce((sum, { count }) => sum + count, 0);
+  const bytes = recent.reduce((sum, bucket) => sum + bucket.bytes, 0);
+  return `Documents in the archive. ${grouped(documents)} came in within the last ${days} days (${formatBytes(bytes)}).`;
+}
+
+/** The content types that Telnyx takes, as people call them (Telnyx's guide to documents). */
+const kindNames: Record<string, string> = {
+  'application/pdf': 'PDF',
+  'image/png': 'PNG',
+  'image/jpeg': 'JPEG',
+  'text/csv': 'CSV',
+  'application/csv': 'CSV',
+  'text/plain': 'Text',
+  'application/json': 'JSON',
+  'application/msword': 'Word',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 'Word',
+  'application/vnd.ms-excel': 'Excel',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'Excel',
+};
+
+function kindOf(contentType: string): string {
+  return kindNames[contentType] ?? contentType;
 }
 
 const second = 1_000;

@@ -311,6 +311,7 @@ export function createWorld({ random = Math.random } = {}) {
       metrics: async () => undefined,
       oldestAge: async () => undefined,
       alarms: async () => undefined,
+      pace: { pollMs: 1, settledAfterMs: 1 },
       close: async () => undefined,
       ...deploymentChanges,
     };
