@@ -73,6 +73,8 @@ export function deployedStack({ stageName, environment, time }: DeployedStackOpt
     metrics: async () => metrics,
     oldestAge: (name) => oldestAge(cloudWatch, `${stageName}-${name}`, time),
     alarms: () => alarmsOf(cloudWatch, stageName),
+    // SQS's counts are right again a minute after the last change (Amazon SQS API reference, GetQueueAttributes).
+    pace: { pollMs: 5_000, settledAfterMs: minuteMs },
     close: async () => {
       for (const client of [cloudFormation, cloudWatch, sqs, s3]) client.destroy();
     },

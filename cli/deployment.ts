@@ -54,6 +54,8 @@ export interface Deployment {
   oldestAge(lane: LaneName): Promise<number | undefined>;
   /** Undefined where there are none: a local archive. */
   alarms(): Promise<Alarm[] | undefined>;
+  /** How often to look at what changes, and how late its counts may be; milliseconds. */
+  pace: { pollMs: number; settledAfterMs: number };
   close(): Promise<void>;
 }
 

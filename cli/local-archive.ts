@@ -80,6 +80,7 @@ export async function localArchive({
     metrics: async () => session && metricsAt(session.metricsUrl),
     oldestAge: async () => undefined,
     alarms: async () => undefined,
+    pace: { pollMs: 500, settledAfterMs: 1_000 },
     close: async () => {
       for (const close of closers.splice(0).reverse()) await close();
     },

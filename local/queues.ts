@@ -2,8 +2,6 @@
 import {
   type ChangeMessageVisibilityBatchCommandInput,
   CreateQueueCommand,
-  GetQueueAttributesCommand,
-  type QueueAttributeName,
   type ReceiveMessageCommandInput,
   type ReceiveMessageCommandOutput,
   type SQSClient,
@@ -71,19 +69,6 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
   };
   client.destroy();
   return { endpoint, lanes, createClient, close: () => server.close() };
-}
-
-/** Messages in a queue: to be received, being worked on or waiting out their visibility timeout, and delayed. */
-export async function queueDepth(client: SQSClient, queueUrl: string): Promise<number> {
-  const counts: QueueAttributeName[] = [
-    'ApproximateNumberOfMessages',
-    'ApproximateNumberOfMessagesNotVisible',
-    'ApproximateNumberOfMessagesDelayed',
-  ];
-  const { Attributes } = await client.send(
-    new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: counts }),
-  );
-  return counts.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
 }
 
 /**

@@ -28,7 +28,8 @@ import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from 
 import { pollQueue } from './event-source-mapping.ts';
 import type { LambdaHandler } from './lambda.ts';
 import { openMetricsPort } from './metrics.ts';
-import { type LaneName, type LocalLane, queueDepth, startQueues } from './queues.ts';
+import { queueDepth } from './queue-depth.ts';
+import { type LaneName, type LocalLane, startQueues } from './queues.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import { removeSession, writeSession } from './session.ts';
 import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';

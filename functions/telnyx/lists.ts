@@ -49,14 +49,17 @@ export interface CreatedBetween {
  * GET /documents. Without `sort[]`: nothing relies on an order, and whether Telnyx heeds that parameter is not
  * known.
  *
+ * @param customerReference only documents with this one
  * @throws ArchiverError those of `PatientTelnyx`, and UnexpectedResponse for what is no list at all
  */
 export async function listDocuments(
   telnyx: PatientTelnyx,
   created: CreatedBetween,
   pageNumber: number,
+  customerReference?: string,
 ): Promise<Page> {
   const query = paged(pageNumber, {
+    ...(customerReference !== undefined && { 'filter[customer_reference][eq]': customerReference }),
     'filter[created_at][gt]': withoutFraction(created.after),
     'filter[created_at][lt]': withoutFraction(created.before),
   });

@@ -12,7 +12,8 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type EventSourceMapping, failedIds, pollQueue } from '../../local/event-source-mapping.ts';
 import type { LambdaHandler } from '../../local/lambda.ts';
-import { type LocalQueues, queueDepth, startQueues } from '../../local/queues.ts';
+import { queueDepth } from '../../local/queue-depth.ts';
+import { type LocalQueues, startQueues } from '../../local/queues.ts';
 
 type Shape = (ids: readonly string[]) => unknown;
 const none = () => [];

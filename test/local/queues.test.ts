@@ -10,7 +10,8 @@ import {
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { queues as limits, receives, timeouts } from '../../functions/limits.ts';
 import { queueUrl } from '../../functions/settings.ts';
-import { type LocalQueues, queueDepth, startQueues } from '../../local/queues.ts';
+import { queueDepth } from '../../local/queue-depth.ts';
+import { type LocalQueues, startQueues } from '../../local/queues.ts';
 
 async function startWorld(): Promise<{ queues: LocalQueues; sqs: SQSClient }> {
   const queues = await startQueues();

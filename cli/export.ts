@@ -1,0 +1,300 @@
+/** `export`: restores documents to a folder, with the names that they had at Telnyx. */
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { appendFile, link, mkdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import type { Command } from 'commander';
+import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../functions/bucket/keys.ts';
+import { asBucketError } from '../functions/bucket/s3-errors.ts';
+import { ArchiverError, asArchiverError } from '../functions/errors.ts';
+import { formatBytes } from '../local/progress.ts';
+import { hasCode } from '../local/s3/file-errors.ts';
+import { inOrder } from './audit/in-order.ts';
+import { listObjects } from './audit/listing.ts';
+import { createInsist, type Insist } from './audit/patience.ts';
+import { readReceipt } from './audit/receipt-reading.ts';
+import type { ArchiveBucket, Surroundings } from './deployment.ts';
+import { readDocumentIds } from './document-ids.ts';
+import { Paths } from './export-paths.ts';
+import { parseInstant } from './spans.ts';
+
+export interface ExportOptions {
+  folder: string;
+  since?: string;
+  until?: string;
+  ids?: string;
+  verify?: boolean;
+}
+
+const help = `
+Documents come to lie under the day of their upload, 2026/11/23/<file name>. Their SHA-256 is verified while they are
+written; none is there before it is whole. What is in the folder already is not fetched again: after Ctrl-C or an
+error run the same command again. export.jsonl in the folder says which file is which document.
+
+Exit code: 0 all are there · 1 some could not be exported · 2 it could not be done · 130 stopped by Ctrl-C
+
+Rights: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
+cloudformation:DescribeStacks.`;
+
+export function describeExport(command: Command): Command {
+  return command
+    .description('restore documents to a folder')
+    .argument('<folder>', 'made where it is not there yet; files in it are never overwritten')
+    .option('--since <instant>', 'uploaded from then on: 2026-11-24, 2026-11-24T08:00:00Z, 90d ago')
+    .option('--until <instant>', 'and before then')
+    .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')
+    .option('--verify', 'read again, and verify, what is in the folder already')
+    .addHelpText('after', help);
+}
+
+const atOnce = 8;
+
+/** One line of the journal: a document that is there, whole. */
+interface Exported {
+  documentId: string;
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+interface Ordered extends Exported {
+  /** Whether an earlier run has exported it. */
+  isThere: boolean;
+}
+
+type Result = { state: 'exported' | 'was there'; bytes: number } | { state: 'failed'; documentId: string };
+
+/** @returns the exit code */
+export async function exportDocuments(options: ExportOptions, surroundings: Surroundings): Promise<number> {
+  const { deployment, terminal, time, random, signal } = surroundings;
+  const folder = resolve(options.folder);
+  const archive = await deployment.bucket();
+  const insist = createInsist({ time, random, signal });
+  const journal = await openJournal(folder);
+  const counts = { exported: 0, 'was there': 0, failed: 0 };
+  let bytes = 0;
+  const fail = (documentId: string, reason: string): Result => {
+    terminal.print(`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
+    terminal.record({ type: 'failed', documentId, reason });
+    return { state: 'failed', documentId };
+  };
+
+  const ordered = order(options, { archive, insist, journal, fail }, surroundings);
+  const results = inOrder(ordered, atOnce, signal, async (document, limited): Promise<Result> => {
+    if ('state' in document) return document;
+    try {
+      return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
+        insist(() => work(limited)),
+      );
+    } catch (error) {
+      limited.throwIfAborted();
+      if (isOfTheDisk(error)) throw error;
+      const { code, message } = asArchiverError(error);
+      return fail(document.documentId, `${code}: ${message}`);
+    }
+  });
+  const progress = terminal.progress(() => ({
+    ended: counts.exported + counts['was there'],
+    total: undefined,
+    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['was there']} were there · ${counts.failed} failed`,
+  }));
+  try {
+    for await (const result of results) {
+      counts[result.state] += 1;
+      if (result.state === 'exported') bytes += result.bytes;
+    }
+  } finally {
+    progress.stop();
+  }
+  terminal.print(
+    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['was there']} were there already, ${counts.failed} failed.\n${folder}`,
+  );
+  terminal.record({
+    type: 'end',
+    folder,
+    exported: counts.exported,
+    wereThere: counts['was there'],
+    failed: counts.failed,
+    bytes,
+  });
+  return counts.failed > 0 ? 1 : 0;
+}
+
+interface OrderingParts {
+  archive: ArchiveBucket;
+  insist: Insist;
+  journal: Journal;
+  fail: (documentId: string, reason: string) => Result;
+}
+
+/** The documents that are wanted, each with its path, in the order of their ids so that each run names them alike. */
+async function* order(
+  options: ExportOptions,
+  { archive, insist, journal, fail }: OrderingParts,
+  { time, signal }: Surroundings,
+): AsyncGenerator<Ordered | Result> {
+  const since =
+    options.since === undefined ? Number.NEGATIVE_INFINITY : parseInstant(options.since, time.now());
+  const until =
+    options.until === undefined ? Number.POSITIVE_INFINITY : parseInstant(options.until, time.now());
+  const receipts = inOrder(
+    wantedIds(options, archive, insist, time),
+    2 * atOnce,
+    signal,
+    async (id, limited) => ({
+      id,
+      body: await insist(() => archive.bucket.read(receiptKey(id), limited)),
+    }),
+  );
+  for await (const { id, body } of receipts) {
+    if (body === undefined) {
+      yield fail(id, 'it is not archived: it has no receipt');
+      continue;
+    }
+    const { stated, alteration, createdAt, archivedAt, fileName } = readReceipt(id, body);
+    if (stated.sha256 === undefined || stated.bytes === undefined) {
+      yield fail(id, `its receipt cannot be read: ${alteration}. See \`archiver audit\``);
+      continue;
+    }
+    const at = createdAt ?? archivedAt ?? 0;
+    if (at < since || at >= until) continue;
+    const before = journal.entries.get(id);
+    const path = before?.path ?? journal.paths.choose({ id, fileName, at });
+    yield { documentId: id, path, bytes: stated.bytes, sha256: stated.sha256, isThere: before !== undefined };
+  }
+}
+
+async function* wantedIds(
+  { ids }: ExportOptions,
+  { s3, name }: ArchiveBucket,
+  insist: Insist,
+  time: Surroundings['time'],
+): AsyncGenerator<string> {
+  if (ids !== undefined) {
+    yield* (await readDocumentIds(ids, process.stdin)).sort();
+    return;
+  }
+  const listing = { s3, name, time, insist, onRequest: () => undefined };
+  for await (const { key } of listObjects(listing, { prefix: receiptPrefix })) {
+    const id = documentIdOfReceipt(key);
+    if (id !== undefined) yield id;
+  }
+}
+
+/** Has the document in the folder, whole. */
+async function bring(
+  document: Ordered,
+  folder: string,
+  verify: boolean,
+  journal: Journal,
+  archive: ArchiveBucket,
+  insist: Insist,
+): Promise<Result> {
+  const { documentId, bytes, sha256, isThere } = document;
+  if (isThere && (await isWhole(join(folder, document.path), document, verify))) {
+    return { state: 'was there', bytes };
+  }
+  let path = document.path;
+  for (;;) {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    const part = join(dirname(target), `.${documentId}.part`);
+    try {
+      await insist((signal) => fetchTo(part, document, archive, signal));
+      // Unlike a rename, a link overwrites nothing.
+      await link(part, target);
+      break;
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+      // Somebody else's file, or one whose line did not get into the journal before the end.
+      if (await isWhole(target, document, true)) break;
+      path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;
+      if (!journal.paths.claim(path)) throw error;
+    } finally {
+      await rm(part, { force: true });
+    }
+  }
+  await journal.add({ documentId, path, bytes, sha256 });
+  return { state: 'exported', bytes };
+}
+
+/** @throws ArchiverError ChecksumMismatch, DocumentGone where the object is missing, and those of the bucket */
+async function fetchTo(
+  part: string,
+  { documentId, bytes, sha256 }: Exported,
+  { s3, name }: ArchiveBucket,
+  signal: AbortSignal,
+): Promise<void> {
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(undefined, chunk);
+    },
+  });
+  const command = new GetObjectCommand({ Bucket: name, Key: documentKey(documentId) });
+  try {
+    const { Body } = await s3.send(command, { abortSignal: signal });
+    await pipeline(Body as Readable, hashing, createWriteStream(part, { flush: true }), { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error && error.name === 'NoSuchKey') {
+      throw new ArchiverError('DocumentGone', 'There is a receipt but no object. See `archiver audit`.');
+    }
+    if (isOfTheDisk(error)) throw error;
+    throw asBucketError(error);
+  }
+  if (hash.digest('hex') !== sha256) {
+    throw new ArchiverError(
+      'ChecksumMismatch',
+      `The object is not the ${bytes} bytes that its receipt is for. See \`archiver audit --read-data\`.`,
+    );
+  }
+}
+
+/** Full, read-only, gone: then no other document can be written either. */
+function isOfTheDisk(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof ArchiverError) && 'syscall' in error && 'path' in error;
+}
+
+async function isWhole(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile() || found.size !== bytes) return false;
+  if (!verify) return true;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex') === sha256;
+}
+
+interface Journal {
+  entries: ReadonlyMap<string, Exported>;
+  paths: Paths;
+  add(exported: Exported): Promise<void>;
+}
+
+/** What earlier runs have exported. A line that was cut off by the end of its run does not count. */
+async function openJournal(folder: string): Promise<Journal> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, 'export.jsonl');
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
+  });
+  const entries = new Map<string, Exported>();
+  const paths = new Paths();
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  if (whole.length < text.length) await truncate(file, Buffer.byteLength(whole));
+  for (const line of whole.split('\n').slice(0, -1)) {
+    const entry: Exported = JSON.parse(line);
+    entries.set(entry.documentId, entry);
+    paths.claim(entry.path);
+  }
+  return {
+    entries,
+    paths,
+    add: (exported) => appendFile(file, `${JSON.stringify(exported)}\n`),
+  };
+}

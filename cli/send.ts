@@ -1,0 +1,80 @@
+/** `send`: archive these documents now. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { receiptKey } from '../functions/bucket/keys.ts';
+import { createSender } from '../functions/queue/send.ts';
+import { sleep } from '../functions/time.ts';
+import type { Surroundings } from './deployment.ts';
+import { parseDocumentIds } from './document-ids.ts';
+
+export interface SendOptions {
+  documentIds: readonly string[];
+  /** Seconds to wait for the receipts. */
+  wait?: true | number;
+}
+
+const help = `
+They go in front of any backfill. One that has a receipt is left as it is.
+
+Exit code: 0 queued, with --wait archived · 1 with --wait, not all of them archived in time · 2 it could not be done
+
+Rights: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
+kms:Decrypt and cloudformation:DescribeStacks.`;
+
+export function describeSend(command: Command): Command {
+  return command
+    .description('archive these documents now')
+    .argument('<document-id...>', 'as Telnyx names them')
+    .option('--wait [seconds]', 'wait until they are archived, a minute unless told', asSeconds)
+    .addHelpText('after', help);
+}
+
+const defaultWaitSeconds = 60;
+const pollMs = 500;
+
+/** @returns the exit code */
+export async function send(
+  { documentIds, wait }: SendOptions,
+  { deployment, terminal, time, signal }: Surroundings,
+): Promise<number> {
+  const ids = parseDocumentIds(documentIds, 'argument');
+  const { sqs, lanes } = await deployment.queues();
+  const requestedAt = new Date(time.now()).toISOString();
+  await createSender(sqs)(
+    lanes.documents.queueUrl,
+    ids.map((documentId) => ({ v: 1, kind: 'document', documentId, trigger: 'operator', requestedAt })),
+    signal,
+  );
+  if (wait === undefined) {
+    terminal.print(`${ids.length} queued.`);
+    terminal.record({ queued: ids.length });
+    return 0;
+  }
+
+  const { bucket } = await deployment.bucket();
+  const deadline = time.monotonic() + 1_000 * (wait === true ? defaultWaitSeconds : wait);
+  const open = new Set(ids);
+  for (;;) {
+    for (const id of open) {
+      if ((await bucket.head(receiptKey(id), signal)) === undefined) continue;
+      open.delete(id);
+      terminal.print(`${id}  ${terminal.paint('green', 'archived')}`);
+      terminal.record({ documentId: id, archived: true });
+    }
+    if (open.size === 0) return 0;
+    if (time.monotonic() >= deadline) break;
+    await sleep(time, pollMs, signal);
+  }
+  for (const id of open) {
+    terminal.print(`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
+    terminal.record({ documentId: id, archived: false });
+  }
+  terminal.note(
+    'It may still come: see `archiver status`, and for those that failed `archiver redrive --dry-run`.',
+  );
+  return 1;
+}
+
+function asSeconds(value: string): number {
+  if (/^\d{1,6}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number of seconds.');
+}
