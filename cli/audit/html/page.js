@@ -59,7 +59,8 @@
     return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
   };
   const time = (instant) =>
-    instant === null ? '' : new Date(instant).toISOString().slice(0, 19).replace('T', ' ');
+    instant === null ? '' : new Date(instant).toISOString().slice(0, 16).replace('T', ' ');
+  const exact = (instant) => (instant === null ? null : new Date(instant).toISOString());
   const duration = (ms) => {
     if (ms === null) return '';
     for (const [least, unit] of [
@@ -156,6 +157,8 @@
     const list = element('dl', 'facts');
     for (const [term, said] of [
       ['Why', row.detail],
+      ['Uploaded', exact(row.created)],
+      ['Archived', exact(row.archived)],
       ['Key', `documents/${row.id}`],
       ['SHA-256', row.sha256],
       ['Bytes', row.bytes === null ? null : row.bytes.toLocaleString('en')],
