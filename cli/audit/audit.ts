@@ -17,6 +17,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import type { ArchiveBucket, Surroundings } from '../deployment.ts';
 import { notesOf } from '../notes.ts';
 import type { Stand, Terminal } from '../terminal.ts';
+import { failuresByCode } from './failures.ts';
 import { type Finding, weightOf } from './findings.ts';
 import { gather } from './gather.ts';
 import { reportPage } from './html/page.ts';
@@ -314,7 +315,7 @@ async function writeReport(file: string, scope: Scope, audit: Audit): Promise<vo
     tally,
     scope,
     statistics,
-    deadLetters: undefined,
+    deadLetters: await failuresByCode(surroundings),
     now: time.now(),
     version: packageJson.version,
   });
