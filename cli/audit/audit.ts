@@ -259,7 +259,7 @@ async function compare(
     if (result.findings[0]?.code === 'missing') await missing.add(result);
     else for (const finding of result.findings) found(finding);
     if (isRepairable(result)) repairable.push(result.evidence.documentId);
-    const named = toBeNamed(result);
+    const named = toBeNamed(result, options.acceptReceipts);
     if (named) await draft?.add(named);
   }
   await missing.end();
@@ -294,18 +294,19 @@ function isRepairable({ evidence, findings }: Inspected): boolean {
 
 /**
  * What the manifest is to say of a document. What an earlier one has named is named for ever and with the same
- * digests, so that what is gone or changed goes on to show. A receipt that is not as the archiver wrote it is not
- * vouched for.
+ * digests, so that what is gone or changed goes on to show; but for a receipt written anew for the same bytes, if a
+ * person accepts that. A receipt that is not as the archiver writes it is never vouched for.
  */
-function toBeNamed({ evidence, findings }: Inspected): NamedDocument | undefined {
+function toBeNamed({ evidence, findings }: Inspected, acceptReceipts: boolean): NamedDocument | undefined {
   const { documentId: id, named, receipt } = evidence;
-  if (named?.document !== undefined && named.receipt !== undefined) {
-    return { id, document: named.document, receipt: named.receipt };
-  }
-  const isAltered = findings.some(({ code }) => code === 'receipt-altered' || code === 'unreadable');
-  const reading = isAltered ? undefined : receipt?.reading;
+  const isUnreadable = findings.some(({ code }) => code === 'unreadable');
+  const isSound = !isUnreadable && receipt?.reading?.alteration === undefined;
+  const reading = isSound ? receipt?.reading : undefined;
   const document = named?.document ?? reading?.stated.sha256;
-  return document === undefined ? undefined : { id, document, receipt: named?.receipt ?? reading?.digest };
+  if (document === undefined) return undefined;
+  const isOfSameBytes = reading !== undefined && reading.stated.sha256 === document;
+  const isAccepted = named?.receipt === undefined || acceptReceipts;
+  return { id, document, receipt: isAccepted && isOfSameBytes ? reading.digest : named?.receipt };
 }
 
 async function writeReport(file: string, scope: Scope, audit: Audit): Promise<void> {

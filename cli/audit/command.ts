@@ -29,6 +29,7 @@ interface Parsed {
   telnyx: boolean;
   grace: number;
   manifest?: true | string;
+  acceptReceipts?: boolean;
   expectManifest?: string;
   html?: string;
 }
@@ -49,6 +50,10 @@ export function describeAudit(command: Command): Command {
     .option('--grace <minutes>', 'how long a document may take to be archived', asMinutes, 15)
     .option('--manifest [file]', 'write a manifest for sha256sum into the bucket, or into a file only')
     .option(
+      '--accept-receipts',
+      'with --manifest: name receipts that were written anew for the same bytes, as after --repair',
+    )
+    .option(
       '--expect-manifest <sha256>',
       'a finding unless the bucket has the manifest with this digest',
       asDigest,
@@ -65,6 +70,8 @@ export function auditOptions(parsed: Parsed, fail: (message: string) => never): 
       '--quick reads neither receipts nor objects: it cannot be combined with --read-data, --manifest or --html.',
     );
   }
+  if (parsed.acceptReceipts && !manifest)
+    fail('--accept-receipts is about what --manifest writes: give both.');
   return {
     quick,
     readData: readData === true ? 100 : (readData ?? 0),
@@ -73,6 +80,7 @@ export function auditOptions(parsed: Parsed, fail: (message: string) => never): 
     telnyx: parsed.telnyx,
     graceMinutes: parsed.grace,
     manifest: manifest === undefined ? undefined : manifest === true ? 'bucket' : { file: resolve(manifest) },
+    acceptReceipts: parsed.acceptReceipts ?? false,
     expectManifest: parsed.expectManifest,
     html: parsed.html === undefined ? undefined : resolve(parsed.html),
   };

@@ -106,7 +106,8 @@ export const kinds = {
     means: 'the receipt is not as the archiver wrote it',
     advice:
       'Restore the first version of the receipt (`aws s3api list-object-versions --prefix receipts/<id>`), and find ' +
-      'out who replaced it.',
+      'out who replaced it. If the archiver wrote it anew after `--repair`, `--manifest --accept-receipts` names it ' +
+      'from now on.',
   },
   'telnyx-differs': {
     mark: '*',

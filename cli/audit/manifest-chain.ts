@@ -43,8 +43,8 @@ const manyMs = 3_600_000;
 
 /**
  * Reads the manifests among `listed`, and looks for what must have been there: each manifest names the one before
- * it, and beside each lies a second file that names it. Of two files that name one another's neighbours one alone
- * cannot go unseen; of a whole manifest that was the newest, only a copy of its digest elsewhere tells (`expected`).
+ * it, and beside each lies a second file that names it. So no manifest can go or change by itself unseen. That the
+ * newest one went together with the second file, only a copy of its digest elsewhere can tell (`expected`).
  *
  * @param expected SHA-256 of a manifest that must be there
  * @param spool path of a file to be written: the copy of the newest manifest
@@ -56,17 +56,18 @@ export async function readChain(
   dependencies: ChainDependencies,
 ): Promise<Chain> {
   const manifests: ManifestOnHand[] = [];
-  const attested: { by: string; names: NamedFile }[] = [];
+  const claims: { by: string; names: NamedFile }[] = [];
   for await (const { key } of listed) {
     const place = manifestOfKey(key);
     if (place?.isTag) {
-      for (const names of await readTag(key, dependencies)) attested.push({ by: key, names });
+      for (const names of await readTag(key, dependencies)) claims.push({ by: key, names });
     } else if (place) {
       manifests.push({ key, stamp: place.stamp, ...(await readManifest(key, dependencies)) });
     }
   }
-  for (const { key, predecessor } of manifests) {
-    if (predecessor) attested.push({ by: key, names: predecessor });
+  // The newest first: what an altered manifest says of the one before it counts for nothing.
+  for (const { key, predecessor } of manifests.toReversed()) {
+    if (predecessor) claims.push({ by: key, names: predecessor });
   }
 
   const findings = new Map<string, Finding>();
@@ -74,10 +75,10 @@ export async function readChain(
   const found = (code: Finding['code'], key: string, detail: string) => {
     if (!findings.has(key)) findings.set(key, { code, key, detail });
   };
-  for (const { by, names } of attested) {
+  for (const { by, names } of claims) {
     const manifest = onHand.get(names.key);
     if (!manifest) found('manifest-removed', names.key, `${by} names it`);
-    else if (manifest.sha256 !== names.sha256) {
+    else if (manifest.sha256 !== names.sha256 && !findings.has(by)) {
       found('manifest-altered', names.key, `its SHA-256 is not the one that ${by} names`);
     }
   }
@@ -98,7 +99,7 @@ export async function readChain(
     }
     found('manifest-altered', key, 'it is no manifest of the archiver’s');
   }
-  const stamps = [...onHand.keys(), ...attested.map(({ names }) => names.key)].map(
+  const stamps = [...onHand.keys(), ...claims.map(({ names }) => names.key)].map(
     (key) => manifestOfKey(key)?.stamp,
   );
   const latestStamp = stamps.reduce(

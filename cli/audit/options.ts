@@ -13,6 +13,8 @@ export interface AuditOptions {
   graceMinutes: number;
   /** Write a manifest: into the bucket, or into the file of this path. */
   manifest: 'bucket' | { file: string } | undefined;
+  /** Have the manifest name receipts as they are now, where they were written anew for the same bytes. */
+  acceptReceipts: boolean;
   /** SHA-256 of a manifest that must be in the bucket. */
   expectManifest: string | undefined;
   /** Path of the HTML report to be written. */

@@ -213,6 +213,7 @@ export const plainOptions: AuditOptions = {
   telnyx: true,
   graceMinutes: 15,
   manifest: undefined,
+  acceptReceipts: false,
   expectManifest: undefined,
   html: undefined,
 };
