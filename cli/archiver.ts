@@ -49,6 +49,10 @@ describeSend(add('send')).action((documentIds, parsed, command) =>
   run(command, (surroundings) => send({ ...parsed, documentIds }, surroundings)),
 );
 
+// A wrong command line is not a finding: scripts must be able to tell them apart.
+for (const command of [program, ...program.commands]) {
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+}
 await program.parseAsync();
 // Whatever a kept-alive connection still holds open, it is over.
 process.exit();

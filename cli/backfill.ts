@@ -104,9 +104,10 @@ const batch = 1_000;
 export async function backfill(options: BackfillOptions, surroundings: Surroundings): Promise<number> {
   const { deployment, terminal, time, signal } = surroundings;
   const plan = await planFor(options.which, surroundings);
-  const count = plan.documents === undefined ? 'an unknown number of' : plan.documents.toLocaleString('en');
+  const documents =
+    plan.documents === undefined ? 'an unknown number of documents' : counted(plan.documents, 'document');
   terminal.print(
-    `${plan.what}: ${count} documents, ${plan.messages.length.toLocaleString('en')} messages into the ${plan.lane} queue.`,
+    `${plan.what}: ${documents}, ${counted(plan.messages.length, 'message')} into the ${plan.lane} queue.`,
   );
   terminal.record({
     type: 'plan',
@@ -213,6 +214,10 @@ async function neededTelnyx(surroundings: Surroundings): Promise<PatientTelnyx> 
   const telnyx = await patientTelnyx(surroundings);
   if (telnyx) return telnyx;
   throw new Error('Telnyx has to be asked for this: set TELNYX_API_KEY, or start the local stack.');
+}
+
+function counted(number: number, what: string): string {
+  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
 }
 
 /** To the second: more is not asked of Telnyx. */

@@ -85,7 +85,7 @@ export interface Stack {
   standIn: StandIn | undefined;
   /** Has every document queued that Telnyx has and the archive has not, on the backfill lane. */
   discoverAll(): Promise<void>;
-  /** Does what the schedule does: has the recent past looked through. */
+  /** Does what the schedule does: has the recent past looked through, unless that has yet to be done. */
   sweep(): Promise<void>;
   /** Messages in the three lanes, in whatever state. */
   depth(): Promise<number>;
@@ -288,7 +288,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           createdAfter: '1970-01-01T00:00:00Z',
           createdBefore: '2100-01-01T00:00:00Z',
         }),
-      sweep: () => discover({ kind: 'recent' }),
+      sweep: async () => {
+        // On a busy machine a sweep may take longer than the time to the next one: they are not to pile up.
+        if ((await queueDepth(sqs, queues.lanes.discovery.queueUrl)) === 0)
+          await discover({ kind: 'recent' });
+      },
       addresses: {
         webhookUrl: webhook.url,
         telnyxUrl: telnyxUrl.href,

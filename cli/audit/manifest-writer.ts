@@ -108,7 +108,7 @@ async function upload(
   path: string,
   sha256: string,
   bytes: number,
-  { s3, name, bucket, latestStamp, insist, time, signal }: DraftOptions,
+  { s3, name, bucket, latestStamp, insist, time }: DraftOptions,
 ): Promise<string> {
   // Names follow the order of the chain, whatever this machine's clock says.
   const earliest = latestStamp === undefined ? 0 : secondsOfStamp(latestStamp) + 1;
@@ -141,9 +141,13 @@ async function upload(
     }
   });
   const tag = Buffer.from(lineOf({ sha256, key }));
-  await bucket.putOnce(
-    { key: tagManifestKey(stamp), body: tag, bytes: tag.length, sha256: sha256Of(tag), contentType },
-    signal,
-  );
+  const witness = {
+    key: tagManifestKey(stamp),
+    body: tag,
+    bytes: tag.length,
+    sha256: sha256Of(tag),
+    contentType,
+  };
+  await insist((abortSignal) => bucket.putOnce(witness, abortSignal));
   return `s3://${name}/${key}`;
 }
