@@ -218,8 +218,7 @@ export const plainOptions: AuditOptions = {
   html: undefined,
 };
 
-export function createWorld({ random = Math.random } = {}) {
-  const time = virtualTime(noon);
+export function createWorld({ random = Math.random, time = virtualTime(noon) } = {}) {
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
   /** Rows of a page of Telnyx's list. */

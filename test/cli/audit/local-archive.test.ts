@@ -1,0 +1,149 @@
+/** The command on an archive of plain files, over real sockets: the embedded S3, and the stand-in for Telnyx. */
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pLimit from 'p-limit';
+import { expect, it, onTestFinished } from 'vitest';
+import { localArchive } from '../../../cli/local-archive.ts';
+import { telnyxAt } from '../../../cli/telnyx.ts';
+import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { createReceipts } from '../../../functions/bucket/receipts.ts';
+import { systemTime as time } from '../../../functions/time.ts';
+import { type Document, recordOf } from '../../../local/telnyx/documents.ts';
+import { type StandIn, startStandIn } from '../../../local/telnyx/stand-in.ts';
+import { temporaryDirectory } from '../../local/s3/fixture.ts';
+import { createWorld, day, receiptOf, sha256, written } from './world.ts';
+
+/** More than a page of S3's listings. */
+const count = 1_030;
+/** The rest is copied in by hand, as from a backup: S3 has no SHA-256 of it. */
+const asArchived = 60;
+const bytesOf = (number: number) => Buffer.from(`document ${number}`);
+const signal = new AbortController().signal;
+
+interface Place {
+  folder: string;
+  standIn: StandIn;
+  documents: Document[];
+  run: ReturnType<typeof createWorld>['run'];
+}
+
+/** An archive of all that the stand-in has, written as the archiver writes it. */
+async function archivePlace(): Promise<Place> {
+  const folder = await temporaryDirectory();
+  const storage = await temporaryDirectory();
+  const standIn = await startStandIn({
+    apiKey: 'KEY-of-this-test',
+    storage,
+    presign: () => '',
+    time,
+    random: Math.random,
+    onUnreadable: () => undefined,
+  });
+  onTestFinished(() => standIn.close());
+  for (const document of standIn.documents.all()) await standIn.documents.remove(document.id);
+
+  const deployment = await localArchive({ folder, environment: {}, warn: () => undefined, time });
+  onTestFinished(() => deployment.close());
+  const { bucket } = await deployment.bucket();
+  const receipts = createReceipts(bucket);
+  const documents = await pLimit(8).map(
+    Array.from({ length: count }, (_, number) => number),
+    async (number) => {
+      const body = bytesOf(number);
+      const createdAt = Date.now() - 100 * day + number * 60_000;
+      const document = standIn.documents.addRecord(`${number}.txt`, body.length, sha256(body), { createdAt });
+      const record = recordOf(document) as never;
+      const key = documentKey(document.id);
+      const receipt = receiptOf({ record, body });
+      if (number < asArchived) {
+        const contentType = 'text/plain';
+        await bucket.putOnce({ key, body, bytes: body.length, sha256: sha256(body), contentType }, signal);
+        await receipts.writeOnce(receipt, signal);
+      } else {
+        await mkdir(join(folder, 'documents'), { recursive: true });
+        await mkdir(join(folder, 'receipts'), { recursive: true });
+        await writeFile(join(folder, key), body);
+        await writeFile(join(folder, receiptKey(document.id)), written(receipt));
+      }
+      return document;
+    },
+  );
+  const { run } = createWorld({ time });
+  return {
+    folder,
+    standIn,
+    documents,
+    run: (options = {}) =>
+      run(options, signal, {
+        ...deployment,
+        telnyx: async () => telnyxAt(new URL(standIn.url), 'KEY-of-this-test', time),
+      }),
+  };
+}
+
+it('finds an archive of more than a page sound, defects of every kind, and nothing else', async () => {
+  const { folder, standIn, documents, run } = await archivePlace();
+  const path = (key: string) => join(folder, key);
+  const sha256sum = (file: string) =>
+    promisify(execFile)('sha256sum', ['--check', '--quiet', '--strict', file], { cwd: folder });
+
+  const sound = await run({ manifest: 'bucket' });
+  const manifest = String(sound.records.find(({ type }) => type === 'manifest')?.place).replace(
+    's3://archive/',
+    '',
+  );
+  await sha256sum(manifest);
+  const second = await run({ manifest: 'bucket', readData: 10 });
+  const newest = String(second.records.find(({ type }) => type === 'manifest')?.place).replace(
+    's3://archive/',
+    '',
+  );
+  await sha256sum(newest);
+
+  expect(sound.findings).toEqual([]);
+  expect(sound.exitCode).toBe(0);
+  expect(second.findings).toEqual([]);
+  expect(second.records.find(({ type }) => type === 'summary')).toMatchObject({
+    archived: count,
+    manifests: 1,
+  });
+
+  const ids = documents.map(({ id }) => id);
+  const [deleted = '', flipped = '', silent = '', altered = '', lost = '', kept = '', orphan = ''] = ids;
+  await rm(path(documentKey(deleted)));
+  await writeFile(path(documentKey(flipped)), 'Document 1');
+  const { atime, mtime } = await stat(path(documentKey(silent)));
+  await writeFile(path(documentKey(silent)), 'Document 2');
+  await utimes(path(documentKey(silent)), atime, mtime);
+  const receipt = await readFile(path(receiptKey(altered)), 'utf8');
+  await writeFile(path(receiptKey(altered)), receipt.replace('3.txt', '4.txt'));
+  await rm(path(documentKey(lost)));
+  await rm(path(receiptKey(lost)));
+  await standIn.documents.remove(kept);
+  const long = new Date(Date.now() - day);
+  await utimes(path(receiptKey(kept)), long, long);
+  await rm(path(receiptKey(orphan)));
+  await writeFile(path('documents/notes & more.txt'), 'x');
+  await rm(path(manifest));
+  const missing = standIn.documents.addRecord('new.txt', 1, sha256('x'), { createdAt: Date.now() - day });
+
+  const told = await run({ readData: 100, all: true });
+
+  const expected = [
+    `no-object ${documentKey(deleted)}`,
+    `checksum-differs ${documentKey(flipped)}`,
+    `checksum-differs ${documentKey(silent)}`,
+    `receipt-altered ${receiptKey(altered)}`,
+    `lost ${documentKey(lost)}`,
+    `kept ${documentKey(kept)}`,
+    `no-receipt ${documentKey(orphan)}`,
+    'foreign documents/notes & more.txt',
+    `manifest-removed ${manifest}`,
+    `missing ${documentKey(missing.id)}`,
+    ...ids.slice(7).map((id) => `same ${documentKey(id)}`),
+  ].sort();
+  expect(told.findings).toEqual(expected);
+  expect(told.exitCode).toBe(1);
+});
