@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { copyToBucket } from '../../functions/archive/copy.ts';
+import { copyToBucket, digestOf } from '../../functions/archive/copy.ts';
 import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
@@ -58,4 +58,22 @@ describe('the end of the invocation', () => {
 
     await expect(copying).rejects.toBe(timeIsUp);
   }, 2_000);
+});
+
+describe('a download that is only read for its digest', () => {
+  it.each([
+    ['breaks off', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'DownloadFailed'],
+    ['ends early', undefined, 'SizeMismatch'],
+  ])('and %s fails as any other', async (_how, error, code) => {
+    const body = Readable.from(
+      (function* () {
+        yield Buffer.alloc(60);
+        if (error) throw error;
+      })(),
+    );
+
+    const reading = digestOf(answerOf(body), copy.bytes, virtualTime(noon), new AbortController().signal);
+
+    await expect(reading).rejects.toMatchObject({ name: 'ArchiverError', code });
+  });
 });

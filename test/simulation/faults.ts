@@ -28,7 +28,7 @@ export const faults = {
   'event-in-base64': { rate: 0.2, what: 'the gateway hands the body over in base64' },
   'gateway-answer-lost': { rate: 0.05, what: 'the answer to a webhook never reaches Telnyx' },
   'signing-key-rotated': { rate: 0.5, what: 'Telnyx signs with a key that is not deployed yet' },
-  'low-order-key-configured': { rate: 0.5, what: 'a deployment with a low-order point as public key' },
+  'low-order-key-configured': { rate: 0.8, what: 'a deployment with a low-order point as public key' },
 
   'sqs-refuses': { rate: 0.02, what: 'SQS answers SendMessage or SendMessageBatch with 5xx', outage: true },
   'sqs-stalls': { rate: 0.02, what: 'SQS does not answer a send', outage: true },
@@ -81,28 +81,28 @@ export const faults = {
   'list-repeated': { rate: 0.08, what: 'a page comes with the rows of the page before' },
   'list-unfiltered': { rate: 0.05, what: 'a page with documents of another time than asked for' },
   'list-garbled-row': { rate: 0.1, what: 'a row without a proper id' },
-  'list-page-size-ignored': { rate: 0.8, what: 'pages of 20 rows, whatever is asked for' },
+  'list-page-size-ignored': { rate: 0.5, what: 'pages of 20 rows, whatever is asked for' },
   'list-totals-wrong': { rate: 0.3, what: 'meta names totals that are wrong' },
   'record-without-digest': { rate: 0.1, what: 'Telnyx states no sha256' },
   'record-without-size': { rate: 0.1, what: 'Telnyx states no size' },
   'record-digest-in-capitals': { rate: 0.1, what: 'Telnyx states the sha256 in upper case' },
   'record-digest-wrong': { rate: 0.002, what: 'Telnyx states a sha256 that is not that of the bytes' },
-  'document-infected': { rate: 0.02, what: "Telnyx's scanner found malware" },
-  'document-too-large': { rate: 0.02, what: 'the document is larger than the stage allows' },
+  'document-infected': { rate: 0.03, what: "Telnyx's scanner found malware" },
+  'document-too-large': { rate: 0.03, what: 'the document is larger than the stage allows' },
   'document-name-hostile': { rate: 0.1, what: 'a file name with line ends, `..`, NUL and 500 emoji' },
 
   'link-expired': { rate: 0.02, what: 'the link expires before it is used' },
   'link-leads-astray': { rate: 0.02, what: 'the link leads to another host, to http, to an IP address' },
-  'download-redirected': { rate: 0.01, what: 'the storage answers with a redirect' },
+  'download-redirected': { rate: 0.015, what: 'the storage answers with a redirect' },
   'download-refused': { rate: 0.01, what: 'the storage answers 500 or 503', outage: true },
-  'download-stalls-at-once': { rate: 0.005, what: 'the storage does not answer' },
-  'download-stalls': { rate: 0.01, what: 'the storage stops in mid-body', outage: true },
-  'download-resets': { rate: 0.01, what: 'the connection breaks in mid-body' },
-  'download-cut': { rate: 0.01, what: 'the body ends early, without a length, in order' },
-  'download-too-long': { rate: 0.01, what: 'there are more bytes than promised' },
-  'download-length-wrong': { rate: 0.01, what: 'Content-Length is not what Telnyx states' },
-  'download-bit-flipped': { rate: 0.01, what: 'one bit of the body is wrong' },
-  'download-is-error-page': { rate: 0.01, what: '200 with an XML error page' },
+  'download-stalls-at-once': { rate: 0.015, what: 'the storage does not answer' },
+  'download-stalls': { rate: 0.015, what: 'the storage stops in mid-body', outage: true },
+  'download-resets': { rate: 0.015, what: 'the connection breaks in mid-body' },
+  'download-cut': { rate: 0.015, what: 'the body ends early, without a length, in order' },
+  'download-too-long': { rate: 0.015, what: 'there are more bytes than promised' },
+  'download-length-wrong': { rate: 0.015, what: 'Content-Length is not what Telnyx states' },
+  'download-bit-flipped': { rate: 0.015, what: 'one bit of the body is wrong' },
+  'download-is-error-page': { rate: 0.015, what: '200 with an XML error page' },
   'download-without-length': { rate: 0.05, what: 'no Content-Length' },
   'download-drips': { rate: 0.02, what: 'the body comes byte by byte' },
 
@@ -111,21 +111,21 @@ export const faults = {
   's3-conflict': { rate: 0.01, what: '409 ConditionalRequestConflict' },
   's3-denies': { rate: 0.005, what: '403 AccessDenied', outage: true },
   's3-key-disabled': { rate: 0.005, what: 'KMS.DisabledException', outage: true },
-  's3-bucket-elsewhere': { rate: 0.003, what: '301 PermanentRedirect', outage: true },
+  's3-bucket-elsewhere': { rate: 0.005, what: '301 PermanentRedirect', outage: true },
   's3-stalls': { rate: 0.005, what: 'S3 does not answer', outage: true },
   's3-resets': { rate: 0.01, what: 'the connection to S3 breaks before the object is stored' },
   's3-answer-lost': { rate: 0.02, what: 'the object is stored, the answer is lost' },
   's3-bit-flipped': { rate: 0.01, what: 'one bit is wrong on the way to S3' },
   's3-answers-early': { rate: 0.3, what: 'S3 answers 412 before it has read the body' },
   's3-states-no-digest': { rate: 0.05, what: 'S3 states no full-object checksum of an object' },
-  's3-foreign-object': { rate: 0.02, what: "somebody's other bytes stand at the document's key" },
-  's3-foreign-copy': { rate: 0.02, what: "somebody's copy of the same bytes stands at the key" },
+  's3-foreign-object': { rate: 0.03, what: "somebody's other bytes stand at the document's key" },
+  's3-foreign-copy': { rate: 0.03, what: "somebody's copy of the same bytes stands at the key" },
 
-  'schedule-misses': { rate: 0.1, what: 'the schedule sends no sweep', outage: true },
-  'schedule-repeats': { rate: 0.1, what: 'the schedule sends two sweeps' },
-  'operator-redrives-early': { rate: 0.3, what: 'all dead letters are redriven while the cause persists' },
-  'operator-backfills-twice': { rate: 0.2, what: 'the same span is backfilled a second time' },
-  'operator-mistypes-span': { rate: 0.1, what: 'a span that ends before it begins' },
+  'schedule-misses': { rate: 0.25, what: 'the schedule sends no sweep', outage: true },
+  'schedule-repeats': { rate: 0.25, what: 'the schedule sends two sweeps' },
+  'operator-redrives-early': { rate: 0.4, what: 'all dead letters are redriven while the cause persists' },
+  'operator-backfills-twice': { rate: 0.6, what: 'the same span is backfilled a second time' },
+  'operator-mistypes-span': { rate: 0.6, what: 'a span that ends before it begins' },
   'operator-sends-id': { rate: 0.1, what: "a document's bare id as a message" },
 } as const satisfies Record<string, Fault>;
 
@@ -142,13 +142,17 @@ export interface Climate {
   factors: readonly number[];
   /** The most outages in one world. */
   outages: number;
+  /** Kinds that strike on three occasions of ten, come what may. */
+  provoked?: readonly FaultName[] | undefined;
 }
 
 export const climates = {
   /** A few kinds at a time, each of them often: combinations that rare faults everywhere would never bring. */
   stormy: { kinds: 0.5, factors: [0.5, 1, 1, 3], outages: 3 },
+  /** All kinds at once, each often: nothing stays unprovoked for long. */
+  rough: { kinds: 1, factors: [1, 2], outages: 2 },
   /** All kinds, each seldom: what an ordinary day has, and more. */
-  fair: { kinds: 1, factors: [0.5], outages: 0 },
+  fair: { kinds: 1, factors: [0.2], outages: 0 },
   /** Nothing at all. */
   still: { kinds: 0, factors: [0], outages: 0 },
 } as const satisfies Record<string, Climate>;
@@ -180,6 +184,7 @@ export class Weather {
         this.#rates.set(name, Math.min(0.9, fault.rate * random.pick(climate.factors)));
       }
     }
+    for (const name of climate.provoked ?? []) this.#rates.set(name, 0.3);
     const breakable = faultNames.filter((name) => 'outage' in faults[name]);
     for (let count = random.integer(0, climate.outages); count > 0; count -= 1) {
       const from = random.between(0, lastsMs);

@@ -75,17 +75,16 @@ export class Operator {
 
   /** Asks for all documents of a span, in two parts that touch. */
   backfill(from: number, to: number): void {
-    const { weather } = this.#surroundings;
     const middle = Math.round((from + to) / 2_000) * 1_000;
-    const spans = [
-      [from, middle],
-      [middle, to],
-    ] as const;
-    for (const [createdAfter, createdBefore] of spans) {
-      this.#span(createdAfter, createdBefore);
-      if (weather.strikes('operator-backfills-twice')) this.#span(createdAfter, createdBefore);
-      if (weather.strikes('operator-mistypes-span')) this.#span(createdBefore, createdAfter);
-    }
+    this.#span(from, middle);
+    this.#span(middle, to);
+  }
+
+  /** Does so once more, or means to. */
+  backfillAgain(from: number, to: number): void {
+    const { weather } = this.#surroundings;
+    if (weather.strikes('operator-backfills-twice')) this.backfill(from, to);
+    if (weather.strikes('operator-mistypes-span')) this.#span(to, from);
   }
 
   /** Moves all dead letters back to where they came from. */

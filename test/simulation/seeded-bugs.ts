@@ -1,3 +1,5 @@
+import type { FaultName } from './faults.ts';
+
 /**
  * Bugs that the simulation must catch: each takes a guard out of functions/, as data. A fragment must occur exactly
  * once in its file, so that none of them can go stale without a test failing.
@@ -13,6 +15,8 @@ export interface SeededBug {
   name: string;
   /** More than one where two guards stand behind each other. */
   edits: readonly Edit[];
+  /** What must strike often for the bug to show, where the ordinary roughness seldom brings it about. */
+  provokedBy?: readonly FaultName[];
 }
 
 function bug(name: string, file: string, fragment: string, replacement: string, ...more: Edit[]): SeededBug {
@@ -428,7 +432,21 @@ export const seededBugs: readonly SeededBug[] = [
     '  await Promise.allSettled(asked);\n',
     '',
   ),
-  bug('an upload goes on after its download has failed', 'archive/copy.ts', '    upload.abort(cause);\n', ''),
+  {
+    ...bug(
+      'an upload under way outlives its invocation',
+      'archive/copy.ts',
+      'AbortSignal.any([signal, upload.signal])',
+      'upload.signal',
+    ),
+    provokedBy: ['s3-stalls', 'telnyx-fails'],
+  },
+  bug(
+    'a stalled download is found out later than S3 gives up',
+    'archive/copy.ts',
+    'const lookEveryMs = calls.downloadIdleMs / 4;',
+    'const lookEveryMs = calls.downloadIdleMs;',
+  ),
   bug(
     'nobody watches a download that stalls',
     'archive/copy.ts',

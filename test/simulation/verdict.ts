@@ -28,6 +28,8 @@ export function checkArchived(
 export function checkInTime({ account, store }: Scene, { watch }: Surroundings): void {
   for (const document of account.documents.values()) {
     if (!isArchivable(document, watch.collided) || store.current(receiptKey(document.id))) continue;
+    // What kills whoever reads it can be archived only once that is repaired.
+    if (document.deadly) continue;
     watch.broken('in-time-for-deletion', document.id, 'Telnyx has deleted it before it was archived');
   }
 }

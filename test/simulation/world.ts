@@ -117,6 +117,7 @@ async function live(
   for (let at = start + 10 * minute; at < clearsUpAt; at += 10 * minute) {
     clock.at(at, () => {
       if (weather.strikes('operator-redrives-early')) operator.redrive();
+      operator.backfillAgain(start - 4 * day, start);
     });
   }
   clock.at(clearsUpAt, () => weather.clearUp());
@@ -246,7 +247,7 @@ function deploy(
     target.replaceContainers();
     journal.note('webhook', 'is deployed anew');
   };
-  for (const at of [10, 20, 30, 40]) {
+  for (const at of [10, 20, 30, 40, 50, 60]) {
     clock.after(at * minute, () => {
       if (!weather.strikes('low-order-key-configured')) return;
       redeploy(`${publicKeys},${lowOrderPublicKey}`);
@@ -352,10 +353,11 @@ function populate(
 
 /** Somebody else has put something at the document's key. */
 function standInTheWay(
-  { id, bytes }: AccountDocument,
+  { id, bytes, hopeless }: AccountDocument,
   { store }: Scene,
   { weather, watch }: Surroundings,
 ): void {
+  if (hopeless !== undefined) return;
   const key = documentKey(id);
   if (weather.strikes('s3-foreign-object')) {
     watch.collided.add(id);
