@@ -103,12 +103,14 @@ async function auditWithin(
   };
 
   const began = time.now();
-  const progress = terminal.progress(() => stand(audit, time.monotonic() - started));
+  let comparing = started;
+  const progress = terminal.progress(() => stand(audit, time.monotonic() - comparing));
   let draft: ManifestDraft | undefined;
   try {
     const chain = await checkManifests(audit);
     const telnyxListed = telnyx !== undefined && (await listTelnyx(telnyx, began, audit));
     draft = await beginManifest(chain, audit);
+    comparing = time.monotonic();
     const repairable = await compare({ began, telnyxListed }, chain, draft, audit);
     progress.stop();
 

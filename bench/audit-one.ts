@@ -1,0 +1,73 @@
+/** A process that does one audit and tells its parent what it took. */
+import { Command } from 'commander';
+import { audit } from '../cli/audit/audit.ts';
+import { auditOptions, describeAudit } from '../cli/audit/command.ts';
+import type { Deployment } from '../cli/deployment.ts';
+import { telnyxAt } from '../cli/telnyx.ts';
+import { createTerminal } from '../cli/terminal.ts';
+import { createS3Client } from '../functions/bucket/s3-client.ts';
+import { createBucket } from '../functions/bucket/store.ts';
+import { systemTime as time } from '../functions/time.ts';
+
+export interface Job {
+  endpoint: string;
+  flags: readonly string[];
+}
+
+export interface Outcome {
+  exitCode: number;
+  findings: number;
+  seconds: number;
+  /** Of the resident set. */
+  peakMb: number;
+  idleMb: number;
+}
+
+process.once('message', async ({ endpoint, flags }: Job) => {
+  const command = describeAudit(new Command('audit'));
+  command.parse([...flags], { from: 'user' });
+  const options = auditOptions(command.opts(), (message) => {
+    throw new Error(message);
+  });
+  const s3 = createS3Client({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' },
+    forcePathStyle: true,
+  });
+  const none = async () => undefined;
+  const deployment: Deployment = {
+    name: 'the bench',
+    bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
+    queues: async () => {
+      throw new Error('There are no queues here.');
+    },
+    telnyx: async () => telnyxAt(new URL(`${endpoint}/v2`), 'KEY0123456789ABCDEF', time),
+    metrics: none,
+    oldestAge: none,
+    alarms: none,
+    pace: { pollMs: 1_000, settledAfterMs: 1_000 },
+    close: async () => s3.destroy(),
+  };
+  let findings = 0;
+  const { stdin, stdout, stderr } = process;
+  const terminal = createTerminal({ json: false, time, stdin, stdout, stderr });
+  const idleMb = process.resourceUsage().maxRSS / 1_000;
+  const started = time.monotonic();
+  const exitCode = await audit(options, {
+    deployment,
+    terminal: {
+      ...terminal,
+      print: () => undefined,
+      record: (value) => {
+        if ('type' in value && value.type === 'finding') findings += 1;
+      },
+    },
+    time,
+    random: Math.random,
+    signal: new AbortController().signal,
+  });
+  const seconds = (time.monotonic() - started) / 1_000;
+  const peakMb = process.resourceUsage().maxRSS / 1_000;
+  process.send?.({ exitCode, findings, seconds, peakMb, idleMb } satisfies Outcome);
+});
