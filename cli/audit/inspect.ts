@@ -7,7 +7,7 @@ import { type Circumstances, type Evidence, judge } from './judge.ts';
 import type { ListedObject } from './listing.ts';
 import type { NamedDocument } from './manifest-text.ts';
 import type { Insist } from './patience.ts';
-import { readReceipt } from './receipt-reading.ts';
+import { largestReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
 import type { TelnyxDocument } from './telnyx-documents.ts';
 
 /** What the listings and the manifest hold of one document. */
@@ -111,6 +111,9 @@ async function lookAtReceipt(
   const { receipts } = listed;
   if (!receipts && !isInDoubt(listed)) return undefined;
   if (quick && receipts) return { modified: receipts.modified };
+  if (receipts && receipts.bytes > largestReceiptBytes) {
+    return { modified: receipts.modified, reading: tooLargeReceipt(receipts.bytes) };
+  }
   const body = await insist((limited) => {
     onRequest();
     return bucket.read(receiptKey(listed.id), limited);

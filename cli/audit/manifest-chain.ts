@@ -39,6 +39,8 @@ export interface ChainDependencies {
 
 /** Of the first line there is no more than this: a digest, two blanks, a key. */
 const firstLineBytes = 200;
+/** The second file beside a manifest has one line. */
+const largestTagBytes = 4_096;
 const manyMs = 3_600_000;
 
 /**
@@ -57,8 +59,9 @@ export async function readChain(
 ): Promise<Chain> {
   const manifests: ManifestOnHand[] = [];
   const claims: { by: string; names: NamedFile }[] = [];
-  for await (const { key } of listed) {
+  for await (const { key, bytes } of listed) {
     const place = manifestOfKey(key);
+    if (place?.isTag && bytes > largestTagBytes) continue;
     if (place?.isTag) {
       for (const names of await readTag(key, dependencies)) claims.push({ by: key, names });
     } else if (place) {

@@ -6,7 +6,6 @@
  * receipt.
  */
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import {
   documentIdOfReceipt,
   documentKey,
@@ -85,7 +84,7 @@ export function predecessorIn(line: string): NamedFile | undefined {
 export async function* documentsIn(path: string): AsyncGenerator<NamedDocument> {
   let current: NamedDocument | undefined;
   let isFirst = true;
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: 0 })) {
+  for await (const line of linesIn(path)) {
     const wasFirst = isFirst;
     isFirst = false;
     if (wasFirst && predecessorIn(line)) continue;
@@ -104,6 +103,21 @@ export async function* documentsIn(path: string): AsyncGenerator<NamedDocument> 
     current = { id: place.id, document: undefined, receipt: undefined, [place.part]: named.sha256 };
   }
   if (current) yield current;
+}
+
+/** A digest, two blanks and a key: whatever is longer is none of ours, and is not read to its end. */
+const longestLine = 1_024;
+
+async function* linesIn(path: string): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 })) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > longestLine)
+      throw new RangeError('A line of the manifest is longer than any could be.');
+    yield* lines;
+  }
+  if (rest !== '') throw new RangeError('The manifest is cut off.');
 }
 
 function placeOf(key: string): { id: string; part: 'document' | 'receipt' } | undefined {

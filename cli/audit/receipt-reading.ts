@@ -53,18 +53,27 @@ export interface ReceiptReading {
   trigger: string | undefined;
 }
 
+const nothing: Omit<ReceiptReading, 'digest'> = {
+  alteration: undefined,
+  stated: { bytes: undefined, sha256: undefined },
+  archivedAt: undefined,
+  createdAt: undefined,
+  fileName: undefined,
+  contentType: undefined,
+  trigger: undefined,
+};
+
+/** A receipt has some 2 kB, of which Telnyx's record is the most. What is larger is not worth reading. */
+export const largestReceiptBytes = 1024 ** 2;
+
+/** Of an object in a receipt's place that cannot be one. */
+export function tooLargeReceipt(bytes: number): ReceiptReading {
+  return { ...nothing, digest: '', alteration: `it has ${bytes} bytes, more than any receipt` };
+}
+
 /** @param documentId the one in the receipt's key */
 export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
-  const reading: ReceiptReading = {
-    digest: createHash('sha256').update(body).digest('hex'),
-    alteration: undefined,
-    stated: { bytes: undefined, sha256: undefined },
-    archivedAt: undefined,
-    createdAt: undefined,
-    fileName: undefined,
-    contentType: undefined,
-    trigger: undefined,
-  };
+  const reading: ReceiptReading = { ...nothing, digest: createHash('sha256').update(body).digest('hex') };
   const json = parse(body);
   if (json === undefined) return { ...reading, alteration: 'it is not JSON' };
   const result = v.safeParse(receipt, json);
