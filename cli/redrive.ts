@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { queues as sqsLimits } from '../functions/limits.ts';
 import { sleep } from '../functions/time.ts';
 import { adviceFor } from './advice.ts';
-import { type HeldLetter, holdDeadLetters, letGo, remove } from './dead-letters.ts';
+import { type HeldLetter, type HoldOptions, holdDeadLetters, letGo, remove } from './dead-letters.ts';
 import { type LaneName, laneNames, type Queues, type Surroundings } from './deployment.ts';
 import { parseDocumentIds } from './document-ids.ts';
 import { duration } from './watch.ts';
@@ -46,9 +46,12 @@ export function describeRedrive(command: Command): Command {
     .addHelpText('after', help);
 }
 
-/** Seconds for which letters are kept from others: while they are shown, and while they are redriven. */
+/**
+ * Seconds for which letters are kept from others: while they are shown, and while they are redriven. Should this
+ * take longer, they appear again and are taken again.
+ */
 const lookSeconds = 30;
-const holdSeconds = 12 * 3_600;
+const holdSeconds = 10 * 60;
 
 /** So many of those redriven, and at least half of them, must have failed again for the rest to stay. */
 const telling = 3;
@@ -61,12 +64,8 @@ export async function redrive(options: RedriveOptions, surroundings: Surrounding
   const lanes = options.lane ? [options.lane] : laneNames;
   const held = new Map<string, HeldLetter>();
   try {
-    for (const lane of lanes) {
-      const forSeconds = options.dryRun ? lookSeconds : holdSeconds;
-      for (const letter of await holdDeadLetters(queues, lane, { forSeconds, signal })) {
-        held.set(letter.messageId, letter);
-      }
-    }
+    const forSeconds = options.dryRun ? lookSeconds : holdSeconds;
+    await hold(lanes, held, queues, { forSeconds, signal });
     const chosen = [...held.values()].filter(chooser(options));
     await show(chosen, surroundings);
     if (chosen.length === 0 || options.dryRun) return 0;
@@ -81,6 +80,21 @@ export async function redrive(options: RedriveOptions, surroundings: Surrounding
       await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, back);
     }
   }
+}
+
+/** Takes what is in the lanes' dead letters into `held`, whatever else goes wrong. */
+async function hold(
+  lanes: readonly LaneName[],
+  held: Map<string, HeldLetter>,
+  queues: Queues,
+  options: HoldOptions,
+): Promise<void> {
+  const ends = await Promise.allSettled(lanes.map((lane) => holdDeadLetters(queues, lane, options)));
+  for (const end of ends) {
+    if (end.status === 'fulfilled') for (const letter of end.value) held.set(letter.messageId, letter);
+  }
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 function chooser({ code, id }: RedriveOptions): (letter: HeldLetter) => boolean {
@@ -101,13 +115,12 @@ async function redriveAll(
 ): Promise<number> {
   const redriven = new Set<string>();
   const failedAgain: HeldLetter[] = [];
-  const lanes = new Set(chosen.map(({ lane }) => lane));
+  const lanes = [...new Set(chosen.map(({ lane }) => lane))];
   const check = async () => {
-    for (const lane of lanes) {
-      for (const letter of await holdDeadLetters(queues, lane, { forSeconds: holdSeconds, signal })) {
-        if (!held.has(letter.messageId) && redriven.has(letter.body)) failedAgain.push(letter);
-        held.set(letter.messageId, letter);
-      }
+    const before = new Set(held.keys());
+    await hold(lanes, held, queues, { forSeconds: holdSeconds, signal });
+    for (const letter of held.values()) {
+      if (!before.has(letter.messageId) && redriven.has(letter.body)) failedAgain.push(letter);
     }
     return failedAgain.length >= telling && 2 * failedAgain.length >= redriven.size;
   };
@@ -129,7 +142,11 @@ async function redriveAll(
         if (persists) break;
         checked = time.monotonic();
       }
-      await putBack(wave, queues);
+      // By now they may have been taken once more, with another receipt handle.
+      await putBack(
+        wave.map((letter) => held.get(letter.messageId) ?? letter),
+        queues,
+      );
       for (const { messageId, body } of wave) {
         held.delete(messageId);
         redriven.add(body);

@@ -103,11 +103,13 @@ async function lanesOf(queues: Queues, { deployment }: Surroundings): Promise<St
 
 async function codesOf(queues: Queues, signal: AbortSignal): Promise<Record<string, number>> {
   const codes: Record<string, number> = {};
-  for (const lane of laneNames) {
-    const letters = await holdDeadLetters(queues, lane, { forSeconds: lookSeconds, signal });
-    await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, letters);
-    for (const { code = 'none' } of letters) codes[code] = (codes[code] ?? 0) + 1;
-  }
+  await Promise.all(
+    laneNames.map(async (lane) => {
+      const letters = await holdDeadLetters(queues, lane, { forSeconds: lookSeconds, signal });
+      await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, letters);
+      for (const { code = 'none' } of letters) codes[code] = (codes[code] ?? 0) + 1;
+    }),
+  );
   return codes;
 }
 

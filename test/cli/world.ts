@@ -1,0 +1,128 @@
+/** The local stack over real sockets, and commands run on it as from the command line, but in this process. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished, vi } from 'vitest';
+import type { Surroundings } from '../../cli/deployment.ts';
+import { localArchive } from '../../cli/local-archive.ts';
+import type { Terminal } from '../../cli/terminal.ts';
+import { systemTime } from '../../functions/time.ts';
+import { type StackOptions, startStack } from '../../local/stack.ts';
+
+export interface Told {
+  exitCode: number;
+  printed: string;
+  noted: string;
+  records: Record<string, unknown>[];
+  questions: string[];
+}
+
+/** A terminal that keeps what it is told. */
+export function listeningTerminal({ answer = false } = {}): { terminal: Terminal; told: Told } {
+  const told: Told = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
+  const terminal: Terminal = {
+    json: true,
+    print: (text) => {
+      told.printed += `${text}\n`;
+    },
+    record: (value) => {
+      told.records.push({ ...value });
+    },
+    note: (text) => {
+      told.noted += `${text}\n`;
+    },
+    progress: (describe) => ({ stop: () => void describe() }),
+    paint: (_style, text) => text,
+    clear: () => undefined,
+    confirm: async (question) => {
+      told.questions.push(question);
+      return answer;
+    },
+  };
+  return { terminal, told };
+}
+
+export interface CommandOptions {
+  answer?: boolean;
+  environment?: NodeJS.ProcessEnv;
+  signal?: AbortSignal;
+}
+
+/** A new folder that is gone after the test. */
+export async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'cli-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
+/** Runs a command on a local archive's folder. */
+export async function runOn(
+  archive: string,
+  command: (surroundings: Surroundings) => Promise<number>,
+  { answer, environment = {}, signal = new AbortController().signal }: CommandOptions = {},
+): Promise<Told> {
+  const { terminal, told } = listeningTerminal(answer === undefined ? {} : { answer });
+  const deployment = await localArchive({
+    folder: archive,
+    environment,
+    warn: terminal.note,
+    time: systemTime,
+  });
+  try {
+    told.exitCode = await command({ deployment, terminal, time: systemTime, random: Math.random, signal });
+  } finally {
+    await deployment.close();
+  }
+  return told;
+}
+
+/**
+ * A stack whose Telnyx has these files; nothing is archived unless a test has it done.
+ *
+ * @param files path in the folder → content
+ */
+export async function startArchive(files: Record<string, string>, options: Partial<StackOptions> = {}) {
+  const archive = await newFolder();
+  const documents = await newFolder();
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(documents, path)), { recursive: true });
+    await writeFile(join(documents, path), content);
+  }
+  const stack = await startStack({
+    archive,
+    documents,
+    events: false,
+    sweepEveryMs: 60_000,
+    ladders: { retry: [50], wait: [50] },
+    onLog: () => undefined,
+    onProblem: () => undefined,
+    version: 'test',
+    time: systemTime,
+    random: Math.random,
+    ...options,
+  });
+  let stopped = false;
+  const stop = async () => {
+    if (!stopped) await stack.stop();
+    stopped = true;
+  };
+  onTestFinished(stop);
+  return {
+    archive,
+    stack,
+    stop,
+    run: (command: (surroundings: Surroundings) => Promise<number>, commandOptions?: CommandOptions) =>
+      runOn(archive, command, commandOptions),
+    /** Has everything archived, or given up. */
+    archiveAll: async () => {
+      await stack.discoverAll();
+      await vi.waitFor(
+        async () => {
+          if ((await stack.depth()) > 0) throw new Error('Messages are under way still.');
+        },
+        { timeout: 60_000, interval: 50 },
+      );
+    },
+    ids: () => stack.standIn?.documents.all().map(({ id }) => id) ?? [],
+  };
+}
