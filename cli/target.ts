@@ -41,5 +41,8 @@ export function explain(error: unknown): string {
   if (isAboutAccess) {
     return `${error.message.split('\n')[0]}\nSet AWS_PROFILE or AWS_REGION as for the AWS CLI, or give --local <folder> for an archive on this machine.`;
   }
+  if (error.name === 'QueueDoesNotExist' || error.name === 'ValidationError') {
+    return `${error.message}\nIs --stack the \`name\` in the stage.json that was deployed, and AWS_REGION the region?`;
+  }
   return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`;
 }

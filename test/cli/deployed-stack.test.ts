@@ -1,0 +1,198 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { CreateQueueCommand } from '@aws-sdk/client-sqs';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { defaultStageName, deployedStack } from '../../cli/deployed-stack.ts';
+import { systemTime as time } from '../../functions/time.ts';
+import { readStage } from '../../infra/stage.ts';
+import { startQueues } from '../../local/queues.ts';
+
+interface Asked {
+  service: string;
+  body: string;
+}
+
+/** CloudFormation (AWS query protocol) and CloudWatch (AWS JSON 1.0) as far as the tools ask them. */
+async function startAws(answers: { bucketName?: string; metrics?: object[]; alarms?: object[] }) {
+  const asked: Asked[] = [];
+  const metrics = [...(answers.metrics ?? [])];
+  const alarms = [...(answers.alarms ?? [])];
+  const server = createServer(async (request, response) => {
+    const body = await text(request);
+    const target = request.headers['x-amz-target'];
+    asked.push({ service: String(target ?? 'CloudFormation'), body });
+    if (target === undefined) {
+      response.setHeader('content-type', 'text/xml');
+      const output = answers.bucketName
+        ? `<member><OutputKey>ArchiveBucketName</OutputKey><OutputValue>${answers.bucketName}</OutputValue></member>`
+        : '';
+      response.end(
+        `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>x</StackName><Outputs>${output}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
+      );
+      return;
+    }
+    response.setHeader('content-type', 'application/x-amz-json-1.0');
+    response.end(
+      JSON.stringify(String(target).endsWith('DescribeAlarms') ? alarms.shift() : metrics.shift()),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  vi.stubEnv('AWS_ENDPOINT_URL_CLOUDFORMATION', url);
+  vi.stubEnv('AWS_ENDPOINT_URL_CLOUDWATCH', url);
+  return { asked };
+}
+
+function openStack() {
+  const stack = deployedStack({ stageName: 'stage', environment: process.env, time });
+  onTestFinished(() => stack.close());
+  return stack;
+}
+
+beforeEach(() => {
+  vi.stubEnv('AWS_REGION', 'eu-central-1');
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDEXAMPLE');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'a-secret-of-the-test');
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+});
+
+describe('a deployed archiver', () => {
+  it('is looked for under the name that a stage has by default', () => {
+    const stage = readStage({
+      telnyxPublicKeys: ['Sd6rn30xTEpMOmSkVqAZVXHDdGSHIAAzP5vlAbnlJPQ='],
+      retentionDays: 'none',
+    });
+
+    expect(stage.name).toBe(defaultStageName);
+  });
+
+  it('has its bucket in the outputs of the storage stack, asked for once', async () => {
+    const { asked } = await startAws({ bucketName: 'stage-archive' });
+    const stack = openStack();
+
+    const bucket = await stack.bucket();
+    await stack.bucket();
+
+    expect(bucket.name).toBe('stage-archive');
+    expect(asked).toHaveLength(1);
+    expect(asked[0]?.body).toContain('StackName=stage-storage');
+  });
+
+  it('says so where the stack is another one', async () => {
+    await startAws({});
+
+    await expect(openStack().bucket()).rejects.toThrow(/no output ArchiveBucketName. Is --stack/);
+  });
+
+  it('has three lanes, found by name', async () => {
+    const queues = await startQueues();
+    const client = queues.createClient();
+    onTestFinished(async () => {
+      client.destroy();
+      await queues.close();
+    });
+    for (const lane of ['documents', 'backfill', 'discovery']) {
+      await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}` }));
+      await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}-dead-letters` }));
+    }
+    vi.stubEnv('AWS_ENDPOINT_URL_SQS', queues.endpoint);
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+
+    const { lanes } = await openStack().queues();
+
+    expect(lanes.backfill).toEqual({
+      name: 'backfill',
+      queueUrl: expect.stringMatching(/\/stage-backfill$/),
+      deadLetterQueueUrl: expect.stringMatching(/\/stage-backfill-dead-letters$/),
+    });
+  });
+
+  it('adds up what its functions have counted, over all pages of the answer', async () => {
+    const minute = 1_763_985_600;
+    const { asked } = await startAws({
+      metrics: [
+        { MetricDataResults: [{ Id: 'm0', Timestamps: [minute], Values: [3] }], NextToken: 'more' },
+        {
+          MetricDataResults: [
+            { Id: 'm0', Timestamps: [minute + 60], Values: [4] },
+            { Id: 'm1', Timestamps: [], Values: [] },
+          ],
+        },
+      ],
+    });
+
+    const sums = await (await openStack().metrics())?.sums(
+      ['DocumentsArchived', 'DocumentsFound'],
+      time.now(),
+    );
+
+    expect(sums).toEqual({ DocumentsArchived: 7, DocumentsFound: 0 });
+    expect(JSON.parse(asked[0]?.body ?? '')).toMatchObject({
+      MetricDataQueries: [
+        {
+          MetricStat: {
+            Metric: { Namespace: 'TelnyxArchiver', MetricName: 'DocumentsArchived' },
+            Period: 60,
+          },
+        },
+        { MetricStat: { Metric: { MetricName: 'DocumentsFound' } } },
+      ],
+    });
+    expect(asked[1]?.body).toContain('more');
+  });
+
+  it('knows when a metric was counted last, and nothing of one that was not', async () => {
+    const minute = 1_763_985_600;
+    await startAws({
+      metrics: [
+        { MetricDataResults: [{ Id: 'm0', Timestamps: [minute, minute + 60], Values: [1, 0] }] },
+        { MetricDataResults: [{ Id: 'm0' }] },
+      ],
+    });
+    const metrics = await openStack().metrics();
+
+    expect(await metrics?.latest('SweepsCompleted', 0)).toBe(1_000 * minute);
+    expect(await metrics?.latest('SweepsCompleted', 0)).toBeUndefined();
+  });
+
+  it('has the age of the oldest message of a lane from SQS’s own metrics', async () => {
+    const { asked } = await startAws({ metrics: [{ MetricDataResults: [{ Id: 'age', Values: [42, 60] }] }] });
+
+    expect(await openStack().oldestAge('documents')).toBe(42_000);
+    expect(asked[0]?.body).toContain('stage-documents');
+  });
+
+  it('has its alarms by their prefix, over all pages', async () => {
+    await startAws({
+      alarms: [
+        {
+          MetricAlarms: [
+            { AlarmName: 'stage-SweepMissing', StateValue: 'ALARM', AlarmDescription: 'No sweep.' },
+          ],
+          NextToken: 'more',
+        },
+        { MetricAlarms: [{ AlarmName: 'stage-ArchiveErrors', StateValue: 'OK' }] },
+      ],
+    });
+
+    expect(await openStack().alarms()).toEqual([
+      { name: 'SweepMissing', state: 'ALARM', description: 'No sweep.' },
+      { name: 'ArchiveErrors', state: 'OK', description: '' },
+    ]);
+  });
+
+  it('has no Telnyx without its API key in the environment', async () => {
+    vi.stubEnv('TELNYX_API_KEY', '');
+
+    await expect(openStack().telnyx()).rejects.toThrow(/TELNYX_API_KEY is not set/);
+  });
+});
