@@ -37,7 +37,11 @@ export function createHttpGet(agents: { https: HttpsAgent; http?: HttpAgent }): 
       request.on('response', (body) =>
         resolve({ status: body.statusCode ?? 0, headers: body.headers, body }),
       );
-      request.on('error', reject);
+      request.on('error', (error) => {
+        // Where an answer is not HTTP, Node adds the bytes that it failed at: a presigned URL may be among them.
+        Reflect.deleteProperty(error, 'rawPacket');
+        reject(error);
+      });
       request.end();
     });
 }
