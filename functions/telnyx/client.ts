@@ -57,7 +57,7 @@ const errorObject = v.looseObject({
 /** The specification's 404 of `download_link` is a bare error object; everything else wraps it in `errors`. */
 const errorBody = v.union([
   v.pipe(
-    v.object({ errors: v.pipe(v.array(errorObject), v.minLength(1)) }),
+    v.object({ errors: v.array(errorObject) }),
     v.transform((body) => body.errors[0]),
   ),
   errorObject,
@@ -139,7 +139,7 @@ export function createTelnyxClient({ baseUrl, apiKey, httpGet, time }: TelnyxCli
       const fresh = await apiKey.after(key);
       if (fresh !== key) ({ answer, bytes } = await request(url, fresh, signal));
     }
-    if (answer.status !== 200) throw refusal(answer, bytes, gone);
+    if (answer.status !== 200) throw refusal(answer, bytes, gone, time.now());
     return { body: parseJson(bytes), rateLimit: rateLimitOf(answer) };
   };
 
@@ -202,11 +202,11 @@ function unexpected(what: string): ArchiverError {
   );
 }
 
-function refusal(answer: HttpAnswer, bytes: Buffer, gone: ErrorCode): ArchiverError {
+function refusal(answer: HttpAnswer, bytes: Buffer, gone: ErrorCode, now: number): ArchiverError {
   const { status } = answer;
   const stated = statedError(bytes);
   const said = `Telnyx answered ${status}${stated.text}`;
-  const retryAfterMs = retryAfterOf(answer);
+  const retryAfterMs = retryAfterOf(answer, now);
   if (status === 429 || stated.code === '10011') {
     return new ArchiverError('RateLimited', `${said}: too many requests.`, { retryAfterMs });
   }
@@ -251,9 +251,10 @@ function rateLimitOf(answer: HttpAnswer): RateLimit {
   return { remaining: Number.isFinite(remaining) ? remaining : undefined, resetMs };
 }
 
-/** `Retry-After` in seconds (RFC 9110, section 10.2.3), and at a 429 no less than `x-ratelimit-reset`. */
-function retryAfterOf(answer: HttpAnswer): number | undefined {
-  const stated = [secondsOf(answer.headers['retry-after'])];
+/** `Retry-After`, seconds or a date (RFC 9110, section 10.2.3), and at a 429 no less than `x-ratelimit-reset`. */
+function retryAfterOf(answer: HttpAnswer, now: number): number | undefined {
+  const header = answer.headers['retry-after'];
+  const stated = [secondsOf(header) ?? untilDateOf(header, now)];
   if (answer.status === 429) stated.push(rateLimitOf(answer).resetMs);
   const known = stated.filter((ms) => ms !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
@@ -262,4 +263,10 @@ function retryAfterOf(answer: HttpAnswer): number | undefined {
 function secondsOf(header: string | string[] | undefined): number | undefined {
   if (typeof header !== 'string' || !/^\d{1,9}(\.\d+)?$/.test(header)) return undefined;
   return Math.min(Number(header) * 1_000, longestRetryAfterMs);
+}
+
+/** Milliseconds until an HTTP date (RFC 9110, section 5.6.7), 0 for one that has passed. */
+function untilDateOf(header: string | undefined, now: number): number | undefined {
+  const date = header?.endsWith(' GMT') ? Date.parse(header) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - now), longestRetryAfterMs);
 }
