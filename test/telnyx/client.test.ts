@@ -1,0 +1,551 @@
+import { createServer, Agent as HttpAgent, type RequestListener, type ServerResponse } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
+import { createHttpGet } from '../../functions/http.ts';
+import { createApiKey } from '../../functions/telnyx/api-key.ts';
+import { createTelnyxClient, type TelnyxClient } from '../../functions/telnyx/client.ts';
+import { systemTime, type Time } from '../../functions/time.ts';
+import { hurriedTime } from '../archive/world.ts';
+
+const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const firstKey = 'KEY0000FIRST_aaaaaaaaaaaa';
+const secondKey = 'KEY0000SECOND_bbbbbbbbbbb';
+const signature = 'f00dfacef00dfacef00dfacef00dface';
+const presigned = `https://s3.amazonaws.com/bucket/object?X-Amz-Credential=AKIAABCDEFGHIJKLMNOP&X-Amz-Signature=${signature}`;
+const never = new AbortController().signal;
+
+type Answer = Parameters<RequestListener>;
+
+/** A Telnyx on a real socket that answers as the test says, and the client of it. */
+async function telnyxThat(
+  answer: (...[request, response]: Answer) => void,
+  { keys = [firstKey], time = systemTime }: { keys?: string[]; time?: Time } = {},
+) {
+  const requests: { method: string | undefined; url: string | undefined; headers: Answer[0]['headers'] }[] =
+    [];
+  const seen = { connections: 0, closed: 0, secretReads: 0 };
+  const server = createServer((request, response) => {
+    requests.push({ method: request.method, url: request.url, headers: request.headers });
+    answer(request, response);
+  });
+  server.on('connection', (socket) => {
+    seen.connections += 1;
+    socket.on('close', () => {
+      seen.closed += 1;
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const http = new HttpAgent({ keepAlive: true });
+  onTestFinished(() => {
+    http.destroy();
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const readSecret = async () => {
+    seen.secretReads += 1;
+    return keys[Math.min(seen.secretReads, keys.length) - 1];
+  };
+  const client = createTelnyxClient({
+    baseUrl: new URL(`http://127.0.0.1:${port}/v2/`),
+    apiKey: createApiKey(readSecret, time),
+    httpGet: createHttpGet({ https: new HttpsAgent(), http }),
+    time,
+  });
+  return { client, requests, seen };
+}
+
+const respond = (status: number, body: unknown, headers: Record<string, string> = {}) => {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return (...[, response]: Answer) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
+  };
+};
+const oneDocument = (fields: object = {}) => respond(200, { data: { id, ...fields } });
+const failureOf = (work: Promise<unknown>): Promise<ArchiverError> =>
+  work.then(
+    () => expect.unreachable('it should have failed'),
+    (error) => error,
+  );
+
+/** What each of the client's calls asks for. */
+const anyCall: [string, (client: TelnyxClient) => Promise<unknown>][] = [
+  ['metadata', (client) => client.document(id, never)],
+  ['link', (client) => client.downloadLink(id, never)],
+  ['list', (client) => client.get('documents', new URLSearchParams(), 'OrderGone', never)],
+];
+
+describe('a document’s metadata', () => {
+  it('is asked for by id, as JSON, with the key, and comes with Telnyx’s whole record', async () => {
+    const record = {
+      id,
+      record_type: 'document',
+      filename: 'Vollmacht.pdf',
+      content_type: 'application/pdf',
+      created_at: '2026-11-24T00:00:00Z',
+      sha256: 'ab'.repeat(32),
+      size: { unit: 'bytes', amount: 1_234 },
+      av_scan_status: 'scanned',
+      tomorrow: { a: ['field'] },
+    };
+    const { client, requests } = await telnyxThat(respond(200, { data: record }));
+
+    const document = await client.document(id, never);
+
+    expect(document).toEqual({
+      id,
+      fileName: 'Vollmacht.pdf',
+      contentType: 'application/pdf',
+      createdAt: '2026-11-24T00:00:00Z',
+      sha256: 'ab'.repeat(32),
+      bytes: 1_234,
+      infected: false,
+      record,
+    });
+    expect(requests).toEqual([
+      {
+        method: 'GET',
+        url: `/v2/documents/${id}`,
+        headers: expect.objectContaining({
+          authorization: `Bearer ${firstKey}`,
+          accept: 'application/json',
+          'accept-encoding': 'identity',
+        }),
+      },
+    ]);
+  });
+
+  it.each([{}, { filename: null, content_type: null, created_at: null, sha256: null, size: null }])(
+    'may lack everything but the id: %j',
+    async (fields) => {
+      const { client } = await telnyxThat(oneDocument(fields));
+
+      expect(await client.document(id, never)).toEqual({
+        id,
+        fileName: undefined,
+        contentType: undefined,
+        createdAt: undefined,
+        sha256: undefined,
+        bytes: undefined,
+        infected: false,
+        record: { id, ...fields },
+      });
+    },
+  );
+
+  it('says whether Telnyx’s scanner calls the document infected', async () => {
+    const { client } = await telnyxThat(oneDocument({ av_scan_status: 'infected' }));
+
+    expect((await client.document(id, never)).infected).toBe(true);
+  });
+
+  it.each([
+    ['as it is', 'ab'.repeat(32), 'ab'.repeat(32)],
+    ['in capitals', 'AB'.repeat(32), 'ab'.repeat(32)],
+    ['empty', '', undefined],
+    ['null', null, undefined],
+  ])('takes a hash %s', async (_form, stated, read) => {
+    const { client } = await telnyxThat(oneDocument({ sha256: stated }));
+
+    const document = await client.document(id, never);
+
+    expect(document.sha256).toBe(read);
+    expect(document.record.sha256).toBe(stated);
+  });
+
+  it.each<[string, object]>([
+    ['a hash in base64', { sha256: Buffer.alloc(32).toString('base64') }],
+    ['a hash that is one digit short', { sha256: 'a'.repeat(63) }],
+    ['a hash with something behind', { sha256: `${'a'.repeat(64)}\n` }],
+    ['a hash that is a number', { sha256: 7 }],
+    ['a negative size', { size: { amount: -1 } }],
+    ['half a byte', { size: { amount: 0.5 } }],
+    ['a size beyond exactness', { size: { amount: 2 ** 53 } }],
+    ['a size in another unit', { size: { unit: 'kilobytes', amount: 1 } }],
+    ['a file name that is none', { filename: 7 }],
+    ['an id in capitals', { id: id.toUpperCase() }],
+    ['the id of another document', { id: id.replace('6e', '6f') }],
+    ['no id', { id: undefined }],
+  ])('with %s is not as specified', async (_what, fields) => {
+    const { client } = await telnyxThat(oneDocument(fields));
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'UnexpectedResponse' });
+  });
+});
+
+describe('a download link', () => {
+  it('is the URL that Telnyx gives, whatever it is: where it may lead is decided by the download', async () => {
+    const { client, requests } = await telnyxThat(respond(200, { data: { url: presigned } }));
+
+    expect(await client.downloadLink(id, never)).toBe(presigned);
+    expect(requests.map(({ url }) => url)).toEqual([`/v2/documents/${id}/download_link`]);
+  });
+
+  it.each([{}, { data: null }, { data: {} }, { data: { url: 7 } }, { data: [presigned] }, [], null, 'text'])(
+    'in an answer like %j is not as specified',
+    async (body) => {
+      const { client } = await telnyxThat(respond(200, JSON.stringify(body)));
+
+      expect(await failureOf(client.downloadLink(id, never))).toMatchObject({ code: 'UnexpectedResponse' });
+    },
+  );
+});
+
+describe('a list or an order', () => {
+  it('is asked for with its query, and comes as it is with the state of the rate limit', async () => {
+    const page = { data: [{ id }], meta: { page_number: 1 } };
+    const limits = { 'x-ratelimit-remaining': '17', 'x-ratelimit-reset': '42' };
+    const { client, requests } = await telnyxThat(respond(200, page, limits));
+    const query = new URLSearchParams({
+      'page[number]': '1',
+      'filter[created_at][gt]': '2026-11-24T00:00:00Z',
+    });
+
+    const answer = await client.get('porting_orders', query, 'OrderGone', never);
+
+    expect(answer).toEqual({ body: page, rateLimit: { remaining: 17, resetMs: 42_000 } });
+    const asked = new URL(requests[0]?.url ?? '', 'http://telnyx');
+    expect(asked.pathname).toBe('/v2/porting_orders');
+    expect([...asked.searchParams]).toEqual([...query]);
+  });
+
+  it.each([{}, { 'x-ratelimit-remaining': 'some', 'x-ratelimit-reset': 'soon' }])(
+    'tells nothing of a rate limit that Telnyx does not state: %j',
+    async (headers) => {
+      const { client } = await telnyxThat(respond(200, {}, headers));
+
+      const { rateLimit } = await client.get('documents', new URLSearchParams(), 'OrderGone', never);
+
+      expect(rateLimit).toEqual({ remaining: undefined, resetMs: undefined });
+    },
+  );
+
+  it('that is not there is gone by the code that the caller has for it', async () => {
+    const { client } = await telnyxThat(respond(404, { errors: [{ code: '10005' }] }));
+    const order = client.get(`porting_orders/${id}`, new URLSearchParams(), 'OrderGone', never);
+
+    expect(await failureOf(order)).toMatchObject({ code: 'OrderGone', fate: 'done' });
+  });
+});
+
+describe('connections to Telnyx', () => {
+  it('are kept: many calls, good and bad, take one', async () => {
+    let count = 0;
+    const { client, requests, seen } = await telnyxThat((request, response) => {
+      count += 1;
+      const answer = [
+        oneDocument(),
+        respond(404, 'no JSON'),
+        respond(503, {}),
+        respond(200, '{'),
+        respond(429, {}),
+      ];
+      answer[count % answer.length]?.(request, response);
+    });
+
+    for (let call = 0; call < 25; call += 1) await client.document(id, never).catch(() => undefined);
+
+    expect(requests).toHaveLength(25);
+    expect(seen.connections).toBe(1);
+  });
+});
+
+const outOfPlace = { errors: [{ code: '10007', title: 'Unexpected error', detail: 'Try again later' }] };
+
+describe('a refusal', () => {
+  it.each<[number, ErrorCode]>([
+    [301, 'UnexpectedResponse'],
+    [302, 'UnexpectedResponse'],
+    [400, 'UnexpectedResponse'],
+    [403, 'ApiKeyForbidden'],
+    [404, 'DocumentGone'],
+    [408, 'TelnyxUnavailable'],
+    [418, 'UnexpectedResponse'],
+    [422, 'LinkRefused'],
+    [429, 'RateLimited'],
+    [500, 'TelnyxUnavailable'],
+    [502, 'TelnyxUnavailable'],
+    [503, 'TelnyxUnavailable'],
+    [504, 'TelnyxUnavailable'],
+    [204, 'UnexpectedResponse'],
+    [206, 'UnexpectedResponse'],
+  ])('with %i is %s, after one request and with the status in its words', async (status, code) => {
+    const location = { location: 'http://127.0.0.1:1/elsewhere' };
+    const { client, requests } = await telnyxThat(
+      respond(status, status === 204 ? '' : outOfPlace, location),
+    );
+
+    const error = await failureOf(client.downloadLink(id, never));
+
+    expect(error).toBeInstanceOf(ArchiverError);
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(`Telnyx answered ${status}`);
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each<[string, unknown, string]>([
+    [
+      'wrapped, as everywhere',
+      outOfPlace,
+      'Telnyx answered 404 (10007 Unexpected error Try again later): not, or no longer, there.',
+    ],
+    [
+      'bare, as at the 404 of a download link',
+      { code: '10005', title: 'Resource not found' },
+      'Telnyx answered 404 (10005 Resource not found): not, or no longer, there.',
+    ],
+    [
+      'with a number for its code and no words',
+      { errors: [{ code: 10005, title: null }] },
+      'Telnyx answered 404 (10005): not, or no longer, there.',
+    ],
+    ['without any error in it', { errors: [] }, 'Telnyx answered 404: not, or no longer, there.'],
+    ['of another shape', { message: 'nope' }, 'Telnyx answered 404: not, or no longer, there.'],
+    [
+      'that is a proxy’s HTML',
+      '<html><body>Not found</body></html>',
+      'Telnyx answered 404: not, or no longer, there.',
+    ],
+    ['that is empty', '', 'Telnyx answered 404: not, or no longer, there.'],
+  ])('with a body %s is told in the words that it has', async (_form, body, message) => {
+    const { client } = await telnyxThat(respond(404, body));
+
+    expect(await failureOf(client.downloadLink(id, never))).toMatchObject({ code: 'DocumentGone', message });
+  });
+
+  it.each(anyCall)(
+    'of the rate limit is known by its error code too, whatever the status: %s',
+    async (_, call) => {
+      const { client } = await telnyxThat(
+        respond(400, { errors: [{ code: '10011', title: 'Too many requests' }] }),
+      );
+
+      expect(await failureOf(call(client))).toMatchObject({ code: 'RateLimited', retryAfterMs: undefined });
+    },
+  );
+});
+
+describe('how long to wait, as a 429 states it', () => {
+  const now = Date.parse('2026-11-24T12:00:00Z');
+  const minutes = 60_000;
+
+  it.each<[string, Record<string, string>, number | undefined]>([
+    ['seconds', { 'retry-after': '7' }, 7_000],
+    ['no time at all', { 'retry-after': '0' }, 0],
+    ['a date', { 'retry-after': 'Tue, 24 Nov 2026 12:00:30 GMT' }, 30_000],
+    ['a date of the obsolete form', { 'retry-after': 'Tuesday, 24-Nov-26 12:00:30 GMT' }, 30_000],
+    ['a date that has passed', { 'retry-after': 'Tue, 24 Nov 2026 11:59:00 GMT' }, 0],
+    ['a date a year ahead', { 'retry-after': 'Wed, 24 Nov 2027 12:00:00 GMT' }, 15 * minutes],
+    ['a date that is none', { 'retry-after': 'Tue, 99 Foo 2026 12:00:30 GMT' }, undefined],
+    ['the reset of the window', { 'x-ratelimit-reset': '9' }, 9_000],
+    ['both, the reset the later', { 'retry-after': '2', 'x-ratelimit-reset': '9' }, 9_000],
+    ['both, the reset the earlier', { 'retry-after': '9', 'x-ratelimit-reset': '2' }, 9_000],
+    [
+      'one that can be read, and one that cannot',
+      { 'retry-after': 'soon', 'x-ratelimit-reset': '3.5' },
+      3_500,
+    ],
+    ['more than anyone should believe', { 'retry-after': '86400' }, 15 * minutes],
+    ['less than nothing', { 'retry-after': '-5' }, undefined],
+    ['nothing', {}, undefined],
+  ])('in %s', async (_form, headers, retryAfterMs) => {
+    const { client } = await telnyxThat(respond(429, {}, headers), {
+      time: { ...systemTime, now: () => now },
+    });
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'RateLimited', retryAfterMs });
+  });
+
+  it('is heeded at a 503 as well, but the window’s reset is not: it is no matter of rates', async () => {
+    const headers = { 'retry-after': '4', 'x-ratelimit-reset': '900' };
+    const { client } = await telnyxThat(respond(503, {}, headers));
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      code: 'TelnyxUnavailable',
+      retryAfterMs: 4_000,
+    });
+  });
+});
+
+describe('an API key that Telnyx refuses', () => {
+  const only = (accepted: string) => (request: Answer[0], response: ServerResponse) => {
+    const good = request.headers.authorization === `Bearer ${accepted}`;
+    (good ? oneDocument() : respond(401, { errors: [{ code: '10009' }] }))(request, response);
+  };
+
+  it.each(anyCall.slice(0, 1))('is read afresh, and the call made again: %s', async (_what, call) => {
+    const { client, requests, seen } = await telnyxThat(only(secondKey), { keys: [firstKey, secondKey] });
+
+    await call(client);
+
+    expect(requests.map(({ headers }) => headers.authorization)).toEqual([
+      `Bearer ${firstKey}`,
+      `Bearer ${secondKey}`,
+    ]);
+    expect(seen.secretReads).toBe(2);
+  });
+
+  it.each(anyCall)(
+    'and whose successor is refused too is ApiKeyRejected after two requests: %s',
+    async (_, call) => {
+      const { client, requests, seen } = await telnyxThat(only('none'), { keys: [firstKey, secondKey] });
+
+      expect(await failureOf(call(client))).toMatchObject({ code: 'ApiKeyRejected', fate: 'wait' });
+      expect(requests).toHaveLength(2);
+      expect(seen.secretReads).toBe(2);
+    },
+  );
+
+  it('and that still stands in its secret is not tried a second time', async () => {
+    const { client, requests, seen } = await telnyxThat(only('none'));
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'ApiKeyRejected' });
+    expect(requests).toHaveLength(1);
+    expect(seen.secretReads).toBe(2);
+  });
+
+  it('is read afresh once for all calls that are under way', async () => {
+    const { client, seen } = await telnyxThat(only(secondKey), {
+      keys: [firstKey, secondKey, 'KEY_no_other'],
+    });
+
+    const documents = await Promise.all(Array.from({ length: 20 }, () => client.document(id, never)));
+
+    expect(documents).toHaveLength(20);
+    expect(seen.secretReads).toBe(2);
+  });
+});
+
+describe('an answer that does not come as it should', () => {
+  const hurried = { time: hurriedTime(50) };
+  const began = (...[, response]: Answer) => response.writeHead(200).write('{"data":');
+
+  it.each<[string, (...answer: Answer) => void]>([
+    ['at all', () => undefined],
+    ['to its end', began],
+  ])('%s is given up after 10 s, and its connection with it', async (_what, answer) => {
+    const { client, seen } = await telnyxThat(answer, hurried);
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      code: 'TelnyxUnavailable',
+      message: 'Telnyx did not answer within 10 s.',
+    });
+    await expect.poll(() => seen.closed).toBe(1);
+  });
+
+  it('in time for the caller ends with the caller’s reason', async () => {
+    const end = new AbortController();
+    const { client } = await telnyxThat((...exchange) => {
+      began(...exchange);
+      end.abort(new ArchiverError('OutOfTime', 'The invocation ends.'));
+    });
+
+    expect(await failureOf(client.document(id, end.signal))).toBe(end.signal.reason);
+  });
+
+  it.each<[string, (...answer: Answer) => void, ErrorCode]>([
+    ['broken off before the headers', ({ socket }) => socket.destroy(), 'TelnyxUnavailable'],
+    [
+      'broken off in the body',
+      (request, response) => {
+        response.writeHead(200, { 'content-length': '100' });
+        response.write('{"data":', () => request.socket.destroy());
+      },
+      'TelnyxUnavailable',
+    ],
+    ['that is not HTTP', ({ socket }) => socket.end('Good day to you!\r\n\r\n'), 'TelnyxUnavailable'],
+    ['that is HTML', respond(200, '<html>Maintenance</html>'), 'UnexpectedResponse'],
+    ['that is empty', respond(200, ''), 'UnexpectedResponse'],
+  ])('(%s) is told from the others', async (_what, answer, code) => {
+    const { client } = await telnyxThat(answer);
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({ code });
+  });
+
+  it('but goes on and on is read no further than 8 MiB', async () => {
+    const chunk = Buffer.alloc(64 * 1024, ' ');
+    let written = 0;
+    const pour = (...[, response]: Answer) => {
+      const more = () => {
+        while (!response.destroyed) {
+          written += chunk.length;
+          if (!response.write(chunk)) return;
+        }
+      };
+      response.on('drain', more);
+      more();
+    };
+    const { client, seen } = await telnyxThat(pour);
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      code: 'UnexpectedResponse',
+      message: expect.stringContaining('larger than 8 MiB'),
+    });
+    await expect.poll(() => seen.closed).toBe(1);
+    expect(written).toBeLessThan(64 * 1024 ** 2);
+  });
+
+  it('for want of a Telnyx that listens is TelnyxUnavailable', async () => {
+    const http = new HttpAgent();
+    const client = createTelnyxClient({
+      baseUrl: new URL('http://127.0.0.1:1'),
+      apiKey: createApiKey(async () => firstKey, systemTime),
+      httpGet: createHttpGet({ https: new HttpsAgent(), http }),
+      time: systemTime,
+    });
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      code: 'TelnyxUnavailable',
+      message: 'The connection to Telnyx broke (Error ECONNREFUSED).',
+    });
+  });
+});
+
+describe('an error', () => {
+  const quoted = `The key ${firstKey} may not see ${presigned} (authorization: Bearer ${firstKey})`;
+  const quoting = { errors: [{ code: quoted, title: quoted, detail: quoted }] };
+
+  it.each<[string, (...answer: Answer) => void]>([
+    ...[302, 400, 401, 403, 404, 422, 429, 500].map((status): [string, (...answer: Answer) => void] => [
+      `${status} that quotes them`,
+      respond(status, quoting, { location: presigned }),
+    ]),
+    ['JSON that ends within them', respond(200, `{"data":{"url":"${presigned}`)],
+    ['a link of the wrong type', respond(200, { data: { id: quoted, url: [presigned] } })],
+    ['a broken connection', ({ socket }) => socket.destroy()],
+    ['an answer that is not HTTP', ({ socket }) => socket.end(`HTTP/1.1 200 OK\r\n${quoted}\r\n\r\n`)],
+    [
+      'an answer that ends within them',
+      (request, response) => {
+        response.writeHead(200, { 'content-length': '100000' });
+        response.write(quoted, () => request.socket.destroy());
+      },
+    ],
+  ])('holds neither the API key nor a presigned URL, wherever one looks: %s', async (_what, answer) => {
+    const { client } = await telnyxThat(answer);
+
+    const error = await failureOf(client.downloadLink(id, never));
+
+    expect(error).toBeInstanceOf(ArchiverError);
+    for (const text of allTextOf(error)) {
+      expect(text).not.toContain(firstKey);
+      expect(text).not.toContain(signature);
+    }
+  });
+});
+
+/** Everything that a careless logger could show of an error and of what lies under it. */
+function allTextOf(error: unknown): string[] {
+  const texts: string[] = [inspect(error, { depth: 10, showHidden: true, maxStringLength: null })];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    texts.push(at.message, at.stack ?? '', JSON.stringify(at));
+    for (const name of Object.getOwnPropertyNames(at)) {
+      const value: unknown = Reflect.get(at, name);
+      texts.push(Buffer.isBuffer(value) ? value.toString('latin1') : String(value));
+    }
+  }
+  return texts;
+}
