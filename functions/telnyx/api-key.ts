@@ -9,7 +9,8 @@ export interface ApiKey {
   /** @throws ArchiverError ApiKeyUnavailable */
   current(): Promise<string>;
   /**
-   * The key to use after Telnyx has refused `refused`: read afresh, unless someone else has done so meanwhile.
+   * The key to use after Telnyx has refused `refused`: read afresh, unless someone else has done so meanwhile or
+   * is doing so.
    *
    * @throws ArchiverError ApiKeyUnavailable
    */
@@ -23,9 +24,12 @@ const keptForMs = 5 * 60_000;
 export function createApiKey(readSecret: () => Promise<string | undefined>, time: Time): ApiKey {
   let reading: Promise<string> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
+  /** What the last reading gave; undefined while it goes on. */
+  let known: string | undefined;
 
   const read = (): Promise<string> => {
     readAt = time.monotonic();
+    known = undefined;
     const started = readSecret()
       .catch((error: unknown) => {
         throw new ArchiverError(
@@ -36,9 +40,14 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
       })
       .then(cleanKey);
     reading = started;
-    started.catch(() => {
-      if (reading === started) reading = undefined;
-    });
+    started.then(
+      (key) => {
+        if (reading === started) known = key;
+      },
+      () => {
+        if (reading === started) reading = undefined;
+      },
+    );
     return started;
   };
 
@@ -47,10 +56,8 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
 
   return {
     current,
-    after: async (refused) => {
-      const known = await current();
-      return known === refused ? read() : known;
-    },
+    // Told at once, without a wait in between: of all that were refused at the same time the first one reads.
+    after: (refused) => (known === refused ? read() : current()),
   };
 }
 
