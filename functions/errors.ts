@@ -109,10 +109,19 @@ export class ArchiverError extends Error {
 
 /** Whatever was thrown, as an `ArchiverError`. What no adapter has translated becomes `Unexpected`. */
 export function asArchiverError(thrown: unknown): ArchiverError {
-  if (thrown instanceof ArchiverError) return thrown;
+  if (isArchiverError(thrown)) return thrown;
   return new ArchiverError('Unexpected', `An error that the archiver does not know: ${nameOf(thrown)}.`, {
     cause: thrown,
   });
+}
+
+function isArchiverError(thrown: unknown): thrown is ArchiverError {
+  try {
+    return thrown instanceof ArchiverError;
+  } catch {
+    // A proxy that does not let itself be looked at: none of ours.
+    return false;
+  }
 }
 
 /**
