@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Environment,
+  flag,
+  list,
+  queueUrl,
+  readSettings,
+  type Settings,
+  SettingsError,
+  serviceUrl,
+  text,
+  wholeNumber,
+} from '../functions/settings.ts';
+
+const declared = {
+  name: { variable: 'NAME', read: text },
+  count: { variable: 'COUNT', read: wholeNumber(1, 10) },
+  on: { variable: 'ON', read: flag, fallback: false },
+  owner: { variable: 'OWNER', read: text, fallback: undefined },
+};
+
+function problemsOf(settings: Settings, environment: Environment): readonly string[] {
+  try {
+    readSettings(settings, environment);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('are read from the variables that they name, blanks around the values ignored', () => {
+    const values = readSettings(declared, {
+      NAME: ' archive\n',
+      COUNT: '7',
+      ON: ' true ',
+      OWNER: '000000000000',
+      OTHER: '1',
+    });
+
+    expect(values).toEqual({ name: 'archive', count: 7, on: true, owner: '000000000000' });
+  });
+
+  it.each(['', '  ', undefined])('that are %j take their fallback, which may be undefined', (nothing) => {
+    const values = readSettings(declared, { NAME: 'archive', COUNT: '7', ON: nothing, OWNER: nothing });
+
+    expect(values).toEqual({ name: 'archive', count: 7, on: false, owner: undefined });
+  });
+
+  it('that are wrong are reported all together', () => {
+    const environment = { COUNT: '11', ON: 'yes', OWNER: 'anyone' };
+
+    const problems = problemsOf(declared, environment);
+
+    expect(problems).toEqual([
+      'NAME is not set.',
+      'COUNT must be a whole number from 1 to 10.',
+      'ON must be true or false.',
+    ]);
+    expect(() => readSettings(declared, environment)).toThrow(
+      'The settings are not usable:\n  - NAME is not set.\n  - COUNT must be a whole number from 1 to 10.\n  - ON must be true or false.',
+    );
+  });
+
+  it('are named, but no value of theirs is shown: it may be a secret', () => {
+    const secret = 'KEY0123456789';
+    const read = () => {
+      throw secret;
+    };
+    const kinds = [wholeNumber(1, 2), flag, serviceUrl, queueUrl, read];
+    const settings = Object.fromEntries(
+      kinds.map((kind, index) => [index, { variable: `V${index}`, read: kind }]),
+    );
+    const environment = Object.fromEntries(kinds.map((_, index) => [`V${index}`, secret]));
+
+    const problems = problemsOf(settings, environment);
+
+    expect(problems).toHaveLength(kinds.length);
+    expect(problems.at(-1)).toBe('V4 cannot be read.');
+    expect(problems.join()).not.toContain(secret);
+  });
+});
+
+const problemWith = (read: (value: string) => unknown, value: string) =>
+  problemsOf({ setting: { variable: 'V', read } }, { V: value })[0];
+
+describe('a value that is', () => {
+  it.each(['0', '1.5', '-1', '1e3', '0x10', '11', 'one', '9'.repeat(16), '1 000', '٣'])(
+    'no whole number within its bounds is refused: %s',
+    (value) => {
+      expect(problemWith(wholeNumber(1, 10), value)).toBe('V must be a whole number from 1 to 10.');
+    },
+  );
+
+  it.each<[string, number]>([
+    ['1', 1],
+    ['10', 10],
+    ['007', 7],
+  ])('a whole number within its bounds is taken: %s', (value, number) => {
+    expect(wholeNumber(1, 10)(value)).toBe(number);
+  });
+
+  it.each(['TRUE', '1', 'yes', 'on', 'falsy'])('neither true nor false is refused: %s', (value) => {
+    expect(problemWith(flag, value)).toBe('V must be true or false.');
+    expect([flag('true'), flag('false')]).toEqual([true, false]);
+  });
+
+  it('a list is split at its commas, and may have gaps', () => {
+    expect(list(' s3.amazonaws.com, *.s3.amazonaws.com ,,x,')).toEqual([
+      's3.amazonaws.com',
+      '*.s3.amazonaws.com',
+      'x',
+    ]);
+    expect(list(',')).toEqual([]);
+  });
+
+  it.each([
+    'https://api.telnyx.com/v2',
+    'http://127.0.0.1:4000/v2',
+    'http://localhost/',
+    'http://[::1]:1/',
+    'https://sqs.eu-central-1.amazonaws.com/000000000000/documents',
+  ])('an address of a service is taken: %s', (value) => {
+    expect(serviceUrl(value).href).toBe(new URL(value).href);
+    expect(queueUrl(value)).toBe(new URL(value).href);
+  });
+
+  it.each([
+    ['api.telnyx.com', 'V is not a URL.'],
+    ['//api.telnyx.com', 'V is not a URL.'],
+    ['http://api.telnyx.com', 'V must start with https:// (http:// only for 127.0.0.1).'],
+    ['http://127.0.0.1.example.com', 'V must start with https:// (http:// only for 127.0.0.1).'],
+    ['http://localhost.example.com', 'V must start with https:// (http:// only for 127.0.0.1).'],
+    ['ftp://127.0.0.1/', 'V must start with https:// (http:// only for 127.0.0.1).'],
+    ['file:///etc/passwd', 'V must start with https:// (http:// only for 127.0.0.1).'],
+    ['https://user@api.telnyx.com', 'V must have neither user info nor a query.'],
+    ['https://:secret@api.telnyx.com', 'V must have neither user info nor a query.'],
+    ['https://api.telnyx.com/?key=1', 'V must have neither user info nor a query.'],
+    ['https://api.telnyx.com/#part', 'V must have neither user info nor a query.'],
+  ])('no address of a service is refused: %s', (value, problem) => {
+    expect(problemWith(serviceUrl, value)).toBe(problem);
+    expect(problemWith(queueUrl, value)).toBe(problem);
+  });
+});
