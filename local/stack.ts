@@ -97,8 +97,8 @@ export interface Stack {
 /** What the stand-in takes for the account's API key. */
 export const localApiKey = 'KEY-of-the-local-stand-in';
 
-/** On one machine several invocations share what Lambda would give each of them. */
-const localConcurrency = { documents: 4, backfill: 4, discovery: 1 };
+/** On one machine several invocations share what Lambda would give each of them: live documents get the most. */
+const localConcurrency = { documents: 4, backfill: 2, discovery: 1 };
 /** For invocations under way to end when the stack stops; what does not is archived at the next start. */
 const graceMs = 1_500;
 /** A slow line at home needs more time for ten documents of 20 MB than Lambda does; less than the visibility timeout. */
