@@ -1,8 +1,10 @@
 /** The command whole: what it asks for, what it survives, how it ends. */
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createWorld, day, defectsAmong, documentOf, noon } from './world.ts';
 
@@ -284,19 +286,29 @@ describe('When something is in the way', () => {
 
   it('Ctrl-C ends it with nothing left behind', async () => {
     const world = worldOf(300);
+    const folder = await mkdtemp(join(tmpdir(), 'audit-interrupted-'));
+    vi.stubEnv('TMPDIR', folder);
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await rm(folder, { recursive: true, force: true });
+    });
     const interrupt = new AbortController();
     let requests = 0;
+    let duringIt: string[] = [];
     world.bucket.refuse = () => {
-      if (++requests === 40) interrupt.abort(new Error('Stopped.'));
+      if (++requests === 40) {
+        duringIt = readdirSync(folder);
+        interrupt.abort(new Error('Stopped.'));
+      }
       return undefined;
     };
     const keys = [...world.bucket.objects.keys()];
 
     await expect(world.run({ manifest: 'bucket' }, interrupt.signal)).rejects.toThrow('Stopped.');
 
+    expect(duringIt).toHaveLength(1);
+    expect(await readdir(folder)).toEqual([]);
     expect([...world.bucket.objects.keys()]).toEqual(keys);
-    const left = await readdir(tmpdir());
-    expect(left.filter((name) => name.startsWith('telnyx-archiver-audit-'))).toEqual([]);
   });
 });
 
