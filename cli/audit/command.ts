@@ -16,8 +16,8 @@ Lines on stdout, findings only unless --all is given:
 Exit code: 0 all is well · 1 findings · 2 it could not be run · 3 no finding, but something could not be checked ·
 130 stopped by Ctrl-C
 
-Rights: s3:ListBucket on the bucket; s3:GetObject on it and kms:Decrypt, but for --quick; TELNYX_API_KEY, but for
---no-telnyx. --manifest without a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair:
+Rights: s3:ListBucket and s3:GetObject on the bucket, kms:Decrypt on its key; TELNYX_API_KEY, but for --no-telnyx.
+--manifest without a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair:
 sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the
 dead-letter queues, or it shows no failures.`;
 

@@ -33,7 +33,7 @@ export interface Scope {
 export function summary(tally: Tally, scope: Scope, paint: Terminal['paint']): string {
   const defects = defectsIn(tally);
   const unchecked = uncheckedIn(tally);
-  const lines = [verdict(defects, unchecked, tally, paint), ''];
+  const lines = [verdict(defects, unchecked, tally, scope, paint), ''];
   for (const code of codes) {
     const count = tally.counts[code];
     if (count === 0) continue;
@@ -46,7 +46,13 @@ export function summary(tally: Tally, scope: Scope, paint: Terminal['paint']): s
   return lines.join('\n');
 }
 
-function verdict(defects: number, unchecked: number, tally: Tally, paint: Terminal['paint']): string {
+function verdict(
+  defects: number,
+  unchecked: number,
+  tally: Tally,
+  scope: Scope,
+  paint: Terminal['paint'],
+): string {
   const archived = `${grouped(tally.archived)} ${tally.archived === 1 ? 'document' : 'documents'} archived (${formatBytes(tally.bytes)})`;
   if (defects > 0) {
     const findings = defects === 1 ? '1 finding' : `${grouped(defects)} findings`;
@@ -56,7 +62,12 @@ function verdict(defects: number, unchecked: number, tally: Tally, paint: Termin
   if (unchecked > 0) {
     return `${paint('yellow', `Incomplete: ${grouped(unchecked)} could not be checked; nothing else is amiss.`)} ${archived}.`;
   }
-  return `${paint('green', 'All is well.')} ${archived}.`;
+  return `${paint('green', `${wellWords(scope)}.`)} ${archived}.`;
+}
+
+/** Without Telnyx's list nobody knows whether anything is missing. */
+export function wellWords({ listedAtTelnyx }: Pick<Scope, 'listedAtTelnyx'>): string {
+  return listedAtTelnyx === undefined ? 'All that is archived is well' : 'All is well';
 }
 
 function looked(tally: Tally, scope: Scope): string[] {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../../../local/progress.ts';
 import { type Code, codes, countOf, kinds } from '../findings.ts';
-import { grouped, printable, type Scope } from '../report.ts';
+import { grouped, printable, type Scope, wellWords } from '../report.ts';
 import { defectsIn, type Tally, uncheckedIn } from '../tally.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
@@ -45,13 +45,13 @@ export async function reportPage(options: PageOptions): Promise<string> {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${`${headline(tally)} · ${scope.archive} · ${day(now)}`}</title>
+<title>${`${headline(tally, scope)} · ${scope.archive} · ${day(now)}`}</title>
 <style>${new Markup(style ?? '')}</style>
 </head>
 <body>
 <header class="${state(tally)}">
   <p class="kicker">Telnyx document archive · audit of ${stamp(now)}</p>
-  <h1><span class="sign" aria-hidden="true">${sign(tally)}</span>${headline(tally)}</h1>
+  <h1><span class="sign" aria-hidden="true">${sign(tally)}</span>${headline(tally, scope)}</h1>
   <p class="archive">${printable(scope.archive)}</p>
 </header>
 <main>
@@ -107,10 +107,10 @@ function sign(tally: Tally): string {
   return { well: '✓', amiss: '✗', incomplete: '!' }[state(tally)];
 }
 
-function headline(tally: Tally): string {
+function headline(tally: Tally, scope: Scope): string {
   const defects = defectsIn(tally);
   if (defects > 0) return defects === 1 ? 'One finding' : `${grouped(defects)} findings`;
-  return uncheckedIn(tally) > 0 ? 'Could not be checked in full' : 'All is well';
+  return uncheckedIn(tally) > 0 ? 'Could not be checked in full' : wellWords(scope);
 }
 
 function tiles(tally: Tally, { listedAtTelnyx }: Scope, { latency }: Statistics): Markup {

@@ -282,6 +282,7 @@ describe('When something is in the way', () => {
 
     expect(exitCode).toBe(0);
     expect(printed).toContain('Telnyx     not asked: what is missing does not show');
+    expect(printed).toContain('All that is archived is well. 3 documents archived');
   });
 
   it('Ctrl-C ends it with nothing left behind', async () => {

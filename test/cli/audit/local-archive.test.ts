@@ -146,4 +146,4 @@ it('finds an archive of more than a page sound, defects of every kind, and nothi
   ].sort();
   expect(told.findings).toEqual(expected);
   expect(told.exitCode).toBe(1);
-});
+}, 180_000);

@@ -28,7 +28,7 @@ beforeAll(async () => {
   await mkdir(output, { recursive: true });
   folder = await mkdtemp(join(tmpdir(), 'audit-report-'));
   opened = await openBrowser();
-});
+}, 180_000);
 
 afterAll(async () => {
   await opened?.close();
