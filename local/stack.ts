@@ -30,6 +30,8 @@ import type { LambdaHandler } from './lambda.ts';
 import { openMetricsPort } from './metrics.ts';
 import { queueDepth } from './queue-depth.ts';
 import { type LaneName, type LocalLane, startQueues } from './queues.ts';
+import type { S3Fault } from './s3/faults.ts';
+import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import { removeSession, writeSession } from './session.ts';
 import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';
@@ -49,6 +51,8 @@ export interface StackOptions {
   /** Absolute path of a folder whose files are the stand-in's documents. */
   documents?: string | undefined;
   faults?: readonly FaultRule[];
+  /** What goes wrong with a request to the archive's bucket or to the stand-in's storage. @default nothing */
+  s3Fault?: (request: S3RequestInfo) => S3Fault | undefined;
   /** Telnyx's public keys that the webhook accepts beside the stack's own; base64 of 32 bytes each. */
   publicKeys?: readonly string[];
   /** @default any free port */
@@ -123,7 +127,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       buckets: { [localBucket]: archive, [storageBucket]: storage },
       credentials: [localCredentials],
       time,
-      intercept: ({ bucket, key }) => (bucket === storageBucket ? standIn?.storageFault(key) : undefined),
+      intercept: (request) =>
+        options.s3Fault?.(request) ??
+        (request.bucket === storageBucket ? standIn?.storageFault(request.key) : undefined),
       onError: (error) => onProblem(`The local S3 failed: ${error}`),
     });
     closers.push(() => s3.close());

@@ -1,0 +1,106 @@
+/** What goes wrong in a soak: a share of everything, and a few documents that cannot be archived at all. */
+import type { ErrorCode } from '../../functions/errors.ts';
+import type { Random } from '../../functions/time.ts';
+import type { S3Fault } from '../../local/s3/faults.ts';
+import type { S3RequestInfo } from '../../local/s3/request.ts';
+import type { FaultKind, FaultRule } from '../../local/telnyx/faults.ts';
+import { storageBucket } from '../../local/telnyx/stand-in.ts';
+
+/** Of every hundred documents one has one of these fates, by what its file is called. */
+export const doomed = {
+  'wrong-hash': 'ChecksumMismatch',
+  gone: 'DocumentGone',
+  infected: 'DocumentInfected',
+  'link-refused': 'LinkRefused',
+} as const satisfies Partial<Record<FaultKind, ErrorCode>>;
+
+export type Doom = keyof typeof doomed;
+export const dooms = Object.keys(doomed) as Doom[];
+
+const passing: Partial<Record<FaultKind, number>> = {
+  'rate-limited': 0.01,
+  'server-error': 0.02,
+  'html-error': 0.01,
+  'api-reset': 0.02,
+  'api-stall': 0.000_5,
+  'not-json': 0.01,
+  'wrong-shape': 0.01,
+  'no-hash': 0.05,
+  'link-expired': 0.02,
+  'download-reset': 0.02,
+  truncated: 0.02,
+  'download-stall': 0.001,
+  'wrong-bytes': 0.02,
+  longer: 0.01,
+  compressed: 0.01,
+  redirected: 0.005,
+};
+
+/** @param files names of the documents that are doomed */
+export function telnyxFaults(files: ReadonlyMap<string, Doom>): FaultRule[] {
+  const forEver = [...files].map(([document, kind]) => ({ kind, document }));
+  const healing = Object.entries(passing).map(([kind, rate]) => ({
+    kind: kind as FaultKind,
+    rate,
+    times: 2,
+  }));
+  return [...forEver, ...healing];
+}
+
+const boundary = 64 * 1024;
+const error = (status: number, code: string): S3Fault => ({
+  kind: 'error',
+  status,
+  code,
+  when: 'after-body',
+});
+
+/** Made anew for each request: [share of the requests, fault]. */
+const ofTheArchive: [number, () => S3Fault][] = [
+  [0.01, () => error(503, 'SlowDown')],
+  [0.01, () => error(500, 'InternalError')],
+  [0.01, () => error(409, 'ConditionalRequestConflict')],
+  [0.01, () => ({ kind: 'lose-reply' })],
+  [0.01, () => ({ kind: 'reset', during: 'request', afterBytes: 1 })],
+  [0.005, () => ({ kind: 'latency', ms: 200 })],
+  [0.000_3, () => ({ kind: 'stall', during: 'request', afterBytes: 0 })],
+];
+
+export interface Counted {
+  fault: (request: S3RequestInfo) => S3Fault | undefined;
+  /** Kind → how often. */
+  counts: Map<string, number>;
+}
+
+/** Resets of downloads go through all boundaries of 64 kB in turn. */
+export function s3Faults(random: Random): Counted {
+  const counts = new Map<string, number>();
+  let boundaries = 0;
+  const ofTheStorage: [number, () => S3Fault][] = [
+    [
+      0.02,
+      () => {
+        boundaries += 1;
+        return { kind: 'reset', during: 'response', afterBytes: (boundaries % 12) * boundary };
+      },
+    ],
+    [0.005, () => ({ kind: 'drip', bytesPerSecond: 200_000 })],
+    [0.01, () => ({ kind: 'lose-reply' })],
+  ];
+  return {
+    counts,
+    fault: ({ bucket }) => {
+      const where = bucket === storageBucket ? 'storage' : 'archive';
+      let draw = random();
+      for (const [share, make] of where === 'storage' ? ofTheStorage : ofTheArchive) {
+        draw -= share;
+        if (draw >= 0) continue;
+        const fault = make();
+        const name = `${where} ${fault.kind === 'error' ? fault.code : fault.kind}`;
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        return fault;
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** `npm run soak`: real sockets, faults and kills; ends with 0 where every document is archived or a dead letter. */
+import { Command, InvalidArgumentError } from 'commander';
+import { soak } from './soak.ts';
+
+const program = new Command('npm run soak --')
+  .description('Runs the local stack under faults, kills it and starts it again, and audits what is left.')
+  .option('--documents <n>', 'how many', wholeNumber, 5_000)
+  .option('--kills <n>', 'how often the process is killed', wholeNumber, 5);
+program.parse();
+
+const { documents, kills } = program.opts<{ documents: number; kills: number }>();
+const began = performance.now();
+const { archived, deadLetters, violations, s3Faults, heapMb } = await soak({
+  documents,
+  kills,
+  random: Math.random,
+  say: (text) => console.error(text),
+});
+const seconds = (performance.now() - began) / 1_000;
+console.log(
+  `${archived} of ${documents} archived, ${JSON.stringify(deadLetters)} dead letters, in ${seconds.toFixed(0)} s`,
+);
+console.log(`S3 faults ${JSON.stringify(s3Faults)}`);
+console.log(`Heap at the end ${heapMb.toFixed(0)} MB`);
+for (const violation of violations) console.log(`VIOLATION ${violation}`);
+process.exitCode = violations.length === 0 ? 0 : 1;
+
+function wholeNumber(value: string): number {
+  if (!/^\d{1,7}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(value);
+}

@@ -1,0 +1,166 @@
+/**
+ * A soak: documents, faults at every turn, the process killed and started again; at its end each document is in the
+ * archive with the right bytes, or a dead letter with a code.
+ */
+import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Random } from '../../functions/time.ts';
+import { type Doom, doomed, dooms } from './faults.ts';
+import type { Job, Progress } from './stack.ts';
+
+export interface SoakOptions {
+  documents: number;
+  /** How often the process is killed, at random. */
+  kills: number;
+  random: Random;
+  /** Told how far it is, for a person. */
+  say: (text: string) => void;
+}
+
+export interface SoakEnd {
+  archived: number;
+  deadLetters: Record<string, number>;
+  /** What is not as it should be; none where all is well. */
+  violations: string[];
+  s3Faults: Record<string, number>;
+  heapMb: number;
+}
+
+const doomedEach = 100;
+const archiver = fileURLToPath(new URL('../../cli/archiver.ts', import.meta.url));
+const program = fileURLToPath(new URL('./stack.ts', import.meta.url));
+/** Within which a process that is told to stop must have ended by itself. */
+const endWithinMs = 30_000;
+
+export async function soak({ documents, kills, random, say }: SoakOptions): Promise<SoakEnd> {
+  const folder = await mkdtemp(join(tmpdir(), 'soak-'));
+  try {
+    const job: Job = {
+      archive: join(folder, 'archive'),
+      documents: join(folder, 'documents'),
+      doomed: await writeDocuments(join(folder, 'documents'), documents, random),
+    };
+    await mkdir(job.archive);
+    const faults = new Map<string, number>();
+    let killed = 0;
+    for (;;) {
+      const child = fork(program, [JSON.stringify(job)], { execArgv: ['--expose-gc'] });
+      // Each process gets somewhat further than the one before.
+      const killAfter =
+        killed < kills ? 1 + Math.floor((random() * documents) / kills) : Number.POSITIVE_INFINITY;
+      const last = await untilQuietOr(child, killAfter);
+      for (const [kind, times] of last.s3Faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
+      if (last.quiet) {
+        const end = await examine(job, Object.fromEntries(faults), last.heapMb);
+        end.violations.push(...(await stop(child)));
+        return end;
+      }
+      killed += 1;
+      say(`killed for the ${killed}. time after ${last.archived} documents`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function writeDocuments(folder: string, count: number, random: Random): Promise<[string, Doom][]> {
+  const doomedFiles: [string, Doom][] = [];
+  await mkdir(folder, { recursive: true });
+  for (let number = 0; number < count; number += 1) {
+    const name = `document ${number}.pdf`;
+    const large = number % 50 === 0;
+    const bytes = Buffer.alloc(Math.floor(random() * (large ? 900_000 : 8_000)), `${number} `);
+    await writeFile(join(folder, name), bytes);
+    const doom = dooms[Math.floor(number / doomedEach) % dooms.length];
+    if (number % doomedEach === doomedEach - 1 && doom) doomedFiles.push([name, doom]);
+  }
+  return doomedFiles;
+}
+
+/** Resolves with the last that the process told: that it is quiet, or before it was killed. */
+async function untilQuietOr(child: ChildProcess, killAfter: number): Promise<Progress> {
+  return await new Promise((resolve, reject) => {
+    let last: Progress | undefined;
+    child.on('message', (progress: Progress) => {
+      last = progress;
+      if (progress.quiet) resolve(progress);
+      else if (progress.archived >= killAfter) child.kill('SIGKILL');
+    });
+    child.once('exit', (code, signal) => {
+      if (signal === 'SIGKILL' && last) resolve({ ...last, quiet: false });
+      else reject(new Error(`The stack ended with ${code ?? signal}.`));
+    });
+  });
+}
+
+async function stop(child: ChildProcess): Promise<string[]> {
+  const exit = once(child, 'exit');
+  const timer = setTimeout(() => child.kill('SIGKILL'), endWithinMs);
+  child.send('stop');
+  const [code, signal] = await exit;
+  clearTimeout(timer);
+  return code === 0 ? [] : [`the process did not end by itself (${signal ?? code}): something is left open`];
+}
+
+interface AuditLine {
+  type: string;
+  code?: string;
+  key?: string;
+  detail?: string;
+  documentId?: string;
+  archived?: number;
+}
+
+/** With the operator's own tools, while the stack is up: all bytes are read back. */
+async function examine(job: Job, s3Faults: Record<string, number>, heapMb: number): Promise<SoakEnd> {
+  const audit = await linesOf('audit', '--read-data', '--grace', '0', '--local', job.archive, '--json');
+  const letters = await linesOf('redrive', '--dry-run', '--local', job.archive, '--json');
+  const deadLetters: Record<string, number> = {};
+  const dead = new Map<string, string | undefined>();
+  for (const { type, documentId, code } of letters) {
+    if (type !== 'letter' || documentId === undefined) continue;
+    dead.set(documentId, code);
+  }
+  for (const code of dead.values()) deadLetters[code ?? 'none'] = (deadLetters[code ?? 'none'] ?? 0) + 1;
+
+  const violations: string[] = [];
+  const findings = audit.filter(({ type }) => type === 'finding');
+  for (const { code, key, detail } of findings) {
+    const id = key?.replace('documents/', '') ?? '';
+    // A dead letter's object may have been stored before a lost reply; that is for the audit to show.
+    const isExplained = code === 'missing' && dead.has(id);
+    if (!isExplained) violations.push(`${code} ${key}: ${detail}`);
+  }
+  for (const [id, code] of dead) {
+    if (code === undefined) violations.push(`the dead letter of ${id} has no code`);
+    else if (!Object.values<string>(doomed).includes(code)) violations.push(`${id} was given up: ${code}`);
+  }
+  if (dead.size !== job.doomed.length) {
+    violations.push(`${dead.size} dead letters for ${job.doomed.length} documents that cannot be archived`);
+  }
+  const archived = audit.find(({ type }) => type === 'summary')?.archived ?? -1;
+  return { archived, deadLetters, violations, s3Faults, heapMb };
+}
+
+async function linesOf(...words: string[]): Promise<AuditLine[]> {
+  const output = await new Promise<string>((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      [archiver, ...words],
+      { maxBuffer: 1024 ** 3 },
+      (error, stdout, stderr) => {
+        if (child.exitCode === 0 || child.exitCode === 1) resolve(stdout);
+        else
+          reject(new Error(`archiver ${words[0]} ended with ${child.exitCode}: ${stderr}`, { cause: error }));
+      },
+    );
+  });
+  return output
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
