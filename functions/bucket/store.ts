@@ -11,7 +11,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { ArchiverError } from '../errors.ts';
+import { ArchiverError, nameOf } from '../errors.ts';
 import { calls } from '../limits.ts';
 import { type Time, withDeadline } from '../time.ts';
 import { base64ToHex, hexToBase64 } from './checksum.ts';
@@ -141,7 +141,8 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
           const { Body } = await s3.send(new GetObjectCommand({ ...address, Key: key }), { abortSignal });
           return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
         } catch (error) {
-          if (statusOf(error) === 404) return undefined;
+          // A bucket that does not exist is a 404 too.
+          if (nameOf(error) === 'NoSuchKey') return undefined;
           throw error;
         }
       }),
