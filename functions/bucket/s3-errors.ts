@@ -43,7 +43,7 @@ function misconfigured(message: string): { code: ErrorCode; message: string } {
 export function asBucketError(thrown: unknown): ArchiverError {
   if (thrown instanceof ArchiverError) return thrown;
   const details = { cause: thrown };
-  const name = nameOf(thrown).split(' ')[0] ?? '';
+  const name = nameOf(thrown).replace(/ .*/, '');
   const status = statusOf(thrown);
   // KMS.DisabledException, KMS.NotFoundException and their like.
   if (name.startsWith('KMS.')) {
