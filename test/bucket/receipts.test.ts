@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { receiptKey } from '../../functions/bucket/keys.ts';
+import type { Receipt } from '../../functions/bucket/receipts.ts';
+import { ofReceipt, sha256, startWorld } from '../archive/world.ts';
+
+const never = new AbortController().signal;
+const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+
+function receiptOf(content: string, archivedAt = '2026-11-24T00:00:00.000Z'): Receipt {
+  return {
+    v: 1,
+    documentId,
+    archivedAt,
+    object: {
+      key: `documents/${documentId}`,
+      bytes: content.length,
+      sha256: sha256(Buffer.from(content)),
+      sha256StatedBy: 'telnyx',
+      etag: '"an etag"',
+      versionId: undefined,
+    },
+    request: { trigger: 'sweep', requestedAt: '2026-11-24T00:00:00.000Z', receives: 1 },
+    archiver: '0.0.0-test',
+    telnyx: { id: documentId, filename: 'Vollmacht Müller – 2026 📄.pdf', unknown: [null, { a: 1 }] },
+  };
+}
+
+describe('a receipt', () => {
+  it('is there once it is written, whole and readable', async () => {
+    const { dependencies, receipt } = await startWorld();
+    const { receipts, bucket } = dependencies;
+    expect(await receipts.exists(documentId, never)).toBe(false);
+
+    const written = await receipts.writeOnce(receiptOf('bytes'), never);
+
+    expect(written).toBe(true);
+    expect(await receipts.exists(documentId, never)).toBe(true);
+    expect(await receipt(documentId)).toEqual(JSON.parse(JSON.stringify(receiptOf('bytes'))));
+    const text = (await bucket.read(receiptKey(documentId), never))?.toString('utf8') ?? '';
+    expect(text).toContain('Vollmacht Müller – 2026 📄.pdf');
+    expect(text.endsWith('}\n')).toBe(true);
+  });
+
+  it('for the same bytes stays the one that was there first', async () => {
+    const { dependencies, receipt } = await startWorld();
+    const first = receiptOf('bytes');
+    await dependencies.receipts.writeOnce(first, never);
+
+    const written = await dependencies.receipts.writeOnce(
+      receiptOf('bytes', '2026-11-25T00:00:00.000Z'),
+      never,
+    );
+
+    expect(written).toBe(false);
+    expect((await receipt(documentId))?.archivedAt).toBe(first.archivedAt);
+  });
+
+  it('for other bytes is a KeyCollision, and the one that was there first stays', async () => {
+    const { dependencies, receipt } = await startWorld();
+    await dependencies.receipts.writeOnce(receiptOf('bytes'), never);
+
+    await expect(dependencies.receipts.writeOnce(receiptOf('other'), never)).rejects.toMatchObject({
+      code: 'KeyCollision',
+      fate: 'dead-letter',
+    });
+
+    expect((await receipt(documentId))?.object.sha256).toBe(receiptOf('bytes').object.sha256);
+  });
+
+  it.each(['', 'not JSON', 'null', '{}', '{"object":{"sha256":7}}'])(
+    'meets a KeyCollision in what is none of ours: %j',
+    async (standing) => {
+      const { dependencies } = await startWorld();
+      const body = Buffer.from(standing);
+      await dependencies.bucket.putOnce(
+        {
+          key: receiptKey(documentId),
+          body,
+          bytes: body.length,
+          sha256: undefined,
+          contentType: 'text/plain',
+        },
+        never,
+      );
+
+      await expect(dependencies.receipts.writeOnce(receiptOf('bytes'), never)).rejects.toMatchObject({
+        code: 'KeyCollision',
+      });
+    },
+  );
+
+  it('whose first answer gets lost is this one all the same', async () => {
+    const world = await startWorld();
+    world.fail({ kind: 'lose-reply' }, ofReceipt);
+
+    const written = await world.dependencies.receipts.writeOnce(receiptOf('bytes'), never);
+
+    expect(world.s3.requests.get('PutObject')).toBe(2);
+    expect(written).toBe(true);
+  });
+
+  it('that was in the way and is gone again leaves the next attempt to write it', async () => {
+    const world = await startWorld();
+    world.fail({ kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' }, ofReceipt);
+
+    await expect(world.dependencies.receipts.writeOnce(receiptOf('bytes'), never)).rejects.toMatchObject({
+      code: 'BucketConflict',
+      fate: 'retry',
+    });
+  });
+});

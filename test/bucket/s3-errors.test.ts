@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { asBucketError, statusOf } from '../../functions/bucket/s3-errors.ts';
+import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
+import { ofReceipt, sha256, startWorld } from '../archive/world.ts';
+
+const never = new AbortController().signal;
+const body = Buffer.from('a receipt');
+const small = {
+  key: 'receipts/x.json',
+  body,
+  bytes: body.length,
+  sha256: sha256(body),
+  contentType: 'text/plain',
+};
+
+/** A world whose S3 refuses everything with this. */
+async function refusing(status: number, code: string) {
+  const world = await startWorld();
+  world.fail({ kind: 'error', status, code, when: 'after-body' }, () => true, 100);
+  return world.dependencies.bucket;
+}
+const failureOf = (work: Promise<unknown>): Promise<ArchiverError> =>
+  work.then(
+    () => expect.unreachable('it should have failed'),
+    (error) => error,
+  );
+
+describe('a refusal of S3', () => {
+  it.each<[number, string, ErrorCode]>([
+    [400, 'BadDigest', 'ChecksumMismatch'],
+    [409, 'ConditionalRequestConflict', 'BucketConflict'],
+    [409, 'OperationAborted', 'BucketConflict'],
+    [409, 'ACodeOfTomorrow', 'BucketConflict'],
+    [403, 'AccessDenied', 'BucketMisconfigured'],
+    [403, 'AllAccessDisabled', 'BucketMisconfigured'],
+    [403, 'InvalidAccessKeyId', 'BucketMisconfigured'],
+    [403, 'SignatureDoesNotMatch', 'BucketMisconfigured'],
+    [403, 'ACodeOfTomorrow', 'BucketMisconfigured'],
+    [400, 'ExpiredToken', 'BucketMisconfigured'],
+    [404, 'NoSuchBucket', 'BucketMisconfigured'],
+    [301, 'PermanentRedirect', 'BucketMisconfigured'],
+    [400, 'AuthorizationHeaderMalformed', 'BucketMisconfigured'],
+    [501, 'NotImplemented', 'BucketMisconfigured'],
+    [400, 'KMS.DisabledException', 'EncryptionKeyUnavailable'],
+    [400, 'KMS.NotFoundException', 'EncryptionKeyUnavailable'],
+    [400, 'KMS.KMSInvalidStateException', 'EncryptionKeyUnavailable'],
+    [400, 'KMS.ThrottlingException', 'EncryptionKeyUnavailable'],
+    [400, 'RequestTimeout', 'BucketUnavailable'],
+    [400, 'IncompleteBody', 'BucketUnavailable'],
+    [503, 'SlowDown', 'BucketUnavailable'],
+    [500, 'InternalError', 'BucketUnavailable'],
+    [400, 'InvalidRequest', 'Unexpected'],
+    [404, 'NoSuchKey', 'Unexpected'],
+    [405, 'MethodNotAllowed', 'Unexpected'],
+  ])('with %i %s means %s for a write', async (status, s3Code, code) => {
+    const bucket = await refusing(status, s3Code);
+
+    const error = await failureOf(bucket.putOnce(small, never));
+
+    expect(error).toMatchObject({ name: 'ArchiverError', code });
+    expect(error.message).toMatch(/^[A-Z].*\.$/);
+  });
+
+  // The answer to a HEAD has no body, so S3's own code never arrives.
+  it.each<[number, ErrorCode]>([
+    [301, 'BucketMisconfigured'],
+    [400, 'Unexpected'],
+    [403, 'BucketMisconfigured'],
+    [409, 'BucketConflict'],
+    [500, 'BucketUnavailable'],
+    [501, 'BucketMisconfigured'],
+    [503, 'BucketUnavailable'],
+  ])('with %i alone means %s for a HEAD, and never that there is nothing', async (status, code) => {
+    const bucket = await refusing(status, 'NeverSeen');
+
+    expect(await failureOf(bucket.head('receipts/x.json', never))).toMatchObject({ code });
+  });
+
+  it('is told from a connection that breaks, which hints at permissions', async () => {
+    const world = await startWorld();
+    world.fail({ kind: 'reset', during: 'request', afterBytes: 0 }, ofReceipt, 100);
+
+    expect(await failureOf(world.dependencies.bucket.putOnce(small, never))).toMatchObject({
+      code: 'BucketUnavailable',
+      message: expect.stringMatching(/ECONNRESET.*check the permissions/),
+    });
+  });
+});
+
+describe('what is no refusal of S3', () => {
+  it('stays itself if it is an error of the archiver', () => {
+    const error = new ArchiverError('OutOfTime', 'x');
+
+    expect(asBucketError(error)).toBe(error);
+  });
+
+  it.each([new Error('x'), 'a text', undefined, { $metadata: { httpStatusCode: 404 } }])(
+    'has no status: %o',
+    (thrown) => {
+      expect(statusOf(thrown)).toBeUndefined();
+      expect(asBucketError(thrown)).toMatchObject({ code: 'BucketUnavailable' });
+    },
+  );
+});
