@@ -6,6 +6,7 @@ import { createArchiveHandler } from '../../functions/archive/handler.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { backoffLadderMs, receives, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
+import { receivedAgain, sqsEvent } from '../sqs-records.ts';
 import { ofDownload, someBytes, startWorld, type World } from './world.ts';
 
 const single = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -54,16 +55,6 @@ function handlerOf(world: World) {
   const invoke = (event: SQSEvent, remainingMs: number = timeouts.archiveMs) =>
     handler(event, contextWith(remainingMs));
   return { handler, invoke, deadLetters, visibilities };
-}
-
-/** The first `count` receives of one event for one document. */
-function nthReceive(event: SQSEvent, count: number): SQSEvent {
-  return {
-    Records: event.Records.map((record) => ({
-      ...record,
-      attributes: { ...record.attributes, ApproximateReceiveCount: String(count) },
-    })),
-  };
 }
 
 describe('the archive function', () => {
@@ -135,11 +126,11 @@ describe('the archive function', () => {
     const event = await sampleEvent('sqs-single.json');
 
     for (let count = 1; count < receives.retry; count += 1) {
-      const response = await invoke(nthReceive(event, count));
+      const response = await invoke(receivedAgain(event, count));
       expect(response.batchItemFailures).toHaveLength(1);
     }
     expect(deadLetters).toEqual([]);
-    const last = await invoke(nthReceive(event, receives.retry));
+    const last = await invoke(receivedAgain(event, receives.retry));
 
     expect(last).toEqual({ batchItemFailures: [] });
     expect(visibilities.map(({ seconds }) => seconds)).toEqual([4, 12, 36, 72, 144, 240]);
@@ -162,7 +153,7 @@ describe('the archive function', () => {
     const { invoke, deadLetters, visibilities } = handlerOf(world);
     const event = await sampleEvent('sqs-single.json');
 
-    const response = await invoke(nthReceive(event, receives.retry + 50));
+    const response = await invoke(receivedAgain(event, receives.retry + 50));
 
     expect(response.batchItemFailures).toHaveLength(1);
     expect(deadLetters).toEqual([]);
@@ -179,7 +170,7 @@ describe('the archive function', () => {
     );
     const { invoke, visibilities } = handlerOf(world);
     const records = (await sampleEvent('sqs-batch.json')).Records;
-    const event = { Records: [records[0], records[3]].filter((record) => record !== undefined) };
+    const event = sqsEvent(...[records[0], records[3]].filter((record) => record !== undefined));
     const began = systemTime.monotonic();
     const limit = timeouts.reserveMs + 1_500;
 
@@ -195,7 +186,7 @@ describe('the archive function', () => {
   it('answers an event without records with no failures, and refuses one that is not from SQS', async () => {
     const { invoke } = handlerOf(await startWorld());
 
-    expect(await invoke({ Records: [] })).toEqual({ batchItemFailures: [] });
+    expect(await invoke(sqsEvent())).toEqual({ batchItemFailures: [] });
     await expect(invoke({} as SQSEvent)).rejects.toThrow('SQS event source mapping');
   });
 

@@ -6,6 +6,7 @@ import { readDiscoverSettings } from '../../functions/discover/settings.ts';
 import { backoffLadderMs, timeouts } from '../../functions/limits.ts';
 import { type DiscoveryMessage, serialiseMessage } from '../../functions/queue/messages.ts';
 import { systemTime } from '../../functions/time.ts';
+import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 import { createWorld, noon, recent, someDocuments, span, type WorldOptions } from './world.ts';
 
 const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
@@ -46,18 +47,9 @@ function handlerOf(options: WorldOptions) {
 }
 
 function eventOf(bodies: string[]): SQSEvent {
-  const records = bodies.map((body, position) => ({
-    messageId: `message-${position}`,
-    receiptHandle: `handle-${position}`,
-    body,
-    attributes: {
-      ApproximateReceiveCount: '1',
-      SentTimestamp: String(noon),
-      ApproximateFirstReceiveTimestamp: String(noon),
-    },
-    eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:discovery',
-  }));
-  return { Records: records } as unknown as SQSEvent;
+  return sqsEvent(
+    ...bodies.map((body, position) => sqsRecord(position, { body, queue: 'discovery', sentAt: noon })),
+  );
 }
 
 it('works on each message, and sends nothing to the queue that it reads', async () => {

@@ -1,34 +1,13 @@
 import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import type { SQSEvent, SQSRecord } from 'aws-lambda';
+import type { SQSEvent } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ArchiverError, errorCodes, fates } from '../../functions/errors.ts';
-import { backoffLadderMs, queues, receives } from '../../functions/limits.ts';
+import { ArchiverError } from '../../functions/errors.ts';
+import { backoffLadderMs, receives } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
-import { decide } from '../../functions/queue/backoff.ts';
 import { consumeBatch, type Job } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
-
-function record(index: number, received = 1, queue = 'documents'): SQSRecord {
-  return {
-    messageId: `message-${index}`,
-    receiptHandle: `handle-${index}`,
-    body: String(index),
-    attributes: {
-      ApproximateReceiveCount: String(received),
-      SentTimestamp: '1795478400000',
-      SenderId: 'sender',
-      ApproximateFirstReceiveTimestamp: '1795478400000',
-    },
-    messageAttributes: {},
-    md5OfBody: '',
-    eventSource: 'aws:sqs',
-    eventSourceARN: `arn:aws:sqs:us-east-1:000000000000:${queue}`,
-    awsRegion: 'us-east-1',
-  };
-}
-
-const eventOf = (...records: SQSRecord[]): SQSEvent => ({ Records: records });
+import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 
 function world(sqsFails: (command: unknown) => boolean = () => false) {
   const commands: unknown[] = [];
@@ -98,7 +77,7 @@ describe('a batch', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(fc.option(thrown), { maxLength: 10 }), async (outcomes) => {
-        const event = eventOf(...outcomes.map((_, index) => record(index)));
+        const event = sqsEvent(...outcomes.map((_, index) => sqsRecord(index)));
 
         const failures = await failuresOf(event, async (body) => {
           const outcome = outcomes[Number(body)];
@@ -117,25 +96,30 @@ describe('a batch', () => {
     };
     const fails = world((command) => command instanceof SendMessageCommand);
 
-    expect(await failuresOf(eventOf(record(0)), gone, never, fails)).toEqual(['message-0']);
-    expect(await failuresOf(eventOf(record(0)), gone)).toEqual([]);
+    expect(await failuresOf(sqsEvent(sqsRecord(0)), gone, never, fails)).toEqual(['message-0']);
+    expect(await failuresOf(sqsEvent(sqsRecord(0)), gone)).toEqual([]);
   });
 
   it('reports a failed record although its visibility cannot be changed', async () => {
     const fails = world((command) => command instanceof ChangeMessageVisibilityCommand);
 
-    expect(await failuresOf(eventOf(record(0)), () => Promise.reject(new Error('x')), never, fails)).toEqual([
-      'message-0',
-    ]);
+    expect(
+      await failuresOf(sqsEvent(sqsRecord(0)), () => Promise.reject(new Error('x')), never, fails),
+    ).toEqual(['message-0']);
   });
 
   it('leaves suspects for last and works on them one by one', async () => {
-    const suspects = [record(0, receives.suspect), record(1, 9), record(2), record(3)];
+    const suspects = [
+      sqsRecord(0, { receives: receives.suspect }),
+      sqsRecord(1, { receives: 9 }),
+      sqsRecord(2),
+      sqsRecord(3),
+    ];
     const order: string[] = [];
     let now = 0;
     let mostOfSuspects = 0;
 
-    await failuresOf(eventOf(...suspects), async (body) => {
+    await failuresOf(sqsEvent(...suspects), async (body) => {
       now += 1;
       order.push(body);
       if (Number(body) < 2) mostOfSuspects = Math.max(mostOfSuspects, now);
@@ -153,7 +137,7 @@ describe('a batch', () => {
     let begun = 0;
 
     const failures = await failuresOf(
-      eventOf(record(0), record(1, 5)),
+      sqsEvent(sqsRecord(0), sqsRecord(1, { receives: 5 })),
       async () => {
         begun += 1;
       },
@@ -168,54 +152,14 @@ describe('a batch', () => {
   });
 
   it('of a queue that the function has no settings for fails as a whole', async () => {
-    await expect(failuresOf(eventOf(record(0, 1, 'other')), async () => undefined)).rejects.toThrow(
-      'no settings',
-    );
+    await expect(
+      failuresOf(sqsEvent(sqsRecord(0, { queue: 'other' })), async () => undefined),
+    ).rejects.toThrow('no settings');
   });
 
   it('acknowledges what there is nothing to do for', async () => {
     const orderGone = () => Promise.reject(new ArchiverError('OrderGone', 'gone'));
 
-    expect(await failuresOf(eventOf(record(0)), orderGone)).toEqual([]);
-  });
-});
-
-describe('what becomes of a failed receive', () => {
-  it('follows the fate of its code at every count of receives, within SQS’s limits', () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...errorCodes),
-        fc.integer({ min: 1, max: 300 }),
-        fc.option(fc.nat({ max: 10 * 86_400_000 }), { nil: undefined }),
-        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        (code, received, retryAfterMs, dice) => {
-          const decision = decide(
-            new ArchiverError(code, 'x', { retryAfterMs }),
-            received,
-            backoffLadderMs,
-            () => dice,
-          );
-          const fate = fates[code];
-          if (fate === 'done') expect(decision.action).toBe('acknowledge');
-          else if (fate === 'dead-letter') expect(decision.action).toBe('dead-letter');
-          else expect(decision.action).toBe(received >= receives[fate] ? 'dead-letter' : 'return');
-          if (decision.action !== 'return') return;
-          expect(decision.afterMs).toBeGreaterThan(0);
-          expect(decision.afterMs).toBeLessThanOrEqual(queues.maxVisibilityMs);
-          expect(decision.afterMs).toBeGreaterThanOrEqual(
-            Math.min(retryAfterMs ?? 0, queues.maxVisibilityMs),
-          );
-        },
-      ),
-      { numRuns: 3_000 },
-    );
-  });
-
-  it('spends all its retries well within the thirty minutes that an unlinked document lives', () => {
-    const longest = backoffLadderMs.retry.reduce((sum, rung) => sum + 1.2 * rung, 0);
-
-    expect(backoffLadderMs.retry).toHaveLength(receives.retry - 1);
-    expect(longest).toBeLessThan(15 * 60_000);
-    expect(queues.deadLetterRetentionMs).toBeGreaterThan(queues.retentionMs);
+    expect(await failuresOf(sqsEvent(sqsRecord(0)), orderGone)).toEqual([]);
   });
 });
