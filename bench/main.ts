@@ -1,0 +1,64 @@
+/**
+ * The benchmarks: `npm run bench`, the short set in under three minutes; `npm run bench -- --full`, the rest too.
+ * What each figure means, and how it came out: docs/performance.md.
+ */
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { Command } from 'commander';
+import { installedPeers } from './copy/contestants.ts';
+import { copying } from './copy/section.ts';
+import { type Findings, isMet, type Section } from './figures.ts';
+import { printFindings } from './print.ts';
+
+const sections: readonly Section[] = [copying];
+
+const program = new Command('bench')
+  .description('Measures the archiver beside its peers, all on this machine.')
+  .option('--full', 'everything, more rounds and all peers', false)
+  .option(
+    '--only <names>',
+    `some sections, with commas between: ${sections.map(({ name }) => name).join(', ')}`,
+  )
+  .option('--json <file>', 'write the figures to a file, too')
+  .parse();
+const { full, only, json } = program.opts<{ full: boolean; only?: string; json?: string }>();
+const wanted = only?.split(',');
+const unknown = wanted?.filter((name) => !sections.some((section) => section.name === name)) ?? [];
+if (unknown.length > 0) program.error(`There is no section ${unknown.join(', ')}.`, { exitCode: 2 });
+const chosen = sections.filter(({ name, short }) => wanted?.includes(name) ?? (full || short));
+
+const peers = installedPeers();
+const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`;
+console.log(`Node ${process.version} on ${machine}`);
+console.log(
+  `Peers: ${Object.entries(peers.versions)
+    .map((peer) => peer.join(' '))
+    .join(', ')}${peers.missing.length > 0 ? `; not installed: ${peers.missing.join(', ')}` : ''}`,
+);
+
+const results: Record<string, Findings & { seconds: number }> = {};
+for (const { name, title, run } of chosen) {
+  console.log(`\n${title}`);
+  const began = performance.now();
+  const findings = await run({ full, say: (what) => console.error(`  ${what} …`) });
+  const seconds = Math.round((performance.now() - began) / 1_000);
+  results[name] = { ...findings, seconds };
+  printFindings(findings);
+  console.log(`  (${seconds} s)`);
+}
+
+const judged = Object.values(results).flatMap(({ figures }) => figures.map(isMet));
+const missed = judged.filter((met) => met === false).length;
+console.log(`\n${judged.filter((met) => met).length} targets met, ${missed} missed.`);
+if (json !== undefined) {
+  const measuredAt = new Date().toISOString();
+  const report = {
+    measuredAt,
+    node: process.version,
+    machine,
+    full,
+    peers: peers.versions,
+    sections: results,
+  };
+  await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
+}
