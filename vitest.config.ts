@@ -1,14 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
     // A busy two-core machine may take long over a real socket; a hang is what this catches.
-    testTimeout: 60_000,
+    // A million cases (`npm run fuzz`) take as long as they take.
+    testTimeout: mode === 'fuzz' ? 3_600_000 : 60_000,
     hookTimeout: 60_000,
     // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
     dangerouslyIgnoreUnhandledErrors: false,
     allowOnly: false,
     coverage: { provider: 'v8', include: ['functions/**/*.ts'], reporter: ['text', 'html'] },
   },
-});
+}));

@@ -133,10 +133,13 @@ export function nameOf(thrown: unknown): string {
   return [safeWord(thrown, 'name') ?? 'object', safeWord(thrown, 'code')].filter(Boolean).join(' ');
 }
 
+/** The name of a class or a system code: no key, digest or token, which have more digits or are access key ids. */
+const word = /^(?!A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
+
 function safeWord(thrown: object, property: string): string | undefined {
   try {
     const value: unknown = Reflect.get(thrown, property);
-    return typeof value === 'string' && /^[\w.]{1,64}$/.test(value) ? value : undefined;
+    return typeof value === 'string' && word.test(value) ? value : undefined;
   } catch {
     // A getter or a proxy trap that throws: then there is no name to show.
     return undefined;

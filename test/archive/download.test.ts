@@ -12,6 +12,7 @@ import {
 import { ArchiverError } from '../../functions/errors.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
 import { systemTime } from '../../functions/time.ts';
+import { fuzzRuns } from '../fuzz-runs.ts';
 import { hurriedTime } from './world.ts';
 
 const policy: LinkPolicy = {
@@ -132,7 +133,7 @@ describe('where a download link may lead', () => {
         expect(url.hostname).toMatch(/^([a-z0-9.-]+\.)?s3\.([a-z0-9.-]+\.)?amazonaws\.com$/);
         expect(url.username + url.password + url.port).toBe('');
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns() },
     );
   });
 

@@ -7,6 +7,7 @@ import {
   type QueueMessage,
   serialiseMessage,
 } from '../../functions/queue/messages.ts';
+import { fuzzRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const at = '2026-11-24T00:00:00.000Z';
@@ -83,7 +84,7 @@ describe('a message', () => {
           if (code === undefined) expect(/^\s*[0-9a-f-]{36}\s*$/.test(body)).toBe(true);
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: fuzzRuns() },
     );
   });
 });

@@ -7,6 +7,7 @@ import {
   serialiseMessage,
 } from '../../functions/queue/messages.ts';
 import { understand } from '../../functions/webhook/events.ts';
+import { fuzzRuns } from '../fuzz-runs.ts';
 
 const at = '2026-11-24T00:00:00.000Z';
 const sample = (name: string) =>
@@ -145,7 +146,7 @@ describe('an event', () => {
           }
         },
       ),
-      { numRuns: 5_000 },
+      { numRuns: fuzzRuns() },
     );
   });
 });
