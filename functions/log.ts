@@ -114,7 +114,8 @@ export function redact(value: string): string {
     .replace(/\bKEY[0-9A-Za-z_-]{8,}/g, '[redacted]')
     .replace(/\b(?:AKIA|ASIA)[0-9A-Z]{12,}/g, '[redacted]')
     .replace(/\bX-Amz-[\w-]+=[^\s"'&]*/gi, '[redacted]')
-    // Control characters, and those that turn the reading direction round.
-    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ');
-  return text.length > longestText ? `${text.slice(0, longestText)}…` : text;
+    // Control characters, those that turn the reading direction round, and the two that SQS takes in no attribute.
+    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]/gu, ' ');
+  // The cut may go through the middle of a character, and half a one SQS does not take either.
+  return (text.length > longestText ? `${text.slice(0, longestText)}…` : text).toWellFormed();
 }
