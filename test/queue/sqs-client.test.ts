@@ -1,0 +1,74 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { calls } from '../../functions/limits.ts';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
+import { startQueues } from '../../local/queues.ts';
+
+/** The environment in which Lambda, or the local stack, starts a function. */
+function environment(endpoint: string) {
+  const variables = {
+    AWS_ENDPOINT_URL_SQS: endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+  };
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+}
+
+function clientOfTheEnvironment() {
+  const client = createSqsClient();
+  onTestFinished(() => client.destroy());
+  return client;
+}
+
+const elsewhere = 'http://sqs.us-east-1.invalid:1/000000000000/documents';
+
+describe('the SQS client', () => {
+  it('goes to the endpoint of its environment, wherever the queue’s URL would lead', async () => {
+    const queues = await startQueues();
+    onTestFinished(queues.close);
+    environment(queues.endpoint);
+
+    const { MessageId } = await clientOfTheEnvironment().send(
+      new SendMessageCommand({ QueueUrl: elsewhere, MessageBody: 'x' }),
+    );
+
+    expect(MessageId).toEqual(expect.any(String));
+  });
+
+  it('keeps its connection, and gives up an SQS that does not answer', async () => {
+    let requests = 0;
+    let connections = 0;
+    const server = createServer((request, response) => {
+      requests += 1;
+      if (requests > 3) return;
+      request.resume().on('end', () => {
+        response.setHeader('content-type', 'application/x-amz-json-1.0');
+        response.end('{"MessageId":"1","MD5OfMessageBody":"9dd4e461268c8034f5c8564e155c67a6"}');
+      });
+    });
+    server.on('connection', () => {
+      connections += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    environment(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const client = clientOfTheEnvironment();
+    const send = () => client.send(new SendMessageCommand({ QueueUrl: elsewhere, MessageBody: 'x' }));
+
+    for (let call = 0; call < 3; call += 1) await send();
+    expect(connections).toBe(1);
+
+    const began = performance.now();
+    await expect(send()).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(performance.now() - began).toBeGreaterThanOrEqual(calls.queueMs - 1);
+  });
+});
