@@ -179,7 +179,7 @@ function latencySection({ latencies, latency }: Statistics): Markup {
   }));
   return html`<section aria-labelledby="latency"><h2 id="latency">Upload to archive</h2>
 <p class="lead">${lead}</p>
-${bars('Documents by the time from upload to archive', rows, 'Time')}
+${latencies.total === 0 ? undefined : bars('Documents by the time from upload to archive', rows, 'Time')}
 <p class="note">${quantiles.join(' · ')}</p></section>`;
 }
 
