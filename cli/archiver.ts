@@ -85,7 +85,7 @@ async function run(command: Command, work: (surroundings: Surroundings) => Promi
   const terminal = createTerminal({ json: chosen.json ?? false, time, stdin, stdout, stderr });
   const { signal } = interrupt;
   try {
-    const deployment = await openDeployment(chosen, process.env, terminal, time);
+    const deployment = await openDeployment(chosen, process.env, time);
     try {
       process.exitCode = await work({ deployment, terminal, time, random: Math.random, signal });
     } finally {

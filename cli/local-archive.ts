@@ -17,19 +17,13 @@ export interface LocalArchiveOptions {
   /** Absolute path. */
   folder: string;
   environment: NodeJS.ProcessEnv;
-  warn: (line: string) => void;
   time: Time;
 }
 
 const minuteMs = 60_000;
 
 /** @throws Error where there is no such folder */
-export async function localArchive({
-  folder,
-  environment,
-  warn,
-  time,
-}: LocalArchiveOptions): Promise<Deployment> {
+export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Deployment> {
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory())
     throw new Error(`${folder} is no folder. Give the archive's, as in \`npm start -- --archive\`.`);
@@ -37,7 +31,7 @@ export async function localArchive({
   const closers: (() => unknown)[] = [];
 
   const bucket = once(async () => {
-    const opened = (await otherBucket(environment, true, warn)) ?? (await openFolder());
+    const opened = otherBucket(environment) ?? (await openFolder());
     closers.push(() => opened.client.destroy());
     return {
       s3: opened.client,

@@ -4,7 +4,6 @@ import { ArchiverError } from '../functions/errors.ts';
 import type { Time } from '../functions/time.ts';
 import { defaultStageName, deployedStack } from './deployed-stack.ts';
 import type { Deployment } from './deployment.ts';
-import type { Terminal } from './terminal.ts';
 
 /** The options that all commands have. */
 export interface Chosen {
@@ -17,7 +16,6 @@ export interface Chosen {
 export async function openDeployment(
   { local, stack }: Chosen,
   environment: NodeJS.ProcessEnv,
-  terminal: Terminal,
   time: Time,
 ): Promise<Deployment> {
   if (local === undefined) {
@@ -27,7 +25,7 @@ export async function openDeployment(
     throw new Error('--local and --stack are two different archivers: give one of them.');
   // The local stack brings a whole SQS along, which nobody needs for a deployed one.
   const { localArchive } = await import('./local-archive.ts');
-  return await localArchive({ folder: resolve(local), environment, warn: terminal.note, time });
+  return await localArchive({ folder: resolve(local), environment, time });
 }
 
 /** What a person can do about an error that ended a command. */

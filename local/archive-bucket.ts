@@ -37,16 +37,12 @@ const otherS3 = {
 };
 
 /**
- * The bucket that `ARCHIVE_S3_ENDPOINT` names, tried out first.
+ * The bucket that `ARCHIVE_S3_ENDPOINT` names.
  *
  * @returns undefined where the variable is not set
- * @throws SettingsError; Error where the implementation lacks what safety rests on and `acceptWeak` is not set
+ * @throws SettingsError
  */
-export async function otherBucket(
-  environment: NodeJS.ProcessEnv,
-  acceptWeak: boolean,
-  warn: (line: string) => void,
-): Promise<ArchiveBucket | undefined> {
+export function otherBucket(environment: NodeJS.ProcessEnv): ArchiveBucket | undefined {
   if (!environment.ARCHIVE_S3_ENDPOINT) return undefined;
   const { endpoint, bucket, region, accessKeyId, secretAccessKey } = readSettings(otherS3, environment);
   const client = createS3Client({
@@ -55,14 +51,29 @@ export async function otherBucket(
     credentials: { accessKeyId, secretAccessKey },
     forcePathStyle: true,
   });
-  const lacking = await shortcomingsOf(client, bucket);
+  return { client, name: bucket, place: `s3://${bucket} at ${endpoint.href}` };
+}
+
+/**
+ * `otherBucket`, tried out before anything is archived.
+ *
+ * @throws Error where the implementation lacks what safety rests on and `acceptWeak` is not set
+ */
+export async function safeOtherBucket(
+  environment: NodeJS.ProcessEnv,
+  acceptWeak: boolean,
+  warn: (line: string) => void,
+): Promise<ArchiveBucket | undefined> {
+  const other = otherBucket(environment);
+  if (!other) return undefined;
+  const lacking = await shortcomingsOf(other.client, other.name);
   const lines = lacking.map(({ lacks, consequence }) => `it has no ${lacks}: ${consequence}`);
   if (lines.length > 0 && !acceptWeak) {
-    client.destroy();
+    other.client.destroy();
     throw new Error(
-      `The S3 at ${endpoint.host} is not safe to archive to:\n  - ${lines.join('\n  - ')}\nUse another one, or give --accept-weak-s3 to go on all the same.`,
+      `${other.place} is not safe to archive to:\n  - ${lines.join('\n  - ')}\nUse another one, or give --accept-weak-s3 to go on all the same.`,
     );
   }
-  for (const line of lines) warn(`Warning: the S3 at ${endpoint.host} is weaker than AWS's: ${line}.`);
-  return { client, name: bucket, place: `s3://${bucket} at ${endpoint.href}` };
+  for (const line of lines) warn(`Warning: ${other.place} is weaker than AWS's: ${line}.`);
+  return other;
 }

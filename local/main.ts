@@ -7,7 +7,7 @@ import { keepYoungGenerationSmall } from '../functions/archive/young-generation.
 import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { otherBucket } from './archive-bucket.ts';
+import { safeOtherBucket } from './archive-bucket.ts';
 import { every } from './every.ts';
 import { type Change, Ledger } from './ledger.ts';
 import { showProgress } from './progress.ts';
@@ -99,7 +99,7 @@ async function run(options: Options): Promise<number> {
   try {
     stack = await startStack({
       archive: resolve(options.archive),
-      bucket: await otherBucket(process.env, options.acceptWeakS3 ?? false, warn),
+      bucket: await safeOtherBucket(process.env, options.acceptWeakS3 ?? false, warn),
       telnyx: realTelnyx(options),
       documents: await existingFolder(options.documents),
       faults: options.faults ? (options.documents === undefined ? sampleFaults : scatteredFaults) : [],

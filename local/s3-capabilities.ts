@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { statusOf } from '../functions/bucket/s3-errors.ts';
 
 export interface Shortcoming {
@@ -13,7 +13,7 @@ export interface Shortcoming {
   consequence: string;
 }
 
-/** Every probe writes one small object under this prefix, which may be deleted afterwards. */
+/** Every probe writes small objects under this prefix, and deletes them again. */
 const probePrefix = 'archiver-probe/';
 
 const digestOfNothing = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=';
@@ -24,6 +24,18 @@ const digestOfNothing = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=';
  */
 export async function shortcomingsOf(s3: S3Client, bucket: string): Promise<Shortcoming[]> {
   const key = `${probePrefix}${randomUUID()}`;
+  const keys = [key, `${key}-checksum`, `${key}-trailer`];
+  try {
+    return await probe(s3, bucket, key);
+  } finally {
+    // What is not there, or may not be deleted, does no harm.
+    await Promise.allSettled(
+      keys.map((probed) => s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: probed }))),
+    );
+  }
+}
+
+async function probe(s3: S3Client, bucket: string, key: string): Promise<Shortcoming[]> {
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: Buffer.from('first') }));
   const found: Shortcoming[] = [];
   const second = { Bucket: bucket, Key: key, Body: Buffer.from('second'), IfNoneMatch: '*' };

@@ -9,7 +9,10 @@ import { sleep, type Time } from '../../functions/time.ts';
 import type { Document, Documents } from './documents.ts';
 
 export interface Folder {
-  /** Brings the documents in line with what the folder holds at some moment after the call. */
+  /**
+   * Brings the documents in line with what the folder holds at some moment after the call; a folder of thousands of
+   * files may have been looked through shortly before instead.
+   */
   refresh(): Promise<void>;
 }
 
@@ -30,12 +33,16 @@ const statsAtOnce = 16;
 const hashedAtOnce = 4;
 /** A file that appears is taken once it has stayed the same for so long: before, it may be half a copy. */
 const settleMs = 200;
+/** With more files than these, looking through them may take a tenth of the time and no more. */
+const manyFiles = 1_000;
+const restPerLook = 9;
 
 export function openFolder(options: FolderOptions): Folder {
   const { path: root, exclude = [], documents, time, onUnreadable, onAppeared } = options;
   const known = new Map<string, { version: string; id: string }>();
   const reported = new Set<string>();
   let looked = false;
+  let restUntil = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
 
@@ -93,6 +100,7 @@ export function openFolder(options: FolderOptions): Folder {
   };
 
   const look = async () => {
+    const began = time.monotonic();
     const paths = await filesIn(root);
     const changed: [path: string, version: string][] = [];
     await pLimit(statsAtOnce).map(paths, async (path) => {
@@ -118,10 +126,13 @@ export function openFolder(options: FolderOptions): Folder {
       await documents.remove(id);
     }
     looked = true;
+    const ended = time.monotonic();
+    if (paths.length > manyFiles) restUntil = ended + restPerLook * (ended - began);
   };
 
   return {
     refresh: () => {
+      if (time.monotonic() < restUntil) return Promise.resolve();
       // A look under way may have passed by what is there now.
       next ??= looking.then(() => {
         next = undefined;

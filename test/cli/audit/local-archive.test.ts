@@ -44,7 +44,7 @@ async function archivePlace(): Promise<Place> {
   onTestFinished(() => standIn.close());
   for (const document of standIn.documents.all()) await standIn.documents.remove(document.id);
 
-  const deployment = await localArchive({ folder, environment: {}, warn: () => undefined, time });
+  const deployment = await localArchive({ folder, environment: {}, time });
   onTestFinished(() => deployment.close());
   const { bucket } = await deployment.bucket();
   const receipts = createReceipts(bucket);
