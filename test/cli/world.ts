@@ -65,7 +65,6 @@ export async function runOn(
   const deployment = await localArchive({
     folder: archive,
     environment,
-    warn: terminal.note,
     time: systemTime,
   });
   try {
