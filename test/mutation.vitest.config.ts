@@ -1,0 +1,16 @@
+/** The unit tests of the files that `npm run mutate` mutates: others take longer than they tell. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: [
+      'test/webhook/{verify,events}.test.ts',
+      'test/queue/{messages,backoff}.test.ts',
+      'test/bucket/{keys,checksum,content-disposition}.test.ts',
+      'test/archive/verifying-transform.test.ts',
+      'test/{errors,secrets}.test.ts',
+    ],
+    env: { FEW_FUZZ_RUNS: 'yes' },
+    testTimeout: 60_000,
+  },
+});
