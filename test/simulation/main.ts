@@ -32,7 +32,7 @@ process.exitCode = await run(program.opts<Options>());
 
 async function run({ climate: name, events, ...options }: Options): Promise<number> {
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const began = performance.now();
   const report = await wage({
     ...options,

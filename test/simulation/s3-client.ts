@@ -13,7 +13,7 @@ import {
   type PutObjectCommandInput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { type Container, connectionReset, type Reply, timeoutError } from './container.ts';
+import { type Container, connectionReset, type Invocation, type Reply, timeoutError } from './container.ts';
 import type { ObjectStore, ObjectVersion } from './object-store.ts';
 import { serviceError } from './service-error.ts';
 import { commandName } from './sqs-client.ts';
@@ -57,6 +57,13 @@ export function createS3(
     }
     return false;
   };
+  /** What an invocation has tried to store without being told that it is: it knows the bytes when it reads them. */
+  const tried = new WeakMap<Invocation, { key: string; bytes: Buffer }[]>();
+  const knows = (invocation: Invocation, object: ObjectVersion): boolean => {
+    const open = tried.get(invocation) ?? [];
+    const at = open.findIndex(({ key, bytes }) => key === object.key && bytes.equals(object.bytes));
+    return at !== -1 && open.splice(at, 1).length === 1;
+  };
   const properties = (object: ObjectVersion, digest: boolean) => ({
     ContentLength: object.bytes.length,
     ETag: object.etag,
@@ -76,7 +83,9 @@ export function createS3(
     const Body = Object.assign(Readable.from([object.bytes]), {
       transformToByteArray: () => Promise.resolve(new Uint8Array(object.bytes)),
     });
-    reply.with({ ...properties(object, false), Body });
+    reply.with({ ...properties(object, false), Body }, (invocation) => {
+      if (knows(invocation, object)) watch.storeConfirmed(object, invocation);
+    });
   };
   const list = ({ input }: ListObjectsV2Command, reply: Reply<unknown>) => {
     reply.with({
@@ -93,17 +102,22 @@ export function createS3(
       }
       return input.IfNoneMatch === '*' && standing !== undefined;
     };
-    if (taken() && container.strikes('s3-answers-early')) {
-      return reply.failing(serviceError('PreconditionFailed', 412));
-    }
     const fault = container.oneOf(putFaults);
     if (fault) journal.note(key, `${fault} from ${container.id}`);
     if (fault === 's3-stalls') return reply.failingAfter(idleMs, timeoutError);
+    const { invocation } = container;
+    const refuseTaken = () => {
+      if (invocation && Buffer.isBuffer(input.Body)) {
+        tried.set(invocation, [...(tried.get(invocation) ?? []), { key, bytes: input.Body }]);
+      }
+      reply.failing(serviceError('PreconditionFailed', 412));
+    };
+    if (taken() && container.strikes('s3-answers-early')) return refuseTaken();
     readBody(input, reply, (sent) => {
       if (fault === 's3-conflict') return reply.failing(serviceError('ConditionalRequestConflict', 409));
       const bytes = fault === 's3-bit-flipped' ? flipped(sent, random.integer(0, 7)) : sent;
       if (digestRefuses(input, sent, bytes)) return reply.failing(serviceError('BadDigest', 400));
-      if (taken()) return reply.failing(serviceError('PreconditionFailed', 412));
+      if (taken()) return refuseTaken();
       const statesDigest =
         input.ChecksumSHA256 !== undefined || input.ChecksumAlgorithm === 'SHA256'
           ? !container.strikes('s3-states-no-digest')
@@ -111,9 +125,7 @@ export function createS3(
       const object = store.put(key, bytes, container.invocation, statesDigest);
       if (fault === 's3-answer-lost') {
         // Of what is no stream the SDK repeats the request, and finds its own object there.
-        return reply.failing(
-          input.Body instanceof Readable ? connectionReset() : serviceError('PreconditionFailed', 412),
-        );
+        return input.Body instanceof Readable ? reply.failing(connectionReset()) : refuseTaken();
       }
       reply.with(properties(object, true), (invocation) => watch.storeConfirmed(object, invocation));
     });

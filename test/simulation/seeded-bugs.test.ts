@@ -18,7 +18,7 @@ describe('the simulation catches it when', () => {
           seed: 1,
           runs: seeds,
           documents: 200,
-          climate: { ...climates.rough, provoked: bug.provokedBy },
+          climate: bug.provokedBy ? { ...climates.still, provoked: bug.provokedBy } : climates.rough,
           archiver: await loadArchiver(planted.folder),
         });
 

@@ -15,7 +15,7 @@ export interface SeededBug {
   name: string;
   /** More than one where two guards stand behind each other. */
   edits: readonly Edit[];
-  /** What must strike often for the bug to show, where the ordinary roughness seldom brings it about. */
+  /** The only kinds of fault that strike then, where all of them together seldom bring the bug about. */
   provokedBy?: readonly FaultName[];
 }
 
@@ -439,7 +439,7 @@ export const seededBugs: readonly SeededBug[] = [
       'AbortSignal.any([signal, upload.signal])',
       'upload.signal',
     ),
-    provokedBy: ['s3-stalls', 'telnyx-fails'],
+    provokedBy: ['s3-stalls', 'lambda-throttled', 'lambda-answer-lost', 'download-drips'],
   },
   bug(
     'a stalled download is found out later than S3 gives up',

@@ -188,8 +188,9 @@ export class Watch {
     this.#checkReceipt(object, name.replace(/\.json$/, ''));
   }
 
-  storeConfirmed({ key, bytes, by }: ObjectVersion, invocation: Invocation): void {
-    if (by !== invocation || !key.startsWith('receipts/')) return;
+  /** The object is stored and the function knows. */
+  storeConfirmed({ key, bytes }: ObjectVersion, invocation: Invocation): void {
+    if (!key.startsWith('receipts/')) return;
     add(invocation.confirmed, 'receipts');
     const receipt = JSON.parse(bytes.toString('utf8')) as Receipt;
     add(invocation.confirmed, 'bytes', receipt.object.bytes);
