@@ -1,7 +1,7 @@
 /** All documents created within a window of time, out of a list that changes while it is read. */
 import { ArchiverError } from '../errors.ts';
 import type { Candidate, CreatedBetween, Page, Row } from '../telnyx/lists.ts';
-import { createAsk } from './believe.ts';
+import { type Ask, createAsk } from './believe.ts';
 import { readPages, smallestFullPage } from './pages.ts';
 
 /** In milliseconds since the Unix epoch. Read are whole seconds, and both ends: windows that touch leave no gap. */
@@ -57,23 +57,23 @@ export async function* readWindow(window: Window, list: ListCreated): AsyncGener
   while (top > bottom) {
     const slice = { from: Math.max(bottom, top - width), to: top };
     const created = { after: slice.from - second, before: slice.to + second };
-    const { page, heeded } = await ask(
-      () => list(created, 1),
-      (row) => isNear(row, created),
-    );
+    const askHere = (question: () => Promise<Page>) => ask(question, (row) => isNear(row, created));
+    const { page, heeded } = await askHere(() => list(created, 1));
     if (!heeded) {
       yield candidatesOf(page);
-      throw new ArchiverError(
-        'UnexpectedResponse',
-        'Telnyx lists documents of another time than was asked for: filter[created_at] is not heeded.',
-      );
+      throw notHeeded();
     }
     const full = page.length >= fullPage;
     fullPage = Math.max(fullPage, page.length);
     width = nextWidth(slice, page.length, fullPage);
     if (full && slice.to - slice.from > second) continue;
     if (full) {
-      for await (const candidates of readPages((pageNumber) => list(created, pageNumber), ask)) {
+      const askHeeded: Ask = async (question) => {
+        const believed = await askHere(question);
+        if (!believed.heeded) throw notHeeded();
+        return believed;
+      };
+      for await (const candidates of readPages((pageNumber) => list(created, pageNumber), askHeeded)) {
         yield kept(candidates, slice);
       }
     } else {
@@ -87,6 +87,13 @@ export async function* readWindow(window: Window, list: ListCreated): AsyncGener
       `None of the ${unreadable} documents that Telnyx lists has an id as its API specification says.`,
     );
   }
+}
+
+function notHeeded(): ArchiverError {
+  return new ArchiverError(
+    'UnexpectedResponse',
+    'Telnyx lists documents of another time than was asked for: filter[created_at] is not heeded.',
+  );
 }
 
 /** Whole seconds: half of a slice that was full, else as wide as should fill the page as aimed. */

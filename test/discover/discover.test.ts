@@ -171,6 +171,19 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
+  it('asks again where a page of a crowded second holds documents of another time', async () => {
+    const documents = someDocuments(100, requestedAt, 0);
+    const world = createWorld({
+      documents,
+      pageRows: 20,
+      step: (request) => ({ fault: request % 2 === 0 ? 'unfiltered' : undefined }),
+    });
+
+    await world.discover(recent(requestedAt));
+
+    expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
+  });
+
   it('slows down at a rate limit instead of failing', async () => {
     const documents = someDocuments(200, requestedAt, 20_000);
     const world = createWorld({

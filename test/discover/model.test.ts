@@ -23,10 +23,13 @@ interface Act {
 }
 
 const act = fc.record<Act>({
-  fault: fc.option(fc.constantFrom('rate-limited', 'unavailable', 'garbled', 'empty', 'repeated'), {
-    nil: undefined,
-    freq: 2,
-  }),
+  fault: fc.option(
+    fc.constantFrom('rate-limited', 'unavailable', 'garbled', 'empty', 'repeated', 'unfiltered'),
+    {
+      nil: undefined,
+      freq: 2,
+    },
+  ),
   gone: fc.array(fc.nat(1_000), { maxLength: 3 }),
   come: fc.nat(3),
 });

@@ -2,6 +2,7 @@
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { type DiscoverDependencies, discover } from '../../functions/discover/discover.ts';
+import { smallestFullPage } from '../../functions/discover/pages.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { createLog } from '../../functions/log.ts';
 import type { DiscoveryMessage, DocumentMessage, QueueMessage } from '../../functions/queue/messages.ts';
@@ -56,7 +57,7 @@ export interface ListedDocument {
 
 /** What happens at one request, instead of or before its answer. */
 export interface Step {
-  fault?: 'rate-limited' | 'unavailable' | 'garbled' | 'empty' | 'repeated' | undefined;
+  fault?: 'rate-limited' | 'unavailable' | 'garbled' | 'empty' | 'repeated' | 'unfiltered' | undefined;
   /** Called before the answer is made up. */
   change?: (() => void) | undefined;
 }
@@ -78,6 +79,16 @@ export interface WorldOptions {
   step?: (request: number) => Step;
   start?: number;
   overrides?: Partial<DiscoverDependencies>;
+}
+
+/** Documents of another year: a page of its own for each page number. */
+function elsewhen(pageNumber: number): unknown[] {
+  return Array.from({ length: smallestFullPage }, (_, row) =>
+    shown({
+      id: documentId(9_000_000 + pageNumber * smallestFullPage + row),
+      createdAt: noon - 365 * 24 * 60 * minutes,
+    }),
+  );
 }
 
 export type World = ReturnType<typeof createWorld>;
@@ -140,6 +151,9 @@ export function createWorld(options: WorldOptions = {}) {
           break;
         case 'repeated':
           delivered ??= [];
+          break;
+        case 'unfiltered':
+          delivered = elsewhen(Number(query.get('page[number]')));
           break;
         default:
           delivered = listed(query);
