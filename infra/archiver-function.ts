@@ -26,6 +26,8 @@ export interface ArchiverFunctionProps {
 }
 
 const projectRoot = fileURLToPath(new URL('..', import.meta.url));
+/** Looks for credentials wherever a machine may have them; a quarter of a bundle, which Lambda has no use for. */
+const defaultCredentialsOfTheSdk = '@aws-sdk/credential-provider-node';
 
 /** One of the archiver's functions with a log group and a role of its own. No permission comes from anywhere else. */
 export class ArchiverFunction extends Construct {
@@ -77,16 +79,15 @@ export class ArchiverFunction extends Construct {
       tracing: Tracing.ACTIVE,
       awsSdkConnectionReuse: false,
       bundling: {
-        format: OutputFormat.ESM,
+        // CommonJS starts a fifth faster than the same bundle as an ECMAScript module (docs/performance.md).
+        format: OutputFormat.CJS,
         target: 'node24',
         // The bundled SDK starts 2.6 times faster than the runtime's, and is the one that was tested.
         bundleAwsSDK: true,
         mainFields: ['module', 'main'],
         minify: true,
         keepNames: true,
-        // Some dependencies are CommonJS and call `require` for Node's own modules.
-        banner:
-          "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+        esbuildArgs: { [`--alias:${defaultCredentialsOfTheSdk}`]: `${projectRoot}functions/credentials.ts` },
       },
       ...props.functionProps,
     });

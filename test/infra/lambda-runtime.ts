@@ -38,7 +38,7 @@ const runtime = `
   const api = 'http://' + process.env.AWS_LAMBDA_RUNTIME_API + '${version}';
   const post = (path, body) => fetch(api + path, { method: 'POST', body: JSON.stringify(body ?? null) });
   const [module, name] = process.env._HANDLER.split('.');
-  const { [name]: handler } = await import(process.cwd() + '/' + module + '.mjs');
+  const { [name]: handler } = await import(process.cwd() + '/' + module + '.js');
   for (;;) {
     const next = await fetch(api + '/invocation/next');
     const requestId = next.headers.get('lambda-runtime-aws-request-id');
