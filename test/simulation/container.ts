@@ -20,6 +20,8 @@ export interface Invocation {
   metrics: Map<string, number>;
   /** Sums of what its neighbours have confirmed to it. */
   confirmed: Map<string, number>;
+  /** Sums of what may or may not count as confirmed. */
+  perhapsConfirmed: Map<string, number>;
   /** Something that must not be in its log. */
   secret: string | undefined;
 }

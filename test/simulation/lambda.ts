@@ -80,6 +80,7 @@ export class LambdaFunction<Event> {
       suffered: new Set(container.clockErrorMs === 0 ? suffered : [...suffered, 'lambda-clock-wrong']),
       metrics: new Map(),
       confirmed: new Map(),
+      perhapsConfirmed: new Map(),
       secret,
     };
     container.invocation = invocation;

@@ -58,11 +58,15 @@ export function createS3(
     return false;
   };
   /** What an invocation has tried to store without being told that it is: it knows the bytes when it reads them. */
-  const tried = new WeakMap<Invocation, { key: string; bytes: Buffer }[]>();
-  const knows = (invocation: Invocation, object: ObjectVersion): boolean => {
-    const open = tried.get(invocation) ?? [];
-    const at = open.findIndex(({ key, bytes }) => key === object.key && bytes.equals(object.bytes));
-    return at !== -1 && open.splice(at, 1).length === 1;
+  const tried = new WeakMap<Invocation, { key: string; bytes: Buffer; read: boolean }[]>();
+  const recognise = (invocation: Invocation, object: ObjectVersion): void => {
+    const attempts = (tried.get(invocation) ?? []).filter(({ key }) => key === object.key);
+    const own = attempts.find(({ bytes, read }) => !read && bytes.equals(object.bytes));
+    if (!own) return;
+    own.read = true;
+    // With two messages about one document in a batch, either may be the one that reads.
+    if (attempts.length === 1) watch.storeConfirmed(object, invocation);
+    else watch.storePerhapsConfirmed(object, invocation);
   };
   const properties = (object: ObjectVersion, digest: boolean) => ({
     ContentLength: object.bytes.length,
@@ -84,7 +88,7 @@ export function createS3(
       transformToByteArray: () => Promise.resolve(new Uint8Array(object.bytes)),
     });
     reply.with({ ...properties(object, false), Body }, (invocation) => {
-      if (knows(invocation, object)) watch.storeConfirmed(object, invocation);
+      recognise(invocation, object);
     });
   };
   const list = ({ input }: ListObjectsV2Command, reply: Reply<unknown>) => {
@@ -108,7 +112,7 @@ export function createS3(
     const { invocation } = container;
     const refuseTaken = () => {
       if (invocation && Buffer.isBuffer(input.Body)) {
-        tried.set(invocation, [...(tried.get(invocation) ?? []), { key, bytes: input.Body }]);
+        tried.set(invocation, [...(tried.get(invocation) ?? []), { key, bytes: input.Body, read: false }]);
       }
       reply.failing(serviceError('PreconditionFailed', 412));
     };
