@@ -8,9 +8,11 @@ import { Command } from 'commander';
 import { installedPeers } from './copy/contestants.ts';
 import { copying } from './copy/section.ts';
 import { type Findings, isMet, type Section } from './figures.ts';
+import { remembering } from './memory/section.ts';
 import { printFindings } from './print.ts';
+import { requesting } from './requests/section.ts';
 
-const sections: readonly Section[] = [copying];
+const sections: readonly Section[] = [copying, requesting, remembering];
 
 const program = new Command('bench')
   .description('Measures the archiver beside its peers, all on this machine.')

@@ -15,6 +15,8 @@ export interface Took {
   /** User and system time of the process, garbage collection included. */
   cpuMs: number;
   ms: number;
+  /** Of the resident set since the process began, in MB, where the contestant knows. */
+  peakMb?: number;
 }
 
 const [route] = (await once(process, 'message')) as [Route];
@@ -26,6 +28,7 @@ process.on('message', async ({ documents, concurrency }: Load) => {
   await Promise.all(documents.map((document) => limit(() => copyOne(document))));
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(before);
-  process.send?.({ cpuMs: (user + system) / 1_000, ms } satisfies Took);
+  const peakMb = process.resourceUsage().maxRSS / 1_000;
+  process.send?.({ cpuMs: (user + system) / 1_000, ms, peakMb } satisfies Took);
 });
 process.on('disconnect', () => process.exit());
