@@ -11,8 +11,9 @@ import { type Findings, isMet, type Section } from './figures.ts';
 import { remembering } from './memory/section.ts';
 import { printFindings } from './print.ts';
 import { requesting } from './requests/section.ts';
+import { starting } from './start-up/section.ts';
 
-const sections: readonly Section[] = [copying, requesting, remembering];
+const sections: readonly Section[] = [copying, requesting, remembering, starting];
 
 const program = new Command('bench')
   .description('Measures the archiver beside its peers, all on this machine.')

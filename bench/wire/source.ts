@@ -1,10 +1,22 @@
-/** A process that is Telnyx and its storage: `/v2/documents/<id>`, its `/download_link`, and `/storage/<id>`. */
+/**
+ * A process that is Telnyx and its storage: `/v2/documents/<id>`, its `/download_link`, and `/storage/<id>`; and, for
+ * a POST, the Secrets Manager that holds the API key.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { bytesOf, digestOf, piecesOf } from './contents.ts';
 import { serve } from './serve.ts';
 
 await serve((request: IncomingMessage, response: ServerResponse) => {
+  if (request.method === 'POST') {
+    const secret = Buffer.from(JSON.stringify({ Name: 'api-key', SecretString: 'KEY0123456789ABCDEF' }));
+    response.writeHead(200, {
+      'content-type': 'application/x-amz-json-1.1',
+      'content-length': secret.length,
+    });
+    request.resume().on('end', () => response.end(secret));
+    return;
+  }
   const [, room, ...path] = (request.url ?? '').split('/');
   const id = (room === 'v2' ? path[1] : path[0]) ?? '';
   const bytes = bytesOf(id);

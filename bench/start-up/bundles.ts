@@ -1,0 +1,75 @@
+/** The bundles that would be deployed, and the SDK's clients alone, bundled in the same way but with all they come with. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { App, Stack } from 'aws-cdk-lib';
+import { CfnFunction } from 'aws-cdk-lib/aws-lambda';
+import { build } from 'esbuild';
+import cdkJson from '../../cdk.json' with { type: 'json' };
+import { createStacks } from '../../infra/deployment.ts';
+import { readStage } from '../../infra/stage.ts';
+import { createSigningKey } from '../../local/signing.ts';
+
+export interface Bundle {
+  name: string;
+  /** Absolute path of the file that is started. */
+  path: string;
+  environment: Record<string, string>;
+}
+
+export type FunctionName = 'webhook' | 'discover' | 'archive';
+
+/** What a deployment fills in, where it is only to start. */
+const placeholder = 'https://sqs.us-east-1.amazonaws.com/000000000000/bench';
+
+/** As `cdk synth` has them made. */
+export function deployedBundles(directory: string): Record<FunctionName, Bundle> {
+  const outdir = join(directory, 'cdk.out');
+  const app = new App({ outdir, context: { ...cdkJson.context, 'aws:cdk:enable-asset-metadata': true } });
+  const stage = readStage({ telnyxPublicKeys: [createSigningKey().publicKey], retentionDays: 'none' });
+  const { pipeline } = createStacks(app, stage);
+  const template = app.synth().getStackByName(pipeline.stackName).template;
+  const functions = pipeline.node.findAll().filter((construct) => CfnFunction.isCfnFunction(construct));
+  const bundleOf = (name: FunctionName): Bundle => {
+    const made = functions.find(({ node }) => node.path.toLowerCase().includes(`/functions/${name}/`));
+    if (made === undefined) throw new Error(`There is no function ${name} in the stack.`);
+    const { Metadata, Properties } = template.Resources[Stack.of(made).getLogicalId(made)];
+    const variables = Object.entries(Properties.Environment.Variables).map(([variable, value]) => [
+      variable,
+      typeof value === 'string' ? value : placeholder,
+    ]);
+    return {
+      name,
+      path: join(outdir, Metadata['aws:asset:path'], 'index.js'),
+      environment: Object.fromEntries(variables),
+    };
+  };
+  return { webhook: bundleOf('webhook'), discover: bundleOf('discover'), archive: bundleOf('archive') };
+}
+
+const alone = {
+  'client-s3': `
+    import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+    const client = new S3Client();
+    export const handler = (input) => client.send(new PutObjectCommand(input));`,
+  'client-sqs': `
+    import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+    const client = new SQSClient();
+    export const handler = (input) => client.send(new SendMessageBatchCommand(input));`,
+};
+
+/** What anybody's function holds that does nothing but call the one service, bundled as ours are. */
+export async function clientAlone(name: keyof typeof alone, directory: string): Promise<Bundle> {
+  const path = join(directory, `${name}.js`);
+  await build({
+    stdin: { contents: alone[name], resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
+    outfile: path,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'cjs',
+    mainFields: ['module', 'main'],
+    minify: true,
+    keepNames: true,
+  });
+  return { name: `${name} alone`, path, environment: {} };
+}
