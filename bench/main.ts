@@ -12,8 +12,9 @@ import { remembering } from './memory/section.ts';
 import { printFindings } from './print.ts';
 import { requesting } from './requests/section.ts';
 import { starting } from './start-up/section.ts';
+import { receiving } from './webhook/section.ts';
 
-const sections: readonly Section[] = [copying, requesting, remembering, starting];
+const sections: readonly Section[] = [copying, requesting, remembering, starting, receiving];
 
 const program = new Command('bench')
   .description('Measures the archiver beside its peers, all on this machine.')

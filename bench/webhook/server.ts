@@ -1,0 +1,60 @@
+/**
+ * A process that answers webhooks: `server.ts webhook` as the function does, behind the local port, with SQS in
+ * another process; `server.ts bare` with 200 and nothing else. Told the queues' origin and the public key first.
+ */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { timeouts } from '../../functions/limits.ts';
+import { createLog } from '../../functions/log.ts';
+import { createSender } from '../../functions/queue/send.ts';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
+import { systemTime as time } from '../../functions/time.ts';
+import { createWebhookHandler } from '../../functions/webhook/handler.ts';
+import { readPublicKeys } from '../../functions/webhook/verify.ts';
+import { openWebhookPort } from '../../local/webhook-port.ts';
+
+export interface Setup {
+  queueOrigin: string;
+  publicKey: string;
+}
+
+const [setup] = (await once(process, 'message')) as [Setup];
+process.send?.(process.argv[2] === 'webhook' ? await openWebhook(setup) : await openBare());
+let before = process.cpuUsage();
+process.on('message', () => {
+  const { user, system } = process.cpuUsage(before);
+  before = process.cpuUsage();
+  process.send?.((user + system) / 1_000);
+});
+process.on('disconnect', () => process.exit());
+
+async function openWebhook({ queueOrigin, publicKey }: Setup): Promise<string> {
+  const sqs = createSqsClient({
+    endpoint: queueOrigin,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' },
+  });
+  const { url } = await openWebhookPort({
+    handler: createWebhookHandler({
+      publicKeys: readPublicKeys([publicKey]),
+      documentsQueueUrl: `${queueOrigin}/000000000000/documents`,
+      discoveryQueueUrl: `${queueOrigin}/000000000000/discovery`,
+      send: createSender(sqs),
+      log: createLog({ write: () => undefined, now: time.now }),
+      time,
+    }),
+    timeoutMs: timeouts.webhookMs,
+    time,
+  });
+  return url;
+}
+
+async function openBare(): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(200, { 'content-length': 0 }).end());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook`;
+}
