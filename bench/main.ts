@@ -5,8 +5,10 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { Command } from 'commander';
+import { auditing } from './audit/section.ts';
 import { installedPeers } from './copy/contestants.ts';
 import { copying } from './copy/section.ts';
+import { discovering } from './discover/section.ts';
 import { type Findings, isMet, type Section } from './figures.ts';
 import { remembering } from './memory/section.ts';
 import { printFindings } from './print.ts';
@@ -14,7 +16,15 @@ import { requesting } from './requests/section.ts';
 import { starting } from './start-up/section.ts';
 import { receiving } from './webhook/section.ts';
 
-const sections: readonly Section[] = [copying, requesting, remembering, starting, receiving];
+const sections: readonly Section[] = [
+  copying,
+  requesting,
+  remembering,
+  starting,
+  receiving,
+  discovering,
+  auditing,
+];
 
 const program = new Command('bench')
   .description('Measures the archiver beside its peers, all on this machine.')

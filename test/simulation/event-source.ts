@@ -2,7 +2,7 @@
 import type { SQSEvent, SQSRecord } from 'aws-lambda';
 import { failedIds } from '../../local/event-source-mapping.ts';
 import type { LambdaFunction } from './lambda.ts';
-import { fieldsOf, type Queue, type Received } from './queue.ts';
+import { fieldsOf, type Queue, type Received, spansTouch } from './queue.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface EventSourceOptions {
@@ -64,6 +64,11 @@ function startingFrom(batch: readonly Received[], { isUnreadable }: EventSourceO
   const bodies = batch.map(({ message }) => message.body);
   if (bodies.some(isUnreadable)) suffered.push('unreadable message');
   if (new Set(bodies).size < bodies.length) suffered.push('the same message twice');
+  // Spans are read by whole seconds, both ends included: a document of the second in which two touch is in both.
+  const ends = new Set(bodies.map((body) => fieldsOf(body).createdBefore));
+  for (const { createdAfter } of bodies.map(fieldsOf)) {
+    if (createdAfter !== undefined && ends.has(createdAfter)) suffered.push(spansTouch(String(createdAfter)));
+  }
   const lists = bodies.map((body) => {
     const { kind, orderId } = fieldsOf(body);
     return orderId ?? (kind === 'recent' || kind === 'span' ? 'documents' : body);

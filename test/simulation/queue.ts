@@ -180,3 +180,8 @@ export function fieldsOf(body: string): Record<string, unknown> {
     return {};
   }
 }
+
+/** What excuses a document of that second to be queued twice. @param moment ISO 8601, or milliseconds since the Unix epoch */
+export function spansTouch(moment: string | number): string {
+  return `spans that touch in second ${Math.floor(new Date(moment).getTime() / 1_000)}`;
+}

@@ -1,7 +1,6 @@
 /**
  * One `span` message over 100,000 documents of which 1 % have no receipt: what it queues, what it asks for, and the
- * memory that a process of its own takes for it. `node bench/discover.ts`. Telnyx, S3 and SQS are the local ones,
- * behind real sockets, each answer of Telnyx taking as long as `TELNYX_MS` says (default 0).
+ * memory that a process of its own takes for it. Telnyx, S3 and SQS are the local ones, behind real sockets.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -9,27 +8,47 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { receiptKey } from '../functions/bucket/keys.ts';
-import type { DiscoveryMessage } from '../functions/queue/messages.ts';
-import { sleep, systemTime as time } from '../functions/time.ts';
-import { queueDepth } from '../local/queue-depth.ts';
-import { startQueues } from '../local/queues.ts';
-import { startS3 } from '../local/s3/server.ts';
-import { Documents } from '../local/telnyx/documents.ts';
-import { Faults } from '../local/telnyx/faults.ts';
-import { Orders } from '../local/telnyx/orders.ts';
-import { startTelnyx } from '../local/telnyx/server.ts';
-import type { Job, Outcome } from './discover-one.ts';
+import { receiptKey } from '../../functions/bucket/keys.ts';
+import { telnyxPageSize } from '../../functions/limits.ts';
+import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
+import { systemTime as time } from '../../functions/time.ts';
+import { queueDepth } from '../../local/queue-depth.ts';
+import { startQueues } from '../../local/queues.ts';
+import { startS3 } from '../../local/s3/server.ts';
+import { Documents } from '../../local/telnyx/documents.ts';
+import { Faults } from '../../local/telnyx/faults.ts';
+import { Orders } from '../../local/telnyx/orders.ts';
+import { startTelnyx } from '../../local/telnyx/server.ts';
+import { credentials } from '../copy/ways.ts';
+import { exactly, type Measured, type Section } from '../figures.ts';
+import type { Job, Outcome } from './worker.ts';
 
 const count = 100_000;
 const unarchivedEach = 100;
 const dayMs = 24 * 3_600_000;
-const spread = { 'one day': dayMs, 'one year': 365 * dayMs };
-const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' };
 const apiKey = 'KEY0123456789ABCDEF';
-const telnyxMs = Number(process.env.TELNYX_MS ?? 0);
 
-for (const [name, spreadMs] of Object.entries(spread)) {
+export const discovering: Section = {
+  name: 'discover',
+  title: `Discovery: ${count.toLocaleString('en')} documents in one span, 1 % of them not archived`,
+  short: false,
+  run: async ({ say }) => {
+    const rows: Measured[] = [];
+    for (const [name, spreadMs] of Object.entries({ 'one day': dayMs, 'one year': 365 * dayMs })) {
+      say(`spread over ${name}`);
+      rows.push({ name: `spread over ${name}`, values: await measure(spreadMs) });
+    }
+    return {
+      figures: [],
+      tables: [{ title: 'Documents', rows }],
+      notes: [
+        `Every document without a receipt was queued once. All documents fill ${count / telnyxPageSize} pages.`,
+      ],
+    };
+  },
+};
+
+async function measure(spreadMs: number): Promise<Measured['values']> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-discover-'));
   const receipts = join(directory, 'archive', 'receipts');
   await mkdir(receipts, { recursive: true });
@@ -63,7 +82,6 @@ for (const [name, spreadMs] of Object.entries(spread)) {
     faults: new Faults([], Math.random),
     presign: () => '',
     time,
-    refresh: () => sleep(time, telnyxMs),
   });
   const queues = await startQueues();
   const message: DiscoveryMessage = {
@@ -93,23 +111,26 @@ for (const [name, spreadMs] of Object.entries(spread)) {
   const sqs = queues.createClient();
   const queued = await queueDepth(sqs, queues.lanes.backfill.queueUrl);
   sqs.destroy();
-  console.log(
-    [
-      `${count} documents over ${name}, ${unarchived.size} of them unarchived:`,
-      `  found ${outcome.found}, queued ${outcome.queued} (${queued} messages in the backfill queue)`,
-      `  requests: Telnyx ${outcome.requests}, S3 ${[...s3Requests].map(([operation, times]) => `${operation} ${times}`).join(', ')}`,
-      `  ${(outcome.ms / 1_000).toFixed(1)} s, ${telnyxMs} ms of latency at Telnyx each`,
-      `  peak memory ${outcome.peakMb.toFixed(0)} MB, ${(outcome.peakMb - idle.peakMb).toFixed(0)} MB more than for an empty span`,
-    ].join('\n'),
-  );
-
   await Promise.all([s3.close(), telnyx.close(), queues.close()]);
   await rm(directory, { recursive: true, force: true });
+  if (queued !== unarchived.size || outcome.found !== count) {
+    throw new Error(
+      `${outcome.found} documents were found and ${queued} queued; ${unarchived.size} are not archived.`,
+    );
+  }
+  return {
+    seconds: exactly(outcome.ms / 1_000),
+    queued: exactly(queued),
+    'Telnyx requests': exactly(outcome.requests),
+    'S3 listings': exactly(s3Requests.get('ListObjectsV2') ?? 0),
+    'peak MB': exactly(outcome.peakMb),
+    'more than for an empty span, MB': exactly(outcome.peakMb - idle.peakMb),
+  };
 }
 
 /** Of a new process. */
 async function outcomeOf(job: Job): Promise<Outcome> {
-  const child: ChildProcess = fork(new URL('./discover-one.ts', import.meta.url));
+  const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url));
   child.send(job);
   const outcome = await Promise.race([
     once(child, 'message').then(([told]) => told as Outcome),

@@ -1,17 +1,17 @@
 /** A process that works on one discovery message and tells its parent what it took. */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { createS3Client } from '../functions/bucket/s3-client.ts';
-import { createBucket } from '../functions/bucket/store.ts';
-import { type Discovered, discover } from '../functions/discover/discover.ts';
-import { createHttpGet } from '../functions/http.ts';
-import { createLog, standardOutput } from '../functions/log.ts';
-import type { DiscoveryMessage } from '../functions/queue/messages.ts';
-import { createSender } from '../functions/queue/send.ts';
-import { createSqsClient } from '../functions/queue/sqs-client.ts';
-import { createApiKey } from '../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../functions/telnyx/client.ts';
-import { systemTime as time } from '../functions/time.ts';
+import { createS3Client } from '../../functions/bucket/s3-client.ts';
+import { createBucket } from '../../functions/bucket/store.ts';
+import { type Discovered, discover } from '../../functions/discover/discover.ts';
+import { createHttpGet } from '../../functions/http.ts';
+import { createLog, standardOutput } from '../../functions/log.ts';
+import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
+import { createSender } from '../../functions/queue/send.ts';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
+import { createApiKey } from '../../functions/telnyx/api-key.ts';
+import { createTelnyxClient } from '../../functions/telnyx/client.ts';
+import { systemTime as time } from '../../functions/time.ts';
 
 export interface Job {
   message: DiscoveryMessage;

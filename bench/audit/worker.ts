@@ -1,13 +1,13 @@
 /** A process that does one audit and tells its parent what it took. */
 import { Command } from 'commander';
-import { audit } from '../cli/audit/audit.ts';
-import { auditOptions, describeAudit } from '../cli/audit/command.ts';
-import type { Deployment } from '../cli/deployment.ts';
-import { telnyxAt } from '../cli/telnyx.ts';
-import { createTerminal } from '../cli/terminal.ts';
-import { createS3Client } from '../functions/bucket/s3-client.ts';
-import { createBucket } from '../functions/bucket/store.ts';
-import { systemTime as time } from '../functions/time.ts';
+import { audit } from '../../cli/audit/audit.ts';
+import { auditOptions, describeAudit } from '../../cli/audit/command.ts';
+import type { Deployment } from '../../cli/deployment.ts';
+import { telnyxAt } from '../../cli/telnyx.ts';
+import { createTerminal } from '../../cli/terminal.ts';
+import { createS3Client } from '../../functions/bucket/s3-client.ts';
+import { createBucket } from '../../functions/bucket/store.ts';
+import { systemTime as time } from '../../functions/time.ts';
 
 export interface Job {
   endpoint: string;
