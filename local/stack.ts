@@ -51,6 +51,10 @@ export interface StackOptions {
   /** Absolute path of a folder whose files are the stand-in's documents. */
   documents?: string | undefined;
   faults?: readonly FaultRule[];
+  /** Opens what downloads go through, such as TLS, before the stand-in's storage, and tells its origin. @default nothing */
+  openStorageFront?: ((s3Endpoint: string) => Promise<StorageFront>) | undefined;
+  /** How many invocations may run side by side for each queue. @default `localConcurrency` */
+  concurrency?: Readonly<Record<LaneName, number>>;
   /** What goes wrong with a request to the archive's bucket or to the stand-in's storage. @default nothing */
   s3Fault?: (request: S3RequestInfo) => S3Fault | undefined;
   /** Telnyx's public keys that the webhook accepts beside the stack's own; base64 of 32 bytes each. */
@@ -69,6 +73,12 @@ export interface StackOptions {
   version: string;
   time: Time;
   random: Random;
+}
+
+export interface StorageFront {
+  /** `https://127.0.0.1:<port>` */
+  origin: string;
+  close(): Promise<void>;
 }
 
 export interface Stack {
@@ -139,11 +149,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const sqs = queues.createClient();
     closers.push(() => sqs.destroy());
 
+    const storageFront = await options.openStorageFront?.(s3.endpoint);
+    closers.push(() => storageFront?.close());
+    const storageOrigin = storageFront?.origin ?? s3.endpoint;
     if (options.telnyx === undefined) {
       standIn = await startStandIn({
         apiKey: localApiKey,
         storage,
-        presign: s3.presignGet,
+        presign: (name, key, { expiresInSeconds }) =>
+          s3.presignGet(name, key, { expiresInSeconds, origin: storageOrigin }),
         time,
         random,
         folder: options.documents,
@@ -159,7 +173,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const archiveBucket = options.bucket ?? folderBucket(s3.endpoint, archive);
     closers.push(() => archiveBucket.client.destroy());
     const bucket = createBucket({ s3: archiveBucket.client, name: archiveBucket.name, time });
-    const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && s3.endpoint };
+    const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && storageOrigin };
     const metrics = await openMetricsPort();
     closers.push(() => metrics.close());
     const log = createLog({
@@ -214,7 +228,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         functionName,
         timeoutMs: localTimeoutMs,
         batchSize: concurrency.batchSize,
-        maximumConcurrency: localConcurrency[lane.name],
+        maximumConcurrency: (options.concurrency ?? localConcurrency)[lane.name],
         time,
         onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),
       });

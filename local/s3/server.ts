@@ -56,8 +56,15 @@ export interface S3Server {
     readonly accepted: number;
     readonly open: number;
   };
-  /** A link to one object for anybody, signed with the first of the credentials. */
-  presignGet(bucket: string, key: string, options: { readonly expiresInSeconds: number }): string;
+  /**
+   * A link to one object for anybody, signed with the first of the credentials.
+   * @param options `origin`: of what stands before this server, such as TLS. @default the server itself
+   */
+  presignGet(
+    bucket: string,
+    key: string,
+    options: { readonly expiresInSeconds: number; readonly origin?: string | undefined },
+  ): string;
   /** Breaks off whatever is under way and frees port and files; resolves when all of it is gone. */
   close(): Promise<void>;
 }
@@ -112,10 +119,17 @@ export async function startS3(options: S3Options): Promise<S3Server> {
         return sockets.size;
       },
     },
-    presignGet: (bucket, key, { expiresInSeconds }) => {
+    presignGet: (bucket, key, { expiresInSeconds, origin = endpoint }) => {
       const [signer] = credentials;
       if (!signer) throw new Error('This S3 has no credentials to sign with.');
-      return presignGet({ endpoint, bucket, key, credentials: signer, expiresInSeconds, now: time.now() });
+      return presignGet({
+        endpoint: origin,
+        bucket,
+        key,
+        credentials: signer,
+        expiresInSeconds,
+        now: time.now(),
+      });
     },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

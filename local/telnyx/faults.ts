@@ -100,6 +100,16 @@ export class Faults {
     this.#rules.push(...rules);
   }
 
+  /** How often each kind has happened. */
+  counts(): Map<FaultKind, number> {
+    const counts = new Map<FaultKind, number>();
+    for (const [{ kind }, taken] of this.#taken) {
+      const times = [...taken.values()].reduce((sum, one) => sum + one, 0);
+      counts.set(kind, (counts.get(kind) ?? 0) + times);
+    }
+    return counts;
+  }
+
   /** Nothing goes wrong any more. */
   clear(): void {
     this.#rules.length = 0;

@@ -21,6 +21,7 @@ const passing: Partial<Record<FaultKind, number>> = {
   'link-expired': 0.02,
   'download-reset': 0.02,
   truncated: 0.02,
+  'cut-silently': 0.01,
   'download-stall': 0.001,
   'wrong-bytes': 0.02,
   longer: 0.01,
@@ -58,41 +59,42 @@ const ofTheArchive: [number, () => S3Fault][] = [
   [0.000_3, () => ({ kind: 'stall', during: 'request', afterBytes: 0 })],
 ];
 
-export interface Counted {
-  fault: (request: S3RequestInfo) => S3Fault | undefined;
-  /** Kind → how often. */
-  counts: Map<string, number>;
-}
-
-/** Resets of downloads go through all boundaries of 64 kB in turn. */
-export function s3Faults(random: Random): Counted {
-  const counts = new Map<string, number>();
-  let boundaries = 0;
-  const ofTheStorage: [number, () => S3Fault][] = [
-    [
-      0.02,
-      () => {
-        boundaries += 1;
-        return { kind: 'reset', during: 'response', afterBytes: (boundaries % 12) * boundary };
-      },
-    ],
+/**
+ * @param bytesOf of a document in Telnyx's storage, by its key. Longer ones are reset at any boundary of 64 kB that
+ *   they have, the beginning included.
+ */
+export function s3Faults(
+  random: Random,
+  bytesOf: (key: string | undefined) => number,
+  counts: Map<string, number>,
+): (request: S3RequestInfo) => S3Fault | undefined {
+  const reset = (key: string | undefined): S3Fault => {
+    const number = Math.floor(random() * (Math.floor(bytesOf(key) / boundary) + 1));
+    return { kind: 'reset', during: 'response', afterBytes: number * boundary };
+  };
+  const ofTheStorage = (key: string | undefined): [number, () => S3Fault][] => [
+    [bytesOf(key) > boundary ? 0.3 : 0.01, () => reset(key)],
     [0.005, () => ({ kind: 'drip', bytesPerSecond: 200_000 })],
     [0.01, () => ({ kind: 'lose-reply' })],
   ];
-  return {
-    counts,
-    fault: ({ bucket }) => {
-      const where = bucket === storageBucket ? 'storage' : 'archive';
-      let draw = random();
-      for (const [share, make] of where === 'storage' ? ofTheStorage : ofTheArchive) {
-        draw -= share;
-        if (draw >= 0) continue;
-        const fault = make();
-        const name = `${where} ${fault.kind === 'error' ? fault.code : fault.kind}`;
-        counts.set(name, (counts.get(name) ?? 0) + 1);
-        return fault;
-      }
-      return undefined;
-    },
+  return ({ bucket, key }) => {
+    const where = bucket === storageBucket ? 'storage' : 'archive';
+    let draw = random();
+    for (const [share, make] of where === 'storage' ? ofTheStorage(key) : ofTheArchive) {
+      draw -= share;
+      if (draw >= 0) continue;
+      const fault = make();
+      const name = `${where} ${nameOf(fault)}`;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      return fault;
+    }
+    return undefined;
   };
+}
+
+function nameOf(fault: S3Fault): string {
+  if (fault.kind === 'error') return fault.code;
+  if (fault.kind === 'reset' && fault.during === 'response')
+    return `reset at ${fault.afterBytes / boundary} × 64 kB`;
+  return fault.kind;
 }

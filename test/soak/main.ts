@@ -10,7 +10,7 @@ program.parse();
 
 const { documents, kills } = program.opts<{ documents: number; kills: number }>();
 const began = performance.now();
-const { archived, deadLetters, violations, s3Faults, heapMb } = await soak({
+const { archived, deadLetters, violations, faults, heapMb, sockets } = await soak({
   documents,
   kills,
   random: Math.random,
@@ -20,8 +20,10 @@ const seconds = (performance.now() - began) / 1_000;
 console.log(
   `${archived} of ${documents} archived, ${JSON.stringify(deadLetters)} dead letters, in ${seconds.toFixed(0)} s`,
 );
-console.log(`S3 faults ${JSON.stringify(s3Faults)}`);
-console.log(`Heap at the end ${heapMb.toFixed(0)} MB`);
+console.log(`Faults ${JSON.stringify(faults)}`);
+console.log(
+  `Heap of the last process ${heapMb.before.toFixed(0)} MB before its work, ${heapMb.after.toFixed(0)} MB after it; ${sockets} sockets open`,
+);
 for (const violation of violations) console.log(`VIOLATION ${violation}`);
 process.exitCode = violations.length === 0 ? 0 : 1;
 

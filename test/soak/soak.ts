@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Random } from '../../functions/time.ts';
 import { type Doom, dooms } from './faults.ts';
-import type { Job, Progress } from './stack.ts';
+import { type Job, type Progress, waitingSockets } from './job.ts';
+import { makeCertificates } from './tls-front.ts';
 
 export interface SoakOptions {
   documents: number;
@@ -26,11 +27,16 @@ export interface SoakEnd {
   deadLetters: Record<string, number>;
   /** What is not as it should be; none where all is well. */
   violations: string[];
-  s3Faults: Record<string, number>;
-  heapMb: number;
+  /** How often, by kind. */
+  faults: Record<string, number>;
+  /** Of the last process, before its work and after it. */
+  heapMb: { before: number; after: number };
+  sockets: number;
 }
 
 const doomedEach = 100;
+const heapMbMore = 40;
+const heapMbPerDocument = 0.002;
 const archiver = fileURLToPath(new URL('../../cli/archiver.ts', import.meta.url));
 const program = fileURLToPath(new URL('./stack.ts', import.meta.url));
 /** Within which a process that is told to stop must have ended by itself. */
@@ -39,25 +45,32 @@ const endWithinMs = 30_000;
 export async function soak({ documents, kills, random, say }: SoakOptions): Promise<SoakEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'soak-'));
   try {
+    const certificates = makeCertificates(folder);
+    if (!certificates) say('no openssl here: the downloads go without TLS');
     const job: Job = {
       archive: join(folder, 'archive'),
       documents: join(folder, 'documents'),
       doomed: await writeDocuments(join(folder, 'documents'), documents, random),
+      certificates,
     };
     await mkdir(job.archive);
     const faults = new Map<string, number>();
+    const env = {
+      ...process.env,
+      ...(certificates && { NODE_EXTRA_CA_CERTS: certificates.trusted.certificate }),
+    };
     let killed = 0;
     for (;;) {
-      const child = fork(program, [JSON.stringify(job)], { execArgv: ['--expose-gc'] });
+      const child = fork(program, [JSON.stringify(job)], { execArgv: ['--expose-gc'], env });
       // Each process gets somewhat further than the one before.
       const killAfter =
         killed < kills ? 1 + Math.floor((random() * documents) / kills) : Number.POSITIVE_INFINITY;
-      const last = await untilQuietOr(child, killAfter);
-      for (const [kind, times] of last.s3Faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
-      if (last.quiet) {
-        const end = await examine(job, documents, Object.fromEntries(faults), last.heapMb);
-        end.violations.push(...(await stop(child)));
-        return end;
+      const last = await untilDoneOr(child, killAfter);
+      for (const [kind, times] of last.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
+      if (last.end) {
+        const end = await examine(job, documents);
+        end.violations.push(...leaksOf(last.end, documents), ...(await stop(child)));
+        return { ...end, ...last.end, faults: Object.fromEntries(faults) };
       }
       killed += 1;
       say(`killed for the ${killed}. time after ${last.archived} documents`);
@@ -81,17 +94,17 @@ async function writeDocuments(folder: string, count: number, random: Random): Pr
   return doomedFiles;
 }
 
-/** Resolves with the last that the process told: that it is quiet, or before it was killed. */
-async function untilQuietOr(child: ChildProcess, killAfter: number): Promise<Progress> {
+/** Resolves with the last that the process told: its end, or what came before it was killed. */
+async function untilDoneOr(child: ChildProcess, killAfter: number): Promise<Progress> {
   return await new Promise((resolve, reject) => {
     let last: Progress | undefined;
     child.on('message', (progress: Progress) => {
       last = progress;
-      if (progress.quiet) resolve(progress);
+      if (progress.end) resolve(progress);
       else if (progress.archived >= killAfter) child.kill('SIGKILL');
     });
     child.once('exit', (code, signal) => {
-      if (signal === 'SIGKILL' && last) resolve({ ...last, quiet: false });
+      if (signal === 'SIGKILL' && last) resolve({ ...last, end: undefined });
       else reject(new Error(`The stack ended with ${code ?? signal}.`));
     });
   });
@@ -104,6 +117,17 @@ async function stop(child: ChildProcess): Promise<string[]> {
   const [code, signal] = await exit;
   clearTimeout(timer);
   return code === 0 ? [] : [`the process did not end by itself (${signal ?? code}): something is left open`];
+}
+
+/** What the process holds on to beyond its work: of memory, some bytes for each document that Telnyx knows. */
+function leaksOf({ heapMb, sockets }: NonNullable<Progress['end']>, documents: number): string[] {
+  const grown = heapMb.after - heapMb.before;
+  return [
+    ...(grown > heapMbMore + documents * heapMbPerDocument
+      ? [`the heap has grown by ${grown.toFixed(0)} MB`]
+      : []),
+    ...(sockets > waitingSockets ? [`${sockets} sockets are open with nothing to do`] : []),
+  ];
 }
 
 interface AuditLine {
@@ -119,9 +143,7 @@ interface AuditLine {
 async function examine(
   job: Job,
   documents: number,
-  s3Faults: Record<string, number>,
-  heapMb: number,
-): Promise<SoakEnd> {
+): Promise<Pick<SoakEnd, 'archived' | 'deadLetters' | 'violations'>> {
   const audit = await linesOf('audit', '--read-data', '--grace', '0', '--local', job.archive, '--json');
   const letters = await linesOf('redrive', '--dry-run', '--local', job.archive, '--json');
   const deadLetters: Record<string, number> = {};
@@ -146,7 +168,7 @@ async function examine(
   }
   const archived = audit.find(({ type }) => type === 'summary')?.archived ?? -1;
   if (archived !== documents - job.doomed.length) violations.push(`${archived} of ${documents} archived`);
-  return { archived, deadLetters, violations, s3Faults, heapMb };
+  return { archived, deadLetters, violations };
 }
 
 async function linesOf(...words: string[]): Promise<AuditLine[]> {

@@ -3,44 +3,39 @@
  * Argument: a `Job` as JSON. Tells its parent `Progress` now and then. Ends by itself once it is told to stop: if a
  * socket or a timer were left, it would not.
  */
-import { systemTime as time } from '../../functions/time.ts';
-import { startStack } from '../../local/stack.ts';
+import { sleep, systemTime as time } from '../../functions/time.ts';
+import { type Stack, startStack } from '../../local/stack.ts';
 import { whenQuiet } from '../../local/when-quiet.ts';
-import { type Doom, s3Faults, telnyxFaults } from './faults.ts';
-
-export interface Job {
-  archive: string;
-  documents: string;
-  doomed: [fileName: string, doom: Doom][];
-}
-
-export interface Progress {
-  /** Archived by this process. */
-  archived: number;
-  /** Nothing is left to do. */
-  quiet: boolean;
-  /** Megabytes of heap in use, after a collection where there is nothing left to do. */
-  heapMb: number;
-  /** Faults of S3 by kind. */
-  s3Faults: [string, number][];
-}
+import { s3Faults, telnyxFaults } from './faults.ts';
+import { type Job, type Progress, waitingSockets } from './job.ts';
+import { openTlsFront } from './tls-front.ts';
 
 const tellEveryMs = 100;
+const idleWithinMs = 30_000;
 const job: Job = JSON.parse(process.argv[2] ?? '{}');
-const { fault, counts } = s3Faults(Math.random);
+const { certificates } = job;
+const counts = new Map<string, number>();
 let archived = 0;
-const tell = (quiet: boolean) => {
-  if (quiet) global.gc?.();
-  const heapMb = process.memoryUsage().heapUsed / 1e6;
-  const progress: Progress = { archived, quiet, heapMb, s3Faults: [...counts] };
-  process.send?.(progress);
+const heapMb = () => {
+  global.gc?.();
+  return process.memoryUsage().heapUsed / 1e6;
+};
+const openSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+const tell = (end?: Progress['end']) => {
+  const faults = [...counts, ...(stack.standIn?.faults.counts() ?? [])];
+  process.send?.({ archived, faults, end } satisfies Progress);
 };
 
-const stack = await startStack({
+/** Many, for whatever stalls holds up its batch. */
+const concurrency = { documents: 1, backfill: 16, discovery: 1 };
+const stack: Stack = await startStack({
   archive: job.archive,
   documents: job.documents,
   faults: telnyxFaults(new Map(job.doomed)),
-  s3Fault: fault,
+  s3Fault: s3Faults(Math.random, (key) => stack.standIn?.documents.get(key ?? '')?.bytes ?? 0, counts),
+  openStorageFront:
+    certificates && ((s3Endpoint) => openTlsFront(s3Endpoint, certificates, Math.random, counts)),
+  concurrency,
   events: false,
   sweepEveryMs: 60_000,
   ladders: { retry: [100, 200, 400, 800, 1_000, 1_000], wait: [200, 500, 1_000] },
@@ -52,14 +47,18 @@ const stack = await startStack({
   time,
   random: Math.random,
 });
-const telling = setInterval(() => tell(false), tellEveryMs);
+const before = heapMb();
+const telling = setInterval(() => tell(), tellEveryMs);
 const told = new Promise<void>((resolve) => {
   process.once('message', () => resolve());
 });
 await stack.discoverAll();
 await whenQuiet(stack, time);
 clearInterval(telling);
-tell(true);
+// Connections that nobody uses are closed after some seconds: what stays is leaked, or waits for messages.
+const patience = time.monotonic() + idleWithinMs;
+while (openSockets() > waitingSockets && time.monotonic() < patience) await sleep(time, tellEveryMs);
+tell({ heapMb: { before, after: heapMb() }, sockets: openSockets() });
 await told;
 await stack.stop();
 process.disconnect();
