@@ -35,7 +35,7 @@ export function createHttpGet(agents: { https: HttpsAgent; http?: HttpAgent }): 
         ? httpsRequest(url, { agent: agents.https, headers, signal })
         : httpRequest(url, { agent: agents.http, headers, signal });
       request.on('response', (body) =>
-        resolve({ status: body.statusCode ?? 0, headers: body.headers, body }),
+        resolve({ status: Number(body.statusCode), headers: body.headers, body }),
       );
       request.on('error', (error) => {
         // Where an answer is not HTTP, Node adds the bytes that it failed at: a presigned URL may be among them.

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { createLog, type LogFields, redact } from '../functions/log.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createLog, type LogFields, redact, standardOutput } from '../functions/log.ts';
 import { fuzzRuns } from './fuzz-runs.ts';
 
 const canaries = [
@@ -32,6 +32,17 @@ describe('a log line', () => {
       bytes: 3,
       code: 'DocumentGone',
     });
+  });
+
+  it('goes to standard output as it is, a line by itself, and not through the console', () => {
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    onTestFinished(() => write.mockRestore());
+
+    createLog({ write: standardOutput, now: () => 0 }).info('m');
+
+    expect(write.mock.calls).toEqual([
+      ['{"level":"INFO","time":"1970-01-01T00:00:00.000Z","message":"m"}\n'],
+    ]);
   });
 
   it('leaves out what is not on the list, and what is neither text nor number', () => {

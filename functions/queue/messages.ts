@@ -105,9 +105,7 @@ function parse<Schema extends v.GenericSchema>(
   }
   const result = v.safeParse(schema, message);
   if (!result.success) {
-    throw malformed(
-      `${v.getDotPath(result.issues[0]) ?? 'a field'} is missing, unknown or not as it should be`,
-    );
+    throw malformed(`${v.getDotPath(result.issues[0])} is missing, unknown or not as it should be`);
   }
   return result.output;
 }

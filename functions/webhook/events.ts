@@ -66,7 +66,7 @@ export function understand(body: unknown, requestedAt: string): Understood {
 }
 
 function lookUp(type: string): ((payload: unknown) => Named) | undefined {
-  const family = type.split('.')[0] ?? '';
+  const [family = type] = type.split('.');
   for (const name of [type, family]) if (Object.hasOwn(table, name)) return table[name];
   return undefined;
 }

@@ -195,6 +195,18 @@ describe('a key that is taken', () => {
     expect(await world.receipt(document.id)).toBeUndefined();
   });
 
+  it('and is free again when looked at is a BucketConflict, and tried again', async () => {
+    const world = await startWorld({ time: hurriedTime(4) });
+    const document = await world.add(megabyte);
+    const taken: S3Fault = { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' };
+    world.fail(taken, ofUpload);
+
+    await archive(world, document.id);
+
+    expect(world.lines.join('')).toContain('BucketConflict');
+    expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
+  });
+
   it('by a receipt for other bytes is a KeyCollision', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
@@ -268,6 +280,16 @@ describe('a download that goes wrong for good', () => {
 
     expect(await codeOf(archive(world, document.id))).toBe('ChecksumMismatch');
 
+    await expectNothingStored(world, document.id);
+  });
+
+  it('(another length at Telnyx than at its storage) is given up as SizeMismatch before a byte is sent', async () => {
+    const world = await startWorld({ time: hurriedTime(4) });
+    const document = await world.add(megabyte, { bytes: megabyte.length + 1 });
+
+    expect(await codeOf(archive(world, document.id))).toBe('SizeMismatch');
+
+    expect(world.s3.requests.get('PutObject')).toBeUndefined();
     await expectNothingStored(world, document.id);
   });
 

@@ -60,6 +60,26 @@ describe('the end of the invocation', () => {
   }, 2_000);
 });
 
+describe('an S3 that states another digest than that of the bytes sent', () => {
+  it('is not believed, although Telnyx states none to compare with', async () => {
+    const forgetfulBucket = {
+      putOnce: async ({ body }: NewObject) => {
+        for await (const _ of body as Readable);
+        return { bytes: copy.bytes, sha256: '0'.repeat(64), etag: undefined, versionId: undefined };
+      },
+    } as unknown as Bucket;
+
+    const copying = copyToBucket(
+      answerOf(Readable.from([Buffer.alloc(copy.bytes)])),
+      copy,
+      { bucket: forgetfulBucket, time: virtualTime(noon) },
+      new AbortController().signal,
+    );
+
+    await expect(copying).rejects.toMatchObject({ code: 'ChecksumMismatch' });
+  });
+});
+
 describe('a download that is only read for its digest', () => {
   it.each([
     ['breaks off', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'DownloadFailed'],

@@ -201,6 +201,20 @@ describe('a download', () => {
     expect(refused.body.destroyed).toBe(true);
   });
 
+  it('that nobody answers has failed, and its error does not tell the link', async () => {
+    const rules = { hosts: [], trustedOrigin: 'http://127.0.0.1:9' };
+    const download = createDownload({
+      policy: rules,
+      httpGet: createGuardedHttpGet(rules),
+      time: systemTime,
+    });
+
+    const failing = download('http://127.0.0.1:9/a?X-Amz-Signature=c0ffee', new AbortController().signal);
+
+    await expect(failing).rejects.toMatchObject({ code: 'DownloadFailed' });
+    await expect(failing).rejects.toThrow(/^The connection to the storage broke \([\w ]+\)\.$/);
+  });
+
   it('whose headers do not come is given up', async () => {
     const server = createServer(() => undefined).listen(0, '127.0.0.1');
     onTestFinished(() => {

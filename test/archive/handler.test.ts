@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Context, SQSEvent } from 'aws-lambda';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createArchiveHandler } from '../../functions/archive/handler.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { backoffLadderMs, receives, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
-import { receivedAgain, sqsEvent } from '../sqs-records.ts';
-import { ofDownload, someBytes, startWorld, type World } from './world.ts';
+import { receivedAgain, sqsEvent, sqsRecord } from '../sqs-records.ts';
+import { messageFor, ofDownload, someBytes, startWorld, type World } from './world.ts';
 
 const single = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const bare = '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02';
@@ -188,6 +188,40 @@ describe('the archive function', () => {
 
     expect(await invoke(sqsEvent())).toEqual({ batchItemFailures: [] });
     await expect(invoke({} as SQSEvent)).rejects.toThrow('SQS event source mapping');
+  });
+
+  it('tells no latency of a document of which Telnyx does not say since when it is there', async () => {
+    const world = await startWorld();
+    const { id } = await world.add(someBytes(1_000), { createdAt: undefined });
+    const { invoke } = handlerOf(world);
+    const message = { ...messageFor(id), trigger: 'webhook' };
+
+    await invoke(sqsEvent(sqsRecord(0, { body: JSON.stringify(message) })));
+
+    expect(world.lines.join('')).toContain('"DocumentsArchived":1');
+    expect(world.lines.join('')).not.toContain('ArchiveLatency');
+  });
+
+  it('starts as a Lambda function does: a module with a handler', async () => {
+    const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
+    const environment = {
+      AWS_REGION: 'us-east-1',
+      BUCKET_NAME: 'archive',
+      DOCUMENTS_QUEUE_URL: queue('documents'),
+      DOCUMENTS_DEAD_LETTER_QUEUE_URL: queue('documents-dead-letters'),
+      BACKFILL_QUEUE_URL: queue('backfill'),
+      BACKFILL_DEAD_LETTER_QUEUE_URL: queue('backfill-dead-letters'),
+      TELNYX_API_KEY_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:key',
+      ARCHIVER_VERSION: '0.0.0-test',
+    };
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+
+    const { handler } = await import('../../functions/archive/lambda.ts');
+
+    expect(await handler(sqsEvent(), contextWith(60_000))).toEqual({ batchItemFailures: [] });
   });
 
   it('leaves no timer and no open answer behind', async () => {

@@ -13,6 +13,8 @@ describe('a Content-Disposition', () => {
     ['../../etc/passwd', '.._.._etc_passwd'],
     ['a\r\nSet-Cookie: b.pdf', 'aSet-Cookie: b.pdf'],
     ['gpj.\u202eexe', 'gpj.exe'],
+    ['x'.repeat(300), 'x'.repeat(200)],
+    [`${'x'.repeat(300)}.a-sentence-and-no-extension`, 'x'.repeat(200)],
     [`${'😀'.repeat(512)}.pdf`, `${'😀'.repeat(49)}.pdf`],
   ])('gives %j its name back, made safe and cut between characters', (name, expected) => {
     expect(parse(contentDisposition(name)).parameters.filename).toBe(expected);

@@ -184,6 +184,23 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
+  it('queues what it sees and fails where the further pages of a crowded second are always of another time', async () => {
+    const documents = someDocuments(100, requestedAt, 0);
+    const world: World = createWorld({
+      documents,
+      pageRows: 20,
+      step: () => ({
+        fault: world.requested.at(-1)?.query.get('page[number]') === '1' ? undefined : 'unfiltered',
+      }),
+    });
+
+    const sweeping = world.discover(recent(requestedAt));
+
+    await expect(sweeping).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    expect(world.queued()).toHaveLength(20);
+    expect(world.counted('SweepsCompleted')).toBe(0);
+  });
+
   it('slows down at a rate limit instead of failing', async () => {
     const documents = someDocuments(200, requestedAt, 20_000);
     const world = createWorld({

@@ -151,6 +151,28 @@ describe('a batch', () => {
     expect(commands).toHaveLength(2);
   });
 
+  it('puts suspects that wait for their turn back as soon as the time is over', async () => {
+    const invocation = new AbortController();
+    const { commands, dependencies } = world();
+    const records = [0, 1, 2].map((position) => sqsRecord(position, { receives: receives.suspect }));
+    let begun = 0;
+
+    const failures = await failuresOf(
+      sqsEvent(...records),
+      async () => {
+        begun += 1;
+        invocation.abort(new ArchiverError('OutOfTime', 'over'));
+        invocation.signal.throwIfAborted();
+      },
+      invocation.signal,
+      { commands, dependencies },
+    );
+
+    expect(begun).toBe(1);
+    expect(failures).toEqual(['message-0', 'message-1', 'message-2']);
+    expect(commands.filter((command) => command instanceof ChangeMessageVisibilityCommand)).toHaveLength(3);
+  });
+
   it('of a queue that the function has no settings for fails as a whole', async () => {
     await expect(
       failuresOf(sqsEvent(sqsRecord(0, { queue: 'other' })), async () => undefined),

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Message, PurgeQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createLog } from '../../functions/log.ts';
@@ -337,5 +338,29 @@ describe('the webhook in front of SQS', () => {
     const order = Buffer.from(JSON.stringify({ data: { event_type: 'x', payload: { document_ids } } }));
 
     expect(await post(order)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('the webhook function', () => {
+  it('starts as a Lambda function does, and refuses a request without type and body', async () => {
+    const environment = {
+      AWS_REGION: 'us-east-1',
+      DOCUMENTS_QUEUE_URL: 'http://127.0.0.1:1/000000000000/documents',
+      DISCOVERY_QUEUE_URL: 'http://127.0.0.1:1/000000000000/discovery',
+      TELNYX_PUBLIC_KEYS: key.publicKey,
+    };
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+      write.mockRestore();
+    });
+    const bare = (headers: Record<string, string>) =>
+      ({ requestContext: { http: { method: 'POST' } }, headers }) as unknown as APIGatewayProxyEventV2;
+
+    const { handler } = await import('../../functions/webhook/lambda.ts');
+
+    expect(await handler(bare({}))).toMatchObject({ statusCode: 415 });
+    expect(await handler(bare({ 'content-type': 'application/json' }))).toMatchObject({ statusCode: 401 });
   });
 });
