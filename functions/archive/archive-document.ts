@@ -106,9 +106,10 @@ function transferWithRetries(
     minTimeout: 0,
     signal,
     shouldRetry: async ({ error, attemptNumber }) => {
+      if (!(error instanceof ArchiverError)) return false;
+      const { code } = error;
       const delay = delayBeforeAttempt(error, attemptNumber, random);
       if (delay === undefined || deadline - time.monotonic() < delay + attempts.leastTimeMs) return false;
-      const code = error instanceof ArchiverError ? error.code : undefined;
       log.info('Trying again', { documentId, attempt: attemptNumber, retryInMs: Math.round(delay), code });
       await sleep(time, delay, signal);
       return true;
@@ -120,8 +121,7 @@ function transferWithRetries(
  * Milliseconds to wait before another attempt within the same receive; undefined where that makes no sense. A
  * document that Telnyx does not know (yet) is looked up twice, since the event may be faster than the document.
  */
-function delayBeforeAttempt(error: Error, attemptNumber: number, random: Random): number | undefined {
-  if (!(error instanceof ArchiverError)) return undefined;
+function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random: Random): number | undefined {
   const again =
     error.fate === 'retry' ||
     (error.code === 'DocumentGone' && attemptNumber === 1) ||

@@ -189,7 +189,7 @@ function withinQueueTime<Result>(
 }
 
 function laneOf(record: SQSRecord, lanes: readonly Lane[]): Lane {
-  const queueName = record.eventSourceARN?.split(':').at(-1);
+  const queueName = record.eventSourceARN.split(':').at(-1);
   const lane = lanes.find(({ queueUrl }) => queueUrl.split('/').at(-1) === queueName);
   if (!lane) throw new Error(`This function has no settings for the queue ${queueName}.`);
   return lane;

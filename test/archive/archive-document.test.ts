@@ -180,6 +180,21 @@ describe('a key that is taken', () => {
     expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(megabyte));
   });
 
+  it('by the same bytes is recognised even if nobody states the hash and S3 refuses before it has read them', async () => {
+    const world = await startWorld();
+    const bytes = someBytes(20_000_000);
+    const document = await world.add(bytes, { sha256: undefined });
+    await put(world, documentKey(document.id), bytes);
+    const early: S3Fault = { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'before-body' };
+    world.fail(early, ofUpload);
+
+    await archive(world, document.id);
+
+    expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(bytes));
+    // The download, the same once more for its digest, and what stands in the bucket, which has no SHA-256.
+    expect(world.s3.requests.get('GetObject')).toBe(3);
+  });
+
   it.each([
     ['states', {}],
     ['does not state', { sha256: undefined }],
@@ -475,6 +490,17 @@ describe('the bounds of trying', () => {
     expect(await codeOf(archive(world, document.id))).toBe('RateLimited');
     lookUp.mockRejectedValueOnce(limited(1_000));
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
+  });
+
+  it('does not try again after what is a mistake of its own', async () => {
+    const world = await startWorld();
+    const document = await world.add(megabyte);
+    const mistake = new TypeError('x is not a function');
+    world.dependencies.telnyx = { ...world.dependencies.telnyx, document: () => Promise.reject(mistake) };
+
+    await expect(archive(world, document.id)).rejects.toBe(mistake);
+
+    expect(world.linkCalls).toHaveLength(1);
   });
 
   it('begins no further attempt when the time left is short', async () => {

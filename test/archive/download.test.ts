@@ -147,7 +147,10 @@ describe('where a download link may lead', () => {
 });
 
 describe('an allowed name', () => {
-  it('that resolves to an address of this machine is not connected to', async () => {
+  it.each([
+    ['anywhere', undefined],
+    ['beside the trusted origin of a local stack', 'http://127.0.0.1:9'],
+  ])('that resolves to an address of this machine is not connected to, %s', async (_where, trustedOrigin) => {
     let connections = 0;
     const server = createServer().on('connection', () => {
       connections += 1;
@@ -156,7 +159,7 @@ describe('an allowed name', () => {
       server.listen(443, '127.0.0.1', resolve).on('error', () => resolve()),
     );
     onTestFinished(() => void server.close());
-    const rules = { hosts: ['localhost'], trustedOrigin: undefined };
+    const rules = { hosts: ['localhost'], trustedOrigin };
     const download = createDownload({
       policy: rules,
       httpGet: createGuardedHttpGet(rules),

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ArchiverError } from '../../functions/errors.ts';
 import { backoffLadderMs, receives } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
-import { consumeBatch, type Job } from '../../functions/queue/batch.ts';
+import { consumeBatch, instantOf, type Job } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
 import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 
@@ -108,6 +108,45 @@ describe('a batch', () => {
     ).toEqual(['message-0']);
   });
 
+  it('reports a failed record although SQS never answers, in time for the invocation to end', async () => {
+    const { dependencies } = world();
+    const silent = {
+      send: (_command: unknown, { abortSignal }: { abortSignal: AbortSignal }) =>
+        new Promise((_resolve, reject) => {
+          abortSignal.addEventListener('abort', () => reject(abortSignal.reason));
+        }),
+    } as unknown as Pick<SQSClient, 'send'>;
+    const hurried = {
+      ...systemTime,
+      after: (ms: number, callback: () => void) => systemTime.after(ms / 100, callback),
+    };
+
+    const failures = await failuresOf(sqsEvent(sqsRecord(0)), () => Promise.reject(new Error('x')), never, {
+      commands: [],
+      dependencies: { ...dependencies, sqs: silent, time: hurried },
+    });
+
+    expect(failures).toEqual(['message-0']);
+  });
+
+  it('takes a record that does not say how often it was received for new', async () => {
+    const record = sqsRecord(0);
+    record.attributes.ApproximateReceiveCount = '';
+    const seen: number[] = [];
+
+    const { dependencies } = world();
+    const counting = {
+      ...job(async () => undefined),
+      work: async (_: string, received: number) => {
+        seen.push(received);
+        return {};
+      },
+    };
+    await consumeBatch(sqsEvent(record), never, counting, dependencies);
+
+    expect(seen).toEqual([1]);
+  });
+
   it('leaves suspects for last and works on them one by one', async () => {
     const suspects = [
       sqsRecord(0, { receives: receives.suspect }),
@@ -183,5 +222,15 @@ describe('a batch', () => {
     const orderGone = () => Promise.reject(new ArchiverError('OrderGone', 'gone'));
 
     expect(await failuresOf(sqsEvent(sqsRecord(0)), orderGone)).toEqual([]);
+  });
+});
+
+describe('an instant as SQS states it', () => {
+  it.each([
+    ['1764000000123', '2025-11-24T16:00:00.123Z'],
+    ['', '1970-01-01T00:00:00.000Z'],
+    ['what is this', '1970-01-01T00:00:00.000Z'],
+  ])('%j is %s', (stated, instant) => {
+    expect(instantOf(stated)).toBe(instant);
   });
 });

@@ -52,12 +52,14 @@ const error = (status: number, code: string): S3Fault => ({
 const ofTheArchive: [number, () => S3Fault][] = [
   [0.01, () => error(503, 'SlowDown')],
   [0.01, () => error(500, 'InternalError')],
-  [0.01, () => error(409, 'ConditionalRequestConflict')],
   [0.01, () => ({ kind: 'lose-reply' })],
   [0.01, () => ({ kind: 'reset', during: 'request', afterBytes: 1 })],
   [0.005, () => ({ kind: 'latency', ms: 200 })],
   [0.000_3, () => ({ kind: 'stall', during: 'request', afterBytes: 0 })],
 ];
+
+/** Only a conditional write is answered so. */
+const conflicts: [number, () => S3Fault][] = [[0.02, () => error(409, 'ConditionalRequestConflict')]];
 
 /**
  * @param bytesOf of a document in Telnyx's storage, by its key. Longer ones are reset at any boundary of 64 kB that
@@ -77,10 +79,11 @@ export function s3Faults(
     [0.005, () => ({ kind: 'drip', bytesPerSecond: 200_000 })],
     [0.01, () => ({ kind: 'lose-reply' })],
   ];
-  return ({ bucket, key }) => {
+  return ({ bucket, key, operation }) => {
     const where = bucket === storageBucket ? 'storage' : 'archive';
+    const ofWrites = operation === 'PutObject' ? conflicts : [];
     let draw = random();
-    for (const [share, make] of where === 'storage' ? ofTheStorage(key) : ofTheArchive) {
+    for (const [share, make] of where === 'storage' ? ofTheStorage(key) : [...ofTheArchive, ...ofWrites]) {
       draw -= share;
       if (draw >= 0) continue;
       const fault = make();

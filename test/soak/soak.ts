@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,7 @@ export interface SoakEnd {
 const doomedEach = 100;
 /** Of so many documents one may meet with a fault at each of its receives. */
 const unluckyEach = 500;
+const spreadMs = 30 * 24 * 3_600_000;
 const heapMbMore = 40;
 const heapMbPerDocument = 0.002;
 const archiver = fileURLToPath(new URL('../../cli/archiver.ts', import.meta.url));
@@ -84,12 +85,16 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
 
 async function writeDocuments(folder: string, count: number, random: Random): Promise<[string, Doom][]> {
   const doomedFiles: [string, Doom][] = [];
+  const began = Date.now();
   await mkdir(folder, { recursive: true });
   for (let number = 0; number < count; number += 1) {
     const name = `document ${number}.pdf`;
     const large = number % 50 === 0;
     const bytes = Buffer.alloc(Math.floor(random() * (large ? 900_000 : 8_000)), `${number} `);
     await writeFile(join(folder, name), bytes);
+    // As many at once as no account has would be another test: they come in over a month.
+    const createdAt = began - (number / count) * spreadMs;
+    await utimes(join(folder, name), createdAt / 1_000, createdAt / 1_000);
     const doom = dooms[Math.floor(number / doomedEach) % dooms.length];
     if (number % doomedEach === doomedEach - 1 && doom) doomedFiles.push([name, doom]);
   }
@@ -150,13 +155,14 @@ async function examine(
   const letters = await linesOf('redrive', '--dry-run', '--local', job.archive, '--json');
   const deadLetters: Record<string, number> = {};
   const dead = new Map<string, string | undefined>();
+  const violations: string[] = [];
   for (const { type, documentId, code } of letters) {
-    if (type !== 'letter' || documentId === undefined) continue;
-    dead.set(documentId, code);
+    if (type !== 'letter') continue;
+    if (documentId === undefined) violations.push(`the discovery is a dead letter: ${code}`);
+    else dead.set(documentId, code);
   }
   for (const code of dead.values()) deadLetters[code ?? 'none'] = (deadLetters[code ?? 'none'] ?? 0) + 1;
 
-  const violations: string[] = [];
   const findings = audit.filter(({ type }) => type === 'finding');
   for (const { code, key, detail } of findings) {
     const id = key?.replace('documents/', '') ?? '';
