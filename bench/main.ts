@@ -11,6 +11,8 @@ import { copying } from './copy/section.ts';
 import { discovering } from './discover/section.ts';
 import { type Findings, isMet, type Section } from './figures.ts';
 import { remembering } from './memory/section.ts';
+import { piping } from './pipeline/section.ts';
+import { plot } from './plot.ts';
 import { printFindings } from './print.ts';
 import { requesting } from './requests/section.ts';
 import { starting } from './start-up/section.ts';
@@ -22,6 +24,7 @@ const sections: readonly Section[] = [
   remembering,
   starting,
   receiving,
+  piping,
   discovering,
   auditing,
 ];
@@ -34,8 +37,14 @@ const program = new Command('bench')
     `some sections, with commas between: ${sections.map(({ name }) => name).join(', ')}`,
   )
   .option('--json <file>', 'write the figures to a file, too')
+  .option('--svg <file>', 'draw the CPU time of one copy by the archiver and its peers, if it was measured')
   .parse();
-const { full, only, json } = program.opts<{ full: boolean; only?: string; json?: string }>();
+const { full, only, json, svg } = program.opts<{
+  full: boolean;
+  only?: string;
+  json?: string;
+  svg?: string;
+}>();
 const wanted = only?.split(',');
 const unknown = wanted?.filter((name) => !sections.some((section) => section.name === name)) ?? [];
 if (unknown.length > 0) program.error(`There is no section ${unknown.join(', ')}.`, { exitCode: 2 });
@@ -75,4 +84,9 @@ if (json !== undefined) {
     sections: results,
   };
   await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
+}
+if (svg !== undefined) {
+  const tables = results[copying.name]?.tables ?? [];
+  const title = 'CPU time of one copy, as multiples of the limit (raw)';
+  await writeFile(svg, plot(title, '× raw', tables, ['copy', 'archive']));
 }

@@ -10,7 +10,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { archiveDocument } from '../../functions/archive/archive-document.ts';
+import { type ArchiveDependencies, archiveDocument } from '../../functions/archive/archive-document.ts';
 import { copyToBucket } from '../../functions/archive/copy.ts';
 import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
 import { keepYoungGenerationSmall } from '../../functions/archive/young-generation.ts';
@@ -47,7 +47,7 @@ export const ways = {
   'raw without hash': rawWithoutHash,
   'raw with the SDK': rawWithTheSdk,
   copy,
-  archive,
+  archive: (route: Route) => archiveWith(archiveDependencies(route)),
   naive,
   'lib-storage': libStorage,
 };
@@ -157,8 +157,8 @@ function copy(route: Route): CopyOne {
   };
 }
 
-/** All that the archive function does for one document: six requests, receipt included. */
-function archive(route: Route): CopyOne {
+/** What the archive function is made of, with a clock, a log and a Telnyx of the bench's own. */
+export function archiveDependencies(route: Route): ArchiveDependencies {
   const { bucket, download } = archiver(route);
   const telnyx = createTelnyxClient({
     baseUrl: new URL(`${route.source}/v2`),
@@ -169,7 +169,7 @@ function archive(route: Route): CopyOne {
     }),
     time,
   });
-  const dependencies = {
+  return {
     telnyx,
     download,
     bucket,
@@ -181,6 +181,10 @@ function archive(route: Route): CopyOne {
     maxDocumentBytes: singlePutBytes,
     version: 'bench',
   };
+}
+
+/** All that the archive function does for one document: six requests, receipt included. */
+export function archiveWith(dependencies: ArchiveDependencies): CopyOne {
   return async ({ id }) => {
     const requestedAt = new Date(time.now()).toISOString();
     await archiveDocument(

@@ -1,0 +1,121 @@
+/** The whole local stack, from the message to the receipt, and where one document's time goes. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemTime as time } from '../../functions/time.ts';
+import { startStack } from '../../local/stack.ts';
+import { whenQuiet } from '../../local/when-quiet.ts';
+import { type Section, type Spread, spreadOf } from '../figures.ts';
+import { newDocument, piecesOf } from '../wire/contents.ts';
+import { startWire } from '../wire/start.ts';
+import type { Steps } from './steps.ts';
+
+const rounds = 5;
+const sizes: [name: string, bytes: number, documents: number][] = [
+  ['100 kB', 100_000, 300],
+  ['1 MB', 1_000_000, 100],
+];
+
+export const piping: Section = {
+  name: 'pipeline',
+  title: 'The whole local stack in one process: queues, functions, S3 and Telnyx',
+  short: true,
+  run: async ({ say }) => {
+    const rates = new Map<string, number[]>();
+    const steps = new Map<string, Steps[]>();
+    for (let round = 0; round < rounds; round += 1) {
+      say(`round ${round + 1} of ${rounds}`);
+      for (const [name, bytes, documents] of sizes) {
+        rates.set(name, [...(rates.get(name) ?? []), await perSecond(bytes, documents)]);
+      }
+    }
+    for (const [name, bytes] of sizes) {
+      say(`step by step, ${name}`);
+      steps.set(name, await stepsOf(bytes));
+    }
+    return {
+      figures: sizes.map(([name]) => ({
+        name: `Documents per second, message to receipt, ${name}`,
+        unit: '',
+        value: spreadOf(rates.get(name) ?? []),
+      })),
+      tables: [
+        {
+          title: 'One document after the other, ms',
+          rows: Object.keys(steps.get('1 MB')?.[0] ?? {}).map((step) => ({
+            name: step,
+            values: Object.fromEntries(
+              sizes.map(([name]): [string, Spread] => [
+                name,
+                spreadOf((steps.get(name) ?? []).map((taken) => taken[step] ?? Number.NaN)),
+              ]),
+            ),
+          })),
+        },
+      ],
+      notes: [
+        'Step by step: against a source and a sink in processes of their own, as in the other sections.',
+      ],
+    };
+  },
+};
+
+/** Of a backfill, from the first document that is queued to the last receipt. */
+async function perSecond(bytes: number, count: number): Promise<number> {
+  const archive = await mkdtemp(join(tmpdir(), 'bench-pipeline-'));
+  const empty = await mkdtemp(join(tmpdir(), 'bench-pipeline-'));
+  const body = Buffer.concat([...piecesOf(bytes)]);
+  let archived = 0;
+  let lastAt = 0;
+  const stack = await startStack({
+    archive,
+    documents: empty,
+    events: false,
+    sweepEveryMs: 300_000,
+    ladders: { retry: [1_000], wait: [1_000] },
+    onLog: (line) => {
+      if (!line.includes('"outcome":"archived"')) return;
+      archived += 1;
+      lastAt = time.monotonic();
+    },
+    onProblem: (problem) => console.error(problem),
+    version: 'bench',
+    time,
+    random: Math.random,
+  });
+  try {
+    for (let number = 0; number < count; number += 1) {
+      // The same bytes with another number in front: the store keeps what differs.
+      body.writeUInt32BE(number);
+      await stack.standIn?.documents.add(`${number}.pdf`, Buffer.from(body));
+    }
+    const began = time.monotonic();
+    await stack.discoverAll();
+    await whenQuiet(stack, time);
+    if (archived !== count) throw new Error(`${archived} of ${count} documents were archived.`);
+    return count / ((lastAt - began) / 1_000);
+  } finally {
+    await stack.stop();
+    for (const folder of [archive, empty]) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function stepsOf(bytes: number): Promise<Steps[]> {
+  const wire = await startWire();
+  const child = fork(new URL('steps.ts', import.meta.url));
+  try {
+    child.send({ source: wire.source.origin, sink: wire.sink.origin });
+    const taken: Steps[] = [];
+    for (let round = 0; round <= rounds; round += 1) {
+      child.send(Array.from({ length: 40 }, () => newDocument(bytes)));
+      const [steps] = (await once(child, 'message')) as [Steps];
+      if (round > 0) taken.push(steps);
+    }
+    return taken;
+  } finally {
+    child.disconnect();
+    wire.close();
+  }
+}

@@ -1,0 +1,66 @@
+/** Tables as one SVG of bars, for those who would rather look: `npm run bench -- --svg <file>`. */
+import type { Table } from './figures.ts';
+import { amount } from './print.ts';
+
+const rowHeight = 22;
+const headHeight = 34;
+const labelWidth = 170;
+const barWidth = 420;
+const width = labelWidth + barWidth + 130;
+const ours = '#00806a';
+const others = '#9aa5b1';
+
+/**
+ * For each table that has the column, its rows as bars from the least to the most, with a whisker from the lowest to
+ * the highest round.
+ *
+ * @param own names of the rows that stand out
+ */
+export function plot(
+  title: string,
+  column: string,
+  tables: readonly Table[],
+  own: readonly string[],
+): string {
+  const charts = tables.filter(({ rows }) => rows.some(({ values }) => values[column]));
+  let top = headHeight;
+  const parts: string[] = [];
+  for (const { title: heading, rows } of charts) {
+    parts.push(text(0, top + 16, heading, 'font-weight="bold"'));
+    top += rowHeight + 4;
+    const bars = rows
+      .flatMap(({ name, values }) => {
+        const value = values[column];
+        return value === undefined ? [] : [{ name, value }];
+      })
+      .toSorted((a, b) => a.value.median - b.value.median);
+    const most = Math.max(...bars.map(({ value }) => value.high));
+    const at = (value: number) => labelWidth + (value / most) * barWidth;
+    for (const { name, value } of bars) {
+      const middle = top + rowHeight / 2;
+      parts.push(
+        text(labelWidth - 8, middle + 4, name, 'text-anchor="end"'),
+        `<rect x="${labelWidth}" y="${top + 3}" width="${round(at(value.median) - labelWidth)}" height="${rowHeight - 6}" fill="${own.includes(name) ? ours : others}"/>`,
+        `<line x1="${round(at(value.low))}" x2="${round(at(value.high))}" y1="${middle}" y2="${middle}" stroke="#222"/>`,
+        text(round(at(value.high)) + 8, middle + 4, amount(value.median)),
+      );
+      top += rowHeight;
+    }
+    top += 14;
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${top}" width="${width}" height="${top}" font-family="system-ui, sans-serif" font-size="13">
+<rect width="100%" height="100%" fill="#fff"/>
+${text(0, 18, title, 'font-size="15" font-weight="bold"')}
+${parts.join('\n')}
+</svg>
+`;
+}
+
+function text(x: number, y: number, content: string, attributes = ''): string {
+  const safe = content.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
+  return `<text x="${x === 0 ? 4 : x}" y="${y}" ${attributes}>${safe}</text>`;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
