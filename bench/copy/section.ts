@@ -15,13 +15,14 @@ import {
 import type { Way } from './ways.ts';
 import type { Took } from './worker.ts';
 
-const rounds = 7;
+const roundsOf = { short: 5, full: 9 };
 
 interface Race {
   bytes: number;
   concurrency: number;
   /** Of one load, by one contestant. */
   documents: number;
+  rounds: number;
 }
 
 export const copying: Section = {
@@ -49,6 +50,7 @@ export const copying: Section = {
 };
 
 async function overPlainHttp(full: boolean, say: (what: string) => void): Promise<Findings> {
+  const rounds = full ? roundsOf.full : roundsOf.short;
   const wire = await startWire();
   const { versions, missing } = installedPeers();
   const ours: Way[] = full
@@ -76,10 +78,9 @@ async function overPlainHttp(full: boolean, say: (what: string) => void): Promis
           ? []
           : [commandContestant('curl | aws s3 cp', wire)]),
       ];
-  const scale = full ? 2 : 1;
   const race = (bytes: number, concurrency: number, documents: number) => {
     say(`${bytes / 1e6} MB, ${concurrency} at once`);
-    return run({ bytes, concurrency, documents: documents * scale }, warm, commands);
+    return run({ bytes, concurrency, documents, rounds }, warm, commands);
   };
   try {
     const small = await race(100_000, 1, 150);
@@ -150,6 +151,7 @@ async function overPlainHttp(full: boolean, say: (what: string) => void): Promis
 }
 
 async function overTls(tls: Certificate, full: boolean, say: (what: string) => void): Promise<Findings> {
+  const rounds = full ? roundsOf.full : roundsOf.short;
   const wire = await startWire({ tls });
   const ways: Way[] = full ? ['raw', 'copy', 'naive'] : ['raw', 'copy'];
   const warm = ways.map((way) => nodeContestant(way, wire));
@@ -160,10 +162,7 @@ async function overTls(tls: Certificate, full: boolean, say: (what: string) => v
       ['20 MB over TLS', 20_000_000, 3],
     ] as const) {
       say(title);
-      results.push([
-        title,
-        await run({ bytes, concurrency: 1, documents: full ? 2 * documents : documents }, warm, []),
-      ]);
+      results.push([title, await run({ bytes, concurrency: 1, documents, rounds }, warm, [])]);
     }
     return {
       figures: results.map(([title, of]) => ({
@@ -190,7 +189,7 @@ async function run(
 ): Promise<Results> {
   const results: Results = new Map();
   const all = [...warm, ...commands];
-  for (let round = 0; round <= rounds; round += 1) {
+  for (let round = 0; round <= race.rounds; round += 1) {
     const first = round % all.length;
     for (const contestant of [...all.slice(first), ...all.slice(0, first)]) {
       const documents = commands.includes(contestant) ? 1 : race.documents;

@@ -14,8 +14,8 @@ import type { Steps } from './steps.ts';
 
 const rounds = 5;
 const sizes: [name: string, bytes: number, documents: number][] = [
-  ['100 kB', 100_000, 300],
-  ['1 MB', 1_000_000, 100],
+  ['100 kB', 100_000, 200],
+  ['1 MB', 1_000_000, 60],
 ];
 
 export const piping: Section = {

@@ -16,7 +16,7 @@ export const starting: Section = {
   title: 'Bundles, and how fast they start',
   short: true,
   run: async ({ full, say }) => {
-    const rounds = full ? 41 : 21;
+    const rounds = full ? 41 : 15;
     const directory = await mkdtemp(join(tmpdir(), 'bench-start-up-'));
     const wire = await startWire();
     try {

@@ -11,7 +11,7 @@ import type { Setup } from './server.ts';
 const rounds = 5;
 /** Of the full load: how many are under way at once, and how many there are in all. */
 const atOnce = 32;
-const burst = 2_000;
+const burst = 1_000;
 /** Of the steady load. */
 const perSecond = 300;
 
