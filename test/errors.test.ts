@@ -123,6 +123,9 @@ describe('whatever else is thrown', () => {
     [undefined, 'undefined'],
     [null, 'object'],
     [Symbol('x'), 'symbol'],
+    [{ name: 'AKIAEXAMPLEOFAKEY' }, 'object'],
+    [{ name: 'ASIAEXAMPLEOFAKEY' }, 'object'],
+    [{ name: 'a12bcd3efg4' }, 'object'],
   ])('goes by its class and system code alone: %o', (thrown, name) => {
     expect(nameOf(thrown)).toBe(name);
   });

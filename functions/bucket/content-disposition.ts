@@ -1,4 +1,5 @@
 /** `Content-Disposition` of the stored object, so that a download from the S3 console has the file's own name. */
+import { extname } from 'node:path';
 import { create } from 'content-disposition';
 
 /** Percent-encoded, this stays far below the 8 kB that S3 takes for all headers. */
@@ -20,13 +21,12 @@ export function contentDisposition(fileName: string | undefined): string {
 }
 
 function cut(name: string): string {
-  if (Buffer.byteLength(name) <= longestNameBytes) return name;
-  const dot = name.lastIndexOf('.');
-  const extension = dot > 0 && name.length - dot <= longestExtension ? name.slice(dot) : '';
+  const ending = extname(name);
+  const extension = ending.length <= longestExtension ? ending : '';
   const room = longestNameBytes - Buffer.byteLength(extension);
   let kept = '';
   let bytes = 0;
-  for (const character of name) {
+  for (const character of name.slice(0, name.length - extension.length)) {
     bytes += Buffer.byteLength(character);
     if (bytes > room) break;
     kept += character;
@@ -36,8 +36,9 @@ function cut(name: string): string {
 
 /** The media type for S3 to keep: Telnyx's if it is one (RFC 9110, section 8.3.1), else that of unknown bytes. */
 export function contentType(stated: string | undefined): string {
-  const type = stated?.trim() ?? '';
-  return /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(\s*;\s*[\w-]{1,40}=[\w.+-]{1,60})?$/.test(type)
+  const type = stated?.trim();
+  return type !== undefined &&
+    /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(\s*;\s*[\w-]{1,40}=[\w.+-]{1,60})?$/.test(type)
     ? type
     : 'application/octet-stream';
 }

@@ -46,12 +46,11 @@ export function understand(body: unknown, requestedAt: string): Understood {
   const type = text(field(event, 'event_type')) ?? 'unknown';
   const payload = field(event, 'payload');
   const known = lookUp(type);
-  const named = { ...known?.(payload) };
-  named.documents = [...(named.documents ?? []), ...documentsOfAnyEvent(payload)];
+  const named: Named = known?.(payload) ?? {};
 
   const origin = originOf(event, type);
   const head = { v: 1 as const, ...(origin && { event: origin }), requestedAt };
-  const documents = ids(named.documents).map(
+  const documents = ids(named.documents, documentsOfAnyEvent(payload)).map(
     (documentId): DocumentMessage => ({ ...head, kind: 'document', documentId, trigger: 'webhook' }),
   );
   const discovery = [
@@ -86,8 +85,8 @@ function originOf(event: unknown, type: string): EventOrigin | undefined {
 }
 
 /** Lower-case UUIDs among the values, each once. */
-function ids(values: readonly unknown[] = []): string[] {
-  return [...new Set(values)].filter(
+function ids(...lists: (readonly unknown[] | undefined)[]): string[] {
+  return [...new Set<unknown>(lists.flat())].filter(
     (value) => typeof value === 'string' && uuidPattern.test(value),
   ) as string[];
 }
@@ -99,6 +98,7 @@ function text(value: unknown): string | undefined {
 
 function items(value: unknown, name: string): unknown[] {
   const found = field(value, name);
+  // Stryker disable next-line ArrayDeclaration: a text in it would be no id, and have no fields.
   return Array.isArray(found) ? found : [];
 }
 

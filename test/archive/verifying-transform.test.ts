@@ -60,6 +60,18 @@ describe('the verifying transform', () => {
     );
   });
 
+  it.each([
+    ['more', 12, undefined, 'The download held more than the 10 bytes that were announced.'],
+    ['fewer', 8, undefined, 'The download held 8 instead of 10 bytes that were announced.'],
+    ['other', 10, '0'.repeat(64), 'The bytes that arrived do not have the SHA-256 that Telnyx states'],
+  ])('says what is wrong with %s bytes', async (_which, length, digest, words) => {
+    const verifier = new VerifyingTransform({ bytes: 10, sha256: digest });
+
+    const passing = pipeline(Readable.from([Buffer.alloc(length)]), verifier.resume());
+
+    await expect(passing).rejects.toThrow(words);
+  });
+
   it('lets no more bytes out than were promised', async () => {
     const verifier = new VerifyingTransform({ bytes: 10, sha256: undefined });
     const out: Buffer[] = [];

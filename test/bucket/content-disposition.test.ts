@@ -13,7 +13,10 @@ describe('a Content-Disposition', () => {
     ['../../etc/passwd', '.._.._etc_passwd'],
     ['a\r\nSet-Cookie: b.pdf', 'aSet-Cookie: b.pdf'],
     ['gpj.\u202eexe', 'gpj.exe'],
+    ['x'.repeat(200), 'x'.repeat(200)],
     ['x'.repeat(300), 'x'.repeat(200)],
+    [`${'x'.repeat(300)}.fifteen-letters`, `${'x'.repeat(184)}.fifteen-letters`],
+    [`${'x'.repeat(300)}.sixteen--letters`, 'x'.repeat(200)],
     [`${'x'.repeat(300)}.a-sentence-and-no-extension`, 'x'.repeat(200)],
     [`${'😀'.repeat(512)}.pdf`, `${'😀'.repeat(49)}.pdf`],
   ])('gives %j its name back, made safe and cut between characters', (name, expected) => {
@@ -40,6 +43,10 @@ describe('a Content-Type', () => {
   it.each([
     ['application/pdf', 'application/pdf'],
     ['text/csv; charset=utf-8', 'text/csv; charset=utf-8'],
+    [' application/pdf\n', 'application/pdf'],
+    ['text/csv;charset=utf-8', 'text/csv;charset=utf-8'],
+    ['text/csv ; charset=utf-8', 'text/csv ; charset=utf-8'],
+    ['x: y application/pdf', 'application/octet-stream'],
     [undefined, 'application/octet-stream'],
     ['pdf', 'application/octet-stream'],
     ['text/html\r\nX: y', 'application/octet-stream'],
@@ -68,6 +75,7 @@ describe('a digest', () => {
         const hex = Buffer.from(bytes).toString('hex');
         expect(base64ToHex(hexToBase64(hex))).toBe(hex);
         expect(base64ToHex(`${hexToBase64(hex)}-3`)).toBeUndefined();
+        expect(base64ToHex(`A${hexToBase64(hex)}`)).toBeUndefined();
         expect(base64ToHex(hex)).toBeUndefined();
       }),
     );

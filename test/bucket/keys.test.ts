@@ -46,7 +46,9 @@ describe('a key', () => {
   it('is made of nothing but a lower-case UUID', () => {
     fc.assert(
       fc.property(noUuid, (text) => {
-        expect(() => documentKey(text)).toThrow(RangeError);
+        expect(() => documentKey(text)).toThrow(
+          new RangeError('A key is built from a lower-case UUID only.'),
+        );
         expect(() => receiptKey(text)).toThrow(RangeError);
       }),
       { numRuns: 1_000 },

@@ -68,6 +68,27 @@ describe('a message', () => {
     expect(codeOf(() => parseDocumentMessage(JSON.stringify(message), new Date(0)))).toBe(code);
   });
 
+  it.each<[string, string, string]>([
+    ['is no JSON', 'what is this', 'it is neither JSON nor a lower-case UUID'],
+    ['has no version', '{"kind":"document"}', 'it has no version `v` and `kind`'],
+    [
+      'has a wrong field',
+      JSON.stringify({ ...document, trigger: 'magic' }),
+      'trigger is missing, unknown or not',
+    ],
+    ['can be read in no way', '[]', 'Send {"v":1,"kind":…} as docs/architecture.md describes'],
+    ['is of a later version', '{"v":2,"kind":"document"}', 'Deploy the release that sent it, then redrive.'],
+    ['belongs elsewhere', '{"v":1,"kind":"recent"}', 'This queue carries messages of kind document.'],
+  ])('that %s is refused with words that say so, and what to do', (_what, body, words) => {
+    expect(() => parseDocumentMessage(body, new Date(0))).toThrow(words);
+  });
+
+  it('of no kind that discovery knows is refused with the kinds that it knows', () => {
+    expect(() => parseDiscoveryMessage('{"v":1,"kind":"document"}')).toThrow(
+      'This queue carries messages of kind porting-order, port-out, recent, span. Send the message to the queue',
+    );
+  });
+
   it('is never taken from anything else, and nothing but an ArchiverError is thrown', () => {
     const bodies = fc.oneof(
       fc.string(),

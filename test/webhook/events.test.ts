@@ -149,4 +149,27 @@ describe('an event', () => {
       { numRuns: fuzzRuns() },
     );
   });
+
+  it('without a type is of an unknown one', () => {
+    expect(understand({ data: { payload: {} } }, at)).toMatchObject({
+      type: 'unknown',
+      ignored: 'unknown-type',
+    });
+  });
+
+  it('that names both an order and a document asks for both, and is not ignored', () => {
+    const event = { event_type: 'porting_order.status_changed', payload: { id: order, document_id: id } };
+
+    expect(asked(event)).toEqual([`document ${id}`, `porting-order ${order}`]);
+    expect(understand(event, at).ignored).toBeUndefined();
+  });
+
+  it.each([
+    [200, true],
+    [201, false],
+  ])('with an id of %i letters has an origin: %s', (length, known) => {
+    const event = { id: 'x'.repeat(length), event_type: 'document.uploaded', occurred_at: at, payload: {} };
+
+    expect(understand(event, at).origin !== undefined).toBe(known);
+  });
 });
