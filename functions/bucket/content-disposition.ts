@@ -36,9 +36,6 @@ function cut(name: string): string {
 
 /** The media type for S3 to keep: Telnyx's if it is one (RFC 9110, section 8.3.1), else that of unknown bytes. */
 export function contentType(stated: string | undefined): string {
-  const type = stated?.trim();
-  return type !== undefined &&
-    /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(\s*;\s*[\w-]{1,40}=[\w.+-]{1,60})?$/.test(type)
-    ? type
-    : 'application/octet-stream';
+  const type = /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(\s*;\s*[\w-]{1,40}=[\w.+-]{1,60})?$/;
+  return stated?.trim().match(type)?.[0] ?? 'application/octet-stream';
 }

@@ -69,6 +69,10 @@ describe('a key', () => {
 });
 
 describe('a digest', () => {
+  it('that S3 does not state is none', () => {
+    expect(base64ToHex(undefined)).toBeUndefined();
+  });
+
   it('goes from hex to base64 and back, and a composite one is none', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
