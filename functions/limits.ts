@@ -16,7 +16,7 @@ export const singlePutBytes = 5 * 1024 ** 3;
 /** Lambda's time limit for one invocation, and what is kept back of it to end in order. */
 export const timeouts = {
   archiveMs: 60 * seconds,
-  /** A span of 100,000 documents takes some 800 requests to Telnyx, one after the other (bench/discover.ts). */
+  /** A span of 100,000 documents takes some 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
   discoverMs: 300 * seconds,
   /** Telnyx gives a webhook 2 s in all. */
   webhookMs: 3 * seconds,
