@@ -7,6 +7,8 @@ const headHeight = 34;
 const labelWidth = 170;
 const barWidth = 420;
 const width = labelWidth + barWidth + 130;
+/** What is longer runs out of the picture: a few processes per document, beside milliseconds. */
+const longest = 8;
 const ours = '#00806a';
 const others = '#9aa5b1';
 
@@ -34,15 +36,19 @@ export function plot(
         return value === undefined ? [] : [{ name, value }];
       })
       .toSorted((a, b) => a.value.median - b.value.median);
-    const most = Math.max(...bars.map(({ value }) => value.high));
-    const at = (value: number) => labelWidth + (value / most) * barWidth;
+    const most = Math.min(longest, Math.max(...bars.map(({ value }) => value.high)));
+    const at = (value: number) => labelWidth + (Math.min(value, most) / most) * barWidth;
     for (const { name, value } of bars) {
       const middle = top + rowHeight / 2;
       parts.push(
         text(labelWidth - 8, middle + 4, name, 'text-anchor="end"'),
         `<rect x="${labelWidth}" y="${top + 3}" width="${round(at(value.median) - labelWidth)}" height="${rowHeight - 6}" fill="${own.includes(name) ? ours : others}"/>`,
         `<line x1="${round(at(value.low))}" x2="${round(at(value.high))}" y1="${middle}" y2="${middle}" stroke="#222"/>`,
-        text(round(at(value.high)) + 8, middle + 4, amount(value.median)),
+        text(
+          round(at(value.high)) + 8,
+          middle + 4,
+          `${amount(value.median)}${value.median > most ? ' →' : ''}`,
+        ),
       );
       top += rowHeight;
     }

@@ -109,7 +109,9 @@ function environment({ authority }: Wire): NodeJS.ProcessEnv {
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     AWS_REGION: 'us-east-1',
     AWS_DEFAULT_REGION: 'us-east-1',
-    ...(authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: authority, AWS_CA_BUNDLE: authority }),
+    // rclone cannot start with a bundle that the surroundings may name.
+    AWS_CA_BUNDLE: authority,
+    ...(authority !== undefined && { NODE_EXTRA_CA_CERTS: authority }),
   };
 }
 
