@@ -8,6 +8,7 @@ import { createTerminal } from '../../cli/terminal.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import { peakMb } from '../peak-memory.ts';
 
 export interface Job {
   endpoint: string;
@@ -52,7 +53,7 @@ process.once('message', async ({ endpoint, flags }: Job) => {
   let findings = 0;
   const { stdin, stdout, stderr } = process;
   const terminal = createTerminal({ json: false, time, stdin, stdout, stderr });
-  const idleMb = process.resourceUsage().maxRSS / 1_000;
+  const idleMb = peakMb();
   const started = time.monotonic();
   const exitCode = await audit(options, {
     deployment,
@@ -68,6 +69,5 @@ process.once('message', async ({ endpoint, flags }: Job) => {
     signal: new AbortController().signal,
   });
   const seconds = (time.monotonic() - started) / 1_000;
-  const peakMb = process.resourceUsage().maxRSS / 1_000;
-  process.send?.({ exitCode, findings, seconds, peakMb, idleMb } satisfies Outcome);
+  process.send?.({ exitCode, findings, seconds, peakMb: peakMb(), idleMb } satisfies Outcome);
 });

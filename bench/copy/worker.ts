@@ -1,6 +1,7 @@
 /** A process that copies documents in one way, and tells what each load of them took. `worker.ts <way>` */
 import { once } from 'node:events';
 import pLimit from 'p-limit';
+import { peakMb } from '../peak-memory.ts';
 import type { BenchDocument } from '../wire/contents.ts';
 import { type Route, type Way, ways } from './ways.ts';
 
@@ -28,7 +29,6 @@ process.on('message', async ({ documents, concurrency }: Load) => {
   await Promise.all(documents.map((document) => limit(() => copyOne(document))));
   const ms = performance.now() - began;
   const { user, system } = process.cpuUsage(before);
-  const peakMb = process.resourceUsage().maxRSS / 1_000;
-  process.send?.({ cpuMs: (user + system) / 1_000, ms, peakMb } satisfies Took);
+  process.send?.({ cpuMs: (user + system) / 1_000, ms, peakMb: peakMb() } satisfies Took);
 });
 process.on('disconnect', () => process.exit());

@@ -12,6 +12,7 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../../functions/telnyx/client.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import { peakMb } from '../peak-memory.ts';
 
 export interface Job {
   message: DiscoveryMessage;
@@ -61,5 +62,5 @@ process.once('message', async (job: Job) => {
     },
   );
   const ms = time.monotonic() - started;
-  process.send?.({ ...discovered, ms, peakMb: process.resourceUsage().maxRSS / 1_000 } satisfies Outcome);
+  process.send?.({ ...discovered, ms, peakMb: peakMb() } satisfies Outcome);
 });
