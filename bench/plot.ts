@@ -54,7 +54,8 @@ export function plot(
     }
     top += 14;
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${top}" width="${width}" height="${top}" font-family="system-ui, sans-serif" font-size="13">
+  return `<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 ${width} ${top}" width="${width}" height="${top}" font-family="system-ui, sans-serif" font-size="13">
+<title>${escaped(title)}</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${text(0, 18, title, 'font-size="15" font-weight="bold"')}
 ${parts.join('\n')}
@@ -63,8 +64,11 @@ ${parts.join('\n')}
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
-  const safe = content.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
-  return `<text x="${x === 0 ? 4 : x}" y="${y}" ${attributes}>${safe}</text>`;
+  return `<text x="${x === 0 ? 4 : x}" y="${y}" ${attributes}>${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 function round(value: number): number {
