@@ -70,3 +70,9 @@ export function isMet({ value, reach }: Figure): boolean | undefined {
   if (reach === undefined) return undefined;
   return 'atMost' in reach ? value.median <= reach.atMost : value.median >= reach.atLeast;
 }
+
+/** Whether it was, in the given words; nothing where there was nothing to reach. */
+export function reached(figure: Figure, { met, missed }: { met: string; missed: string }): string {
+  const isIt = isMet(figure);
+  return isIt === undefined ? '' : isIt ? met : missed;
+}

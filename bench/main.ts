@@ -2,14 +2,15 @@
  * The benchmarks: `npm run bench`, the short set in under three minutes; `npm run bench -- --full`, the rest too.
  * What each figure means, and how it came out: docs/performance.md.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { Command } from 'commander';
 import { auditing } from './audit/section.ts';
 import { installedPeers } from './copy/contestants.ts';
 import { copying } from './copy/section.ts';
 import { discovering } from './discover/section.ts';
-import { type Findings, isMet, type Section } from './figures.ts';
+import { isMet, type Section } from './figures.ts';
+import { bringUpToDate, type Report } from './markdown.ts';
 import { remembering } from './memory/section.ts';
 import { piping } from './pipeline/section.ts';
 import { plot } from './plot.ts';
@@ -37,12 +38,14 @@ const program = new Command('bench')
     `some sections, with commas between: ${sections.map(({ name }) => name).join(', ')}`,
   )
   .option('--json <file>', 'write the figures to a file, too')
+  .option('--markdown <file>', 'bring the tables of a page up to date, as of docs/performance.md')
   .option('--svg <file>', 'draw the CPU time of one copy by the archiver and its peers, if it was measured')
   .parse();
-const { full, only, json, svg } = program.opts<{
+const { full, only, json, markdown, svg } = program.opts<{
   full: boolean;
   only?: string;
   json?: string;
+  markdown?: string;
   svg?: string;
 }>();
 const wanted = only?.split(',');
@@ -59,7 +62,7 @@ console.log(
     .join(', ')}${peers.missing.length > 0 ? `; not installed: ${peers.missing.join(', ')}` : ''}`,
 );
 
-const results: Record<string, Findings & { seconds: number }> = {};
+const results: Report['sections'] = {};
 for (const { name, title, run } of chosen) {
   console.log(`\n${title}`);
   const began = performance.now();
@@ -73,17 +76,17 @@ for (const { name, title, run } of chosen) {
 const judged = Object.values(results).flatMap(({ figures }) => figures.map(isMet));
 const missed = judged.filter((met) => met === false).length;
 console.log(`\n${judged.filter((met) => met).length} targets met, ${missed} missed.`);
-if (json !== undefined) {
-  const measuredAt = new Date().toISOString();
-  const report = {
-    measuredAt,
-    node: process.version,
-    machine,
-    full,
-    peers: peers.versions,
-    sections: results,
-  };
-  await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
+const report: Report = {
+  measuredAt: new Date().toISOString(),
+  node: process.version,
+  machine,
+  full,
+  peers: peers.versions,
+  sections: results,
+};
+if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
+if (markdown !== undefined) {
+  await writeFile(markdown, bringUpToDate(await readFile(markdown, 'utf8'), report));
 }
 if (svg !== undefined) {
   const tables = results[copying.name]?.tables ?? [];

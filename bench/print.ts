@@ -1,6 +1,6 @@
 /** Findings as tables on the terminal. */
 import CliTable from 'cli-table3';
-import { type Figure, type Findings, isMet, type Spread, type Table } from './figures.ts';
+import { type Figure, type Findings, reached, type Spread, type Table } from './figures.ts';
 
 export function printFindings({ figures, tables = [], notes = [] }: Findings): void {
   for (const table of tables) printTable(table);
@@ -28,13 +28,12 @@ export function printFigures(figures: readonly Figure[]): void {
   const head = ['figure', 'median', 'spread', 'reach', ''];
   const table = new CliTable({ head, style, chars, colAligns: ['left', 'right', 'right', 'right', 'left'] });
   for (const figure of figures) {
-    const met = isMet(figure);
     table.push([
       figure.name,
       `${amount(figure.value.median)} ${figure.unit}`,
       spread(figure.value),
       reach(figure),
-      met === undefined ? '' : met ? 'met' : 'MISSED',
+      reached(figure, { met: 'met', missed: 'MISSED' }),
     ]);
   }
   console.log(table.toString());
@@ -48,7 +47,7 @@ function toRight(): 'right' {
   return 'right';
 }
 
-function short(value: Spread): string {
+export function short(value: Spread): string {
   return value.low === value.high ? amount(value.median) : `${amount(value.median)} (${spread(value)})`;
 }
 
@@ -56,7 +55,7 @@ function spread({ low, high }: Spread): string {
   return low === high ? '' : `${amount(low)}–${amount(high)}`;
 }
 
-function reach({ reach, unit }: Figure): string {
+export function reach({ reach, unit }: Figure): string {
   if (reach === undefined) return '';
   return 'atMost' in reach ? `≤ ${amount(reach.atMost)} ${unit}` : `≥ ${amount(reach.atLeast)} ${unit}`;
 }
