@@ -7,7 +7,7 @@ export default defineConfig({
       'test/webhook/{verify,events}.test.ts',
       'test/queue/{messages,backoff}.test.ts',
       'test/bucket/{keys,checksum,content-disposition}.test.ts',
-      'test/archive/verifying-transform.test.ts',
+      'test/archive/verifying-body.test.ts',
       'test/{errors,secrets}.test.ts',
     ],
     env: { FEW_FUZZ_RUNS: 'yes' },

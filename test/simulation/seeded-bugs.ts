@@ -28,15 +28,15 @@ export const seededBugs: readonly SeededBug[] = [
   bug('an object is put without If-None-Match', 'bucket/store.ts', "              IfNoneMatch: '*',\n", ''),
   bug(
     'the hash is neither compared nor sent',
-    'archive/verifying-transform.ts',
-    'this.#promised.sha256 !== undefined && digest !== this.#promised.sha256',
+    'archive/verifying-body.ts',
+    'promised.sha256 !== undefined && digest !== promised.sha256',
     "digest === ''",
     { file: 'bucket/store.ts', fragment: '{ ChecksumSHA256: hexToBase64(sha256) }', replacement: '{}' },
   ),
   bug(
     'a download that ends early is not noticed',
-    'archive/verifying-transform.ts',
-    'if (this.passed !== this.#promised.bytes)',
+    'archive/verifying-body.ts',
+    'if (this.passed !== promised.bytes)',
     'if (this.passed < 0)',
   ),
   bug(
@@ -450,7 +450,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'nobody watches a download that stalls',
     'archive/copy.ts',
-    'const stopWatching = watchForStall(answer, verifier, time);',
+    'const stopWatching = watchForStall(body, time);',
     'const stopWatching = () => undefined;',
   ),
   bug(
