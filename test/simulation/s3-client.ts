@@ -108,7 +108,9 @@ export function createS3(
     };
     const fault = container.oneOf(putFaults);
     if (fault) journal.note(key, `${fault} from ${container.id}`);
-    if (fault === 's3-stalls') return reply.failingAfter(idleMs, timeoutError);
+    const stalls = () => reply.failingAfter(idleMs, timeoutError);
+    // Before it takes any bytes, or once it has them all.
+    if (fault === 's3-stalls' && random.chance(0.5)) return stalls();
     const { invocation } = container;
     const refuseTaken = () => {
       if (invocation && Buffer.isBuffer(input.Body)) {
@@ -118,6 +120,7 @@ export function createS3(
     };
     if (taken() && container.strikes('s3-answers-early')) return refuseTaken();
     readBody(input, reply, (sent) => {
+      if (fault === 's3-stalls') return stalls();
       if (fault === 's3-conflict') return reply.failing(serviceError('ConditionalRequestConflict', 409));
       const bytes = fault === 's3-bit-flipped' ? flipped(sent, random.integer(0, 7)) : sent;
       if (digestRefuses(input, sent, bytes)) return reply.failing(serviceError('BadDigest', 400));
