@@ -1,59 +1,60 @@
 /**
- * Every way in which the archiver can fail, in one list: a code for people and machines, and a fate.
+ * Every way in which the archiver can fail, in one list: a code for people and machines, and a retry policy, which
+ * answers the question whose fault it is.
  *
- * - `retry`: comes back after a short visibility timeout; a dead letter once the receives in
- *   `limits.receives.retry` are spent.
- * - `wait`: the document is not at fault (a bad API key, an unreachable bucket, a rate limit). It comes back,
- *   ever later, until `limits.receives.wait`, and an alarm calls a person meanwhile. So one wrong setting
- *   cannot turn the whole queue into dead letters.
- * - `dead-letter`: no later attempt can end differently. Goes to the dead-letter queue at once.
- * - `done`: nothing to do and nothing lost. The message is acknowledged.
+ * - `dead-letter`: the message's or the document's own, for good. It becomes a dead letter at once.
+ * - `retry`: the document's own, perhaps only for now. It becomes a dead letter once several real attempts within one
+ *   receive have failed this way, ten minutes or more after the first receive.
+ * - `wait`: somebody else's: Telnyx, the storage, S3, KMS, SQS, a key, a rate limit, our own time. The message waits
+ *   for as long as it takes, and an alarm rings meanwhile. It becomes a dead letter only before SQS would delete it.
+ * - `acknowledge`: nobody's. Nothing to do and nothing lost.
  *
- * Each code has an article in `docs/runbook.md`.
+ * `functions/queue/backoff.ts` turns policy and timestamps into a decision. Each code has an article in
+ * `docs/runbook.md`.
  */
-export type Fate = 'retry' | 'wait' | 'dead-letter' | 'done';
+export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'acknowledge';
 
-export const fates = {
-  /** A queue message that no version of the parser understands: not JSON, a field missing, an id that is no UUID. */
+export const retryPolicies = {
+  /** The message cannot be parsed: not JSON, a field is missing, an id is not a UUID. */
   MalformedMessage: 'dead-letter',
   /** A well-formed message of a kind that this queue does not carry. */
   UnknownMessageKind: 'dead-letter',
   /** A message of a later version, as met in the middle of a deployment: the next function version reads it. */
   UnknownMessageVersion: 'retry',
 
-  /** Telnyx answers 404: deleted (unlinked for 30 minutes), or of another account. */
+  /** Telnyx answers with its error code 10005: deleted (unlinked for 30 minutes), or of another account. */
   DocumentGone: 'dead-letter',
   /** Telnyx's scanner found malware and the stage does not archive infected documents. */
   DocumentInfected: 'dead-letter',
   /** Larger than the stage allows, or than a single PUT to S3 can take (5 GiB). */
   DocumentTooLarge: 'dead-letter',
-  /** The porting order or port-out is not (any longer) known to Telnyx; the sweep finds its documents. */
-  OrderGone: 'done',
-  /** Telnyx answers 422 to a request for a download link. */
+  /** Telnyx no longer knows the porting order or port-out; the sweep finds its documents. */
+  OrderGone: 'acknowledge',
+  /** Telnyx's API answers 422 to a request for a download link. */
   LinkRefused: 'retry',
-  /** 401 even with the API key read afresh. */
+  /** 401 from Telnyx's API, even with the API key read afresh. */
   ApiKeyRejected: 'wait',
-  /** 403: the API key is valid but may not read documents. */
+  /** 403 from Telnyx's API: the API key is valid but may not read documents. */
   ApiKeyForbidden: 'wait',
-  /** The API key cannot be read from its secret, or what stands there is not a key. */
+  /** The API key cannot be read from its secret, or the secret does not hold a key. */
   ApiKeyUnavailable: 'wait',
-  /** 429, or Telnyx's error code 10011. Carries how long to wait, where Telnyx says so. */
+  /** 429, or Telnyx's error code 10011. Carries how long to wait, where Telnyx states it. */
   RateLimited: 'wait',
-  /** 5xx, a broken connection or no answer in time from the Telnyx API. */
-  TelnyxUnavailable: 'retry',
-  /** An answer of the Telnyx API that is not what its specification promises. */
+  /** 5xx, a broken connection, no answer in time, or an answer that is not from the API itself. */
+  TelnyxUnavailable: 'wait',
+  /** An answer of the Telnyx API that does not follow its specification. */
   UnexpectedResponse: 'retry',
 
   /** The storage refuses the presigned URL (403): expired before it was used. */
   LinkExpired: 'retry',
+  /** The storage refuses the presigned URL with another 4xx. */
+  DownloadRefused: 'retry',
   /** The download link leads to a host, scheme or address that the stage does not allow. */
   LinkNotAllowed: 'wait',
   /** The storage answers with a redirect; it is never followed. */
   RedirectRefused: 'retry',
-  /** The download broke off, stalled, or was answered with an error. */
-  DownloadFailed: 'retry',
-  /** Neither Telnyx nor the storage says how long the document is, so S3 cannot be told either. */
-  LengthUnknown: 'retry',
+  /** The download broke off, stalled, or was answered with 408, 429 or 5xx. */
+  DownloadFailed: 'wait',
   /** More or fewer bytes arrived than announced. */
   SizeMismatch: 'retry',
   /** The bytes that arrived, or that S3 received, do not have the SHA-256 that they should have. */
@@ -62,31 +63,33 @@ export const fates = {
   /** The key holds other bytes than this document's, or a receipt for other bytes. Nothing is overwritten. */
   KeyCollision: 'dead-letter',
   /** Another write to the same key is under way (S3 answers 409). */
-  BucketConflict: 'retry',
+  BucketConflict: 'wait',
   /** 5xx, SlowDown, a broken connection or no answer in time from S3. */
-  BucketUnavailable: 'retry',
+  BucketUnavailable: 'wait',
   /** S3 refuses for good: no permission, no such bucket, wrong region or owner, a feature that is missing. */
   BucketMisconfigured: 'wait',
   /** The bucket's KMS key is disabled, deleted, throttled or not ours to use. */
   EncryptionKeyUnavailable: 'wait',
 
-  /** SQS does not take a message, or does not answer in time. */
-  QueueUnavailable: 'retry',
-  /** The invocation's time was over before the document was done. */
-  OutOfTime: 'retry',
+  /** SQS refuses a message, or does not answer in time. */
+  QueueUnavailable: 'wait',
+  /** The invocation ended before the document was done. */
+  OutOfTime: 'wait',
   /** Anything that no adapter has translated: a defect of ours until shown otherwise. */
   Unexpected: 'retry',
-} as const satisfies Record<string, Fate>;
+} as const satisfies Record<string, RetryPolicy>;
 
-export type ErrorCode = keyof typeof fates;
+export type ErrorCode = keyof typeof retryPolicies;
 
-export const errorCodes = Object.keys(fates) as ErrorCode[];
+export const errorCodes = Object.keys(retryPolicies) as ErrorCode[];
 
 export interface ErrorDetails {
   /** What happened underneath. Never logged as it is: it may carry a presigned URL. */
   cause?: unknown;
   /** Milliseconds until another attempt makes sense, as the other side stated them. */
   retryAfterMs?: number | undefined;
+  /** See `ArchiverError.conclusive`. @default false */
+  conclusive?: boolean | undefined;
 }
 
 /**
@@ -96,14 +99,20 @@ export interface ErrorDetails {
 export class ArchiverError extends Error {
   override readonly name = 'ArchiverError';
   readonly code: ErrorCode;
-  readonly fate: Fate;
+  readonly retryPolicy: RetryPolicy;
   readonly retryAfterMs: number | undefined;
+  /**
+   * Whether enough attempts within one receive, spread over long enough, have all failed through the document's own
+   * fault (policy `retry`). Without this such an error is never a reason for a dead letter.
+   */
+  readonly conclusive: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
-    this.fate = fates[code];
+    this.retryPolicy = retryPolicies[code];
     this.retryAfterMs = details.retryAfterMs;
+    this.conclusive = details.conclusive ?? false;
   }
 }
 

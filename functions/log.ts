@@ -5,7 +5,7 @@
  * what matters here, a closed list of fields. Only the fields below can be logged; whatever is in them is
  * redacted and cut all the same, since file names and upstream messages are written by others.
  */
-import { type MetricName, metricNamespace, metrics } from './metrics.ts';
+import { type Dimension, type MetricName, metricNamespacePrefix, metrics } from './metrics.ts';
 
 const loggedFields = [
   'documentId',
@@ -38,22 +38,31 @@ const loggedFields = [
 
 export type LogFields = { [Field in (typeof loggedFields)[number]]?: string | number | undefined };
 
+export type MetricDimensions = { readonly [Name in Dimension]?: string };
+
 export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Adds `value` (1 unless told) to a metric, split by `split` where the metric has a dimension. */
-  count(metric: MetricName, value?: number, split?: string): void;
+  /**
+   * Adds to a metric.
+   *
+   * @param value @default 1
+   * @param dimensions values of those of the metric's dimensions by which it is split, too
+   */
+  count(metric: MetricName, value?: number, dimensions?: MetricDimensions): void;
 }
 
 export interface LogOptions {
+  /** Name of the archiver: the last part of its metrics' namespace. */
+  name: string;
   /** Takes one line without its line end. */
   write: (line: string) => void;
   /** Milliseconds since the Unix epoch. */
   now: () => number;
 }
 
-export function createLog({ write, now }: LogOptions): Log {
+export function createLog({ name, write, now }: LogOptions): Log {
   const line = (level: string, message: string, fields: LogFields = {}) => {
     const entry: Record<string, string | number> = { level, time: new Date(now()).toISOString(), message };
     for (const field of loggedFields) {
@@ -67,7 +76,8 @@ export function createLog({ write, now }: LogOptions): Log {
     info: (message, fields) => line('INFO', message, fields),
     warn: (message, fields) => line('WARN', message, fields),
     error: (message, fields) => line('ERROR', message, fields),
-    count: (metric, value = 1, split) => write(JSON.stringify(embeddedMetric(metric, value, split, now()))),
+    count: (metric, value = 1, dimensions = {}) =>
+      write(JSON.stringify(embeddedMetric(name, metric, value, dimensions, now()))),
   };
 }
 
@@ -80,22 +90,28 @@ export const standardOutput = (line: string): void => {
 };
 
 /** CloudWatch embedded metric format specification: `_aws` metadata beside the values themselves. */
-function embeddedMetric(metric: MetricName, value: number, split: string | undefined, timestamp: number) {
-  const definition: { unit: string; dimension?: string } = metrics[metric];
-  const dimension = split === undefined ? undefined : definition.dimension;
+function embeddedMetric(
+  name: string,
+  metric: MetricName,
+  value: number,
+  dimensions: MetricDimensions,
+  timestamp: number,
+) {
+  const { unit, dimensions: known = [] }: { unit: string; dimensions?: readonly Dimension[] } = metrics[metric];
+  const split = known.filter((dimension) => dimensions[dimension] !== undefined);
   return {
     _aws: {
       Timestamp: timestamp,
       CloudWatchMetrics: [
         {
-          Namespace: metricNamespace,
-          Dimensions: dimension === undefined ? [[]] : [[], [dimension]],
-          Metrics: [{ Name: metric, Unit: definition.unit }],
+          Namespace: metricNamespacePrefix + name,
+          Dimensions: [[], ...split.map((dimension) => [dimension])],
+          Metrics: [{ Name: metric, Unit: unit }],
         },
       ],
     },
     [metric]: value,
-    ...(dimension === undefined ? {} : { [dimension]: redact(String(split)) }),
+    ...Object.fromEntries(split.map((dimension) => [dimension, redact(dimensions[dimension] ?? '')])),
   };
 }
 

@@ -126,7 +126,7 @@ async function settleFailure(
     log.info('Nothing to do', fields);
     return true;
   }
-  log.count('ReceivesFailed', 1, error.code);
+  log.count('ReceivesFailed', 1, { Code: error.code });
   if (decision.action === 'return') {
     log.warn('Comes back later', { ...fields, retryInMs: Math.round(decision.afterMs) });
     await returnLater(record, lane, decision.afterMs, dependencies);
@@ -152,7 +152,7 @@ async function settleFailure(
     return false;
   }
   log.error('Dead letter', fields);
-  log.count('DocumentsDeadLettered', 1, error.code);
+  log.count('DeadLetters', 1, { Code: error.code, Lane: lane.name });
   return true;
 }
 

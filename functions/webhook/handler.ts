@@ -24,7 +24,7 @@ export const maxBodyBytes = 1024 ** 2;
 export function createWebhookHandler(dependencies: WebhookDependencies) {
   const { publicKeys, log, time } = dependencies;
   const refuse = (status: number, reason: string, headers = {}) => {
-    log.count('WebhooksRefused', 1, reason);
+    log.count('WebhooksRefused', 1, { Reason: reason });
     return answer(status, headers);
   };
 
@@ -57,7 +57,7 @@ async function queue(understood: Understood, dependencies: WebhookDependencies):
   };
   if (ignored !== undefined) {
     log.info('Nothing to queue', { ...fields, reason: ignored });
-    log.count('WebhooksIgnored', 1, ignored);
+    log.count('WebhooksIgnored', 1, { Reason: ignored });
     return 200;
   }
   const tooLate = () => new Error('SQS is too slow for Telnyx, which waits two seconds.');
