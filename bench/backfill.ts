@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spanMessages } from '../cli/spans.ts';
+import { retryTimings } from '../functions/limits.ts';
 import { sleep, systemTime as time } from '../functions/time.ts';
 import { startStack } from '../local/stack.ts';
 import { postEvent, uploadEvent } from '../local/telnyx/upload-event.ts';
@@ -27,8 +28,7 @@ const stack = await startStack({
   archive,
   documents: empty,
   events: false,
-  sweepEveryMs: 300_000,
-  ladders: { retry: [1_000], wait: [1_000] },
+  timings: { ...retryTimings, leastWaitMs: 1_000, longestLiveWaitMs: 1_000, longestWaitMs: 1_000 },
   onLog: (line) => {
     const { message, outcome, documentId } = JSON.parse(line);
     if (message !== 'Done' || outcome !== 'archived') return;

@@ -1,6 +1,7 @@
 /** What a backfill asks Telnyx before anything is sent. */
 import * as v from 'valibot';
 import { readWindow } from '../functions/discover/window.ts';
+import { retryTimings } from '../functions/limits.ts';
 import { listDocuments } from '../functions/telnyx/lists.ts';
 import { createPatientTelnyx, type PatientTelnyx } from '../functions/telnyx/patience.ts';
 import type { Surroundings } from './deployment.ts';
@@ -23,7 +24,14 @@ export async function patientTelnyx({
   signal,
 }: Surroundings): Promise<PatientTelnyx | undefined> {
   const telnyx = await deployment.telnyx();
-  const patience = { deadline: Number.POSITIVE_INFINITY, signal, time, random, log: notesOf(terminal) };
+  const patience = {
+    deadline: Number.POSITIVE_INFINITY,
+    signal,
+    timings: retryTimings,
+    time,
+    random,
+    log: notesOf(terminal),
+  };
   return telnyx && createPatientTelnyx(telnyx, patience);
 }
 

@@ -26,20 +26,40 @@ export const timeouts = {
   lastResortMs: 500,
 } as const;
 
-/** How often a message is received before it becomes a dead letter. SQS counts receives from 1. */
-export const receives = {
-  /** For fate `retry`: six waits of the ladder lie between seven receives, about eleven minutes in all. */
-  retry: 7,
-  /** For fate `wait`, and SQS's own `maxReceiveCount`: at half an hour each, about four days. */
-  wait: 200,
-  /** From this receive on a message is suspected of crashing the function and is worked on by itself. */
-  suspect: 3,
-} as const;
+/**
+ * When a message whose receive failed comes back, and when it is given up. All of it is counted from the record's
+ * timestamps: an outage of any length, or receives that were throttled away, cost no document its chances.
+ */
+export interface RetryTimings {
+  /** The shortest wait before the next receive; from then on the wait is the message's age. */
+  leastWaitMs: number;
+  /** The longest wait in a live lane, while the document may still be unlinked. */
+  longestLiveWaitMs: number;
+  /** The longest wait in any other case. */
+  longestWaitMs: number;
+  /** Age, from the first receive on, from which the document's own fault may become a dead letter. */
+  documentFaultAfterMs: number;
+  /** The attempts within one receive must span at least this for such a fault to count. */
+  attemptsSpanMs: number;
+  /** Age, from the send on, at which a message becomes a dead letter whoever is at fault: SQS would delete it on day 10. */
+  giveUpAfterMs: number;
+}
 
-/** Milliseconds that a message stays invisible after its first, second, … failed receive. */
-export const backoffLadderMs = {
-  retry: [5, 15, 45, 90, 180, 300].map((s) => s * seconds),
-  wait: [15, 60, 180, 300, 900, 1_800].map((s) => s * seconds),
+export const retryTimings: RetryTimings = {
+  leastWaitMs: 5 * seconds,
+  longestLiveWaitMs: 120 * seconds,
+  longestWaitMs: 30 * minutes,
+  documentFaultAfterMs: 10 * minutes,
+  attemptsSpanMs: 15 * seconds,
+  giveUpAfterMs: 9 * days,
+};
+
+/** Counts of receives say nothing about a document. They only isolate a message that may crash the function. */
+export const receives = {
+  /** From this receive on a message is worked on by itself, after the others of its batch. */
+  isolateFrom: 3,
+  /** SQS's own `maxReceiveCount`: at six minutes a crash, a message that always crashes the function ends after four days. */
+  most: 1_000,
 } as const;
 
 /** AWS asks for a visibility timeout of six times the function's timeout (Lambda with SQS, "Configuring a queue"). */
@@ -49,8 +69,9 @@ export const queues = {
   /** A dead letter keeps its first enqueue time, so its queue must keep messages for longer. */
   retentionMs: 10 * days,
   deadLetterRetentionMs: 14 * days,
-  /** SQS's own limits for one message and one batch (Amazon SQS message quotas). */
+  /** SQS's own limits: entries of one batch; bytes of one message with its attributes, or of one batch (Amazon SQS message quotas). */
   batchEntries: 10,
+  messageBytes: 1024 ** 2,
   maxVisibilityMs: 12 * 60 * minutes,
 } as const;
 
@@ -61,15 +82,24 @@ export const concurrency = {
   documents: 20,
   backfill: 4,
   discovery: 2,
+  spans: 2,
 } as const;
 
-/** Within one receive: p-retry around (fresh link, download, PUT). */
+/** Within one receive: one retry around (fresh link, download, PUT). */
 export const attempts = {
-  retries: 2,
+  most: 3,
   minDelayMs: 200,
   maxDelayMs: 2 * seconds,
   /** No further attempt is begun with less than this left. */
   leastTimeMs: 5 * seconds,
+} as const;
+
+/** How low lanes (spans, backfill) leave Telnyx's rate limit to live work. */
+export const pacing = {
+  /** Part of the limit that live work always has. */
+  liveShare: 0.5,
+  /** The longest wait for the limit's reset within an invocation; beyond it the message goes back. */
+  longestWaitMs: 5 * seconds,
 } as const;
 
 /**
@@ -89,14 +119,31 @@ export const calls = {
   secretMs: 5 * seconds,
 } as const;
 
+/**
+ * What a sweep reads and queues, by the age of a document: its `requestedAt` minus `created_at`. Ages in minutes, the
+ * first included, the second not. A document that stays unsettled is queued six times at most.
+ */
 export const sweep = {
-  /** A document lives 30 minutes unlinked: six sweeps see it. */
-  intervalMinutes: 5,
-  /** Overlaps several sweeps, and outlasts an outage of an hour. */
-  lookBackMinutes: 90,
-  /** Of the first sweep of each hour: a day that was missed is made up for, and two hours more. */
-  longLookBackMinutes: 26 * 60,
+  intervalMinutes: 1,
+  /** Every sweep. The minute before its time is for clocks that differ, and for a sweep that runs late. */
+  fresh: { youngest: -1, oldest: 2 },
+  /** A sweep of every fifth minute: the second chance, within the 30 minutes of an unlinked document. */
+  second: { everyMinutes: 5, youngest: 14, oldest: 24 },
+  /** Of the same sweep: what is not settled at this age, it counts as overdue. As wide as its interval: each once. */
+  overdue: { youngest: 10, oldest: 15 },
+  /** The first sweep of an hour: the last chance, for what is linked. */
+  nextDay: { everyMinutes: 60, youngest: 25 * 60, oldest: 26 * 60 },
+  /** A sweep later than this is acknowledged without a request: those after it have done its work. */
+  supersededAfterMinutes: 30,
+  /** The same for the first sweep of an hour. */
+  hourlySupersededAfterMinutes: 60,
 } as const;
+
+/**
+ * Documents that one event may queue: an order of a thousand numbers shares a few. What is beyond is found by sweeps;
+ * a signed event of 1 MB could otherwise make 26,000 messages.
+ */
+export const mostDocumentsPerEvent = 1_000;
 
 /** Rows of one page of a Telnyx list, at most 250 (Telnyx API reference, "List all documents"). */
 export const telnyxPageSize = 250;

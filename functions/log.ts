@@ -29,7 +29,8 @@ const loggedFields = [
   'retryInMs',
   'found',
   'queued',
-  'missed',
+  'overdue',
+  'leftOut',
   'pages',
   'requests',
   'status',
@@ -97,7 +98,8 @@ function embeddedMetric(
   dimensions: MetricDimensions,
   timestamp: number,
 ) {
-  const { unit, dimensions: known = [] }: { unit: string; dimensions?: readonly Dimension[] } = metrics[metric];
+  const { unit, dimensions: known = [] }: { unit: string; dimensions?: readonly Dimension[] } =
+    metrics[metric];
   const split = known.filter((dimension) => dimensions[dimension] !== undefined);
   return {
     _aws: {

@@ -5,7 +5,7 @@ import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { archiveSettings } from '../functions/archive/settings.ts';
 import { discoverSettings } from '../functions/discover/settings.ts';
-import { concurrency, sweep, timeouts } from '../functions/limits.ts';
+import { concurrency, timeouts } from '../functions/limits.ts';
 import { webhookSettings } from '../functions/webhook/settings.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { ArchiverFunction } from './archiver-function.ts';
@@ -58,6 +58,7 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
     memoryMiB: 1_024,
     logKey,
     environment: environmentFor(webhookSettings, {
+      archiverName: stage.name,
       documentsQueueUrl: queues.documents.queue.queueUrl,
       discoveryQueueUrl: queues.discovery.queue.queueUrl,
       publicKeys: stage.telnyxPublicKeys.join(','),
@@ -72,7 +73,7 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
 /** Asks Telnyx which documents there are, and queues those that have no receipt. */
 function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
-  const { discovery, documents, backfill } = queues;
+  const { discovery, spans, documents, backfill } = queues;
   const built = new ArchiverFunction(scope, 'Discover', {
     folder: 'discover',
     description: 'Finds documents at Telnyx that have no receipt, and queues them',
@@ -88,21 +89,26 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
         backfillQueueUrl: backfill.queue.queueUrl,
         discoveryQueueUrl: discovery.queue.queueUrl,
         discoveryDeadLetterQueueUrl: discovery.deadLetters.queueUrl,
+        spansQueueUrl: spans.queue.queueUrl,
+        spansDeadLetterQueueUrl: spans.deadLetters.queueUrl,
         apiKeySecretArn,
-        sweepIntervalMinutes: String(sweep.intervalMinutes),
-        sweepLookBackMinutes: String(stage.sweepLookBackMinutes),
+        archiverName: stage.name,
+        archiveInfected: String(stage.archiveInfected),
+        maxDocumentBytes: String(stage.maxDocumentBytes),
+        lowLaneInvocations: lowLaneInvocations(stage),
       },
       ['telnyxUrl'],
     ),
     mayDo: [
-      receiveFrom(discovery.queue),
-      sendTo(documents.queue, backfill.queue, discovery.deadLetters),
+      receiveFrom(discovery.queue, spans.queue),
+      sendTo(documents.queue, backfill.queue, discovery.deadLetters, spans.deadLetters),
       // That a key is there says that a receipt is; it is never read.
       listKeys(bucket, archivePrefixes.receipts),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });
   built.consume('Discovery', discovery.queue, concurrency.discovery);
+  built.consume('Spans', spans.queue, concurrency.spans);
   return built;
 }
 
@@ -128,6 +134,8 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
         backfillQueueUrl: backfill.queue.queueUrl,
         backfillDeadLetterQueueUrl: backfill.deadLetters.queueUrl,
         apiKeySecretArn,
+        archiverName: stage.name,
+        lowLaneInvocations: lowLaneInvocations(stage),
         downloadHosts: stage.downloadHosts.join(','),
         archiveInfected: String(stage.archiveInfected),
         maxDocumentBytes: String(stage.maxDocumentBytes),
@@ -149,4 +157,9 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
   built.consume('Documents', documents.queue, stage.documentsConcurrency);
   built.consume('Backfill', backfill.queue, stage.backfillConcurrency);
   return built;
+}
+
+/** Of both functions together: each leaves Telnyx's rate limit to live work with all of them in mind. */
+function lowLaneInvocations({ backfillConcurrency }: Stage): string {
+  return String(backfillConcurrency + concurrency.spans);
 }

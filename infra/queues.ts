@@ -44,21 +44,22 @@ export class Lane extends Construct {
       retentionPeriod: Duration.millis(queues.retentionMs),
       visibilityTimeout: Duration.millis(visibilityPerTimeout * consumerTimeoutMs),
       // The functions send their own dead letters, with a reason; this stands behind them for crashes.
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: receives.wait },
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: receives.most },
       ...queueProps,
     });
   }
 }
 
 /**
- * Three lanes: `documents` for what is new, `backfill` so that a million old documents never delay a new one, and
- * `discovery` for what has yet to be looked up at Telnyx. All of it can be found again by a backfill, so none of the
- * queues outlives its stack.
+ * Two live lanes: `documents` for what is new, and `discovery` for what has yet to be looked up at Telnyx. Two low
+ * lanes beside them, so that a million old documents never delay a new one: `backfill` and `spans`. All of it can be
+ * found again by a backfill, so none of the queues outlives its stack.
  */
 export class Queues extends Construct {
   readonly documents: Lane;
   readonly backfill: Lane;
   readonly discovery: Lane;
+  readonly spans: Lane;
 
   /** @param prefix begins the queues' names */
   constructor(scope: Construct, id: string, prefix: string) {
@@ -68,5 +69,6 @@ export class Queues extends Construct {
     this.documents = lane('Documents', 'documents', timeouts.archiveMs);
     this.backfill = lane('Backfill', 'backfill', timeouts.archiveMs);
     this.discovery = lane('Discovery', 'discovery', timeouts.discoverMs);
+    this.spans = lane('Spans', 'spans', timeouts.discoverMs);
   }
 }

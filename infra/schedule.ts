@@ -17,7 +17,7 @@ export interface SweepScheduleProps {
  */
 export const recentMessage = '{"v":1,"kind":"recent","requestedAt":"<aws.scheduler.scheduled-time>"}';
 
-/** Asks for a sweep every few minutes: most documents are found by it, within their 30 minutes. */
+/** Asks for a sweep every minute: most documents are found by it, within their 30 minutes. */
 export class SweepSchedule extends Construct {
   constructor(scope: Construct, id: string, { discovery }: SweepScheduleProps) {
     super(scope, id);
@@ -45,15 +45,19 @@ export class SweepSchedule extends Construct {
     new CfnSchedule(this, 'Schedule', {
       description: 'Has the archiver look for documents that no event has named',
       groupName: group.ref,
-      scheduleExpression: `rate(${sweep.intervalMinutes} minutes)`,
+      // At the full minute: which sweep is a fifth minute's or an hour's shows in its time.
+      scheduleExpression: `cron(0/${sweep.intervalMinutes} * * * ? *)`,
       flexibleTimeWindow: { mode: 'OFF' },
       state: 'ENABLED',
       target: {
         arn: discovery.queue.queueArn,
         roleArn: role.roleArn,
         input: recentMessage,
-        // A sweep that is late is overtaken by the next one.
-        retryPolicy: { maximumEventAgeInSeconds: sweep.intervalMinutes * 60, maximumRetryAttempts: 10 },
+        // Later than this a sweep would be acknowledged unread.
+        retryPolicy: {
+          maximumEventAgeInSeconds: sweep.supersededAfterMinutes * 60,
+          maximumRetryAttempts: 185,
+        },
         deadLetterConfig: { arn: discovery.deadLetters.queueArn },
       },
     });

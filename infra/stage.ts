@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { concurrency, defaultDownloadHosts, singlePutBytes, sweep } from '../functions/limits.ts';
+import { concurrency, defaultDownloadHosts, singlePutBytes } from '../functions/limits.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
 
 export interface StageSettings {
@@ -91,8 +91,6 @@ export interface StageSettings {
   archiveInfected?: boolean;
   /** @default 5 GiB, the most that one PUT to S3 takes */
   maxDocumentBytes?: number;
-  /** Minutes back from now that each sweep looks at. @default 90 */
-  sweepLookBackMinutes?: number;
   /** Invocations of `archive` at once, 2 to 50, each with up to ten documents. @default 20 */
   documentsConcurrency?: number;
   /** The same for the backfill lane. @default 4 */
@@ -122,7 +120,6 @@ const defaults = {
   downloadHosts: defaultDownloadHosts,
   archiveInfected: false,
   maxDocumentBytes: singlePutBytes,
-  sweepLookBackMinutes: sweep.lookBackMinutes,
   documentsConcurrency: concurrency.documents,
   backfillConcurrency: concurrency.backfill,
   webhookConcurrency: 10,
@@ -245,7 +242,6 @@ const schema = v.pipe(
       ),
       archiveInfected: v.optional(flag),
       maxDocumentBytes: v.optional(bounded(1, singlePutBytes)),
-      sweepLookBackMinutes: v.optional(bounded(2 * sweep.intervalMinutes, 24 * 60)),
       documentsConcurrency: v.optional(bounded(2, 50)),
       backfillConcurrency: v.optional(bounded(2, 50)),
       webhookConcurrency: v.optional(
@@ -256,7 +252,7 @@ const schema = v.pipe(
       ),
       tags: v.optional(v.record(v.string(), v.string())),
     },
-    (issue) => (issue.expected === 'never' ? 'is no setting.' : 'is missing.'),
+    (issue) => (issue.expected === 'never' ? 'is not a setting.' : 'is missing.'),
   ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -279,9 +275,16 @@ const answers: Record<string, string> = {
     'is missing. Say how many days documents must be kept undeletable, or "none": there is no default.',
 };
 
+/** Settings of earlier versions. */
+const removed: Record<string, string> = {
+  sweepLookBackMinutes:
+    'was removed: sweeps now run every minute and read by the age of documents. Delete it.',
+};
+
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue);
   if (path === null) return issue.message;
+  if (issue.expected === 'never' && path in removed) return `${path} ${removed[path]}`;
   return `${path} ${issue.received === 'undefined' ? (answers[path] ?? issue.message) : issue.message}`;
 }
 

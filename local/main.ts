@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { keepYoungGenerationSmall } from '../functions/archive/young-generation.ts';
+import { type RetryTimings, retryTimings } from '../functions/limits.ts';
 import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -31,13 +32,14 @@ interface Options {
   acceptWeakS3?: boolean;
 }
 
-/** Milliseconds. With the stand-in nobody wants to wait minutes to see a retry. */
-const ladders = {
-  standIn: { retry: [1_000, 1_000, 2_000, 2_000, 3_000, 3_000], wait: [1_000, 2_000, 5_000] },
-  real: {
-    retry: [5_000, 15_000, 45_000, 90_000, 180_000, 300_000],
-    wait: [15_000, 60_000, 180_000, 300_000],
-  },
+/** With the stand-in nobody wants to wait minutes to see a retry. */
+const standInTimings: RetryTimings = {
+  ...retryTimings,
+  leastWaitMs: 1_000,
+  longestLiveWaitMs: 5_000,
+  longestWaitMs: 5_000,
+  documentFaultAfterMs: 10_000,
+  attemptsSpanMs: 2_000,
 };
 
 const program = new Command('npm start --')
@@ -106,8 +108,7 @@ async function run(options: Options): Promise<number> {
       publicKeys: list(process.env.TELNYX_PUBLIC_KEY ?? ''),
       webhookPort: options.webhookPort,
       events: options.events,
-      sweepEveryMs: options.sweepEvery * 1_000,
-      ladders: options.telnyx ? ladders.real : ladders.standIn,
+      timings: options.telnyx ? retryTimings : standInTimings,
       onLog: (line) => {
         logFile?.write(`${line}\n`);
         const change = ledger.read(line);

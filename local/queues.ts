@@ -14,7 +14,7 @@ import { createSqsClient } from '../functions/queue/sqs-client.ts';
 const region = 'us-east-1';
 const account = '000000000000';
 
-export type LaneName = 'documents' | 'backfill' | 'discovery';
+export type LaneName = 'documents' | 'backfill' | 'discovery' | 'spans';
 
 export interface LocalLane extends Lane {
   name: LaneName;
@@ -50,13 +50,14 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
       VisibilityTimeout: seconds(visibilityPerTimeout * timeoutMs),
       RedrivePolicy: JSON.stringify({
         deadLetterTargetArn: arnOf(deadLetters),
-        maxReceiveCount: receives.wait,
+        maxReceiveCount: receives.most,
       }),
     });
     // fauxqs names a host in its queue URLs that does not resolve everywhere: the path is what counts.
     const queueUrl = (queue: string) => `${endpoint}/${account}/${queue}`;
     return {
       name,
+      live: name === 'documents' || name === 'discovery',
       queueArn: arnOf(name),
       queueUrl: queueUrl(name),
       deadLetterQueueUrl: queueUrl(deadLetters),
@@ -66,6 +67,7 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
     documents: await lane('documents', timeouts.archiveMs),
     backfill: await lane('backfill', timeouts.archiveMs),
     discovery: await lane('discovery', timeouts.discoverMs),
+    spans: await lane('spans', timeouts.discoverMs),
   };
   client.destroy();
   return { endpoint, lanes, createClient, close: () => server.close() };

@@ -4,7 +4,7 @@
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LocalLane } from './queues.ts';
+import type { LaneName, LocalLane } from './queues.ts';
 import { hasCode } from './s3/file-errors.ts';
 import { privateFolder } from './s3/object-store.ts';
 
@@ -18,7 +18,7 @@ export interface Session {
   /** Whether Telnyx is the stand-in, whose API key everybody knows. */
   standIn: boolean;
   sqsEndpoint: string;
-  lanes: Record<'documents' | 'backfill' | 'discovery', LocalLane>;
+  lanes: Record<LaneName, LocalLane>;
   metricsUrl: string;
 }
 

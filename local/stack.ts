@@ -8,19 +8,24 @@ import { Agent as HttpsAgent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSEvent } from 'aws-lambda';
-import type { ArchiveDependencies } from '../functions/archive/archive-document.ts';
 import { createDownload, createGuardedHttpGet, type LinkPolicy } from '../functions/archive/download.ts';
 import { createArchiveHandler } from '../functions/archive/handler.ts';
 import { createReceipts } from '../functions/bucket/receipts.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import { createDiscoverHandler } from '../functions/discover/handler.ts';
 import { createHttpGet } from '../functions/http.ts';
-import { concurrency, defaultDownloadHosts, singlePutBytes, sweep, timeouts } from '../functions/limits.ts';
+import {
+  concurrency,
+  defaultDownloadHosts,
+  type RetryTimings,
+  singlePutBytes,
+  timeouts,
+} from '../functions/limits.ts';
 import { createLog } from '../functions/log.ts';
-import type { Ladders } from '../functions/queue/backoff.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../functions/telnyx/client.ts';
+import { createPacer } from '../functions/telnyx/pacing.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { createWebhookHandler } from '../functions/webhook/handler.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
@@ -63,9 +68,8 @@ export interface StackOptions {
   webhookPort?: number | undefined;
   /** Whether the stand-in announces each document that appears with an event. */
   events: boolean;
-  /** How often `sweep` will be called. */
-  sweepEveryMs: number;
-  ladders: Ladders;
+  /** When messages whose receive failed come back, and when they are given up. */
+  timings: RetryTimings;
   /** Takes each line that a function logs. */
   onLog: (line: string) => void;
   /** Told of what goes wrong outside of the functions. */
@@ -101,7 +105,7 @@ export interface Stack {
   discoverAll(): Promise<void>;
   /** Does what the schedule does: has the recent past looked through, unless that has yet to be done. */
   sweep(): Promise<void>;
-  /** Messages in the three lanes, in whatever state. */
+  /** Messages in all lanes, in whatever state. */
   depth(): Promise<number>;
   deadLetters(): Promise<number>;
   /** Lets what is under way end, for a while, and frees everything. */
@@ -112,7 +116,7 @@ export interface Stack {
 export const localApiKey = 'KEY-of-the-local-stand-in';
 
 /** On one machine several invocations share what Lambda would give each of them: live documents get the most. */
-const localConcurrency = { documents: 4, backfill: 2, discovery: 1 };
+const localConcurrency = { documents: 4, backfill: 2, discovery: 1, spans: 1 };
 /** For invocations under way to end when the stack stops; what does not is archived at the next start. */
 const graceMs = 1_500;
 /** A slow line at home needs more time for ten documents of 20 MB than Lambda does; less than the visibility timeout. */
@@ -177,6 +181,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const metrics = await openMetricsPort();
     closers.push(() => metrics.close());
     const log = createLog({
+      name: 'local',
       write: (line) => {
         metrics.read(line);
         options.onLog(line);
@@ -189,25 +194,30 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       agents.http.destroy();
     });
 
-    const shared: ArchiveDependencies = {
-      telnyx: createTelnyxClient({
-        baseUrl: telnyxUrl,
-        apiKey: createApiKey(async () => apiKey, time),
-        httpGet: createHttpGet(agents),
-        time,
-      }),
+    const invocations = options.concurrency ?? localConcurrency;
+    const telnyx = {
+      baseUrl: telnyxUrl,
+      apiKey: createApiKey(async () => apiKey, time),
+      httpGet: createHttpGet(agents),
+      time,
+    };
+    const pacer = createPacer({ invocations: invocations.backfill + invocations.spans, time, random });
+    const shared = {
+      telnyx: createTelnyxClient(telnyx),
+      lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
       download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
       bucket,
       receipts: createReceipts(bucket),
       log,
       time,
       random,
+      timings: options.timings,
       archiveInfected: false,
       maxDocumentBytes: singlePutBytes,
       version: options.version,
     };
     const lanes = Object.values(queues.lanes);
-    const archiveHandler = createArchiveHandler({ ...shared, lanes, sqs, ladders: options.ladders });
+    const archiveHandler = createArchiveHandler({ ...shared, lanes, sqs });
 
     const stopMappings: (() => Promise<void>)[] = [];
     closers.push(() =>
@@ -228,7 +238,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         functionName,
         timeoutMs: localTimeoutMs,
         batchSize: concurrency.batchSize,
-        maximumConcurrency: (options.concurrency ?? localConcurrency)[lane.name],
+        maximumConcurrency: invocations[lane.name],
         time,
         onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),
       });
@@ -240,21 +250,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     connect(queues.lanes.documents, 'archive', archiveHandler);
     connect(queues.lanes.backfill, 'archive', archiveHandler);
     const send = createSender(sqs);
-    connect(
-      queues.lanes.discovery,
-      'discover',
-      createDiscoverHandler({
-        ...shared,
-        lanes,
-        sqs,
-        send,
-        ladders: options.ladders,
-        documentsQueueUrl: queues.lanes.documents.queueUrl,
-        backfillQueueUrl: queues.lanes.backfill.queueUrl,
-        sweepIntervalMs: options.sweepEveryMs,
-        sweepLookBackMs: sweep.lookBackMinutes * 60_000,
-      }),
-    );
+    const discoverHandler = createDiscoverHandler({
+      ...shared,
+      lanes,
+      sqs,
+      send,
+      documentsQueueUrl: queues.lanes.documents.queueUrl,
+      backfillQueueUrl: queues.lanes.backfill.queueUrl,
+    });
+    connect(queues.lanes.discovery, 'discover', discoverHandler);
+    connect(queues.lanes.spans, 'discover', discoverHandler);
 
     const signingKey = createSigningKey();
     const webhook = await openWebhookPort({
@@ -274,7 +279,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const discover = (asked: Asked) =>
       send(
-        queues.lanes.discovery.queueUrl,
+        queues.lanes[asked.kind === 'span' ? 'spans' : 'discovery'].queueUrl,
         [{ v: 1, ...asked, requestedAt: new Date(time.now()).toISOString() }],
         new AbortController().signal,
       );

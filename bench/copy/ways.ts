@@ -20,7 +20,7 @@ import { createReceipts } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { singlePutBytes } from '../../functions/limits.ts';
+import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../../functions/telnyx/client.ts';
@@ -174,9 +174,10 @@ export function archiveDependencies(route: Route): ArchiveDependencies {
     download,
     bucket,
     receipts: createReceipts(bucket),
-    log: createLog({ write: () => undefined, now: time.now }),
+    log: createLog({ name: 'bench', write: () => undefined, now: time.now }),
     time,
     random: Math.random,
+    timings: retryTimings,
     archiveInfected: false,
     maxDocumentBytes: singlePutBytes,
     version: 'bench',
@@ -189,7 +190,7 @@ export function archiveWith(dependencies: ArchiveDependencies): CopyOne {
     const requestedAt = new Date(time.now()).toISOString();
     await archiveDocument(
       { v: 1, kind: 'document', documentId: id, trigger: 'operator', requestedAt },
-      { receives: 1, deadline: time.monotonic() + 600_000, signal: never },
+      { receives: 1, ageMs: 0, deadline: time.monotonic() + 600_000, signal: never },
       dependencies,
     );
   };

@@ -5,6 +5,7 @@ import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { type Discovered, discover } from '../../functions/discover/discover.ts';
 import { createHttpGet } from '../../functions/http.ts';
+import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog, standardOutput } from '../../functions/log.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
@@ -54,9 +55,10 @@ process.once('message', async (job: Job) => {
       send: createSender(sqs),
       documentsQueueUrl: job.queueUrl,
       backfillQueueUrl: job.queueUrl,
-      sweepIntervalMs: 300_000,
-      sweepLookBackMs: 5_400_000,
-      log: createLog({ ...lines, now: time.now }),
+      archiveInfected: false,
+      maxDocumentBytes: singlePutBytes,
+      timings: retryTimings,
+      log: createLog({ name: 'bench', ...lines, now: time.now }),
       time,
       random: Math.random,
     },

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { retryTimings } from '../../functions/limits.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { startStack } from '../../local/stack.ts';
 import { whenQuiet } from '../../local/when-quiet.ts';
@@ -73,8 +74,7 @@ async function perSecond(bytes: number, count: number): Promise<number> {
     archive,
     documents: empty,
     events: false,
-    sweepEveryMs: 300_000,
-    ladders: { retry: [1_000], wait: [1_000] },
+    timings: { ...retryTimings, leastWaitMs: 1_000, longestLiveWaitMs: 1_000, longestWaitMs: 1_000 },
     onLog: (line) => {
       if (!line.includes('"outcome":"archived"')) return;
       archived += 1;

@@ -41,7 +41,7 @@ async function openWebhook({ queueOrigin, publicKey }: Setup): Promise<string> {
       documentsQueueUrl: `${queueOrigin}/000000000000/documents`,
       discoveryQueueUrl: `${queueOrigin}/000000000000/discovery`,
       send: createSender(sqs),
-      log: createLog({ write: () => undefined, now: time.now }),
+      log: createLog({ name: 'bench', write: () => undefined, now: time.now }),
       time,
     }),
     timeoutMs: timeouts.webhookMs,

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
+import { retryTimings } from '../../functions/limits.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import { createPatientTelnyx } from '../../functions/telnyx/patience.ts';
 import { formatBytes } from '../../local/progress.ts';
@@ -169,6 +170,7 @@ async function listTelnyx(
   const patient = createPatientTelnyx(telnyx, {
     deadline: Number.POSITIVE_INFINITY,
     signal,
+    timings: retryTimings,
     time,
     random,
     log: notesOf(terminal),

@@ -1,18 +1,18 @@
 /**
  * The story of one document: is there a receipt? → metadata and link → download → one PUT → receipt.
  */
-import pRetry from 'p-retry';
 import { contentDisposition, contentType } from '../bucket/content-disposition.ts';
 import { documentKey } from '../bucket/keys.ts';
 import type { Receipts } from '../bucket/receipts.ts';
 import type { Bucket, StoredObject } from '../bucket/store.ts';
-import { ArchiverError } from '../errors.ts';
+import { ArchiverError, type ErrorCode } from '../errors.ts';
 import type { HttpAnswer } from '../http.ts';
-import { attempts } from '../limits.ts';
+import { attempts, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { DocumentMessage } from '../queue/messages.ts';
+import { withRetry } from '../retry.ts';
 import type { TelnyxClient, TelnyxDocument } from '../telnyx/client.ts';
-import { type Random, sleep, type Time } from '../time.ts';
+import type { Random, Time } from '../time.ts';
 import { copyToBucket, digestOf } from './copy.ts';
 import type { Download } from './download.ts';
 
@@ -24,6 +24,7 @@ export interface ArchiveDependencies {
   log: Log;
   time: Time;
   random: Random;
+  timings: RetryTimings;
   /** Whether documents that Telnyx's scanner calls infected are archived too. */
   archiveInfected: boolean;
   maxDocumentBytes: number;
@@ -31,9 +32,12 @@ export interface ArchiveDependencies {
   version: string;
 }
 
-/** How often SQS has delivered this message, and until when there is time to work on it. */
-export interface Receive {
+/** The receive that a document is archived in. */
+export interface DocumentReceive {
+  /** How often SQS has delivered the message, this time included. */
   receives: number;
+  /** Milliseconds since the message was first received. */
+  ageMs: number;
   /** Monotonic milliseconds. */
   deadline: number;
   signal: AbortSignal;
@@ -44,19 +48,74 @@ export type Outcome =
   | { outcome: 'already-archived' };
 
 /**
- * Archives one document, or finds that it is archived.
+ * Archives one document, or finds that it is archived. Attempts are made until one succeeds, each from the beginning
+ * with a fresh link, bounded by their count, the time left and the signal.
  *
  * @throws ArchiverError of any code that is not about messages, or the signal's reason
  */
-export async function archiveDocument(
+export function archiveDocument(
   message: DocumentMessage,
-  receive: Receive,
+  receive: DocumentReceive,
+  dependencies: ArchiveDependencies,
+): Promise<Outcome> {
+  const { time, random, log, timings } = dependencies;
+  const { documentId } = message;
+  // Once the document itself may be at fault, attempts are spread, so that a dead letter says something.
+  const spread = receive.ageMs >= timings.documentFaultAfterMs;
+  const startedAt = time.monotonic();
+  return withRetry(() => archiveOnce(message, receive, dependencies), {
+    most: attempts.most,
+    delayAfter: (error, attempt) => {
+      const delay = delayBeforeAttempt(error, attempt, random);
+      if (delay === undefined || !spread || error.retryPolicy !== 'retry') return delay;
+      const nextAt = startedAt + (timings.attemptsSpanMs * attempt) / (attempts.most - 1);
+      return Math.max(delay, nextAt - time.monotonic());
+    },
+    leastTimeMs: attempts.leastTimeMs,
+    deadline: receive.deadline,
+    attemptsSpanMs: timings.attemptsSpanMs,
+    signal: receive.signal,
+    time,
+    onRetry: ({ code }, attempt, delayMs) =>
+      log.info('Trying again', { documentId, attempt, retryInMs: Math.round(delayMs), code }),
+  });
+}
+
+/** What passes so soon that another attempt within the same receive is worth it. */
+const briefOutages: ReadonlySet<ErrorCode> = new Set([
+  'TelnyxUnavailable',
+  'DownloadFailed',
+  'BucketConflict',
+  'BucketUnavailable',
+]);
+
+/**
+ * Milliseconds to wait before another attempt within the same receive; undefined where that makes no sense. A
+ * document that Telnyx does not know (yet) is looked up twice, since the event may be faster than the document.
+ */
+function delayBeforeAttempt(error: ArchiverError, attempt: number, random: Random): number | undefined {
+  const again =
+    error.retryPolicy === 'retry' ||
+    briefOutages.has(error.code) ||
+    (error.code === 'DocumentGone' && attempt === 1) ||
+    (error.code === 'RateLimited' && error.retryAfterMs !== undefined);
+  if (!again) return undefined;
+  if (error.retryAfterMs !== undefined) {
+    return error.retryAfterMs <= attempts.maxDelayMs ? error.retryAfterMs : undefined;
+  }
+  const ceiling = Math.min(attempts.maxDelayMs, attempts.minDelayMs * 2 ** attempt);
+  return ceiling * (0.5 + random() / 2);
+}
+
+async function archiveOnce(
+  message: DocumentMessage,
+  receive: DocumentReceive,
   dependencies: ArchiveDependencies,
 ): Promise<Outcome> {
   const { receipts, time, version } = dependencies;
   if (await receipts.exists(message.documentId, receive.signal)) return { outcome: 'already-archived' };
 
-  const { document, object, sha256 } = await transferWithRetries(message.documentId, receive, dependencies);
+  const { document, object, sha256 } = await transfer(message.documentId, receive.signal, dependencies);
   const written = await receipts.writeOnce(
     {
       v: 1,
@@ -91,47 +150,6 @@ interface Transferred {
   object: StoredObject;
   /** Lower-case hex: of the bytes in the bucket, and of those at Telnyx. */
   sha256: string;
-}
-
-/** p-retry around whole attempts, each with a fresh link: bounded by count, by the time left and by the signal. */
-function transferWithRetries(
-  documentId: string,
-  { deadline, signal }: Receive,
-  dependencies: ArchiveDependencies,
-): Promise<Transferred> {
-  const { time, random, log } = dependencies;
-  return pRetry(() => transfer(documentId, signal, dependencies), {
-    retries: attempts.retries,
-    // p-retry's own waiting knows only the real clock: the waiting is done in shouldRetry.
-    minTimeout: 0,
-    signal,
-    shouldRetry: async ({ error, attemptNumber }) => {
-      if (!(error instanceof ArchiverError)) return false;
-      const { code } = error;
-      const delay = delayBeforeAttempt(error, attemptNumber, random);
-      if (delay === undefined || deadline - time.monotonic() < delay + attempts.leastTimeMs) return false;
-      log.info('Trying again', { documentId, attempt: attemptNumber, retryInMs: Math.round(delay), code });
-      await sleep(time, delay, signal);
-      return true;
-    },
-  });
-}
-
-/**
- * Milliseconds to wait before another attempt within the same receive; undefined where that makes no sense. A
- * document that Telnyx does not know (yet) is looked up twice, since the event may be faster than the document.
- */
-function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random: Random): number | undefined {
-  const again =
-    error.fate === 'retry' ||
-    (error.code === 'DocumentGone' && attemptNumber === 1) ||
-    (error.code === 'RateLimited' && error.retryAfterMs !== undefined);
-  if (!again) return undefined;
-  if (error.retryAfterMs !== undefined) {
-    return error.retryAfterMs <= attempts.maxDelayMs ? error.retryAfterMs : undefined;
-  }
-  const ceiling = Math.min(attempts.maxDelayMs, attempts.minDelayMs * 2 ** attemptNumber);
-  return ceiling * (0.5 + random() / 2);
 }
 
 /** One attempt: metadata and link side by side, then the bytes. */
@@ -216,7 +234,7 @@ function announcedBytes(document: TelnyxDocument, answer: HttpAnswer, maxDocumen
   try {
     if (announced === undefined) {
       throw new ArchiverError(
-        'LengthUnknown',
+        'UnexpectedResponse',
         'Neither Telnyx nor its storage states the length of the document, which S3 must know beforehand.',
       );
     }

@@ -4,10 +4,15 @@ import { ArchiverError } from '../errors.ts';
 import { timeouts } from '../limits.ts';
 import { type BatchDependencies, consumeBatch, instantOf, type Job } from '../queue/batch.ts';
 import { type DocumentMessage, parseDocumentMessage } from '../queue/messages.ts';
+import type { TelnyxClient } from '../telnyx/client.ts';
 import { nextTurn, withDeadline } from '../time.ts';
 import { type ArchiveDependencies, archiveDocument, type Outcome } from './archive-document.ts';
 
-export type ArchiveHandlerDependencies = ArchiveDependencies & BatchDependencies;
+export type ArchiveHandlerDependencies = ArchiveDependencies &
+  BatchDependencies & {
+    /** For documents of the low lane: leaves at least half of Telnyx's rate limit to live work. */
+    lowLaneTelnyx: TelnyxClient;
+  };
 
 /** The archive function: messages of the documents and backfill lanes in, what is not done out. */
 export function createArchiveHandler(dependencies: ArchiveHandlerDependencies) {
@@ -33,8 +38,13 @@ function archiving(dependencies: ArchiveHandlerDependencies, deadline: number): 
       eventId: event?.id,
       eventType: event?.type,
     }),
-    work: async (message, receives, signal) => {
-      const outcome = await archiveDocument(message, { receives, deadline, signal }, dependencies);
+    work: async (message, { lane, receives, ageMs, signal }) => {
+      const { telnyx, lowLaneTelnyx } = dependencies;
+      const outcome = await archiveDocument(
+        message,
+        { receives, ageMs, deadline, signal },
+        { ...dependencies, telnyx: lane.live ? telnyx : lowLaneTelnyx },
+      );
       count(outcome, message, dependencies);
       return { outcome: outcome.outcome, bytes: outcome.outcome === 'archived' ? outcome.bytes : undefined };
     },

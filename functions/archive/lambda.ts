@@ -6,11 +6,12 @@ import { createReceipts } from '../bucket/receipts.ts';
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createBucket } from '../bucket/store.ts';
 import { createHttpGet } from '../http.ts';
-import { backoffLadderMs } from '../limits.ts';
+import { retryTimings } from '../limits.ts';
 import { createLog, standardOutput } from '../log.ts';
 import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
 import { createTelnyxClient } from '../telnyx/client.ts';
+import { createPacer } from '../telnyx/pacing.ts';
 import { readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDownload, createGuardedHttpGet } from './download.ts';
@@ -27,35 +28,40 @@ const bucket = createBucket({
   time,
 });
 const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
+const telnyx = {
+  baseUrl: settings.telnyxUrl,
+  apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
+  httpGet: createHttpGet({
+    https: new HttpsAgent({ keepAlive: true }),
+    http: new HttpAgent({ keepAlive: true }),
+  }),
+  time,
+};
+const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });
 
 export const handler = createArchiveHandler({
-  telnyx: createTelnyxClient({
-    baseUrl: settings.telnyxUrl,
-    apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
-    httpGet: createHttpGet({
-      https: new HttpsAgent({ keepAlive: true }),
-      http: new HttpAgent({ keepAlive: true }),
-    }),
-    time,
-  }),
+  telnyx: createTelnyxClient(telnyx),
+  lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
   download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
   bucket,
   receipts: createReceipts(bucket),
   lanes: [
     {
       name: 'documents',
+      live: true,
       queueUrl: settings.documentsQueueUrl,
       deadLetterQueueUrl: settings.documentsDeadLetterQueueUrl,
     },
     {
       name: 'backfill',
+      live: false,
       queueUrl: settings.backfillQueueUrl,
       deadLetterQueueUrl: settings.backfillDeadLetterQueueUrl,
     },
   ],
   sqs: createSqsClient(),
-  ladders: backoffLadderMs,
-  log: createLog({ write: standardOutput, now: time.now }),
+  timings: retryTimings,
+  log: createLog({ name: settings.archiverName, write: standardOutput, now: time.now }),
   time,
   random: Math.random,
   archiveInfected: settings.archiveInfected,

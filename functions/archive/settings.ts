@@ -1,8 +1,10 @@
-import { defaultDownloadHosts, singlePutBytes } from '../limits.ts';
+import { concurrency, defaultDownloadHosts, singlePutBytes } from '../limits.ts';
 import { flag, list, queueUrl, readSettings, serviceUrl, text, wholeNumber } from '../settings.ts';
 
 /** The environment of the archive function. `infra/` passes exactly these. */
 export const archiveSettings = {
+  /** The archiver's name: its metrics are in the namespace `TelnyxArchiver/<name>`. */
+  archiverName: { variable: 'ARCHIVER_NAME', read: text },
   bucketName: { variable: 'BUCKET_NAME', read: text },
   /** Twelve-digit account id that must own the bucket; requests to any other owner's bucket fail. */
   bucketOwner: { variable: 'BUCKET_OWNER', read: text, fallback: undefined },
@@ -26,6 +28,12 @@ export const archiveSettings = {
     variable: 'MAX_DOCUMENT_BYTES',
     read: wholeNumber(1, singlePutBytes),
     fallback: singlePutBytes,
+  },
+  /** Invocations of the low lanes, spans and backfill, that may run at once. */
+  lowLaneInvocations: {
+    variable: 'LOW_LANE_INVOCATIONS',
+    read: wholeNumber(1, 1_000),
+    fallback: concurrency.backfill + concurrency.spans,
   },
   /** Written into every receipt. */
   version: { variable: 'ARCHIVER_VERSION', read: text },

@@ -4,15 +4,17 @@
  */
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
-import { backoffLadderMs, receives, sweep, timeouts } from '../limits.ts';
+import { attempts, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { SendMessages } from '../queue/send.ts';
+import { withRetry } from '../retry.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/patience.ts';
 import type { Random, Time } from '../time.ts';
 import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
+import { isSuperseded, planSweep, type SweepBand } from './sweep.ts';
 import { withoutReceipt } from './unarchived.ts';
 import { readWindow, type Window } from './window.ts';
 
@@ -24,17 +26,17 @@ export interface DiscoverDependencies {
   documentsQueueUrl: string;
   /** Where the documents of a span go. */
   backfillQueueUrl: string;
-  /** From one `recent` message to the next. */
-  sweepIntervalMs: number;
-  /** How far before its `requestedAt` a `recent` message reads. */
-  sweepLookBackMs: number;
+  /** Whether documents that Telnyx's scanner calls infected are archived too. If not, sweeps leave them out. */
+  archiveInfected: boolean;
+  maxDocumentBytes: number;
+  timings: RetryTimings;
   log: Log;
   time: Time;
   random: Random;
 }
 
-/** Until when there is time to work on the message. */
-export interface Receive {
+/** The receive that a message is worked on in. */
+export interface DiscoveryReceive {
   /** Monotonic milliseconds. */
   deadline: number;
   signal: AbortSignal;
@@ -43,11 +45,13 @@ export interface Receive {
 export interface Discovered {
   /** Documents that Telnyx named. */
   found: number;
-  /** Of these, how many had no receipt and are in the queue now. */
+  /** Of these, how many are not settled and are in the queue now. */
   queued: number;
-  /** Of a sweep: without a receipt although there was time for one. */
-  missed: number;
-  /** Rows with something in place of the id that is no lower-case UUID. */
+  /** Of a five-minute sweep: not settled although there was time for it. */
+  overdue: number;
+  /** Of a sweep: left out, since the list itself shows that they cannot be archived (infected, too large). */
+  leftOut: number;
+  /** Rows with something in place of the id that is not a lower-case UUID. */
   unreadable: number;
   /** Of the Telnyx API. */
   requests: number;
@@ -55,12 +59,19 @@ export interface Discovered {
 
 /** How one kind of message is worked on. */
 interface Plan {
-  candidates: AsyncIterable<Candidate[]>;
+  /** Read in this order. */
+  parts: readonly Part[];
   queueUrl: string;
   trigger: DocumentMessage['trigger'];
   event?: DocumentMessage['event'];
   /** How many candidates are gathered before their receipts are looked for. */
   gathered: number;
+}
+
+interface Part {
+  read: () => AsyncIterable<Candidate[]>;
+  /** Of a sweep: which of the documents count, and as what. @default all are queued */
+  band?: SweepBand;
 }
 
 /** Live documents are queued as soon as they are seen. */
@@ -69,8 +80,8 @@ const noneGathered = 1;
 const spanGathered = 25_000;
 
 /**
- * Queues each document that the message leads to and that has no receipt, once. May be stopped at any point and
- * started over: nothing is remembered, and what has a receipt by then is not queued again.
+ * Queues each document that the message leads to and that is not settled, once. May be stopped at any point and
+ * started over: nothing is remembered, and what is settled by then is not queued again.
  *
  * @throws ArchiverError OrderGone, MalformedMessage for a span that ends before it begins, those of the Telnyx
  *   API, the bucket and the queue, or the signal's reason; whatever was found before is in the queue, unless the
@@ -78,82 +89,122 @@ const spanGathered = 25_000;
  */
 export async function discover(
   message: DiscoveryMessage,
-  { deadline, signal }: Receive,
+  { deadline, signal }: DiscoveryReceive,
   dependencies: DiscoverDependencies,
 ): Promise<Discovered> {
-  const { bucket, log, time, random } = dependencies;
-  const telnyx = createPatientTelnyx(dependencies.telnyx, { deadline, signal, time, random, log });
+  const { bucket, log, time, timings, random } = dependencies;
+  const result: Discovered = { found: 0, queued: 0, overdue: 0, leftOut: 0, unreadable: 0, requests: 0 };
+  if (message.kind === 'recent' && isSuperseded(message.requestedAt, time.now())) {
+    log.info('Superseded by later sweeps', { kind: message.kind });
+    return result;
+  }
+  const telnyx = createPatientTelnyx(dependencies.telnyx, { deadline, signal, timings, time, random, log });
   const plan = planFor(message, telnyx, dependencies);
-  const sweeping = message.kind === 'recent';
-  const missedBefore = sweeping
-    ? time.now() - missedAfterMs(dependencies.sweepIntervalMs)
-    : Number.NEGATIVE_INFINITY;
-  const result: Discovered = { found: 0, queued: 0, missed: 0, unreadable: 0, requests: 0 };
   const queued = new Set<string>();
-  let gathered = new Map<string, number | undefined>();
+  const seen = new Set<string>();
+  let oldestMs: number | undefined;
 
-  const settle = async () => {
-    // Taken first: what bucket or queue have failed is left to the message's next receive.
-    const taken = gathered;
-    gathered = new Map();
-    const missing = await withoutReceipt([...taken.keys()], bucket, signal);
-    await send(missing, plan, message.requestedAt, signal, dependencies);
-    for (const id of missing) queued.add(id);
-    result.found += taken.size;
-    result.queued = queued.size;
-    result.missed += missing.filter((id) => (taken.get(id) ?? missedBefore) < missedBefore).length;
-  };
-
-  try {
+  const readPart = async ({ read, band }: Part) => {
+    let gathered = new Map<string, Candidate>();
+    const queueGathered = async () => {
+      // Taken first: what bucket or queue have failed is left to the next attempt.
+      const taken = gathered;
+      gathered = new Map();
+      const missing = await withoutReceipt([...taken.keys()], bucket, signal);
+      const wanted = missing.filter((id) => band === undefined || band.isQueued(taken.get(id)?.createdAt));
+      await send(wanted, plan, message.requestedAt, signal, dependencies);
+      for (const id of wanted) queued.add(id);
+      for (const id of taken.keys()) seen.add(id);
+      for (const id of missing) {
+        const createdAt = taken.get(id)?.createdAt;
+        if (band?.isOverdue(createdAt)) result.overdue += 1;
+        if (createdAt !== undefined) oldestMs = Math.max(oldestMs ?? 0, time.now() - createdAt);
+      }
+      result.found = seen.size;
+      result.queued = queued.size;
+    };
+    const add = (candidate: Candidate) => {
+      const { id, createdAt } = candidate;
+      if (id === undefined) {
+        result.unreadable += 1;
+        if (band?.isOverdue(createdAt)) result.overdue += 1;
+      } else if (seen.has(id)) return;
+      else if (band !== undefined && cannotBeArchived(candidate, dependencies)) {
+        seen.add(id);
+        result.leftOut += 1;
+      } else gathered.set(id, candidate);
+    };
     try {
-      for await (const candidates of plan.candidates) {
-        for (const { id, createdAt } of candidates) {
-          if (id === undefined) result.unreadable += 1;
-          else if (!queued.has(id)) gathered.set(id, createdAt);
-        }
-        if (gathered.size >= plan.gathered) await settle();
+      for await (const candidates of read()) {
+        candidates.forEach(add);
+        if (gathered.size >= plan.gathered) await queueGathered();
       }
     } finally {
       // What is known is queued even where reading on is not possible.
-      await settle();
+      await queueGathered();
     }
-    if (sweeping) log.count('SweepsCompleted');
+  };
+
+  try {
+    for (const part of plan.parts) {
+      await withRetry(() => readPart(part), {
+        most: attempts.most,
+        // What passes by itself was waited out, or is waited out better by the message.
+        delayAfter: (error) =>
+          error.retryPolicy === 'retry' && !error.conclusive
+            ? timings.attemptsSpanMs / (attempts.most - 1)
+            : undefined,
+        leastTimeMs: attempts.leastTimeMs,
+        deadline,
+        attemptsSpanMs: timings.attemptsSpanMs,
+        signal,
+        time,
+        onRetry: ({ code }, attempt, delayMs) =>
+          log.info('Reading again', { attempt, retryInMs: Math.round(delayMs), code }),
+      });
+    }
+    if (message.kind === 'recent') {
+      log.count('SweepsCompleted');
+      // Only now, so that a sweep that is received twice counts once.
+      log.count('DocumentsOverdue', result.overdue);
+      if (oldestMs !== undefined) log.count('OldestUnarchived', oldestMs);
+    }
   } finally {
     result.requests = telnyx.requests();
-    report(result, sweeping, log);
+    report(result, log);
   }
   return result;
 }
 
 function planFor(message: DiscoveryMessage, telnyx: PatientTelnyx, dependencies: DiscoverDependencies): Plan {
   const { documentsQueueUrl, backfillQueueUrl } = dependencies;
-  const within = (window: Window) =>
+  const within = (window: Window) => () =>
     readWindow(window, (created, page) => listDocuments(telnyx, created, page));
   const live = { queueUrl: documentsQueueUrl, gathered: noneGathered };
   switch (message.kind) {
     case 'recent':
       return {
         ...live,
-        candidates: within(recentWindow(message.requestedAt, dependencies)),
+        parts: planSweep(message.requestedAt).map((band) => ({ read: within(band.window), band })),
         trigger: 'sweep',
       };
     case 'porting-order':
       return {
         ...live,
-        candidates: documentsOfPortingOrder(telnyx, message.orderId),
+        parts: [{ read: () => documentsOfPortingOrder(telnyx, message.orderId) }],
         trigger: 'webhook',
         event: message.event,
       };
     case 'port-out':
       return {
         ...live,
-        candidates: documentsOfPortOut(telnyx, message.orderId),
+        parts: [{ read: () => documentsOfPortOut(telnyx, message.orderId) }],
         trigger: 'webhook',
         event: message.event,
       };
     case 'span':
       return {
-        candidates: within(spanWindow(message)),
+        parts: [{ read: within(spanWindow(message)) }],
         queueUrl: backfillQueueUrl,
         trigger: 'backfill',
         gathered: spanGathered,
@@ -161,29 +212,12 @@ function planFor(message: DiscoveryMessage, telnyx: PatientTelnyx, dependencies:
   }
 }
 
-/**
- * What a `recent` message reads, whenever it is worked on: from one look-back before it was sent to one after, so
- * that one which waited through an outage still covers its part of it, and no more.
- *
- * After a silence of the schedule itself there are no such messages. So the first sweep of each hour looks back
- * further, over a day and more, and what a silence of up to a day hid is found within an hour of its end. (That
- * the latest documents have receipts would prove nothing: webhooks go on while sweeps are silent.) What is unlinked
- * is gone by then anyway, and what is linked can wait for that hour. After a longer silence, backfill the span.
- */
-export function recentWindow(
-  requestedAt: string,
-  { sweepIntervalMs, sweepLookBackMs }: Pick<DiscoverDependencies, 'sweepIntervalMs' | 'sweepLookBackMs'>,
-): Window {
-  const requested = Date.parse(requestedAt);
-  const firstOfTheHour = requested % hourMs < sweepIntervalMs;
-  const lookBackMs = firstOfTheHour
-    ? Math.max(sweepLookBackMs, sweep.longLookBackMinutes * minuteMs)
-    : sweepLookBackMs;
-  return { from: requested - lookBackMs, to: requested + sweepLookBackMs };
+function cannotBeArchived(
+  { stated }: Candidate,
+  { archiveInfected, maxDocumentBytes }: DiscoverDependencies,
+): boolean {
+  return (stated?.infected === true && !archiveInfected) || (stated?.bytes ?? 0) > maxDocumentBytes;
 }
-
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
 
 function spanWindow({
   createdAfter,
@@ -196,21 +230,10 @@ function spanWindow({
   if (window.from >= window.to) {
     throw new ArchiverError(
       'MalformedMessage',
-      'The span ends before it begins: createdAfter is to be earlier.',
+      'The span ends before it begins: createdAfter must be earlier than createdBefore.',
     );
   }
   return window;
-}
-
-/**
- * How old a document must be for a missing receipt to mean something: one sweep, and then all receives of the
- * retry ladder, each up to the function's time limit and each wait at its longest. With a sweep every 5 minutes
- * that is under 25 minutes, before Telnyx deletes. What is older and still without has slipped through, is a dead
- * letter or waits for a person, who has an alarm for these two already.
- */
-export function missedAfterMs(sweepIntervalMs: number): number {
-  const waitsMs = backoffLadderMs.retry.reduce((sum, rung) => sum + 1.2 * rung, 0);
-  return sweepIntervalMs + waitsMs + receives.retry * timeouts.archiveMs;
 }
 
 async function send(
@@ -233,11 +256,10 @@ async function send(
   await dependencies.send(queueUrl, messages, signal);
 }
 
-function report(result: Discovered, sweeping: boolean, log: Log): void {
+function report(result: Discovered, log: Log): void {
   if (result.unreadable > 0) {
     log.warn('Telnyx lists documents whose ids cannot be read', { problems: result.unreadable });
   }
   log.count('DocumentsFound', result.found);
   log.count('DocumentsQueued', result.queued);
-  if (sweeping) log.count('DocumentsMissed', result.missed + result.unreadable);
 }

@@ -7,9 +7,13 @@ import { type DiscoveryMessage, parseDiscoveryMessage } from '../queue/messages.
 import { nextTurn, withDeadline } from '../time.ts';
 import { type DiscoverDependencies, discover } from './discover.ts';
 
-export type DiscoverHandlerDependencies = DiscoverDependencies & BatchDependencies;
+export type DiscoverHandlerDependencies = DiscoverDependencies &
+  BatchDependencies & {
+    /** For spans: leaves at least half of Telnyx's rate limit to live work. */
+    lowLaneTelnyx: DiscoverDependencies['telnyx'];
+  };
 
-/** The discover function: messages of the discovery queue in, what is not done out. */
+/** The discover function: messages of the discovery and spans lanes in, what is not done out. */
 export function createDiscoverHandler(dependencies: DiscoverHandlerDependencies) {
   const { time } = dependencies;
   const handle = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
@@ -30,8 +34,13 @@ function discovering(dependencies: DiscoverHandlerDependencies, deadline: number
       const event = 'event' in message ? message.event : undefined;
       return { kind: message.kind, eventId: event?.id, eventType: event?.type };
     },
-    work: async (message, _received, signal) => {
-      const { unreadable, ...done } = await discover(message, { deadline, signal }, dependencies);
+    work: async (message, { lane, signal }) => {
+      const { telnyx, lowLaneTelnyx } = dependencies;
+      const { unreadable, ...done } = await discover(
+        message,
+        { deadline, signal },
+        { ...dependencies, telnyx: lane.live ? telnyx : lowLaneTelnyx },
+      );
       return { ...done, problems: unreadable };
     },
   };

@@ -5,12 +5,13 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createBucket } from '../bucket/store.ts';
 import { createHttpGet } from '../http.ts';
-import { backoffLadderMs } from '../limits.ts';
+import { retryTimings } from '../limits.ts';
 import { createLog, standardOutput } from '../log.ts';
 import { createSender } from '../queue/send.ts';
 import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
 import { createTelnyxClient } from '../telnyx/client.ts';
+import { createPacer } from '../telnyx/pacing.ts';
 import { readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDiscoverHandler } from './handler.ts';
@@ -18,17 +19,20 @@ import { readDiscoverSettings } from './settings.ts';
 
 const settings = readDiscoverSettings(process.env);
 const sqs = createSqsClient();
+const telnyx = {
+  baseUrl: settings.telnyxUrl,
+  apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
+  httpGet: createHttpGet({
+    https: new HttpsAgent({ keepAlive: true }),
+    http: new HttpAgent({ keepAlive: true }),
+  }),
+  time,
+};
+const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });
 
 export const handler = createDiscoverHandler({
-  telnyx: createTelnyxClient({
-    baseUrl: settings.telnyxUrl,
-    apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
-    httpGet: createHttpGet({
-      https: new HttpsAgent({ keepAlive: true }),
-      http: new HttpAgent({ keepAlive: true }),
-    }),
-    time,
-  }),
+  telnyx: createTelnyxClient(telnyx),
+  lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
   bucket: createBucket({
     s3: createS3Client(),
     name: settings.bucketName,
@@ -38,18 +42,25 @@ export const handler = createDiscoverHandler({
   send: createSender(sqs),
   documentsQueueUrl: settings.documentsQueueUrl,
   backfillQueueUrl: settings.backfillQueueUrl,
-  sweepIntervalMs: settings.sweepIntervalMinutes * 60_000,
-  sweepLookBackMs: settings.sweepLookBackMinutes * 60_000,
+  archiveInfected: settings.archiveInfected,
+  maxDocumentBytes: settings.maxDocumentBytes,
   lanes: [
     {
       name: 'discovery',
+      live: true,
       queueUrl: settings.discoveryQueueUrl,
       deadLetterQueueUrl: settings.discoveryDeadLetterQueueUrl,
     },
+    {
+      name: 'spans',
+      live: false,
+      queueUrl: settings.spansQueueUrl,
+      deadLetterQueueUrl: settings.spansDeadLetterQueueUrl,
+    },
   ],
   sqs,
-  ladders: backoffLadderMs,
-  log: createLog({ write: standardOutput, now: time.now }),
+  timings: retryTimings,
+  log: createLog({ name: settings.archiverName, write: standardOutput, now: time.now }),
   time,
   random: Math.random,
 });

@@ -1,8 +1,10 @@
-import { sweep } from '../limits.ts';
-import { queueUrl, readSettings, serviceUrl, text, wholeNumber } from '../settings.ts';
+import { concurrency, singlePutBytes } from '../limits.ts';
+import { flag, queueUrl, readSettings, serviceUrl, text, wholeNumber } from '../settings.ts';
 
 /** The environment of the discover function. `infra/` passes exactly these. */
 export const discoverSettings = {
+  /** The archiver's name: its metrics are in the namespace `TelnyxArchiver/<name>`. */
+  archiverName: { variable: 'ARCHIVER_NAME', read: text },
   bucketName: { variable: 'BUCKET_NAME', read: text },
   /** Twelve-digit account id that must own the bucket; requests to any other owner's bucket fail. */
   bucketOwner: { variable: 'BUCKET_OWNER', read: text, fallback: undefined },
@@ -12,23 +14,27 @@ export const discoverSettings = {
   backfillQueueUrl: { variable: 'BACKFILL_QUEUE_URL', read: queueUrl },
   discoveryQueueUrl: { variable: 'DISCOVERY_QUEUE_URL', read: queueUrl },
   discoveryDeadLetterQueueUrl: { variable: 'DISCOVERY_DEAD_LETTER_QUEUE_URL', read: queueUrl },
+  spansQueueUrl: { variable: 'SPANS_QUEUE_URL', read: queueUrl },
+  spansDeadLetterQueueUrl: { variable: 'SPANS_DEAD_LETTER_QUEUE_URL', read: queueUrl },
   apiKeySecretArn: { variable: 'TELNYX_API_KEY_SECRET_ARN', read: text },
   telnyxUrl: {
     variable: 'TELNYX_API_URL',
     read: serviceUrl,
     fallback: new URL('https://api.telnyx.com/v2'),
   },
-  /** How often the schedule asks for a sweep. A document older than this without a receipt has been missed. */
-  sweepIntervalMinutes: {
-    variable: 'SWEEP_INTERVAL_MINUTES',
-    read: wholeNumber(1, 24 * 60),
-    fallback: sweep.intervalMinutes,
+  /** Whether documents that Telnyx's scanner calls infected are archived too; if not, sweeps do not queue them. */
+  archiveInfected: { variable: 'ARCHIVE_INFECTED', read: flag, fallback: false },
+  /** Sweeps do not queue what is larger. */
+  maxDocumentBytes: {
+    variable: 'MAX_DOCUMENT_BYTES',
+    read: wholeNumber(1, singlePutBytes),
+    fallback: singlePutBytes,
   },
-  /** How far back from now a sweep looks. */
-  sweepLookBackMinutes: {
-    variable: 'SWEEP_LOOK_BACK_MINUTES',
-    read: wholeNumber(1, 7 * 24 * 60),
-    fallback: sweep.lookBackMinutes,
+  /** Invocations of the low lanes, spans and backfill, that may run at once. */
+  lowLaneInvocations: {
+    variable: 'LOW_LANE_INVOCATIONS',
+    read: wholeNumber(1, 1_000),
+    fallback: concurrency.backfill + concurrency.spans,
   },
 };
 

@@ -6,10 +6,10 @@ import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import pLimit from 'p-limit';
 import { type ArchiverError, asArchiverError, nameOf } from '../errors.ts';
-import { calls, concurrency, receives } from '../limits.ts';
+import { calls, concurrency, type RetryTimings, receives } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { type Random, type Time, withDeadline } from '../time.ts';
-import { decide, type Ladders } from './backoff.ts';
+import { decide, type Timestamps } from './backoff.ts';
 import { sendDeadLetter } from './dead-letter.ts';
 
 /** A queue that a function reads, and where it sends what fails for good. */
@@ -17,15 +17,27 @@ export interface Lane {
   name: string;
   queueUrl: string;
   deadLetterQueueUrl: string;
+  /** Whether what it carries is under the 30 minutes after which Telnyx may delete it. A low lane leaves it the way. */
+  live: boolean;
 }
 
 export interface BatchDependencies {
   lanes: readonly Lane[];
   sqs: Pick<SQSClient, 'send'>;
-  ladders: Ladders;
+  timings: RetryTimings;
   log: Log;
   time: Time;
   random: Random;
+}
+
+/** What SQS and Lambda say of the message that is worked on. */
+export interface Receive {
+  lane: Lane;
+  /** How often SQS has delivered the message, this time included. */
+  receives: number;
+  /** Milliseconds since it was first received. */
+  ageMs: number;
+  signal: AbortSignal;
 }
 
 export interface Job<Message> {
@@ -33,12 +45,8 @@ export interface Job<Message> {
   parse: (record: SQSRecord) => Message;
   /** What the log says the message is about. */
   describe: (message: Message) => LogFields;
-  /**
-   * Resolves, with what the log should say, once the message need never be delivered again.
-   *
-   * @param received how often SQS has delivered the message, this time included
-   */
-  work: (message: Message, received: number, signal: AbortSignal) => Promise<LogFields>;
+  /** Resolves, with what the log should say, once the message need never be delivered again. */
+  work: (message: Message, receive: Receive) => Promise<LogFields>;
 }
 
 /**
@@ -64,7 +72,7 @@ export async function consumeBatch<Message>(
 
   const atOnce = pLimit(concurrency.batchSize);
   await atOnce.map(
-    records.filter(({ record }) => receivesOf(record) < receives.suspect),
+    records.filter(({ record }) => receivesOf(record) < receives.isolateFrom),
     settle,
   );
   const oneByOne = pLimit(1);
@@ -74,7 +82,7 @@ export async function consumeBatch<Message>(
   };
   signal.addEventListener('abort', onAbort, { once: true });
   await oneByOne.map(
-    records.filter(({ record }) => receivesOf(record) >= receives.suspect),
+    records.filter(({ record }) => receivesOf(record) >= receives.isolateFrom),
     settle,
   );
   signal.removeEventListener('abort', onAbort);
@@ -96,12 +104,14 @@ async function isDone<Message>(
   const { log, time } = dependencies;
   const started = time.monotonic();
   const received = receivesOf(record);
+  const { now, firstReceivedAt } = timestampsOf(record, time);
+  const receive = { lane, receives: received, ageMs: Math.max(0, now - firstReceivedAt), signal };
   let about: LogFields = { messageId: record.messageId, lane: lane.name, receives: received };
   try {
     signal.throwIfAborted();
     const message = job.parse(record);
     about = { ...about, ...job.describe(message) };
-    const result = await job.work(message, received, signal);
+    const result = await job.work(message, receive);
     log.info('Done', { ...about, ...result, ms: Math.round(time.monotonic() - started) });
     return true;
   } catch (thrown) {
@@ -118,10 +128,9 @@ async function settleFailure(
   about: LogFields,
   dependencies: BatchDependencies,
 ): Promise<boolean> {
-  const { log, random, ladders } = dependencies;
-  const received = receivesOf(record);
+  const { log, random, time, timings } = dependencies;
   const fields = { ...about, code: error.code, reason: error.message, cause: causeOf(error) };
-  const decision = decide(error, received, ladders, random);
+  const decision = decide(error, timestampsOf(record, time), lane.live, timings, random);
   if (decision.action === 'acknowledge') {
     log.info('Nothing to do', fields);
     return true;
@@ -141,7 +150,7 @@ async function settleFailure(
           body: record.body,
           code: error.code,
           reason: error.message,
-          attempts: received,
+          attempts: receivesOf(record),
           firstSeenAt: instantOf(record.attributes.ApproximateFirstReceiveTimestamp),
         },
         limited,
@@ -197,6 +206,13 @@ function laneOf(record: SQSRecord, lanes: readonly Lane[]): Lane {
 
 function receivesOf(record: SQSRecord): number {
   return Number(record.attributes.ApproximateReceiveCount) || 1;
+}
+
+/** A record without times that can be read is as new as can be. */
+function timestampsOf({ attributes }: SQSRecord, time: Time): Timestamps {
+  const now = time.now();
+  const sentAt = Number(attributes.SentTimestamp) || now;
+  return { now, sentAt, firstReceivedAt: Number(attributes.ApproximateFirstReceiveTimestamp) || sentAt };
 }
 
 /** SQS states times in milliseconds since the epoch, as text. */

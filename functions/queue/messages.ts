@@ -9,7 +9,18 @@ import { uuidPattern } from './serialise.ts';
 export { serialiseMessage, uuidPattern } from './serialise.ts';
 
 const uuid = v.pipe(v.string(), v.regex(uuidPattern));
-const instant = v.pipe(v.string(), v.maxLength(64), v.isoTimestamp());
+/** An ISO 8601 timestamp that `Date.parse` reads as the very date it names: not `2026-02-30`, not an offset of `+01`. */
+const instant = v.pipe(
+  v.string(),
+  v.maxLength(64),
+  v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/),
+  v.check((text) => Number.isFinite(Date.parse(text)) && isDate(text.slice(0, 10))),
+);
+function isDate(day: string): boolean {
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return Number.isFinite(midnight.getTime()) && midnight.toISOString().startsWith(day);
+}
+
 const shortText = v.pipe(v.string(), v.maxLength(200));
 
 /** The Telnyx event that led to a message, for the receipt. */
@@ -44,7 +55,10 @@ const discoveryMessages = [
   }),
 ] as const;
 const discoveryMessage = v.variant('kind', discoveryMessages);
-/** "Find out which documents there are": on the `discovery` queue. `createdAfter` and `createdBefore` are exclusive. */
+/**
+ * "Find out which documents there are": spans on the `spans` queue, all else on `discovery`. `createdAfter` and
+ * `createdBefore` are exclusive.
+ */
 export type DiscoveryMessage = v.InferOutput<typeof discoveryMessage>;
 
 export type QueueMessage = DocumentMessage | DiscoveryMessage;
@@ -71,7 +85,7 @@ export function parseDocumentMessage(body: string, sentAt: Date): DocumentMessag
 }
 
 /**
- * Reads a message of the `discovery` queue.
+ * Reads a message of the `discovery` or `spans` queue. Either is read in both.
  *
  * @throws ArchiverError MalformedMessage, UnknownMessageKind or UnknownMessageVersion
  */
@@ -95,6 +109,8 @@ function parse<Schema extends v.GenericSchema>(
     throw new ArchiverError(
       'UnknownMessageVersion',
       'The message has a version that this release does not know. Deploy the release that sent it, then redrive.',
+      // Reading it a second time within this receive would not end differently.
+      { conclusive: true },
     );
   }
   if (!kinds.includes(head.output.kind)) {

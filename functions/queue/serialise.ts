@@ -7,6 +7,13 @@ import type { QueueMessage } from './messages.ts';
 /** Lower-case UUID (RFC 9562, section 4), as Telnyx writes document and order ids. */
 export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/**
+ * As JSON. The two characters of the Basic Multilingual Plane that SQS refuses in a body and JSON.stringify leaves as
+ * they are (Amazon SQS API reference, SendMessage) are escaped: an event's id may hold them.
+ */
 export function serialiseMessage(message: QueueMessage): string {
-  return JSON.stringify(message);
+  return JSON.stringify(message).replace(
+    /[\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16)}`,
+  );
 }

@@ -11,6 +11,7 @@ import { redact } from '../log.ts';
 import { uuidPattern } from '../queue/messages.ts';
 import { type Time, withDeadline } from '../time.ts';
 import type { ApiKey } from './api-key.ts';
+import { type Pacer, type RateLimit, unpaced } from './pacing.ts';
 
 const sha256 = v.pipe(
   v.string(),
@@ -68,13 +69,6 @@ const maxAnswerBytes = 8 * 1024 ** 2;
 /** No stated wait is believed beyond this. */
 const longestRetryAfterMs = 15 * 60_000;
 
-export interface RateLimit {
-  /** Requests left in the window, where Telnyx says so. */
-  remaining: number | undefined;
-  /** Milliseconds until the window starts anew, where Telnyx says so. */
-  resetMs: number | undefined;
-}
-
 export interface JsonAnswer {
   body: unknown;
   rateLimit: RateLimit;
@@ -105,9 +99,12 @@ export interface TelnyxClientOptions {
   apiKey: ApiKey;
   httpGet: HttpGet;
   time: Time;
+  /** @default nothing waits */
+  pacer?: Pacer;
 }
 
-export function createTelnyxClient({ baseUrl, apiKey, httpGet, time }: TelnyxClientOptions): TelnyxClient {
+export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
+  const { baseUrl, apiKey, httpGet, time, pacer = unpaced } = options;
   const request = (url: URL, key: string, signal: AbortSignal) => {
     const headers = {
       authorization: `Bearer ${key}`,
@@ -134,10 +131,18 @@ export function createTelnyxClient({ baseUrl, apiKey, httpGet, time }: TelnyxCli
     const url = new URL(`${baseUrl.href.replace(/\/$/, '')}/${path}`);
     url.search = query.toString();
     const key = await apiKey.current();
-    let { answer, bytes } = await request(url, key, signal);
+    const paced = (withKey: string) =>
+      pacer(
+        () => request(url, withKey, signal),
+        // Only from a success does it follow that there is no limit where none is stated.
+        ({ answer }) =>
+          answer.status < 300 || 'x-ratelimit-limit' in answer.headers ? rateLimitOf(answer) : undefined,
+        signal,
+      );
+    let { answer, bytes } = await paced(key);
     if (answer.status === 401) {
       const fresh = await apiKey.after(key);
-      if (fresh !== key) ({ answer, bytes } = await request(url, fresh, signal));
+      if (fresh !== key) ({ answer, bytes } = await paced(fresh));
     }
     if (answer.status !== 200) throw refusal(answer, bytes, gone, time.now());
     return { body: parseJson(bytes), rateLimit: rateLimitOf(answer) };
@@ -247,8 +252,15 @@ function statedError(bytes: Buffer): { code: string | undefined; text: string } 
  */
 function rateLimitOf(answer: HttpAnswer): RateLimit {
   const resetMs = secondsOf(answer.headers['x-ratelimit-reset']);
-  const remaining = Number(answer.headers['x-ratelimit-remaining'] ?? Number.NaN);
-  return { remaining: Number.isFinite(remaining) ? remaining : undefined, resetMs };
+  return {
+    limit: countOf(answer.headers['x-ratelimit-limit']),
+    remaining: countOf(answer.headers['x-ratelimit-remaining']),
+    resetMs,
+  };
+}
+
+function countOf(header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
 }
 
 /** `Retry-After`, seconds or a date (RFC 9110, section 10.2.3), and at a 429 no less than `x-ratelimit-reset`. */

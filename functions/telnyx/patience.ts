@@ -2,17 +2,19 @@
  * Reading many pages of the Telnyx API with patience: what passes is waited out, and the nearer the rate limit
  * comes, the slower it goes. A sweep that takes longer is better than one that fails.
  */
-import pRetry from 'p-retry';
 import { ArchiverError, type ErrorCode } from '../errors.ts';
-import { calls } from '../limits.ts';
+import { calls, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
+import { withRetry } from '../retry.ts';
 import { type Random, sleep, type Time } from '../time.ts';
-import type { RateLimit, TelnyxClient } from './client.ts';
+import type { TelnyxClient } from './client.ts';
+import type { RateLimit } from './pacing.ts';
 
 export interface Patience {
   /** Monotonic milliseconds; no wait is begun that would not end well before. */
   deadline: number;
   signal: AbortSignal;
+  timings: RetryTimings;
   time: Time;
   random: Random;
   log: Log;
@@ -31,7 +33,7 @@ export interface PatientTelnyx {
 }
 
 /** Telnyx advises 3 to 5 attempts, backing off exponentially (API fundamentals, "Command retries"); one more here. */
-const retries = 5;
+const mostAttempts = 6;
 const minDelayMs = 1_000;
 const maxDelayMs = 15_000;
 /** With fewer requests left than this, they are spread evenly over the time until the limit is reset. */
@@ -42,7 +44,7 @@ const passing: ReadonlySet<ErrorCode> = new Set(['RateLimited', 'TelnyxUnavailab
 
 export function createPatientTelnyx(
   telnyx: Pick<TelnyxClient, 'get'>,
-  { deadline, signal, time, random, log }: Patience,
+  { deadline, signal, timings, time, random, log }: Patience,
 ): PatientTelnyx {
   let requests = 0;
   let notBefore = Number.NEGATIVE_INFINITY;
@@ -60,20 +62,17 @@ export function createPatientTelnyx(
         requests += 1;
         return telnyx.get(path, query, gone, signal);
       };
-      const answer = await pRetry(ask, {
-        retries,
-        // p-retry's own waiting knows only the real clock: the waiting is done in shouldRetry.
-        minTimeout: 0,
+      const answer = await withRetry(ask, {
+        most: mostAttempts,
+        delayAfter: (error, attempt) =>
+          passing.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
+        leastTimeMs: calls.telnyxMs,
+        deadline,
+        attemptsSpanMs: timings.attemptsSpanMs,
         signal,
-        shouldRetry: async ({ error, attemptNumber }) => {
-          if (!(error instanceof ArchiverError) || !passing.has(error.code)) return false;
-          const delay = delayBeforeAttempt(error, attemptNumber, random);
-          if (!fits(delay)) return false;
-          const { code } = error;
-          log.info('Asking Telnyx again', { attempt: attemptNumber, retryInMs: Math.round(delay), code });
-          await sleep(time, delay, signal);
-          return true;
-        },
+        time,
+        onRetry: ({ code }, attempt, delayMs) =>
+          log.info('Asking Telnyx again', { attempt, retryInMs: Math.round(delayMs), code }),
       });
       notBefore = time.monotonic() + pauseAfter(answer.rateLimit);
       return answer.body;

@@ -6,9 +6,11 @@ import { systemTime as time } from '../time.ts';
 import { createWebhookHandler } from './handler.ts';
 import { readWebhookSettings } from './settings.ts';
 
+const settings = readWebhookSettings(process.env);
+
 export const handler = createWebhookHandler({
-  ...readWebhookSettings(process.env),
+  ...settings,
   send: createSender(createSqsClient()),
-  log: createLog({ write: standardOutput, now: time.now }),
+  log: createLog({ name: settings.archiverName, write: standardOutput, now: time.now }),
   time,
 });

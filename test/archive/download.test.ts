@@ -1,4 +1,5 @@
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
@@ -9,14 +10,15 @@ import {
   createGuardedHttpGet,
   type LinkPolicy,
 } from '../../functions/archive/download.ts';
-import { ArchiverError } from '../../functions/errors.ts';
+import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
-import { systemTime } from '../../functions/time.ts';
+import { defaultDownloadHosts } from '../../functions/limits.ts';
+import { systemTime, type Time } from '../../functions/time.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 import { hurriedTime } from './world.ts';
 
 const policy: LinkPolicy = {
-  hosts: ['s3.amazonaws.com', '*.s3.amazonaws.com', 's3.*.amazonaws.com', '*.s3.*.amazonaws.com'],
+  hosts: defaultDownloadHosts,
   trustedOrigin: undefined,
 };
 const secret = 'X-Amz-Signature=c0ffee';
@@ -29,6 +31,25 @@ function refusalOf(link: string, rules = policy): ArchiverError | undefined {
     if (error instanceof ArchiverError) return error;
     throw error;
   }
+}
+
+/** A storage on a real socket, and a download that trusts it. */
+async function startStorage(listener: RequestListener, time: Time = systemTime) {
+  let requests = 0;
+  const server = createServer(listener)
+    .on('request', () => {
+      requests += 1;
+    })
+    .listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const rules = { hosts: [], trustedOrigin: origin };
+  const download = createDownload({ policy: rules, httpGet: createGuardedHttpGet(rules), time });
+  return { origin, download, requests: () => requests };
 }
 
 describe('where a download link may lead', () => {
@@ -106,6 +127,12 @@ describe('where a download link may lead', () => {
     'https://.s3.amazonaws.com/a',
     'https://..s3.amazonaws.com/a',
     'https://_.evil.example/.s3.amazonaws.com',
+    'https://s3-x.us-east-1.elb.amazonaws.com/a',
+    ' https://s3.amazonaws.com/a',
+    'https://s3.amazonaws.com/a b',
+    'https://s3.amazonaws.com/a\r\nHost: evil.example',
+    'https://s3.amazonaws.com/a\0b',
+    'https://s3.amazonaws.com/a\u0085b',
   ])('does not follow %j', (link) => {
     const refusal = refusalOf(`${link}?${secret}`);
 
@@ -130,11 +157,22 @@ describe('where a download link may lead', () => {
         if (refusalOf(link) !== undefined) return;
         const url = new URL(link);
         expect(url.protocol).toBe('https:');
-        expect(url.hostname).toMatch(/^([a-z0-9.-]+\.)?s3\.([a-z0-9.-]+\.)?amazonaws\.com$/);
+        expect(url.hostname).toMatch(/^([a-z0-9.-]+\.)?s3([.-][a-z0-9.-]+)?\.amazonaws\.com$/);
         expect(url.username + url.password + url.port).toBe('');
       }),
       { numRuns: fuzzRuns() },
     );
+  });
+
+  it('does not follow a link of more than 8,192 characters, nor a host name of more than 253', () => {
+    const prefix = 'https://s3.amazonaws.com/';
+    const bucketOf = (length: number) => 'a.'.repeat(length).slice(0, length - 1);
+    const hostOf = (length: number) => `${bucketOf(length - 's3.amazonaws.com'.length)}.s3.amazonaws.com`;
+
+    expect(refusalOf(prefix + 'a'.repeat(8_192 - prefix.length))).toBeUndefined();
+    expect(refusalOf(prefix + 'a'.repeat(8_193 - prefix.length))?.code).toBe('LinkNotAllowed');
+    expect(refusalOf(`https://${hostOf(253)}/a`)).toBeUndefined();
+    expect(refusalOf(`https://${hostOf(254)}/a`)?.code).toBe('LinkNotAllowed');
   });
 
   it('is left to the one trusted origin of a local stack, and no other of the same machine', () => {
@@ -192,6 +230,76 @@ describe('a download', () => {
     expect(seen).toEqual([{ 'accept-encoding': 'identity' }]);
   });
 
+  it.each([
+    ['/bucket/a/./b/../c', '/bucket/a/./b/../c'],
+    ['/bucket//a///b//', '/bucket//a///b//'],
+    ['/..', '/..'],
+    ['//evil.example/a', '//evil.example/a'],
+    ['/bucket/a%2Fb%2f%2E%2E/%2e', '/bucket/a%2Fb%2f%2E%2E/%2e'],
+    ["/bucket/a+b'(c)|d^e`f{g}\\h", "/bucket/a+b'(c)|d^e`f{g}\\h"],
+    ['/bucket/a?X-Amz-Date=1&x=../y//z%2F#fragment', '/bucket/a?X-Amz-Date=1&x=../y//z%2F'],
+    ['/bucket/Müller', '/bucket/M%C3%BCller'],
+    ['?x=1', '/?x=1'],
+    ['', '/'],
+  ])('asks for %j exactly as the link says', async (target, expected) => {
+    const targets: (string | undefined)[] = [];
+    const { origin, download } = await startStorage((request, response) => {
+      targets.push(request.url);
+      response.end();
+    });
+
+    const answer = await download(origin + target, new AbortController().signal);
+
+    answer.body.destroy();
+    expect(targets).toEqual([expected]);
+  });
+
+  it.each([
+    ['http:/', '/a'],
+    ['http:', '/a'],
+    ['http:///', '/a'],
+    ['http:\\\\', '/a'],
+    ['http://', '\\a'],
+  ])(
+    'does not follow a link that only a lenient parser takes for one: %s<host>%s',
+    async (scheme, target) => {
+      const { origin, download, requests } = await startStorage((_request, response) => void response.end());
+
+      const work = download(scheme + new URL(origin).host + target, new AbortController().signal);
+
+      await expect(work).rejects.toHaveProperty('code', 'LinkNotAllowed');
+      expect(requests()).toBe(0);
+    },
+  );
+
+  it.each<[number, ErrorCode]>([
+    [204, 'DownloadFailed'],
+    [206, 'DownloadFailed'],
+    [301, 'RedirectRefused'],
+    [304, 'RedirectRefused'],
+    [307, 'RedirectRefused'],
+    [400, 'DownloadRefused'],
+    [401, 'DownloadRefused'],
+    [403, 'LinkExpired'],
+    [404, 'DownloadRefused'],
+    [408, 'DownloadFailed'],
+    [410, 'DownloadRefused'],
+    [429, 'DownloadFailed'],
+    [451, 'DownloadRefused'],
+    [499, 'DownloadRefused'],
+    [500, 'DownloadFailed'],
+    [503, 'DownloadFailed'],
+  ])('that the storage answers with %i fails with %s', async (status, code) => {
+    const { origin, download } = await startStorage((_request, response) =>
+      response.writeHead(status, { location: 'https://evil.example/' }).end(),
+    );
+
+    const work = download(`${origin}/a?${secret}`, new AbortController().signal);
+
+    await expect(work).rejects.toMatchObject({ code, message: expect.stringContaining(String(status)) });
+    await expect(work).rejects.not.toHaveProperty('message', expect.stringContaining(secret));
+  });
+
   it('that is refused is read no further', async () => {
     const refused = answer(500);
     const download = createDownload({ policy, httpGet: async () => refused, time: systemTime });
@@ -219,19 +327,7 @@ describe('a download', () => {
   });
 
   it('whose headers do not come is given up', async () => {
-    const server = createServer(() => undefined).listen(0, '127.0.0.1');
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    await new Promise((resolve) => server.on('listening', resolve));
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const rules = { hosts: [], trustedOrigin: origin };
-    const download = createDownload({
-      policy: rules,
-      httpGet: createGuardedHttpGet(rules),
-      time: hurriedTime(50),
-    });
+    const { origin, download } = await startStorage(() => undefined, hurriedTime(50));
 
     await expect(download(`${origin}/a`, new AbortController().signal)).rejects.toHaveProperty(
       'code',

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { onTestFinished } from 'vitest';
-import type { ArchiveDependencies, Receive } from '../../functions/archive/archive-document.ts';
+import type { ArchiveDependencies, DocumentReceive } from '../../functions/archive/archive-document.ts';
 import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
 import { createReceipts, type Receipt } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
-import { singlePutBytes } from '../../functions/limits.ts';
+import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { DocumentMessage } from '../../functions/queue/messages.ts';
 import type { TelnyxClient, TelnyxDocument } from '../../functions/telnyx/client.ts';
@@ -82,9 +82,10 @@ export async function startWorld(
     download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
     bucket,
     receipts: createReceipts(bucket),
-    log: createLog({ write: (line) => lines.push(line), now: () => time.now() }),
+    log: createLog({ name: 'test', write: (line) => lines.push(line), now: () => time.now() }),
     time,
     random: () => 0,
+    timings: retryTimings,
     archiveInfected: false,
     maxDocumentBytes: singlePutBytes,
     version: '0.0.0-test',
@@ -145,7 +146,7 @@ export function messageFor(documentId: string): DocumentMessage {
 }
 
 /** A first receive with a minute of time. */
-export function receive(overrides: Partial<Receive> = {}): Receive {
+export function receive(overrides: Partial<DocumentReceive> = {}): DocumentReceive {
   return {
     receives: 1,
     deadline: systemTime.monotonic() + 60_000,
