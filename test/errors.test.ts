@@ -1,11 +1,18 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ArchiverError, asArchiverError, errorCodes, type Fate, fates, nameOf } from '../functions/errors.ts';
+import {
+  ArchiverError,
+  asArchiverError,
+  errorCodes,
+  nameOf,
+  type RetryPolicy,
+  retryPolicies,
+} from '../functions/errors.ts';
 
-/** What dead letters, alarms and the runbook rely on: a code that changes its fate changes this list too. */
-const codesByFate: Record<Fate, string[]> = {
-  done: ['OrderGone'],
+/** What dead letters, alarms and the runbook rely on: a code that changes its policy changes this list too. */
+const codesByPolicy: Record<RetryPolicy, string[]> = {
+  acknowledge: ['OrderGone'],
   'dead-letter': [
     'DocumentGone',
     'DocumentInfected',
@@ -14,49 +21,51 @@ const codesByFate: Record<Fate, string[]> = {
     'MalformedMessage',
     'UnknownMessageKind',
   ],
-  wait: [
-    'ApiKeyForbidden',
-    'ApiKeyRejected',
-    'ApiKeyUnavailable',
-    'BucketMisconfigured',
-    'EncryptionKeyUnavailable',
-    'LinkNotAllowed',
-    'RateLimited',
-  ],
   retry: [
-    'BucketConflict',
-    'BucketUnavailable',
     'ChecksumMismatch',
-    'DownloadFailed',
-    'LengthUnknown',
+    'DownloadRefused',
     'LinkExpired',
     'LinkRefused',
-    'OutOfTime',
-    'QueueUnavailable',
     'RedirectRefused',
     'SizeMismatch',
-    'TelnyxUnavailable',
     'Unexpected',
     'UnexpectedResponse',
     'UnknownMessageVersion',
   ],
+  wait: [
+    'ApiKeyForbidden',
+    'ApiKeyRejected',
+    'ApiKeyUnavailable',
+    'BucketConflict',
+    'BucketMisconfigured',
+    'BucketUnavailable',
+    'DownloadFailed',
+    'EncryptionKeyUnavailable',
+    'LinkNotAllowed',
+    'OutOfTime',
+    'QueueUnavailable',
+    'RateLimited',
+    'TelnyxUnavailable',
+  ],
 };
 
 describe('an error of the archiver', () => {
-  it('has a code of this list, and by it a fate', () => {
-    const listed = Object.entries(codesByFate).flatMap(([fate, codes]) => codes.map((code) => [code, fate]));
+  it('has a code of this list, and by it a retry policy', () => {
+    const listed = Object.entries(codesByPolicy).flatMap(([policy, codes]) =>
+      codes.map((code) => [code, policy]),
+    );
 
-    expect(Object.fromEntries(listed)).toEqual(fates);
+    expect(Object.fromEntries(listed)).toEqual(retryPolicies);
     expect(errorCodes.toSorted()).toEqual(listed.map(([code]) => code).toSorted());
   });
 
-  it.each(errorCodes)('carries its code, fate, words and how long to wait: %s', (code) => {
+  it.each(errorCodes)('carries its code, retry policy, words and how long to wait: %s', (code) => {
     const error = new ArchiverError(code, 'In words.', { retryAfterMs: 5 });
 
     expect(error).toMatchObject({
       name: 'ArchiverError',
       code,
-      fate: fates[code],
+      retryPolicy: retryPolicies[code],
       message: 'In words.',
       retryAfterMs: 5,
     });
@@ -101,7 +110,7 @@ describe('whatever else is thrown', () => {
 
     expect(error).toMatchObject({
       code: 'Unexpected',
-      fate: 'retry',
+      retryPolicy: 'retry',
       message: 'An error that the archiver does not know: Error.',
     });
     expect(error.cause).toBe(thrown);

@@ -15,7 +15,7 @@ const secret = /c0ffee/i;
 
 function lineOf(fields: LogFields, message = 'm'): Record<string, unknown> {
   const lines: string[] = [];
-  createLog({ write: (line) => lines.push(line), now: () => 0 }).warn(message, fields);
+  createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 }).warn(message, fields);
   expect(lines).toHaveLength(1);
   expect(lines[0]).not.toMatch(/[\n\r]/);
   expect(lines[0]?.length).toBeLessThan(8_192);
@@ -38,7 +38,7 @@ describe('a log line', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     onTestFinished(() => write.mockRestore());
 
-    createLog({ write: standardOutput, now: () => 0 }).info('m');
+    createLog({ name: 'test', write: standardOutput, now: () => 0 }).info('m');
 
     expect(write.mock.calls).toEqual([
       ['{"level":"INFO","time":"1970-01-01T00:00:00.000Z","message":"m"}\n'],
@@ -86,11 +86,11 @@ describe('a log line', () => {
 });
 
 describe('a metric', () => {
-  it('travels in a line of the embedded metric format, in all and by its dimension', () => {
+  it('travels in a line of the embedded metric format, in all and by each of its dimensions', () => {
     const lines: string[] = [];
-    const log = createLog({ write: (line) => lines.push(line), now: () => 5 });
+    const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 5 });
 
-    log.count('DocumentsDeadLettered', 1, 'DocumentGone');
+    log.count('DeadLetters', 1, { Code: 'DocumentGone', Lane: 'documents' });
     log.count('BytesArchived', 7);
 
     expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -99,21 +99,22 @@ describe('a metric', () => {
           Timestamp: 5,
           CloudWatchMetrics: [
             {
-              Namespace: 'TelnyxArchiver',
-              Dimensions: [[], ['Code']],
-              Metrics: [{ Name: 'DocumentsDeadLettered', Unit: 'Count' }],
+              Namespace: 'TelnyxArchiver/test',
+              Dimensions: [[], ['Code'], ['Lane']],
+              Metrics: [{ Name: 'DeadLetters', Unit: 'Count' }],
             },
           ],
         },
-        DocumentsDeadLettered: 1,
+        DeadLetters: 1,
         Code: 'DocumentGone',
+        Lane: 'documents',
       },
       {
         _aws: {
           Timestamp: 5,
           CloudWatchMetrics: [
             {
-              Namespace: 'TelnyxArchiver',
+              Namespace: 'TelnyxArchiver/test',
               Dimensions: [[]],
               Metrics: [{ Name: 'BytesArchived', Unit: 'Bytes' }],
             },

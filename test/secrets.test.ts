@@ -73,7 +73,7 @@ it('No secret in an error of somebody else’s gets into a message, a name or a 
     fc.property(cases, ([canary, hide, around]) => {
       const error = asArchiverError(hide(around + canary + around));
       const lines: string[] = [];
-      const log = createLog({ write: (line) => lines.push(line), now: () => 0 });
+      const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
 
       log.error(error.message, { reason: error.message, code: error.code, cause: nameOf(error.cause) });
       log.warn('As it came', { reason: around + canary + around });

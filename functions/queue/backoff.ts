@@ -34,7 +34,8 @@ export function decide(
   if (error.retryPolicy === 'acknowledge') return { action: 'acknowledge' };
   if (error.retryPolicy === 'dead-letter') return { action: 'dead-letter' };
   const ageMs = now - firstReceivedAt;
-  if (error.conclusive && ageMs >= timings.documentFaultAfterMs) return { action: 'dead-letter' };
+  const isDocumentFault = error.retryPolicy === 'retry' && error.conclusive;
+  if (isDocumentFault && ageMs >= timings.documentFaultAfterMs) return { action: 'dead-letter' };
 
   const longest =
     live && now - sentAt < unlinkedLifetimeMs ? timings.longestLiveWaitMs : timings.longestWaitMs;

@@ -49,14 +49,17 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   /** Whether the latest answer stated a limit; assumed until there is one. */
   let limited = true;
   let notBefore = Number.NEGATIVE_INFINITY;
+  /** The longest time to a reset that was ever stated: about a window's length, which Telnyx does not state. */
+  let windowMs = 0;
 
   const update = ({ limit, remaining, resetMs }: RateLimit) => {
     limited = limit !== undefined && remaining !== undefined && resetMs !== undefined;
     if (limit === undefined || remaining === undefined || resetMs === undefined) return;
+    windowMs = Math.max(windowMs, resetMs);
     if (remaining > limit * pacing.liveShare + invocations) return;
     const windows = invocations / Math.max(1, limit * (1 - pacing.liveShare));
     const skipped = Math.max(0, windows - 1) * 2 * random();
-    notBefore = time.monotonic() + resetMs * (1 + skipped);
+    notBefore = time.monotonic() + resetMs + skipped * windowMs;
   };
 
   return (request, rateLimitOf, signal) => {

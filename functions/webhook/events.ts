@@ -5,6 +5,7 @@
  * And since Telnyx may come to announce uploads, any event is understood whose payload is a document record or
  * that names documents by `document_id` or `document_ids`.
  */
+import { mostDocumentsPerEvent } from '../limits.ts';
 import type { DiscoveryMessage, DocumentMessage, EventOrigin } from '../queue/messages.ts';
 import { uuidPattern } from '../queue/serialise.ts';
 
@@ -14,8 +15,8 @@ export interface Understood {
   /** The event's type, for log and metrics; `unknown` where it has none. */
   type: string;
   origin: EventOrigin | undefined;
-  /** Why there is nothing to do, where there is nothing. */
-  ignored?: 'unknown-type' | 'names-nothing';
+  /** Why there is nothing to do, or not all of it, where that is so. */
+  ignored?: 'unknown-type' | 'names-nothing' | 'too-many-documents';
 }
 
 type Named = { documents?: unknown[]; portingOrders?: unknown[]; portOuts?: unknown[] };
@@ -50,9 +51,10 @@ export function understand(body: unknown, requestedAt: string): Understood {
 
   const origin = originOf(event, type);
   const head = { v: 1 as const, ...(origin && { event: origin }), requestedAt };
-  const documents = ids(named.documents, documentsOfAnyEvent(payload)).map(
-    (documentId): DocumentMessage => ({ ...head, kind: 'document', documentId, trigger: 'webhook' }),
-  );
+  const documentIds = ids(named.documents, documentsOfAnyEvent(payload));
+  const documents = documentIds
+    .slice(0, mostDocumentsPerEvent)
+    .map((documentId): DocumentMessage => ({ ...head, kind: 'document', documentId, trigger: 'webhook' }));
   const discovery = [
     ...ids(named.portingOrders).map(
       (orderId): DiscoveryMessage => ({ ...head, kind: 'porting-order', orderId }),
@@ -60,6 +62,7 @@ export function understand(body: unknown, requestedAt: string): Understood {
     ...ids(named.portOuts).map((orderId): DiscoveryMessage => ({ ...head, kind: 'port-out', orderId })),
   ];
   const understood: Understood = { documents, discovery, type, origin };
+  if (documentIds.length > documents.length) return { ...understood, ignored: 'too-many-documents' };
   if (documents.length + discovery.length > 0) return understood;
   return { ...understood, ignored: known ? 'names-nothing' : 'unknown-type' };
 }

@@ -56,9 +56,9 @@ async function queue(understood: Understood, dependencies: WebhookDependencies):
     queued: documents.length + discovery.length,
   };
   if (ignored !== undefined) {
-    log.info('Nothing to queue', { ...fields, reason: ignored });
+    log.info('Not acted upon, or not on all of it', { ...fields, reason: ignored });
     log.count('WebhooksIgnored', 1, { Reason: ignored });
-    return 200;
+    if (fields.queued === 0) return 200;
   }
   const tooLate = () => new Error('SQS is too slow for Telnyx, which waits two seconds.');
   try {

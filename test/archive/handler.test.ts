@@ -4,7 +4,7 @@ import type { Context, SQSEvent } from 'aws-lambda';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createArchiveHandler } from '../../functions/archive/handler.ts';
 import { ArchiverError } from '../../functions/errors.ts';
-import { backoffLadderMs, receives, timeouts } from '../../functions/limits.ts';
+import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
 import { receivedAgain, sqsEvent, sqsRecord } from '../sqs-records.ts';
 import { messageFor, ofDownload, someBytes, startWorld, type World } from './world.ts';
@@ -43,6 +43,7 @@ function handlerOf(world: World) {
   } as unknown as Pick<SQSClient, 'send'>;
   const lane = (name: string) => ({
     name,
+    live: name === 'documents',
     queueUrl: `http://127.0.0.1:1/000000000000/${name}`,
     deadLetterQueueUrl: `http://127.0.0.1:1/000000000000/${name}-dead-letters`,
   });
@@ -50,7 +51,8 @@ function handlerOf(world: World) {
     ...world.dependencies,
     lanes: [lane('documents'), lane('backfill')],
     sqs,
-    ladders: backoffLadderMs,
+    lowLaneTelnyx: world.dependencies.telnyx,
+    timings: retryTimings,
   });
   const invoke = (event: SQSEvent, remainingMs: number = timeouts.archiveMs) =>
     handler(event, contextWith(remainingMs));
@@ -89,7 +91,9 @@ describe('the archive function', () => {
   });
 
   it('archives what is good in a batch and makes dead letters with reasons of what is not', async () => {
-    const world = await startWorld();
+    const world = await startWorld({
+      overrides: { time: { ...systemTime, now: () => Date.parse('2026-11-24T00:00:01Z') } },
+    });
     await world.add(someBytes(1_000), { id: single });
     await world.add(someBytes(2_000), { id: bare });
     const { invoke, deadLetters, visibilities } = handlerOf(world);
@@ -116,49 +120,82 @@ describe('the archive function', () => {
     // The version of tomorrow is left for the function of tomorrow.
     const tomorrow = event.Records[7];
     expect(response.batchItemFailures).toEqual([{ itemIdentifier: tomorrow?.messageId }]);
-    expect(visibilities).toEqual([{ receiptHandle: tomorrow?.receiptHandle, seconds: 4 }]);
+    expect(visibilities).toEqual([{ receiptHandle: tomorrow?.receiptHandle, seconds: 5 }]);
   });
 
-  it('puts a failed document back up the ladder, and makes it a dead letter at the last receive', async () => {
-    const world = await startWorld();
+  it('waits for as long as a document is old, and makes a dead letter of its own fault after ten minutes', async () => {
+    let now = Date.parse('2026-11-24T00:00:00Z');
+    const world = await startWorld({
+      overrides: {
+        time: { ...systemTime, now: () => now },
+        timings: { ...retryTimings, attemptsSpanMs: 200 },
+      },
+    });
     await world.add(someBytes(1_000), { id: single, sha256: 'b'.repeat(64) });
     const { invoke, deadLetters, visibilities } = handlerOf(world);
-    const event = await sampleEvent('sqs-single.json');
+    const event = sqsEvent(sqsRecord(0, { body: JSON.stringify(messageFor(single)), sentAt: now }));
 
-    for (let count = 1; count < receives.retry; count += 1) {
-      const response = await invoke(receivedAgain(event, count));
-      expect(response.batchItemFailures).toHaveLength(1);
+    for (let receives = 1; deadLetters.length === 0 && receives < 30; receives += 1) {
+      const { batchItemFailures } = await invoke(receivedAgain(event, receives));
+      if (batchItemFailures.length > 0) now += 1_000 * (visibilities.at(-1)?.seconds ?? 0);
     }
-    expect(deadLetters).toEqual([]);
-    const last = await invoke(receivedAgain(event, receives.retry));
 
-    expect(last).toEqual({ batchItemFailures: [] });
-    expect(visibilities.map(({ seconds }) => seconds)).toEqual([4, 12, 36, 72, 144, 240]);
+    const waits = visibilities.map(({ seconds }) => seconds);
+    expect(waits[0]).toBe(5);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(120);
+    expect(waits.reduce((sum, seconds) => sum + seconds, 0)).toBeGreaterThanOrEqual(600 - 30);
     expect(deadLetters.map(({ attributes }) => attributes)).toEqual([
       {
         code: 'ChecksumMismatch',
         reason: expect.stringContaining('SHA-256'),
-        attempts: String(receives.retry),
-        firstSeenAt: '2026-11-24T00:00:00.250Z',
+        attempts: String(waits.length + 1),
+        firstSeenAt: '2026-11-24T00:00:00.000Z',
       },
     ]);
   });
 
-  it('lets a document wait for as long as the API key is bad, instead of giving it up', async () => {
-    const world = await startWorld();
-    await world.add(someBytes(1_000), { id: single });
-    vi.spyOn(world.dependencies.telnyx, 'document').mockRejectedValue(
-      new ArchiverError('ApiKeyRejected', 'the key is bad'),
+  it('spreads three attempts, each with a fresh link, over the time asked for before it gives a document up', async () => {
+    const time = { ...systemTime, now: () => Date.parse('2026-11-24T00:11:00Z') };
+    const timings = { ...retryTimings, attemptsSpanMs: 900 };
+    const world = await startWorld({ overrides: { time, timings } });
+    await world.add(someBytes(1_000), { id: single, sha256: 'b'.repeat(64) });
+    const { invoke, deadLetters } = handlerOf(world);
+    const before = time.monotonic();
+
+    await invoke(
+      sqsEvent(
+        sqsRecord(0, {
+          body: JSON.stringify(messageFor(single)),
+          sentAt: Date.parse('2026-11-24T00:00:00Z'),
+        }),
+      ),
     );
-    const { invoke, deadLetters, visibilities } = handlerOf(world);
-    const event = await sampleEvent('sqs-single.json');
 
-    const response = await invoke(receivedAgain(event, receives.retry + 50));
-
-    expect(response.batchItemFailures).toHaveLength(1);
-    expect(deadLetters).toEqual([]);
-    expect(visibilities).toEqual([{ receiptHandle: 'receipt-handle-1', seconds: 1_440 }]);
+    expect(deadLetters).toHaveLength(1);
+    expect(world.linkCalls).toHaveLength(3);
+    expect(time.monotonic() - before).toBeGreaterThanOrEqual(900);
   });
+
+  it.each(['ApiKeyRejected', 'TelnyxUnavailable', 'RateLimited'] as const)(
+    'lets a document wait for as long as Telnyx is at fault (%s), instead of giving it up',
+    async (code) => {
+      const world = await startWorld();
+      await world.add(someBytes(1_000), { id: single });
+      vi.spyOn(world.dependencies.telnyx, 'document').mockRejectedValue(
+        new ArchiverError(code, 'Telnyx is at fault'),
+      );
+      const { invoke, deadLetters, visibilities } = handlerOf(world);
+      const dayAgo = systemTime.now() - 86_400_000;
+
+      const response = await invoke(
+        sqsEvent(sqsRecord(0, { body: JSON.stringify(messageFor(single)), receives: 700, sentAt: dayAgo })),
+      );
+
+      expect(response.batchItemFailures).toHaveLength(1);
+      expect(deadLetters).toEqual([]);
+      expect(visibilities).toEqual([{ receiptHandle: 'handle-0', seconds: 1_440 }]);
+    },
+  );
 
   it('ends before its time limit, with what is not done put back', async () => {
     const world = await startWorld();
@@ -212,6 +249,7 @@ describe('the archive function', () => {
       BACKFILL_QUEUE_URL: queue('backfill'),
       BACKFILL_DEAD_LETTER_QUEUE_URL: queue('backfill-dead-letters'),
       TELNYX_API_KEY_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:key',
+      ARCHIVER_NAME: 'test',
       ARCHIVER_VERSION: '0.0.0-test',
     };
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);

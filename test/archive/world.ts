@@ -149,6 +149,7 @@ export function messageFor(documentId: string): DocumentMessage {
 export function receive(overrides: Partial<DocumentReceive> = {}): DocumentReceive {
   return {
     receives: 1,
+    ageMs: 0,
     deadline: systemTime.monotonic() + 60_000,
     signal: new AbortController().signal,
     ...overrides,

@@ -8,6 +8,7 @@ import { localArchive } from '../../cli/local-archive.ts';
 import type { Terminal } from '../../cli/terminal.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type StackOptions, startStack } from '../../local/stack.ts';
+import { quickTimings } from '../quick-timings.ts';
 
 export interface Told {
   exitCode: number;
@@ -91,8 +92,7 @@ export async function startArchive(files: Record<string, string>, options: Parti
     archive,
     documents,
     events: false,
-    sweepEveryMs: 60_000,
-    ladders: { retry: [50], wait: [50] },
+    timings: quickTimings,
     onLog: () => undefined,
     onProblem: () => undefined,
     version: 'test',

@@ -1,22 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
-import { missedAfterMs, recentWindow } from '../../functions/discover/discover.ts';
 import { ArchiverError } from '../../functions/errors.ts';
-import { sweep, unlinkedLifetimeMs } from '../../functions/limits.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
-import {
-  createWorld,
-  documentId,
-  minutes,
-  newestFirst,
-  noon,
-  recent,
-  someDocuments,
-  span,
-  type World,
-} from './world.ts';
+import { createWorld, documentId, minutes, noon, recent, someDocuments, span, type World } from './world.ts';
 
+const seconds = 1_000;
 const hours = 60 * minutes;
-/** Not the first sweep of its hour. */
+/** Neither a fifth minute's sweep nor the first of its hour: it reads the last two minutes alone. */
 const requestedAt = noon + 7 * minutes;
 
 /** As the archive function would: every document in a queue gets its receipt, and the queue is empty. */
@@ -29,9 +18,9 @@ function archiveQueued(world: World): string[] {
 
 describe('a sweep', () => {
   it('queues what has no receipt, as a live document that the sweep has found', async () => {
-    const [archived, fresh] = someDocuments(2, requestedAt, minutes);
+    const [archived, fresh] = someDocuments(2, requestedAt, seconds);
     const world = createWorld({
-      documents: someDocuments(2, requestedAt, minutes),
+      documents: someDocuments(2, requestedAt, seconds),
       archived: [archived?.id ?? ''],
     });
 
@@ -49,14 +38,14 @@ describe('a sweep', () => {
         },
       },
     ]);
-    expect(result).toMatchObject({ found: 2, queued: 1, missed: 0, requests: 1 });
+    expect(result).toMatchObject({ found: 2, queued: 1, overdue: 0, requests: 1 });
     expect(world.counted('SweepsCompleted')).toBe(1);
     expect(world.counted('DocumentsFound')).toBe(2);
     expect(world.counted('DocumentsQueued')).toBe(1);
   });
 
   it('takes one request to Telnyx and one listing where there is little to see', async () => {
-    const documents = someDocuments(10, requestedAt, minutes);
+    const documents = someDocuments(10, requestedAt, seconds);
     const world = createWorld({ documents, archived: documents.map(({ id }) => id) });
 
     await world.discover(recent(requestedAt));
@@ -67,7 +56,7 @@ describe('a sweep', () => {
 
   it('believes an empty list when it comes empty twice', async () => {
     const world = createWorld({
-      documents: someDocuments(3, requestedAt, minutes),
+      documents: someDocuments(3, requestedAt, seconds),
       step: (request) => ({ fault: request === 1 ? 'empty' : undefined }),
     });
     const nothing = createWorld();
@@ -81,7 +70,7 @@ describe('a sweep', () => {
   });
 
   it('queues what it has seen before it goes on reading', async () => {
-    const documents = someDocuments(100, requestedAt, 30_000);
+    const documents = someDocuments(100, requestedAt, seconds);
     const world = createWorld({ documents });
     const sentWhenAsked: number[] = [];
     world.calls.before = () => {
@@ -99,28 +88,98 @@ describe('a sweep', () => {
     ).toContain(documents[0]?.id);
   });
 
-  it('counts what has had the time to be archived and is not, and nothing younger', async () => {
-    const young = { id: documentId(1), createdAt: requestedAt - missedAfterMs(5 * minutes) + 1_000 };
-    const old = { id: documentId(2), createdAt: requestedAt - missedAfterMs(5 * minutes) - 1_000 };
-    const done = { id: documentId(3), createdAt: requestedAt - hours };
-    const world = createWorld({ documents: [young, old, done], archived: [done.id] });
-
-    const result = await world.discover(recent(requestedAt));
-
-    expect(result.missed).toBe(1);
-    expect(world.counted('DocumentsMissed')).toBe(1);
-  });
-
-  it('leaves the whole retry ladder its time before it calls a document missed, yet speaks before Telnyx deletes', () => {
-    const after = missedAfterMs(sweep.intervalMinutes * minutes);
-
-    expect(after).toBeGreaterThan(15 * minutes);
-    expect(after).toBeLessThan(unlinkedLifetimeMs);
-  });
-
-  it('goes on where a row cannot be read, and counts it as missed', async () => {
+  it('counts documents of 10 to 15 minutes without a receipt as overdue, each at one five-minute sweep only', async () => {
+    const age = (minutesOld: number, number: number) => ({
+      id: documentId(number),
+      createdAt: noon - minutesOld * minutes,
+    });
     const world = createWorld({
-      documents: someDocuments(3, requestedAt, minutes),
+      documents: [age(3, 1), age(10, 2), age(12, 3), age(14.9, 4), age(15, 5), age(20, 6)],
+      archived: [documentId(3)],
+    });
+
+    const first = await world.discover(recent(noon));
+    const between = await world.discover(recent(noon + minutes));
+    const next = await world.discover(recent(noon + 5 * minutes));
+
+    expect([first.overdue, between.overdue, next.overdue]).toEqual([2, 0, 0]);
+    expect(world.counted('DocumentsOverdue')).toBe(2);
+  });
+
+  it('gives what is 14 to 24 minutes old a second chance every fifth minute, and what is 25 hours old a last one', async () => {
+    const ages = [0, 1.9, 2.1, 13.9, 14, 23.9, 24.1, 25 * 60 - 0.1, 25 * 60, 26 * 60 - 0.1, 26 * 60 + 0.1];
+    const documents = ages.map((age, number) => ({
+      id: documentId(number),
+      createdAt: noon - age * minutes,
+    }));
+    const world = createWorld({ documents });
+
+    await world.discover(recent(noon));
+
+    const queued = new Set(world.queued());
+    expect(ages.filter((_age, number) => queued.has(documentId(number)))).toEqual([
+      0,
+      1.9,
+      14,
+      23.9,
+      25 * 60,
+      26 * 60 - 0.1,
+    ]);
+  });
+
+  it('does not queue, and does not call overdue, what the list shows cannot be archived', async () => {
+    const documents = [noon, noon - 11 * minutes, noon - 12 * minutes].map((createdAt, number) => ({
+      id: documentId(number),
+      createdAt,
+    }));
+    const show = ({ id, createdAt }: { id: string; createdAt: number }) => ({
+      id,
+      created_at: new Date(createdAt).toISOString(),
+      ...(id === documentId(2) ? { size: { unit: 'bytes', amount: 1_001 } } : { av_scan_status: 'infected' }),
+    });
+    const world = createWorld({ documents, show, overrides: { maxDocumentBytes: 1_000 } });
+    const takesAll = createWorld({ documents, show, overrides: { archiveInfected: true } });
+
+    const result = await world.discover(recent(noon));
+    await takesAll.discover(recent(noon));
+
+    expect(result).toMatchObject({ queued: 0, leftOut: 3, overdue: 0 });
+    expect(takesAll.queued()).toEqual([documentId(0)]);
+    expect(takesAll.counted('DocumentsOverdue')).toBe(2);
+  });
+
+  it('queues a document that is never settled six times at most, however many sweeps see it', async () => {
+    const createdAt = noon + 37 * seconds;
+    const world = createWorld({ documents: [{ id: documentId(1), createdAt }] });
+
+    for (let at = noon; at < noon + 27 * hours; at += minutes) {
+      world.time.set(at + 2 * seconds);
+      await world.discover(recent(at));
+    }
+
+    expect(world.queued().length).toBeGreaterThanOrEqual(5);
+    expect(world.queued().length).toBeLessThanOrEqual(6);
+    expect(world.counted('DocumentsOverdue')).toBe(1);
+    expect(world.counted('SweepsCompleted')).toBe(27 * 60);
+  });
+
+  it('acknowledges a sweep that comes too late without a request, and counts no heartbeat for it', async () => {
+    const late = createWorld({ documents: someDocuments(3, requestedAt, seconds) });
+    const justInTime = createWorld({ documents: someDocuments(3, requestedAt, seconds) });
+    late.time.set(requestedAt + 30 * minutes + 1);
+    justInTime.time.set(requestedAt + 30 * minutes);
+
+    const result = await late.discover(recent(requestedAt));
+    await justInTime.discover(recent(requestedAt));
+
+    expect(result).toMatchObject({ found: 0, queued: 0, requests: 0 });
+    expect(late.counted('SweepsCompleted')).toBe(0);
+    expect(justInTime.queued()).toHaveLength(3);
+  });
+
+  it('goes on where a row cannot be read', async () => {
+    const world = createWorld({
+      documents: someDocuments(3, requestedAt, seconds),
       show: ({ id, createdAt }) => {
         if (id === documentId(0))
           return { id: id.toUpperCase(), created_at: new Date(createdAt).toISOString() };
@@ -132,13 +191,12 @@ describe('a sweep', () => {
 
     expect(world.queued()).toEqual([documentId(2)]);
     expect(result).toMatchObject({ found: 1, unreadable: 2 });
-    expect(world.counted('DocumentsMissed')).toBe(2);
     expect(world.counted('SweepsCompleted')).toBe(1);
   });
 
   it('fails where no row at all can be read', async () => {
     const world = createWorld({
-      documents: someDocuments(3, requestedAt, minutes),
+      documents: someDocuments(3, requestedAt, seconds),
       show: ({ id }) => ({ identifier: id }),
     });
 
@@ -148,19 +206,19 @@ describe('a sweep', () => {
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
-  it('queues what it sees and fails where Telnyx does not heed the filter', async () => {
+  it('queues what is fresh and fails where Telnyx does not heed the filter', async () => {
     const documents = someDocuments(300, requestedAt, 24 * hours);
-    const world = createWorld({ documents, filtered: () => Date.parse('2026-11-24T11:59:59Z') });
+    const world = createWorld({ documents, filtered: () => requestedAt });
 
     const sweeping = world.discover(recent(requestedAt));
 
     await expect(sweeping).rejects.toMatchObject({ code: 'UnexpectedResponse' });
-    expect(world.queued()).toHaveLength(250);
+    expect(world.queued()).toEqual([documents[0]?.id]);
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
   it('asks again where an answer belongs to another question', async () => {
-    const documents = someDocuments(100, requestedAt, 30_000);
+    const documents = someDocuments(100, requestedAt, seconds);
     const world = createWorld({
       documents,
       step: (request) => ({ fault: request % 2 === 0 ? 'repeated' : undefined }),
@@ -202,7 +260,7 @@ describe('a sweep', () => {
   });
 
   it('slows down at a rate limit instead of failing', async () => {
-    const documents = someDocuments(200, requestedAt, 20_000);
+    const documents = someDocuments(200, requestedAt, 500);
     const world = createWorld({
       documents,
       step: (request) => ({ fault: request % 3 === 0 ? 'rate-limited' : undefined }),
@@ -217,66 +275,37 @@ describe('a sweep', () => {
   });
 });
 
-describe('the window of a sweep', () => {
-  const settings = { sweepIntervalMs: 5 * minutes, sweepLookBackMs: 90 * minutes };
-
-  it('overlaps those before and after, whenever it is worked on', () => {
-    const { from, to } = recentWindow(new Date(requestedAt).toISOString(), settings);
-
-    expect(from).toBe(requestedAt - 90 * minutes);
-    expect(to).toBe(requestedAt + 90 * minutes);
-  });
-
-  it('reaches back over a day once an hour', () => {
-    const lookBacks = Array.from({ length: 12 }, (_, sweepNumber) => {
-      const requested = noon + sweepNumber * 5 * minutes + 40_000;
-      return requested - recentWindow(new Date(requested).toISOString(), settings).from;
-    });
-
-    expect(lookBacks).toEqual([26 * hours, ...Array(11).fill(90 * minutes)]);
-  });
-
-  it('is never shorter than what is set', () => {
-    const { from } = recentWindow(new Date(noon).toISOString(), { ...settings, sweepLookBackMs: 48 * hours });
-
-    expect(from).toBe(noon - 48 * hours);
-  });
-});
-
 describe('sweeps after each other', () => {
-  it('find all that a silence of 24 hours hid within an hour, and queue nothing twice', async () => {
-    const documents = someDocuments(500, noon + 7 * minutes, (24 * hours) / 500);
+  it('find all that a silence of 20 minutes hid, inside the 30 minutes of what it hid first', async () => {
+    const documents = someDocuments(200, noon + 20 * minutes, 6 * seconds);
     const world = createWorld({ documents });
     const queued: string[] = [];
 
-    for (let at = noon + 7 * minutes; at < noon + 67 * minutes; at += 5 * minutes) {
+    for (let at = noon + 20 * minutes; at < noon + 45 * minutes; at += minutes) {
+      world.time.set(at);
       await world.discover(recent(at));
       queued.push(...archiveQueued(world));
     }
 
-    expect(newestFirst(documents).map(({ id }) => id)).toEqual(expect.arrayContaining(queued));
-    expect(new Set(queued).size).toBe(500);
-    expect(queued).toHaveLength(500);
+    expect(new Set(queued)).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
-  it('find all when a day of them waited in the queue, each its own part', async () => {
-    const documents = someDocuments(500, noon, (24 * hours) / 500);
+  it('find all when half an hour of them waited in the queue, each its own part', async () => {
+    const documents = someDocuments(180, noon, 10 * seconds);
     const world = createWorld({ documents, start: noon });
     const queued: string[] = [];
 
-    // As many as a schedule sends, apart from those that would look back further.
-    for (let at = noon - 24 * hours; at <= noon; at += 5 * minutes) {
-      if (at % hours < 5 * minutes) continue;
+    for (let at = noon - 29 * minutes; at <= noon; at += minutes) {
       await world.discover(recent(at));
       queued.push(...archiveQueued(world));
     }
 
-    expect(new Set(queued).size).toBe(500);
-    expect(queued).toHaveLength(500);
+    expect(new Set(queued).size).toBe(180);
+    expect(queued).toHaveLength(180);
   });
 
   it('overlap without harm: what two have seen at once is queued by each, once', async () => {
-    const documents = someDocuments(60, requestedAt, minutes);
+    const documents = someDocuments(60, requestedAt, seconds);
     const world = createWorld({ documents });
 
     await Promise.all([world.discover(recent(requestedAt)), world.discover(recent(requestedAt + 1))]);
@@ -291,13 +320,13 @@ describe('sweeps after each other', () => {
 describe('a run that is killed', () => {
   const kinds: Record<string, DiscoveryMessage> = {
     recent: recent(requestedAt),
-    span: span(noon - 2 * hours, noon + hours),
+    span: span(noon - hours, noon + hours),
   };
 
   it.each(Object.entries(kinds))(
     'at any call of a %s message loses nothing and queues nothing archived',
     async (_, message) => {
-      const documents = someDocuments(90, requestedAt, 40_000);
+      const documents = someDocuments(90, requestedAt, 1_300);
       const archived = documents.filter((_document, number) => number % 3 === 0).map(({ id }) => id);
       const untouched = createWorld({ documents, archived, pageRows: 25 });
       await untouched.discover(message);
@@ -307,7 +336,7 @@ describe('a run that is killed', () => {
         world.calls.before = (count) => {
           if (count >= fatal) throw new Error('Killed.');
         };
-        await expect(world.discover(message)).rejects.toThrow('Killed.');
+        await expect(world.discover(message)).rejects.toMatchObject({ code: 'Unexpected' });
         const before = archiveQueued(world);
         world.calls.before = () => undefined;
         await world.discover(message);
@@ -320,7 +349,7 @@ describe('a run that is killed', () => {
   );
 
   it('by its signal stops at once with the signal’s reason, at any moment', async () => {
-    const documents = someDocuments(90, requestedAt, 40_000);
+    const documents = someDocuments(90, requestedAt, 1_300);
     const untouched = createWorld({ documents, pageRows: 25 });
     await untouched.discover(recent(requestedAt));
 
@@ -339,7 +368,7 @@ describe('a run that is killed', () => {
 });
 
 describe('a span', () => {
-  it('goes into the backfill lane and counts nothing as missed', async () => {
+  it('goes into the backfill lane and counts nothing as overdue', async () => {
     const documents = someDocuments(50, noon, hours);
     const world = createWorld({ documents });
 
@@ -353,7 +382,7 @@ describe('a span', () => {
       ),
     );
     expect(result.queued).toBe(25);
-    expect(world.counted('DocumentsMissed')).toBe(0);
+    expect(world.counted('DocumentsOverdue')).toBe(0);
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 

@@ -82,7 +82,7 @@ describe('the documents of a porting order', () => {
 
     const looking = idsOf(documentsOfPortingOrder(telnyx, orderId));
 
-    await expect(looking).rejects.toMatchObject({ code: 'OrderGone', fate: 'done' });
+    await expect(looking).rejects.toMatchObject({ code: 'OrderGone', retryPolicy: 'acknowledge' });
   });
 
   it('are none yet where the order has none', async () => {
@@ -154,7 +154,7 @@ describe('an order’s message', () => {
           { id: 'm', document_id: documentId(2) },
         ],
       });
-      const rateLimit = { remaining: undefined, resetMs: undefined };
+      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
       const world = createWorld({
         archived: [documentId(2)],
         overrides: {

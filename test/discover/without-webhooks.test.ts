@@ -13,7 +13,7 @@ import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { createDiscoverHandler } from '../../functions/discover/handler.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { singlePutBytes, timeouts } from '../../functions/limits.ts';
+import { retryTimings, singlePutBytes, timeouts } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import { createSender, type SendMessages } from '../../functions/queue/send.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
@@ -68,14 +68,17 @@ async function startStack() {
     httpGet: createHttpGet(agents),
     time,
   });
-  const quick = { retry: [200], wait: [200] };
+  const timings = { ...retryTimings, leastWaitMs: 200, longestLiveWaitMs: 200, longestWaitMs: 200 };
   const lines: Record<string, unknown>[] = [];
   const neighbours = {
     telnyx,
+    lowLaneTelnyx: telnyx,
     bucket,
     sqs,
-    ladders: quick,
-    log: createLog({ write: (line) => lines.push(JSON.parse(line)), now: time.now }),
+    timings,
+    archiveInfected: false,
+    maxDocumentBytes: singlePutBytes,
+    log: createLog({ name: 'test', write: (line) => lines.push(JSON.parse(line)), now: time.now }),
     time,
     random: Math.random,
   };
@@ -86,8 +89,6 @@ async function startStack() {
     download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
     receipts: createReceipts(bucket),
     lanes: [lanes.documents, lanes.backfill],
-    archiveInfected: false,
-    maxDocumentBytes: singlePutBytes,
     version: '0.0.0-test',
   });
   const send = createSender(sqs);
@@ -104,8 +105,6 @@ async function startStack() {
     send: sendAndRemember,
     documentsQueueUrl: lanes.documents.queueUrl,
     backfillQueueUrl: lanes.backfill.queueUrl,
-    sweepIntervalMs,
-    sweepLookBackMs: 60_000,
     lanes: [lanes.discovery],
   });
   const mappings = [

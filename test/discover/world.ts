@@ -4,6 +4,7 @@ import type { Bucket } from '../../functions/bucket/store.ts';
 import { type DiscoverDependencies, discover } from '../../functions/discover/discover.ts';
 import { smallestFullPage } from '../../functions/discover/pages.ts';
 import { ArchiverError } from '../../functions/errors.ts';
+import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { DiscoveryMessage, DocumentMessage, QueueMessage } from '../../functions/queue/messages.ts';
 import type { SendMessages } from '../../functions/queue/send.ts';
@@ -13,8 +14,14 @@ import { sleep, type Time } from '../../functions/time.ts';
 export const noon = Date.parse('2026-11-24T12:00:00Z');
 export const minutes = 60_000;
 
+export interface VirtualTime extends Time {
+  /** Moves the wall clock to an instant, milliseconds since the Unix epoch. */
+  set(instant: number): void;
+}
+
 /** Nothing but waiting takes time: whenever all work waits, the clock moves on to the next that is due. */
-export function virtualTime(start: number): Time {
+export function virtualTime(startedAt: number): VirtualTime {
+  let start = startedAt;
   const due: { at: number; callback: () => void }[] = [];
   let elapsed = 0;
   let moving = false;
@@ -30,6 +37,9 @@ export function virtualTime(start: number): Time {
   };
   return {
     now: () => start + elapsed,
+    set: (instant) => {
+      start = instant - elapsed;
+    },
     monotonic: () => elapsed,
     after: (ms, callback) => {
       const entry = { at: elapsed + ms, callback };
@@ -138,7 +148,7 @@ export function createWorld(options: WorldOptions = {}) {
       await sleep(time, 50, signal);
       const { fault, change } = options.step?.(requested.length) ?? {};
       change?.();
-      const rateLimit = { remaining: undefined, resetMs: undefined };
+      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
       switch (fault) {
         case 'rate-limited':
           throw new ArchiverError('RateLimited', 'Too many requests.', { retryAfterMs: 1_000 });
@@ -184,9 +194,10 @@ export function createWorld(options: WorldOptions = {}) {
     send,
     documentsQueueUrl: 'documents',
     backfillQueueUrl: 'backfill',
-    sweepIntervalMs: 5 * minutes,
-    sweepLookBackMs: 90 * minutes,
-    log: createLog({ write: (line) => lines.push(JSON.parse(line)), now: () => time.now() }),
+    archiveInfected: false,
+    maxDocumentBytes: singlePutBytes,
+    timings: retryTimings,
+    log: createLog({ name: 'test', write: (line) => lines.push(JSON.parse(line)), now: () => time.now() }),
     time,
     random: () => 0.5,
     ...options.overrides,

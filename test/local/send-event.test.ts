@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemTime } from '../../functions/time.ts';
 import { exportSeed } from '../../local/signing.ts';
 import { startStack } from '../../local/stack.ts';
+import { quickTimings } from '../quick-timings.ts';
 
 const command = fileURLToPath(new URL('../../local/send-event.ts', import.meta.url));
 const sample = (name: string) => fileURLToPath(new URL(`../../events/${name}.json`, import.meta.url));
@@ -21,8 +22,7 @@ async function startWaitingStack() {
   const stack = await startStack({
     archive,
     events: false,
-    sweepEveryMs: 60_000,
-    ladders: { retry: [50], wait: [50] },
+    timings: quickTimings,
     onLog: (line) => lines.push(line),
     onProblem: (problem) => problems.push(problem),
     version: 'test',

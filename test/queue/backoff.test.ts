@@ -1,106 +1,129 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ArchiverError, type ErrorCode, errorCodes, fates } from '../../functions/errors.ts';
-import { backoffLadderMs, queues, receives, unlinkedLifetimeMs } from '../../functions/limits.ts';
-import { decide } from '../../functions/queue/backoff.ts';
+import { ArchiverError, type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
+import { queues, retryTimings, unlinkedLifetimeMs } from '../../functions/limits.ts';
+import { type Decision, decide } from '../../functions/queue/backoff.ts';
 
-const anyCode = fc.constantFrom(...errorCodes);
-const anyDice = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-const anyCount = fc.integer({ min: 1, max: 300 });
-const anyStated = fc.option(fc.nat({ max: 10 * 86_400_000 }), { nil: undefined });
+const second = 1_000;
+const minute = 60 * second;
+const day = 24 * 60 * minute;
+const now = Date.parse('2026-11-24T12:00:00Z');
 
-const failed = (code: ErrorCode, received: number, dice = 0.5, retryAfterMs?: number) =>
-  decide(new ArchiverError(code, 'x', { retryAfterMs }), received, backoffLadderMs, () => dice);
+interface Facts {
+  /** Milliseconds since the first receive. */
+  ageMs?: number;
+  /** Milliseconds between the send and the first receive. */
+  queuedMs?: number;
+  live?: boolean;
+  dice?: number;
+  retryAfterMs?: number | undefined;
+  conclusive?: boolean;
+}
 
-/** Milliseconds until a message that is known to come back does so. */
-function waitOf(...given: Parameters<typeof failed>): number {
-  const decision = failed(...given);
+function failed(code: ErrorCode, facts: Facts = {}): Decision {
+  const { ageMs = 0, queuedMs = 0, live = true, dice = 0.5, retryAfterMs, conclusive = false } = facts;
+  const firstReceivedAt = now - ageMs;
+  return decide(
+    new ArchiverError(code, 'x', { retryAfterMs, conclusive }),
+    { now, sentAt: firstReceivedAt - queuedMs, firstReceivedAt },
+    live,
+    retryTimings,
+    () => dice,
+  );
+}
+
+function waitOf(code: ErrorCode, facts: Facts = {}): number {
+  const decision = failed(code, facts);
   return decision.action === 'return' ? decision.afterMs : expect.unreachable(decision.action);
 }
 
-describe('what becomes of a failed receive', () => {
-  it('follows the fate of its code at every count of receives', () => {
-    fc.assert(
-      fc.property(anyCode, anyCount, anyDice, anyStated, (code, received, dice, stated) => {
-        const { action } = failed(code, received, dice, stated);
-
-        const fate = fates[code];
-        if (fate === 'done') expect(action).toBe('acknowledge');
-        else if (fate === 'dead-letter') expect(action).toBe('dead-letter');
-        else expect(action).toBe(received >= receives[fate] ? 'dead-letter' : 'return');
-      }),
-      { numRuns: 3_000 },
-    );
-  });
+const codesOf = (policy: string) => errorCodes.filter((code) => retryPolicies[code] === policy);
+const anyFacts = fc.record({
+  ageMs: fc.integer({ min: 0, max: 12 * day }),
+  queuedMs: fc.integer({ min: 0, max: day }),
+  live: fc.boolean(),
+  dice: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  retryAfterMs: fc.option(fc.nat({ max: day }), { nil: undefined }),
+  conclusive: fc.boolean(),
 });
 
-const passing = errorCodes.filter((code) => fates[code] === 'retry' || fates[code] === 'wait');
-const anyPassing = fc.constantFrom(...passing).chain((code) => {
-  const fate = fates[code] === 'wait' ? 'wait' : 'retry';
-  return fc
-    .integer({ min: 1, max: receives[fate] - 1 })
-    .map((received) => ({ code, fate, received }) as const);
-});
-
-describe('the wait before a message comes back', () => {
-  it('is within a fifth of the ladder’s rung, by the dice that it is given', () => {
+describe('what becomes of a message whose receive failed', () => {
+  it('acknowledges or dead-letters at once what no later receive can change', () => {
     fc.assert(
-      fc.property(anyPassing, anyDice, ({ code, fate, received }, dice) => {
-        const ladder = backoffLadderMs[fate];
-        const rung = ladder[Math.min(received, ladder.length) - 1] ?? 0;
-
-        expect(waitOf(code, received, dice)).toBeCloseTo(rung * (0.8 + 0.4 * dice), 6);
-        expect(waitOf(code, received, 0)).toBeCloseTo(0.8 * rung, 6);
-        expect(waitOf(code, received, 0.999_999)).toBeLessThan(1.2 * rung);
+      fc.property(anyFacts, (facts) => {
+        for (const code of codesOf('acknowledge')) expect(failed(code, facts).action).toBe('acknowledge');
+        for (const code of codesOf('dead-letter')) expect(failed(code, facts).action).toBe('dead-letter');
       }),
-      { numRuns: 1_000 },
+      { numRuns: 100 },
     );
   });
 
-  it('grows from receive to receive, whatever the dice say', () => {
-    for (const fate of ['retry', 'wait'] as const) {
-      const ladder = backoffLadderMs[fate];
-      ladder.slice(1).forEach((rung, below) => {
-        expect(0.8 * rung).toBeGreaterThan(1.2 * (ladder[below] ?? 0));
-      });
+  it('never gives up for somebody else’s fault before day 9, and never later than day 9', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...codesOf('wait')), anyFacts, (code, facts) => {
+        const decision = failed(code, facts);
+
+        const sinceSent = facts.ageMs + facts.queuedMs;
+        if (decision.action === 'return') {
+          expect(sinceSent + decision.afterMs).toBeLessThanOrEqual(9 * day);
+        } else expect(sinceSent + retryTimings.longestWaitMs).toBeGreaterThan(9 * day);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('gives up the document’s own fault from ten minutes on, and only if it is conclusive', () => {
+    for (const code of codesOf('retry')) {
+      expect(failed(code, { ageMs: 10 * minute, conclusive: true }).action).toBe('dead-letter');
+      expect(failed(code, { ageMs: 10 * minute - 1, conclusive: true }).action).toBe('return');
+      expect(failed(code, { ageMs: day, conclusive: false }).action).toBe('return');
     }
   });
 
-  it('is no shorter than the other side has asked for, and no longer than SQS takes', () => {
-    fc.assert(
-      fc.property(anyPassing, anyDice, anyStated, ({ code, received }, dice, stated = 0) => {
-        const afterMs = waitOf(code, received, dice, stated);
-
-        expect(afterMs).toBeGreaterThanOrEqual(Math.min(stated, queues.maxVisibilityMs));
-        expect(afterMs).toBeGreaterThanOrEqual(waitOf(code, received, dice));
-        expect(afterMs).toBeLessThanOrEqual(queues.maxVisibilityMs);
-      }),
-      { numRuns: 1_000 },
-    );
-  });
-
-  it('is none at all on a ladder without rungs', () => {
-    const error = new ArchiverError('DownloadFailed', 'x');
-
-    expect(decide(error, 1, { retry: [], wait: [] }, () => 0.5)).toEqual({ action: 'return', afterMs: 0 });
+  it('leaves time to look at a dead letter before SQS deletes messages on day 10', () => {
+    expect(retryTimings.giveUpAfterMs).toBe(9 * day);
+    expect(queues.retentionMs).toBe(10 * day);
+    expect(queues.deadLetterRetentionMs).toBeGreaterThan(queues.retentionMs);
   });
 });
 
-describe('the ladders', () => {
-  it('spend all retries well within the time that an unlinked document lives', () => {
-    const longest = backoffLadderMs.retry.reduce((sum, rung) => sum + 1.2 * rung, 0);
-
-    expect(backoffLadderMs.retry).toHaveLength(receives.retry - 1);
-    expect(longest).toBeLessThan(unlinkedLifetimeMs / 2);
+describe('the wait before the next receive', () => {
+  it('is the age of the message, at least five seconds, up to a fifth shorter', () => {
+    expect(waitOf('TelnyxUnavailable', { ageMs: 0 })).toBe(5 * second);
+    expect(waitOf('TelnyxUnavailable', { ageMs: 100 * second, dice: 0 })).toBe(80 * second);
+    expect(waitOf('TelnyxUnavailable', { ageMs: 100 * second, dice: 0.999_999 })).toBeCloseTo(
+      100 * second,
+      -2,
+    );
   });
 
-  it('let a message wait for days on end, but for less than its queue keeps it', () => {
-    const ladder = backoffLadderMs.wait;
-    const climb = ladder.reduce((sum, rung) => sum + 1.2 * rung, 0);
-    const longest = climb + (receives.wait - 1 - ladder.length) * 1.2 * (ladder.at(-1) ?? 0);
+  it('is at most two minutes in a live lane while the document may be unlinked, then at most half an hour', () => {
+    const within = { ageMs: 20 * minute, queuedMs: 9 * minute, dice: 0.999_999 };
+    const after = { ageMs: 20 * minute, queuedMs: 10 * minute, dice: 0.999_999 };
 
-    expect(longest).toBeGreaterThan(3 * 86_400_000);
-    expect(longest).toBeLessThan(queues.retentionMs);
-    expect(queues.deadLetterRetentionMs).toBeGreaterThan(queues.retentionMs);
+    expect(waitOf('BucketUnavailable', within)).toBeLessThanOrEqual(120 * second);
+    expect(waitOf('BucketUnavailable', after)).toBeCloseTo(20 * minute, -3);
+    expect(waitOf('BucketUnavailable', { ...within, live: false })).toBeCloseTo(20 * minute, -3);
+    expect(waitOf('BucketUnavailable', { ageMs: day, dice: 0.999_999 })).toBeLessThanOrEqual(30 * minute);
+    expect(20 * minute + 10 * minute).toBe(unlinkedLifetimeMs);
+  });
+
+  it('is no shorter than the other side states, but never over the cap', () => {
+    expect(waitOf('RateLimited', { retryAfterMs: 90 * second })).toBe(90 * second);
+    expect(waitOf('RateLimited', { retryAfterMs: 10 * minute })).toBe(120 * second);
+    expect(waitOf('RateLimited', { retryAfterMs: 10 * minute, live: false })).toBe(10 * minute);
+    expect(waitOf('RateLimited', { retryAfterMs: 2 * 60 * minute, live: false })).toBe(30 * minute);
+  });
+
+  it('lets a document of ten minutes’ outage have its next receive within two minutes, and a dozen receives in all', () => {
+    let age = 0;
+    let receives = 1;
+    while (age < 10 * minute) {
+      age += waitOf('TelnyxUnavailable', { ageMs: age, dice: 1 });
+      receives += 1;
+    }
+
+    expect(age).toBeLessThan(12 * minute);
+    expect(receives).toBeLessThanOrEqual(12);
   });
 });

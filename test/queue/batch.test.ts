@@ -3,9 +3,9 @@ import type { SQSEvent } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ArchiverError } from '../../functions/errors.ts';
-import { backoffLadderMs, receives } from '../../functions/limits.ts';
+import { receives, retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
-import { consumeBatch, instantOf, type Job } from '../../functions/queue/batch.ts';
+import { consumeBatch, instantOf, type Job, type Receive } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
 import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 
@@ -22,11 +22,16 @@ function world(sqsFails: (command: unknown) => boolean = () => false) {
     commands,
     dependencies: {
       lanes: [
-        { name: 'documents', queueUrl: 'http://sqs/1/documents', deadLetterQueueUrl: 'http://sqs/1/dead' },
+        {
+          name: 'documents',
+          live: true,
+          queueUrl: 'http://sqs/1/documents',
+          deadLetterQueueUrl: 'http://sqs/1/dead',
+        },
       ],
       sqs,
-      ladders: backoffLadderMs,
-      log: createLog({ write: () => undefined, now: () => 0 }),
+      timings: retryTimings,
+      log: createLog({ name: 'test', write: () => undefined, now: () => 0 }),
       time: systemTime,
       random: () => 0.5,
     },
@@ -36,7 +41,7 @@ function world(sqsFails: (command: unknown) => boolean = () => false) {
 const job = (work: (body: string, signal: AbortSignal) => Promise<unknown>): Job<string> => ({
   parse: ({ body }) => body,
   describe: () => ({}),
-  work: async (body, _received, signal) => {
+  work: async (body, { signal }) => {
     await work(body, signal);
     return {};
   },
@@ -137,8 +142,8 @@ describe('a batch', () => {
     const { dependencies } = world();
     const counting = {
       ...job(async () => undefined),
-      work: async (_: string, received: number) => {
-        seen.push(received);
+      work: async (_: string, receive: Receive) => {
+        seen.push(receive.receives);
         return {};
       },
     };
@@ -149,7 +154,7 @@ describe('a batch', () => {
 
   it('leaves suspects for last and works on them one by one', async () => {
     const suspects = [
-      sqsRecord(0, { receives: receives.suspect }),
+      sqsRecord(0, { receives: receives.isolateFrom }),
       sqsRecord(1, { receives: 9 }),
       sqsRecord(2),
       sqsRecord(3),
@@ -168,6 +173,63 @@ describe('a batch', () => {
 
     expect(order).toEqual(['2', '3', '0', '1']);
     expect(mostOfSuspects).toBe(1);
+  });
+
+  it('tells the work how long ago the message was first received, and from which lane it is', async () => {
+    const firstReceived = systemTime.now() - 600_000;
+    const record = sqsRecord(0, { sentAt: firstReceived });
+    const seen: Receive[] = [];
+    const { dependencies } = world();
+
+    await consumeBatch(
+      sqsEvent(record),
+      never,
+      {
+        ...job(async () => undefined),
+        work: async (_: string, receive: Receive) => {
+          seen.push(receive);
+          return {};
+        },
+      },
+      dependencies,
+    );
+
+    expect(seen[0]?.lane).toMatchObject({ name: 'documents', live: true });
+    expect(seen[0]?.ageMs).toBeGreaterThanOrEqual(600_000);
+    expect(seen[0]?.ageMs).toBeLessThan(660_000);
+  });
+
+  it('lets a message wait through a day of outage, whatever its count of receives', async () => {
+    const dayAgo = systemTime.now() - 86_400_000;
+    const { commands, dependencies } = world();
+    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is away'));
+
+    const failures = await failuresOf(
+      sqsEvent(sqsRecord(0, { receives: 900, sentAt: dayAgo })),
+      outage,
+      never,
+      { commands, dependencies },
+    );
+
+    expect(failures).toEqual(['message-0']);
+    expect(commands).toHaveLength(1);
+    expect(commands[0]).toBeInstanceOf(ChangeMessageVisibilityCommand);
+  });
+
+  it('makes a dead letter of what waits, with its code, before SQS would delete it', async () => {
+    const nineDaysAgo = systemTime.now() - 9 * 86_400_000;
+    const { commands, dependencies } = world();
+    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is away'));
+
+    const failures = await failuresOf(sqsEvent(sqsRecord(0, { sentAt: nineDaysAgo })), outage, never, {
+      commands,
+      dependencies,
+    });
+
+    expect(failures).toEqual([]);
+    expect((commands[0] as SendMessageCommand).input.MessageAttributes?.code?.StringValue).toBe(
+      'BucketUnavailable',
+    );
   });
 
   it('begins nothing once the time is over, and puts everything back', async () => {
@@ -193,7 +255,7 @@ describe('a batch', () => {
   it('puts suspects that wait for their turn back as soon as the time is over', async () => {
     const invocation = new AbortController();
     const { commands, dependencies } = world();
-    const records = [0, 1, 2].map((position) => sqsRecord(position, { receives: receives.suspect }));
+    const records = [0, 1, 2].map((position) => sqsRecord(position, { receives: receives.isolateFrom }));
     let begun = 0;
 
     const failures = await failuresOf(

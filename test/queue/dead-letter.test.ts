@@ -106,14 +106,29 @@ describe('a dead letter', () => {
     expect(attributes).not.toMatch(/f00d|KEY01/);
   });
 
-  it('that has no room for its reason is not taken, so that the original stays', async () => {
-    const { sqs, queueUrl, received } = await startDeadLetterQueue();
-    const full = { ...letter, body: 'x'.repeat(1_048_576) };
+  it.each(['x', 'ä', '漢'])(
+    'cuts a body of one mebibyte of %s between characters, and says so',
+    async (character) => {
+      const { sqs, queueUrl, received } = await startDeadLetterQueue();
+      const body = character.repeat(Math.floor(1_048_576 / Buffer.byteLength(character)));
 
-    await expect(sendDeadLetter(sqs, queueUrl, full, never)).rejects.toMatchObject({
+      await sendDeadLetter(sqs, queueUrl, { ...letter, body, reason: 'ä'.repeat(300) }, never);
+
+      const [taken] = await received();
+      expect(taken).toMatchObject({ code: 'String MalformedMessage', truncated: 'String true' });
+      expect(body.startsWith(taken?.body ?? 'nothing')).toBe(true);
+      expect(Buffer.byteLength(taken?.body ?? '')).toBeGreaterThan(1_040_000);
+    },
+  );
+
+  it('is not taken while SQS refuses it, so that the original stays', async () => {
+    const { sqs, received } = await startDeadLetterQueue();
+    const elsewhere = 'http://127.0.0.1:1/000000000000/none';
+
+    await expect(sendDeadLetter(sqs, elsewhere, letter, never)).rejects.toMatchObject({
       code: 'QueueUnavailable',
-      fate: 'retry',
-      message: expect.stringMatching(/took no message \([\w. ]+\)\. The original stays where it is\.$/),
+      retryPolicy: 'wait',
+      message: expect.stringMatching(/could not be sent.* \([\w. ]+\)\. The original stays where it is\.$/),
     });
 
     expect(await received()).toEqual([]);

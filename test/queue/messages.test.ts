@@ -83,6 +83,67 @@ describe('a message', () => {
     expect(() => parseDocumentMessage(body, new Date(0))).toThrow(words);
   });
 
+  it.each([
+    '2026-11-24T00:00:00+01',
+    '2026-02-30T00:00:00Z',
+    '2026-13-01T00:00:00Z',
+    '2026-11-24T25:00:00Z',
+    '2026-11-24',
+    '2026-11-24T00:00:00',
+    '+002026-11-24T00:00:00Z',
+    'yesterday',
+    '',
+  ])('with a timestamp that cannot be read as the date it names is malformed: %j', (instant) => {
+    const recent = JSON.stringify({ v: 1, kind: 'recent', requestedAt: instant });
+    const span = JSON.stringify({
+      v: 1,
+      kind: 'span',
+      createdAfter: at,
+      createdBefore: instant,
+      requestedAt: at,
+    });
+
+    expect(codeOf(() => parseDiscoveryMessage(recent))).toBe('MalformedMessage');
+    expect(codeOf(() => parseDiscoveryMessage(span))).toBe('MalformedMessage');
+  });
+
+  it('is read only with timestamps that Date.parse reads, whatever they look like', () => {
+    const part = (digits: number) =>
+      fc.integer({ min: 0, max: 10 ** digits - 1 }).map((n) => String(n).padStart(digits, '0'));
+    const instants = fc
+      .tuple(
+        part(4),
+        part(2),
+        part(2),
+        part(2),
+        part(2),
+        part(2),
+        fc.constantFrom('Z', '', '+01', '+01:00', '-14:00', '+99:99', '.5Z'),
+      )
+      .map(([y, mo, d, h, mi, s, zone]) => `${y}-${mo}-${d}T${h}:${mi}:${s}${zone}`);
+    fc.assert(
+      fc.property(instants, (instant) => {
+        const body = JSON.stringify({ v: 1, kind: 'recent', requestedAt: instant });
+        if (codeOf(() => parseDiscoveryMessage(body)) === undefined) {
+          expect(Number.isFinite(Date.parse(instant))).toBe(true);
+        }
+      }),
+      { numRuns: fuzzRuns() },
+    );
+  });
+
+  it.each(['\ufffe', '\uffff', '\ud800', '\u0000'])(
+    'holds no character that SQS refuses: %j',
+    (character) => {
+      const event = { id: `a${character}b`, type: 't', occurredAt: at };
+      const body = serialiseMessage({ ...document, event } as QueueMessage);
+
+      // Amazon SQS API reference, SendMessage: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.
+      expect(body).toMatch(/^[\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]+$/u);
+      expect(parseDocumentMessage(body, new Date(0))).toMatchObject({ event });
+    },
+  );
+
   it('of no kind that discovery knows is refused with the kinds that it knows', () => {
     expect(() => parseDiscoveryMessage('{"v":1,"kind":"document"}')).toThrow(
       'This queue carries messages of kind porting-order, port-out, recent, span. Send the message to the queue',

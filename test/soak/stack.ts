@@ -3,6 +3,7 @@
  * Argument: a `Job` as JSON. Tells its parent `Progress` now and then. Ends by itself once it is told to stop: if a
  * socket or a timer were left, it would not.
  */
+import { retryTimings } from '../../functions/limits.ts';
 import { sleep, systemTime as time } from '../../functions/time.ts';
 import { type Stack, startStack } from '../../local/stack.ts';
 import { whenQuiet } from '../../local/when-quiet.ts';
@@ -27,7 +28,7 @@ const tell = (end?: Progress['end']) => {
 };
 
 /** Many, for whatever stalls holds up its batch. */
-const concurrency = { documents: 1, backfill: 16, discovery: 1 };
+const concurrency = { documents: 1, backfill: 16, discovery: 1, spans: 1 };
 const stack: Stack = await startStack({
   archive: job.archive,
   documents: job.documents,
@@ -37,8 +38,14 @@ const stack: Stack = await startStack({
     certificates && ((s3Endpoint) => openTlsFront(s3Endpoint, certificates, Math.random, counts)),
   concurrency,
   events: false,
-  sweepEveryMs: 60_000,
-  ladders: { retry: [100, 200, 400, 800, 1_000, 1_000], wait: [200, 500, 1_000] },
+  timings: {
+    ...retryTimings,
+    leastWaitMs: 100,
+    longestLiveWaitMs: 1_000,
+    longestWaitMs: 1_000,
+    documentFaultAfterMs: 2_000,
+    attemptsSpanMs: 500,
+  },
   onLog: (line) => {
     if (line.includes('"outcome":"archived"')) archived += 1;
   },

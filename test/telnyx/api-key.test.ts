@@ -54,7 +54,7 @@ describe('what stands in the secret', () => {
       .apiKey.current()
       .catch((thrown: unknown) => thrown);
 
-    expect(error).toMatchObject({ code: 'ApiKeyUnavailable', fate: 'wait' });
+    expect(error).toMatchObject({ code: 'ApiKeyUnavailable', retryPolicy: 'wait' });
     expect(String(error)).not.toContain('KEY0000');
   });
 

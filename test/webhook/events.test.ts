@@ -150,6 +150,22 @@ describe('an event', () => {
     );
   });
 
+  it('queues a thousand documents at most, so that one event cannot make thousands of messages', () => {
+    const documentIds = Array.from(
+      { length: 26_000 },
+      (_, number) => `6e0c8a55-2d0b-4bb0-9d6a-${number.toString(16).padStart(12, '0')}`,
+    );
+    const event = (ids: string[]) => ({ event_type: 'document.uploaded', payload: { document_ids: ids } });
+
+    const tooMany = understand(event(documentIds), at);
+    const justEnough = understand(event(documentIds.slice(0, 1_000)), at);
+
+    expect(tooMany.documents).toHaveLength(1_000);
+    expect(tooMany.ignored).toBe('too-many-documents');
+    expect(justEnough.documents).toHaveLength(1_000);
+    expect(justEnough.ignored).toBeUndefined();
+  });
+
   it('without a type is of an unknown one', () => {
     expect(understand({ data: { payload: {} } }, at)).toMatchObject({
       type: 'unknown',

@@ -36,7 +36,7 @@ async function openPort(overrides: Partial<WebhookDependencies> = {}) {
     send: async (queueUrl, messages) => {
       for (const message of messages) sent.push({ queueUrl, message });
     },
-    log: createLog({ write: (line) => lines.push(line), now: systemTime.now }),
+    log: createLog({ name: 'test', write: (line) => lines.push(line), now: systemTime.now }),
     time: systemTime,
     ...overrides,
   });
@@ -345,6 +345,7 @@ describe('the webhook function', () => {
   it('starts as a Lambda function does, and refuses a request without type and body', async () => {
     const environment = {
       AWS_REGION: 'us-east-1',
+      ARCHIVER_NAME: 'test',
       DOCUMENTS_QUEUE_URL: 'http://127.0.0.1:1/000000000000/documents',
       DISCOVERY_QUEUE_URL: 'http://127.0.0.1:1/000000000000/discovery',
       TELNYX_PUBLIC_KEYS: key.publicKey,

@@ -18,7 +18,7 @@ import type { Receipt } from '../../../functions/bucket/receipts.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
-import type { Time } from '../../../functions/time.ts';
+import type { Random, Time } from '../../../functions/time.ts';
 import { virtualTime } from '../../discover/world.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');
@@ -218,7 +218,13 @@ export const plainOptions: AuditOptions = {
   html: undefined,
 };
 
-export function createWorld({ random = Math.random, time = virtualTime(noon) } = {}) {
+export function createWorld({
+  random = Math.random,
+  time = virtualTime(noon),
+}: {
+  random?: Random;
+  time?: Time;
+} = {}) {
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
   /** Rows of a page of Telnyx's list. */
@@ -233,7 +239,7 @@ export function createWorld({ random = Math.random, time = virtualTime(noon) } =
         .sort((a, b) =>
           b.created_at < a.created_at ? -1 : b.created_at > a.created_at ? 1 : a.id < b.id ? -1 : 1,
         );
-      const rateLimit = { remaining: undefined, resetMs: undefined };
+      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
       return { body: { data: chosen.slice((page - 1) * pageRows, page * pageRows) }, rateLimit };
     },
   };
@@ -282,7 +288,8 @@ export function createWorld({ random = Math.random, time = virtualTime(noon) } =
       clear: () => undefined,
       confirm: async () => false,
     };
-    const lane = (name: 'documents' | 'backfill' | 'discovery') => ({
+    const lane = (name: LaneName) => ({
+      live: true,
       name,
       queueUrl: name,
       deadLetterQueueUrl: `${name}-dead-letters`,
@@ -305,7 +312,12 @@ export function createWorld({ random = Math.random, time = virtualTime(noon) } =
       bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
       queues: async () => ({
         sqs,
-        lanes: { documents: lane('documents'), backfill: lane('backfill'), discovery: lane('discovery') },
+        lanes: {
+          documents: lane('documents'),
+          backfill: lane('backfill'),
+          discovery: lane('discovery'),
+          spans: lane('spans'),
+        },
       }),
       telnyx: async () => telnyx as TelnyxClient,
       metrics: async () => undefined,

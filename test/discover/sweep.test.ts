@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isSuperseded, planSweep } from '../../functions/discover/sweep.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const noon = Date.parse('2026-11-24T12:00:00Z');
+const at = (instant: number) => new Date(instant).toISOString();
+
+/** Of a document that stays unsettled: the ages, in minutes, at which the sweeps of more than a day queue and count it. */
+function seenBySweeps(createdAt: number) {
+  const queued: number[] = [];
+  const overdue: number[] = [];
+  for (
+    let sweepAt = Math.floor(createdAt / minute) * minute - minute;
+    sweepAt < createdAt + 27 * hour;
+    sweepAt += minute
+  ) {
+    for (const { window, isQueued, isOverdue } of planSweep(at(sweepAt))) {
+      if (createdAt < window.from || createdAt > window.to) continue;
+      const age = (sweepAt - createdAt) / minute;
+      if (isQueued(createdAt)) queued.push(age);
+      if (isOverdue(createdAt)) overdue.push(age);
+    }
+  }
+  return { queued, overdue };
+}
+
+describe('the plan of a sweep', () => {
+  it('queues every document within its first minutes, once more inside its 30, and six times at most', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: noon, max: noon + 24 * hour }), (createdAt) => {
+        const { queued } = seenBySweeps(createdAt);
+
+        expect(queued.length).toBeGreaterThanOrEqual(5);
+        expect(queued.length).toBeLessThanOrEqual(6);
+        expect(queued.filter((age) => age < 2).length).toBeGreaterThanOrEqual(2);
+        expect(queued.filter((age) => age >= 14 && age < 24)).toHaveLength(2);
+        expect(queued.filter((age) => age >= 25 * 60)).toHaveLength(1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('counts every document as overdue at exactly one sweep, before it is 15 minutes old', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: noon, max: noon + 24 * hour }), (createdAt) => {
+        const { overdue } = seenBySweeps(createdAt);
+
+        expect(overdue).toHaveLength(1);
+        expect(overdue[0]).toBeGreaterThanOrEqual(10);
+        expect(overdue[0]).toBeLessThan(15);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('hangs on the time of its message, and reads its bands alone', () => {
+    const windows = (instant: number) =>
+      planSweep(at(instant)).map(({ window }) => [
+        (window.from - instant) / minute,
+        (window.to - instant) / minute,
+      ]);
+
+    expect(windows(noon + 7 * minute)).toEqual([[-2, 1]]);
+    expect(windows(noon + 5 * minute)).toEqual([
+      [-2, 1],
+      [-24, -10],
+    ]);
+    expect(windows(noon)).toEqual([
+      [-2, 1],
+      [-24, -10],
+      [-26 * 60, -25 * 60],
+    ]);
+  });
+
+  it('queues and counts a document whose creation Telnyx does not state', () => {
+    const [fresh, second] = planSweep(at(noon));
+
+    expect(fresh?.isQueued(undefined)).toBe(true);
+    expect(fresh?.isOverdue(undefined)).toBe(false);
+    expect(second?.isOverdue(undefined)).toBe(true);
+  });
+});
+
+describe('a late sweep', () => {
+  it('is superseded after 30 minutes, the first of an hour after 60', () => {
+    expect(isSuperseded(at(noon + minute), noon + 31 * minute)).toBe(false);
+    expect(isSuperseded(at(noon + minute), noon + 31 * minute + 1)).toBe(true);
+    expect(isSuperseded(at(noon), noon + hour)).toBe(false);
+    expect(isSuperseded(at(noon), noon + hour + 1)).toBe(true);
+  });
+});

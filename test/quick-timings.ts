@@ -1,0 +1,11 @@
+import { type RetryTimings, retryTimings } from '../functions/limits.ts';
+
+/** For tests on the real clock: failed messages come back at once, and a document's own fault shows within a second. */
+export const quickTimings: RetryTimings = {
+  ...retryTimings,
+  leastWaitMs: 50,
+  longestLiveWaitMs: 50,
+  longestWaitMs: 50,
+  documentFaultAfterMs: 300,
+  attemptsSpanMs: 100,
+};

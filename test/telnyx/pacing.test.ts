@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { createPacer, type Pacer, type RateLimit } from '../../functions/telnyx/pacing.ts';
+import { sleep, type Time } from '../../functions/time.ts';
+import { virtualTime } from '../discover/world.ts';
+
+const second = 1_000;
+const never = new AbortController().signal;
+
+/** Telnyx with so many requests a window, which begins anew for everybody at the same time. */
+function telnyxAllowing(limit: number, windowMs: number, time: Time) {
+  let window = -1;
+  let used = 0;
+  let refused = 0;
+  const perWindow: number[] = [];
+  return {
+    perWindow,
+    refused: () => refused,
+    ask: async (): Promise<RateLimit> => {
+      await sleep(time, 30);
+      const current = Math.floor(time.monotonic() / windowMs);
+      if (current !== window) {
+        window = current;
+        used = 0;
+      }
+      used += 1;
+      perWindow[window] = used;
+      if (used > limit) refused += 1;
+      return {
+        limit,
+        remaining: Math.max(0, limit - used),
+        resetMs: (window + 1) * windowMs - time.monotonic(),
+      };
+    },
+  };
+}
+
+const pacers = (invocations: number, time: Time) => {
+  let state = 1;
+  // Park and Miller's generator: the same numbers in every run.
+  const random = () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+  return Array.from({ length: invocations }, () => createPacer({ invocations, time, random }));
+};
+const throughPacer = (pacer: Pacer, ask: () => Promise<RateLimit>) => pacer(ask, (answer) => answer, never);
+
+describe('a low lane', () => {
+  it.each([20, 100])(
+    'leaves half of %i requests a second to live work, however much it has to do',
+    async (limit) => {
+      const time = virtualTime(0);
+      const telnyx = telnyxAllowing(limit, second, time);
+
+      await Promise.all(
+        pacers(6, time).map(async (pacer) => {
+          while (time.monotonic() < 30 * second) await throughPacer(pacer, telnyx.ask);
+        }),
+      );
+
+      expect(Math.max(...telnyx.perWindow.map((used) => used ?? 0))).toBeLessThanOrEqual(limit / 2);
+      const total = telnyx.perWindow.reduce((sum, used) => sum + (used ?? 0), 0);
+      expect(total).toBeGreaterThan(30 * 5);
+    },
+  );
+
+  it('shares out a limit that its first requests alone would use up over several windows', async () => {
+    const time = virtualTime(0);
+    const telnyx = telnyxAllowing(2, second, time);
+    let asked = 0;
+
+    await Promise.all(
+      pacers(6, time).map(async (pacer) => {
+        while (time.monotonic() < 120 * second) {
+          try {
+            await throughPacer(pacer, telnyx.ask);
+            asked += 1;
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'RateLimited' });
+            await sleep(time, (error as { retryAfterMs: number }).retryAfterMs);
+          }
+        }
+      }),
+    );
+
+    expect(asked).toBeGreaterThan(60);
+    expect(asked).toBeLessThan(160);
+  });
+
+  it('asks one request at a time until an answer states no limit, then any number', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 6, time, random: () => 0.5 });
+    let underWay = 0;
+    let most = 0;
+    const ask = async (): Promise<RateLimit> => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await sleep(time, 10);
+      underWay -= 1;
+      return { limit: undefined, remaining: undefined, resetMs: undefined };
+    };
+
+    await Promise.all([throughPacer(pacer, ask), throughPacer(pacer, ask)]);
+    const whileUnknown = most;
+    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
+
+    expect(whileUnknown).toBe(1);
+    expect(most).toBe(5);
+  });
+
+  it('gives the message back where the limit is reset in more than five seconds', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    const answers = [12_000, 1].map((resetMs) => async () => ({ limit: 100, remaining: 40, resetMs }));
+
+    await throughPacer(pacer, answers[0] as () => Promise<RateLimit>);
+    const next = throughPacer(pacer, answers[1] as () => Promise<RateLimit>);
+
+    await expect(next).rejects.toMatchObject({ code: 'RateLimited', retryAfterMs: 12_000 });
+  });
+
+  it('keeps to the limit where a refusal says nothing of it', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    const limited = async (): Promise<RateLimit> => ({ limit: 10, remaining: 1, resetMs: 1_000 });
+
+    await throughPacer(pacer, limited);
+    await pacer(
+      async () => 'a page of a proxy',
+      () => undefined,
+      never,
+    );
+    await throughPacer(pacer, limited);
+
+    expect(time.monotonic()).toBe(1_000);
+  });
+});
