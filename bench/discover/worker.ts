@@ -40,7 +40,7 @@ process.once('message', async (job: Job) => {
   const started = time.monotonic();
   const discovered = await discover(
     job.message,
-    { deadline: started + 297_000, signal: new AbortController().signal },
+    { receivedAt: time.now(), deadline: started + 297_000, signal: new AbortController().signal },
     {
       telnyx: createTelnyxClient({
         baseUrl: new URL(job.telnyxUrl),

@@ -37,6 +37,8 @@ export interface DiscoverDependencies {
 
 /** The receive that a message is worked on in. */
 export interface DiscoveryReceive {
+  /** Milliseconds since the Unix epoch. */
+  receivedAt: number;
   /** Monotonic milliseconds. */
   deadline: number;
   signal: AbortSignal;
@@ -89,12 +91,12 @@ const spanGathered = 25_000;
  */
 export async function discover(
   message: DiscoveryMessage,
-  { deadline, signal }: DiscoveryReceive,
+  { receivedAt, deadline, signal }: DiscoveryReceive,
   dependencies: DiscoverDependencies,
 ): Promise<Discovered> {
   const { bucket, log, time, timings, random } = dependencies;
   const result: Discovered = { found: 0, queued: 0, overdue: 0, leftOut: 0, unreadable: 0, requests: 0 };
-  if (message.kind === 'recent' && isSuperseded(message.requestedAt, time.now())) {
+  if (message.kind === 'recent' && isSuperseded(message.requestedAt, receivedAt)) {
     log.info('Superseded by later sweeps', { kind: message.kind });
     return result;
   }
@@ -118,7 +120,7 @@ export async function discover(
       for (const id of missing) {
         const createdAt = taken.get(id)?.createdAt;
         if (band?.isOverdue(createdAt)) result.overdue += 1;
-        if (createdAt !== undefined) oldestMs = Math.max(oldestMs ?? 0, time.now() - createdAt);
+        if (createdAt !== undefined) oldestMs = Math.max(oldestMs ?? 0, receivedAt - createdAt);
       }
       result.found = seen.size;
       result.queued = queued.size;

@@ -34,11 +34,11 @@ function discovering(dependencies: DiscoverHandlerDependencies, deadline: number
       const event = 'event' in message ? message.event : undefined;
       return { kind: message.kind, eventId: event?.id, eventType: event?.type };
     },
-    work: async (message, { lane, signal }) => {
+    work: async (message, { lane, receivedAt, signal }) => {
       const { telnyx, lowLaneTelnyx } = dependencies;
       const { unreadable, ...done } = await discover(
         message,
-        { deadline, signal },
+        { receivedAt, deadline, signal },
         { ...dependencies, telnyx: lane.live ? telnyx : lowLaneTelnyx },
       );
       return { ...done, problems: unreadable };

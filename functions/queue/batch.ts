@@ -35,6 +35,8 @@ export interface Receive {
   lane: Lane;
   /** How often SQS has delivered the message, this time included. */
   receives: number;
+  /** Milliseconds since the Unix epoch. On a first receive SQS's own clock has it, which no container's clock can spoil. */
+  receivedAt: number;
   /** Milliseconds since it was first received. */
   ageMs: number;
   signal: AbortSignal;
@@ -104,8 +106,14 @@ async function isDone<Message>(
   const { log, time } = dependencies;
   const started = time.monotonic();
   const received = receivesOf(record);
-  const { now, firstReceivedAt } = timestampsOf(record, time);
-  const receive = { lane, receives: received, ageMs: Math.max(0, now - firstReceivedAt), signal };
+  const times = timesOf(record, time);
+  const receive = {
+    lane,
+    receives: received,
+    receivedAt: times.receivedAt,
+    ageMs: times.receivedAt - times.firstReceivedAt,
+    signal,
+  };
   let about: LogFields = { messageId: record.messageId, lane: lane.name, receives: received };
   try {
     signal.throwIfAborted();
@@ -116,7 +124,8 @@ async function isDone<Message>(
     return true;
   } catch (thrown) {
     const error = asArchiverError(thrown);
-    return await settleFailure(record, lane, error, about, dependencies);
+    const now = times.receivedAt + time.monotonic() - started;
+    return await settleFailure(record, lane, error, { ...times, now }, about, dependencies);
   }
 }
 
@@ -125,12 +134,13 @@ async function settleFailure(
   record: SQSRecord,
   lane: Lane,
   error: ArchiverError,
+  timestamps: Timestamps,
   about: LogFields,
   dependencies: BatchDependencies,
 ): Promise<boolean> {
-  const { log, random, time, timings } = dependencies;
+  const { log, random, timings } = dependencies;
   const fields = { ...about, code: error.code, reason: error.message, cause: causeOf(error) };
-  const decision = decide(error, timestampsOf(record, time), lane.live, timings, random);
+  const decision = decide(error, timestamps, lane.live, timings, random);
   if (decision.action === 'acknowledge') {
     log.info('Nothing to do', fields);
     return true;
@@ -208,11 +218,13 @@ function receivesOf(record: SQSRecord): number {
   return Number(record.attributes.ApproximateReceiveCount) || 1;
 }
 
-/** A record without times that can be read is as new as can be. */
-function timestampsOf({ attributes }: SQSRecord, time: Time): Timestamps {
-  const now = time.now();
-  const sentAt = Number(attributes.SentTimestamp) || now;
-  return { now, sentAt, firstReceivedAt: Number(attributes.ApproximateFirstReceiveTimestamp) || sentAt };
+/** Milliseconds since the Unix epoch. A record without times that can be read is as new as can be. */
+function timesOf(record: SQSRecord, time: Time) {
+  const { SentTimestamp, ApproximateFirstReceiveTimestamp } = record.attributes;
+  const sentAt = Number(SentTimestamp) || time.now();
+  const firstReceivedAt = Number(ApproximateFirstReceiveTimestamp) || sentAt;
+  const receivedAt = receivesOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now());
+  return { sentAt, firstReceivedAt, receivedAt };
 }
 
 /** SQS states times in milliseconds since the epoch, as text. */

@@ -166,6 +166,7 @@ describe('the archive function', () => {
       sqsEvent(
         sqsRecord(0, {
           body: JSON.stringify(messageFor(single)),
+          receives: 8,
           sentAt: Date.parse('2026-11-24T00:00:00Z'),
         }),
       ),

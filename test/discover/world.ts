@@ -219,7 +219,11 @@ export function createWorld(options: WorldOptions = {}) {
     counted: (metric: string) =>
       lines.reduce((sum, line) => sum + (metric in line ? Number(line[metric]) : 0), 0),
     discover: (message: DiscoveryMessage, signal = new AbortController().signal) =>
-      discover(message, { deadline: time.monotonic() + 297_000, signal }, dependencies),
+      discover(
+        message,
+        { receivedAt: time.now(), deadline: time.monotonic() + 297_000, signal },
+        dependencies,
+      ),
   };
 }
 

@@ -177,7 +177,7 @@ describe('a batch', () => {
 
   it('tells the work how long ago the message was first received, and from which lane it is', async () => {
     const firstReceived = systemTime.now() - 600_000;
-    const record = sqsRecord(0, { sentAt: firstReceived });
+    const record = sqsRecord(0, { sentAt: firstReceived, receives: 2 });
     const seen: Receive[] = [];
     const { dependencies } = world();
 
@@ -197,6 +197,28 @@ describe('a batch', () => {
     expect(seen[0]?.lane).toMatchObject({ name: 'documents', live: true });
     expect(seen[0]?.ageMs).toBeGreaterThanOrEqual(600_000);
     expect(seen[0]?.ageMs).toBeLessThan(660_000);
+  });
+
+  it('takes the time of a first receive from SQS, whatever the container’s clock says', async () => {
+    const sentAt = Date.parse('2026-11-24T12:00:00Z');
+    const { dependencies } = world();
+    const wrongClock = { ...systemTime, now: () => sentAt + 3_600_000 };
+    const seen: Receive[] = [];
+
+    await consumeBatch(
+      sqsEvent(sqsRecord(0, { sentAt })),
+      never,
+      {
+        ...job(async () => undefined),
+        work: async (_: string, receive: Receive) => {
+          seen.push(receive);
+          return {};
+        },
+      },
+      { ...dependencies, time: wrongClock },
+    );
+
+    expect(seen[0]).toMatchObject({ receivedAt: sentAt, ageMs: 0 });
   });
 
   it('lets a message wait through a day of outage, whatever its count of receives', async () => {
@@ -221,10 +243,15 @@ describe('a batch', () => {
     const { commands, dependencies } = world();
     const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is away'));
 
-    const failures = await failuresOf(sqsEvent(sqsRecord(0, { sentAt: nineDaysAgo })), outage, never, {
-      commands,
-      dependencies,
-    });
+    const failures = await failuresOf(
+      sqsEvent(sqsRecord(0, { sentAt: nineDaysAgo, receives: 400 })),
+      outage,
+      never,
+      {
+        commands,
+        dependencies,
+      },
+    );
 
     expect(failures).toEqual([]);
     expect((commands[0] as SendMessageCommand).input.MessageAttributes?.code?.StringValue).toBe(

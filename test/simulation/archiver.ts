@@ -10,7 +10,7 @@ import { createSqs } from './sqs-client.ts';
 import { createStorage } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTelnyxApi, type Habits, telnyxUrl } from './telnyx-api.ts';
-import type { Scene } from './watch.ts';
+import { isLive, type LaneName, type Scene } from './watch.ts';
 
 /** The folder `functions/` of this checkout. */
 export const functionsFolder = new URL('../../functions/', import.meta.url);
@@ -35,6 +35,7 @@ export async function loadArchiver(folder: URL) {
     send,
     apiKey,
     client,
+    pacing,
     secret,
     log,
     limits,
@@ -49,6 +50,7 @@ export async function loadArchiver(folder: URL) {
     load('queue/send.ts') as Promise<typeof import('../../functions/queue/send.ts')>,
     load('telnyx/api-key.ts') as Promise<typeof import('../../functions/telnyx/api-key.ts')>,
     load('telnyx/client.ts') as Promise<typeof import('../../functions/telnyx/client.ts')>,
+    load('telnyx/pacing.ts') as Promise<typeof import('../../functions/telnyx/pacing.ts')>,
     load('telnyx/secret.ts') as Promise<typeof import('../../functions/telnyx/secret.ts')>,
     load('log.ts') as Promise<typeof import('../../functions/log.ts')>,
     load('limits.ts') as Promise<typeof import('../../functions/limits.ts')>,
@@ -64,6 +66,7 @@ export async function loadArchiver(folder: URL) {
     ...send,
     ...apiKey,
     ...client,
+    ...pacing,
     ...secret,
     ...log,
     ...limits,
@@ -85,6 +88,7 @@ export function startWebhook(container: Container, neighbourhood: Neighbourhood,
   const { archiver, scene } = neighbourhood;
   return archiver.createWebhookHandler({
     ...archiver.readWebhookSettings({
+      ARCHIVER_NAME: 'simulated',
       DOCUMENTS_QUEUE_URL: scene.queues.documents.url,
       DISCOVERY_QUEUE_URL: scene.queues.discovery.url,
       TELNYX_PUBLIC_KEYS: publicKeys,
@@ -99,7 +103,7 @@ export function startArchive(container: Container, neighbourhood: Neighbourhood)
   const { time, log } = logAndTime(container, archiver);
   const bucket = bucketOf(container, neighbourhood);
   return archiver.createArchiveHandler({
-    telnyx: telnyxOf(container, neighbourhood),
+    ...telnyxOf(container, neighbourhood),
     download: archiver.createDownload({
       policy: { hosts: archiver.defaultDownloadHosts, trustedOrigin: undefined },
       httpGet: createStorage(container, account, surroundings),
@@ -109,7 +113,7 @@ export function startArchive(container: Container, neighbourhood: Neighbourhood)
     receipts: archiver.createReceipts(bucket),
     lanes: lanesOf(scene, ['documents', 'backfill']),
     sqs: sqsOf(container, neighbourhood),
-    ladders: archiver.backoffLadderMs,
+    timings: archiver.retryTimings,
     log,
     time,
     random: surroundings.random.next,
@@ -123,16 +127,16 @@ export function startDiscover(container: Container, neighbourhood: Neighbourhood
   const { archiver, scene, surroundings } = neighbourhood;
   const sqs = sqsOf(container, neighbourhood);
   return archiver.createDiscoverHandler({
-    telnyx: telnyxOf(container, neighbourhood),
+    ...telnyxOf(container, neighbourhood),
     bucket: bucketOf(container, neighbourhood),
     send: archiver.createSender(sqs),
     documentsQueueUrl: scene.queues.documents.url,
     backfillQueueUrl: scene.queues.backfill.url,
-    sweepIntervalMs: archiver.sweep.intervalMinutes * 60_000,
-    sweepLookBackMs: archiver.sweep.lookBackMinutes * 60_000,
-    lanes: lanesOf(scene, ['discovery']),
+    archiveInfected: false,
+    maxDocumentBytes: largestDocument,
+    lanes: lanesOf(scene, ['discovery', 'spans']),
     sqs,
-    ladders: archiver.backoffLadderMs,
+    timings: archiver.retryTimings,
     random: surroundings.random.next,
     ...logAndTime(container, archiver),
   });
@@ -140,18 +144,31 @@ export function startDiscover(container: Container, neighbourhood: Neighbourhood
 
 function logAndTime(container: Container, archiver: Archiver) {
   const { time } = container;
-  return { time, log: archiver.createLog({ write: (line) => container.write(line), now: time.now }) };
+  return {
+    time,
+    log: archiver.createLog({ name: 'simulated', write: (line) => container.write(line), now: time.now }),
+  };
 }
 
 function telnyxOf(container: Container, { archiver, account, habits, surroundings }: Neighbourhood) {
   const { time } = container;
   const secrets = createSecrets(container, account, surroundings);
-  return archiver.createTelnyxClient({
+  const options = {
     baseUrl: telnyxUrl,
     apiKey: archiver.createApiKey(archiver.readSecretOf(secrets, 'the secret'), time),
     httpGet: createTelnyxApi(container, account, habits, surroundings),
     time,
+  };
+  const { backfill, spans } = archiver.concurrency;
+  const pacer = archiver.createPacer({
+    invocations: backfill + spans,
+    time,
+    random: surroundings.random.next,
   });
+  return {
+    telnyx: archiver.createTelnyxClient(options),
+    lowLaneTelnyx: archiver.createTelnyxClient({ ...options, pacer }),
+  };
 }
 
 function bucketOf(container: Container, { archiver, bucket, surroundings }: Neighbourhood) {
@@ -169,9 +186,10 @@ function sqsOf(container: Container, { scene, surroundings }: Neighbourhood) {
   return createSqs(container, [...Object.values(queues), ...Object.values(deadLetters)], surroundings);
 }
 
-function lanesOf({ queues, deadLetters }: Scene, names: readonly (keyof Scene['queues'])[]) {
+function lanesOf({ queues, deadLetters }: Scene, names: readonly LaneName[]) {
   return names.map((name) => ({
     name,
+    live: isLive(name),
     queueUrl: queues[name].url,
     deadLetterQueueUrl: deadLetters[name].url,
   }));

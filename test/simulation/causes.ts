@@ -30,6 +30,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
     'telnyx-answers-nonsense',
     'telnyx-wrong-document',
     'telnyx-body-cut',
+    'download-without-length', // TEMPORARY
     'list-unfiltered',
     'list-garbled-row',
   ],
@@ -44,7 +45,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
     'download-drips',
     'lambda-thaws-with-dead-sockets',
   ],
-  LengthUnknown: ['download-without-length', 'download-cut', 'download-too-long'],
+  DownloadRefused: [],
   SizeMismatch: ['download-cut', 'download-too-long', 'download-length-wrong', 'download-is-error-page'],
   ChecksumMismatch: ['download-bit-flipped', 'download-is-error-page', 'ChecksumMismatch', 's3-bit-flipped'],
   KeyCollision: ['other bytes stand there'],

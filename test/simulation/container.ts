@@ -14,6 +14,10 @@ export interface Invocation {
   since: number;
   /** Functions and queues between here and the event that began it all. */
   hops: number;
+  /** Name of the queue whose messages it works on; empty for a webhook. */
+  lane: string;
+  /** When it asked Telnyx for each document's record, monotonic milliseconds of the world. */
+  asked: Map<string, number[]>;
   /** What has struck it, faults and facts: the reasons that it may give for a failure. */
   suffered: Set<string>;
   /** Sums of the metrics it has written, by `name` and `name code`. */

@@ -59,7 +59,7 @@ export function connect(options: EventSourceOptions, surroundings: Surroundings)
 }
 
 /** What the invocation knows, and what may excuse it. */
-function startingFrom(batch: readonly Received[], { isUnreadable }: EventSourceOptions) {
+function startingFrom(batch: readonly Received[], { queue, isUnreadable }: EventSourceOptions) {
   const suffered: string[] = [];
   const bodies = batch.map(({ message }) => message.body);
   if (bodies.some(isUnreadable)) suffered.push('unreadable message');
@@ -74,7 +74,7 @@ function startingFrom(batch: readonly Received[], { isUnreadable }: EventSourceO
     return orderId ?? (kind === 'recent' || kind === 'span' ? 'documents' : body);
   });
   if (new Set(lists).size < lists.length) suffered.push('lists side by side');
-  return { suffered, hops: Math.max(...batch.map(({ message }) => message.hops)) };
+  return { suffered, lane: queue.name, hops: Math.max(...batch.map(({ message }) => message.hops)) };
 }
 
 function recordOf({ message, handle }: Received, eventSourceARN: string): SQSRecord {

@@ -6,7 +6,8 @@ export const invariants = {
   'ends-in-one-state':
     'I2: each accepted document is archived, or a dead letter with code and reason; not both',
   'right-bytes-only': "I3: whatever the archiver stores under documents/ is that document's bytes",
-  'given-up-in-time': 'I2: nothing is given up before its receives are spent',
+  'given-up-in-time':
+    'I2: nothing is given up for somebody else’s fault, nor before its own is shown by attempts',
   'one-version': 'I4: at most one version of each object and of each receipt is ever created',
   'receipt-is-true': 'I5: a receipt stands only beside its object, and states its version, size and digest',
   'done-before-acknowledged':

@@ -13,6 +13,7 @@ type OnEnd = (ending: Ending, invocation: Invocation) => void;
 /** What is known of an invocation before it starts; see `Invocation`. */
 export interface Beginning {
   hops?: number;
+  lane?: string;
   secret?: string | undefined;
   suffered?: readonly string[];
 }
@@ -63,7 +64,7 @@ export class LambdaFunction<Event> {
   #run(
     place: { container: Container; handler: Handler<Event> },
     event: Event,
-    { hops = 0, secret, suffered = [] }: Beginning,
+    { hops = 0, lane = '', secret, suffered = [] }: Beginning,
     onEnd: OnEnd,
   ): void {
     const { clock, random, weather, watch, journal } = this.#surroundings;
@@ -76,6 +77,8 @@ export class LambdaFunction<Event> {
       startedAt: clock.monotonic(),
       limitMs: timeoutMs,
       since: watch.moment,
+      lane,
+      asked: new Map(),
       hops,
       suffered: new Set(container.clockErrorMs === 0 ? suffered : [...suffered, 'lambda-clock-wrong']),
       metrics: new Map(),

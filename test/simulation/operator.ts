@@ -1,9 +1,10 @@
-/** People and the schedule: sweeps every five minutes, backfills, redrives, deployments, and slips of the hand. */
+/** People and the schedule: sweeps every minute, backfills, redrives, deployments, and slips of the hand. */
+import { planSweep } from '../../functions/discover/sweep.ts';
 import { sweep } from '../../functions/limits.ts';
 import type { Account } from './account.ts';
 import type { Queue } from './queue.ts';
 import type { Surroundings } from './surroundings.ts';
-import type { Scene } from './watch.ts';
+import { laneNames, type Scene } from './watch.ts';
 
 const minute = 60_000;
 
@@ -18,6 +19,7 @@ export const malformed = [
   '{"v":1,"kind":"document","documentId":"../../x","trigger":"operator","requestedAt":"2026-11-24T00:00:00Z"}',
   `{"v":1,"kind":"document","documentId":"${'A'.repeat(36)}","trigger":"operator","requestedAt":"2026-11-24T00:00:00Z"}`,
   '{"v":1,"kind":"document","trigger":"sweep","requestedAt":"now"}',
+  '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00+01"}',
 ];
 export const ofTomorrow = '{"v":2,"kind":"document","documents":["later"]}';
 export const inWrongQueue = [
@@ -50,6 +52,8 @@ export class Operator {
     for (let at = Math.ceil(clock.now() / period) * period; at < until; at += period) {
       clock.at(at, () => {
         if (weather.strikes('schedule-misses')) return;
+        // Once all is clear, only the sweeps that have something to read: the others would ask twice and end.
+        if (weather.isClear && !this.#isThereAnythingToRead(at)) return;
         this.#ask({ kind: 'recent', requestedAt: instant(at) });
         if (weather.strikes('schedule-repeats')) this.#ask({ kind: 'recent', requestedAt: instant(at + 1) });
       });
@@ -59,8 +63,8 @@ export class Operator {
   /** Each minute of the weather's time. */
   fumble(): void {
     const { random, weather } = this.#surroundings;
-    const { documents, backfill, discovery } = this.#scene.queues;
-    const anyQueue = () => random.pick([documents, backfill, discovery]);
+    const { documents, backfill, discovery, spans } = this.#scene.queues;
+    const anyQueue = () => random.pick([documents, backfill, discovery, spans]);
     if (weather.strikes('message-malformed')) anyQueue().accept(random.pick(malformed));
     if (weather.strikes('message-of-tomorrow')) anyQueue().accept(ofTomorrow);
     if (weather.strikes('message-in-wrong-queue')) {
@@ -69,7 +73,8 @@ export class Operator {
     const ids = [...this.#account.documents.keys()];
     if (weather.strikes('operator-sends-id')) documents.accept(`${random.pick(ids)}\n`);
     if (weather.strikes('message-worn')) {
-      backfill.accept(random.pick(ids), { receives: random.integer(195, 199) });
+      const ageMs = 9 * 24 * 60 * minute - random.integer(0, 20) * minute;
+      backfill.accept(random.pick(ids), { receives: random.integer(100, 900), ageMs });
     }
   }
 
@@ -90,9 +95,16 @@ export class Operator {
   /** Moves all dead letters back to where they came from. */
   redrive(): void {
     const { queues, deadLetters } = this.#scene;
-    for (const lane of ['documents', 'backfill', 'discovery'] as const) {
+    for (const lane of laneNames) {
       redriveOne(deadLetters[lane], queues[lane]);
     }
+  }
+
+  #isThereAnythingToRead(requestedAt: number): boolean {
+    const bands = planSweep(instant(requestedAt));
+    return [...this.#account.documents.values()].some(({ createdAt }) =>
+      bands.some(({ window }) => createdAt >= window.from && createdAt <= window.to),
+    );
   }
 
   #span(createdAfter: number, createdBefore: number): void {
@@ -105,7 +117,8 @@ export class Operator {
   }
 
   #ask(message: Record<string, unknown>): void {
-    this.#scene.queues.discovery.accept(JSON.stringify({ v: 1, ...message }));
+    const { discovery, spans } = this.#scene.queues;
+    (message.kind === 'span' ? spans : discovery).accept(JSON.stringify({ v: 1, ...message }));
   }
 }
 

@@ -1,4 +1,6 @@
 /** A standard SQS queue: at least once, in no order, with visibility, receive counts and a redrive policy. */
+import { queues } from '../../functions/limits.ts';
+import type { Invocation } from './container.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface QueuedMessage {
@@ -12,6 +14,8 @@ export interface QueuedMessage {
   firstReceivedAt: number | undefined;
   receives: number;
   hops: number;
+  /** The invocation that sent it, if one did. */
+  by: Invocation | undefined;
 }
 
 export interface Received {
@@ -64,7 +68,16 @@ export class Queue {
       attributes = {},
       hops = 0,
       receives = 0,
-    }: { attributes?: Record<string, string>; hops?: number; receives?: number } = {},
+      ageMs = 0,
+      by,
+    }: {
+      attributes?: Record<string, string>;
+      hops?: number;
+      receives?: number;
+      /** How long ago it was sent, and first received. */
+      ageMs?: number;
+      by?: Invocation | undefined;
+    } = {},
   ): void {
     const { clock, random, weather, watch, journal } = this.#surroundings;
     this.#ids += 1;
@@ -74,15 +87,19 @@ export class Queue {
       body,
       subject: subjectOf(body),
       attributes,
-      sentAt: clock.now(),
-      firstReceivedAt: undefined,
+      sentAt: clock.now() - ageMs,
+      firstReceivedAt: ageMs > 0 ? clock.now() - ageMs : undefined,
       receives,
       hops,
+      by,
     };
     this.#messages.set(message.id, message);
     journal.note(message.subject, `${message.id} enters ${this.name} ${Object.values(attributes).join(' ')}`);
     watch.queueTook(this, message);
     const late = weather.strikes('sqs-delivers-late') ? random.between(10_000, 240_000) : 0;
+    // SQS deletes a message at the end of its retention without a word; dead letters are kept for longer than a world lasts.
+    const keptMs = message.sentAt + queues.retentionMs - clock.now();
+    if (this.#options.redrive) clock.after(keptMs, () => this.#expire(message));
     this.#appear(message, late + random.between(1, 30));
   }
 
@@ -140,6 +157,15 @@ export class Queue {
     for (const { id } of taken) this.#messages.delete(id);
     this.tally.deleted += taken.length;
     return taken;
+  }
+
+  #expire(message: QueuedMessage): void {
+    if (!this.#messages.has(message.id)) return;
+    this.#surroundings.watch.broken(
+      'ends-in-one-state',
+      message.subject,
+      `${message.id} has expired in ${this.name}`,
+    );
   }
 
   #appear(message: QueuedMessage, ms: number): void {

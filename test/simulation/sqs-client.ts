@@ -44,7 +44,8 @@ export function createSqs(
     );
     const taken = entries.filter(({ Id }) => !failed.has(Id));
     const take = () => {
-      for (const { MessageBody = '' } of taken) queue.accept(MessageBody, { hops: hops() });
+      for (const { MessageBody = '' } of taken)
+        queue.accept(MessageBody, { hops: hops(), by: container.invocation });
     };
     take();
     if (fault === 'sqs-answer-lost') return reply.failing(connectionReset());
@@ -71,7 +72,7 @@ export function createSqs(
     const attributes = Object.fromEntries(
       Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),
     );
-    queue.accept(MessageBody, { hops: hops(), attributes });
+    queue.accept(MessageBody, { hops: hops(), attributes, by: container.invocation });
     if (container.strikes('dead-letter-answer-lost')) return reply.failing(connectionReset());
     reply.with({ MessageId: 'sent' }, (invocation) =>
       watch.deadLetterConfirmed(queue, MessageBody, invocation),

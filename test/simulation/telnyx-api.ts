@@ -68,6 +68,10 @@ export function createTelnyxApi(
   };
 
   const ofDocument = (id: string, part: string | undefined): Answer => {
+    if (part === undefined && container.invocation) {
+      const { asked } = container.invocation;
+      asked.set(id, [...(asked.get(id) ?? []), clock.monotonic()]);
+    }
     const document = account.documents.get(id);
     if (!document || !account.isThere(document, clock.now())) {
       container.suffers('gone');

@@ -30,7 +30,9 @@ export function checkInTime({ account, store }: Scene, { watch }: Surroundings):
     if (!isArchivable(document, watch.collided) || store.current(receiptKey(document.id))) continue;
     // What kills whoever reads it can be archived only once that is repaired.
     if (document.deadly) continue;
-    watch.broken('in-time-for-deletion', document.id, 'Telnyx has deleted it before it was archived');
+    const created = new Date(document.createdAt).toISOString();
+    const what = `Telnyx has deleted it before it was archived; created at ${created}, linked ${document.linkedAt !== undefined}`;
+    watch.broken('in-time-for-deletion', document.id, what);
   }
 }
 

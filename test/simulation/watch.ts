@@ -1,9 +1,9 @@
 /** Looks on while the world runs, at every step, and remembers the first breach of an invariant. */
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { Receipt } from '../../functions/bucket/receipts.ts';
-import { recentWindow } from '../../functions/discover/discover.ts';
-import { type ErrorCode, fates } from '../../functions/errors.ts';
-import { receives, sweep } from '../../functions/limits.ts';
+import { isSuperseded, planSweep } from '../../functions/discover/sweep.ts';
+import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
+import { attempts, retryTimings } from '../../functions/limits.ts';
 import type { Account } from './account.ts';
 import { holdsCanary } from './canary.ts';
 import { causes } from './causes.ts';
@@ -31,8 +31,15 @@ export interface Expected {
 export interface Scene {
   account: Account;
   store: ObjectStore;
-  queues: Record<'documents' | 'backfill' | 'discovery', Queue>;
-  deadLetters: Record<'documents' | 'backfill' | 'discovery', Queue>;
+  queues: Record<LaneName, Queue>;
+  deadLetters: Record<LaneName, Queue>;
+}
+
+export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
+export type LaneName = (typeof laneNames)[number];
+
+export function isLive(lane: LaneName): boolean {
+  return lane === 'documents' || lane === 'discovery';
 }
 
 const longestLine = 8 * 1024;
@@ -100,15 +107,29 @@ export class Watch {
   }
 
   /** A dead letter has a code and a reason, and nobody gave up before its time. */
-  #becameDeadLetter({ subject, body, attributes }: QueuedMessage): void {
-    const { code, reason, attempts } = attributes;
-    if (code === undefined && attempts === undefined) return;
+  #becameDeadLetter({ subject, body, attributes, by }: QueuedMessage): void {
+    const { code, reason, firstSeenAt = '' } = attributes;
+    if (code === undefined && reason === undefined) return;
     if (!code || !reason) this.broken('ends-in-one-state', subject, 'a dead letter without code or reason');
     else this.#deadAt.set(body, this.moment);
-    const fate = fates[code as ErrorCode];
-    const least = fate === 'retry' || fate === 'wait' ? receives[fate] : 1;
-    if (fate === 'done' || !(Number(attempts) >= least)) {
-      this.broken('given-up-in-time', subject, `${code} after ${attempts} receives`);
+    const policy = retryPolicies[code as ErrorCode];
+    if (policy === 'dead-letter') return;
+    const ageMs = this.#clock.now() - Date.parse(firstSeenAt);
+    // A container whose clock is wrong cannot know how old a message is.
+    const clockWrong = by?.suffered.has('lambda-clock-wrong') === true;
+    const aboutToExpire = ageMs + retryTimings.longestWaitMs > retryTimings.giveUpAfterMs;
+    if (policy === 'acknowledge' || (policy === 'wait' && !aboutToExpire)) {
+      this.broken('given-up-in-time', subject, `${code} after ${Math.round(ageMs / 1_000)} s`);
+    }
+    if (policy !== 'retry' || clockWrong) return;
+    const asked = by?.asked.get(subject) ?? [];
+    const spanMs = (asked.at(-1) ?? 0) - (asked[0] ?? 0);
+    // Requests are under way for up to 40 ms.
+    const isConclusive = asked.length >= attempts.most && spanMs >= retryTimings.attemptsSpanMs - 100;
+    const aboutDocument = this.#looked().account.documents.has(subject);
+    if (ageMs < retryTimings.documentFaultAfterMs || (aboutDocument && !isConclusive && !aboutToExpire)) {
+      const what = `${code} after ${Math.round(ageMs / 1_000)} s and ${asked.length} attempts over ${spanMs} ms`;
+      this.broken('given-up-in-time', subject, what);
     }
   }
 
@@ -117,6 +138,14 @@ export class Watch {
     add(invocation.confirmed, 'sent');
     const { documentId, trigger, requestedAt, event } = fieldsOf(body);
     if (invocation.functionName !== 'discover') return;
+    const { hopeless } = this.#looked().account.documents.get(String(documentId)) ?? {};
+    if (trigger === 'sweep' && isListedAsHopeless(hopeless)) {
+      this.broken(
+        'lanes-are-kept',
+        String(documentId),
+        `a sweep queues it although the list says ${hopeless}`,
+      );
+    }
     const receiptSince = this.archivedAt.get(String(documentId)) ?? Number.POSITIVE_INFINITY;
     if (receiptSince < this.#startOf(invocation)) {
       this.broken('lanes-are-kept', String(documentId), `${invocation.id} queues it, which has a receipt`);
@@ -231,7 +260,7 @@ export class Watch {
     const { store, queues } = this.#looked();
     const { subject, body } = message;
     if ((this.#deadAt.get(body) ?? -1) > invocation.since) return;
-    if (queue === queues.discovery) {
+    if (queue === queues.discovery || queue === queues.spans) {
       this.#checkDiscovered(message, invocation);
       return;
     }
@@ -252,15 +281,16 @@ export class Watch {
     const { kind, createdAfter, createdBefore, requestedAt, orderId } = fieldsOf(body);
     const ids: string[] = [];
     if (kind === 'recent' || kind === 'span') {
-      const window =
-        kind === 'recent'
-          ? recentWindow(String(requestedAt), {
-              sweepIntervalMs: sweep.intervalMinutes * 60_000,
-              sweepLookBackMs: sweep.lookBackMinutes * 60_000,
-            })
-          : { from: Date.parse(String(createdAfter)), to: Date.parse(String(createdBefore)) };
-      for (const { id, createdAt } of account.listed(before, () => true)) {
-        if (createdAt >= window.from && createdAt <= window.to) ids.push(id);
+      const sweeping = kind === 'recent';
+      const late = sweeping && isSuperseded(String(requestedAt), this.#clock.now());
+      if (late || (sweeping && invocation.suffered.has('lambda-clock-wrong'))) return;
+      const bands = sweeping ? planSweep(String(requestedAt)) : [];
+      const [from, to] = [Date.parse(String(createdAfter)), Date.parse(String(createdBefore))];
+      for (const { id, createdAt, hopeless } of account.listed(before, () => true)) {
+        const asked = sweeping
+          ? !isListedAsHopeless(hopeless) && bands.some(({ isQueued }) => isQueued(createdAt))
+          : createdAt >= from && createdAt <= to;
+        if (asked) ids.push(id);
       }
     } else {
       const order = account.orders.get(String(orderId));
@@ -317,7 +347,7 @@ export class Watch {
 
   #checkMetrics({ id, functionName, metrics, confirmed, perhapsConfirmed, suffered }: Invocation): void {
     const books: [metric: string, confirmed: string][] = [
-      ['DocumentsDeadLettered', 'dead letters'],
+      ['DeadLetters', 'dead letters'],
       ...(functionName === 'archive'
         ? ([
             ['DocumentsArchived', 'receipts'],
@@ -334,7 +364,7 @@ export class Watch {
       }
     }
     for (const metric of metrics.keys()) {
-      const code = /^(?:ReceivesFailed|DocumentsDeadLettered|logged) (\w+)$/.exec(metric)?.[1];
+      const code = /^(?:ReceivesFailed|logged) (\w+)$/.exec(metric)?.[1];
       if (code !== undefined && !(causes[code as ErrorCode] ?? []).some((cause) => suffered.has(cause))) {
         this.broken('books-balance', id, `${metric} without any of its causes; ${[...suffered].join(', ')}`);
       }
@@ -353,8 +383,7 @@ export class Watch {
     if (!inForm) this.broken('answers-in-form', invocation.id, `it answers ${JSON.stringify(answer)}`);
     const failed = Array.isArray(failures) ? failures.length : 0;
     const counted =
-      (invocation.metrics.get('ReceivesFailed') ?? 0) -
-      (invocation.metrics.get('DocumentsDeadLettered') ?? 0);
+      (invocation.metrics.get('ReceivesFailed') ?? 0) - (invocation.metrics.get('DeadLetters') ?? 0);
     if (inForm && counted !== failed) {
       this.broken('books-balance', invocation.id, `${failed} are reported as failed, ${counted} counted`);
     }
@@ -411,6 +440,11 @@ export class Watch {
   }
 }
 
+/** Whether Telnyx's list itself shows that the document cannot be archived. */
+function isListedAsHopeless(hopeless: string | undefined): boolean {
+  return hopeless === 'DocumentInfected' || hopeless === 'DocumentTooLarge';
+}
+
 function add(sums: Map<string, number>, name: string, value = 1): void {
   sums.set(name, (sums.get(name) ?? 0) + value);
 }
@@ -426,10 +460,11 @@ function addReceipt({ key, bytes }: ObjectVersion, sums: Map<string, number>): v
 /** Adds up a line in embedded metric format; others have none. */
 function tally(sums: Map<string, number>, fields: object): void {
   if (!('_aws' in fields)) return;
-  const split = Object.entries(fields).find(([, value]) => typeof value === 'string')?.[1];
-  for (const [name, value] of Object.entries(fields)) {
+  const values = Object.entries(fields);
+  const splits = values.flatMap(([, value]) => (typeof value === 'string' ? value : []));
+  for (const [name, value] of values) {
     if (typeof value !== 'number') continue;
     add(sums, name, value);
-    if (split !== undefined) add(sums, `${name} ${split}`, value);
+    for (const split of splits) add(sums, `${name} ${split}`, value);
   }
 }

@@ -1,7 +1,7 @@
 /** One simulated deployment, from its first document to the last redrive. */
 import type { APIGatewayProxyEventV2, SQSEvent } from 'aws-lambda';
 import { documentKey } from '../../functions/bucket/keys.ts';
-import { concurrency, receives, sweep, timeouts, visibilityPerTimeout } from '../../functions/limits.ts';
+import { concurrency, receives, timeouts, visibilityPerTimeout } from '../../functions/limits.ts';
 import { Account, type AccountDocument, type Order, type Place } from './account.ts';
 import { type Archiver, type Neighbourhood, startArchive, startDiscover, startWebhook } from './archiver.ts';
 import { replaceTimers, VirtualClock } from './clock.ts';
@@ -52,11 +52,11 @@ const minute = 60_000;
 const day = 24 * 60 * minute;
 /** How long documents come, and how long the weather lasts. */
 const weatherMs = 70 * minute;
-/** Sweep period, retry ladder, and the visibility of a killed batch. */
+/** The second chance of what is ten minutes old by then, and a discovery that fails once. */
 const recoveryMs = 16 * minute;
-/** An hour for the long sweep; two rungs of half an hour and a fifth; a discovery that was killed. */
-const quietMs = 90 * minute;
-/** The retry ladder, and a span anew. */
+/** The last chance of what sweeps have missed, at an age of 25 to 26 hours. */
+const quietMs = 26 * 60 * minute + 10 * minute;
+/** A document's own fault, and a span anew. */
 const redriveMs = 45 * minute;
 
 export async function simulate(simulation: Simulation): Promise<Outcome> {
@@ -97,8 +97,8 @@ async function live(
   const { clock, weather } = surroundings;
   const start = clock.now();
   const clearsUpAt = start + weatherMs;
-  const quietUntil = beforeSweep(clearsUpAt + quietMs);
-  const end = beforeSweep(quietUntil + redriveMs);
+  const quietUntil = clearsUpAt + quietMs;
+  const end = quietUntil + redriveMs;
   const operator = new Operator(scene, surroundings);
   const signer = new Signer(random.fork('signer'));
   const webhook = deploy(simulation.archiver, scene, surroundings, signer, random.fork('habits'), clearsUpAt);
@@ -122,8 +122,7 @@ async function live(
   }
   clock.at(clearsUpAt, () => weather.clearUp());
 
-  const isRecent = ({ createdAt }: AccountDocument) =>
-    createdAt > clock.now() - sweep.lookBackMinutes * minute;
+  const isRecent = ({ createdAt }: AccountDocument) => createdAt > clearsUpAt - 10 * minute;
   await clock.run(clearsUpAt + recoveryMs, stopped);
   if (!stopped()) checkArchived(scene, surroundings, isRecent);
   await clock.run(quietUntil, stopped);
@@ -141,12 +140,6 @@ async function live(
   if (simulation.inTime) checkInTime(scene, surroundings);
 }
 
-/** The last second before the next sweep, when what the one before has queued is settled. */
-function beforeSweep(instant: number): number {
-  const period = sweep.intervalMinutes * minute;
-  return Math.ceil(instant / period) * period - 1_000;
-}
-
 function createScene(surroundings: Surroundings, random: RandomSource): Scene {
   const lane = (name: string, timeoutMs: number) => {
     const deadLetters = new Queue({ name: `${name}-dead-letters`, visibilityMs: 30_000 }, surroundings);
@@ -154,7 +147,7 @@ function createScene(surroundings: Surroundings, random: RandomSource): Scene {
       {
         name,
         visibilityMs: visibilityPerTimeout * timeoutMs,
-        redrive: { to: deadLetters, maxReceiveCount: receives.wait },
+        redrive: { to: deadLetters, maxReceiveCount: receives.most },
       },
       surroundings,
     );
@@ -163,14 +156,21 @@ function createScene(surroundings: Surroundings, random: RandomSource): Scene {
   const documents = lane('documents', timeouts.archiveMs);
   const backfill = lane('backfill', timeouts.archiveMs);
   const discovery = lane('discovery', timeouts.discoverMs);
+  const spans = lane('spans', timeouts.discoverMs);
   return {
     account: new Account(random),
     store: new ObjectStore(surroundings),
-    queues: { documents: documents.queue, backfill: backfill.queue, discovery: discovery.queue },
+    queues: {
+      documents: documents.queue,
+      backfill: backfill.queue,
+      discovery: discovery.queue,
+      spans: spans.queue,
+    },
     deadLetters: {
       documents: documents.deadLetters,
       backfill: backfill.deadLetters,
       discovery: discovery.deadLetters,
+      spans: spans.deadLetters,
     },
   };
 }
@@ -209,11 +209,17 @@ function deploy(
     },
     surroundings,
   );
+  // A container whose clock is wrong does not outlive the weather.
+  clock.at(clearsUpAt, () => {
+    archive.replaceContainers();
+    discover.replaceContainers();
+  });
   const { batchSize } = concurrency;
   for (const [lane, target] of [
     ['documents', archive],
     ['backfill', archive],
     ['discovery', discover],
+    ['spans', discover],
   ] as const) {
     connect(
       { queue: scene.queues[lane], target, maximumConcurrency: concurrency[lane], batchSize, isUnreadable },
@@ -234,6 +240,7 @@ function deploy(
   const redeploy = (keys: string) => {
     try {
       archiver.readWebhookSettings({
+        ARCHIVER_NAME: 'simulated',
         DOCUMENTS_QUEUE_URL: scene.queues.documents.url,
         DISCOVERY_QUEUE_URL: scene.queues.discovery.url,
         TELNYX_PUBLIC_KEYS: keys,

@@ -11,7 +11,7 @@ import {
 import { audit } from '../../../cli/audit/audit.ts';
 import { type Code, kinds } from '../../../cli/audit/findings.ts';
 import type { AuditOptions } from '../../../cli/audit/options.ts';
-import type { Deployment, Queues } from '../../../cli/deployment.ts';
+import type { Deployment, LaneName, Queues } from '../../../cli/deployment.ts';
 import type { Terminal } from '../../../cli/terminal.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
