@@ -4,11 +4,17 @@ import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@
 import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
 import { createS3Client } from '../functions/bucket/s3-client.ts';
 import { createBucket } from '../functions/bucket/store.ts';
-import { type MetricName, metricNamespace } from '../functions/metrics.ts';
-import type { Lane } from '../functions/queue/batch.ts';
+import { type MetricName, metricNamespacePrefix } from '../functions/metrics.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 import type { Time } from '../functions/time.ts';
-import type { Alarm, Deployment, LaneName, Metrics } from './deployment.ts';
+import {
+  type Alarm,
+  type Deployment,
+  type LaneName,
+  type LaneQueues,
+  laneNames,
+  type Metrics,
+} from './deployment.ts';
 import { once } from './once.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
@@ -39,7 +45,7 @@ export function deployedStack({ stageName, environment, time }: DeployedStackOpt
       `The stack ${stackName} has no output ArchiveBucketName. Is --stack the archiver's name?`,
     );
   });
-  const lane = async (name: LaneName): Promise<Lane> => {
+  const lane = async (name: LaneName): Promise<LaneQueues> => {
     const urlOf = async (queueName: string) => {
       const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }));
       if (QueueUrl) return QueueUrl;
@@ -52,15 +58,11 @@ export function deployedStack({ stageName, environment, time }: DeployedStackOpt
     return { name, queueUrl, deadLetterQueueUrl };
   };
   const queues = once(async () => {
-    const [documents, backfill, discovery] = await Promise.all([
-      lane('documents'),
-      lane('backfill'),
-      lane('discovery'),
-    ]);
-    return { sqs, lanes: { documents, backfill, discovery } };
+    const lanes = await Promise.all(laneNames.map(async (name) => [name, await lane(name)] as const));
+    return { sqs, lanes: Object.fromEntries(lanes) as Record<LaneName, LaneQueues> };
   });
   const telnyx = once(async () => telnyxFromEnvironment(environment, time));
-  const metrics = cloudWatchMetrics(cloudWatch, time);
+  const metrics = cloudWatchMetrics(cloudWatch, metricNamespacePrefix + stageName, time);
 
   return {
     name: `${stageName} in ${environment.AWS_REGION ?? 'the default region'}`,
@@ -81,11 +83,16 @@ export function deployedStack({ stageName, environment, time }: DeployedStackOpt
   };
 }
 
-function cloudWatchMetrics(cloudWatch: CloudWatchClient, time: Time): Metrics {
+function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time: Time): Metrics {
   /** CloudWatch keeps minutes for 15 days and hours for 15 months. */
   const periodMs = (since: number) => (time.now() - since > 3 * 60 * minuteMs ? 60 * minuteMs : minuteMs);
-  const series = async (names: readonly MetricName[], since: number, period: number) => {
-    const values = new Map<string, { at: number; sum: number }[]>();
+  const series = async (
+    names: readonly MetricName[],
+    since: number,
+    period: number,
+    statistic: 'Sum' | 'Maximum' = 'Sum',
+  ) => {
+    const values = new Map<string, { at: number; value: number }[]>();
     let next: string | undefined;
     do {
       const answer = await cloudWatch.send(
@@ -96,9 +103,9 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, time: Time): Metrics {
           MetricDataQueries: names.map((name, position) => ({
             Id: `m${position}`,
             MetricStat: {
-              Metric: { Namespace: metricNamespace, MetricName: name },
+              Metric: { Namespace: namespace, MetricName: name },
               Period: period / 1_000,
-              Stat: 'Sum',
+              Stat: statistic,
             },
           })),
           NextToken: next,
@@ -109,7 +116,7 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, time: Time): Metrics {
         if (name === undefined) continue;
         const points = Timestamps.map((timestamp, position) => ({
           at: timestamp.getTime(),
-          sum: Values[position] ?? 0,
+          value: Values[position] ?? 0,
         }));
         values.set(name, [...(values.get(name) ?? []), ...points]);
       }
@@ -121,13 +128,15 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, time: Time): Metrics {
     sums: async (names, since) => {
       const values = await series(names, since, periodMs(since));
       return Object.fromEntries(
-        names.map((name) => [name, (values.get(name) ?? []).reduce((total, { sum }) => total + sum, 0)]),
+        names.map((name) => [name, (values.get(name) ?? []).reduce((total, { value }) => total + value, 0)]),
       ) as Record<(typeof names)[number], number>;
     },
     latest: async (name, since) => {
       const points = (await series([name], since, minuteMs)).get(name) ?? [];
-      return points.filter(({ sum }) => sum > 0).at(-1)?.at;
+      return points.filter(({ value }) => value > 0).at(-1)?.at;
     },
+    latestMaximum: async (name, since) =>
+      (await series([name], since, minuteMs, 'Maximum')).get(name)?.at(-1)?.value,
   };
 }
 

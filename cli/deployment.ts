@@ -11,8 +11,9 @@ import type { TelnyxClient } from '../functions/telnyx/client.ts';
 import type { Random, Time } from '../functions/time.ts';
 import type { Terminal } from './terminal.ts';
 
-export type LaneName = 'documents' | 'backfill' | 'discovery';
-export const laneNames: readonly LaneName[] = ['documents', 'backfill', 'discovery'];
+/** Live lanes first within each stage: documents, then what has yet to be found. */
+export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
+export type LaneName = (typeof laneNames)[number];
 
 export interface ArchiveBucket {
   s3: S3Client;
@@ -20,9 +21,11 @@ export interface ArchiveBucket {
   bucket: Bucket;
 }
 
+export type LaneQueues = Omit<Lane, 'live'>;
+
 export interface Queues {
   sqs: SQSClient;
-  lanes: Record<LaneName, Lane>;
+  lanes: Record<LaneName, LaneQueues>;
 }
 
 /** What the functions have counted. */
@@ -31,6 +34,8 @@ export interface Metrics {
   sums<Name extends MetricName>(names: readonly Name[], since: number): Promise<Record<Name, number>>;
   /** Beginning of the latest minute since `since` in which the metric was counted. */
   latest(name: MetricName, since: number): Promise<number | undefined>;
+  /** Largest value in the latest minute since `since` in which the metric was counted; undefined if not known. */
+  latestMaximum(name: MetricName, since: number): Promise<number | undefined>;
 }
 
 export interface Alarm {

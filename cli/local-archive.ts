@@ -98,5 +98,7 @@ function metricsAt(url: string): Metrics {
       return Object.fromEntries(sums) as Record<(typeof names)[number], number>;
     },
     latest: async (name, since) => (await read(name, since)).at(-1)?.[0],
+    // The local stack keeps sums alone.
+    latestMaximum: async () => undefined,
   };
 }

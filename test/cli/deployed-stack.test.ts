@@ -93,14 +93,14 @@ describe('a deployed archiver', () => {
     await expect(openStack().bucket()).rejects.toThrow(/no output ArchiveBucketName. Is --stack/);
   });
 
-  it('has three lanes, found by name', async () => {
+  it('has four lanes, found by name', async () => {
     const queues = await startQueues();
     const client = queues.createClient();
     onTestFinished(async () => {
       client.destroy();
       await queues.close();
     });
-    for (const lane of ['documents', 'backfill', 'discovery']) {
+    for (const lane of ['documents', 'backfill', 'discovery', 'spans']) {
       await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}` }));
       await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}-dead-letters` }));
     }
@@ -113,6 +113,11 @@ describe('a deployed archiver', () => {
       name: 'backfill',
       queueUrl: expect.stringMatching(/\/stage-backfill$/),
       deadLetterQueueUrl: expect.stringMatching(/\/stage-backfill-dead-letters$/),
+    });
+    expect(lanes.spans).toEqual({
+      name: 'spans',
+      queueUrl: expect.stringMatching(/\/stage-spans$/),
+      deadLetterQueueUrl: expect.stringMatching(/\/stage-spans-dead-letters$/),
     });
   });
 
@@ -140,7 +145,7 @@ describe('a deployed archiver', () => {
       MetricDataQueries: [
         {
           MetricStat: {
-            Metric: { Namespace: 'TelnyxArchiver', MetricName: 'DocumentsArchived' },
+            Metric: { Namespace: 'TelnyxArchiver/stage', MetricName: 'DocumentsArchived' },
             Period: 60,
           },
         },
@@ -162,6 +167,31 @@ describe('a deployed archiver', () => {
 
     expect(await metrics?.latest('SweepsCompleted', 0)).toBe(1_000 * minute);
     expect(await metrics?.latest('SweepsCompleted', 0)).toBeUndefined();
+  });
+
+  it('has the largest value of the latest minute', async () => {
+    const minute = 1_763_985_600;
+    const { asked } = await startAws({
+      metrics: [
+        { MetricDataResults: [{ Id: 'm0', Timestamps: [minute, minute + 60], Values: [9_000, 4_000] }] },
+        { MetricDataResults: [{ Id: 'm0' }] },
+      ],
+    });
+    const metrics = await openStack().metrics();
+
+    expect(await metrics?.latestMaximum('OldestUnarchived', 0)).toBe(4_000);
+    expect(await metrics?.latestMaximum('OldestUnarchived', 0)).toBeUndefined();
+    expect(JSON.parse(asked[0]?.body ?? '')).toMatchObject({
+      MetricDataQueries: [
+        {
+          MetricStat: {
+            Metric: { Namespace: 'TelnyxArchiver/stage', MetricName: 'OldestUnarchived' },
+            Period: 60,
+            Stat: 'Maximum',
+          },
+        },
+      ],
+    });
   });
 
   it('has the age of the oldest message of a lane from SQS’s own metrics', async () => {
