@@ -1,16 +1,18 @@
-/** Dead letters, looked at without being consumed: each is held back from others for a while, then let go. */
+/** Dead letters, read without being consumed: each is locked for a while, then released or deleted. */
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   type Message,
   ReceiveMessageCommand,
-  type SQSClient,
 } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
-import { queues } from '../functions/limits.ts';
-import type { LaneName, Queues } from './deployment.ts';
+import { queues as sqsLimits } from '../functions/limits.ts';
+import { uuidPattern } from '../functions/queue/serialise.ts';
+import { batchesOf } from './batches.ts';
+import { type LaneName, laneNames, type Queues } from './deployment.ts';
 
-export interface HeldLetter {
+/** A dead letter that nobody else receives while it is locked. */
+export interface LockedMessage {
   lane: LaneName;
   messageId: string;
   receiptHandle: string;
@@ -21,108 +23,159 @@ export interface HeldLetter {
   attempts: number | undefined;
   /** Milliseconds since the Unix epoch. */
   deadSince: number;
-  /** Where the body names one. */
+  /** The document that the message asks for; undefined for a discovery message and for a body that is not a message. */
   documentId: string | undefined;
 }
 
-/** SQS lets no more than 120,000 messages of a queue be in flight (Amazon SQS message quotas). */
-export const mostHeld = 100_000;
-const receiversAtOnce = 4;
-/** A long poll asks all of SQS's servers, a short one only some: nothing then means that there is nothing. */
+/** SQS allows 120,000 messages of a queue in flight (Amazon SQS message quotas). */
+const mostLocked = 100_000;
+const requestsAtOnce = 4;
+/** A long poll asks all of SQS's servers, a short one only some: an empty answer then means an empty queue. */
 const waitSeconds = 1;
+/** Time to read all letters of a lane. If this process is killed, others see them again after it. */
+const peekSeconds = 30;
 
-export interface HoldOptions {
-  /** Seconds until a letter that is not let go appears again by itself. */
+export interface LockOptions {
+  /** Seconds after which SQS releases a letter by itself. */
   forSeconds: number;
   signal: AbortSignal;
 }
 
-/** Receives all dead letters of a lane that nobody else holds; needs sqs:ReceiveMessage. */
-export async function holdDeadLetters(
+/** The dead letters of some lanes, kept from others until they are deleted or released. */
+export interface DeadLetterLock {
+  /**
+   * Locks what is visible; needs sqs:ReceiveMessage.
+   *
+   * @returns the letters that were never locked before
+   */
+  take(): Promise<LockedMessage[]>;
+  letters(): LockedMessage[];
+  /**
+   * Deletes letters, whose messages must be in their lane again, settled or acknowledged by then; needs
+   * sqs:DeleteMessage.
+   *
+   * @returns how many SQS did not delete: DeleteMessageBatch answers 200 even if entries fail. They stay locked.
+   */
+  delete(letters: readonly LockedMessage[]): Promise<number>;
+  /** Makes letters visible again; needs sqs:ChangeMessageVisibility. One that SQS refuses appears by itself. */
+  release(): Promise<void>;
+}
+
+export function createDeadLetterLock(
+  queues: Queues,
+  lanes: readonly LaneName[],
+  options: LockOptions,
+): DeadLetterLock {
+  const locked = new Map<string, LockedMessage>();
+  const known = new Set<string>();
+  return {
+    take: async () => {
+      const added: LockedMessage[] = [];
+      const add = (letter: LockedMessage) => {
+        // A letter whose lock has run out comes again with another receipt handle.
+        locked.set(letter.messageId, letter);
+        if (known.has(letter.messageId)) return;
+        known.add(letter.messageId);
+        added.push(letter);
+      };
+      const receivers = lanes.flatMap((lane) => Array<LaneName>(requestsAtOnce).fill(lane));
+      // What the others receive is to be released, too: nothing is under way any more when this throws.
+      const ends = await Promise.allSettled(receivers.map((lane) => receiveAll(queues, lane, options, add)));
+      const failed = ends.find((end) => end.status === 'rejected');
+      if (failed) throw failed.reason;
+      return added;
+    },
+    letters: () => [...locked.values()],
+    delete: async (letters) => {
+      const latest = letters.map((letter) => locked.get(letter.messageId) ?? letter);
+      let kept = latest.length;
+      await inBatches(latest, queues, async (QueueUrl, entries, batch) => {
+        const answer = await queues.sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries: entries }));
+        for (const { Id } of answer.Successful ?? []) {
+          const letter = batch[Number(Id)];
+          if (letter && locked.delete(letter.messageId)) kept -= 1;
+        }
+      });
+      return kept;
+    },
+    release: async () => {
+      const letters = [...locked.values()];
+      locked.clear();
+      await inBatches(letters, queues, (QueueUrl, entries) =>
+        queues.sqs.send(
+          new ChangeMessageVisibilityBatchCommand({
+            QueueUrl,
+            Entries: entries.map((entry) => ({ ...entry, VisibilityTimeout: 0 })),
+          }),
+        ),
+      );
+    },
+  };
+}
+
+/** Reads the dead letters of these lanes; needs sqs:ReceiveMessage and sqs:ChangeMessageVisibility. */
+export async function peekDeadLetters(
+  queues: Queues,
+  signal: AbortSignal,
+  lanes: readonly LaneName[] = laneNames,
+): Promise<LockedMessage[]> {
+  const lock = createDeadLetterLock(queues, lanes, { forSeconds: peekSeconds, signal });
+  try {
+    await lock.take();
+    return lock.letters();
+  } finally {
+    await lock.release();
+  }
+}
+
+async function receiveAll(
   { sqs, lanes }: Queues,
   lane: LaneName,
-  { forSeconds, signal }: HoldOptions,
-): Promise<HeldLetter[]> {
-  const held = new Map<string, HeldLetter>();
-  const receive = async () => {
-    for (let received = 1; received > 0 && held.size < mostHeld; ) {
-      signal.throwIfAborted();
-      const { Messages = [] } = await sqs.send(
-        new ReceiveMessageCommand({
-          QueueUrl: lanes[lane].deadLetterQueueUrl,
-          MaxNumberOfMessages: queues.batchEntries,
-          VisibilityTimeout: forSeconds,
-          WaitTimeSeconds: waitSeconds,
-          MessageAttributeNames: ['All'],
-          MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
-        }),
-      );
-      received = Messages.length;
-      for (const message of Messages) {
-        const letter = read(message, lane);
-        held.set(letter.messageId, letter);
-      }
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: receiversAtOnce }, receive));
-  } catch (error) {
-    await letGo(sqs, lanes[lane].deadLetterQueueUrl, [...held.values()]);
-    throw error;
-  }
-  return [...held.values()];
-}
-
-/** Makes letters visible again at once; needs sqs:ChangeMessageVisibility. */
-export async function letGo(sqs: SQSClient, queueUrl: string, letters: readonly HeldLetter[]): Promise<void> {
-  await inBatches(letters, async (entries) => {
-    await sqs.send(
-      new ChangeMessageVisibilityBatchCommand({
-        QueueUrl: queueUrl,
-        Entries: entries.map(({ receiptHandle }, position) => ({
-          Id: String(position),
-          ReceiptHandle: receiptHandle,
-          VisibilityTimeout: 0,
-        })),
-      }),
-    );
-  });
-}
-
-/**
- * Takes letters out of their queue, which must be in their lane again by then; needs sqs:DeleteMessage. One that
- * SQS does not delete stays a dead letter, whose document is archived already: a redrive of it does no harm.
- */
-export async function remove(
-  sqs: SQSClient,
-  queueUrl: string,
-  letters: readonly HeldLetter[],
+  { forSeconds, signal }: LockOptions,
+  add: (letter: LockedMessage) => void,
 ): Promise<void> {
-  await inBatches(letters, async (entries) => {
-    await sqs.send(
-      new DeleteMessageBatchCommand({
-        QueueUrl: queueUrl,
-        Entries: entries.map(({ receiptHandle }, position) => ({
-          Id: String(position),
-          ReceiptHandle: receiptHandle,
-        })),
+  let count = 0;
+  for (let received = 1; received > 0 && count < mostLocked / requestsAtOnce; count += received) {
+    signal.throwIfAborted();
+    const { Messages = [] } = await sqs.send(
+      new ReceiveMessageCommand({
+        QueueUrl: lanes[lane].deadLetterQueueUrl,
+        MaxNumberOfMessages: sqsLimits.batchEntries,
+        VisibilityTimeout: forSeconds,
+        WaitTimeSeconds: waitSeconds,
+        MessageAttributeNames: ['All'],
+        MessageSystemAttributeNames: ['SentTimestamp'],
       }),
     );
-  });
+    received = Messages.length;
+    for (const message of Messages) add(read(message, lane));
+  }
+}
+
+interface Entry {
+  /** Position in the batch. */
+  Id: string;
+  ReceiptHandle: string;
 }
 
 async function inBatches(
-  letters: readonly HeldLetter[],
-  work: (entries: readonly HeldLetter[]) => Promise<void>,
+  letters: readonly LockedMessage[],
+  { lanes }: Queues,
+  request: (queueUrl: string, entries: Entry[], batch: readonly LockedMessage[]) => Promise<unknown>,
 ): Promise<void> {
-  const batches: HeldLetter[][] = [];
-  for (let start = 0; start < letters.length; start += queues.batchEntries) {
-    batches.push(letters.slice(start, start + queues.batchEntries));
-  }
-  await pLimit(receiversAtOnce).map(batches, work);
+  const batches = [...Map.groupBy(letters, ({ lane }) => lane)].flatMap(([lane, ofLane]) =>
+    [...batchesOf(ofLane)].map((batch) => ({ lane, batch })),
+  );
+  await pLimit(requestsAtOnce).map(batches, ({ lane, batch }) => {
+    const entries = batch.map(({ receiptHandle }, position) => ({
+      Id: String(position),
+      ReceiptHandle: receiptHandle,
+    }));
+    return request(lanes[lane].deadLetterQueueUrl, entries, batch);
+  });
 }
 
-function read(message: Message, lane: LaneName): HeldLetter {
+function read(message: Message, lane: LaneName): LockedMessage {
   const { MessageId = '', ReceiptHandle = '', Body = '', Attributes, MessageAttributes } = message;
   const attribute = (name: string) => MessageAttributes?.[name]?.StringValue;
   return {
@@ -130,11 +183,26 @@ function read(message: Message, lane: LaneName): HeldLetter {
     messageId: MessageId,
     receiptHandle: ReceiptHandle,
     body: Body,
-    // EventBridge Scheduler leaves its own words at what it could not send.
+    // EventBridge Scheduler has attributes of its own for what it could not send.
     code: attribute('code') ?? attribute('ERROR_CODE'),
     reason: attribute('reason') ?? attribute('ERROR_MESSAGE'),
     attempts: attribute('attempts') === undefined ? undefined : Number(attribute('attempts')),
     deadSince: Number(Attributes?.SentTimestamp ?? 0),
-    documentId: /"documentId":"([0-9a-f-]{36})"/.exec(Body)?.[1] ?? /^\s*([0-9a-f-]{36})\s*$/.exec(Body)?.[1],
+    documentId: documentIdIn(Body),
   };
+}
+
+/** Of any version of a document message, so that a letter of a later version counts for its document, too. */
+function documentIdIn(body: string): string | undefined {
+  const bare = body.trim();
+  if (uuidPattern.test(bare)) return bare;
+  try {
+    const { kind, documentId } = Object(JSON.parse(body));
+    return kind === 'document' && typeof documentId === 'string' && uuidPattern.test(documentId)
+      ? documentId
+      : undefined;
+  } catch {
+    // Not JSON: a message without a document.
+    return undefined;
+  }
 }

@@ -1,20 +1,25 @@
-/** `redrive`: shows the dead letters, and puts them back into the lane that they come from. */
+/** `redrive`: shows the dead letters, and puts them back into the lane that they come from or clears them. */
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
-import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
-import { queues as sqsLimits } from '../functions/limits.ts';
 import { sleep } from '../functions/time.ts';
-import { adviceFor } from './advice.ts';
-import { type HeldLetter, type HoldOptions, holdDeadLetters, letGo, remove } from './dead-letters.ts';
+import { acknowledge, failuresWithIds, parseNote } from './acknowledge.ts';
+import { counted } from './amounts.ts';
+import { batchesOf } from './batches.ts';
+import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from './dead-letters.ts';
 import { type LaneName, laneNames, type Queues, type Surroundings } from './deployment.ts';
 import { parseDocumentIds } from './document-ids.ts';
-import { duration } from './watch.ts';
+import { codesOf, describeFailures, type Failure, failuresOf, lettersOf, letterToSend } from './failures.ts';
+import { showFailures } from './failures-table.ts';
+import { type BySettled, bySettled, describeSettled } from './settled.ts';
 
 export interface RedriveOptions {
   code?: string[];
   id?: string[];
   lane?: LaneName;
-  /** Messages a second. */
+  /** Document IDs, or message IDs of messages that name no document. */
+  acknowledge?: string[];
+  note?: string;
+  /** Documents per second. */
   rate: number;
   /** Seconds to wait at the end for what fails again. */
   settle: number;
@@ -23,226 +28,275 @@ export interface RedriveOptions {
 }
 
 const help = `
-Shows the dead letters by their code, with what the runbook advises, then asks. A letter is in its lane again before
-it leaves the dead letters: it may be in both for a moment, never in neither. Should the first ones fail again for the
-same reason, the rest stay where they are.
+Shows the dead letters by error code with the runbook's advice, then asks. A document is redriven once, however many
+dead letters it has. Its message is in its lane again before its dead letters are deleted: it may be in both for a
+moment, never in neither. If the first documents fail again for the same reason, the rest stay where they are.
 
-Exit code: 0 redriven, or there were none · 1 some failed again · 2 it could not be done · 130 stopped by Ctrl-C,
-after which what was not redriven is where it was
+Dead letters of documents that have been archived since are cleared without being sent.
 
-Rights: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; unless
---dry-run, also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues.`;
+--acknowledge clears the dead letters of a document that shall stay unarchived, such as an infected one. Nothing else
+keeps a record of it: file the output, with --json as a line with ID, error codes, time and note.
+
+Exit code: 0 done, or there were no dead letters · 1 some failed again, or SQS did not take or delete all of them ·
+2 error · 130 stopped by Ctrl-C, after which everything that was not redriven is where it was
+
+Rights: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
+--dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
+receipts s3:ListBucket and cloudformation:DescribeStacks.`;
 
 export function describeRedrive(command: Command): Command {
   return command
-    .description('show dead letters, and put them back into their lane')
-    .option('--code <code>', 'only those with this error code; may be given again', gather)
-    .option('--id <document-id>', 'only those of this document; may be given again', gather)
-    .option('--lane <name>', 'only those of documents, backfill or discovery', asLane)
-    .option('--rate <per-second>', 'how many a second', asNumber, 10)
-    .option('--settle <seconds>', 'how long to wait at the end for those that fail again', asNumber, 5)
+    .description('show dead letters, and put them back into their lane or clear them')
+    .option('--code <code>', 'only documents with this error code; repeatable', gather)
+    .option('--id <document-id>', 'only this document; repeatable', gather)
+    .option('--lane <name>', `only dead letters of this lane: ${laneNames.join(', ')}`, asLane)
+    .option(
+      '--acknowledge <document-id>',
+      'clear its dead letters and leave it unarchived; a message ID for a message without document; repeatable',
+      gather,
+    )
+    .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
+    .option('--rate <per-second>', 'documents per second', asNumber, 10)
+    .option('--settle <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
     .option('--dry-run', 'only show them')
     .option('--yes', 'do not ask')
     .addHelpText('after', help);
 }
 
 /**
- * Seconds for which letters are kept from others: while they are shown, and while they are redriven. Should this
- * take longer, they appear again and are taken again.
+ * Seconds for which letters are kept from others: while they are shown, and while they are redriven. If this takes
+ * longer, they appear again and are locked again.
  */
 const lookSeconds = 30;
-const holdSeconds = 10 * 60;
+const workSeconds = 10 * 60;
 
 /** So many of those redriven, and at least half of them, must have failed again for the rest to stay. */
 const telling = 3;
 const checkEveryMs = 2_000;
 
-/** @returns the exit code */
+/**
+ * @returns the exit code
+ * @throws Error for options that do not go together, or an acknowledged ID without dead letters
+ */
 export async function redrive(options: RedriveOptions, surroundings: Surroundings): Promise<number> {
   const { deployment, terminal, signal } = surroundings;
+  const choose = chooser(options);
   const queues = await deployment.queues();
-  const lanes = options.lane ? [options.lane] : laneNames;
-  const held = new Map<string, HeldLetter>();
+  const lock = createDeadLetterLock(queues, options.lane ? [options.lane] : laneNames, {
+    forSeconds: options.dryRun ? lookSeconds : workSeconds,
+    signal,
+  });
   try {
-    const forSeconds = options.dryRun ? lookSeconds : holdSeconds;
-    await hold(lanes, held, queues, { forSeconds, signal });
-    const chosen = [...held.values()].filter(chooser(options));
-    await show(chosen, surroundings);
-    if (chosen.length === 0 || options.dryRun) return 0;
-    if (!options.yes && !(await terminal.confirm(`Redrive ${chosen.length}?`, signal))) {
-      terminal.note('Nothing was redriven.');
+    await lock.take();
+    const { failures, note } = choose(failuresOf(lock.letters()));
+    const work = await bySettled(failures, surroundings);
+    await show(work, surroundings);
+    if (failures.length === 0 || options.dryRun) return 0;
+    if (!options.yes && !(await terminal.confirm(questionFor(work, note), signal))) {
+      terminal.note('Nothing was changed.');
       return 0;
     }
-    return await redriveAll(chosen, held, options, queues, surroundings);
+
+    const kept = await clearSettled(work.settled, lock, surroundings);
+    const ending =
+      note === undefined
+        ? await redriveAll(work.open, lock, queues, options, surroundings)
+        : { ...nothing, notDeleted: await acknowledge(work.open, note, lock, surroundings) };
+    return tell({ ...ending, notDeleted: ending.notDeleted + kept }, surroundings);
   } finally {
-    for (const lane of lanes) {
-      const back = [...held.values()].filter((letter) => letter.lane === lane);
-      await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, back);
-    }
+    await lock.release();
   }
 }
 
-/** Takes what is in the lanes' dead letters into `held`, whatever else goes wrong. */
-async function hold(
-  lanes: readonly LaneName[],
-  held: Map<string, HeldLetter>,
-  queues: Queues,
-  options: HoldOptions,
-): Promise<void> {
-  const ends = await Promise.allSettled(lanes.map((lane) => holdDeadLetters(queues, lane, options)));
-  for (const end of ends) {
-    if (end.status === 'fulfilled') for (const letter of end.value) held.set(letter.messageId, letter);
-  }
-  const failed = ends.find((end) => end.status === 'rejected');
-  if (failed) throw failed.reason;
+interface Choice {
+  failures: Failure[];
+  /** Why they shall stay unarchived; undefined if they shall be redriven. */
+  note: string | undefined;
 }
 
-function chooser({ code, id }: RedriveOptions): (letter: HeldLetter) => boolean {
+function chooser({
+  acknowledge: ids,
+  note: text,
+  code,
+  id,
+  lane,
+}: RedriveOptions): (all: Failure[]) => Choice {
+  if (ids !== undefined) {
+    if (code ?? id ?? lane) throw new Error('Give --acknowledge without --code, --id and --lane.');
+    const note = parseNote(text);
+    return (all) => ({ failures: failuresWithIds(all, ids), note });
+  }
+  if (text !== undefined) throw new Error('--note goes with --acknowledge.');
   const codes = code && new Set(code.map((name) => name.toLowerCase()));
-  const ids = id && new Set(parseDocumentIds(id, '--id'));
-  return (letter) =>
-    (codes === undefined || codes.has((letter.code ?? noCode).toLowerCase())) &&
-    (ids === undefined || ids.has(letter.documentId ?? ''));
+  const documents = id && new Set(parseDocumentIds(id, '--id'));
+  const isChosen = (failure: Failure) =>
+    (codes === undefined || codesOf(failure).some((name) => codes.has(name.toLowerCase()))) &&
+    (documents === undefined || documents.has(failure.id));
+  return (all) => ({ failures: all.filter(isChosen), note: undefined });
 }
 
-/** @param held takes in what fails again, and loses what is redriven */
-async function redriveAll(
-  chosen: readonly HeldLetter[],
-  held: Map<string, HeldLetter>,
-  { rate, settle }: RedriveOptions,
-  queues: Queues,
-  { terminal, time, signal }: Surroundings,
+async function show({ open, settled }: BySettled, surroundings: Surroundings): Promise<void> {
+  const { terminal } = surroundings;
+  if (open.length + settled.length === 0) terminal.print('There are no dead letters.');
+  if (open.length > 0) {
+    terminal.print(`${describeFailures(open)}\n`);
+    await showFailures(open, surroundings);
+  }
+  if (settled.length > 0) terminal.print(describeSettled(settled, 'before'));
+  for (const failure of settled) {
+    const { id, letters } = failure;
+    terminal.record({ type: 'settled', documentId: id, codes: codesOf(failure), letters: letters.length });
+  }
+}
+
+function questionFor({ open, settled }: BySettled, note: string | undefined): string {
+  if (open.length === 0) return `Clear the dead letters of ${counted(settled.length, 'archived document')}?`;
+  return note === undefined
+    ? `Redrive ${describeFailures(open)}?`
+    : `Clear the dead letters of ${describeFailures(open)} and leave ${open.length === 1 ? 'it' : 'them'} unarchived?`;
+}
+
+/** @returns how many dead letters SQS did not delete */
+async function clearSettled(
+  settled: readonly Failure[],
+  lock: DeadLetterLock,
+  { terminal }: Surroundings,
 ): Promise<number> {
-  const redriven = new Set<string>();
-  const failedAgain: HeldLetter[] = [];
-  const lanes = [...new Set(chosen.map(({ lane }) => lane))];
+  if (settled.length === 0) return 0;
+  const letters = lettersOf(settled);
+  const kept = await lock.delete(letters);
+  terminal.record({ type: 'cleared', documents: settled.length, letters: letters.length - kept });
+  if (kept === 0) terminal.print(describeSettled(settled, 'after'));
+  return kept;
+}
+
+interface Ending {
+  redriven: Failure[];
+  /** Messages that SQS took and that have become dead letters again. */
+  failedAgain: number;
+  /** Messages that SQS did not take; their dead letters are where they were. */
+  notSent: number;
+  /** Dead letters that SQS did not delete. */
+  notDeleted: number;
+  /** How many were left because the first ones failed again. */
+  left: number;
+}
+
+const nothing: Ending = { redriven: [], failedAgain: 0, notSent: 0, notDeleted: 0, left: 0 };
+
+async function redriveAll(
+  failures: readonly Failure[],
+  lock: DeadLetterLock,
+  queues: Queues,
+  { rate, settle }: RedriveOptions,
+  { terminal, time, signal }: Surroundings,
+): Promise<Ending> {
+  const redriven: Failure[] = [];
+  const sentBodies = new Set<string>();
+  let failedAgain = 0;
+  let notSent = 0;
+  let notDeleted = 0;
   const check = async () => {
-    const before = new Set(held.keys());
-    await hold(lanes, held, queues, { forSeconds: holdSeconds, signal });
-    for (const letter of held.values()) {
-      if (!before.has(letter.messageId) && redriven.has(letter.body)) failedAgain.push(letter);
-    }
-    return failedAgain.length >= telling && 2 * failedAgain.length >= redriven.size;
+    for (const { body } of await lock.take()) if (sentBodies.has(body)) failedAgain += 1;
+    return failedAgain >= telling && 2 * failedAgain >= redriven.length;
   };
 
   const began = time.monotonic();
   let checked = began;
   let persists = false;
   const progress = terminal.progress(() => ({
-    ended: redriven.size,
-    total: chosen.length,
-    text: `${redriven.size} of ${chosen.length} redriven · ${failedAgain.length} failed again`,
+    ended: redriven.length,
+    total: failures.length,
+    text: `${redriven.length} of ${failures.length} redriven · ${failedAgain} failed again`,
   }));
   try {
-    for (const wave of waves(chosen)) {
-      const early = (redriven.size * 1_000) / rate - (time.monotonic() - began);
+    for (const wave of waves(failures)) {
+      const early = ((redriven.length + notSent) * 1_000) / rate - (time.monotonic() - began);
       if (early > 0) await sleep(time, early, signal);
+      signal.throwIfAborted();
       if (time.monotonic() - checked > checkEveryMs) {
         persists = await check();
         if (persists) break;
         checked = time.monotonic();
       }
-      // By now they may have been taken once more, with another receipt handle.
-      await putBack(
-        wave.map((letter) => held.get(letter.messageId) ?? letter),
-        queues,
-      );
-      for (const { messageId, body } of wave) {
-        held.delete(messageId);
-        redriven.add(body);
+      const taken = await sendAgain(wave, queues);
+      for (const { failure, letter } of taken) {
+        redriven.push(failure);
+        sentBodies.add(letter.body);
       }
+      notSent += wave.length - taken.length;
+      notDeleted += await lock.delete(lettersOf(taken.map(({ failure }) => failure)));
     }
     const end = time.monotonic() + settle * 1_000;
-    while (!persists && redriven.size > failedAgain.length && time.monotonic() < end) {
+    while (!persists && redriven.length > failedAgain && time.monotonic() < end) {
       await sleep(time, Math.min(1_000, end - time.monotonic()), signal);
       await check();
     }
   } finally {
     progress.stop();
   }
-
-  terminal.record({
-    type: 'end',
-    redriven: redriven.size,
-    failedAgain: failedAgain.length,
-    stopped: persists,
-  });
-  terminal.print(`${redriven.size} redriven, ${failedAgain.length} of them failed again so far.`);
-  if (persists) {
-    const left = chosen.length - redriven.size;
-    terminal.print(terminal.paint('red', `The cause persists. The other ${left} were left where they are.`));
-  }
-  return failedAgain.length > 0 ? 1 : 0;
+  const left = persists ? failures.length - redriven.length - notSent : 0;
+  return { redriven, failedAgain, notSent, notDeleted, left };
 }
 
-/** Batches of one lane each, with no more than SQS takes. */
-function* waves(letters: readonly HeldLetter[]): Generator<HeldLetter[]> {
-  for (const ofLane of Map.groupBy(letters, ({ lane }) => lane).values()) {
-    for (let start = 0; start < ofLane.length; start += sqsLimits.batchEntries) {
-      yield ofLane.slice(start, start + sqsLimits.batchEntries);
-    }
+interface Outgoing {
+  failure: Failure;
+  /** The one whose message is sent. */
+  letter: LockedMessage;
+}
+
+/** Batches of one lane each. */
+function* waves(failures: readonly Failure[]): Generator<Outgoing[]> {
+  const outgoing = failures.map((failure) => ({ failure, letter: letterToSend(failure) }));
+  for (const ofLane of Map.groupBy(outgoing, ({ letter }) => letter.lane).values()) {
+    yield* batchesOf(ofLane, ({ letter }) => Buffer.byteLength(letter.body));
   }
 }
 
-/** First into the lane, then out of the dead letters. */
-async function putBack(wave: readonly HeldLetter[], { sqs, lanes }: Queues): Promise<void> {
+/** @returns those that SQS says it took: SendMessageBatch answers 200 even if entries fail */
+async function sendAgain(wave: readonly Outgoing[], { sqs, lanes }: Queues): Promise<Outgoing[]> {
   const [first] = wave;
-  if (!first) return;
-  const { queueUrl, deadLetterQueueUrl } = lanes[first.lane];
+  if (!first) return [];
   const answer = await sqs.send(
     new SendMessageBatchCommand({
-      QueueUrl: queueUrl,
-      Entries: wave.map(({ body }, position) => ({ Id: String(position), MessageBody: body })),
+      QueueUrl: lanes[first.letter.lane].queueUrl,
+      Entries: wave.map(({ letter }, position) => ({ Id: String(position), MessageBody: letter.body })),
     }),
   );
   const taken = new Set(answer.Successful?.map(({ Id }) => Id));
-  const isBack = wave.filter((_, position) => taken.has(String(position)));
-  await remove(sqs, deadLetterQueueUrl, isBack);
-  if (isBack.length < wave.length) {
-    throw new Error(`SQS did not take ${wave.length - isBack.length} messages. Run it again later.`);
-  }
+  return wave.filter((_, position) => taken.has(String(position)));
 }
 
-const noCode = 'none';
-
-async function show(letters: readonly HeldLetter[], { terminal, time }: Surroundings): Promise<void> {
-  if (letters.length === 0) {
-    terminal.print('There are no dead letters.');
-    return;
-  }
-  const table = new Table({
-    head: ['lane', 'code', 'letters', 'oldest', 'newest', 'for example'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'left'],
+/** @returns the exit code */
+function tell(
+  { redriven, failedAgain, notSent, notDeleted, left }: Ending,
+  { terminal }: Surroundings,
+): number {
+  terminal.record({
+    type: 'end',
+    redriven: redriven.length,
+    failedAgain,
+    notSent,
+    notDeleted,
+    stopped: left > 0,
   });
-  const byCode = Map.groupBy(letters, ({ lane, code }) => `${lane} ${code ?? noCode}`);
-  const codes = new Set<string>();
-  for (const same of byCode.values()) {
-    const [{ lane, code = noCode, documentId = '' } = letters[0] as HeldLetter] = same;
-    codes.add(code);
-    const ages = same.map(({ deadSince }) => (time.now() - deadSince) / 1_000);
-    const [newest, oldest] = [Math.min(...ages), Math.max(...ages)];
-    table.push([lane, code, same.length, duration(oldest), duration(newest), documentId]);
-    terminal.record({ type: 'group', lane, code, letters: same.length, oldestSeconds: Math.round(oldest) });
+  if (redriven.length > 0) {
+    terminal.print(`${describeFailures(redriven)} redriven, ${failedAgain} failed again so far.`);
   }
-  terminal.print(table.toString());
-  for (const letter of letters) {
-    const { lane, documentId, code, reason, attempts, deadSince, body } = letter;
-    const when = new Date(deadSince).toISOString();
-    terminal.record({ type: 'letter', lane, documentId, code, reason, attempts, deadSince: when, body });
-  }
-  for (const code of codes) {
-    const reason = letters.find((letter) => letter.code === code)?.reason;
-    terminal.print(`\n${terminal.paint('bold', code)}${reason === undefined ? '' : `: ${reason}`}`);
-    terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
-    terminal.print(
-      terminal.paint('dim', `  docs/runbook.md#${code === noCode ? 'archiveerrors' : code.toLowerCase()}`),
+  const problem = (text: string) => terminal.print(terminal.paint('red', text));
+  if (left > 0) problem(`The cause persists. The other ${left} were left where they are.`);
+  if (notSent > 0) {
+    problem(
+      `SQS did not take ${counted(notSent, 'message')}; the dead letters are kept. Run \`archiver redrive\` again.`,
     );
   }
+  if (notDeleted > 0) {
+    problem(
+      `SQS did not delete ${counted(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears those of archived documents.`,
+    );
+  }
+  return failedAgain + notSent + notDeleted > 0 ? 1 : 0;
 }
-
-const adviceWithoutCode =
-  'No function has said why: SQS moved them after a function had crashed over them again and again.';
 
 function gather(value: string, before: string[] = []): string[] {
   return [...before, value];

@@ -3,12 +3,14 @@ import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../functions/bucket/keys.ts';
 import { sleep } from '../functions/time.ts';
+import { counted, duration } from './amounts.ts';
 import { listObjects } from './audit/listing.ts';
 import { createInsist } from './audit/patience.ts';
-import { holdDeadLetters, letGo } from './dead-letters.ts';
+import { printable } from './audit/report.ts';
+import { type LockedMessage, peekDeadLetters } from './dead-letters.ts';
 import { type Alarm, type LaneName, laneNames, type Queues, type Surroundings } from './deployment.ts';
 import { depthsOf } from './depths.ts';
-import { duration } from './watch.ts';
+import { codeOf, countFailures, describeCount, type FailureCount, failuresOf } from './failures.ts';
 
 export interface StatusOptions {
   /** Seconds between two looks. */
@@ -19,12 +21,12 @@ export interface StatusOptions {
 
 const help = `
 Archived documents are counted by listing their receipts, a request for each thousand; --no-count leaves that out.
-Dead letters are only looked at.
+Dead letters are only read. One document may have several: failed documents are counted by ID.
 
-Exit code: 0 all is well · 1 there are dead letters or alarms · 2 it could not be done
+Exit code: 0 all is well · 1 there are dead letters or alarms · 2 error
 
 Rights: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
-sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; unless --no-count,
+sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
 s3:ListBucket and cloudformation:DescribeStacks.`;
 
 export function describeStatus(command: Command): Command {
@@ -37,17 +39,32 @@ export function describeStatus(command: Command): Command {
 
 const defaultWatchSeconds = 5;
 const dayMs = 24 * 3_600_000;
-/** A dead letter is kept from others for no longer than this, should this process be killed. */
-const lookSeconds = 10;
+const hourMs = 3_600_000;
+/** A sweep a minute tells the age of the oldest document; CloudWatch has it some minutes later. */
+const recentMs = 10 * 60_000;
 
 interface Status {
   at: string;
-  lanes: { lane: LaneName; waiting: number; oldestSeconds: number | undefined; deadLetters: number }[];
+  lanes: {
+    lane: LaneName;
+    waiting: number;
+    oldestSeconds: number | undefined;
+    /** Documents, and messages that name none, that its dead letters are about. */
+    failed: number;
+    /** As SQS counts them. */
+    deadLetters: number;
+  }[];
   /** Seconds since the last sweep that read its whole window; undefined where none is known. */
   lastSweepSeconds: number | undefined;
   /** Documents with a receipt, and those with one of this day, in UTC. */
   archived: { today: number; inAll: number } | undefined;
-  deadLettersByCode: Record<string, number>;
+  /** Age of the oldest document that the latest sweep found without a receipt; undefined where none is known. */
+  oldestUnarchivedSeconds: number | undefined;
+  /** What the functions have counted in the last hour; undefined where nothing runs. */
+  lastHour: { deadLetters: number; documentsOverdue: number } | undefined;
+  failed: FailureCount;
+  /** By the code of the newest letter. */
+  failedByCode: Record<string, FailureCount>;
   alarms: Alarm[] | undefined;
 }
 
@@ -67,27 +84,38 @@ export async function status(options: StatusOptions, surroundings: Surroundings)
 async function look({ count }: StatusOptions, surroundings: Surroundings): Promise<Status> {
   const { deployment, time, signal } = surroundings;
   const now = time.now();
-  const isRunning = (await deployment.metrics()) !== undefined;
-  const queues = isRunning ? await deployment.queues() : undefined;
-  const [lanes, lastSweep, archived, deadLettersByCode, alarms] = await Promise.all([
-    queues ? lanesOf(queues, surroundings) : [],
-    deployment.metrics().then((metrics) => metrics?.latest('SweepsCompleted', now - dayMs / 8)),
+  const metrics = await deployment.metrics();
+  const queues = metrics && (await deployment.queues());
+  const letters = queues ? await peekDeadLetters(queues, signal) : [];
+  const [lanes, lastSweep, lastHour, oldestUnarchived, archived, alarms] = await Promise.all([
+    queues ? lanesOf(queues, letters, surroundings) : [],
+    metrics?.latest('SweepsCompleted', now - 3 * hourMs),
+    metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
+    metrics?.latestMaximum('OldestUnarchived', now - recentMs),
     count ? countReceipts(surroundings) : undefined,
-    queues ? codesOf(queues, signal) : {},
     deployment.alarms(),
   ]);
+  const failures = failuresOf(letters);
   return {
     at: new Date(now).toISOString(),
     lanes,
-    lastSweepSeconds:
-      lastSweep === undefined ? undefined : Math.max(0, Math.round((now - lastSweep) / 1_000)),
+    lastSweepSeconds: lastSweep === undefined ? undefined : Math.max(0, seconds(now - lastSweep)),
     archived,
-    deadLettersByCode,
+    oldestUnarchivedSeconds: oldestUnarchived === undefined ? undefined : seconds(oldestUnarchived),
+    lastHour: lastHour && { deadLetters: lastHour.DeadLetters, documentsOverdue: lastHour.DocumentsOverdue },
+    failed: countFailures(failures),
+    failedByCode: Object.fromEntries(
+      [...Map.groupBy(failures, codeOf)].map(([code, ofIt]) => [code, countFailures(ofIt)]),
+    ),
     alarms,
   };
 }
 
-async function lanesOf(queues: Queues, { deployment }: Surroundings): Promise<Status['lanes']> {
+async function lanesOf(
+  queues: Queues,
+  letters: readonly LockedMessage[],
+  { deployment }: Surroundings,
+): Promise<Status['lanes']> {
   const depths = await depthsOf(queues);
   return await Promise.all(
     laneNames.map(async (lane) => {
@@ -95,22 +123,15 @@ async function lanesOf(queues: Queues, { deployment }: Surroundings): Promise<St
       return {
         lane,
         ...depths[lane],
-        oldestSeconds: ageMs === undefined ? undefined : Math.round(ageMs / 1_000),
+        oldestSeconds: ageMs === undefined ? undefined : seconds(ageMs),
+        failed: failuresOf(letters.filter((letter) => letter.lane === lane)).length,
       };
     }),
   );
 }
 
-async function codesOf(queues: Queues, signal: AbortSignal): Promise<Record<string, number>> {
-  const codes: Record<string, number> = {};
-  await Promise.all(
-    laneNames.map(async (lane) => {
-      const letters = await holdDeadLetters(queues, lane, { forSeconds: lookSeconds, signal });
-      await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, letters);
-      for (const { code = 'none' } of letters) codes[code] = (codes[code] ?? 0) + 1;
-    }),
-  );
-  return codes;
+function seconds(ms: number): number {
+  return Math.round(ms / 1_000);
 }
 
 /** Ids are random: sixteen listings side by side are of the same length. */
@@ -150,13 +171,14 @@ function screen(now: Status, name: string, paint: Surroundings['terminal']['pain
   if (now.lanes.length === 0) lines.push('Nothing runs here: no queues, no sweeps.');
   else {
     const table = new Table({
-      head: ['lane', 'waiting', 'oldest', 'dead letters'],
+      head: ['lane', 'waiting', 'oldest', 'failed', 'dead letters'],
       style: { head: [], border: [], compact: true },
-      colAligns: ['left', 'right', 'right', 'right'],
+      colAligns: ['left', 'right', 'right', 'right', 'right'],
     });
-    for (const { lane, waiting, oldestSeconds, deadLetters } of now.lanes) {
-      const dead = deadLetters > 0 ? paint('red', String(deadLetters)) : '0';
-      table.push([lane, waiting, oldestSeconds === undefined ? '–' : duration(oldestSeconds), dead]);
+    for (const { lane, waiting, oldestSeconds, failed, deadLetters } of now.lanes) {
+      const oldest = oldestSeconds === undefined ? '–' : duration(oldestSeconds);
+      const [red, dead] = [failed, deadLetters].map((n) => (n > 0 ? paint('red', String(n)) : '0'));
+      table.push([lane, waiting, oldest, red, dead]);
     }
     lines.push(table.toString());
     const sweep = now.lastSweepSeconds;
@@ -171,12 +193,19 @@ function screen(now: Status, name: string, paint: Surroundings['terminal']['pain
       `Archived ${now.archived.inAll.toLocaleString('en')}, of these today ${now.archived.today.toLocaleString('en')}`,
     );
   }
-  const codes = Object.entries(now.deadLettersByCode).sort(([, a], [, b]) => b - a);
-  if (codes.length > 0) {
+  if (now.oldestUnarchivedSeconds !== undefined) {
+    lines.push(`Oldest document that is not archived: ${duration(now.oldestUnarchivedSeconds)}`);
+  }
+  if (now.lastHour) {
+    const { deadLetters, documentsOverdue } = now.lastHour;
     lines.push(
-      `Dead letters: ${codes.map(([code, letters]) => `${paint('red', code)} ${letters}`).join(', ')}`,
+      `Last hour: ${counted(documentsOverdue, 'document')} overdue, ${counted(deadLetters, 'new dead letter')}`,
     );
   }
+  const codes = Object.entries(now.failedByCode).sort(([, a], [, b]) => b.deadLetters - a.deadLetters);
+  if (codes.length > 0) lines.push(`Failed: ${describeCount(now.failed)}`);
+  for (const [code, count] of codes)
+    lines.push(`  ${paint('red', printable(code))}  ${describeCount(count)}`);
   if (now.alarms) {
     const ringing = now.alarms.filter(({ state }) => state === 'ALARM');
     lines.push(ringing.length === 0 ? `${now.alarms.length} alarms, none of them in alarm` : '');

@@ -1,14 +1,14 @@
-import { holdDeadLetters, letGo } from '../dead-letters.ts';
-import { laneNames, type Surroundings } from '../deployment.ts';
+import { peekDeadLetters } from '../dead-letters.ts';
+import type { Surroundings } from '../deployment.ts';
+import { codeOf, failuresOf, noCode } from '../failures.ts';
 import { NameCounts } from './html/histograms.ts';
 import type { DeadLetters } from './html/page.ts';
 
-/** Long enough to look at all of them, short enough that nobody waits for one that was not let go. */
-const lookSeconds = 60;
 const mostCodes = 12;
 
 /**
- * The dead letters of all lanes by their codes. They are looked at and let go, not consumed.
+ * The documents, and messages without one, that are dead letters of any lane, by the code of the latest letter. The
+ * letters are read and released, not consumed.
  *
  * @returns undefined where the queues cannot be reached or looked into: a report is still a report without
  * @throws the signal's reason
@@ -20,10 +20,9 @@ export async function failuresByCode({
   const codes = new NameCounts();
   try {
     const queues = await deployment.queues();
-    for (const lane of laneNames) {
-      const letters = await holdDeadLetters(queues, lane, { forSeconds: lookSeconds, signal });
-      await letGo(queues.sqs, queues.lanes[lane].deadLetterQueueUrl, letters);
-      for (const { code = 'no code' } of letters) codes.add(code);
+    for (const failure of failuresOf(await peekDeadLetters(queues, signal))) {
+      const code = codeOf(failure);
+      codes.add(code === noCode ? 'no code' : code);
     }
   } catch {
     // No queues where nothing runs, no right to look into them: the report says that it does not show them.

@@ -105,7 +105,7 @@ describe('archiver redrive', () => {
 
     const told = await run((s) => redrive({ ...plain, yes: false }, s), { answer: false });
 
-    expect(told.questions).toEqual(['Redrive 1?']);
+    expect(told.questions).toEqual(['Redrive 1 document (1 dead letter)?']);
     expect(await stack.deadLetters()).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { send } from '../../cli/send.ts';
 import { status } from '../../cli/status.ts';
+import { startWorld } from './queues-world.ts';
 import { startArchive } from './world.ts';
 
 describe('archiver status', () => {
@@ -20,16 +21,65 @@ describe('archiver status', () => {
       {
         archived: { inAll: 2 },
         lastSweepSeconds: expect.any(Number),
-        deadLettersByCode: { DocumentGone: 1 },
+        lastHour: { deadLetters: 1, documentsOverdue: 0 },
+        failed: { documents: 1, otherMessages: 0, deadLetters: 1 },
+        failedByCode: { DocumentGone: { documents: 1, deadLetters: 1 } },
         lanes: [
-          { lane: 'documents', waiting: 0, deadLetters: 1 },
-          { lane: 'backfill' },
+          { lane: 'documents', waiting: 0, failed: 1, deadLetters: 1 },
+          { lane: 'backfill', failed: 0 },
           { lane: 'discovery' },
+          { lane: 'spans' },
         ],
       },
     ]);
     expect(told.printed).toMatch(/Archived 2/);
     expect(await stack.deadLetters()).toBe(1);
+  });
+
+  it('counts documents beside dead letters, in each lane and by the code of the newest letter', async () => {
+    const { run, letter, visibleLetters } = await startWorld();
+    const [first, second] = ['5a3b1e00-0000-4000-8000-000000000001', '5a3b1e00-0000-4000-8000-000000000002'];
+    for (let n = 0; n < 4; n += 1) await letter(first, { code: 'DocumentInfected' });
+    await letter(first, { lane: 'backfill', code: 'LinkRefused' });
+    await letter(second, { code: 'Bad\u001b[2J' });
+    await letter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: 'TelnyxUnavailable' });
+
+    const told = await run((s) => status({ count: false }, s));
+
+    expect(told.exitCode).toBe(1);
+    expect(told.records).toMatchObject([
+      {
+        failed: { documents: 2, otherMessages: 1, deadLetters: 7 },
+        failedByCode: {
+          LinkRefused: { documents: 1, otherMessages: 0, deadLetters: 5 },
+          TelnyxUnavailable: { documents: 0, otherMessages: 1, deadLetters: 1 },
+        },
+        lanes: [
+          { lane: 'documents', failed: 2, deadLetters: 5 },
+          { lane: 'backfill', failed: 1, deadLetters: 1 },
+          { lane: 'discovery', failed: 0, deadLetters: 0 },
+          { lane: 'spans', failed: 1, deadLetters: 1 },
+        ],
+      },
+    ]);
+    expect(told.printed).toContain('Failed: 2 documents and 1 other message (7 dead letters)');
+    expect(told.printed).toContain('LinkRefused  1 document (5 dead letters)');
+    expect(told.printed).toContain('Bad\\u{1b}[2J  1 document (1 dead letter)');
+    expect(await visibleLetters('documents')).toBe(5);
+  });
+
+  it('shows how many documents are overdue and how old the oldest unarchived one is', async () => {
+    const { run, counted } = await startWorld();
+    counted.sums = { DeadLetters: 3, DocumentsOverdue: 1 };
+    counted.maxima = { OldestUnarchived: 720_000 };
+
+    const told = await run((s) => status({ count: false }, s));
+
+    expect(told.records).toMatchObject([
+      { lastHour: { deadLetters: 3, documentsOverdue: 1 }, oldestUnarchivedSeconds: 720 },
+    ]);
+    expect(told.printed).toContain('Last hour: 1 document overdue, 3 new dead letters');
+    expect(told.printed).toContain('Oldest document that is not archived: 12 min');
   });
 
   it('tells what is archived where nothing runs', async () => {

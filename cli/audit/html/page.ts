@@ -188,9 +188,9 @@ function deadLetterSection(deadLetters: readonly DeadLetters[] | undefined): Mar
   if (deadLetters === undefined)
     return html`${head}<p class="lead">The queues could not be reached: dead letters are not shown.</p>`;
   if (deadLetters.length === 0) return html`${head}<p class="lead">There are no dead letters.</p>`;
-  return html`${head}<p class="lead">Dead letters by their error code; the runbook has an article on each.</p>
+  return html`${head}<p class="lead">Documents and messages that failed, by error code; the runbook has an article on each.</p>
 ${bars(
-  'Dead letters by code',
+  'Failures by code',
   deadLetters.map(({ code, count }) => ({ label: code, count, isAmiss: true })),
   'Code',
 )}`;

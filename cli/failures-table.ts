@@ -1,0 +1,76 @@
+/** Failures on a terminal: by lane and code, each code with what the runbook advises. */
+import Table from 'cli-table3';
+import { adviceFor } from './advice.ts';
+import { duration } from './amounts.ts';
+import { printable } from './audit/report.ts';
+import type { Surroundings } from './deployment.ts';
+import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
+
+const adviceWithoutCode =
+  'No function has given a reason: SQS moved them here because a function crashed on them repeatedly.';
+
+/** Codes and reasons are message attributes, which anybody who may send to the queue can write. */
+export async function showFailures(
+  failures: readonly Failure[],
+  { terminal, time }: Surroundings,
+): Promise<void> {
+  const table = new Table({
+    head: ['lane', 'code', 'documents', 'dead letters', 'oldest', 'newest', 'for example'],
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left'],
+  });
+  const groups = Map.groupBy(failures, (failure) =>
+    JSON.stringify([failure.letters[0].lane, codeOf(failure)]),
+  );
+  for (const group of groups.values()) {
+    const [example] = group as [Failure, ...Failure[]];
+    const [{ lane }] = example.letters;
+    const code = codeOf(example);
+    const letters = lettersOf(group);
+    const ages = letters.map(({ deadSince }) => (time.now() - deadSince) / 1_000);
+    const oldest = ages.reduce((a, b) => Math.max(a, b));
+    const newest = ages.reduce((a, b) => Math.min(a, b));
+    const documents = group.filter(({ isDocument }) => isDocument).length;
+    table.push([
+      lane,
+      printable(code),
+      documents === 0 ? '–' : documents,
+      letters.length,
+      duration(oldest),
+      duration(newest),
+      example.id,
+    ]);
+    terminal.record({
+      type: 'group',
+      lane,
+      code,
+      documents,
+      letters: letters.length,
+      oldestSeconds: Math.round(oldest),
+    });
+  }
+  terminal.print(table.toString());
+  for (const letter of lettersOf(failures)) {
+    const { lane, messageId, documentId, code, reason, attempts, deadSince, body } = letter;
+    const when = new Date(deadSince).toISOString();
+    terminal.record({
+      type: 'letter',
+      lane,
+      messageId,
+      documentId,
+      code,
+      reason,
+      attempts,
+      deadSince: when,
+      body,
+    });
+  }
+  for (const code of new Set(failures.map(codeOf))) {
+    const reason = failures.find((failure) => codeOf(failure) === code)?.letters[0].reason;
+    const title = terminal.paint('bold', printable(code));
+    terminal.print(`\n${title}${reason === undefined ? '' : `: ${printable(reason)}`}`);
+    terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
+    const anchor = code === noCode ? 'archiveerrors' : printable(code.toLowerCase());
+    terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
+  }
+}

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { failuresByCode } from '../../../cli/audit/failures.ts';
+import { startWorld } from '../queues-world.ts';
+
+const document = '5a3b1e00-0000-4000-8000-000000000001';
+
+it('The audit page counts failed documents, not their dead letters, and leaves these visible', async () => {
+  const { run, letter, visibleLetters } = await startWorld();
+  for (let n = 0; n < 3; n += 1) await letter(document, { code: 'DocumentInfected' });
+  await letter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: undefined });
+  let failures: Awaited<ReturnType<typeof failuresByCode>>;
+
+  await run(async (surroundings) => {
+    failures = await failuresByCode(surroundings);
+    return 0;
+  });
+
+  expect(failures).toEqual(
+    expect.arrayContaining([
+      { code: 'DocumentInfected', count: 1 },
+      { code: 'no code', count: 1 },
+    ]),
+  );
+  expect(await visibleLetters('documents')).toBe(3);
+});
