@@ -4,12 +4,13 @@ import type { DiscoveryMessage, DocumentMessage } from '../functions/queue/messa
 import { createSender } from '../functions/queue/send.ts';
 import { SettingsError } from '../functions/settings.ts';
 import type { PatientTelnyx } from '../functions/telnyx/patience.ts';
+import { counted, duration } from './amounts.ts';
 import type { Surroundings } from './deployment.ts';
-import { depthsOf } from './depths.ts';
 import { readDocumentIds } from './document-ids.ts';
+import { describeFailures } from './failures.ts';
 import { parseInstant, spanMessages } from './spans.ts';
 import { countCreated, idsOfReference, oldestDay, patientTelnyx } from './telnyx-questions.ts';
-import { duration, watchBackfill } from './watch.ts';
+import { deadLettersBefore, watchBackfill } from './watch.ts';
 
 type Which =
   | { by: 'span'; from: number | undefined; to: number }
@@ -35,15 +36,17 @@ interface Parsed {
 }
 
 const help = `
-Spans are cut into a message for each day, which the discover function looks through; what has a receipt is left
-alone, so that a backfill may be run again at any time. Backfills have a lane of their own and delay no live document.
+A time span is split into one message per day, which the discover function looks through. Documents with a receipt are
+left alone, so you can run a backfill again at any time. Spans and old documents have lanes of their own and delay
+neither a sweep nor a live document.
 
 An instant is a date (2026-11-24, UTC), ISO 8601 with a time, or so long ago: 90d, 12h, 30m.
 
-Exit code: 0 sent, with --watch all archived · 1 with --watch, some became dead letters · 2 it could not be done ·
-130 stopped by Ctrl-C
+Exit code: 0 sent, with --watch all archived · 1 with --watch, some became dead letters · 2 error · 130 stopped
+by Ctrl-C
 
-Rights: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData.
+Rights: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData,
+and on the dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.
 TELNYX_API_KEY for --all and --reference, and to say beforehand how many documents there are.`;
 
 export function describeBackfill(command: Command): Command {
@@ -90,7 +93,7 @@ export function backfillOptions(
 
 /** What is to be sent, and what is known of it. */
 interface Plan {
-  lane: 'backfill' | 'discovery';
+  lane: 'backfill' | 'spans';
   messages: readonly (DiscoveryMessage | DocumentMessage)[];
   /** Documents, as Telnyx counts them or as they were named. */
   documents: number | undefined;
@@ -122,7 +125,7 @@ export async function backfill(options: BackfillOptions, surroundings: Surroundi
   }
 
   const queues = await deployment.queues();
-  const before = options.watch ? await depthsOf(queues) : undefined;
+  const before = options.watch ? await deadLettersBefore(queues, signal) : undefined;
   const since = time.now();
   const sender = createSender(queues.sqs);
   let sent = 0;
@@ -146,19 +149,19 @@ export async function backfill(options: BackfillOptions, surroundings: Surroundi
     return 0;
   }
 
-  const end = await watchBackfill(
+  const { failures, ...end } = await watchBackfill(
     {
       since,
-      deadLettersBefore: before.backfill.deadLetters + before.discovery.deadLetters,
+      deadLettersBefore: before,
       asked: plan.lane === 'backfill' ? plan.messages.length : undefined,
     },
     surroundings,
   );
-  terminal.record({ type: 'end', ...end });
+  terminal.record({ type: 'end', ...end, failed: failures.length });
   terminal.print(
-    `${end.archived} archived, ${end.alreadyArchived} had a receipt already, ${end.failed} failed, in ${duration(end.seconds)}.`,
+    `${end.archived} archived, ${end.alreadyArchived} had a receipt already, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${duration(end.seconds)}.`,
   );
-  if (end.failed === 0) return 0;
+  if (end.deadLetters === 0) return 0;
   terminal.print(terminal.paint('red', 'See why with `archiver redrive --dry-run`.'));
   return 1;
 }
@@ -188,7 +191,7 @@ async function planFor(which: Which, surroundings: Surroundings): Promise<Plan> 
     case 'span': {
       const { telnyx, span } = await spanOf(which, surroundings);
       return {
-        lane: 'discovery',
+        lane: 'spans',
         messages: spanMessages(span, requestedAt),
         documents: telnyx && (await countCreated(telnyx, span)),
         what: `Created from ${stamp(span.from)} to ${stamp(span.to)}`,
@@ -214,10 +217,6 @@ async function neededTelnyx(surroundings: Surroundings): Promise<PatientTelnyx> 
   const telnyx = await patientTelnyx(surroundings);
   if (telnyx) return telnyx;
   throw new Error('Telnyx has to be asked for this: set TELNYX_API_KEY, or start the local stack.');
-}
-
-function counted(number: number, what: string): string {
-  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
 }
 
 /** To the second: more is not asked of Telnyx. */

@@ -2,34 +2,49 @@
 
 import { sleep } from '../functions/time.ts';
 import { formatBytes } from '../local/progress.ts';
-import type { Surroundings } from './deployment.ts';
+import { duration } from './amounts.ts';
+import { peekDeadLetters } from './dead-letters.ts';
+import type { LaneName, Queues, Surroundings } from './deployment.ts';
 import { depthsOf } from './depths.ts';
+import { type Failure, failuresOf } from './failures.ts';
+
+const backfillLanes: readonly LaneName[] = ['spans', 'backfill'];
 
 export interface Watched {
   found: number;
   queued: number;
   archived: number;
   alreadyArchived: number;
-  failed: number;
+  /** Dead letters that were not there before, as SQS counts them. */
+  deadLetters: number;
   seconds: number;
+}
+
+/** Message IDs of the dead letters of the backfill's lanes. */
+export async function deadLettersBefore(queues: Queues, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const letters = await peekDeadLetters(queues, signal, backfillLanes);
+  return new Set(letters.map(({ messageId }) => messageId));
 }
 
 export interface WatchOptions {
   /** When the backfill began, milliseconds since the Unix epoch. */
   since: number;
-  /** Dead letters that were there before. */
-  deadLettersBefore: number;
+  /** Message IDs of the dead letters that were there before. */
+  deadLettersBefore: ReadonlySet<string>;
   /** Documents that were asked for, where they are known one by one. */
   asked: number | undefined;
 }
 
 /**
  * Shows what becomes of a backfill, until nothing of it has waited for as long as the deployment's counts may be
- * late.
+ * late. Then reads the dead letters, because one document may have several.
  *
  * @throws the signal's reason
  */
-export async function watchBackfill(options: WatchOptions, surroundings: Surroundings): Promise<Watched> {
+export async function watchBackfill(
+  options: WatchOptions,
+  surroundings: Surroundings,
+): Promise<Watched & { failures: Failure[] }> {
   const { deployment, terminal, time, signal } = surroundings;
   const queues = await deployment.queues();
   const metrics = await deployment.metrics();
@@ -38,7 +53,7 @@ export async function watchBackfill(options: WatchOptions, surroundings: Surroun
 
   let spans = 0;
   let waiting = 0;
-  let now: Watched = { found: 0, queued: 0, archived: 0, alreadyArchived: 0, failed: 0, seconds: 0 };
+  let now: Watched = { found: 0, queued: 0, archived: 0, alreadyArchived: 0, deadLetters: 0, seconds: 0 };
   let bytes = 0;
   const look = async () => {
     const [depths, sums] = await Promise.all([
@@ -54,16 +69,16 @@ export async function watchBackfill(options: WatchOptions, surroundings: Surroun
         options.since,
       ),
     ]);
-    spans = depths.discovery.waiting;
+    spans = depths.spans.waiting;
     waiting = depths.backfill.waiting;
-    const deadLetters = depths.backfill.deadLetters + depths.discovery.deadLetters;
+    const deadLetters = depths.backfill.deadLetters + depths.spans.deadLetters;
     bytes = sums?.BytesArchived ?? 0;
     now = {
       found: sums?.DocumentsFound ?? 0,
       queued: options.asked ?? sums?.DocumentsQueued ?? 0,
       archived: sums?.DocumentsArchived ?? 0,
       alreadyArchived: sums?.DocumentsAlreadyArchived ?? 0,
-      failed: Math.max(0, deadLetters - options.deadLettersBefore),
+      deadLetters: Math.max(0, deadLetters - options.deadLettersBefore.size),
       seconds: (time.monotonic() - started) / 1_000,
     };
   };
@@ -77,7 +92,7 @@ export async function watchBackfill(options: WatchOptions, surroundings: Surroun
     for (;;) {
       const isEmpty = spans + waiting === 0;
       emptySince = isEmpty ? (emptySince ?? time.monotonic()) : undefined;
-      if (emptySince !== undefined && time.monotonic() - emptySince >= settledAfterMs) return now;
+      if (emptySince !== undefined && time.monotonic() - emptySince >= settledAfterMs) break;
       terminal.record({ type: 'watch', ...now, spans, waiting });
       await sleep(time, pollMs, signal);
       await look();
@@ -85,6 +100,11 @@ export async function watchBackfill(options: WatchOptions, surroundings: Surroun
   } finally {
     progress.stop();
   }
+  const letters = (await peekDeadLetters(queues, signal, backfillLanes)).filter(
+    ({ messageId }) => !options.deadLettersBefore.has(messageId),
+  );
+  // SQS's count stands if somebody else has locked the letters.
+  return { ...now, deadLetters: Math.max(now.deadLetters, letters.length), failures: failuresOf(letters) };
 }
 
 function describe(now: Watched, spans: number, waiting: number, bytes: number): string {
@@ -94,17 +114,9 @@ function describe(now: Watched, spans: number, waiting: number, bytes: number): 
     `${now.found} found`,
     `${now.queued} queued`,
     `${now.archived} archived (${formatBytes(bytes)})`,
-    `${now.failed} failed`,
+    `${now.deadLetters} dead letters`,
     `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
   ];
   if (spans === 0 && waiting > 0 && rate > 0) parts.push(`about ${duration(waiting / rate)} left`);
   return parts.join(' · ');
-}
-
-/** `40 s`, `12 min` or `3.5 h`. */
-export function duration(seconds: number): string {
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  if (seconds < 100 * 60) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 72 * 3_600) return `${(seconds / 3_600).toFixed(1)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
 }

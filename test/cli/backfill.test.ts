@@ -1,7 +1,9 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
 import { backfill, backfillOptions } from '../../cli/backfill.ts';
+import { startWorld } from './queues-world.ts';
 import { newFolder, startArchive } from './world.ts';
 
 const fail = (message: string): never => {
@@ -18,7 +20,7 @@ describe('archiver backfill', () => {
     const told = await run((s) => backfill(options({ all: true, yes: true, watch: true }), s));
 
     expect(told).toMatchObject({ exitCode: 0, questions: [] });
-    expect(told.records).toContainEqual({ type: 'plan', lane: 'discovery', documents: 10, messages: 1 });
+    expect(told.records).toContainEqual({ type: 'plan', lane: 'spans', documents: 10, messages: 1 });
     expect(told.records.at(-1)).toMatchObject({
       type: 'end',
       found: 10,
@@ -55,8 +57,48 @@ describe('archiver backfill', () => {
 
     expect(told.exitCode).toBe(1);
     expect(told.records).toContainEqual({ type: 'plan', lane: 'backfill', documents: 4, messages: 4 });
-    expect(told.records.at(-1)).toMatchObject({ type: 'end', failed: 1 });
+    expect(told.records.at(-1)).toMatchObject({ type: 'end', failed: 1, deadLetters: 1 });
+    expect(told.printed).toContain('1 document (1 dead letter) failed');
     expect(await archived(archive)).toBe(3);
+  });
+
+  it('sends time spans to a lane of their own, so that they delay no sweep', async () => {
+    const { run, depth, bodies } = await startWorld();
+
+    await run((s) => backfill(options({ since: '3d', yes: true }), s));
+
+    expect([await depth('spans'), await depth('discovery')]).toEqual([expect.any(Number), 0]);
+    const kinds = (await bodies('spans')).map((body) => JSON.parse(body).kind);
+    expect(kinds.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(kinds)).toEqual(new Set(['span']));
+  });
+
+  it('waits for the spans and counts documents that failed, without those that had failed before', async () => {
+    const { run, letter, empty, depth } = await startWorld();
+    const [old, failed] = ['5a3b1e00-0000-4000-8000-000000000001', '5a3b1e00-0000-4000-8000-000000000002'];
+    await letter(old, { lane: 'backfill' });
+    await letter(old, { lane: 'spans', body: '{"v":1,"kind":"span"}' });
+    const records: object[] = [];
+
+    const running = run(({ terminal, ...rest }) =>
+      backfill(options({ since: '1d', yes: true, watch: true }), {
+        ...rest,
+        terminal: { ...terminal, record: (value) => records.push(value) },
+      }),
+    );
+    await vi.waitFor(async () => expect(await depth('spans')).toBeGreaterThan(0), { timeout: 30_000 });
+    for (let n = 0; n < 3; n += 1) await letter(failed, { lane: 'backfill' });
+    // Ten looks take five times as long as an empty lane must stay empty for the backfill to be over.
+    const spans = await depth('spans');
+    const looks = () => records.filter((record) => isDeepStrictEqual({ ...record, ...waiting }, record));
+    const waiting = { type: 'watch', spans, waiting: 0, deadLetters: 3 };
+    await vi.waitFor(() => expect(looks().length).toBeGreaterThan(10), { timeout: 30_000 });
+    await empty('spans');
+    const told = await running;
+
+    expect(told.exitCode).toBe(1);
+    expect(records.at(-1)).toMatchObject({ type: 'end', failed: 1, deadLetters: 3 });
+    expect(told.printed).toContain('1 document (3 dead letters) failed');
   });
 
   it('finds the documents of a customer reference', async () => {
