@@ -63,7 +63,7 @@ export function createTerminal({ json, time, stdin, stdout, stderr }: TerminalOp
       if (!json) stdout.write(`${text}\n`);
     },
     record: (value) => {
-      if (json) stdout.write(`${JSON.stringify(value)}\n`);
+      if (json) stdout.write(`${harmlessJson(value)}\n`);
     },
     note: (text) => {
       stderr.write(`${text}\n`);
@@ -87,6 +87,20 @@ export function createTerminal({ json, time, stdin, stdout, stderr }: TerminalOp
       }
     },
   };
+}
+
+/**
+ * JSON whose strings carry no character that a terminal obeys, nor one that changes the reading direction: the words of
+ * others are in dead letters and file names. Escaped, so that a program reads the same text.
+ */
+function harmlessJson(value: object): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    // UTF-16 code units, of which JSON writes four hex digits each (RFC 8259, section 7).
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }
 
 function bar(describe: () => Stand, stream: NodeJS.WriteStream, time: Time): Progress {
