@@ -2,6 +2,9 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { documentKey } from '../../functions/bucket/keys.ts';
+import { type Receipt, receiptText } from '../../functions/bucket/receipts.ts';
+import { membersOf } from '../../functions/json-text.ts';
+import { type Fields, isFields, readFacts } from '../../functions/telnyx/record.ts';
 
 /** 64 lower-case hex digits. */
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -29,14 +32,8 @@ const receipt = v.strictObject({
     receives: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   }),
   archiver: text,
-  telnyx: v.record(v.string(), v.unknown()),
-});
-
-/** What Telnyx's record says of the bytes, after `functions/telnyx/client.ts`. */
-const record = v.object({
-  id: text,
-  sha256: v.nullish(v.pipe(v.string(), v.toLowerCase(), v.union([digest, v.literal('')]))),
-  size: v.nullish(v.object({ amount: v.nullish(bytes) })),
+  telnyxCut: v.optional(v.literal(true)),
+  telnyx: v.custom<Fields>(isFields),
 });
 
 export interface ReceiptReading {
@@ -83,38 +80,30 @@ export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   }
   const { object, telnyx, archivedAt, request } = result.output;
   reading.archivedAt = Date.parse(archivedAt);
-  reading.createdAt = asInstant(telnyx.created_at);
-  reading.fileName = asText(telnyx.filename);
-  reading.contentType = asText(telnyx.content_type);
+  const { facts } = readFacts(telnyx);
+  reading.createdAt = facts.createdAt === undefined ? undefined : Date.parse(facts.createdAt);
+  reading.fileName = facts.fileName;
+  reading.contentType = facts.contentType;
   reading.trigger = request.trigger;
 
-  const stated = v.safeParse(record, telnyx);
-  if (!stated.success) {
-    return { ...reading, alteration: 'Telnyx’s record in it is not one that the archiver accepts' };
-  }
-  const telnyxSays = {
-    id: stated.output.id,
-    bytes: stated.output.size?.amount ?? undefined,
-    sha256: stated.output.sha256 || undefined,
-  };
-  const stranger = aboutAnother(documentId, result.output, telnyxSays.id);
+  const stranger = aboutAnother(documentId, result.output);
   if (stranger !== undefined) return { ...reading, alteration: stranger };
   return {
     ...reading,
-    alteration: contradiction(object, telnyxSays) ?? otherLayout(json, body),
+    alteration: contradiction(object, facts) ?? otherLayout(json as Receipt, body),
     // Where the two differ, Telnyx's words stand against the archiver's.
     stated: {
-      bytes: telnyxSays.bytes ?? object.bytes,
-      sha256: telnyxSays.sha256 ?? object.sha256,
+      bytes: facts.bytes ?? object.bytes,
+      sha256: facts.sha256 ?? object.sha256,
     },
   };
 }
 
 type Written = v.InferOutput<typeof receipt>;
 
-function aboutAnother(documentId: string, written: Written, telnyxId: string): string | undefined {
+function aboutAnother(documentId: string, written: Written): string | undefined {
   if (written.documentId !== documentId) return 'it is about another document';
-  if (telnyxId !== documentId) return 'Telnyx’s record in it is about another document';
+  if (written.telnyx.id !== documentId) return 'Telnyx’s record in it is about another document';
   if (written.object.key !== documentKey(documentId)) return 'it names another key';
   return undefined;
 }
@@ -135,9 +124,13 @@ function contradiction(
   return undefined;
 }
 
-/** Whoever edits a receipt by hand or with another program rarely lays it out as the archiver does. */
-function otherLayout(json: unknown, body: Buffer): string | undefined {
-  const written = Buffer.from(`${JSON.stringify(json, undefined, 2)}\n`);
+/**
+ * Whoever edits a receipt by hand or with another program rarely lays it out as the archiver does. That goes for the
+ * archiver's own part: the text of Telnyx's record is Telnyx's, or, in receipts of 0.1.0, indented like the rest.
+ */
+function otherLayout(json: Receipt, body: Buffer): string | undefined {
+  const telnyx = membersOf(body.toString('utf8')).get('telnyx') ?? '';
+  const written = Buffer.from(receiptText({ ...json, telnyx }));
   return body.equals(written) ? undefined : 'it is laid out otherwise than the archiver does';
 }
 
@@ -148,13 +141,4 @@ function parse(body: Buffer): unknown {
     // The parser's words quote the receipt, and there is nothing else to say.
     return undefined;
   }
-}
-
-function asInstant(value: unknown): number | undefined {
-  const instant = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isFinite(instant) ? instant : undefined;
-}
-
-function asText(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -112,10 +112,11 @@ async function archiveOnce(
   receive: DocumentReceive,
   dependencies: ArchiveDependencies,
 ): Promise<Outcome> {
-  const { receipts, time, version } = dependencies;
+  const { receipts, log, time, version } = dependencies;
   if (await receipts.exists(message.documentId, receive.signal)) return { outcome: 'already-archived' };
 
   const { document, object, sha256 } = await transfer(message.documentId, receive.signal, dependencies);
+  reportRecord(document, log);
   const written = await receipts.writeOnce(
     {
       v: 1,
@@ -136,6 +137,7 @@ async function archiveOnce(
         receives: receive.receives,
       },
       archiver: version,
+      telnyxCut: document.cut || undefined,
       telnyx: document.record,
     },
     receive.signal,
@@ -143,6 +145,22 @@ async function archiveOnce(
   return written
     ? { outcome: 'archived', bytes: object.bytes, createdAt: document.createdAt }
     : { outcome: 'already-archived' };
+}
+
+/** Says what of Telnyx's record is not as specified, or not in the receipt. */
+function reportRecord({ id, malformed, cut }: TelnyxDocument, log: Log): void {
+  if (malformed.length > 0) {
+    log.warn('Fields of the record are not as specified and count as not stated', {
+      documentId: id,
+      problems: malformed.length,
+      reason: malformed.join(', '),
+    });
+    log.count('FieldsMalformed', malformed.length);
+  }
+  if (cut) {
+    log.warn('The receipt holds only the specified fields of an oversized record', { documentId: id });
+    log.count('RecordsCut');
+  }
 }
 
 interface Transferred {

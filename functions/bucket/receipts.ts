@@ -34,8 +34,22 @@ export interface Receipt {
   };
   /** Version of the archiver that did it. */
   archiver: string;
-  /** Telnyx's record of the document as it came, file name and all. */
+  /** There where Telnyx's record was too large or too deeply nested to be kept whole. */
+  telnyxCut?: true | undefined;
+  /** Telnyx's record of the document, file name and all. Its text is Telnyx's own. */
   telnyx: Readonly<Record<string, unknown>>;
+}
+
+/** A receipt to be written. */
+export interface NewReceipt extends Omit<Receipt, 'telnyx'> {
+  /** JSON text of Telnyx's record, bounded. */
+  telnyx: string;
+}
+
+/** A receipt's text: the archiver's own part indented, Telnyx's record verbatim behind it. */
+export function receiptText({ telnyx, ...own }: NewReceipt): string {
+  const opened = JSON.stringify(own, undefined, 2).slice(0, -'\n}'.length);
+  return `${opened},\n  "telnyx": ${telnyx}\n}\n`;
 }
 
 const receiptDigest = v.object({ object: v.object({ sha256: v.string() }) });
@@ -48,7 +62,7 @@ export interface Receipts {
    * @returns whether it is this one that stands there now
    * @throws ArchiverError KeyCollision where there is one for other bytes, and those of `Bucket`
    */
-  writeOnce(receipt: Receipt, signal: AbortSignal): Promise<boolean>;
+  writeOnce(receipt: NewReceipt, signal: AbortSignal): Promise<boolean>;
 }
 
 export function createReceipts(bucket: Bucket): Receipts {
@@ -57,7 +71,7 @@ export function createReceipts(bucket: Bucket): Receipts {
 
     writeOnce: async (receipt, signal) => {
       const key = receiptKey(receipt.documentId);
-      const body = Buffer.from(`${JSON.stringify(receipt, undefined, 2)}\n`);
+      const body = Buffer.from(receiptText(receipt));
       const stored = await bucket.putOnce(
         {
           key,

@@ -1,68 +1,36 @@
 /**
  * The part of the Telnyx API v2 that the archiver uses (https://developers.telnyx.com/api-reference/documents).
- * Every answer is checked against what is relied on, no more: all fields of a document are optional in Telnyx's
- * specification.
+ * Every answer is checked against what is relied on, no more, and nothing is concluded from an answer that is not
+ * the API's own: whatever a gateway or firewall in front of it says is an outage.
  */
 import * as v from 'valibot';
 import { ArchiverError, type ErrorCode, nameOf } from '../errors.ts';
 import { type HttpAnswer, type HttpGet, readBody } from '../http.ts';
+import { membersOf } from '../json-text.ts';
 import { calls } from '../limits.ts';
-import { redact } from '../log.ts';
 import { uuidPattern } from '../queue/messages.ts';
 import { type Time, withDeadline } from '../time.ts';
 import type { ApiKey } from './api-key.ts';
 import { type Pacer, type RateLimit, unpaced } from './pacing.ts';
+import { boundRecord, isFields, readFacts, type StatedFacts } from './record.ts';
 
-const sha256 = v.pipe(
-  v.string(),
-  v.toLowerCase(),
-  v.regex(/^([0-9a-f]{64})?$/, 'sha256 is not 64 hex digits'),
-  v.transform((hex) => (hex === '' ? undefined : hex)),
-);
-const documentRecord = v.looseObject({
-  id: v.pipe(v.string(), v.regex(uuidPattern)),
-  filename: v.nullish(v.string()),
-  content_type: v.nullish(v.string()),
-  created_at: v.nullish(v.string()),
-  sha256: v.nullish(sha256),
-  size: v.nullish(
-    v.looseObject({
-      unit: v.nullish(v.literal('bytes')),
-      amount: v.nullish(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
-    }),
-  ),
-  av_scan_status: v.nullish(v.string()),
-});
+const documentAnswer = v.object({ data: v.looseObject({ id: v.pipe(v.string(), v.regex(uuidPattern)) }) });
 
-/** What the archiver relies on of a document, and Telnyx's whole record as it came. */
-export interface TelnyxDocument {
+/** A document as Telnyx describes it. */
+export interface TelnyxDocument extends StatedFacts {
   id: string;
-  fileName: string | undefined;
-  contentType: string | undefined;
-  /** ISO 8601. */
-  createdAt: string | undefined;
-  /** 64 lower-case hex digits. */
-  sha256: string | undefined;
-  bytes: number | undefined;
-  infected: boolean;
-  record: Readonly<Record<string, unknown>>;
+  /** JSON text of Telnyx's record as it came, or cut: see `boundRecord`. */
+  record: string;
+  /** Whether `record` is cut, because it was too large or too deeply nested. */
+  cut: boolean;
+  /** Names of the record's fields that are not as specified and count as not stated. */
+  malformed: readonly string[];
 }
 
 const linkAnswer = v.object({ data: v.object({ url: v.string() }) });
 
-const errorObject = v.looseObject({
-  code: v.union([v.string(), v.number()]),
-  title: v.nullish(v.string()),
-  detail: v.nullish(v.string()),
-});
-/** The specification's 404 of `download_link` is a bare error object; everything else wraps it in `errors`. */
-const errorBody = v.union([
-  v.pipe(
-    v.object({ errors: v.array(errorObject) }),
-    v.transform((body) => body.errors[0]),
-  ),
-  errorObject,
-]);
+/** Error codes of the Telnyx API (https://developers.telnyx.com/development/api-fundamentals/api-errors). */
+const errorCode = { notFound: '10005', tooManyRequests: '10011' } as const;
 
 /** Metadata of 250 documents takes about 300 kB. */
 const maxAnswerBytes = 8 * 1024 ** 2;
@@ -86,7 +54,7 @@ export interface TelnyxClient {
   /**
    * GET of any path below the base URL, for the lists.
    *
-   * @param gone the code for a 404
+   * @param gone the code for Telnyx's error 10005, not found
    * @throws ArchiverError `gone`, ApiKeyRejected, ApiKeyForbidden, ApiKeyUnavailable, RateLimited,
    *   TelnyxUnavailable, UnexpectedResponse
    */
@@ -116,7 +84,7 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
     return withDeadline(time, calls.telnyxMs, signal, tooLate, async (limited) => {
       try {
         const answer = await httpGet(url, { headers, signal: limited });
-        return { answer, bytes: await readBody(answer.body, maxAnswerBytes) };
+        return { answer, text: (await readBody(answer.body, maxAnswerBytes)).toString('utf8') };
       } catch (error) {
         limited.throwIfAborted();
         if (error instanceof RangeError) throw unexpected('its answer is larger than 8 MiB');
@@ -127,7 +95,13 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
     });
   };
 
-  const get: TelnyxClient['get'] = async (path, query, gone, signal) => {
+  /** @throws ArchiverError as `TelnyxClient.get`, and `refused` for a 422 */
+  const ask = async (
+    path: string,
+    query: URLSearchParams,
+    { gone, refused }: Refusals,
+    signal: AbortSignal,
+  ): Promise<JsonAnswer & { text: string }> => {
     const url = new URL(`${baseUrl.href.replace(/\/$/, '')}/${path}`);
     url.search = query.toString();
     const key = await apiKey.current();
@@ -139,49 +113,56 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
           answer.status < 300 || 'x-ratelimit-limit' in answer.headers ? rateLimitOf(answer) : undefined,
         signal,
       );
-    let { answer, bytes } = await paced(key);
-    if (answer.status === 401) {
+    let { answer, text } = await paced(key);
+    // A 401 that is not the API's own says nothing about the key.
+    if (answer.status === 401 && errorCodesOf(text).length > 0) {
       const fresh = await apiKey.after(key);
-      if (fresh !== key) ({ answer, bytes } = await paced(fresh));
+      if (fresh !== key) ({ answer, text } = await paced(fresh));
     }
-    if (answer.status !== 200) throw refusal(answer, bytes, gone, time.now());
-    return { body: parseJson(bytes), rateLimit: rateLimitOf(answer) };
+    const { status } = answer;
+    if (status < 200 || status > 299)
+      throw refusal(answer, errorCodesOf(text), { gone, refused }, time.now());
+    const body = parseJson(text);
+    if (body === undefined) {
+      throw new ArchiverError(
+        'TelnyxUnavailable',
+        `Telnyx answered ${status} without JSON. The answer is not from its API: check what stands in between.`,
+      );
+    }
+    return { body, text, rateLimit: rateLimitOf(answer) };
   };
 
   return {
-    get,
-    document: async (id, signal) => {
-      const { body } = await get(`documents/${id}`, new URLSearchParams(), 'DocumentGone', signal);
-      const { data } = check(v.object({ data: documentRecord }), body);
-      if (data.id !== id) throw unexpected('it sent another document than was asked for');
-      return toDocument(data, (body as { data: Record<string, unknown> }).data);
+    get: async (path, query, gone, signal) => {
+      const { body, rateLimit } = await ask(path, query, { gone, refused: 'UnexpectedResponse' }, signal);
+      return { body, rateLimit };
     },
+
+    document: async (id, signal) => {
+      const refusals = { gone: 'DocumentGone', refused: 'UnexpectedResponse' } as const;
+      const { body, text } = await ask(`documents/${id}`, new URLSearchParams(), refusals, signal);
+      const { data } = check(documentAnswer, body);
+      if (data.id !== id) throw unexpected('it sent another document than was asked for');
+      const { facts, malformed } = readFacts(data);
+      const record = boundRecord(membersOf(text).get('data') ?? '');
+      return { id, ...facts, malformed, record: record.text, cut: record.cut };
+    },
+
     downloadLink: async (id, signal) => {
-      const { body } = await get(
-        `documents/${id}/download_link`,
-        new URLSearchParams(),
-        'DocumentGone',
-        signal,
-      );
+      const path = `documents/${id}/download_link`;
+      const refusals = { gone: 'DocumentGone', refused: 'LinkRefused' } as const;
+      const { body } = await ask(path, new URLSearchParams(), refusals, signal);
       return check(linkAnswer, body).data.url;
     },
   };
 }
 
-function toDocument(
-  data: v.InferOutput<typeof documentRecord>,
-  record: Readonly<Record<string, unknown>>,
-): TelnyxDocument {
-  return {
-    id: data.id,
-    fileName: data.filename ?? undefined,
-    contentType: data.content_type ?? undefined,
-    createdAt: data.created_at ?? undefined,
-    sha256: data.sha256 ?? undefined,
-    bytes: data.size?.amount ?? undefined,
-    infected: data.av_scan_status === 'infected',
-    record,
-  };
+/** What an answer of the API about the thing that was asked for means. */
+interface Refusals {
+  /** Of its error 10005, not found. */
+  gone: ErrorCode;
+  /** Of a 422. */
+  refused: ErrorCode;
 }
 
 /** @throws ArchiverError UnexpectedResponse naming the field, but not what stands in it */
@@ -191,29 +172,44 @@ export function check<Schema extends v.GenericSchema>(schema: Schema, body: unkn
   throw unexpected(`${v.getDotPath(result.issues[0]) ?? 'its answer'} is missing or not as specified`);
 }
 
-function parseJson(bytes: Buffer): unknown {
+/** @returns undefined for what is not JSON. The parser's message is not kept: it quotes the text. */
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
-    // The parser's message quotes the body, which may hold a presigned URL.
-    throw unexpected('its answer is not JSON');
+    return undefined;
   }
 }
 
 function unexpected(what: string): ArchiverError {
   return new ArchiverError(
     'UnexpectedResponse',
-    `Telnyx answered otherwise than its API specification says: ${what}.`,
+    `The answer of the Telnyx API is not as specified: ${what}.`,
   );
 }
 
-function refusal(answer: HttpAnswer, bytes: Buffer, gone: ErrorCode, now: number): ArchiverError {
+/** Quotes status and codes alone: titles and details are the words of others, and may hold keys or links. */
+function refusal(
+  answer: HttpAnswer,
+  codes: readonly string[],
+  { gone, refused }: Refusals,
+  now: number,
+): ArchiverError {
   const { status } = answer;
-  const stated = statedError(bytes);
-  const said = `Telnyx answered ${status}${stated.text}`;
+  const said = `Telnyx answered ${status}${codes.length === 0 ? '' : ` (${codes.slice(0, 3).join(', ')})`}`;
   const retryAfterMs = retryAfterOf(answer, now);
-  if (status === 429 || stated.code === '10011') {
+  if (status === 429 || codes.includes(errorCode.tooManyRequests)) {
     return new ArchiverError('RateLimited', `${said}: too many requests.`, { retryAfterMs });
+  }
+  if (status < 400 || status === 408 || status >= 500) {
+    return new ArchiverError('TelnyxUnavailable', `${said}.`, { retryAfterMs });
+  }
+  if (codes.length === 0) {
+    return new ArchiverError(
+      'TelnyxUnavailable',
+      `${said} without an error code of its API. The answer is not from the API: check what stands in between.`,
+      { retryAfterMs },
+    );
   }
   if (status === 401) {
     return new ArchiverError(
@@ -224,38 +220,37 @@ function refusal(answer: HttpAnswer, bytes: Buffer, gone: ErrorCode, now: number
   if (status === 403) {
     return new ArchiverError('ApiKeyForbidden', `${said}: the API key may not read this.`);
   }
-  if (status === 404) return new ArchiverError(gone, `${said}: not, or no longer, there.`);
-  if (status === 422) return new ArchiverError('LinkRefused', `${said}.`);
-  if (status === 408 || status >= 500)
-    return new ArchiverError('TelnyxUnavailable', `${said}.`, { retryAfterMs });
+  if (codes.includes(errorCode.notFound))
+    return new ArchiverError(gone, `${said}: it does not exist (any more).`);
+  if (status === 422) return new ArchiverError(refused, `${said}.`);
   return new ArchiverError('UnexpectedResponse', `${said}, which its API specification does not name.`);
 }
 
-function statedError(bytes: Buffer): { code: string | undefined; text: string } {
-  let body: unknown;
-  try {
-    body = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    // Proxies on the way answer with HTML; then the status alone has to do.
-    return { code: undefined, text: '' };
-  }
-  const result = v.safeParse(errorBody, body);
-  if (!result.success || !result.output) return { code: undefined, text: '' };
-  const { code, title, detail } = result.output;
-  const words = [code, title, detail].filter((word) => word !== undefined && word !== null && word !== '');
-  return { code: String(code), text: ` (${redact(words.join(' '))})` };
+/**
+ * The codes of the error objects in an answer; without any, the answer is not the API's own. Telnyx's codes have
+ * five digits and come as text or as a number; gateways put HTTP statuses and names there. The specification's 404
+ * of `download_link` is a bare error object, everything else wraps it in `errors`.
+ */
+function errorCodesOf(text: string): string[] {
+  const body = parseJson(text);
+  if (!isFields(body)) return [];
+  const errors: unknown[] = Array.isArray(body.errors) ? body.errors : [body];
+  return errors
+    .map((error) => (isFields(error) ? error.code : undefined))
+    .filter((code) => typeof code === 'string' || typeof code === 'number')
+    .map(String)
+    .filter((code) => /^\d{5}$/.test(code));
 }
 
 /**
  * `x-ratelimit-reset` counts seconds until the reset
  * (https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting).
  */
-function rateLimitOf(answer: HttpAnswer): RateLimit {
-  const resetMs = secondsOf(answer.headers['x-ratelimit-reset']);
+function rateLimitOf({ headers }: HttpAnswer): RateLimit {
   return {
-    limit: countOf(answer.headers['x-ratelimit-limit']),
-    remaining: countOf(answer.headers['x-ratelimit-remaining']),
-    resetMs,
+    limit: countOf(headers['x-ratelimit-limit']),
+    remaining: countOf(headers['x-ratelimit-remaining']),
+    resetMs: secondsOf(headers['x-ratelimit-reset']),
   };
 }
 

@@ -11,6 +11,7 @@ import { telnyxPageSize } from '../limits.ts';
 import { uuidPattern } from '../queue/messages.ts';
 import { check } from './client.ts';
 import type { PatientTelnyx } from './patience.ts';
+import { type Fields, isFields, readFacts, type StatedFacts } from './record.ts';
 
 /** A document as a list names it. */
 export interface Candidate {
@@ -22,13 +23,8 @@ export interface Candidate {
   stated?: Stated;
 }
 
-/** Each part undefined where Telnyx does not say, or not as specified. */
-export interface Stated {
-  bytes: number | undefined;
-  /** Lower-case hex. */
-  sha256: string | undefined;
-  infected: boolean;
-}
+/** What a list states of a document's bytes. */
+export type Stated = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
 
 export interface Row {
   /** What makes it this row, for telling answers apart. */
@@ -63,15 +59,14 @@ export async function listDocuments(
     'filter[created_at][gt]': withoutFraction(created.after),
     'filter[created_at][lt]': withoutFraction(created.before),
   });
-  return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), (row) => ({
-    id: asDocumentId(row.id),
-    createdAt: asInstant(row.created_at),
-    stated: {
-      bytes: v.is(size, row.size) ? row.size.amount : undefined,
-      sha256: v.is(digest, row.sha256) ? row.sha256.toLowerCase() : undefined,
-      infected: row.av_scan_status === 'infected',
-    },
-  }));
+  return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), (row) => {
+    const { createdAt, bytes, sha256, infected } = readFacts(row).facts;
+    return {
+      id: asDocumentId(row.id),
+      createdAt: createdAt === undefined ? undefined : Date.parse(createdAt),
+      stated: { bytes, sha256, infected },
+    };
+  });
 }
 
 /** GET /document_links of any resource, such as a porting order. @throws as `listDocuments`, and OrderGone */
@@ -90,11 +85,13 @@ export async function listDocumentLinks(
 export async function portingOrderDocuments(telnyx: PatientTelnyx, orderId: string): Promise<Candidate[]> {
   const body = await telnyx.get(`porting_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
   const { data } = check(portingOrderAnswer, body);
-  return [
-    named(data.documents?.loa),
-    named(data.documents?.invoice),
-    ...(data.requirements ?? []).map(requiredDocument),
-  ].filter((candidate) => candidate !== undefined);
+  const { documents, requirements } = data;
+  // What cannot be read may name a document.
+  const read = isFields(documents) ? [named(documents.loa), named(documents.invoice)] : [named(documents)];
+  const required = Array.isArray(requirements)
+    ? requirements.filter(isFields).map(requiredDocument)
+    : [named(requirements)];
+  return [...read, ...required].filter((candidate) => candidate !== undefined);
 }
 
 /** GET /porting_orders/{id}/requirements. @throws as `listDocuments`, and OrderGone */
@@ -128,23 +125,14 @@ export async function portOutDocuments(telnyx: PatientTelnyx, orderId: string): 
   return page.flatMap(({ candidate }) => candidate ?? []);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 const listAnswer = v.object({ data: v.array(v.unknown()) });
-const fields = v.record(v.string(), v.unknown());
-const size = v.looseObject({ amount: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) });
-const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/i));
 const portingOrderAnswer = v.object({
-  data: v.looseObject({
-    id: v.string(),
-    documents: v.nullish(fields),
-    requirements: v.nullish(v.array(v.fallback(fields, {}))),
-  }),
+  data: v.looseObject({ id: v.string() }),
 });
 
 function pageOf(body: unknown, read: (row: Fields) => Candidate | undefined): Page {
   return check(listAnswer, body).data.map((data) => {
-    const row = v.is(fields, data) ? data : {};
+    const row = isFields(data) ? data : {};
     const id = row.id;
     return { key: typeof id === 'string' ? id : JSON.stringify(data), candidate: read(row) };
   });
@@ -162,7 +150,7 @@ function requiredDocument(requirement: Fields): Candidate | undefined {
   return requirement.field_type === 'document' ? named(requirement.field_value) : undefined;
 }
 
-/** A place for a document's id that may be empty still. */
+/** A place for a document's id, which may still be empty. Anything else in it counts as an id that cannot be read. */
 function named(id: unknown): Candidate | undefined {
   if (id === undefined || id === null || id === '') return undefined;
   return { id: asDocumentId(id), createdAt: undefined };
@@ -170,11 +158,6 @@ function named(id: unknown): Candidate | undefined {
 
 function asDocumentId(id: unknown): string | undefined {
   return typeof id === 'string' && uuidPattern.test(id) ? id : undefined;
-}
-
-function asInstant(text: unknown): number | undefined {
-  const instant = typeof text === 'string' ? Date.parse(text) : Number.NaN;
-  return Number.isFinite(instant) ? instant : undefined;
 }
 
 function withoutFraction(instant: number): string {

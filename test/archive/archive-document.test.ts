@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it, vi } from 'vitest';
@@ -72,8 +74,51 @@ describe('a document that is new', () => {
       },
       request: { trigger: 'webhook', event, requestedAt: '2026-11-24T00:00:00Z', receives: 2 },
       archiver: '0.0.0-test',
-      telnyx: document.record,
+      telnyx: JSON.parse(document.record),
     });
+  });
+
+  it('is archived although fields of its record are malformed, with one warning and a metric', async () => {
+    const world = await startWorld();
+    const record = '{"id":"x","filename":12345,"size":10}';
+    const malformed = ['filename', 'size'];
+    const document = await world.add(megabyte, { fileName: undefined, bytes: undefined, record, malformed });
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
+
+    const lines = world.lines.map((line) => JSON.parse(line));
+    expect(lines.filter(({ level }) => level === 'WARN')).toMatchObject([
+      { documentId: document.id, problems: 2, reason: 'filename, size' },
+    ]);
+    expect(lines.filter(({ FieldsMalformed }) => FieldsMalformed !== undefined)).toMatchObject([
+      { FieldsMalformed: 2 },
+    ]);
+    expect((await world.receipt(document.id))?.telnyx).toEqual(JSON.parse(record));
+  });
+
+  it('is archived with a mark in its receipt where its record is cut, and counted', async () => {
+    const world = await startWorld();
+    const [whole, cut] = [await world.add(megabyte), await world.add(megabyte, { cut: true })];
+
+    await archive(world, whole.id);
+    const countedBefore = world.lines.filter((line) => line.includes('"RecordsCut":1')).length;
+    await archive(world, cut.id);
+
+    expect(countedBefore).toBe(0);
+    expect(world.lines.filter((line) => line.includes('"RecordsCut":1'))).toHaveLength(1);
+    expect(await world.receipt(whole.id)).not.toHaveProperty('telnyxCut');
+    expect((await world.receipt(cut.id))?.telnyxCut).toBe(true);
+  });
+
+  it('has Telnyx’s record in its receipt as it came, numbers and all', async () => {
+    const world = await startWorld();
+    const record = '{"id" : "x",\n"account":2791500000000000123, "e":1e400}';
+    const document = await world.add(megabyte, { record });
+
+    await archive(world, document.id);
+
+    const receipt = await readFile(join(world.directory, 'archive', receiptKey(document.id)), 'utf8');
+    expect(receipt).toContain(`"telnyx": ${record}\n}\n`);
   });
 
   it('costs three requests to S3, one download and no connection more than it must', async () => {

@@ -110,7 +110,9 @@ export async function startWorld(
         sha256: sha256(bytes),
         bytes: bytes.length,
         infected: false,
-        record: { id, record_type: 'document', filename: facts.fileName ?? 'letter.pdf' },
+        record: JSON.stringify({ id, record_type: 'document', filename: facts.fileName ?? 'letter.pdf' }),
+        cut: false,
+        malformed: [],
         ...facts,
       };
       documents.set(id, document);

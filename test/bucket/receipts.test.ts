@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import type { Receipt } from '../../functions/bucket/receipts.ts';
+import type { NewReceipt } from '../../functions/bucket/receipts.ts';
 import { ofReceipt, sha256, startWorld } from '../archive/world.ts';
 
 const never = new AbortController().signal;
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 
-function receiptOf(content: string, archivedAt = '2026-11-24T00:00:00.000Z'): Receipt {
+function receiptOf(content: string, archivedAt = '2026-11-24T00:00:00.000Z'): NewReceipt {
   return {
     v: 1,
     documentId,
@@ -21,7 +21,7 @@ function receiptOf(content: string, archivedAt = '2026-11-24T00:00:00.000Z'): Re
     },
     request: { trigger: 'sweep', requestedAt: '2026-11-24T00:00:00.000Z', receives: 1 },
     archiver: '0.0.0-test',
-    telnyx: { id: documentId, filename: 'Vollmacht Müller – 2026 📄.pdf', unknown: [null, { a: 1 }] },
+    telnyx: `{"id":"${documentId}", "filename":"Vollmacht Müller – 2026 📄.pdf",\n"unknown":[null,{"a":1}]}`,
   };
 }
 
@@ -35,9 +35,15 @@ describe('a receipt', () => {
 
     expect(written).toBe(true);
     expect(await receipts.exists(documentId, never)).toBe(true);
-    expect(await receipt(documentId)).toEqual(JSON.parse(JSON.stringify(receiptOf('bytes'))));
+    const { telnyx, ...own } = receiptOf('bytes');
+    expect(await receipt(documentId)).toEqual({
+      ...JSON.parse(JSON.stringify(own)),
+      telnyx: JSON.parse(telnyx),
+    });
     const text = (await bucket.read(receiptKey(documentId), never))?.toString('utf8') ?? '';
     expect(text).toContain('Vollmacht Müller – 2026 📄.pdf');
+    // Telnyx's text is its own, white space and all.
+    expect(text).toContain(`"telnyx": ${telnyx}\n}\n`);
     expect(text.endsWith('}\n')).toBe(true);
   });
 
@@ -61,7 +67,7 @@ describe('a receipt', () => {
 
     await expect(dependencies.receipts.writeOnce(receiptOf('other'), never)).rejects.toMatchObject({
       code: 'KeyCollision',
-      fate: 'dead-letter',
+      retryPolicy: 'dead-letter',
     });
 
     expect((await receipt(documentId))?.object.sha256).toBe(receiptOf('bytes').object.sha256);
@@ -105,7 +111,7 @@ describe('a receipt', () => {
 
     await expect(world.dependencies.receipts.writeOnce(receiptOf('bytes'), never)).rejects.toMatchObject({
       code: 'BucketConflict',
-      fate: 'retry',
+      retryPolicy: 'wait',
     });
   });
 });

@@ -60,7 +60,7 @@ async function archivePlace(): Promise<Place> {
       if (number < asArchived) {
         const contentType = 'text/plain';
         await bucket.putOnce({ key, body, bytes: body.length, sha256: sha256(body), contentType }, signal);
-        await receipts.writeOnce(receipt, signal);
+        await receipts.writeOnce({ ...receipt, telnyx: JSON.stringify(record) }, signal);
       } else {
         await mkdir(join(folder, 'documents'), { recursive: true });
         await mkdir(join(folder, 'receipts'), { recursive: true });

@@ -1,0 +1,62 @@
+/**
+ * JSON by its source text. `JSON.parse` rounds integers above 2^53, turns 1e400 into Infinity and drops repeated
+ * members: where a text must survive as it came, it is sliced, not parsed.
+ */
+
+/**
+ * Source text of each member of an object, by name. Of repeated members the last one counts, as in `JSON.parse`.
+ * Linear in the length of the text, and not recursive.
+ *
+ * @param text a JSON object that `JSON.parse` accepts
+ */
+export function membersOf(text: string): Map<string, string> {
+  const members = new Map<string, string>();
+  let level = 0;
+  let lastString = '';
+  let name: string | undefined;
+  let valueStart = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') {
+      const end = endOfString(text, at);
+      if (level === 1 && name === undefined) lastString = text.slice(at, end + 1);
+      at = end;
+    } else if (character === '{' || character === '[') {
+      level += 1;
+    } else if (character === ':' && level === 1) {
+      name = JSON.parse(lastString);
+      valueStart = at + 1;
+    } else if (character === ',' || character === '}' || character === ']') {
+      if (level === 1 && name !== undefined) {
+        members.set(name, text.slice(valueStart, at).trim());
+        name = undefined;
+      }
+      if (character !== ',') level -= 1;
+    }
+  }
+  return members;
+}
+
+/**
+ * How deeply arrays and objects are nested: 0 for a string, 1 for `{"a": 1}`. Linear, and not recursive.
+ *
+ * @param text JSON that `JSON.parse` accepts
+ */
+export function nestingOf(text: string): number {
+  let level = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') at = endOfString(text, at);
+    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++level);
+    else if (character === '}' || character === ']') level -= 1;
+  }
+  return deepest;
+}
+
+/** Index of the closing quotation mark of the string that opens at `start`. */
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at;
+}

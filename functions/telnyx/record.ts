@@ -1,0 +1,133 @@
+/**
+ * A document's record, as GET /documents and GET /documents/{id} give it. Every field but `id` is optional in
+ * Telnyx's specification, and one that is not as specified counts as not stated: a careless field must not cost the
+ * document.
+ */
+import { membersOf, nestingOf } from '../json-text.ts';
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Each part is undefined where Telnyx does not state it, or not as specified. */
+export interface StatedFacts {
+  fileName: string | undefined;
+  contentType: string | undefined;
+  /** ISO 8601. */
+  createdAt: string | undefined;
+  /** 64 lower-case hex digits. */
+  sha256: string | undefined;
+  bytes: number | undefined;
+  infected: boolean;
+}
+
+/**
+ * Reads what the archiver relies on.
+ *
+ * @returns `malformed`: names of the fields that hold something other than what the specification says. Null and
+ *   an empty text are simply not stated.
+ */
+export function readFacts(record: Fields): { facts: StatedFacts; malformed: readonly string[] } {
+  const malformed: string[] = [];
+  const stated = <Value>(name: string, read: (value: unknown) => Value | undefined): Value | undefined => {
+    const value = record[name];
+    if (value === undefined || value === null || value === '') return undefined;
+    const understood = read(value);
+    if (understood === undefined) malformed.push(name);
+    return understood;
+  };
+  const facts: StatedFacts = {
+    fileName: stated('filename', asText),
+    contentType: stated('content_type', asText),
+    createdAt: stated('created_at', asInstant),
+    sha256: stated('sha256', asDigest),
+    bytes: stated('size', asSize)?.bytes,
+    infected: stated('av_scan_status', asText) === 'infected',
+  };
+  return { facts, malformed };
+}
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Longer texts are not instants, whatever `Date.parse` takes them for. */
+const longestInstant = 64;
+
+function asInstant(value: unknown): string | undefined {
+  const isInstant =
+    typeof value === 'string' && value.length <= longestInstant && Number.isFinite(Date.parse(value));
+  return isInstant ? value : undefined;
+}
+
+function asDigest(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value) ? value.toLowerCase() : undefined;
+}
+
+function asSize(value: unknown): { bytes: number | undefined } | undefined {
+  if (!isFields(value)) return undefined;
+  const unit = value.unit ?? 'bytes';
+  const amount = value.amount ?? undefined;
+  const isCount = typeof amount === 'number' && Number.isSafeInteger(amount) && amount >= 0;
+  return unit === 'bytes' && (isCount || amount === undefined) ? { bytes: amount } : undefined;
+}
+
+/** Bounds of the record in a receipt. Telnyx's records have some 500 characters and two levels. */
+export const recordBounds = { characters: 64 * 1_024, levels: 32 } as const;
+
+/** Bounds of a single field in a record that is cut. A file name has at most 512 characters (Telnyx's guide). */
+const fieldBounds = { characters: 1_024, levels: 4 } as const;
+
+/** The fields that the specification names, and of objects among them the parts. */
+const specifiedFields: Readonly<Record<string, readonly string[]>> = {
+  id: [],
+  record_type: [],
+  created_at: [],
+  updated_at: [],
+  content_type: [],
+  filename: [],
+  customer_reference: [],
+  sha256: [],
+  size: ['unit', 'amount'],
+  status: [],
+  av_scan_status: [],
+};
+
+/**
+ * A record's text as a receipt can hold it: verbatim, or, where it is too large or too deeply nested, cut to the
+ * specified fields, each bounded.
+ *
+ * @param text a JSON object
+ */
+export function boundRecord(text: string): { text: string; cut: boolean } {
+  if (text.length <= recordBounds.characters && nestingOf(text) <= recordBounds.levels) {
+    return { text, cut: false };
+  }
+  const members = membersOf(text);
+  const kept = Object.entries(specifiedFields).map(
+    ([name, parts]) => [name, members.get(name), parts] as const,
+  );
+  return {
+    text: objectOf(kept.map(([name, value, parts]) => [name, value && boundField(value, parts)])),
+    cut: true,
+  };
+}
+
+/** @returns undefined for what can be kept neither whole nor cut */
+function boundField(text: string, parts: readonly string[] = []): string | undefined {
+  if (text.length <= fieldBounds.characters && nestingOf(text) <= fieldBounds.levels) return text;
+  if (text.startsWith('"')) {
+    const whole: string = JSON.parse(text);
+    const kept = whole.slice(0, fieldBounds.characters).toWellFormed();
+    return JSON.stringify(kept.length < whole.length ? `${kept}…` : kept);
+  }
+  if (!text.startsWith('{') || parts.length === 0) return undefined;
+  const members = membersOf(text);
+  return objectOf(parts.map((name) => [name, boundField(members.get(name) ?? '')]));
+}
+
+function objectOf(members: readonly (readonly [name: string, text: string | undefined])[]): string {
+  return `{${members.flatMap(([name, text]) => (text ? [`"${name}":${text}`] : [])).join()}}`;
+}

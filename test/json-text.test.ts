@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { membersOf, nestingOf } from '../functions/json-text.ts';
+import { fuzzRuns } from './fuzz-runs.ts';
+
+/** JSON as others write it: with white space of any kind between the tokens. */
+const spaced = (text: string, space: string) => {
+  // Outside strings only.
+  let isInString = false;
+  let spacedText = '';
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at] ?? '';
+    if (isInString && character === '\\') {
+      spacedText += character + text[++at];
+      continue;
+    }
+    if (character === '"') isInString = !isInString;
+    spacedText += !isInString && '{}[],:'.includes(character) ? space + character + space : character;
+  }
+  return spacedText;
+};
+const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 });
+const jsonObject = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue());
+
+describe('the members of a JSON object, as text', () => {
+  it('are those that JSON.parse finds, whatever the names, values and white space', () => {
+    fc.assert(
+      fc.property(jsonObject, space, (object, between) => {
+        const text = spaced(JSON.stringify(object), between);
+        const parsed: Record<string, unknown> = JSON.parse(text);
+
+        const members = membersOf(text);
+
+        expect([...members.keys()].sort()).toEqual(Object.keys(parsed).sort());
+        for (const [name, value] of members) {
+          expect(JSON.parse(value)).toEqual(parsed[name]);
+          expect(value).toBe(value.trim());
+          expect(text).toContain(value);
+        }
+      }),
+      { numRuns: fuzzRuns() },
+    );
+  });
+
+  it('keep numbers that JSON.parse rounds', () => {
+    expect(membersOf('{"a": 2791500000000000123, "b":1e400,"c":-0.10}')).toEqual(
+      new Map([
+        ['a', '2791500000000000123'],
+        ['b', '1e400'],
+        ['c', '-0.10'],
+      ]),
+    );
+  });
+
+  it('are the last ones where a name is repeated, as in JSON.parse, also where it is escaped', () => {
+    const text = String.raw`{"a":1,"\u0061":{"a":[3]},"b":"a\":\"x"}`;
+
+    expect(membersOf(text)).toEqual(
+      new Map([
+        ['a', '{"a":[3]}'],
+        ['b', String.raw`"a\":\"x"`],
+      ]),
+    );
+  });
+
+  it('of an empty object are none', () => {
+    expect(membersOf(' { } ')).toEqual(new Map());
+  });
+});
+
+describe('the nesting of a JSON text', () => {
+  it.each([
+    ['"[[[{"', 0],
+    ['7', 0],
+    ['[]', 1],
+    ['{"a":{"b":["]"]},"c":[]}', 3],
+    [`${'['.repeat(200_000)}${']'.repeat(200_000)}`, 200_000],
+  ])('is counted without recursion: %.20s', (text, levels) => {
+    expect(nestingOf(text)).toBe(levels);
+  });
+});
+
+it('Eight megabytes of any one token are read in less than a second', () => {
+  const size = 8_000_000;
+  const texts = [
+    `{"a":"${'\\\\'.repeat(size / 2)}"}`,
+    `{"a":${'['.repeat(size / 2)}${']'.repeat(size / 2)}}`,
+    `{"a":[${'1,'.repeat(size / 2)}1]}`,
+    `{${'"a":1,'.repeat(size / 6)}"a":1}`,
+  ];
+
+  for (const text of texts) {
+    const began = performance.now();
+    membersOf(text);
+    nestingOf(text);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  }
+});

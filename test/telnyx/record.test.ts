@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nestingOf } from '../../functions/json-text.ts';
+import { boundRecord, readFacts, recordBounds } from '../../functions/telnyx/record.ts';
+import { fuzzRuns } from '../fuzz-runs.ts';
+
+const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const record = {
+  id,
+  record_type: 'document',
+  filename: 'Vollmacht.pdf',
+  content_type: 'application/pdf',
+  created_at: '2026-11-24T00:00:00.123456Z',
+  sha256: 'ab'.repeat(32),
+  size: { unit: 'bytes', amount: 1_234 },
+  av_scan_status: 'scanned',
+};
+const facts = {
+  fileName: 'Vollmacht.pdf',
+  contentType: 'application/pdf',
+  createdAt: '2026-11-24T00:00:00.123456Z',
+  sha256: 'ab'.repeat(32),
+  bytes: 1_234,
+  infected: false,
+};
+const unstated = {
+  fileName: undefined,
+  contentType: undefined,
+  createdAt: undefined,
+  sha256: undefined,
+  bytes: undefined,
+  infected: false,
+};
+
+describe('what a record states', () => {
+  it('is read where it is as specified', () => {
+    expect(readFacts(record)).toEqual({ facts, malformed: [] });
+  });
+
+  it.each([
+    {},
+    { filename: null, content_type: null, created_at: null, sha256: null, size: null, av_scan_status: null },
+    { filename: '', content_type: '', created_at: '', sha256: '', size: { unit: null, amount: null } },
+  ])('may be nothing but the id, and then nothing is malformed: %j', (fields) => {
+    expect(readFacts({ id, ...fields })).toEqual({ facts: unstated, malformed: [] });
+  });
+
+  it.each<[field: string, value: unknown, keyof typeof facts]>([
+    ['filename', 12_345, 'fileName'],
+    ['filename', ['a.pdf'], 'fileName'],
+    ['content_type', {}, 'contentType'],
+    ['created_at', 1_764_000_000, 'createdAt'],
+    ['created_at', 'yesterday', 'createdAt'],
+    ['created_at', '2026-11-24T00:00:00+01', 'createdAt'],
+    ['created_at', `(${'x'.repeat(100)}) 2026-11-24`, 'createdAt'],
+    ['sha256', 'not available', 'sha256'],
+    ['sha256', 'a'.repeat(63), 'sha256'],
+    ['sha256', `${'a'.repeat(64)}\n`, 'sha256'],
+    ['sha256', Buffer.alloc(32).toString('base64'), 'sha256'],
+    ['sha256', 7, 'sha256'],
+    ['size', 10, 'bytes'],
+    ['size', [10], 'bytes'],
+    ['size', { amount: '10' }, 'bytes'],
+    ['size', { amount: -1 }, 'bytes'],
+    ['size', { amount: 0.5 }, 'bytes'],
+    ['size', { amount: 2 ** 53 }, 'bytes'],
+    ['size', { unit: 'kilobytes', amount: 1 }, 'bytes'],
+  ])('does not include a malformed %s, such as %j, and names it', (field, value, fact) => {
+    const { facts: read, malformed } = readFacts({ ...record, [field]: value });
+
+    expect(malformed).toEqual([field]);
+    expect(read).toEqual({ ...facts, [fact]: undefined });
+  });
+
+  it('does not include a malformed scan status, and names it', () => {
+    expect(readFacts({ ...record, av_scan_status: { is: 'infected' } })).toEqual({
+      facts,
+      malformed: ['av_scan_status'],
+    });
+  });
+
+  it('includes a digest in capitals, and that the scanner found malware', () => {
+    const read = readFacts({ ...record, sha256: 'AB'.repeat(32), av_scan_status: 'infected' });
+
+    expect(read).toEqual({ facts: { ...facts, infected: true }, malformed: [] });
+  });
+});
+
+describe('the record in a receipt', () => {
+  it('is verbatim where it is of a usual size', () => {
+    const text = `{ "id" :"${id}",\n"id": "${id}", "n":2791500000000000123, "e":1e400, "z": ${'['.repeat(31)}${']'.repeat(31)}}`;
+
+    expect(boundRecord(text)).toEqual({ text, cut: false });
+  });
+
+  it('holds only the specified fields where it is larger', () => {
+    const large = JSON.stringify({ ...record, junk: 'x'.repeat(recordBounds.characters) });
+
+    const { text, cut } = boundRecord(large);
+
+    expect(cut).toBe(true);
+    expect(JSON.parse(text)).toEqual(record);
+  });
+
+  it('holds only the specified fields where it is nested more deeply', () => {
+    const deep = `{"id":"${id}","x":${'['.repeat(200_000)}${']'.repeat(200_000)},"status":"pending"}`;
+
+    expect(boundRecord(deep)).toEqual({ text: `{"id":"${id}","status":"pending"}`, cut: true });
+  });
+
+  it('holds of long fields the beginning, and of a long size its unit and amount', () => {
+    const large = JSON.stringify({
+      id,
+      customer_reference: '🦜'.repeat(600_000),
+      filename: 'f'.repeat(1_025),
+      size: { unit: 'bytes', amount: 7, junk: 'x'.repeat(2_000) },
+      status: ['x'.repeat(2_000)],
+    });
+
+    expect(JSON.parse(boundRecord(large).text)).toEqual({
+      id,
+      filename: `${'f'.repeat(1_024)}…`,
+      customer_reference: `${'🦜'.repeat(512)}…`,
+      size: { unit: 'bytes', amount: 7 },
+    });
+  });
+
+  it('is bounded, and states the same of the bytes, whatever others wrote', () => {
+    const long = fc
+      .constantFrom('x', '"', '\\', '\u0001', 'ü', '🦜', '\ud800')
+      .map((unit) => unit.repeat(70_000));
+    const deep = fc.integer({ min: 20, max: 2_000 }).map((levels) => {
+      let value: unknown = 1;
+      for (let level = 0; level < levels; level += 1) value = level % 2 ? [value] : { a: value };
+      return value;
+    });
+    const anything = fc.oneof(long, deep, fc.jsonValue({ maxDepth: 3 }));
+    const altered = fc.dictionary(
+      fc.constantFrom('filename', 'customer_reference', 'sha256', 'size', 'created_at', 'status', 'junk'),
+      anything,
+    );
+    fc.assert(
+      fc.property(altered, (fields) => {
+        const whole = { ...record, ...fields };
+
+        const { text, cut } = boundRecord(JSON.stringify(whole));
+
+        expect(Buffer.byteLength(text)).toBeLessThan(3 * recordBounds.characters);
+        expect(nestingOf(text)).toBeLessThanOrEqual(recordBounds.levels);
+        const parsed = JSON.parse(text);
+        expect(parsed.id).toBe(id);
+        const { sha256, bytes, createdAt } = readFacts(whole).facts;
+        expect(readFacts(parsed).facts).toMatchObject({ sha256, bytes, createdAt });
+        if (!cut) expect(text).toBe(JSON.stringify(whole));
+      }),
+      { numRuns: Math.min(fuzzRuns(), 300) },
+    );
+  });
+});
