@@ -40,10 +40,16 @@ export function documentsOfPortOut(telnyx: PatientTelnyx, orderId: string): Asyn
   ]);
 }
 
-/** An order may be gone, its documents not: they stay as long as any service links them. So every place is asked. */
+/**
+ * Asks every place, whatever the others answer: an order may be gone while services still link its documents, and
+ * one place that fails must not keep back what the others name.
+ *
+ * @throws the first failure, once all places have been asked. OrderGone is one only if nothing was found and no place
+ *   failed otherwise.
+ */
 async function* fromAll(lookUps: readonly LookUp[]): AsyncGenerator<Candidate[]> {
   let found = 0;
-  let gone: ArchiverError | undefined;
+  const failures: unknown[] = [];
   for (const lookUp of lookUps) {
     try {
       for await (const candidates of lookUp()) {
@@ -51,11 +57,16 @@ async function* fromAll(lookUps: readonly LookUp[]): AsyncGenerator<Candidate[]>
         yield candidates;
       }
     } catch (error) {
-      if (!(error instanceof ArchiverError) || error.code !== 'OrderGone') throw error;
-      gone = error;
+      failures.push(error);
     }
   }
-  if (gone && found === 0) throw gone;
+  const gone = failures.filter(isOrderGone);
+  if (gone.length < failures.length) throw failures.find((failure) => !isOrderGone(failure));
+  if (gone.length > 0 && found === 0) throw gone[0];
+}
+
+function isOrderGone(error: unknown): boolean {
+  return error instanceof ArchiverError && error.code === 'OrderGone';
 }
 
 function once(read: () => Promise<Candidate[]>): LookUp {

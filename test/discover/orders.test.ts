@@ -18,6 +18,7 @@ function telnyxWith(answers: Record<string, unknown>) {
       asked.push(path);
       if (!(path in answers)) throw new ArchiverError(gone, 'Not there.');
       const data = answers[path];
+      if (data instanceof Error) throw data;
       if (!Array.isArray(data)) return { data: Object.assign({ id: orderId }, data) };
       const number = Number(query.get('page[number]') ?? 1);
       return { data: data.slice((number - 1) * 25, number * 25) };
@@ -108,6 +109,21 @@ describe('the documents of a porting order', () => {
     expect(ids).toEqual([undefined, undefined]);
   });
 
+  it.each([
+    ['documents', { documents: 'a text' }, 1],
+    ['requirements', { requirements: { 0: 'a text' } }, 1],
+    ['documents and requirements', { documents: [7], requirements: 'a text' }, 2],
+  ])('count as unreadable where the order’s %s are not as specified', async (_what, order, unreadable) => {
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}`]: order,
+      document_links: [{ id: 'l', document_id: documentId(1) }],
+    });
+
+    const ids = await idsOf(documentsOfPortingOrder(telnyx, orderId));
+
+    expect(ids).toEqual([...Array(unreadable).fill(undefined), documentId(1)]);
+  });
+
   it.each([[{ data: [] }], [{ data: 'none' }], [null]])(
     'cannot be read from an order that is %j',
     async (body) => {
@@ -139,6 +155,86 @@ describe('the documents of a port-out', () => {
     const looking = idsOf(documentsOfPortOut(telnyxWith({}), orderId));
 
     await expect(looking).rejects.toMatchObject({ code: 'OrderGone' });
+  });
+});
+
+describe('an order of which one place cannot be looked up', () => {
+  const portingPlaces = {
+    [`porting_orders/${orderId}`]: { documents: { loa: documentId(1) } },
+    [`porting_orders/${orderId}/requirements`]: [requirement('document', documentId(2))],
+    [`porting_orders/${orderId}/additional_documents`]: [{ id: 'a', document_id: documentId(3) }],
+    document_links: [{ id: 'l', document_id: documentId(4) }],
+  };
+  const portOutPlaces = {
+    [`portouts/${orderId}/supporting_documents`]: [{ id: 's', document_id: documentId(1) }],
+    document_links: [{ id: 'l', document_id: documentId(2) }],
+  };
+  const kinds: [string, Record<string, unknown>, typeof documentsOfPortingOrder][] = [
+    ['porting order', portingPlaces, documentsOfPortingOrder],
+    ['port-out', portOutPlaces, documentsOfPortOut],
+  ];
+  const places = kinds.flatMap(([kind, answers, documentsOf]) =>
+    Object.keys(answers).map((place) => [place, kind, answers, documentsOf] as const),
+  );
+  const lookUp = async (documents: AsyncIterable<Candidate[]>) => {
+    const found: (string | undefined)[] = [];
+    try {
+      for await (const candidates of documents) found.push(...candidates.map(({ id }) => id));
+    } catch (error) {
+      return { found, error };
+    }
+    return { found, error: undefined };
+  };
+
+  it.each(places)(
+    'has all others asked, and then fails: %s of a %s',
+    async (place, _kind, answers, documentsOf) => {
+      const failure = new ArchiverError('UnexpectedResponse', 'Not as specified.');
+      const telnyx = telnyxWith({ ...answers, [place]: failure });
+
+      const { found, error } = await lookUp(documentsOf(telnyx, orderId));
+
+      const numbers = Object.keys(answers).flatMap((other, index) => (other === place ? [] : [index + 1]));
+      expect(found).toEqual(numbers.map(documentId));
+      expect(error).toBe(failure);
+    },
+  );
+
+  it('fails with the first failure that is not OrderGone', async () => {
+    const [first, second] = (['TelnyxUnavailable', 'UnexpectedResponse'] as const).map(
+      (code) => new ArchiverError(code, 'Refused.'),
+    );
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}/additional_documents`]: first,
+      document_links: second,
+    });
+
+    const { found, error } = await lookUp(documentsOfPortingOrder(telnyx, orderId));
+
+    expect(found).toEqual([]);
+    expect(error).toBe(first);
+  });
+
+  it('queues what the others name before its message fails', async () => {
+    const failure = new ArchiverError('UnexpectedResponse', 'Not as specified.');
+    const telnyx = telnyxWith({
+      [`portouts/${orderId}/supporting_documents`]: failure,
+      document_links: [{ id: 'l', document_id: documentId(2) }],
+    });
+    const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+    const world = createWorld({
+      overrides: {
+        telnyx: {
+          get: async (path, query, gone) => ({ body: await telnyx.get(path, query, gone), rateLimit }),
+        },
+      },
+    });
+    const requestedAt = new Date(noon).toISOString();
+
+    const discovering = world.discover({ v: 1, kind: 'port-out', orderId, requestedAt });
+
+    await expect(discovering).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    expect(world.sent.map(({ message }) => message)).toMatchObject([{ documentId: documentId(2) }]);
   });
 });
 
