@@ -6,6 +6,7 @@
  * redacted and cut all the same, since file names and upstream messages are written by others.
  */
 import { type Dimension, type MetricName, metricNamespacePrefix, metrics } from './metrics.ts';
+import { redact } from './redact.ts';
 
 const loggedFields = [
   'documentId',
@@ -115,25 +116,4 @@ function embeddedMetric(
     [metric]: value,
     ...Object.fromEntries(split.map((dimension) => [dimension, redact(dimensions[dimension] ?? '')])),
   };
-}
-
-const longestText = 200;
-
-/**
- * The net behind the list of fields: takes out what looks like a query string, a bearer token, a Telnyx API
- * key, an AWS key or signature, and cuts to 200 characters. Looks at a bounded prefix, so its time does not
- * grow with the input.
- */
-export function redact(value: string): string {
-  const text = value
-    .slice(0, 4 * longestText)
-    .replace(/\?[^\s"']*/g, '?[redacted]')
-    .replace(/\b(bearer|basic)\s+\S+/gi, '$1 [redacted]')
-    .replace(/\bKEY[0-9A-Za-z_-]{8,}/g, '[redacted]')
-    .replace(/\b(?:AKIA|ASIA)[0-9A-Z]{12,}/g, '[redacted]')
-    .replace(/\bX-Amz-[\w-]+=[^\s"'&]*/gi, '[redacted]')
-    // Control characters, those that turn the reading direction round, and the two that SQS takes in no attribute.
-    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]/gu, ' ');
-  // The cut may go through the middle of a character, and half a one SQS does not take either.
-  return (text.length > longestText ? `${text.slice(0, longestText)}…` : text).toWellFormed();
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createLog, type LogFields, redact, standardOutput } from '../functions/log.ts';
+import { createLog, type LogFields, standardOutput } from '../functions/log.ts';
 import { fuzzRuns } from './fuzz-runs.ts';
 
 const canaries = [
@@ -75,13 +75,6 @@ describe('a log line', () => {
       }),
       { numRuns: 1_000 },
     );
-  });
-
-  it('is made in a moment even of a megabyte', () => {
-    const began = performance.now();
-    for (const text of ['?', 'Bearer ', 'KEY', 'X-Amz-a=']) redact(text.repeat(1_000_000 / text.length));
-
-    expect(performance.now() - began).toBeLessThan(2_000);
   });
 });
 

@@ -5,7 +5,7 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { queues } from '../limits.ts';
-import { redact } from '../log.ts';
+import { redact } from '../redact.ts';
 
 export interface DeadLetter {
   /** The message's body as it came. */

@@ -3,6 +3,7 @@
  * it. A failed read is forgotten, so the next call tries again.
  */
 import { ArchiverError, nameOf } from '../errors.ts';
+import { hideSecret } from '../redact.ts';
 import type { Time } from '../time.ts';
 
 export interface ApiKey {
@@ -38,7 +39,11 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
           { cause: error },
         );
       })
-      .then(cleanKey);
+      .then((secret) => {
+        const key = cleanKey(secret);
+        hideSecret(key);
+        return key;
+      });
     reading = started;
     started.then(
       (key) => {

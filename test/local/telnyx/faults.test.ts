@@ -4,6 +4,7 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { telnyxAt } from '../../../cli/telnyx.ts';
 import { systemTime } from '../../../functions/time.ts';
 import { Documents } from '../../../local/telnyx/documents.ts';
 import { type FaultKind, type FaultRule, Faults, faultKinds } from '../../../local/telnyx/faults.ts';
@@ -85,6 +86,18 @@ describe('a fault at the API', () => {
       expect(JSON.parse(bytes.toString()).data).toBeUndefined();
     },
     gone: ({ status }) => expect(status).toBe(404),
+    'gateway-not-found': ({ status, bytes }) => {
+      expect(status).toBe(404);
+      expect(bytes.toString()).toContain('<html>');
+    },
+    'gateway-forbidden': ({ status, bytes }) => {
+      expect(status).toBe(403);
+      expect(bytes.toString()).toContain('<html>');
+    },
+    'gateway-unauthorised': ({ status, bytes }) => {
+      expect(status).toBe(401);
+      expect(JSON.parse(bytes.toString())).toEqual({ message: 'Unauthorized' });
+    },
     'key-rejected': ({ status, bytes }) => {
       expect(status).toBe(401);
       expect(JSON.parse(bytes.toString()).errors[0].code).toBe('10009');
@@ -165,6 +178,38 @@ describe('a fault in the record', () => {
 
     expect(await facts()).toEqual(expected);
     expect(await facts()).toEqual(truth);
+  });
+});
+
+describe('a record that nobody expects', () => {
+  /** What the archive function makes of it. */
+  const documentWith = async (kind: FaultKind) => {
+    const { path, standIn } = await worldWith(kind);
+    const text = (await hear(path)).bytes.toString();
+    standIn.faults.add({ kind, times: 1 });
+    const telnyx = telnyxAt(new URL(standIn.url), apiKey, systemTime);
+    const [{ id = '' } = {}] = standIn.documents.all();
+    return { text, document: await telnyx.document(id, new AbortController().signal) };
+  };
+
+  it.each([
+    ['malformed-fields', 6, false],
+    ['exact-numbers', 0, false],
+    ['oversized-record', 0, true],
+    ['nested-record', 0, true],
+  ] as const)('%s is read all the same: %i fields malformed, cut: %s', async (kind, malformed, cut) => {
+    const { text, document } = await documentWith(kind);
+
+    expect(document.malformed).toHaveLength(malformed);
+    expect(document.cut).toBe(cut);
+    expect(text === `{"data":${document.record}}`).toBe(!cut);
+    expect(document.record.length).toBeLessThan(3_000);
+  });
+
+  it('holds numbers that JSON.parse rounds', async () => {
+    const { document } = await documentWith('exact-numbers');
+
+    expect(document.record).toContain('"account_id":2791500000000000123,"weight":1e400');
   });
 });
 
