@@ -127,7 +127,8 @@ async function answerTo(
     case 'GET porting_orders {id} additional_documents':
       return found(orders.additionalDocuments(id), (rows) => page(rows, query));
     case 'GET portouts {id} supporting_documents':
-      return found(orders.supportingDocuments(id), (data) => ({ status: 200, body: { data } }));
+      // The only success that the specification names.
+      return found(orders.supportingDocuments(id), (data) => ({ status: 201, body: { data } }));
     default:
       return notFound(false);
   }
@@ -154,12 +155,42 @@ function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOp
     case 'no-size':
       delete data.size;
       break;
+    case 'malformed-fields':
+      Object.assign(data, malformedFields);
+      break;
+    case 'exact-numbers':
+      return { status: 200, body: `{"data":${withMembers(data, exactNumbers)}}` };
+    case 'oversized-record':
+      data.customer_reference = 'PO-1 '.repeat(60_000);
+      break;
+    case 'nested-record':
+      return { status: 200, body: `{"data":${withMembers(data, `"parts":${nested(2_000)}`)}}` };
     case 'infected':
       data.status = 'denied';
       data.av_scan_status = 'infected';
       break;
   }
   return { status: 200, body: { data } };
+}
+
+/** Each of another type than specified. */
+const malformedFields = {
+  created_at: 1_764_000_000,
+  content_type: ['application/pdf'],
+  filename: 12_345,
+  sha256: 'not available',
+  size: { unit: 'bytes', amount: '10' },
+  av_scan_status: { status: 'scanned' },
+};
+
+/** An integer above 2^53, and a number above the largest double. */
+const exactNumbers = '"account_id":2791500000000000123,"weight":1e400';
+
+const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+
+/** An object's JSON with more members, which are JSON text. */
+function withMembers(object: Record<string, unknown>, members: string): string {
+  return `${JSON.stringify(object).slice(0, -1)},${members}}`;
 }
 
 /** GET /documents/{id}/download_link, with what the fault plan has in store for it. */
@@ -179,11 +210,13 @@ function faultyAnswer(fault: FaultKindAt<'api' | 'link'>, ofLink: boolean): Outc
     case 'server-error':
       return failure(500, errorCodes.unexpected, 'Unexpected error');
     case 'html-error':
-      return {
-        status: 502,
-        body: '<html><body>Bad gateway</body></html>',
-        headers: { 'content-type': 'text/html' },
-      };
+      return htmlPage(502, 'Bad gateway');
+    case 'gateway-not-found':
+      return htmlPage(404, '404 Not Found');
+    case 'gateway-forbidden':
+      return htmlPage(403, 'Access denied');
+    case 'gateway-unauthorised':
+      return { status: 401, body: { message: 'Unauthorized' } };
     case 'api-reset':
       return 'reset';
     case 'api-stall':
@@ -201,6 +234,14 @@ function faultyAnswer(fault: FaultKindAt<'api' | 'link'>, ofLink: boolean): Outc
     case 'link-refused':
       return failure(422, errorCodes.badRequest, 'The document cannot be downloaded');
   }
+}
+
+function htmlPage(status: number, title: string): Answer {
+  return {
+    status,
+    body: `<html><body><h1>${title}</h1></body></html>`,
+    headers: { 'content-type': 'text/html' },
+  };
 }
 
 const tooManyRequests: Answer = failure(429, errorCodes.tooManyRequests, 'Too many requests');
