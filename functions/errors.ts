@@ -145,7 +145,7 @@ export function nameOf(thrown: unknown): string {
 }
 
 /** The name of a class or a system code: no key, digest or token, which have more digits or are access key ids. */
-const word = /^(?!A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
+const word = /^(?!.*A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
 
 function safeWord(thrown: object | null, property: string): string | undefined {
   // Stryker disable BlockStatement: of an empty block comes undefined, as where there is no name.
