@@ -16,8 +16,10 @@ export interface AccountDocument {
   linkedAt: number | undefined;
   statesSize: boolean;
   statesDigest: boolean;
-  /** The code with which it must become a dead letter, whatever is tried. */
-  hopeless: 'DocumentInfected' | 'DocumentTooLarge' | 'ChecksumMismatch' | undefined;
+  /** The code with which it must become a dead letter, or wait for a person, whatever is tried. */
+  hopeless: 'DocumentInfected' | 'DocumentTooLarge' | 'ChecksumMismatch' | 'LinkNotAllowed' | undefined;
+  /** Whether a receipt cannot hold the whole record. */
+  monstrous: boolean;
   /** Kills the function that reads it, as long as the weather lasts. */
   deadly: boolean;
   /** Telnyx's record, as JSON. */
@@ -49,6 +51,8 @@ const linkLifetimeMs = 60_000;
 export class Account {
   readonly documents = new Map<string, AccountDocument>();
   readonly orders = new Map<string, Order>();
+  /** Which place of an order fails, by the order's id. */
+  readonly placesDown = new Map<string, string>();
   readonly #byCreation: AccountDocument[] = [];
   readonly #links = new Map<string, { id: string; expiresAt: number }>();
   readonly #random: RandomSource;
@@ -67,7 +71,8 @@ export class Account {
     return `KEY01${canary}${this.#random.uuid().replaceAll('-', '')}`;
   }
 
-  add(createdAt: number, linkedAt: number | undefined, weather: Weather): AccountDocument {
+  /** @param isOld whether only a backfill leads to it */
+  add(createdAt: number, linkedAt: number | undefined, weather: Weather, isOld = false): AccountDocument {
     const random = this.#random;
     const id = random.uuid();
     const length = random.chance(0.02) ? random.integer(10_000, 300_000) : random.integer(0, 300);
@@ -79,8 +84,12 @@ export class Account {
     // Retried for as long as Telnyx lists it: better one that is not listed for long.
     const digestWrong =
       !infected && !tooLarge && linkedAt === undefined && weather.brings('record-digest-wrong');
-    const statesSize = tooLarge || !weather.strikes('record-without-size');
-    const statesDigest = digestWrong || !weather.strikes('record-without-digest');
+    const elsewhere =
+      isOld && !infected && !tooLarge && !digestWrong && weather.strikes('document-elsewhere');
+    const malformed = !infected && !tooLarge && !digestWrong && weather.strikes('record-malformed');
+    const statesSize = tooLarge || (!malformed && !weather.strikes('record-without-size'));
+    const statesDigest = digestWrong || (!malformed && !weather.strikes('record-without-digest'));
+    const monstrous = weather.strikes('record-monstrous');
     const stated = digestWrong ? createHash('sha256').update(sha256).digest('hex') : sha256;
     const inCapitals = weather.strikes('record-digest-in-capitals');
     const name = weather.strikes('document-name-hostile') ? hostileName : `${canary} letter.pdf`;
@@ -94,7 +103,16 @@ export class Account {
       av_scan_status: infected ? 'infected' : random.pick(['scanned', 'pending_scan', 'not_scanned']),
       ...(statesDigest && { sha256: inCapitals ? stated.toUpperCase() : stated }),
       ...(statesSize && { size: { unit: 'bytes', amount: tooLarge ? largestDocument + 1 : length } }),
+      ...(malformed && {
+        filename: 12_345,
+        content_type: { type: canary },
+        size: random.pick<unknown>([10, { unit: 'bytes', amount: '10' }, { unit: 'bytes', amount: -1 }, []]),
+        sha256: random.pick<unknown>(['not available', 7, {}, sha256.slice(1)]),
+        av_scan_status: { scanned: true },
+      }),
+      ...(monstrous && { customer_reference: random.chance(0.5) ? 'x'.repeat(200_000) : nested(2_000) }),
     };
+    const text = JSON.stringify(record);
     const document: AccountDocument = {
       id,
       bytes,
@@ -109,9 +127,14 @@ export class Account {
           ? 'DocumentTooLarge'
           : digestWrong
             ? 'ChecksumMismatch'
-            : undefined,
+            : elsewhere
+              ? 'LinkNotAllowed'
+              : undefined,
+      monstrous,
       deadly: weather.brings('document-kills-function'),
-      record: JSON.stringify(record),
+      record: weather.strikes('record-great-numbers')
+        ? `${text.slice(0, -1)}, "order":2791500000000000123,"ratio":1e400 }`
+        : text,
     };
     this.documents.set(id, document);
     this.#byCreation.push(document);
@@ -151,6 +174,12 @@ export class Account {
     if (!link || now >= link.expiresAt) return undefined;
     return this.documents.get(link.id);
   }
+}
+
+function nested(levels: number): unknown {
+  let value: unknown = canary;
+  for (let level = 0; level < levels; level += 1) value = [value];
+  return value;
 }
 
 const hostileName = `../${canary}\r\n{"level":"INFO"}\0\u202e${'📄'.repeat(400)}.pdf`;

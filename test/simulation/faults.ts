@@ -1,12 +1,17 @@
 /** Everything that goes wrong in the simulated world, in one table, and the weather that makes it so. */
 import type { RandomSource } from './random.ts';
 
+/** What the functions talk to. */
+export type Neighbour = 'telnyx' | 'storage' | 's3' | 'sqs' | 'secrets';
+
 interface Fault {
   /** Part of the occasions, 0 to 1, on which it strikes in ordinary weather. */
   rate: number;
   what: string;
   /** May strike nearly every time for minutes on end: an outage. */
   outage?: true;
+  /** Whose answer fails by it, for now. */
+  by?: Neighbour;
 }
 
 export const faults = {
@@ -25,13 +30,19 @@ export const faults = {
   'event-unknown': { rate: 0.1, what: 'a genuine event of a type that nobody knows, or that names nothing' },
   'event-too-large': { rate: 0.04, what: 'a body of more than a mebibyte' },
   'event-bare': { rate: 0.2, what: 'a genuine event without its envelope' },
+  'event-id-odd': { rate: 0.05, what: 'an event id with U+FFFF, which SQS takes in no message' },
   'event-in-base64': { rate: 0.2, what: 'the gateway hands the body over in base64' },
   'gateway-answer-lost': { rate: 0.05, what: 'the answer to a webhook never reaches Telnyx' },
   'signing-key-rotated': { rate: 0.5, what: 'Telnyx signs with a key that is not deployed yet' },
   'low-order-key-configured': { rate: 0.8, what: 'a deployment with a low-order point as public key' },
 
-  'sqs-refuses': { rate: 0.02, what: 'SQS answers SendMessage or SendMessageBatch with 5xx', outage: true },
-  'sqs-stalls': { rate: 0.02, what: 'SQS does not answer a send', outage: true },
+  'sqs-refuses': {
+    rate: 0.02,
+    what: 'SQS answers SendMessage or SendMessageBatch with 5xx',
+    outage: true,
+    by: 'sqs',
+  },
+  'sqs-stalls': { rate: 0.02, what: 'SQS does not answer a send', outage: true, by: 'sqs' },
   'sqs-answer-lost': { rate: 0.02, what: 'SQS has taken the messages, its answer is lost' },
   'sqs-retry-repeats': { rate: 0.04, what: 'the SDK repeats a send whose answer was lost' },
   'sqs-entries-failed': { rate: 0.1, what: 'SendMessageBatch answers 200 with entries that failed' },
@@ -48,7 +59,8 @@ export const faults = {
     what: 'a message of a later version, as in the middle of a deployment',
   },
   'message-in-wrong-queue': { rate: 0.06, what: 'a message of a kind that its queue does not carry' },
-  'message-worn': { rate: 0.06, what: 'a message has been received nearly 200 times before' },
+  'message-worn': { rate: 0.06, what: 'a message has been received hundreds of times, for nearly nine days' },
+  'message-huge': { rate: 0.02, what: 'a message of a mebibyte that cannot be read' },
 
   'lambda-killed-before-call': { rate: 0.002, what: 'the process dies before a call goes out' },
   'lambda-killed-after-call': { rate: 0.002, what: 'the process dies with a call on its way or answered' },
@@ -60,22 +72,53 @@ export const faults = {
   'lambda-clock-jumps': { rate: 0.02, what: "a container's wall clock jumps in mid-invocation" },
   'document-kills-function': { rate: 0.002, what: 'reading one document kills the function, time and again' },
 
-  'secret-throttled': { rate: 0.1, what: 'Secrets Manager does not give the API key', outage: true },
+  'secret-throttled': {
+    rate: 0.1,
+    what: 'Secrets Manager does not give the API key',
+    outage: true,
+    by: 'secrets',
+  },
   'secret-garbled': { rate: 0.05, what: 'the secret holds JSON, nothing, or the key with blanks' },
   'api-key-rotated': { rate: 0.5, what: 'Telnyx refuses the old API key' },
   'api-key-forbidden': { rate: 0.005, what: 'Telnyx answers 403', outage: true },
-  'telnyx-rate-limited': { rate: 0.01, what: '429 with x-ratelimit-reset or retry-after', outage: true },
+  'telnyx-rate-limited': {
+    rate: 0.01,
+    what: '429 with x-ratelimit-reset or retry-after',
+    outage: true,
+    by: 'telnyx',
+  },
+  'telnyx-states-limit': { rate: 0.5, what: 'Telnyx allows so many requests a second, and says so' },
   'telnyx-rate-limit-near': { rate: 0.03, what: 'x-ratelimit-remaining is nearly 0' },
-  'telnyx-fails': { rate: 0.01, what: '500, 502, 503 or 504, with JSON or HTML', outage: true },
-  'telnyx-quotes-secrets': { rate: 0.01, what: 'an error text quotes the API key and a presigned URL' },
+  'telnyx-fails': { rate: 0.01, what: '500, 502, 503 or 504, with JSON or HTML', outage: true, by: 'telnyx' },
+  'telnyx-quotes-secrets': {
+    rate: 0.01,
+    what: 'an error text quotes the API key and a presigned URL',
+    by: 'telnyx',
+  },
+  'telnyx-behind-gateway': {
+    rate: 0.01,
+    what: "400, 401, 403, 404 or 422 by a gateway, without the API's error object",
+    outage: true,
+    by: 'telnyx',
+  },
+  'telnyx-not-found-otherwise': { rate: 0.01, what: "404 with another code of the API's than not found" },
+  'telnyx-success-is-201': { rate: 0.05, what: '201 with the body that is needed' },
+  'telnyx-place-fails': {
+    rate: 0.1,
+    what: 'one of the places where the documents of an order are named fails',
+  },
   'telnyx-not-found-yet': { rate: 0.01, what: '404 for a document that is there' },
   'telnyx-refuses-link': { rate: 0.01, what: '422 for a download link' },
-  'telnyx-stalls': { rate: 0.005, what: 'no answer at all', outage: true },
-  'telnyx-body-stalls': { rate: 0.005, what: 'headers, and then silence' },
-  'telnyx-body-cut': { rate: 0.01, what: 'JSON that breaks off, connection closed in order' },
-  'telnyx-resets': { rate: 0.01, what: 'the connection breaks' },
-  'telnyx-answers-html': { rate: 0.005, what: '200 with a page of HTML' },
-  'telnyx-answers-nonsense': { rate: 0.01, what: 'JSON with fields of the wrong type, or none' },
+  'telnyx-stalls': { rate: 0.005, what: 'no answer at all', outage: true, by: 'telnyx' },
+  'telnyx-body-stalls': { rate: 0.005, what: 'headers, and then silence', by: 'telnyx' },
+  'telnyx-body-cut': { rate: 0.01, what: 'JSON that breaks off, connection closed in order', by: 'telnyx' },
+  'telnyx-resets': { rate: 0.01, what: 'the connection breaks', by: 'telnyx' },
+  'telnyx-answers-html': { rate: 0.005, what: '200 with a page of HTML', by: 'telnyx' },
+  'telnyx-answers-nonsense': {
+    rate: 0.01,
+    what: 'JSON with fields of the wrong type, or none',
+    by: 'telnyx',
+  },
   'telnyx-wrong-document': { rate: 0.01, what: "another document's record" },
   'list-empty': { rate: 0.08, what: 'a page of a list comes empty' },
   'list-repeated': { rate: 0.08, what: 'a page comes with the rows of the page before' },
@@ -85,19 +128,26 @@ export const faults = {
   'list-totals-wrong': { rate: 0.3, what: 'meta names totals that are wrong' },
   'record-without-digest': { rate: 0.1, what: 'Telnyx states no sha256' },
   'record-without-size': { rate: 0.1, what: 'Telnyx states no size' },
+  'record-malformed': { rate: 0.1, what: 'optional fields of a record are not as specified' },
+  'record-great-numbers': { rate: 0.1, what: 'a record holds integers above 2^53 and 1e400' },
+  'record-monstrous': { rate: 0.01, what: 'a record of 200 kB, or nested 2,000 levels deep' },
   'record-digest-in-capitals': { rate: 0.1, what: 'Telnyx states the sha256 in upper case' },
   'record-digest-wrong': { rate: 0.002, what: 'Telnyx states a sha256 that is not that of the bytes' },
   'document-infected': { rate: 0.03, what: "Telnyx's scanner found malware" },
   'document-too-large': { rate: 0.03, what: 'the document is larger than the stage allows' },
+  'document-elsewhere': {
+    rate: 0.03,
+    what: 'the links of an old document lead to a host that is not allowed',
+  },
   'document-name-hostile': { rate: 0.1, what: 'a file name with line ends, `..`, NUL and 500 emoji' },
 
   'link-expired': { rate: 0.02, what: 'the link expires before it is used' },
   'link-leads-astray': { rate: 0.02, what: 'the link leads to another host, to http, to an IP address' },
   'download-redirected': { rate: 0.015, what: 'the storage answers with a redirect' },
-  'download-refused': { rate: 0.01, what: 'the storage answers 500 or 503', outage: true },
-  'download-stalls-at-once': { rate: 0.015, what: 'the storage does not answer' },
-  'download-stalls': { rate: 0.015, what: 'the storage stops in mid-body', outage: true },
-  'download-resets': { rate: 0.015, what: 'the connection breaks in mid-body' },
+  'download-refused': { rate: 0.01, what: 'the storage answers 500 or 503', outage: true, by: 'storage' },
+  'download-stalls-at-once': { rate: 0.015, what: 'the storage does not answer', by: 'storage' },
+  'download-stalls': { rate: 0.015, what: 'the storage stops in mid-body', outage: true, by: 'storage' },
+  'download-resets': { rate: 0.015, what: 'the connection breaks in mid-body', by: 'storage' },
   'download-cut': { rate: 0.015, what: 'the body ends early, without a length, in order' },
   'download-too-long': { rate: 0.015, what: 'there are more bytes than promised' },
   'download-length-wrong': { rate: 0.015, what: 'Content-Length is not what Telnyx states' },
@@ -106,14 +156,14 @@ export const faults = {
   'download-without-length': { rate: 0.05, what: 'no Content-Length' },
   'download-drips': { rate: 0.02, what: 'the body comes byte by byte' },
 
-  's3-slow-down': { rate: 0.01, what: '503 SlowDown', outage: true },
-  's3-fails': { rate: 0.01, what: '500 InternalError' },
+  's3-slow-down': { rate: 0.01, what: '503 SlowDown', outage: true, by: 's3' },
+  's3-fails': { rate: 0.01, what: '500 InternalError', by: 's3' },
   's3-conflict': { rate: 0.01, what: '409 ConditionalRequestConflict' },
-  's3-denies': { rate: 0.005, what: '403 AccessDenied', outage: true },
-  's3-key-disabled': { rate: 0.005, what: 'KMS.DisabledException', outage: true },
+  's3-denies': { rate: 0.005, what: '403 AccessDenied', outage: true, by: 's3' },
+  's3-key-disabled': { rate: 0.005, what: 'KMS.DisabledException', outage: true, by: 's3' },
   's3-bucket-elsewhere': { rate: 0.005, what: '301 PermanentRedirect', outage: true },
-  's3-stalls': { rate: 0.005, what: 'S3 does not answer', outage: true },
-  's3-resets': { rate: 0.01, what: 'the connection to S3 breaks before the object is stored' },
+  's3-stalls': { rate: 0.005, what: 'S3 does not answer', outage: true, by: 's3' },
+  's3-resets': { rate: 0.01, what: 'the connection to S3 breaks before the object is stored', by: 's3' },
   's3-answer-lost': { rate: 0.02, what: 'the object is stored, the answer is lost' },
   's3-bit-flipped': { rate: 0.01, what: 'one bit is wrong on the way to S3' },
   's3-answers-early': { rate: 0.3, what: 'S3 answers 412 before it has read the body' },
@@ -125,6 +175,7 @@ export const faults = {
   'schedule-repeats': { rate: 0.25, what: 'the schedule sends two sweeps' },
   'operator-redrives-early': { rate: 0.4, what: 'all dead letters are redriven while the cause persists' },
   'operator-backfills-twice': { rate: 0.6, what: 'the same span is backfilled a second time' },
+  'operator-backfills-years': { rate: 0.3, what: 'hundreds of spans are queued at once' },
   'operator-mistypes-span': { rate: 0.6, what: 'a span that ends before it begins' },
   'operator-sends-id': { rate: 0.1, what: "a document's bare id as a message" },
 } as const satisfies Record<string, Fault>;
@@ -144,6 +195,10 @@ export interface Climate {
   outages: number;
   /** Kinds that strike on three occasions of ten, come what may. */
   provoked?: readonly FaultName[] | undefined;
+  /** Only kinds by which an answer of a neighbour fails. */
+  answersOnly?: true;
+  /** Instead of `outages`: one neighbour is down altogether, once, for so long. */
+  down?: { leastMs: number; mostMs: number; neighbours: readonly Neighbour[] };
 }
 
 export const climates = {
@@ -153,6 +208,26 @@ export const climates = {
   rough: { kinds: 1, factors: [1, 2], outages: 2 },
   /** All kinds, each seldom: what an ordinary day has, and more. */
   fair: { kinds: 1, factors: [0.2], outages: 0 },
+  /** Of ten answers of each neighbour nine are right. */
+  unreliable: { kinds: 1, factors: [0.7], outages: 0, answersOnly: true },
+  /** All is well, but for one neighbour that is down for less than ten minutes. */
+  blackout: {
+    kinds: 0,
+    factors: [0],
+    outages: 0,
+    down: { leastMs: 60_000, mostMs: 599_000, neighbours: ['telnyx', 'storage', 's3', 'sqs', 'secrets'] },
+  },
+  /** All is well, but for one neighbour that is down for longer than an unlinked document lives. */
+  dark: {
+    kinds: 0,
+    factors: [0],
+    outages: 0,
+    down: {
+      leastMs: 35 * 60_000,
+      mostMs: 50 * 60_000,
+      neighbours: ['telnyx', 'storage', 's3', 'sqs', 'secrets'],
+    },
+  },
   /** Nothing at all. */
   still: { kinds: 0, factors: [0], outages: 0 },
 } as const satisfies Record<string, Climate>;
@@ -160,6 +235,8 @@ export const climates = {
 interface Outage {
   from: number;
   to: number;
+  /** Part of the occasions on which it strikes. */
+  rate: number;
 }
 
 /** Decides when what strikes, until the weather clears up. */
@@ -180,7 +257,7 @@ export class Weather {
     this.#elapsed = elapsed;
     for (const name of faultNames) {
       const fault: Fault = faults[name];
-      if (random.chance(climate.kinds)) {
+      if (random.chance(climate.kinds) && (!climate.answersOnly || fault.by !== undefined)) {
         this.#rates.set(name, Math.min(0.9, fault.rate * random.pick(climate.factors)));
       }
     }
@@ -188,7 +265,15 @@ export class Weather {
     const breakable = faultNames.filter((name) => 'outage' in faults[name]);
     for (let count = random.integer(0, climate.outages); count > 0; count -= 1) {
       const from = random.between(0, lastsMs);
-      this.#outages.set(random.pick(breakable), { from, to: from + random.between(60_000, 25 * 60_000) });
+      const to = from + random.between(60_000, 25 * 60_000);
+      this.#outages.set(random.pick(breakable), { from, to, rate: 0.9 });
+    }
+    if (climate.down) {
+      const { leastMs, mostMs, neighbours } = climate.down;
+      const neighbour = random.pick(neighbours);
+      const ways = breakable.filter((name) => (faults[name] as Fault).by === neighbour);
+      const from = random.between(0, Math.max(0, lastsMs - mostMs - 20 * 60_000));
+      this.#outages.set(random.pick(ways), { from, to: from + random.between(leastMs, mostMs), rate: 1 });
     }
   }
 
@@ -232,7 +317,7 @@ export class Weather {
   #rateNow(name: FaultName): number {
     const outage = this.#outages.get(name);
     const elapsed = this.#elapsed();
-    if (outage && elapsed >= outage.from && elapsed < outage.to) return 0.9;
+    if (outage && elapsed >= outage.from && elapsed < outage.to) return outage.rate;
     return this.#rates.get(name) ?? 0;
   }
 }

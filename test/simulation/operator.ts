@@ -7,6 +7,7 @@ import type { Surroundings } from './surroundings.ts';
 import { laneNames, type Scene } from './watch.ts';
 
 const minute = 60_000;
+const manySpans = 150;
 
 /** Bodies that the document lanes cannot read; ids in them are nobody's. */
 export const malformed = [
@@ -28,8 +29,11 @@ export const inWrongQueue = [
 ];
 const unreadable = new Set([...malformed, ofTomorrow, ...inWrongQueue]);
 
+/** Not a byte of it leaves room for the attributes of a dead letter. */
+const huge = `{"v":1,"kind":"document",${'x'.repeat(1024 ** 2 - 25)}`;
+
 export function isUnreadable(body: string): boolean {
-  if (unreadable.has(body)) return true;
+  if (unreadable.has(body) || body.startsWith(huge.slice(0, 100))) return true;
   const mistyped = /"createdAfter":"([^"]*)","createdBefore":"([^"]*)"/.exec(body);
   return mistyped !== null && Date.parse(mistyped[1] ?? '') >= Date.parse(mistyped[2] ?? '');
 }
@@ -66,6 +70,7 @@ export class Operator {
     const { documents, backfill, discovery, spans } = this.#scene.queues;
     const anyQueue = () => random.pick([documents, backfill, discovery, spans]);
     if (weather.strikes('message-malformed')) anyQueue().accept(random.pick(malformed));
+    if (weather.strikes('message-huge')) anyQueue().accept(huge);
     if (weather.strikes('message-of-tomorrow')) anyQueue().accept(ofTomorrow);
     if (weather.strikes('message-in-wrong-queue')) {
       random.pick([documents, backfill]).accept(random.pick(inWrongQueue));
@@ -73,8 +78,12 @@ export class Operator {
     const ids = [...this.#account.documents.keys()];
     if (weather.strikes('operator-sends-id')) documents.accept(`${random.pick(ids)}\n`);
     if (weather.strikes('message-worn')) {
+      const elsewhere = [...this.#account.documents.values()].filter(
+        ({ hopeless }) => hopeless === 'LinkNotAllowed',
+      );
       const ageMs = 9 * 24 * 60 * minute - random.integer(0, 20) * minute;
-      backfill.accept(random.pick(ids), { receives: random.integer(100, 900), ageMs });
+      const id = elsewhere.length > 0 ? random.pick(elsewhere).id : random.pick(ids);
+      backfill.accept(id, { receives: random.integer(100, 900), ageMs });
     }
   }
 
@@ -85,10 +94,17 @@ export class Operator {
     this.#span(middle, to);
   }
 
+  /** Asks for all documents of a span, cut into very many. */
+  backfillYears(from: number, to: number): void {
+    const width = Math.ceil((to - from) / manySpans / 1_000) * 1_000;
+    for (let at = from; at < to; at += width) this.#span(at, Math.min(to, at + width));
+  }
+
   /** Does so once more, or means to. */
   backfillAgain(from: number, to: number): void {
     const { weather } = this.#surroundings;
     if (weather.strikes('operator-backfills-twice')) this.backfill(from, to);
+    if (weather.strikes('operator-backfills-years')) this.backfillYears(from, to);
     if (weather.strikes('operator-mistypes-span')) this.#span(to, from);
   }
 

@@ -10,6 +10,11 @@ import type { Queue } from './queue.ts';
 import { serviceError } from './service-error.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** Amazon SQS API reference, SendMessage: what a body may hold. */
+const unacceptable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u;
+/** Of a message with its attributes, and of a batch. */
+const mostBytes = 1024 ** 2;
+
 const sendFaults = ['sqs-refuses', 'sqs-stalls', 'sqs-answer-lost', 'sqs-retry-repeats'] as const;
 /** The client's own time limit for a request, and how often the SDK asks in all. */
 const timeUpMs = 3 * 1_400;
@@ -33,6 +38,11 @@ export function createSqs(
       reply.failing(serviceError('EmptyBatchRequest', 400));
       return;
     }
+    const bytes = entries.reduce((sum, { MessageBody = '' }) => sum + Buffer.byteLength(MessageBody), 0);
+    if (bytes > mostBytes) {
+      reply.failing(serviceError('BatchRequestTooLong', 400));
+      return;
+    }
     const fault = container.oneOf(sendFaults);
     if (fault) journal.note(container.id, `${fault} at ${queue.name}`);
     if (fault === 'sqs-refuses') return reply.failing(serviceError('InternalError', 500));
@@ -42,6 +52,7 @@ export function createSqs(
         ? entries.filter(() => random.chance(0.5)).map(({ Id }) => Id)
         : [],
     );
+    for (const { Id, MessageBody = '' } of entries) if (unacceptable.test(MessageBody)) failed.add(Id);
     const taken = entries.filter(({ Id }) => !failed.has(Id));
     const take = () => {
       for (const { MessageBody = '' } of taken)
@@ -72,6 +83,10 @@ export function createSqs(
     const attributes = Object.fromEntries(
       Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),
     );
+    const parts = Object.entries(attributes).map(([name, value]) => `${name}String${value}`);
+    if (Buffer.byteLength(MessageBody + parts.join('')) > mostBytes) {
+      return reply.failing(serviceError('InvalidParameterValue', 400));
+    }
     queue.accept(MessageBody, { hops: hops(), attributes, by: container.invocation });
     if (container.strikes('dead-letter-answer-lost')) return reply.failing(connectionReset());
     reply.with({ MessageId: 'sent' }, (invocation) =>

@@ -1,5 +1,6 @@
 /** api.telnyx.com, as one container reaches it. */
 import type { HttpAnswer, HttpGet } from '../../functions/http.ts';
+import { concurrency } from '../../functions/limits.ts';
 import type { Account, AccountDocument, Order } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { canary } from './canary.ts';
@@ -16,6 +17,15 @@ export interface Habits {
   filtered: (instant: number) => number;
   /** Whether the filter's bounds belong to what they bound. */
   inclusive: boolean;
+  /** What Telnyx allows and states, if it states anything. */
+  limit: RateLimit | undefined;
+}
+
+/** So many requests a second, from whichever container they come. */
+export interface RateLimit {
+  perSecond: number;
+  /** Of the second that runs: all requests, and those of low lanes. */
+  window: { second: number; used: number; byLowLanes: number };
 }
 
 type Answer = { status: number; headers?: Record<string, string>; body: string; plan?: Partial<BodyPlan> };
@@ -31,7 +41,11 @@ const anyCall = [
   'telnyx-resets',
   'telnyx-answers-html',
   'telnyx-answers-nonsense',
+  'telnyx-behind-gateway',
 ] as const;
+
+/** Each may have a request under way when the limit comes near. */
+const lowLaneInvocations = concurrency.backfill + concurrency.spans;
 
 const html = '<html><body><h1>502 Bad Gateway</h1></body></html>';
 const nonsense = [
@@ -66,6 +80,15 @@ export function createTelnyxApi(
     }
     return ofOrder(order, part, url);
   };
+  /** One place of the order is down for as long as there is weather. */
+  const isDown = (orderId: string, place: string): boolean => {
+    if (!weather.brings('telnyx-place-fails') && account.placesDown.get(orderId) !== place) return false;
+    if (weather.isClear || (account.placesDown.get(orderId) ?? place) !== place) return false;
+    account.placesDown.set(orderId, place);
+    weather.counted('telnyx-place-fails');
+    container.suffers('telnyx-place-fails');
+    return true;
+  };
 
   const ofDocument = (id: string, part: string | undefined): Answer => {
     if (part === undefined && container.invocation) {
@@ -78,6 +101,7 @@ export function createTelnyxApi(
       return notFound(id);
     }
     if (container.strikes('telnyx-not-found-yet')) return notFound(id);
+    if (container.strikes('telnyx-not-found-otherwise')) return refusal(404, '10007', 'not now');
     if (document.hopeless) container.suffers(document.hopeless);
     if (document.hopeless === 'ChecksumMismatch') weather.counted('record-digest-wrong');
     if (part === undefined) {
@@ -87,7 +111,8 @@ export function createTelnyxApi(
     if (container.strikes('telnyx-refuses-link')) return refusal(422, '10015', 'not ready');
     const expired = container.strikes('link-expired');
     const link = account.link(id, clock.now(), expired);
-    const url = container.strikes('link-leads-astray') ? random.pick(astray(link)) : link;
+    const isAstray = document.hopeless === 'LinkNotAllowed' || container.strikes('link-leads-astray');
+    const url = isAstray ? random.pick(astray(link)) : link;
     return { status: 200, body: JSON.stringify({ data: { url } }) };
   };
 
@@ -120,6 +145,7 @@ export function createTelnyxApi(
   };
 
   const ofOrder = (order: Order, part: string | undefined, url: URL): Answer => {
+    if (isDown(order.id, part ?? 'order')) return { status: 500, body: html };
     if (part === undefined) {
       const [loa] = idsAt(order, 'loa');
       const [invoice] = idsAt(order, 'invoice');
@@ -215,6 +241,11 @@ export function createTelnyxApi(
         );
       case 'api-key-forbidden':
         return refusal(403, '10010', 'Authorization failed');
+      case 'telnyx-behind-gateway':
+        return {
+          status: random.pick([400, 401, 403, 404, 422]),
+          body: random.pick([html, '{"message":"Forbidden"}', '{"code":404,"error":"Not Found"}', '']),
+        };
       case 'telnyx-answers-html':
         return { status: 200, body: html };
       case 'telnyx-answers-nonsense':
@@ -228,9 +259,44 @@ export function createTelnyxApi(
     }
   };
 
+  /** Counts the request; what Telnyx states of its limit with the answer. */
+  const limited = (): { headers: Record<string, string>; isOver: boolean } => {
+    const { limit } = habits;
+    if (limit === undefined || weather.isClear) return { headers: {}, isOver: false };
+    const { perSecond, window } = limit;
+    const now = clock.monotonic();
+    const second = Math.floor(now / 1_000);
+    if (second !== window.second) Object.assign(window, { second, used: 0, byLowLanes: 0 });
+    window.used += 1;
+    if (['backfill', 'spans'].includes(container.invocation?.lane ?? '')) window.byLowLanes += 1;
+    const share = perSecond / 2 + lowLaneInvocations;
+    if (window.byLowLanes > share) {
+      watch.broken(
+        'live-has-half',
+        'Telnyx',
+        `${window.byLowLanes} of ${perSecond} requests are of low lanes`,
+      );
+    }
+    const isOver = window.used > perSecond;
+    if (isOver) weather.counted('telnyx-states-limit');
+    return {
+      headers: {
+        'x-ratelimit-limit': String(perSecond),
+        'x-ratelimit-remaining': String(Math.max(0, perSecond - window.used)),
+        'x-ratelimit-reset': (second + 1 - now / 1_000).toFixed(3),
+      },
+      isOver,
+    };
+  };
+
   return (url, { headers, signal }) =>
     container.call('GET of Telnyx', signal, (reply: Reply<HttpAnswer>) => {
       watch.requested(url, headers, 'telnyx');
+      const said = (answer: Answer) => {
+        const created = answer.status === 200 && container.strikes('telnyx-success-is-201');
+        say(created ? { ...answer, status: 201 } : answer);
+      };
+      const stated = limited();
       const say = ({ status, headers: more = {}, body, plan }: Answer) => {
         const near = container.strikes('telnyx-rate-limit-near')
           ? {
@@ -240,7 +306,12 @@ export function createTelnyxApi(
           : {};
         const chunks = [Buffer.from(body)];
         reply.making(() =>
-          createAnswer(status, { ...near, ...more }, { chunks, ...plan }, { container, clock, signal }),
+          createAnswer(
+            status,
+            { ...stated.headers, ...near, ...more },
+            { chunks, ...plan },
+            { container, clock, signal },
+          ),
         );
       };
       const key = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
@@ -251,11 +322,15 @@ export function createTelnyxApi(
           container.suffers('api-key-rotated');
         return say(refusal(401, '10009', 'Authentication failed'));
       }
+      if (stated.isOver) {
+        container.suffers('telnyx-rate-limited');
+        return say(refusal(429, '10011', 'Too many requests'));
+      }
       const fault = container.oneOf(anyCall);
       if (fault) journal.note(container.id, `${fault} at ${url.pathname}`);
       if (fault === 'telnyx-stalls') return;
       if (fault === 'telnyx-resets') return reply.failing(connectionReset());
-      return say((fault && disturbed(fault, key)) ?? answerTo(url));
+      return said((fault && disturbed(fault, key)) ?? answerTo(url));
     });
 }
 

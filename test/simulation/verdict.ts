@@ -36,9 +36,12 @@ export function checkInTime({ account, store }: Scene, { watch }: Surroundings):
   }
 }
 
-export function checkQueuesEmpty({ queues }: Scene, { watch }: Surroundings): void {
+/** But for what waits for a person, who has an alarm. */
+export function checkQueuesEmpty({ account, queues }: Scene, { watch }: Surroundings): void {
   for (const queue of Object.values(queues)) {
-    const [message] = queue.messages();
+    const [message] = queue
+      .messages()
+      .filter(({ subject }) => account.documents.get(subject)?.hopeless !== 'LinkNotAllowed');
     if (message) {
       watch.broken(
         'all-is-archived',
@@ -86,7 +89,8 @@ export function checkEnds({ account, store, deadLetters }: Scene, { clock, watch
   for (const id of watch.accepted) {
     const archived = store.current(receiptKey(id)) !== undefined;
     if (archived && dead.has(id)) watch.broken('ends-in-one-state', id, 'it is archived and a dead letter');
-    if (!archived && !dead.has(id))
+    const waits = account.documents.get(id)?.hopeless === 'LinkNotAllowed';
+    if (!archived && !dead.has(id) && !waits)
       watch.broken('ends-in-one-state', id, 'it is neither archived nor a dead letter');
     if (archived && !store.current(documentKey(id)))
       watch.broken('receipt-is-true', id, 'there is no object');

@@ -43,6 +43,7 @@ export function isLive(lane: LaneName): boolean {
 }
 
 const longestLine = 8 * 1024;
+const longestReceipt = 256 * 1024;
 const webhookMs = 1_500;
 const keptBackMs = 500;
 const mostHops = 3;
@@ -111,7 +112,7 @@ export class Watch {
     const { code, reason, firstSeenAt = '' } = attributes;
     if (code === undefined && reason === undefined) return;
     if (!code || !reason) this.broken('ends-in-one-state', subject, 'a dead letter without code or reason');
-    else this.#deadAt.set(body, this.moment);
+    else this.#deadAt.set(beginningOf(body), this.moment);
     const policy = retryPolicies[code as ErrorCode];
     if (policy === 'dead-letter') return;
     const ageMs = this.#clock.now() - Date.parse(firstSeenAt);
@@ -249,8 +250,13 @@ export class Watch {
     if (!isTrue) this.broken('receipt-is-true', id, 'the receipt is not of the object that stands there');
     const { hopeless } = account.documents.get(id) ?? {};
     if (hopeless) this.broken('right-bytes-only', id, `it is archived in spite of ${hopeless}`);
-    const { filename: _, ...record } = receipt.telnyx;
-    if (holdsCanary(JSON.stringify({ ...receipt, telnyx: record }))) {
+    const document = account.documents.get(id);
+    const text = bytes.toString('utf8');
+    if (document && !document.monstrous && !text.includes(document.record)) {
+      this.broken('receipt-is-true', id, "the receipt does not hold Telnyx's own text");
+    }
+    if (bytes.length > longestReceipt) this.broken('receipt-is-true', id, `it takes ${bytes.length} bytes`);
+    if (holdsCanary(JSON.stringify({ ...receipt, telnyx: {} }))) {
       this.broken('no-secret-shown', id, 'in the receipt');
     }
   }
@@ -259,7 +265,7 @@ export class Watch {
   acknowledged(queue: Queue, message: QueuedMessage, invocation: Invocation): void {
     const { store, queues } = this.#looked();
     const { subject, body } = message;
-    if ((this.#deadAt.get(body) ?? -1) > invocation.since) return;
+    if ((this.#deadAt.get(beginningOf(body)) ?? -1) > invocation.since) return;
     if (queue === queues.discovery || queue === queues.spans) {
       this.#checkDiscovered(message, invocation);
       return;
@@ -438,6 +444,11 @@ export class Watch {
     if (!this.#scene) throw new Error('There is nothing to look at yet.');
     return this.#scene;
   }
+}
+
+/** A dead letter's body may be cut. */
+function beginningOf(body: string): string {
+  return body.slice(0, 1_000);
 }
 
 /** Whether Telnyx's list itself shows that the document cannot be archived. */

@@ -93,7 +93,7 @@ export class Webhooks {
     const event = {
       record_type: 'event',
       event_type: type,
-      id,
+      id: weather.strikes('event-id-odd') ? `${id}\uffff` : id,
       occurred_at: new Date(clock.now()).toISOString(),
       payload,
     };

@@ -28,6 +28,8 @@ export interface Simulation {
   archiver: Archiver;
   /** Whether every document must be archived before Telnyx deletes it: not to be had in every weather. */
   inTime?: boolean;
+  /** Whether a backfill of very many spans runs from the beginning on. */
+  backfillsYears?: boolean;
   /** Ends the run before its time. */
   signal?: AbortSignal;
 }
@@ -106,7 +108,8 @@ async function live(
 
   populate(simulation.documents, scene, webhooks, surroundings, random.fork('documents'));
   operator.sweepUntil(end);
-  operator.backfill(start - 4 * day, start);
+  if (simulation.backfillsYears) operator.backfillYears(start - 4 * day, start);
+  else operator.backfill(start - 4 * day, start);
   rotateApiKey(scene.account, surroundings, random.fork('keys'), clearsUpAt);
   for (let at = start + minute; at < clearsUpAt; at += minute) {
     clock.at(at, () => {
@@ -285,6 +288,9 @@ function habitsOf(random: RandomSource, weather: Weather): Habits {
       (instant: number) => Math.round(instant / second) * second,
     ]),
     inclusive: random.chance(0.5),
+    limit: weather.brings('telnyx-states-limit')
+      ? { perSecond: random.pick([20, 50]), window: { second: -1, used: 0, byLowLanes: 0 } }
+      : undefined,
   };
 }
 
@@ -328,7 +334,7 @@ function populate(
   const old = Math.floor(count / 10);
   for (let made = 0; made < old; made += 1) {
     const createdAt = start - random.integer(1, 3.8 * day);
-    standInTheWay(account.add(createdAt, createdAt, surroundings.weather), scene, surroundings);
+    standInTheWay(account.add(createdAt, createdAt, surroundings.weather, true), scene, surroundings);
   }
   const crowdAt = start + random.integer(0, 60) * minute;
   const crowding = random.pick([0, 0.3, 0.6]);
