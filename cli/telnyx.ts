@@ -1,19 +1,19 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import { createAgents } from '../functions/connections.ts';
 import { createHttpGet } from '../functions/http.ts';
 import { readSettings, serviceUrl, text } from '../functions/settings.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
 import { createTelnyxClient, type TelnyxClient } from '../functions/telnyx/client.ts';
 import type { Time } from '../functions/time.ts';
+import packageJson from '../package.json' with { type: 'json' };
 
-const agents = { https: new HttpsAgent({ keepAlive: true }), http: new HttpAgent({ keepAlive: true }) };
+const agents = createAgents();
 
 /** Telnyx's API with a key at hand. */
 export function telnyxAt(baseUrl: URL, apiKey: string, time: Time): TelnyxClient {
   return createTelnyxClient({
     baseUrl,
     apiKey: createApiKey(async () => apiKey, time),
-    httpGet: createHttpGet(agents),
+    httpGet: createHttpGet(agents, packageJson.version),
     time,
   });
 }

@@ -2,9 +2,10 @@
  * HTTP GET over `node:https`, as little of it as the archiver needs: no redirects, no decoding, no buffering.
  * `fetch` does all three, and costs 39 ms at first use.
  */
-import { type Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
+import { type Agents, retryOnFreshConnection } from './connections.ts';
 
 export interface HttpAnswer {
   status: number;
@@ -22,28 +23,38 @@ export type HttpGet = (
   options: { headers: Record<string, string>; signal: AbortSignal },
 ) => Promise<HttpAnswer>;
 
-/** @param agents keep-alive agents; without `http`, plain http fails */
-export function createHttpGet(agents: { https: HttpsAgent; http?: HttpAgent }): HttpGet {
+/** @param version of the archiver, for the User-Agent: front ends block requests without one */
+export function createHttpGet(agents: Agents, version: string): HttpGet {
+  const userAgent = `telnyx-document-archiver/${version}`;
   return (url, { headers, signal }) =>
-    new Promise((resolve, reject) => {
-      const secure = url.protocol === 'https:';
-      if (!secure && !agents.http) {
-        reject(new Error('Only https is spoken here.'));
-        return;
-      }
-      const request = secure
-        ? httpsRequest(url, { agent: agents.https, headers, signal })
-        : httpRequest(url, { agent: agents.http, headers, signal });
-      request.on('response', (body) =>
-        resolve({ status: Number(body.statusCode), headers: body.headers, body }),
-      );
-      request.on('error', (error) => {
-        // Where an answer is not HTTP, Node adds the bytes that it failed at: a presigned URL may be among them.
-        Reflect.deleteProperty(error, 'rawPacket');
-        reject(error);
-      });
-      request.end();
+    retryOnFreshConnection(() => get(agents, url, { 'user-agent': userAgent, ...headers }, signal), signal);
+}
+
+function get(
+  agents: Agents,
+  url: URL,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const secure = url.protocol === 'https:';
+    if (!secure && !agents.http) {
+      reject(new Error('Only https is spoken here.'));
+      return;
+    }
+    const request = secure
+      ? httpsRequest(url, { agent: agents.https, headers, signal })
+      : httpRequest(url, { agent: agents.http, headers, signal });
+    request.on('response', (body) =>
+      resolve({ status: Number(body.statusCode), headers: body.headers, body }),
+    );
+    request.on('error', (error) => {
+      // Where an answer is not HTTP, Node adds the bytes that it failed at: a presigned URL may be among them.
+      Reflect.deleteProperty(error, 'rawPacket');
+      reject(error);
     });
+    request.end();
+  });
 }
 
 /**

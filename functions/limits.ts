@@ -116,6 +116,8 @@ export const calls = {
   /** All that a webhook may spend on SQS: Telnyx gives it 2 s, cold start included. */
   webhookMs: 1_200,
   connectMs: 3 * seconds,
+  /** A connection idle for longer is not used again: its peer may have dropped it. Servers keep one for 5 s or more. */
+  socketIdleMs: 4 * seconds,
   secretMs: 5 * seconds,
 } as const;
 

@@ -96,6 +96,7 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
         archiveInfected: String(stage.archiveInfected),
         maxDocumentBytes: String(stage.maxDocumentBytes),
         lowLaneInvocations: lowLaneInvocations(stage),
+        version: packageJson.version,
       },
       ['telnyxUrl'],
     ),

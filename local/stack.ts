@@ -3,8 +3,6 @@
  * a stand-in for Telnyx, or the real Telnyx.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSEvent } from 'aws-lambda';
@@ -12,6 +10,7 @@ import { createDownload, createGuardedHttpGet, type LinkPolicy } from '../functi
 import { createArchiveHandler } from '../functions/archive/handler.ts';
 import { createReceipts } from '../functions/bucket/receipts.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
+import { createAgents } from '../functions/connections.ts';
 import { createDiscoverHandler } from '../functions/discover/handler.ts';
 import { createHttpGet } from '../functions/http.ts';
 import {
@@ -188,7 +187,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       now: time.now,
     });
-    const agents = { https: new HttpsAgent({ keepAlive: true }), http: new HttpAgent({ keepAlive: true }) };
+    const agents = createAgents();
     closers.push(() => {
       agents.https.destroy();
       agents.http.destroy();
@@ -198,14 +197,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const telnyx = {
       baseUrl: telnyxUrl,
       apiKey: createApiKey(async () => apiKey, time),
-      httpGet: createHttpGet(agents),
+      httpGet: createHttpGet(agents, options.version),
       time,
     };
     const pacer = createPacer({ invocations: invocations.backfill + invocations.spans, time, random });
     const shared = {
       telnyx: createTelnyxClient(telnyx),
       lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
-      download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+      download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, options.version), time }),
       bucket,
       receipts: createReceipts(bucket),
       log,

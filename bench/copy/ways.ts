@@ -19,6 +19,7 @@ import { documentKey } from '../../functions/bucket/keys.ts';
 import { createReceipts } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
+import { createAgents } from '../../functions/connections.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
@@ -144,7 +145,10 @@ function archiver(route: Route) {
   const policy = { hosts: [], trustedOrigin: route.source };
   const s3 = createS3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true });
   const bucket = createBucket({ s3, name: bucketName, time });
-  return { bucket, download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }) };
+  return {
+    bucket,
+    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, 'bench'), time }),
+  };
 }
 
 /** The archive function's copy path: guarded download, every check, one PUT. */
@@ -163,10 +167,7 @@ export function archiveDependencies(route: Route): ArchiveDependencies {
   const telnyx = createTelnyxClient({
     baseUrl: new URL(`${route.source}/v2`),
     apiKey: createApiKey(async () => 'KEY0123456789ABCDEF', time),
-    httpGet: createHttpGet({
-      https: new HttpsAgent({ keepAlive: true }),
-      http: new HttpAgent({ keepAlive: true }),
-    }),
+    httpGet: createHttpGet(createAgents(), 'bench'),
     time,
   });
   return {

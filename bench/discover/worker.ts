@@ -1,8 +1,7 @@
 /** A process that works on one discovery message and tells its parent what it took. */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
+import { createAgents } from '../../functions/connections.ts';
 import { type Discovered, discover } from '../../functions/discover/discover.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
@@ -45,10 +44,7 @@ process.once('message', async (job: Job) => {
       telnyx: createTelnyxClient({
         baseUrl: new URL(job.telnyxUrl),
         apiKey: createApiKey(async () => job.apiKey, time),
-        httpGet: createHttpGet({
-          https: new HttpsAgent({ keepAlive: true }),
-          http: new HttpAgent({ keepAlive: true }),
-        }),
+        httpGet: createHttpGet(createAgents(), 'bench'),
         time,
       }),
       bucket: createBucket({ s3, name: 'archive', time }),

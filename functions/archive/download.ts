@@ -3,12 +3,12 @@
  * public address only, no redirects, no decoding, and never the Telnyx API key.
  */
 
-import { Agent as HttpAgent } from 'node:http';
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent';
+import { createAgents, dropStaleSockets } from '../connections.ts';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { createHttpGet, type HttpAnswer, type HttpGet } from '../http.ts';
 import { calls } from '../limits.ts';
-import { type Time, withDeadline } from '../time.ts';
+import { systemTime, type Time, withDeadline } from '../time.ts';
 
 export interface LinkPolicy {
   /** Host names, lower-case; a `*` stands for one label or more. */
@@ -55,14 +55,23 @@ export function createDownload({
   };
 }
 
-/** Agents of the download's own: the filtering one checks every address that a name resolves to, and literals. */
-export function createGuardedHttpGet(policy: LinkPolicy): HttpGet {
-  const guarded = createHttpGet({ https: new RequestFilteringHttpsAgent({ keepAlive: true }) });
+/**
+ * Agents of the download's own: the filtering one checks every address that a name resolves to, and literals.
+ *
+ * @param version of the archiver, for the User-Agent
+ * @param monotonic milliseconds; tells how long a connection was idle
+ */
+export function createGuardedHttpGet(
+  policy: LinkPolicy,
+  version: string,
+  monotonic = systemTime.monotonic,
+): HttpGet {
+  const filtering = (allowPrivateIPAddress: boolean) =>
+    dropStaleSockets(new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress }), monotonic);
+  const guarded = createHttpGet({ https: filtering(false) }, version);
   if (policy.trustedOrigin === undefined) return guarded;
-  const trusted = createHttpGet({
-    https: new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress: true }),
-    http: new HttpAgent({ keepAlive: true }),
-  });
+  const { http } = createAgents(undefined, monotonic);
+  const trusted = createHttpGet({ https: filtering(true), http }, version);
   return (url, options) => (url.origin === policy.trustedOrigin ? trusted : guarded)(url, options);
 }
 

@@ -1,10 +1,8 @@
 /** What Lambda starts: settings from the environment, clients built once per container, and the handler. */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createReceipts } from '../bucket/receipts.ts';
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createBucket } from '../bucket/store.ts';
+import { createAgents } from '../connections.ts';
 import { createHttpGet } from '../http.ts';
 import { retryTimings } from '../limits.ts';
 import { createLog, standardOutput } from '../log.ts';
@@ -12,7 +10,7 @@ import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
 import { createTelnyxClient } from '../telnyx/client.ts';
 import { createPacer } from '../telnyx/pacing.ts';
-import { readSecretOf } from '../telnyx/secret.ts';
+import { createSecretsClient, readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDownload, createGuardedHttpGet } from './download.ts';
 import { createArchiveHandler } from './handler.ts';
@@ -30,11 +28,8 @@ const bucket = createBucket({
 const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
 const telnyx = {
   baseUrl: settings.telnyxUrl,
-  apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
-  httpGet: createHttpGet({
-    https: new HttpsAgent({ keepAlive: true }),
-    http: new HttpAgent({ keepAlive: true }),
-  }),
+  apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
+  httpGet: createHttpGet(createAgents(), settings.version),
   time,
 };
 const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });
@@ -42,7 +37,7 @@ const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, rand
 export const handler = createArchiveHandler({
   telnyx: createTelnyxClient(telnyx),
   lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
-  download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+  download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, settings.version), time }),
   bucket,
   receipts: createReceipts(bucket),
   lanes: [

@@ -35,7 +35,7 @@ export const archiveSettings = {
     read: wholeNumber(1, 1_000),
     fallback: concurrency.backfill + concurrency.spans,
   },
-  /** Written into every receipt. */
+  /** Written into every receipt, and sent with every request to Telnyx and its storage. */
   version: { variable: 'ARCHIVER_VERSION', read: text },
 };
 

@@ -1,9 +1,7 @@
 /** What Lambda starts: settings from the environment, clients built once per container, and the handler. */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createBucket } from '../bucket/store.ts';
+import { createAgents } from '../connections.ts';
 import { createHttpGet } from '../http.ts';
 import { retryTimings } from '../limits.ts';
 import { createLog, standardOutput } from '../log.ts';
@@ -12,7 +10,7 @@ import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
 import { createTelnyxClient } from '../telnyx/client.ts';
 import { createPacer } from '../telnyx/pacing.ts';
-import { readSecretOf } from '../telnyx/secret.ts';
+import { createSecretsClient, readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDiscoverHandler } from './handler.ts';
 import { readDiscoverSettings } from './settings.ts';
@@ -21,11 +19,8 @@ const settings = readDiscoverSettings(process.env);
 const sqs = createSqsClient();
 const telnyx = {
   baseUrl: settings.telnyxUrl,
-  apiKey: createApiKey(readSecretOf(new SecretsManagerClient(), settings.apiKeySecretArn), time),
-  httpGet: createHttpGet({
-    https: new HttpsAgent({ keepAlive: true }),
-    http: new HttpAgent({ keepAlive: true }),
-  }),
+  apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
+  httpGet: createHttpGet(createAgents(), settings.version),
   time,
 };
 const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });

@@ -36,6 +36,8 @@ export const discoverSettings = {
     read: wholeNumber(1, 1_000),
     fallback: concurrency.backfill + concurrency.spans,
   },
+  /** Sent with every request to Telnyx. */
+  version: { variable: 'ARCHIVER_VERSION', read: text },
 };
 
 export function readDiscoverSettings(environment: NodeJS.ProcessEnv) {

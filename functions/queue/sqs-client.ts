@@ -1,20 +1,18 @@
 import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { calls, concurrency } from '../limits.ts';
+import { createRequestHandler } from '../aws-requests.ts';
+import { calls } from '../limits.ts';
+import { systemTime } from '../time.ts';
 
-/** The SQS client; region, endpoint and credentials come from the environment. */
-export function createSqsClient(config: SQSClientConfig = {}): SQSClient {
-  const sockets = { keepAlive: true, maxSockets: 2 * concurrency.batchSize };
+/**
+ * The SQS client; region, endpoint and credentials come from the environment.
+ *
+ * @param monotonic milliseconds; tells how long a connection was idle
+ */
+export function createSqsClient(config: SQSClientConfig = {}, monotonic = systemTime.monotonic): SQSClient {
   return new SQSClient({
     // Behind an endpoint of its own (the local stack) a queue URL's host may not resolve.
     useQueueUrlAsEndpoint: false,
-    requestHandler: new NodeHttpHandler({
-      connectionTimeout: calls.connectMs,
-      requestTimeout: calls.queueMs,
-      throwOnRequestTimeout: true,
-      httpAgent: sockets,
-      httpsAgent: sockets,
-    }),
+    requestHandler: createRequestHandler({ requestTimeout: calls.queueMs }, monotonic),
     ...config,
   });
 }

@@ -1,5 +1,26 @@
-import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import {
+  GetSecretValueCommand,
+  SecretsManagerClient,
+  type SecretsManagerClientConfig,
+} from '@aws-sdk/client-secrets-manager';
+import { createRequestHandler } from '../aws-requests.ts';
 import { calls } from '../limits.ts';
+import { systemTime } from '../time.ts';
+
+/**
+ * The Secrets Manager client; region, endpoint and credentials come from the environment.
+ *
+ * @param monotonic milliseconds; tells how long a connection was idle
+ */
+export function createSecretsClient(
+  config: SecretsManagerClientConfig = {},
+  monotonic = systemTime.monotonic,
+): SecretsManagerClient {
+  return new SecretsManagerClient({
+    requestHandler: createRequestHandler({ requestTimeout: calls.secretMs }, monotonic),
+    ...config,
+  });
+}
 
 /** Reads the API key's secret; to be given to `createApiKey`, which translates what goes wrong. */
 export function readSecretOf(
@@ -7,9 +28,7 @@ export function readSecretOf(
   secretArn: string,
 ): () => Promise<string | undefined> {
   return async () => {
-    const answer = await secrets.send(new GetSecretValueCommand({ SecretId: secretArn }), {
-      requestTimeout: calls.secretMs,
-    });
+    const answer = await secrets.send(new GetSecretValueCommand({ SecretId: secretArn }));
     return answer.SecretString;
   };
 }

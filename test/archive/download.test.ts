@@ -48,7 +48,11 @@ async function startStorage(listener: RequestListener, time: Time = systemTime) 
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const rules = { hosts: [], trustedOrigin: origin };
-  const download = createDownload({ policy: rules, httpGet: createGuardedHttpGet(rules), time });
+  const download = createDownload({
+    policy: rules,
+    httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
+    time,
+  });
   return { origin, download, requests: () => requests };
 }
 
@@ -200,7 +204,7 @@ describe('an allowed name', () => {
     const rules = { hosts: ['localhost'], trustedOrigin };
     const download = createDownload({
       policy: rules,
-      httpGet: createGuardedHttpGet(rules),
+      httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
       time: systemTime,
     });
 
@@ -316,7 +320,7 @@ describe('a download', () => {
     const rules = { hosts: [], trustedOrigin: 'http://127.0.0.1:9' };
     const download = createDownload({
       policy: rules,
-      httpGet: createGuardedHttpGet(rules),
+      httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
       time: systemTime,
     });
 

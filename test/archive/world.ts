@@ -79,7 +79,7 @@ export async function startWorld(
   const bucket = createBucket({ s3: client, name: 'archive', time });
   const dependencies: ArchiveDependencies = {
     telnyx,
-    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, '0.0.0-test'), time }),
     bucket,
     receipts: createReceipts(bucket),
     log: createLog({ name: 'test', write: (line) => lines.push(line), now: () => time.now() }),

@@ -65,7 +65,7 @@ async function startStack() {
   const telnyx = createTelnyxClient({
     baseUrl: new URL(standIn.url),
     apiKey: createApiKey(async () => apiKey, time),
-    httpGet: createHttpGet(agents),
+    httpGet: createHttpGet(agents, '0.0.0-test'),
     time,
   });
   const timings = { ...retryTimings, leastWaitMs: 200, longestLiveWaitMs: 200, longestWaitMs: 200 };
@@ -86,7 +86,7 @@ async function startStack() {
   const policy = { hosts: [], trustedOrigin: s3.endpoint };
   const archive = createArchiveHandler({
     ...neighbours,
-    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy), time }),
+    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, '0.0.0-test'), time }),
     receipts: createReceipts(bucket),
     lanes: [lanes.documents, lanes.backfill],
     version: '0.0.0-test',

@@ -52,7 +52,7 @@ async function telnyxThat(
   const client = createTelnyxClient({
     baseUrl: new URL(`http://127.0.0.1:${port}/v2/`),
     apiKey: createApiKey(readSecret, time),
-    httpGet: createHttpGet({ https: new HttpsAgent(), http }),
+    httpGet: createHttpGet({ https: new HttpsAgent(), http }, '0.0.0-test'),
     time,
   });
   return { client, requests, seen };
@@ -592,7 +592,7 @@ describe('an answer that does not come as it should', () => {
     const client = createTelnyxClient({
       baseUrl: new URL('http://127.0.0.1:1'),
       apiKey: createApiKey(async () => firstKey, systemTime),
-      httpGet: createHttpGet({ https: new HttpsAgent(), http }),
+      httpGet: createHttpGet({ https: new HttpsAgent(), http }, '0.0.0-test'),
       time: systemTime,
     });
 

@@ -20,6 +20,7 @@ import { readPublicKeys } from '../../functions/webhook/verify.ts';
 import { startQueues } from '../../local/queues.ts';
 import { createSigningKey, signedHeaders } from '../../local/signing.ts';
 import { openWebhookPort } from '../../local/webhook-port.ts';
+import { type Drop, startDroppingProxy } from '../dropping-proxy.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));
 const key = createSigningKey();
@@ -255,6 +256,45 @@ describe('the webhook in front of SQS', () => {
     onTestFinished(() => again.close());
     await vi.waitFor(async () => expect(await post(event)).toMatchObject({ status: 200 }));
   });
+
+  it.each<[string, Drop, number]>([
+    ['resets them at the next write', 'reset', 0],
+    ['has let them fall silent during a pause', 'silence', 3_600_000],
+  ])(
+    'answers 200 at the first try when every idle connection is dead: SQS %s',
+    async (_how, drop, pauseMs) => {
+      const { queues, received } = await startSqs();
+      const proxy = await startDroppingProxy(queues.endpoint, 10);
+      let paused = 0;
+      const client = createSqsClient(
+        {
+          endpoint: proxy.origin,
+          region: 'us-east-1',
+          credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+        },
+        () => systemTime.monotonic() + paused,
+      );
+      onTestFinished(() => client.destroy());
+      const { documents, discovery } = queues.lanes;
+      const { post } = await openPort({
+        send: createSender(client),
+        documentsQueueUrl: documents.queueUrl,
+        discoveryQueueUrl: discovery.queueUrl,
+      });
+      const answers = await Promise.all(Array.from({ length: 10 }, () => post(event)));
+      expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
+      await client.send(new PurgeQueueCommand({ QueueUrl: documents.queueUrl }));
+
+      proxy.drop(drop);
+      paused = pauseMs;
+      const began = systemTime.monotonic();
+
+      expect(await post(event)).toMatchObject({ status: 200 });
+      expect(systemTime.monotonic() - began).toBeLessThan(1_000);
+      expect(await received()).toHaveLength(2);
+      expect(proxy.seen.usedAfterDrop).toBe(drop === 'reset' ? 1 : 0);
+    },
+  );
 
   /** Something that stands where SQS should be. */
   async function startInPlaceOfSqs(listener: RequestListener) {
