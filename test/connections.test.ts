@@ -1,16 +1,18 @@
 /** Keep-alive agents over real connections, which are dropped while nobody uses them. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import { createServer as createHttpsServer, Agent as HttpsAgent } from 'node:https';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createGuardedHttpGet } from '../functions/archive/download.ts';
 import { type Agents, createAgents, dropStaleSockets } from '../functions/connections.ts';
-import { createHttpGet, readBody } from '../functions/http.ts';
+import { createHttpGet, type HttpGet, readBody } from '../functions/http.ts';
 import { calls } from '../functions/limits.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 import { createSecretsClient } from '../functions/telnyx/secret.ts';
@@ -47,7 +49,10 @@ function getter(agents: Agents, origin: string) {
     agents.http?.destroy();
     agents.https.destroy();
   });
-  const httpGet = createHttpGet(agents, '1.2.3');
+  return bodyGetter(createHttpGet(agents, '1.2.3'), origin);
+}
+
+function bodyGetter(httpGet: HttpGet, origin: string) {
   return async (signal = never) => {
     const { body } = await httpGet(new URL(origin), { headers: {}, signal });
     return String(await readBody(body, 1_000));
@@ -177,22 +182,23 @@ describe('connections over TLS', () => {
   const certificates = makeCertificates(folder);
   const read = (path: string | undefined) => readFileSync(path ?? expect.unreachable('openssl is needed'));
   const key = read(certificates?.trusted.key);
-  const cert = read(certificates?.trusted.certificate);
+  const cert = String(read(certificates?.trusted.certificate));
   rmSync(folder, { recursive: true });
-  const options = { keepAlive: true, ca: cert };
+  beforeAll(() => setDefaultCACertificates([cert]));
+  afterAll(() => setDefaultCACertificates(getCACertificates('bundled')));
 
-  it.each([
-    ['an ordinary agent', (): HttpsAgent => new HttpsAgent(options)],
+  it.each<[string, (origin: string, monotonic: () => number) => HttpGet]>([
+    ['Telnyx', (_origin, monotonic) => createHttpGet(createAgents(undefined, monotonic), '1.2.3')],
     [
-      'the agent that checks addresses',
-      (): HttpsAgent => new RequestFilteringHttpsAgent({ ...options, allowPrivateIPAddress: true }),
+      'the storage',
+      (origin, monotonic) => createGuardedHttpGet({ hosts: [], trustedOrigin: origin }, '1.2.3', monotonic),
     ],
-  ])('are dropped and replaced in the same way with %s', async (_which, create) => {
+  ])('are dropped and replaced in the same way, to %s', async (_neighbour, create) => {
     const server = createHttpsServer({ key, cert }, (_request, response) => response.end('yes'));
     const proxy = await startDroppingProxy(`http://127.0.0.1:${await listen(server)}`, 5);
     const clock = manualClock();
-    const agents = { https: dropStaleSockets(create(), clock.monotonic) };
-    const get = getter(agents, proxy.origin.replace('http:', 'https:'));
+    const origin = proxy.origin.replace('http:', 'https:');
+    const get = bodyGetter(create(origin, clock.monotonic), origin);
     await many(5, get);
 
     proxy.drop('reset');
@@ -205,10 +211,10 @@ describe('connections over TLS', () => {
     expect(proxy.seen).toEqual({ connections: 7, usedAfterDrop: 1 });
   });
 
-  it('are not opened to a private address by the agent that checks addresses, fresh or repeated', async () => {
+  it('are not opened to a private address by the agent that checks addresses', async () => {
     const server = createHttpsServer({ key, cert }, (_request, response) => response.end('yes'));
     const proxy = await startDroppingProxy(`http://127.0.0.1:${await listen(server)}`);
-    const agents = { https: dropStaleSockets(new RequestFilteringHttpsAgent(options)) };
+    const agents = { https: dropStaleSockets(new RequestFilteringHttpsAgent({ keepAlive: true })) };
     const { port } = new URL(proxy.origin);
 
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '2130706433']) {
@@ -270,5 +276,15 @@ describe('a client of the AWS SDK', () => {
 
     expect(await send()).toMatchObject({ $metadata: { attempts: 1 } });
     expect(proxy.seen).toEqual({ connections: 11, usedAfterDrop: 0 });
+  });
+
+  it('for Secrets Manager gives up after its time limit when nothing answers', async () => {
+    const proxy = await startServer(() => undefined);
+    const send = secrets(proxy.origin);
+    const began = performance.now();
+
+    await expect(send()).rejects.toHaveProperty('name', 'TimeoutError');
+
+    expect(performance.now() - began).toBeGreaterThanOrEqual(calls.secretMs - 1);
   });
 });

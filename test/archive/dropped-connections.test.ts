@@ -155,7 +155,7 @@ describe('when all idle connections were dropped, a document is archived in its 
     expect(usedAfterDrop()).toEqual({ bucket: 0, storage: 0, telnyx: 0 });
   });
 
-  it('and so is a whole batch, at the cost of no more than one dropped connection for each request', async () => {
+  it('if a whole batch meets them at the same time', async () => {
     const { add, archive, drop, lines } = await startWarm();
     const ids = await Promise.all(Array.from({ length: concurrency.batchSize }, () => add()));
 
@@ -167,7 +167,7 @@ describe('when all idle connections were dropped, a document is archived in its 
 });
 
 describe('an upload that meets a dropped connection', () => {
-  it('fails, since its bytes cannot be sent twice, and the next one meets none', async () => {
+  it('fails at once, since its bytes cannot be sent twice, and the next upload meets no other', async () => {
     const { bucket, drop, proxies } = await startWarm();
     const bytes = someBytes(20_000);
     const put = (body: Readable | Buffer) =>
@@ -183,8 +183,10 @@ describe('an upload that meets a dropped connection', () => {
       );
 
     drop('reset');
+    const { connections } = proxies.bucket.seen;
 
     await expect(put(Readable.from([bytes]))).rejects.toHaveProperty('code', 'BucketUnavailable');
+    expect(proxies.bucket.seen.connections).toBe(connections);
     expect(await put(Readable.from([bytes]))).toMatchObject({ bytes: bytes.length });
     expect(proxies.bucket.seen.usedAfterDrop).toBe(1);
   });
