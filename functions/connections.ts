@@ -61,6 +61,7 @@ export function dropStaleSockets<AnyAgent extends HttpAgent>(
   const addRequest = taker.addRequest.bind(agent);
   taker.addRequest = (request, ...rest) => {
     // Not by a timer: none runs during a freeze, and the request may come before a timer that is due.
+    // The longest idle ones stand first in the pool, where Node passes over what is destroyed.
     const now = monotonic();
     dropIdle((socket) => now - (idleSince.get(socket) ?? now) > calls.socketIdleMs);
     request.once('socket', (socket) => {

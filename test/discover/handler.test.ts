@@ -126,6 +126,7 @@ const environment = {
   SPANS_QUEUE_URL: queue('spans'),
   SPANS_DEAD_LETTER_QUEUE_URL: queue('spans-dead-letters'),
   ARCHIVER_NAME: 'test',
+  ARCHIVER_VERSION: '1.2.3',
   TELNYX_API_KEY_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:key',
 };
 
@@ -136,6 +137,7 @@ it('is set up by its environment', () => {
     lowLaneInvocations: 10,
     archiveInfected: false,
     bucketName: 'archive',
+    version: '1.2.3',
   });
 });
 
