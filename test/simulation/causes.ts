@@ -16,7 +16,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
   ApiKeyRejected: ['api-key-rotated'],
   ApiKeyForbidden: ['api-key-forbidden'],
   ApiKeyUnavailable: ['secret-throttled', 'secret-garbled', 'lambda-thaws-with-dead-sockets'],
-  RateLimited: ['telnyx-rate-limited', 'telnyx-rate-limit-near'],
+  RateLimited: ['telnyx-rate-limited', 'telnyx-rate-limit-near', 'rate limit known'],
   TelnyxUnavailable: [
     'telnyx-fails',
     'telnyx-quotes-secrets',
@@ -73,6 +73,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
     'lambda-thaws-with-dead-sockets',
   ],
   OutOfTime: [
+    'rate limit known',
     'telnyx-stalls',
     'telnyx-body-stalls',
     'telnyx-rate-limited',

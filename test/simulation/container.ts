@@ -50,6 +50,8 @@ export class Container {
   clockErrorMs = 0;
   /** Sockets that died during a freeze: the next call over one of them breaks. */
   deadSockets = 0;
+  /** Whether Telnyx has ever stated here how little of its rate limit is left. */
+  knowsRateLimit = false;
   openCalls = 0;
   openBodies = 0;
   openTimers = 0;

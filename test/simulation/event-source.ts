@@ -69,6 +69,14 @@ function startingFrom(batch: readonly Received[], { queue, isUnreadable }: Event
   for (const { createdAfter } of bodies.map(fieldsOf)) {
     if (createdAfter !== undefined && ends.has(createdAfter)) suffered.push(spansTouch(String(createdAfter)));
   }
+  const spans = bodies
+    .map(fieldsOf)
+    .map(({ createdAfter, createdBefore }) => [String(createdAfter), String(createdBefore)] as const)
+    .filter(([from]) => from !== 'undefined')
+    .sort();
+  // Instants of one form are in the order of their text.
+  if (spans.some(([from], position) => from < (spans[position - 1]?.[1] ?? '')))
+    suffered.push('spans overlap');
   const lists = bodies.map((body) => {
     const { kind, orderId } = fieldsOf(body);
     return orderId ?? (kind === 'recent' || kind === 'span' ? 'documents' : body);

@@ -86,6 +86,7 @@ export class LambdaFunction<Event> {
       perhapsConfirmed: new Map(),
       secret,
     };
+    if (container.knowsRateLimit) invocation.suffered.add('rate limit known');
     container.invocation = invocation;
     journal.note(invocation.id, `starts in ${container.id}`);
     const cancelLimit = clock.after(timeoutMs, () => {

@@ -37,7 +37,8 @@ async function run({ climate: name, events, ...options }: Options): Promise<numb
   const report = await wage({
     ...options,
     climate: climates[name],
-    inTime: name === 'fair' || name === 'still',
+    inTime: name === 'fair' || name === 'still' || name === 'unreliable' || name === 'blackout',
+    backfillsYears: name === 'unreliable' || name === 'blackout',
     archiver: await loadArchiver(functionsFolder),
     signal: stop.signal,
   });

@@ -305,13 +305,10 @@ export function createTelnyxApi(
             }
           : {};
         const chunks = [Buffer.from(body)];
+        const allHeaders = { ...stated.headers, ...near, ...more };
+        if ('x-ratelimit-remaining' in allHeaders) container.knowsRateLimit = true;
         reply.making(() =>
-          createAnswer(
-            status,
-            { ...stated.headers, ...near, ...more },
-            { chunks, ...plan },
-            { container, clock, signal },
-          ),
+          createAnswer(status, allHeaders, { chunks, ...plan }, { container, clock, signal }),
         );
       };
       const key = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1] ?? '';

@@ -154,7 +154,7 @@ export class Watch {
     const key = `${documentId} ${trigger} ${requestedAt} ${JSON.stringify(event)} ${queue.name}`;
     add(invocation.confirmed, key);
     const createdAt = this.#looked().account.documents.get(String(documentId))?.createdAt ?? Number.NaN;
-    const excuses = ['the same message twice', spansTouch(createdAt)];
+    const excuses = ['the same message twice', 'spans overlap', spansTouch(createdAt)];
     if (
       (invocation.confirmed.get(key) ?? 0) > 1 &&
       !excuses.some((excuse) => invocation.suffered.has(excuse))

@@ -103,7 +103,7 @@ async function live(
   const end = quietUntil + redriveMs;
   const operator = new Operator(scene, surroundings);
   const signer = new Signer(random.fork('signer'));
-  const webhook = deploy(simulation.archiver, scene, surroundings, signer, random.fork('habits'), clearsUpAt);
+  const webhook = deploy(simulation, scene, surroundings, signer, random.fork('habits'), clearsUpAt);
   const webhooks = new Webhooks(webhook, signer, surroundings);
 
   populate(simulation.documents, scene, webhooks, surroundings, random.fork('documents'));
@@ -180,7 +180,7 @@ function createScene(surroundings: Surroundings, random: RandomSource): Scene {
 
 /** The three functions and what feeds them. */
 function deploy(
-  archiver: Archiver,
+  { archiver, backfillsYears = false }: Simulation,
   scene: Scene,
   surroundings: Surroundings,
   signer: Signer,
@@ -191,7 +191,7 @@ function deploy(
   const neighbourhood: Neighbourhood = {
     archiver,
     account: scene.account,
-    habits: habitsOf(random, weather),
+    habits: habitsOf(random, weather, backfillsYears),
     bucket: { name: 'archive', owner: '123456789012', store: scene.store },
     scene,
     surroundings,
@@ -278,7 +278,7 @@ function deploy(
   return target;
 }
 
-function habitsOf(random: RandomSource, weather: Weather): Habits {
+function habitsOf(random: RandomSource, weather: Weather, statesLimit: boolean): Habits {
   const second = 1_000;
   return {
     pageRows: weather.brings('list-page-size-ignored') ? 20 : 250,
@@ -288,9 +288,10 @@ function habitsOf(random: RandomSource, weather: Weather): Habits {
       (instant: number) => Math.round(instant / second) * second,
     ]),
     inclusive: random.chance(0.5),
-    limit: weather.brings('telnyx-states-limit')
-      ? { perSecond: random.pick([20, 50]), window: { second: -1, used: 0, byLowLanes: 0 } }
-      : undefined,
+    limit:
+      statesLimit || weather.brings('telnyx-states-limit')
+        ? { perSecond: random.pick([20, 50]), window: { second: -1, used: 0, byLowLanes: 0 } }
+        : undefined,
   };
 }
 
