@@ -14,28 +14,34 @@ export interface HttpAnswer {
   body: Readable;
 }
 
+export interface HttpGetOptions {
+  headers: Record<string, string>;
+  signal: AbortSignal;
+  /**
+   * What is asked for, exactly as it goes out: `/`, path and query. A `URL` removes `.` and `..` from its own path,
+   * which breaks the signature of a presigned one.
+   *
+   * @default path and query of the URL
+   */
+  path?: string;
+}
+
 /**
  * Resolves as soon as the answer's headers are there. When `signal` aborts, the connection is destroyed, the
  * body of an answer under way included.
  */
-export type HttpGet = (
-  url: URL,
-  options: { headers: Record<string, string>; signal: AbortSignal },
-) => Promise<HttpAnswer>;
+export type HttpGet = (url: URL, options: HttpGetOptions) => Promise<HttpAnswer>;
 
 /** @param version of the archiver, for the User-Agent: front ends block requests without one */
 export function createHttpGet(agents: Agents, version: string): HttpGet {
   const userAgent = `telnyx-document-archiver/${version}`;
-  return (url, { headers, signal }) =>
-    retryOnFreshConnection(() => get(agents, url, { 'user-agent': userAgent, ...headers }, signal), signal);
+  return (url, options) => {
+    const headers = { 'user-agent': userAgent, ...options.headers };
+    return retryOnFreshConnection(() => get(agents, url, { ...options, headers }), options.signal);
+  };
 }
 
-function get(
-  agents: Agents,
-  url: URL,
-  headers: Record<string, string>,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
+function get(agents: Agents, url: URL, options: HttpGetOptions): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
     if (!secure && !agents.http) {
@@ -43,8 +49,8 @@ function get(
       return;
     }
     const request = secure
-      ? httpsRequest(url, { agent: agents.https, headers, signal })
-      : httpRequest(url, { agent: agents.http, headers, signal });
+      ? httpsRequest(url, { ...options, agent: agents.https })
+      : httpRequest(url, { ...options, agent: agents.http });
     request.on('response', (body) =>
       resolve({ status: Number(body.statusCode), headers: body.headers, body }),
     );

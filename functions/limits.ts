@@ -151,12 +151,21 @@ export const mostDocumentsPerEvent = 1_000;
 export const telnyxPageSize = 250;
 
 /**
- * Where download links may lead unless the stage says otherwise: Amazon S3, path style as Telnyx documents it, or
- * virtual-hosted. A `*` stands for one label or more.
+ * Where download links may lead unless the stage names hosts of its own: all public endpoints of Amazon S3 under
+ * amazonaws.com, the old forms with a hyphen included (AWS General Reference, "Amazon Simple Storage Service endpoints
+ * and quotas"), and Telnyx's own storage; path style, as Telnyx documents it, or with the bucket in front.
+ * `infra/stage.ts` documents the patterns.
  */
 export const defaultDownloadHosts = [
   's3.amazonaws.com',
-  '*.s3.amazonaws.com',
-  's3.*.amazonaws.com',
-  '*.s3.*.amazonaws.com',
-];
+  's3-external-1.amazonaws.com',
+  's3-accelerate.amazonaws.com',
+  's3-accelerate.dualstack.amazonaws.com',
+  's3.<region>.amazonaws.com',
+  's3-<region>.amazonaws.com',
+  's3.dualstack.<region>.amazonaws.com',
+  's3-fips.<region>.amazonaws.com',
+  's3-fips-<region>.amazonaws.com',
+  's3-fips.dualstack.<region>.amazonaws.com',
+  '<region>.telnyxcloudstorage.com',
+].flatMap((endpoint) => [endpoint, `*.${endpoint}`]);

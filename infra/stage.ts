@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { isHostPattern } from '../functions/archive/download-hosts.ts';
 import { concurrency, defaultDownloadHosts, singlePutBytes } from '../functions/limits.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
 
@@ -82,9 +83,17 @@ export interface StageSettings {
     certificateArn: string;
   };
   /**
-   * Host names that download links may lead to; `*` stands for one label or more.
+   * Host names, in lower case, that download links may lead to, instead of the default ones. Two wildcards:
    *
-   * @default Amazon S3
+   * - `*` as a whole label stands for one label or more; within a label, for one character or more of it:
+   *   `*.s3.amazonaws.com` allows every bucket's host, those with dots in the bucket's name included.
+   * - `<region>` stands for the name of an AWS region, such as `us-gov-west-1`, as a whole label or within one:
+   *   `s3.<region>.amazonaws.com`, `s3-<region>.amazonaws.com`.
+   *
+   * Where a region stands, write `<region>`, not `*`: `s3.*.amazonaws.com` allows `s3.us-east-1.elb.amazonaws.com`
+   * too, which may be anybody's load balancer. A label holds at most one wildcard, the last label none.
+   *
+   * @default all public endpoints of Amazon S3 under amazonaws.com, and `<region>.telnyxcloudstorage.com`
    */
   downloadHosts?: string[];
   /** @default false: documents that Telnyx's scanner calls infected become dead letters */
@@ -182,6 +191,8 @@ const roleArn = matching(
   'must be the ARN of an IAM role, without wildcards.',
 );
 const flag = v.boolean('must be true or false.');
+const hostRule =
+  'must be a host name in lower case, with at most one "*" or "<region>" in each label and none in the last.';
 
 const publicKeys = v.pipe(
   v.array(v.string('must be text.'), 'must be a list of one or two keys.'),
@@ -236,7 +247,7 @@ const schema = v.pipe(
       ),
       downloadHosts: v.optional(
         v.pipe(
-          v.array(matching(/^(?=.*[a-z])[a-z0-9*.-]{3,253}$/, 'must be a lower-case host name.')),
+          v.array(v.pipe(v.string(hostRule), v.check(isHostPattern, hostRule))),
           v.minLength(1, 'is empty.'),
         ),
       ),

@@ -9,9 +9,13 @@ import { ArchiverError, nameOf } from '../errors.ts';
 import { createHttpGet, type HttpAnswer, type HttpGet } from '../http.ts';
 import { calls } from '../limits.ts';
 import { systemTime, type Time, withDeadline } from '../time.ts';
+import { matchesHost } from './download-hosts.ts';
+
+/** Characters: common servers take no longer request line (nginx: 8 kB, Apache httpd: 8,190 bytes). */
+const longestLink = 8 * 1024;
 
 export interface LinkPolicy {
-  /** Host names, lower-case; a `*` stands for one label or more. */
+  /** Patterns of host names, see `download-hosts.ts`. */
   hosts: readonly string[];
   /** One origin that is taken as it is, http and loopback included: the local stack. */
   trustedOrigin: string | undefined;
@@ -21,7 +25,8 @@ export interface LinkPolicy {
 export type Download = (link: string, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /**
- * @throws ArchiverError LinkNotAllowed, LinkExpired, RedirectRefused or DownloadFailed; no message holds the URL
+ * @throws ArchiverError LinkNotAllowed, LinkExpired, DownloadRefused, RedirectRefused or DownloadFailed; no message
+ *   holds the URL
  */
 export function createDownload({
   policy,
@@ -40,10 +45,11 @@ export function createDownload({
 
   return async (link, signal) => {
     const url = allowedUrl(link, policy);
+    const path = requestTarget(link);
     // The deadline is for the headers; whoever reads the body watches over it from then on.
     const answer = await withDeadline(time, calls.downloadIdleMs, signal, tooLate, async (limited) => {
       try {
-        return await httpGet(url, { headers: { 'accept-encoding': 'identity' }, signal: limited });
+        return await httpGet(url, { headers: { 'accept-encoding': 'identity' }, path, signal: limited });
       } catch (error) {
         limited.throwIfAborted();
         throw connectionError(error);
@@ -81,22 +87,33 @@ export function createGuardedHttpGet(
  * @throws ArchiverError LinkNotAllowed, naming the rule and not the URL
  */
 export function allowedUrl(link: string, policy: LinkPolicy): URL {
+  if (link.length > longestLink) throw notAllowed(`it is longer than ${longestLink} characters`);
+  // A URL parser removes or encodes them, but the link goes out as it came.
+  if (/[ \p{Cc}]/u.test(link)) throw notAllowed('it holds a space or a control character');
   const url = URL.parse(link);
   if (!url) throw notAllowed('it is not a URL');
   if (url.username !== '' || url.password !== '') throw notAllowed('it holds user info');
   if (url.origin === policy.trustedOrigin) return url;
   if (url.protocol !== 'https:') throw notAllowed('it is not https');
   if (url.port !== '') throw notAllowed('it names a port');
-  if (!policy.hosts.some((pattern) => matches(url.hostname, pattern))) {
+  if (!policy.hosts.some((pattern) => matchesHost(url.hostname, pattern))) {
     throw notAllowed('its host is not among the allowed download hosts');
   }
   return url;
 }
 
-/** `*.s3.*.amazonaws.com` matches `bucket.s3.eu-west-1.amazonaws.com`, dots within the bucket's name included. */
-function matches(hostname: string, pattern: string): boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[^a-z0-9-]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[a-z0-9-]+(?:\\.[a-z0-9-]+)*')}$`).test(hostname);
+/**
+ * Path and query exactly as they stand in the link: `.`, `..`, `//` and `%2F` are part of what is signed. Only
+ * characters beyond ASCII, which HTTP cannot carry, are encoded.
+ *
+ * @throws ArchiverError LinkNotAllowed
+ */
+function requestTarget(link: string): string {
+  // Stricter than a URL parser, which takes `https:host`, `https:///host` and `\` for `/` as well.
+  const match = /^https?:\/\/[^/?#\\]+([/?][^#]*)?(?:#|$)/i.exec(link);
+  if (!match) throw notAllowed('it is not an absolute URL');
+  const target = (match[1] ?? '').toWellFormed().replace(/[^\0-\x7f]+/g, encodeURIComponent);
+  return target.startsWith('/') ? target : `/${target}`;
 }
 
 function notAllowed(why: string): ArchiverError {
@@ -129,5 +146,9 @@ function refusal(status: number): ArchiverError {
       `The storage answered ${status}; redirects are not followed.`,
     );
   }
-  return new ArchiverError('DownloadFailed', `The storage answered ${status}.`);
+  const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429;
+  return new ArchiverError(
+    isRefused ? 'DownloadRefused' : 'DownloadFailed',
+    `The storage answered ${status} to the download link. The next attempt asks for a fresh one.`,
+  );
 }

@@ -18,7 +18,7 @@ export const archiveSettings = {
     read: serviceUrl,
     fallback: new URL('https://api.telnyx.com/v2'),
   },
-  /** Host names that download links may lead to; `*` stands for one label or more. */
+  /** Patterns of host names that download links may lead to, see `download-hosts.ts`. */
   downloadHosts: { variable: 'DOWNLOAD_HOSTS', read: list, fallback: defaultDownloadHosts },
   /** One origin that is taken as it is, http and loopback included: the local stack. Never set by `infra/`. */
   trustedDownloadOrigin: { variable: 'TRUSTED_DOWNLOAD_ORIGIN', read: serviceUrl, fallback: undefined },

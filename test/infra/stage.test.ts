@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, it, test } from 'vitest';
 import { defaultDownloadHosts, singlePutBytes } from '../../functions/limits.ts';
 import { readStage, readStageFile, StageError } from '../../infra/stage.ts';
 import stageForSynth from './stage.json' with { type: 'json' };
@@ -93,6 +93,28 @@ describe('A lock that cannot be taken back', () => {
   test('is none where nothing is locked, and ten years can be had.', () => {
     expect(problemsOf({ ...answers, retentionDays: 'none', retentionMode: 'COMPLIANCE' })).toEqual([]);
     expect(problemsOf({ ...answers, retentionDays: 3_653 })).toEqual([]);
+  });
+});
+
+describe('downloadHosts', () => {
+  it('takes host names with "*" or "<region>", a "*" where a region stands included', () => {
+    const downloadHosts = ['minio.example.com', '*.s3.<region>.amazonaws.com', 's3-*.amazonaws.com'];
+
+    expect(problemsOf({ ...answers, downloadHosts })).toEqual([]);
+  });
+
+  it.each([
+    '127.0.0.1',
+    '*',
+    'S3.amazonaws.com',
+    's3.<zone>.amazonaws.com',
+    '*<region>.amazonaws.com',
+    'https://s3.amazonaws.com',
+    42,
+  ])('refuses %j', (host) => {
+    expect(problemsOf({ ...answers, downloadHosts: [host] })).toEqual([
+      'downloadHosts.0 must be a host name in lower case, with at most one "*" or "<region>" in each label and none in the last.',
+    ]);
   });
 });
 
