@@ -109,6 +109,9 @@ export const pacing = {
 export const calls = {
   telnyxMs: 10 * seconds,
   downloadIdleMs: 8 * seconds,
+  /** Time that any download may take; a longer one must have brought this many bytes per second on average. */
+  downloadMs: 15 * seconds,
+  downloadBytesPerSecond: 128 * 1024,
   bucketIdleMs: 15 * seconds,
   bucketMs: 10 * seconds,
   /** Of which two must fit into `timeouts.reserveMs`: what is left undone is put back at the end. */

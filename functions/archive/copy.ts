@@ -47,19 +47,20 @@ export function copyToBucket(
 }
 
 /**
- * The digest of a download, read to its end and kept nowhere.
+ * Length and SHA-256 (lower-case hex) of a download, which is read to its end and kept nowhere.
  *
- * @throws as `copyToBucket` for the side of the download
+ * @throws as `copyToBucket` for the side of the download, and ArchiverError DocumentTooLarge
  */
-export function digestOf(
+export function measure(
   answer: HttpAnswer,
-  bytes: number,
+  promised: Promised,
   time: Time,
   signal: AbortSignal,
-): Promise<string> {
-  return withBody(answer, { bytes, sha256: undefined }, time, signal, (body) => {
+): Promise<{ bytes: number; sha256: string }> {
+  return withBody(answer, promised, time, signal, async (body) => {
     body.resume();
-    return body.verified;
+    const sha256 = await body.verified;
+    return { bytes: body.passed, sha256 };
   });
 }
 
@@ -88,22 +89,39 @@ async function withBody<Result>(
 /** How often to look: a stall is found out within 10 s, before S3's own patience of 15 s is at an end. */
 const lookEveryMs = calls.downloadIdleMs / 4;
 
-/** A source that sends nothing while it is asked for more counts as stalled. */
+/**
+ * Ends a download whose source sends nothing while it is asked for more, or too little on the whole. Only the time in
+ * which bytes are awaited counts, so that a slow upload is not blamed on the source.
+ */
 function watchForStall(body: VerifyingBody, time: Time): () => void {
   let seen = 0;
-  let silentSince = time.monotonic();
+  let lookedAt = time.monotonic();
+  let silentMs = 0;
+  let awaitedMs = 0;
   let cancel: () => void;
   const look = () => {
-    if (body.passed !== seen || !body.awaitsSource) {
-      seen = body.passed;
-      silentSince = time.monotonic();
-    } else if (time.monotonic() - silentSince >= calls.downloadIdleMs) {
-      const seconds = calls.downloadIdleMs / 1_000;
-      body.breakOff(new ArchiverError('DownloadFailed', `The storage sent nothing for ${seconds} s.`));
-      return;
-    }
-    cancel = time.after(lookEveryMs, look);
+    const passedMs = time.monotonic() - lookedAt;
+    lookedAt += passedMs;
+    silentMs = body.passed === seen && body.awaitsSource ? silentMs + passedMs : 0;
+    seen = body.passed;
+    if (body.awaitsSource) awaitedMs += passedMs;
+    const problem = problemOf(body.passed, silentMs, awaitedMs);
+    if (problem === undefined) cancel = time.after(lookEveryMs, look);
+    else
+      body.breakOff(
+        new ArchiverError('DownloadFailed', `${problem} The next attempt asks for a fresh link.`),
+      );
   };
   cancel = time.after(lookEveryMs, look);
   return () => cancel();
+}
+
+/** What is wrong with the pace of a download, if anything. */
+function problemOf(bytes: number, silentMs: number, awaitedMs: number): string | undefined {
+  if (silentMs >= calls.downloadIdleMs)
+    return `The storage sent nothing for ${calls.downloadIdleMs / 1_000} s.`;
+  const allowedMs = Math.max(calls.downloadMs, (bytes / calls.downloadBytesPerSecond) * 1_000);
+  if (awaitedMs <= allowedMs) return undefined;
+  const seconds = Math.round(awaitedMs / 1_000);
+  return `The storage sent only ${bytes} bytes in ${seconds} s, less than ${calls.downloadBytesPerSecond} a second.`;
 }

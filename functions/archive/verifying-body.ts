@@ -1,13 +1,17 @@
-/** The bytes on their way from Telnyx's storage to S3: counted, hashed and measured against what was promised. */
+/** The bytes on their way from Telnyx's storage to S3: counted, hashed and compared with what was promised. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ArchiverError, nameOf } from '../errors.ts';
 
-export interface Promised {
-  bytes: number;
-  /** Lower-case hex, where Telnyx states it. */
+/** What a download must turn out to be. */
+export type Promised = {
+  /** Lower-case hex, where it is known. */
   sha256: string | undefined;
-}
+} & (
+  | { bytes: number }
+  /** Neither Telnyx nor its storage states the length: any up to `maxBytes` will do. */
+  | { bytes: undefined; maxBytes: number }
+);
 
 /**
  * A download's bytes, unchanged, for whoever uploads them. Breaks off as soon as there are more than promised, and
@@ -20,7 +24,7 @@ export interface Promised {
 export class VerifyingBody extends Readable {
   /**
    * Lower-case hex, as soon as all bytes have come and are right, read or not. Rejects with ArchiverError
-   * SizeMismatch, ChecksumMismatch or DownloadFailed, or whatever else it was broken off with first.
+   * SizeMismatch, ChecksumMismatch, DocumentTooLarge or DownloadFailed, or whatever else it was broken off with first.
    */
   readonly verified: Promise<string>;
   /** What `verified` has come to, if it has. */
@@ -38,17 +42,22 @@ export class VerifyingBody extends Readable {
     this.verified.catch(() => undefined);
 
     const hash = createHash('sha256');
+    const most = promised.bytes === undefined ? promised.maxBytes : promised.bytes;
     source.on('data', (chunk: Buffer) => {
       this.passed += chunk.length;
-      if (this.passed > promised.bytes) {
-        this.breakOff(sizeMismatch(`more than the ${promised.bytes}`));
+      if (this.passed > most) {
+        this.breakOff(
+          promised.bytes === undefined
+            ? documentTooLarge(`more than ${most}`, most)
+            : sizeMismatch(`more than the ${most}`),
+        );
         return;
       }
       hash.update(chunk);
       if (!this.push(chunk)) source.pause();
     });
     source.on('end', () => {
-      if (this.passed !== promised.bytes) {
+      if (promised.bytes !== undefined && this.passed !== promised.bytes) {
         this.breakOff(sizeMismatch(`${this.passed} instead of ${promised.bytes}`));
         return;
       }
@@ -92,6 +101,14 @@ export class VerifyingBody extends Readable {
   }
 }
 
+/** @param bytes the document's length, or words for it */
+export function documentTooLarge(bytes: number | string, maxBytes: number): ArchiverError {
+  return new ArchiverError(
+    'DocumentTooLarge',
+    `The document has ${bytes} bytes; at most ${maxBytes} are archived. Raise maxDocumentBytes to archive it.`,
+  );
+}
+
 function sizeMismatch(what: string): ArchiverError {
   return new ArchiverError('SizeMismatch', `The download held ${what} bytes that were announced.`);
 }
@@ -99,7 +116,7 @@ function sizeMismatch(what: string): ArchiverError {
 function checksumMismatch(): ArchiverError {
   return new ArchiverError(
     'ChecksumMismatch',
-    'The bytes that arrived do not have the SHA-256 that Telnyx states for the document.',
+    'The bytes that arrived do not have the SHA-256 that Telnyx states or, where it states none, that of the first reading.',
   );
 }
 

@@ -6,6 +6,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { archiveDocument } from '../../functions/archive/archive-document.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
+import type { Trigger } from '../../functions/queue/messages.ts';
+import type { TelnyxDocument } from '../../functions/telnyx/client.ts';
+import { systemTime } from '../../functions/time.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
 import {
   hurriedTime,
@@ -39,6 +42,9 @@ async function expectNothingStored(world: World, id: string) {
   expect(await world.object(id)).toBeUndefined();
   expect(await world.receipt(id)).toBeUndefined();
 }
+
+const put = (world: World, key: string, body: Buffer, extra = {}) =>
+  world.client.send(new PutObjectCommand({ Bucket: 'archive', Key: key, Body: body, ...extra }));
 
 describe('a document that is new', () => {
   it('ends as an exact copy with a receipt that tells its whole story', async () => {
@@ -166,6 +172,232 @@ describe('a document that is new', () => {
   );
 });
 
+describe('a document whose length neither Telnyx nor its storage states', () => {
+  /** The end of the connection is the end of the body. */
+  const withoutLength: S3Fault = { kind: 'truncate', afterBytes: megabyte.length, withLength: false };
+  const unstated = { bytes: undefined, sha256: undefined };
+
+  it.each([
+    ['stated', { bytes: undefined }, 'telnyx'],
+    ['not stated', unstated, 'archiver'],
+  ])('is read twice, through two links, and put once, with its hash %s', async (_how, facts, statedBy) => {
+    const world = await startWorld();
+    const document = await world.add(megabyte, facts);
+    world.fail(withoutLength, ofDownload, always);
+    const putOnce = vi.spyOn(world.dependencies.bucket, 'putOnce');
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived', bytes: megabyte.length });
+
+    expect(world.linkCalls).toHaveLength(2);
+    expect(world.s3.requests.get('GetObject')).toBe(2);
+    expect(putOnce.mock.calls[0]?.[0]).toMatchObject({ bytes: megabyte.length, sha256: sha256(megabyte) });
+    expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
+    expect((await world.receipt(document.id))?.object).toMatchObject({
+      bytes: megabyte.length,
+      sha256: sha256(megabyte),
+      sha256StatedBy: statedBy,
+    });
+  });
+
+  it('is archived if it is empty', async () => {
+    const world = await startWorld();
+    const document = await world.add(Buffer.alloc(0), unstated);
+    world.fail(withoutLength, ofDownload, always);
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived', bytes: 0 });
+  });
+
+  it('is archived if it has exactly as many bytes as the stage allows', async () => {
+    const world = await startWorld({ overrides: { maxDocumentBytes: megabyte.length } });
+    const document = await world.add(megabyte, unstated);
+    world.fail(withoutLength, ofDownload, always);
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
+  });
+
+  it('is DocumentTooLarge at the first byte over the limit, however much would follow', async () => {
+    const bytes = someBytes(20_000_000);
+    const world = await startWorld({ overrides: { maxDocumentBytes: 999_999 } });
+    const document = await world.add(bytes, unstated);
+    world.fail({ ...withoutLength, afterBytes: bytes.length }, ofDownload, always);
+    const download = vi.fn(world.dependencies.download);
+    world.dependencies.download = download;
+
+    expect(await codeOf(archive(world, document.id))).toBe('DocumentTooLarge');
+
+    expect(world.linkCalls).toHaveLength(1);
+    expect((await download.mock.results[0]?.value)?.body.destroyed).toBe(true);
+    await expectNothingStored(world, document.id);
+  });
+
+  it.each<[string, S3Fault, ErrorCode]>([
+    ['ends earlier', { ...withoutLength, afterBytes: 999_999 }, 'SizeMismatch'],
+    ['is longer', { kind: 'longer', extraBytes: 1, withLength: false }, 'SizeMismatch'],
+    ['announces another length', { kind: 'longer', extraBytes: 1, withLength: true }, 'SizeMismatch'],
+    ['holds other bytes', { kind: 'corrupt', atByte: 5 }, 'ChecksumMismatch'],
+  ])('is not stored if the second reading %s than the first', async (_how, fault, code) => {
+    const world = await startWorld();
+    // One byte more than the first reading shows, unless the length is what shall be right.
+    const isShort = fault.kind === 'longer' && fault.withLength;
+    const document = await world.add(megabyte, unstated);
+    const first = isShort ? { ...withoutLength, afterBytes: 999_999 } : withoutLength;
+    world.fail(first, ofDownload);
+    world.fail(fault, ofDownload);
+
+    const deadline = world.dependencies.time.monotonic();
+    expect(await codeOf(archive(world, document.id, { deadline }))).toBe(code);
+
+    await expectNothingStored(world, document.id);
+  });
+
+  it('is given up as ChecksumMismatch after the first reading if that has another hash than Telnyx states', async () => {
+    const world = await startWorld();
+    const document = await world.add(megabyte, { bytes: undefined, sha256: 'a'.repeat(64) });
+    world.fail(withoutLength, ofDownload, always);
+
+    const deadline = world.dependencies.time.monotonic();
+    expect(await codeOf(archive(world, document.id, { deadline }))).toBe('ChecksumMismatch');
+
+    expect(world.linkCalls).toHaveLength(1);
+  });
+
+  it('needs no third reading to recognise the object that another delivery has stored', async () => {
+    const world = await startWorld();
+    const document = await world.add(megabyte, unstated);
+    world.fail(withoutLength, ofDownload, always);
+    await put(world, documentKey(document.id), megabyte);
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
+
+    expect(world.linkCalls).toHaveLength(2);
+  });
+});
+
+describe('a document that a sweep or a span has just found without a receipt', () => {
+  /** The order in which questions are asked and answered, with a receipt that is looked for until `answer` is called. */
+  async function startAsking(trigger: Trigger, receives = 1, document?: () => Promise<TelnyxDocument>) {
+    const world = await startWorld();
+    const known = await world.add(megabyte);
+    const found = Promise.withResolvers<boolean>();
+    const asked: string[] = [];
+    const { telnyx, receipts } = world.dependencies;
+    world.dependencies.receipts = {
+      ...receipts,
+      exists: () => {
+        asked.push('receipt');
+        return found.promise;
+      },
+    };
+    world.dependencies.telnyx = {
+      ...telnyx,
+      document: (id, signal) => {
+        asked.push('metadata');
+        return document ? document() : telnyx.document(id, signal);
+      },
+      downloadLink: (id, signal) => {
+        asked.push('link');
+        return telnyx.downloadLink(id, signal);
+      },
+    };
+    const message = { ...messageFor(known.id), trigger };
+    const work = archiveDocument(message, receive({ receives }), world.dependencies);
+    await realSleep(0);
+    return { world, known, asked, found, work };
+  }
+
+  it.each(['sweep', 'backfill'] as const)(
+    'asks for receipt, metadata and link at once (%s), with the same requests as ever',
+    async (trigger) => {
+      const { world, known, asked, found, work } = await startAsking(trigger);
+
+      const askedAtOnce = [...asked].sort();
+      found.resolve(false);
+
+      expect(askedAtOnce).toEqual(['link', 'metadata', 'receipt']);
+      expect(await work).toMatchObject({ outcome: 'archived' });
+      expect(asked).toHaveLength(3);
+      expect(Object.fromEntries(world.s3.requests)).toEqual({ PutObject: 2, GetObject: 1 });
+      expect((await world.object(known.id))?.equals(megabyte)).toBe(true);
+    },
+  );
+
+  it.each<[Trigger, number]>([
+    ['webhook', 1],
+    ['operator', 1],
+    ['sweep', 2],
+    ['backfill', 2],
+  ])('asks for the receipt first where that may well exist (%s, receive %i)', async (trigger, receives) => {
+    const { asked, found, work } = await startAsking(trigger, receives);
+
+    const askedAtOnce = [...asked];
+    found.resolve(true);
+
+    expect(askedAtOnce).toEqual(['receipt']);
+    expect(await work).toEqual({ outcome: 'already-archived' });
+    expect(asked).toEqual(['receipt']);
+  });
+
+  it('is already-archived if the receipt turns out to exist, whatever Telnyx answers, and nothing is downloaded', async () => {
+    const gone = () => Promise.reject(new ArchiverError('DocumentGone', 'gone'));
+    const { world, found, work } = await startAsking('sweep', 1, gone);
+
+    found.resolve(true);
+
+    expect(await work).toEqual({ outcome: 'already-archived' });
+    expect(Object.fromEntries(world.s3.requests)).toEqual({});
+  });
+
+  it.each(['the receipt exists', 'the receipt cannot be looked for'])(
+    'leaves no question unanswered when %s',
+    async (what) => {
+      const answer = Promise.withResolvers<TelnyxDocument>();
+      const { found, work } = await startAsking('sweep', 1, () => answer.promise);
+      let isDone = false;
+      const done = work.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      done.then(() => {
+        isDone = true;
+      });
+      const unavailable = new ArchiverError('BucketUnavailable', 'down');
+
+      if (what === 'the receipt exists') found.resolve(true);
+      else found.reject(unavailable);
+      await realSleep(20);
+      const wasDone = isDone;
+      answer.reject(new ArchiverError('TelnyxUnavailable', 'down'));
+
+      expect(wasDone).toBe(false);
+      expect(await done).toBe(what === 'the receipt exists' ? undefined : unavailable);
+    },
+  );
+
+  it('asks Telnyx afresh in the next attempt when the first answer was a failure', async () => {
+    let failures = 0;
+    const world = await startWorld({ time: hurriedTime(20) });
+    const known = await world.add(megabyte);
+    const { telnyx } = world.dependencies;
+    world.dependencies.telnyx = {
+      ...telnyx,
+      document: async (id, signal) => {
+        failures += 1;
+        if (failures === 1) throw new ArchiverError('DocumentGone', 'gone');
+        return telnyx.document(id, signal);
+      },
+    };
+
+    const outcome = await archiveDocument(
+      { ...messageFor(known.id), trigger: 'sweep' },
+      receive(),
+      world.dependencies,
+    );
+
+    expect(outcome).toMatchObject({ outcome: 'archived' });
+    expect(world.linkCalls).toHaveLength(2);
+  });
+});
+
 describe('a document that is archived already', () => {
   it('costs one request to S3 and none to Telnyx', async () => {
     const world = await startWorld();
@@ -196,9 +428,6 @@ describe('a document that is archived already', () => {
 });
 
 describe('a key that is taken', () => {
-  const put = (world: World, key: string, body: Buffer, extra = {}) =>
-    world.client.send(new PutObjectCommand({ Bucket: 'archive', Key: key, Body: body, ...extra }));
-
   it.each([
     ['with the hash that S3 states', { ChecksumAlgorithm: 'SHA256' }],
     ['with no SHA-256 at S3, so that its bytes are read back', { ChecksumAlgorithm: 'CRC32' }],
@@ -320,7 +549,7 @@ describe('a download that goes wrong for good', () => {
     ['really compressed', { kind: 'gzip', real: true }, 'SizeMismatch'],
     ['redirected', { kind: 'redirect', location: 'http://127.0.0.1:9/' }, 'RedirectRefused'],
     ['expired', { kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, 'LinkExpired'],
-    ['not there', { kind: 'error', status: 404, code: 'NoSuchKey', when: 'before-body' }, 'DownloadFailed'],
+    ['not there', { kind: 'error', status: 404, code: 'NoSuchKey', when: 'before-body' }, 'DownloadRefused'],
   ];
 
   it.each(forGood)('(%s) is given up with its code, and nothing is stored', async (_what, fault, code) => {
@@ -353,12 +582,23 @@ describe('a download that goes wrong for good', () => {
     await expectNothingStored(world, document.id);
   });
 
-  it('(no length from anyone) is given up as LengthUnknown, as S3 must know it beforehand', async () => {
-    const world = await startWorld();
-    const document = await world.add(megabyte, { bytes: undefined });
-    world.fail({ kind: 'truncate', afterBytes: 1_000_000, withLength: false }, ofDownload, always);
+  it('(one byte every 1.5 s) is given up as DownloadFailed after 15 s, not at the end of the invocation', async () => {
+    const factor = 30;
+    const time = {
+      ...hurriedTime(factor),
+      monotonic: () => systemTime.monotonic() * factor,
+    };
+    const world = await startWorld({ time });
+    const document = await world.add(megabyte);
+    world.fail({ kind: 'drip', bytesPerSecond: factor / 1.5 }, ofDownload, always);
+    const began = time.monotonic();
 
-    expect(await codeOf(archive(world, document.id))).toBe('LengthUnknown');
+    const deadline = began + 20_000;
+    expect(await codeOf(archive(world, document.id, { deadline }))).toBe('DownloadFailed');
+
+    expect(world.s3.requests.get('PutObject')).toBe(1);
+    expect(time.monotonic() - began).toBeLessThan(57_000);
+    await expectNothingStored(world, document.id);
   });
 
   it('keeps raw bytes where the encoding is only claimed', async () => {

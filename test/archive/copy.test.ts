@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { copyToBucket, digestOf } from '../../functions/archive/copy.ts';
+import { copyToBucket, measure } from '../../functions/archive/copy.ts';
 import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
+import { sleep, type Time } from '../../functions/time.ts';
 import { noon, virtualTime } from '../discover/world.ts';
 
 const copy = {
@@ -43,6 +44,86 @@ describe('a source that stalls', () => {
     await expect(copying).rejects.toMatchObject({ code: 'DownloadFailed' });
     expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
     expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
+  });
+});
+
+describe('a source that sends, but slowly', () => {
+  /** Sends a piece at the start of every interval. */
+  function sourceAt(
+    time: Time,
+    { piece, everyMs, bytes }: { piece: number; everyMs: number; bytes: number },
+  ) {
+    let left = bytes;
+    return new Readable({
+      read() {
+        if (left === 0) {
+          this.push(null);
+          return;
+        }
+        time.after(everyMs, () => {
+          const length = Math.min(piece, left);
+          left -= length;
+          this.push(Buffer.alloc(length));
+        });
+      },
+    });
+  }
+
+  it.each([
+    ['of 100 bytes', 100],
+    ['of 100 MB', 100_000_000],
+    ['of unknown length', undefined],
+  ])('is DownloadFailed soon after 15 s at one byte every 1.5 s, in a document %s', async (_which, bytes) => {
+    const time = virtualTime(noon);
+    const body = sourceAt(time, { piece: 1, everyMs: 1_500, bytes: 100_000_000 });
+    const promised =
+      bytes === undefined
+        ? { bytes: undefined, maxBytes: 100_000_000, sha256: undefined }
+        : { bytes, sha256: undefined };
+
+    const reading = measure(answerOf(body), promised, time, new AbortController().signal);
+
+    await expect(reading).rejects.toMatchObject({ code: 'DownloadFailed' });
+    expect(time.monotonic()).toBeGreaterThanOrEqual(15_000);
+    expect(time.monotonic()).toBeLessThan(18_000);
+    expect(body.destroyed).toBe(true);
+  });
+
+  it('is read to its end at 200 kB a second, for as long as that takes', async () => {
+    const time = virtualTime(noon);
+    const body = sourceAt(time, { piece: 100_000, everyMs: 500, bytes: 8_000_000 });
+
+    const read = await measure(
+      answerOf(body),
+      { bytes: 8_000_000, sha256: undefined },
+      time,
+      new AbortController().signal,
+    );
+
+    expect(read.bytes).toBe(8_000_000);
+    expect(time.monotonic()).toBeGreaterThanOrEqual(39_000);
+  });
+
+  it('is not blamed for an S3 that takes the bytes slowly', async () => {
+    const time = virtualTime(noon);
+    const bytes = 2_000_000;
+    const slowBucket = {
+      putOnce: async ({ body }: NewObject) => {
+        for await (const _ of body as Readable) await sleep(time, 1_500);
+        return { bytes, sha256: undefined, etag: undefined, versionId: undefined };
+      },
+    } as unknown as Bucket;
+    const source = Readable.from(Array.from({ length: 40 }, () => Buffer.alloc(bytes / 40)));
+
+    const copied = await copyToBucket(
+      answerOf(source),
+      { ...copy, bytes },
+      { bucket: slowBucket, time },
+      new AbortController().signal,
+    );
+
+    expect(copied.stored).toMatchObject({ bytes });
+    expect(time.monotonic()).toBeGreaterThan(25_000);
   });
 });
 
@@ -92,7 +173,12 @@ describe('a download that is only read for its digest', () => {
       })(),
     );
 
-    const reading = digestOf(answerOf(body), copy.bytes, virtualTime(noon), new AbortController().signal);
+    const reading = measure(
+      answerOf(body),
+      { bytes: copy.bytes, sha256: undefined },
+      virtualTime(noon),
+      new AbortController().signal,
+    );
 
     await expect(reading).rejects.toMatchObject({ name: 'ArchiverError', code });
   });
