@@ -1,6 +1,8 @@
 /** Where an exported document is to lie: `2026/11/23/<file name>`, safe on any file system, and each path once. */
 
 const longestNameBytes = 200;
+/** UTF-16 units that are read of each end of a name: what lies between is never kept, and costs only time. */
+const longestEnd = 1_024;
 const longestExtension = 16;
 /** Windows keeps these for devices, with whatever extension (Microsoft, "Naming Files, Paths, and Namespaces"). */
 const deviceName = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
@@ -12,15 +14,20 @@ const deviceName = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
  * @param otherwise for a name of which nothing is left
  */
 export function safeFileName(name: string | undefined, otherwise: string): string {
-  const cleaned = (name ?? '')
+  const cleaned = endsOf(name ?? '')
     .toWellFormed()
     .normalize('NFC')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
     .replace(/[/\\:*?"<>|]/g, '_')
     .replace(/^[\s.]+/, '')
-    .replace(/[\s.]+$/, '');
+    // Without the lookbehind, each place of a run in the middle would be tried as its beginning.
+    .replace(/(?<![\s.])[\s.]+$/, '');
   const named = cleaned === '' ? otherwise : cleaned;
   return cut(deviceName.test(named) ? `_${named}` : named, '');
+}
+
+function endsOf(name: string): string {
+  return name.length <= 2 * longestEnd ? name : name.slice(0, longestEnd) + name.slice(-longestEnd);
 }
 
 /** Keeps two documents from one path, on file systems that fold case and normalise Unicode, too. */

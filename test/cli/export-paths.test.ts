@@ -24,6 +24,10 @@ const hostile = fc.oneof(
 );
 
 describe('safeFileName', () => {
+  it('keeps the beginning and the extension of a name of a megabyte', () => {
+    expect(safeFileName(`Letter ${'x'.repeat(1_000_000)}.pdf`, 'otherwise')).toMatch(/^Letter x{189}\.pdf$/);
+  });
+
   it('makes one harmless path segment of whatever a file was called', () => {
     fc.assert(
       fc.property(hostile, (name) => {
