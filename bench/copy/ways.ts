@@ -23,6 +23,7 @@ import { createAgents } from '../../functions/connections.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
+import type { Trigger } from '../../functions/queue/messages.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../../functions/telnyx/client.ts';
 import { systemTime as time } from '../../functions/time.ts';
@@ -49,6 +50,7 @@ export const ways = {
   'raw with the SDK': rawWithTheSdk,
   copy,
   archive: (route: Route) => archiveWith(archiveDependencies(route)),
+  'archive, found by a sweep': (route: Route) => archiveWith(archiveDependencies(route), 'sweep'),
   naive,
   'lib-storage': libStorage,
 };
@@ -186,11 +188,11 @@ export function archiveDependencies(route: Route): ArchiveDependencies {
 }
 
 /** All that the archive function does for one document: six requests, receipt included. */
-export function archiveWith(dependencies: ArchiveDependencies): CopyOne {
+export function archiveWith(dependencies: ArchiveDependencies, trigger: Trigger = 'operator'): CopyOne {
   return async ({ id }) => {
     const requestedAt = new Date(time.now()).toISOString();
     await archiveDocument(
-      { v: 1, kind: 'document', documentId: id, trigger: 'operator', requestedAt },
+      { v: 1, kind: 'document', documentId: id, trigger, requestedAt },
       { receives: 1, ageMs: 0, deadline: time.monotonic() + 600_000, signal: never },
       dependencies,
     );
