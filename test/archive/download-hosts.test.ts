@@ -88,6 +88,8 @@ describe('a host pattern', () => {
     ['s3-*.amazonaws.com', 's3-.amazonaws.com', false],
     ['a-*-b.example.com', 'a-b.example.com', false],
     ['a-*-b.example.com', 'a-x-b.example.com', true],
+    ['a-*-b.example.com', 'a-x-c.example.com', false],
+    ['a-*-b.example.com', 'c-x-b.example.com', false],
     ['*.<region>.example.com', 'a.b.us-east-1.example.com', true],
     ['*.<region>.example.com', 'a.b.example.com', false],
     ['*.a.*.a.com', 'x.a.a.a.a.com', true],
