@@ -16,8 +16,8 @@ import { isHostPattern, matchesHost } from '../functions/archive/download-hosts.
 import { contentDisposition, contentType } from '../functions/bucket/content-disposition.ts';
 import { nameOf } from '../functions/errors.ts';
 import { defaultDownloadHosts } from '../functions/limits.ts';
-import { redact } from '../functions/log.ts';
 import { parseDiscoveryMessage, parseDocumentMessage } from '../functions/queue/messages.ts';
+import { redact } from '../functions/redact.ts';
 import { systemTime } from '../functions/time.ts';
 import { understand } from '../functions/webhook/events.ts';
 
@@ -139,7 +139,8 @@ describe('a regular expression', () => {
 
   it('stands in the source as it is, so that it can be found', () => {
     expect(tree.found.length).toBeGreaterThan(50);
-    expect(tree.computed).toEqual([]);
+    // Joins known secrets, which are plain text, with `|`: nothing in it repeats.
+    expect(tree.computed.map((where) => where.replace(/:.*/, ''))).toEqual(['functions/redact.ts']);
   });
 
   it('takes time in proportion to the text, whatever that is', { timeout: 120_000 }, () => {
