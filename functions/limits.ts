@@ -54,6 +54,13 @@ export const retryTimings: RetryTimings = {
   giveUpAfterMs: 9 * days,
 };
 
+/**
+ * Age, from the first receive on, from which a message that fails through somebody else's fault is counted as waiting,
+ * which calls a person. In a live lane the next receive is two minutes later at most, so somebody knows after a quarter
+ * of an hour, half of an unlinked document's life.
+ */
+export const waitingAfterMs = 10 * minutes;
+
 /** Counts of receives say nothing about a document. They only isolate a message that may crash the function. */
 export const receives = {
   /** From this receive on a message is worked on by itself, after the others of its batch. */

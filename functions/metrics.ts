@@ -20,6 +20,8 @@ export const metrics = {
   DeadLetters: { unit: 'Count', dimensions: ['Code', 'Lane'] },
   /** Receives that ended without the message being done, by error code. */
   ReceivesFailed: { unit: 'Count', dimensions: ['Code'] },
+  /** Of these, through somebody else's fault (policy `wait`) and `limits.waitingAfterMs` or more after the first. */
+  MessagesWaiting: { unit: 'Count', dimensions: ['Code'] },
   BytesArchived: { unit: 'Bytes' },
   /** From `created_at` at Telnyx to the receipt, for live documents: must stay far below 30 minutes. */
   ArchiveLatency: { unit: 'Milliseconds' },

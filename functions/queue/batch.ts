@@ -6,7 +6,7 @@ import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import pLimit from 'p-limit';
 import { type ArchiverError, asArchiverError, nameOf } from '../errors.ts';
-import { calls, concurrency, type RetryTimings, receives } from '../limits.ts';
+import { calls, concurrency, type RetryTimings, receives, waitingAfterMs } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { type Random, type Time, withDeadline } from '../time.ts';
 import { decide, type Timestamps } from './backoff.ts';
@@ -147,6 +147,10 @@ async function settleFailure(
   }
   log.count('ReceivesFailed', 1, { Code: error.code });
   if (decision.action === 'return') {
+    const ageMs = timestamps.now - timestamps.firstReceivedAt;
+    if (error.retryPolicy === 'wait' && ageMs >= waitingAfterMs) {
+      log.count('MessagesWaiting', 1, { Code: error.code });
+    }
     log.warn('Comes back later', { ...fields, retryInMs: Math.round(decision.afterMs) });
     await returnLater(record, lane, decision.afterMs, dependencies);
     return false;

@@ -2,8 +2,8 @@ import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } fr
 import type { SQSEvent } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ArchiverError } from '../../functions/errors.ts';
-import { receives, retryTimings } from '../../functions/limits.ts';
+import { ArchiverError, errorCodes, retryPolicies } from '../../functions/errors.ts';
+import { receives, retryTimings, waitingAfterMs } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import { consumeBatch, instantOf, type Job, type Receive } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
@@ -257,6 +257,40 @@ describe('a batch', () => {
     expect((commands[0] as SendMessageCommand).input.MessageAttributes?.code?.StringValue).toBe(
       'BucketUnavailable',
     );
+  });
+
+  it('counts as waiting what fails through somebody else ten minutes after the first receive or later', async () => {
+    const now = Date.parse('2026-11-24T12:00:00Z');
+    const codesCounted = async (ageMs: number) => {
+      const counted: unknown[] = [];
+      const { dependencies } = world();
+      const write = (line: string) => {
+        const { MessagesWaiting, Code } = JSON.parse(line);
+        if (MessagesWaiting === 1) counted.push(Code);
+      };
+      for (const code of errorCodes) {
+        await consumeBatch(
+          sqsEvent(sqsRecord(0, { receives: 2, sentAt: now - ageMs })),
+          never,
+          job(async () => {
+            throw new ArchiverError(code, 'A failure.');
+          }),
+          {
+            ...dependencies,
+            time: { ...systemTime, now: () => now, monotonic: () => 0 },
+            log: createLog({ name: 'test', write, now: () => now }),
+          },
+        );
+      }
+      return counted;
+    };
+
+    const waiting = errorCodes.filter((code) => retryPolicies[code] === 'wait');
+
+    expect(await codesCounted(waitingAfterMs - 1)).toEqual([]);
+    expect(await codesCounted(waitingAfterMs)).toEqual(waiting);
+    // Given up by then, which is counted as a dead letter.
+    expect(await codesCounted(retryTimings.giveUpAfterMs)).toEqual([]);
   });
 
   it('begins nothing once the time is over, and puts everything back', async () => {
