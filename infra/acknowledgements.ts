@@ -25,7 +25,7 @@ export function acknowledgements(
   const { archive, apiKey } = storage;
   const { queues, functions, webhookApi, alarmTopic, alarms } = pipeline;
   const lambdas = [functions.webhook, functions.discover, functions.archive];
-  const lanes = [queues.documents, queues.backfill, queues.discovery];
+  const lanes = [queues.documents, queues.backfill, queues.discovery, queues.spans];
   return [
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'S3BucketReplicationEnabled'),

@@ -176,7 +176,12 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
       [reference('ApiKey/Secret')]: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:api-key',
       '${AWS::AccountId}': '000000000000',
     };
-    const lanes = { Documents: 'documents', Backfill: 'backfill', Discovery: 'discovery' } as const;
+    const lanes = {
+      Documents: 'documents',
+      Backfill: 'backfill',
+      Discovery: 'discovery',
+      Spans: 'spans',
+    } as const;
     for (const [path, lane] of Object.entries(lanes)) {
       values[reference(`Queues/${path}/Queue`)] = queues.lanes[lane].queueUrl;
       values[reference(`Queues/${path}/DeadLetters`)] = queues.lanes[lane].deadLetterQueueUrl;
@@ -252,9 +257,9 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     }
   };
 
-  async function discover(message: string): Promise<void> {
+  async function send(lane: 'discovery' | 'spans', message: string): Promise<void> {
     const sqs = queues.createClient();
-    const queueUrl = queues.lanes.discovery.queueUrl;
+    const { queueUrl } = queues.lanes[lane];
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: message }));
     sqs.destroy();
   }
@@ -306,7 +311,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     const upload = await standIn.documents.add('Passport.txt', Buffer.from('passport'));
     const input = text(at(atPath(view, 'Sweep/Schedule').properties, 'Target', 'Input'));
 
-    await discover(input.replace('<aws.scheduler.scheduled-time>', new Date().toISOString()));
+    await send('discovery', input.replace('<aws.scheduler.scheduled-time>', new Date().toISOString()));
 
     await vi.waitFor(() => expect(receipts()).toContain(`${upload.id}.json`), 30_000);
   });
@@ -315,7 +320,8 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     const now = Date.now();
     const year = 365 * 24 * 3_600_000;
 
-    await discover(
+    await send(
+      'spans',
       JSON.stringify({
         v: 1,
         kind: 'span',

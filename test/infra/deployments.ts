@@ -20,7 +20,6 @@ export const settings = {
     retentionDays: 365,
     breakGlassArns,
     alarmEmail: 'on-call@example.com',
-    sweepLookBackMinutes: 120,
     documentsConcurrency: 50,
     backfillConcurrency: 2,
   },

@@ -36,7 +36,6 @@ describe('The two answers', () => {
       downloadHosts: defaultDownloadHosts,
       archiveInfected: false,
       maxDocumentBytes: singlePutBytes,
-      sweepLookBackMinutes: 90,
       documentsConcurrency: 20,
       backfillConcurrency: 4,
       webhookConcurrency: 10,
@@ -132,7 +131,6 @@ test('Every problem is reported at once, each with the setting that it is about.
     downloadHosts: ['127.0.0.1'],
     archiveInfected: 'yes',
     maxDocumentBytes: singlePutBytes + 1,
-    sweepLookBackMinutes: 1,
     documentsConcurrency: 1,
     backfillConcurrency: 51,
     webhookConcurrency: 0,
@@ -155,9 +153,14 @@ test('Every problem is reported at once, each with the setting that it is about.
     'region',
     'retentionDays',
     'retentiondays',
-    'sweepLookBackMinutes',
     'telnyxPublicKeys',
     'webhookConcurrency',
+  ]);
+});
+
+test('A setting of an earlier version is refused with what has become of it.', () => {
+  expect(problemsOf({ ...answers, sweepLookBackMinutes: 90 })).toEqual([
+    expect.stringMatching(/^sweepLookBackMinutes was removed: .* Delete it\.$/),
   ]);
 });
 
