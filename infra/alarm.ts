@@ -79,15 +79,24 @@ export class AlarmTopic extends Construct {
 
 export interface ArchiverAlarmProps extends Omit<AlarmProps, 'alarmDescription' | 'actionsEnabled'>, Meaning {
   topic: AlarmTopic;
+  /**
+   * Whether the topic is told of the return to OK, too. Only for alarms whose return means that the cause is gone: one
+   * that counts events goes back whenever nothing new happens, and its message would read as an all-clear.
+   */
+  notifiesOk: boolean;
 }
 
-/** An alarm that says what it means and where its runbook article is, and tells the topic when it starts and ends. */
+/** An alarm that says what it means and where its runbook article is. */
 export class ArchiverAlarm extends Alarm {
-  constructor(scope: Construct, id: string, { impact, runbook, topic, ...alarmProps }: ArchiverAlarmProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { impact, runbook, topic, notifiesOk, ...alarmProps }: ArchiverAlarmProps,
+  ) {
     super(scope, id, { ...alarmProps, alarmDescription: describe({ impact, runbook }) });
     const action = new SnsAction(topic.topic);
     this.addAlarmAction(action);
-    this.addOkAction(action);
+    if (notifiesOk) this.addOkAction(action);
   }
 }
 

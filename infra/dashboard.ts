@@ -11,14 +11,15 @@ import {
   TextWidget,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { type MetricName, metricNamespace, metrics } from '../functions/metrics.ts';
+import type { Dimension } from '../functions/metrics.ts';
 import type { Functions } from './functions.ts';
-import { counted } from './metrics.ts';
+import type { ArchiverMetrics, SplitBy } from './metrics.ts';
 import type { Queues } from './queues.ts';
 
 export interface ArchiverDashboardProps {
   name: string;
   alarms: readonly IAlarm[];
+  metrics: ArchiverMetrics;
   queues: Queues;
   functions: Functions;
 }
@@ -29,12 +30,14 @@ const width = 24;
 export class ArchiverDashboard extends Construct {
   readonly dashboard: Dashboard;
 
-  constructor(scope: Construct, id: string, { name, alarms, queues, functions }: ArchiverDashboardProps) {
+  constructor(scope: Construct, id: string, props: ArchiverDashboardProps) {
     super(scope, id);
+    const { name, alarms, metrics, queues, functions } = props;
     const lanes = Object.entries({
       documents: queues.documents,
       backfill: queues.backfill,
       discovery: queues.discovery,
+      spans: queues.spans,
     });
     const lambdas = [functions.webhook, functions.discover, functions.archive].map((built) => built.function);
     this.dashboard = new Dashboard(this, 'Dashboard', {
@@ -42,18 +45,18 @@ export class ArchiverDashboard extends Construct {
       defaultInterval: Duration.days(1),
       periodOverride: PeriodOverride.AUTO,
       widgets: [
-        [new AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width, height: 4 })],
+        [new AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width, height: 6 })],
 
         [new TextWidget({ markdown: '## Is everything archived?', width, height: 1 })],
         [
           new SingleValueWidget({
             title: 'In the time shown',
             metrics: [
-              counted('DocumentsFound', { label: 'seen at Telnyx' }),
-              counted('DocumentsArchived', { label: 'archived' }),
-              counted('DocumentsAlreadyArchived', { label: 'archived already' }),
-              counted('DocumentsMissed', { label: 'missed' }),
-              counted('SweepsCompleted', { label: 'sweeps' }),
+              metrics.counted('DocumentsFound', { label: 'seen at Telnyx' }),
+              metrics.counted('DocumentsArchived', { label: 'archived' }),
+              metrics.counted('DocumentsAlreadyArchived', { label: 'archived already' }),
+              metrics.counted('DocumentsOverdue', { label: 'overdue' }),
+              metrics.counted('SweepsCompleted', { label: 'sweeps' }),
             ],
             setPeriodToTimeRange: true,
             width: 12,
@@ -75,39 +78,51 @@ export class ArchiverDashboard extends Construct {
           new GraphWidget({
             title: 'From upload at Telnyx to receipt',
             left: ['p50', 'p99', Stats.MAXIMUM].map((statistic) =>
-              counted('ArchiveLatency', { statistic, label: statistic }),
+              metrics.counted('ArchiveLatency', { statistic, label: statistic }),
             ),
             leftAnnotations: [{ value: 30 * 60_000, label: 'Telnyx deletes an unlinked document' }],
             width: 8,
           }),
           new GraphWidget({
-            title: 'Age of the oldest message, in seconds',
-            left: lanes.map(([label, { queue }]) => queue.metricApproximateAgeOfOldestMessage({ label })),
-            leftAnnotations: [{ value: 300, label: 'alarm for documents' }],
+            title: 'Age of the oldest document that is not archived',
+            left: [metrics.counted('OldestUnarchived', { statistic: Stats.MAXIMUM })],
+            leftAnnotations: [
+              { value: 10 * 60_000, label: 'overdue' },
+              { value: 30 * 60_000, label: 'Telnyx deletes an unlinked document' },
+            ],
             width: 8,
           }),
           new GraphWidget({
             title: 'Documents and bytes archived',
-            left: [counted('DocumentsArchived')],
-            right: [counted('BytesArchived')],
+            left: [metrics.counted('DocumentsArchived')],
+            right: [metrics.counted('BytesArchived')],
             width: 8,
           }),
         ],
 
         [new TextWidget({ markdown: '## What failed, and why?', width, height: 1 })],
         [
-          failures('Receives that failed, by code', 'ReceivesFailed'),
-          failures('Documents given up, by code', 'DocumentsDeadLettered'),
-          failures('Webhooks refused, by reason', 'WebhooksRefused'),
+          bySplit(metrics, 'Receives that failed', 'ReceivesFailed', 'Code'),
+          bySplit(metrics, 'Receives of messages that wait', 'MessagesWaiting', 'Code'),
+          bySplit(metrics, 'Webhooks refused', 'WebhooksRefused', 'Reason'),
+        ],
+        [
+          bySplit(metrics, 'Dead letters', 'DeadLetters', 'Code'),
+          bySplit(metrics, 'Dead letters', 'DeadLetters', 'Lane'),
+          new GraphWidget({
+            title: 'Records of Telnyx that are not as specified',
+            left: [metrics.counted('FieldsMalformed'), metrics.counted('RecordsCut')],
+            width: 8,
+          }),
         ],
         [
           new GraphWidget({
             title: 'Webhooks',
             left: [
-              counted('WebhooksAccepted'),
-              counted('WebhooksRefused'),
-              counted('WebhooksIgnored'),
-              counted('WebhooksDeferred'),
+              metrics.counted('WebhooksAccepted'),
+              metrics.counted('WebhooksRefused'),
+              metrics.counted('WebhooksIgnored'),
+              metrics.counted('WebhooksDeferred'),
             ],
             width: 8,
           }),
@@ -127,17 +142,19 @@ export class ArchiverDashboard extends Construct {
   }
 }
 
-/** One line for each value that the metric's dimension has taken. */
-function failures(
-  title: string,
-  metric: Extract<MetricName, 'ReceivesFailed' | 'DocumentsDeadLettered' | 'WebhooksRefused'>,
+/** One line for each value that the dimension has taken. */
+function bySplit<Name extends Dimension>(
+  { namespace }: ArchiverMetrics,
+  what: string,
+  metric: SplitBy<Name>,
+  dimension: Name,
 ): GraphWidget {
-  const schema = `${metricNamespace},${metrics[metric].dimension}`;
   return new GraphWidget({
-    title,
+    title: `${what}, by ${dimension.toLowerCase()}`,
     left: [
       new MathExpression({
-        expression: `SEARCH('{${schema}} MetricName="${metric}"', 'Sum', 300)`,
+        // In quotes, as the name has a hyphen (CloudWatch user guide, "Metric search expression syntax").
+        expression: `SEARCH('{"${namespace}",${dimension}} MetricName="${metric}"', 'Sum', 300)`,
         usingMetrics: {},
         label: '',
         period: Duration.minutes(5),

@@ -5,6 +5,7 @@ import { Alarms } from './alarms.ts';
 import { ArchiverDashboard } from './dashboard.ts';
 import { alarmsUseKey, EncryptionKey, logsUseKey } from './encryption-key.ts';
 import { Functions } from './functions.ts';
+import { ArchiverMetrics } from './metrics.ts';
 import { Queues } from './queues.ts';
 import { SweepSchedule } from './schedule.ts';
 import type { Stage } from './stage.ts';
@@ -51,9 +52,11 @@ export class PipelineStack extends Stack {
     });
     new SweepSchedule(this, 'Sweep', { discovery: this.queues.discovery });
     this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', { email: stage.alarmEmail, key: operationsKey });
+    const metrics = new ArchiverMetrics(stage.name);
     this.alarms = new Alarms(this, 'Alarms', {
       prefix: stage.name,
       topic: this.alarmTopic,
+      metrics,
       queues: this.queues,
       functions: this.functions,
       webhookApi: this.webhookApi,
@@ -62,6 +65,7 @@ export class PipelineStack extends Stack {
     const { dashboard } = new ArchiverDashboard(this, 'Dashboard', {
       name: stage.name,
       alarms: this.alarms.alarms,
+      metrics,
       queues: this.queues,
       functions: this.functions,
     });

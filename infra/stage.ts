@@ -37,8 +37,8 @@ export interface StageSettings {
    */
   acceptIrreversibleRetention?: boolean;
   /**
-   * Begins the names of both stacks, the queues and the alarms. There is one deployment per account and region,
-   * whatever its name: the functions' metrics have no dimension that would tell two apart.
+   * Begins the names of both stacks, the queues and the alarms, and ends the namespace of the functions' metrics:
+   * archivers with different names in one account and region are apart in all of these.
    *
    * @default "telnyx-archiver"
    */

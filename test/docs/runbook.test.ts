@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { errorCodes } from '../../functions/errors.ts';
 import { settings, synthesize } from '../infra/deployments.ts';
-import { ofType } from '../infra/view.ts';
+import { ofType, text } from '../infra/view.ts';
 
 interface Article {
   heading: string;
@@ -32,20 +32,39 @@ function anchorOf(heading: string): string {
 
 /** What alarms and rules point at, in the templates. */
 let anchors: string[];
+/** The alarms by their names, without the stage's. */
+let named: { name: string; anchor: string }[];
+
+const anchorIn = (properties: unknown) =>
+  /docs\/runbook\.md(#[\w-]+)/.exec(JSON.stringify(properties))?.[1] ?? 'none';
 
 beforeAll(() => {
-  const { view } = synthesize(settings.minimal);
+  const { view, stage } = synthesize(settings.minimal);
   const texts = [...ofType(view, 'AWS::CloudWatch::Alarm'), ...ofType(view, 'AWS::Events::Rule')];
-  anchors = texts.map(
-    ({ properties }) => /docs\/runbook\.md(#[\w-]+)/.exec(JSON.stringify(properties))?.[1] ?? 'none',
-  );
+  anchors = texts.map(({ properties }) => anchorIn(properties));
+  named = ofType(view, 'AWS::CloudWatch::Alarm').map(({ properties }) => ({
+    name: text(properties.AlarmName).slice(stage.name.length + 1),
+    anchor: anchorIn(properties),
+  }));
 });
 
 describe('The runbook', () => {
   test('has an article for every alarm, and none for alarms that there are not.', () => {
     const alarms = articles.filter(({ section }) => section === 'Alarms');
 
-    expect(alarms.map(({ heading }) => anchorOf(heading)).sort()).toEqual(anchors.toSorted());
+    expect(alarms.map(({ heading }) => anchorOf(heading)).sort()).toEqual([...new Set(anchors)].sort());
+  });
+
+  test('names each alarm after its article, so that it can be found by the name in the message.', () => {
+    const headings = articles.filter(({ section }) => section === 'Alarms').map(({ heading }) => heading);
+
+    const misnamed = named.filter(({ name, anchor }) => {
+      const heading = headings.find((one) => anchorOf(one) === anchor);
+      return heading === undefined || !name.startsWith(heading);
+    });
+
+    expect(named.length).toBeGreaterThan(20);
+    expect(misnamed).toEqual([]);
   });
 
   test('has an article for every error code, in the order of the list.', () => {

@@ -423,14 +423,14 @@ export const mutations: Mutation[] = [
     },
   },
   set(
-    'C34 a sweep is asked for every five minutes at least, in words that discover reads',
+    'C34 a sweep is asked for every minute, in words that discover reads',
     'Sweep/Schedule',
-    'rate(30 minutes)',
+    'rate(5 minutes)',
     root,
     'ScheduleExpression',
   ),
   set(
-    'C34 a sweep is asked for every five minutes at least, in words that discover reads',
+    'C34 a sweep is asked for every minute, in words that discover reads',
     'Sweep/Schedule',
     '{"v":1,"kind":"recent"}',
     (properties) => object(properties.Target),
@@ -438,7 +438,7 @@ export const mutations: Mutation[] = [
   ),
   {
     what: 'drop the dead letters of the schedule',
-    noticedBy: 'C34 a sweep is asked for every five minutes at least, in words that discover reads',
+    noticedBy: 'C34 a sweep is asked for every minute, in words that discover reads',
     mutate: (view) => {
       delete object(atPath(view, 'Sweep/Schedule').properties.Target).DeadLetterConfig;
     },
@@ -446,11 +446,13 @@ export const mutations: Mutation[] = [
 
   ...[
     'DocumentsDeadLetters',
-    'DocumentsTooOld',
+    'SpansDeadLetters',
+    'DeadLetterGrowthDocuments',
+    'DocumentsOverdue',
+    'WaitingTelnyxUnavailable',
     'WebhookServerErrors',
     'WebhooksRefused',
     'SweepMissing',
-    'DocumentsMissed',
     'ChecksumMismatches',
     'ApiKeyUnusable',
     'BucketUnusable',
@@ -472,6 +474,32 @@ export const mutations: Mutation[] = [
     'notBreaching',
     root,
     'TreatMissingData',
+  ),
+  set(
+    'C35 every kind of failure calls a person, who reads what it means',
+    'Alarms/SweepMissing',
+    3,
+    root,
+    'DatapointsToAlarm',
+  ),
+  set(
+    'C35 every kind of failure calls a person, who reads what it means',
+    'Alarms/DeadLetterGrowthDocuments',
+    1,
+    root,
+    'EvaluationPeriods',
+  ),
+  set(
+    'C35 every kind of failure calls a person, who reads what it means',
+    'Alarms/DocumentsDeadLetters',
+    ['arn'],
+    root,
+    'OKActions',
+  ),
+  drop(
+    'C35 every kind of failure calls a person, who reads what it means',
+    'Alarms/SweepMissing',
+    'OKActions',
   ),
   drop(
     'C35 every kind of failure calls a person, who reads what it means',

@@ -4,7 +4,7 @@
  */
 import { archiveSettings } from '../../functions/archive/settings.ts';
 import { discoverSettings } from '../../functions/discover/settings.ts';
-import { type ErrorCode, errorCodes, fates } from '../../functions/errors.ts';
+import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
 import { parseDiscoveryMessage } from '../../functions/queue/messages.ts';
 import type { Settings } from '../../functions/settings.ts';
 import { webhookSettings } from '../../functions/webhook/settings.ts';
@@ -25,10 +25,15 @@ const stageOfApi = (view: View) => atPath(view, 'WebhookApi/Stage');
 
 const functionNames = ['Webhook', 'Discover', 'Archive'] as const;
 type FunctionName = (typeof functionNames)[number];
-const lanes = ['Documents', 'Backfill', 'Discovery'] as const;
+const lanes = ['Documents', 'Backfill', 'Discovery', 'Spans'] as const;
 type Lane = (typeof lanes)[number];
 /** Which function reads the lane. */
-const readers = { Documents: 'Archive', Backfill: 'Archive', Discovery: 'Discover' } as const;
+const readers = {
+  Documents: 'Archive',
+  Backfill: 'Archive',
+  Discovery: 'Discover',
+  Spans: 'Discover',
+} as const;
 
 export const checks = {
   'C03 documents are locked as the stage says, and versioned': (view, stage) => {
@@ -286,7 +291,10 @@ export const checks = {
       if (mapping === undefined || found.length > 1) return [`${lane} has ${found.length} readers`];
       const { properties } = mapping;
       const most = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
-      const expected = { Documents: stage.documentsConcurrency, Backfill: stage.backfillConcurrency };
+      const expected: Partial<Record<Lane, number>> = {
+        Documents: stage.documentsConcurrency,
+        Backfill: stage.backfillConcurrency,
+      };
       return [
         ...unless(
           properties.FunctionName === `\${${lambda(view, readers[lane]).id}}`,
@@ -298,7 +306,7 @@ export const checks = {
         ),
         ...unless(properties.BatchSize === 10, `${lane}: batches are not of ten`),
         ...unless(most >= 2 && most <= 50, `${lane}: concurrency is unbounded`),
-        ...unless(lane === 'Discovery' || most === expected[lane], `${lane}: not the stage's concurrency`),
+        ...unless(most === (expected[lane] ?? most), `${lane}: not the stage's concurrency`),
         ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: documents wait for a batch to fill`),
         ...unless(properties.Enabled === true, `${lane} is not read`),
       ];
@@ -432,8 +440,9 @@ export const checks = {
           arnOf(queue(view, 'Documents')),
           arnOf(queue(view, 'Backfill')),
           arnOf(deadLetters(view, 'Discovery')),
+          arnOf(deadLetters(view, 'Spans')),
         ],
-        ...receiving([arnOf(queue(view, 'Discovery'))]),
+        ...receiving([arnOf(queue(view, 'Discovery')), arnOf(queue(view, 'Spans'))]),
       }),
       ...narrowed(view, 'Discover', ['receipts/*']),
     ];
@@ -532,16 +541,18 @@ export const checks = {
       .map(([name]) => `output ${name} holds a secret or a wildcard`),
   ],
 
-  'C34 a sweep is asked for every five minutes at least, in words that discover reads': (view) => {
+  'C34 a sweep is asked for every minute, in words that discover reads': (view) => {
     const found = ofType(view, 'AWS::Scheduler::Schedule');
     const [schedule] = found;
     if (schedule === undefined || found.length > 1) return [`there are ${found.length} schedules`];
     const { properties } = schedule;
-    const minutes = Number(/^rate\((\d+) minutes\)$/.exec(text(properties.ScheduleExpression))?.[1]);
     const input = text(at(properties, 'Target', 'Input'));
     const grants = grantsOfRole(view, 'Sweep/Role');
     return [
-      ...unless(minutes <= 5, `sweeps are ${text(properties.ScheduleExpression ?? null)}`),
+      ...unless(
+        properties.ScheduleExpression === 'cron(0/1 * * * ? *)',
+        `sweeps are ${text(properties.ScheduleExpression ?? null)}`,
+      ),
       ...unless(properties.State === 'ENABLED', 'the schedule is off'),
       ...unless(
         at(properties, 'Target', 'Arn') === arnOf(queue(view, 'Discovery')),
@@ -565,16 +576,19 @@ export const checks = {
   'C35 every kind of failure calls a person, who reads what it means': (view, stage) => {
     const alarms = ofType(view, 'AWS::CloudWatch::Alarm');
     const topic = `\${${atPath(view, 'AlarmTopic/Topic').id}}`;
-    const silences = { SweepMissing: 'breaching' } as Record<string, string>;
+    const named = (name: string) =>
+      alarms.find(({ properties }) => properties.AlarmName === `${stage.name}-${name}`);
     return [
-      ...Object.entries(expectedAlarms).flatMap(([name, [metric, comparison, threshold]]) => {
-        const alarm = alarms.find(({ properties }) => properties.AlarmName === `${stage.name}-${name}`);
+      ...Object.entries(expectedAlarms).flatMap(([name, expected]) => {
+        const alarm = named(name);
         if (alarm === undefined) return [`no alarm ${name}`];
         const { properties } = alarm;
+        const { metric, threshold, below = false, datapoints: [toAlarm, outOf] = [1, 1] } = expected;
         const value =
           typeof threshold === 'number'
             ? threshold
             : 800 * Number(lambda(view, threshold).properties.Timeout);
+        const comparison = below ? 'LessThanThreshold' : 'GreaterThanOrEqualToThreshold';
         return [
           ...unless(JSON.stringify(properties).includes(`"${metric}"`), `${name} does not watch ${metric}`),
           ...unless(
@@ -582,8 +596,16 @@ export const checks = {
             `${name} fires at ${text(properties.ComparisonOperator ?? null)} ${text(properties.Threshold ?? null)}`,
           ),
           ...unless(
-            properties.TreatMissingData === (silences[name] ?? 'notBreaching'),
+            properties.DatapointsToAlarm === toAlarm && properties.EvaluationPeriods === outOf,
+            `${name} needs ${text(properties.DatapointsToAlarm ?? null)} of ${text(properties.EvaluationPeriods ?? null)}`,
+          ),
+          ...unless(
+            properties.TreatMissingData === (below ? 'breaching' : 'notBreaching'),
             `${name} takes silence for ${text(properties.TreatMissingData ?? null)}`,
+          ),
+          ...unless(
+            same(properties.OKActions, expected.notifiesOk ? [topic] : undefined),
+            `${name} tells of its end: ${text(properties.OKActions ?? null)}`,
           ),
         ];
       }),
@@ -604,7 +626,7 @@ export const checks = {
         )
         .map(({ path }) => `${path} is not on the list of alarms`),
       ...errorCodes
-        .filter((code) => fates[code] === 'wait' && !alarms.some((alarm) => countsCode(alarm, code)))
+        .filter((code) => retryPolicies[code] === 'wait' && !alarms.some((alarm) => countsCode(alarm, code)))
         .map((code) => `nobody is called while documents wait for ${code}`),
       ...keyDeletionProblems(view, stage, topic),
     ];
@@ -690,36 +712,62 @@ export const checks = {
 
 export type CheckName = keyof typeof checks;
 
-const ge = 'GreaterThanOrEqualToThreshold';
+interface ExpectedAlarm {
+  metric: string;
+  /** Fires from this value on; a function stands for 80 % of its time limit. */
+  threshold: number | FunctionName;
+  /** Fires below the threshold, and if there is no data. @default false */
+  below?: boolean;
+  /** M out of N. @default 1 of 1 */
+  datapoints?: [toAlarm: number, outOf: number];
+  /** Whether its end means that the cause is gone. @default false */
+  notifiesOk?: boolean;
+}
 
-/** Every alarm: what it watches, and from which value on it fires; a function stands for 80 % of its time limit. */
-const expectedAlarms: Record<string, [metric: string, comparison: string, threshold: number | FunctionName]> =
-  {
-    DocumentsDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
-    BackfillDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
-    DiscoveryDeadLetters: ['ApproximateNumberOfMessagesVisible', ge, 1],
-    DocumentsTooOld: ['ApproximateAgeOfOldestMessage', ge, 301],
-    ChecksumMismatches: ['ChecksumMismatch', ge, 1],
-    ApiKeyUnusable: ['ApiKeyRejected', ge, 1],
-    BucketUnusable: ['BucketMisconfigured', ge, 1],
-    DownloadHostRefused: ['LinkNotAllowed', ge, 1],
-    TelnyxRateLimited: ['RateLimited', ge, 1],
-    WebhookServerErrors: ['5xx', ge, 1],
-    WebhooksRefused: ['WebhooksRefused', ge, 3],
-    SweepMissing: ['SweepsCompleted', 'LessThanThreshold', 1],
-    DocumentsMissed: ['DocumentsMissed', ge, 1],
-    WebhookErrors: ['Errors', ge, 1],
-    WebhookThrottles: ['Throttles', ge, 1],
-    WebhookSlow: ['p99', ge, 'Webhook'],
-    DiscoverErrors: ['Errors', ge, 1],
-    DiscoverThrottles: ['Throttles', ge, 1],
-    DiscoverSlow: ['p99', ge, 'Discover'],
-    DiscoverRecursionStopped: ['RecursiveInvocationsDropped', ge, 1],
-    ArchiveErrors: ['Errors', ge, 1],
-    ArchiveThrottles: ['Throttles', ge, 1],
-    ArchiveSlow: ['p99', ge, 'Archive'],
-    ArchiveRecursionStopped: ['RecursiveInvocationsDropped', ge, 1],
-  };
+/** While messages wait, for 40 minutes after the last receive that failed. */
+const whileWaiting = { threshold: 1, datapoints: [1, 8], notifiesOk: true } satisfies Partial<ExpectedAlarm>;
+
+const expectedAlarms: Record<string, ExpectedAlarm> = {
+  ...Object.fromEntries(
+    lanes.flatMap((lane) => [
+      [`${lane}DeadLetters`, { metric: 'DeadLetters', threshold: 1 }],
+      [
+        `DeadLetterGrowth${lane}`,
+        { metric: 'ApproximateNumberOfMessagesVisible', threshold: 1, datapoints: [1, 20] },
+      ],
+    ]),
+  ),
+  DocumentsOverdue: { metric: 'DocumentsOverdue', threshold: 1, datapoints: [1, 2] },
+  ChecksumMismatches: { metric: 'ChecksumMismatch', threshold: 1 },
+  ApiKeyUnusable: { metric: 'ApiKeyRejected', ...whileWaiting },
+  BucketUnusable: { metric: 'BucketMisconfigured', ...whileWaiting },
+  DownloadHostRefused: { metric: 'LinkNotAllowed', ...whileWaiting },
+  WaitingRateLimited: { metric: 'RateLimited', ...whileWaiting },
+  WaitingTelnyxUnavailable: { metric: 'TelnyxUnavailable', ...whileWaiting },
+  WaitingDownloadFailed: { metric: 'DownloadFailed', ...whileWaiting },
+  WaitingBucketConflict: { metric: 'BucketConflict', ...whileWaiting },
+  WaitingBucketUnavailable: { metric: 'BucketUnavailable', ...whileWaiting },
+  WaitingQueueUnavailable: { metric: 'QueueUnavailable', ...whileWaiting },
+  WaitingOutOfTime: { metric: 'OutOfTime', ...whileWaiting },
+  WebhookServerErrors: { metric: '5xx', threshold: 1 },
+  WebhooksRefused: { metric: 'WebhooksRefused', threshold: 3 },
+  SweepMissing: {
+    metric: 'SweepsCompleted',
+    threshold: 1,
+    below: true,
+    datapoints: [2, 3],
+    notifiesOk: true,
+  },
+  ...Object.fromEntries(
+    functionNames.flatMap((name) => [
+      [`${name}Errors`, { metric: 'Errors', threshold: 1 }],
+      [`${name}Throttles`, { metric: 'Throttles', threshold: 1 }],
+      [`${name}Slow`, { metric: 'p99', threshold: name }],
+    ]),
+  ),
+  DiscoverRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
+  ArchiveRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
+};
 
 const tls = { 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.3' };
 

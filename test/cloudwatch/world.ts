@@ -1,0 +1,271 @@
+/**
+ * Lanes, sweeps and webhooks on a virtual clock, whose functions write their real lines into a model of CloudWatch with
+ * the alarms of a synthesized template.
+ */
+import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { discover } from '../../functions/discover/discover.ts';
+import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
+import { retryTimings } from '../../functions/limits.ts';
+import { createLog } from '../../functions/log.ts';
+import { consumeBatch } from '../../functions/queue/batch.ts';
+import type { Random, Time } from '../../functions/time.ts';
+import { createWebhookHandler } from '../../functions/webhook/handler.ts';
+import type { Synthesized } from '../infra/deployments.ts';
+import { at, atPath, object, text } from '../infra/view.ts';
+import { sqsEvent, sqsRecord } from '../sqs-records.ts';
+import { CloudWatch, type CloudWatchOptions } from './cloudwatch.ts';
+import { alarmsOf } from './template-alarms.ts';
+
+export const secondMs = 1_000;
+export const minuteMs = 60 * secondMs;
+export const hourMs = 60 * minuteMs;
+export const start = Date.parse('2026-11-24T00:00:00Z');
+
+export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
+export type LaneName = (typeof laneNames)[number];
+export type FunctionName = 'Webhook' | 'Discover' | 'Archive';
+
+export interface WorldOptions extends Omit<CloudWatchOptions, 'now'> {
+  /** @default always 0.5 */
+  random?: Random;
+  /** Milliseconds until the metrics of a queue that was inactive are published. @default 15 minutes */
+  inactiveQueueMs?: number;
+}
+
+export function createWorld({ view, stage }: Synthesized, options: WorldOptions = {}) {
+  const { random = () => 0.5, inactiveQueueMs = 15 * minuteMs, ...cloudWatchOptions } = options;
+  let now = start;
+  const events: { at: number; run: () => void }[] = [];
+  const schedule = (at: number, run: () => void) => {
+    const event = { at, run };
+    const later = events.findIndex((other) => other.at > at);
+    events.splice(later < 0 ? events.length : later, 0, event);
+    return () => {
+      const position = events.indexOf(event);
+      if (position >= 0) events.splice(position, 1);
+    };
+  };
+  const time: Time = {
+    now: () => now,
+    monotonic: () => now - start,
+    after: (ms, callback) => schedule(now + ms, callback),
+  };
+
+  const cloudWatch = new CloudWatch(alarmsOf(view, stage.name), { now: start, ...cloudWatchOptions });
+  const failures: unknown[] = [];
+  const background = (work: Promise<unknown>) => {
+    work.catch((error: unknown) => failures.push(error));
+  };
+  /** Runs everything that is due up to the instant. */
+  const runUntil = async (instant: number) => {
+    for (let event = events[0]; event !== undefined && event.at <= instant; event = events[0]) {
+      events.shift();
+      now = Math.max(now, event.at);
+      cloudWatch.advanceTo(now);
+      event.run();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    now = instant;
+    cloudWatch.advanceTo(now);
+    if (failures.length > 0) throw failures[0];
+  };
+
+  /** The log of one function, by the name that the template gives it. */
+  const logOf = (name: FunctionName) => {
+    const variables = at(atPath(view, `Functions/${name}/Function`).properties, 'Environment', 'Variables');
+    return createLog({
+      name: text(object(variables).ARCHIVER_NAME),
+      write: (line) => cloudWatch.ingest(line, now),
+      now: time.now,
+    });
+  };
+  const logs = { Webhook: logOf('Webhook'), Discover: logOf('Discover'), Archive: logOf('Archive') };
+
+  const queues = Object.fromEntries(laneNames.map((lane) => [lane, deadLetterQueue(lane)])) as Record<
+    LaneName,
+    ReturnType<typeof deadLetterQueue>
+  >;
+
+  /** A dead-letter queue: inactive until its first letter, then with metrics every minute. */
+  function deadLetterQueue(lane: LaneName) {
+    const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/DeadLetters`;
+    const dimensions = { QueueName: `\${${atPath(view, path).id}.QueueName}` };
+    const put = (metricName: string, value: number) =>
+      cloudWatch.publish({ namespace: 'AWS/SQS', metricName, dimensions }, value, now, now + minuteMs);
+    let letters = 0;
+    let inFlight = 0;
+    let active = false;
+    const report = () => {
+      schedule(now + minuteMs, report);
+      put('ApproximateNumberOfMessagesVisible', letters - inFlight);
+      // Reported only while there are messages in flight (Amazon SQS guide, "Available CloudWatch metrics").
+      if (inFlight > 0) put('ApproximateNumberOfMessagesNotVisible', inFlight);
+    };
+    return {
+      add: () => {
+        letters += 1;
+        if (!active) schedule(now + inactiveQueueMs, report);
+        active = true;
+      },
+      remove: () => {
+        letters -= 1;
+      },
+      /** Somebody receives all letters and lets them come back. */
+      look: (ms: number) => {
+        inFlight = letters;
+        schedule(now + ms, () => {
+          inFlight = 0;
+        });
+      },
+    };
+  }
+
+  /** Receives a message of the lane again and again, as its visibility says, until it succeeds or is given up. */
+  function message(lane: LaneName, failsWith: () => ErrorCode | undefined): void {
+    const sentAt = now;
+    const receive = async (receives: number) => {
+      let waitMs = 0;
+      const sqs = {
+        send: async (command: unknown) => {
+          if (command instanceof ChangeMessageVisibilityCommand) {
+            waitMs = (command.input.VisibilityTimeout ?? 0) * secondMs;
+          }
+          if (command instanceof SendMessageCommand) queues[lane].add();
+          return {};
+        },
+      } as unknown as Pick<SQSClient, 'send'>;
+      const { batchItemFailures } = await consumeBatch(
+        sqsEvent(sqsRecord(0, { queue: lane, receives, sentAt })),
+        new AbortController().signal,
+        {
+          parse: ({ body }) => body,
+          describe: () => ({}),
+          work: async () => {
+            const code = failsWith();
+            if (code !== undefined) throw new ArchiverError(code, 'A failure of the test.');
+            return {};
+          },
+        },
+        {
+          lanes: laneNames.map((name) => ({
+            name,
+            queueUrl: `https://sqs/${name}`,
+            deadLetterQueueUrl: `https://sqs/${name}-dead-letters`,
+            live: name === 'documents' || name === 'discovery',
+          })),
+          sqs,
+          timings: retryTimings,
+          log: logs[lane === 'documents' || lane === 'backfill' ? 'Archive' : 'Discover'],
+          time,
+          random,
+        },
+      );
+      if (batchItemFailures.length > 0) schedule(now + waitMs, () => background(receive(receives + 1)));
+    };
+    background(receive(1));
+  }
+
+  /** Documents at Telnyx that are not archived, by id: created when? */
+  const unarchived = new Map<string, number>();
+  let sweeping = true;
+
+  /** One sweep a minute, as the schedule asks for them, each some seconds late. */
+  function sweep(): void {
+    const requestedAt = now;
+    schedule(requestedAt + minuteMs, sweep);
+    if (!sweeping) return;
+    const run = async () => {
+      await discover(
+        { v: 1, kind: 'recent', requestedAt: new Date(requestedAt).toISOString() },
+        { receivedAt: now, deadline: time.monotonic() + 5 * minuteMs, signal: new AbortController().signal },
+        {
+          telnyx: {
+            get: async (_path, query) => {
+              const bound = (name: string) => Date.parse(query.get(`filter[created_at][${name}]`) ?? '');
+              const data = [...unarchived]
+                .filter(([, createdAt]) => createdAt > bound('gt') && createdAt < bound('lt'))
+                .filter(() => query.get('page[number]') === '1')
+                .map(([id, createdAt]) => ({ id, created_at: new Date(createdAt).toISOString() }));
+              const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+              return { body: { data, meta: { total_results: data.length } }, rateLimit };
+            },
+          },
+          // Of what is listed nothing is archived: what has been is no longer listed.
+          bucket: { list: async () => [] },
+          send: async () => undefined,
+          documentsQueueUrl: 'documents',
+          backfillQueueUrl: 'backfill',
+          archiveInfected: false,
+          maxDocumentBytes: 1_000_000,
+          timings: retryTimings,
+          log: logs.Discover,
+          time,
+          random,
+        },
+      );
+      lambdaMetric('Discover', 'Errors', 0);
+      lambdaMetric('Discover', 'Duration', 900);
+    };
+    schedule(requestedAt + 3 * secondMs + random() * 4 * secondMs, () => background(run()));
+  }
+  schedule(start, sweep);
+
+  function lambdaMetric(name: FunctionName, metricName: string, value: number): void {
+    const dimensions = { FunctionName: `\${${atPath(view, `Functions/${name}/Function`).id}}` };
+    cloudWatch.publish({ namespace: 'AWS/Lambda', metricName, dimensions }, value, now, now + minuteMs);
+  }
+
+  const webhook = createWebhookHandler({
+    publicKeys: [],
+    documentsQueueUrl: 'documents',
+    discoveryQueueUrl: 'discovery',
+    send: async () => undefined,
+    log: logs.Webhook,
+    time,
+  });
+
+  return {
+    cloudWatch,
+    now: () => now,
+    after: time.after,
+    /** Lets time pass. */
+    pass: (ms: number) => runUntil(now + ms),
+    message,
+    queues,
+    lambdaMetric,
+    setSweeping: (value: boolean) => {
+      sweeping = value;
+    },
+    /** A document is uploaded, and is archived after a while. */
+    upload: (id: string, archivedAfterMs: number) => {
+      unarchived.set(id, now);
+      schedule(now + archivedAfterMs, () => unarchived.delete(id));
+    },
+    /** Somebody sends what is not a signed event. */
+    refusedWebhook: () => {
+      background(webhook({ requestContext: { http: { method: 'GET' } } } as Parameters<typeof webhook>[0]));
+    },
+    webhookServerError: () => {
+      const dimensions = { ApiId: `\${${atPath(view, 'WebhookApi/Api').id}}` };
+      cloudWatch.publish(
+        { namespace: 'AWS/ApiGateway', metricName: '5xx', dimensions },
+        1,
+        now,
+        now + minuteMs,
+      );
+    },
+    /** Instants, in minutes after the given one, at which an alarm rang, by name. */
+    rangSince: (since: number) => {
+      const rang: Record<string, number[]> = {};
+      for (const { at: instant, alarm, state } of cloudWatch.notifications(since)) {
+        if (state === 'ALARM') rang[alarm] = [...(rang[alarm] ?? []), (instant - since) / minuteMs];
+      }
+      return rang;
+    },
+    /** Names of the alarms that told of their end. */
+    endedSince: (since: number) =>
+      cloudWatch.notifications(since).flatMap(({ alarm, state }) => (state === 'OK' ? [alarm] : [])),
+  };
+}
+
+export type World = ReturnType<typeof createWorld>;
