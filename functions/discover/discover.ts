@@ -13,6 +13,7 @@ import type { TelnyxClient } from '../telnyx/client.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/patience.ts';
 import type { Random, Time } from '../time.ts';
+import { createAsk } from './believe.ts';
 import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
 import { isSuperseded, planSweep, type SweepBand } from './sweep.ts';
 import { withoutReceipt } from './unarchived.ts';
@@ -180,8 +181,9 @@ export async function discover(
 
 function planFor(message: DiscoveryMessage, telnyx: PatientTelnyx, dependencies: DiscoverDependencies): Plan {
   const { documentsQueueUrl, backfillQueueUrl } = dependencies;
+  const ask = createAsk();
   const within = (window: Window) => () =>
-    readWindow(window, (created, page) => listDocuments(telnyx, created, page));
+    readWindow(window, (created, page) => listDocuments(telnyx, created, page), ask);
   const live = { queueUrl: documentsQueueUrl, gathered: noneGathered };
   switch (message.kind) {
     case 'recent':

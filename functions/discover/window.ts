@@ -36,11 +36,16 @@ const aimedFill = 0.75;
  * Documents of one second that do not fit into a page are read by page numbers (`readPages`), the only place
  * where the list must keep its order.
  *
+ * @param ask the same for windows that are read one after the other: an answer may be that of the window before.
+ *   @default one of its own
  * @throws ArchiverError UnexpectedResponse where Telnyx does not heed the filter, or no row of the whole window
  *   has a readable id; by then all that was seen has been yielded. And those of `list`
  */
-export async function* readWindow(window: Window, list: ListCreated): AsyncGenerator<Candidate[]> {
-  const ask = createAsk();
+export async function* readWindow(
+  window: Window,
+  list: ListCreated,
+  ask: Ask = createAsk(),
+): AsyncGenerator<Candidate[]> {
   const bottom = Math.floor(window.from / second) * second;
   let top = (Math.floor(window.to / second) + 1) * second;
   let width = top - bottom;

@@ -259,6 +259,26 @@ describe('a sweep', () => {
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
+  it('does not take an answer from before a failure for the list, when it reads again', async () => {
+    const documents = someDocuments(100, requestedAt, seconds);
+    // Once a part of the list is read: a failure, and then the answer of before.
+    const faults = ['nonsense', 'repeated'] as const;
+    let next = 0;
+    const world: World = createWorld({
+      documents,
+      pageRows: 20,
+      step: () => {
+        if (world.queued().length === 0) return {};
+        next += 1;
+        return { fault: faults[next - 1] };
+      },
+    });
+
+    await world.discover(recent(requestedAt));
+
+    expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
+  });
+
   it('slows down at a rate limit instead of failing', async () => {
     const documents = someDocuments(200, requestedAt, 500);
     const world = createWorld({

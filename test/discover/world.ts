@@ -67,7 +67,15 @@ export interface ListedDocument {
 
 /** What happens at one request, instead of or before its answer. */
 export interface Step {
-  fault?: 'rate-limited' | 'unavailable' | 'garbled' | 'empty' | 'repeated' | 'unfiltered' | undefined;
+  fault?:
+    | 'rate-limited'
+    | 'unavailable'
+    | 'garbled'
+    | 'empty'
+    | 'repeated'
+    | 'unfiltered'
+    | 'nonsense'
+    | undefined;
   /** Called before the answer is made up. */
   change?: (() => void) | undefined;
 }
@@ -156,6 +164,8 @@ export function createWorld(options: WorldOptions = {}) {
           throw new ArchiverError('TelnyxUnavailable', 'Unavailable.');
         case 'garbled':
           throw new ArchiverError('UnexpectedResponse', 'Not JSON.');
+        case 'nonsense':
+          return { body: { rows: [] }, rateLimit };
         case 'empty':
           delivered = [];
           break;

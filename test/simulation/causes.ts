@@ -34,7 +34,6 @@ export const causes: Record<ErrorCode, readonly string[]> = {
     'telnyx-wrong-document',
     'telnyx-not-found-otherwise',
     'telnyx-refuses-link',
-    'download-without-length', // TEMPORARY
     'list-unfiltered',
     'list-garbled-row',
   ],

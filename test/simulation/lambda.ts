@@ -18,6 +18,13 @@ export interface Beginning {
   suffered?: readonly string[];
 }
 
+/** Where an invocation runs. */
+interface Place<Event> {
+  number: number;
+  container: Container;
+  handler: Handler<Event>;
+}
+
 export interface FunctionOptions<Event> {
   name: string;
   timeoutMs: number;
@@ -30,8 +37,10 @@ const coldStartMs = { least: 200, most: 900 };
 export class LambdaFunction<Event> {
   readonly #options: FunctionOptions<Event>;
   readonly #surroundings: Surroundings;
-  readonly #idle: { container: Container; handler: Handler<Event> }[] = [];
+  readonly #idle: Place<Event>[] = [];
   #containers = 0;
+  /** Number of the first container that may be used again. */
+  #oldest = 1;
   #invocations = 0;
 
   constructor(options: FunctionOptions<Event>, surroundings: Surroundings) {
@@ -39,9 +48,10 @@ export class LambdaFunction<Event> {
     this.#surroundings = surroundings;
   }
 
-  /** Deploys anew: containers that are idle now are not used again. */
+  /** Deploys anew: containers that are there now take no further invocation. */
   replaceContainers(): void {
     this.#idle.length = 0;
+    this.#oldest = this.#containers + 1;
   }
 
   /** @param onEnd told how it ended, and of which invocation */
@@ -54,15 +64,16 @@ export class LambdaFunction<Event> {
       return;
     }
     this.#containers += 1;
-    const container = new Container(`${this.#options.name}-${this.#containers}`, this.#surroundings);
+    const number = this.#containers;
+    const container = new Container(`${this.#options.name}-${number}`, this.#surroundings);
     if (weather.strikes('lambda-clock-wrong')) container.clockErrorMs = random.pick([-600_000, 600_000]);
     clock.after(random.between(coldStartMs.least, coldStartMs.most), () => {
-      this.#run({ container, handler: this.#options.start(container) }, event, beginning, onEnd);
+      this.#run({ number, container, handler: this.#options.start(container) }, event, beginning, onEnd);
     });
   }
 
   #run(
-    place: { container: Container; handler: Handler<Event> },
+    place: Place<Event>,
     event: Event,
     { hops = 0, lane = '', secret, suffered = [] }: Beginning,
     onEnd: OnEnd,
@@ -115,7 +126,7 @@ export class LambdaFunction<Event> {
       journal.note(invocation.id, 'answer' in outcome ? 'returns' : 'throws');
       container.invocation = undefined;
       container.onDeath = () => undefined;
-      this.#idle.push(place);
+      if (place.number >= this.#oldest) this.#idle.push(place);
       onEnd('answer' in outcome ? outcome : { crashed: 'the handler threw' }, invocation);
     };
     const deadline = clock.monotonic() + timeoutMs;
