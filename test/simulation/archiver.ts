@@ -2,6 +2,7 @@
 import type { SQSEvent } from 'aws-lambda';
 import type { Account } from './account.ts';
 import { largestDocument } from './account.ts';
+import { archiverName } from './alarms.ts';
 import type { Container } from './container.ts';
 import type { Handler } from './lambda.ts';
 import { type Bucket, createS3 } from './s3-client.ts';
@@ -88,7 +89,7 @@ export function startWebhook(container: Container, neighbourhood: Neighbourhood,
   const { archiver, scene } = neighbourhood;
   return archiver.createWebhookHandler({
     ...archiver.readWebhookSettings({
-      ARCHIVER_NAME: 'simulated',
+      ARCHIVER_NAME: archiverName,
       DOCUMENTS_QUEUE_URL: scene.queues.documents.url,
       DISCOVERY_QUEUE_URL: scene.queues.discovery.url,
       TELNYX_PUBLIC_KEYS: publicKeys,
@@ -146,7 +147,7 @@ function logAndTime(container: Container, archiver: Archiver) {
   const { time } = container;
   return {
     time,
-    log: archiver.createLog({ name: 'simulated', write: (line) => container.write(line), now: time.now }),
+    log: archiver.createLog({ name: archiverName, write: (line) => container.write(line), now: time.now }),
   };
 }
 

@@ -24,6 +24,7 @@ export const invariants = {
   'books-balance': 'I16: queues lose nothing; metrics are what happened; a code names what has happened',
   'lanes-are-kept': 'backfills go to the backfill queue, live documents to the other; each document once',
   'live-has-half': 'where Telnyx states a rate limit, low lanes leave half of it to live work',
+  'unsettled-rings': 'whatever is not settled 16 minutes after its upload has made an alarm ring',
   'all-is-archived': 'I17: once faults stop, all that can be archived is, and the queues are empty',
   'in-time-for-deletion': 'I18: in fair weather, every document is archived before Telnyx deletes it',
   'redrive-empties': 'I19: after a redrive in still weather only the hopeless are dead letters',

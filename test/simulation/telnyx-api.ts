@@ -91,10 +91,6 @@ export function createTelnyxApi(
   };
 
   const ofDocument = (id: string, part: string | undefined): Answer => {
-    if (part === undefined && container.invocation) {
-      const { asked } = container.invocation;
-      asked.set(id, [...(asked.get(id) ?? []), clock.monotonic()]);
-    }
     const document = account.documents.get(id);
     if (!document || !account.isThere(document, clock.now())) {
       container.suffers('gone');
@@ -259,6 +255,13 @@ export function createTelnyxApi(
     }
   };
 
+  const noteAsked = ({ pathname }: URL) => {
+    const id = /^\/v2\/documents\/([0-9a-f-]{36})$/.exec(pathname)?.[1];
+    if (id === undefined || !container.invocation) return;
+    const { asked } = container.invocation;
+    asked.set(id, [...(asked.get(id) ?? []), clock.monotonic()]);
+  };
+
   /** Counts the request; what Telnyx states of its limit with the answer. */
   const limited = (): { headers: Record<string, string>; isOver: boolean } => {
     const { limit } = habits;
@@ -292,6 +295,7 @@ export function createTelnyxApi(
   return (url, { headers, signal }) =>
     container.call('GET of Telnyx', signal, (reply: Reply<HttpAnswer>) => {
       watch.requested(url, headers, 'telnyx');
+      noteAsked(url);
       const said = (answer: Answer) => {
         const created = answer.status === 200 && container.strikes('telnyx-success-is-201');
         say(created ? { ...answer, status: 201 } : answer);

@@ -4,7 +4,9 @@ import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { isSuperseded, planSweep } from '../../functions/discover/sweep.ts';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { attempts, retryTimings } from '../../functions/limits.ts';
-import type { Account } from './account.ts';
+import type { CloudWatch } from '../cloudwatch/cloudwatch.ts';
+import type { Account, AccountDocument } from './account.ts';
+import { createAlarms } from './alarms.ts';
 import { holdsCanary } from './canary.ts';
 import { causes } from './causes.ts';
 import type { VirtualClock } from './clock.ts';
@@ -62,6 +64,7 @@ export class Watch {
   readonly archivedAt = new Map<string, number>();
   readonly #clock: VirtualClock;
   readonly #journal: Journal;
+  readonly #alarms: CloudWatch;
   #scene: Scene | undefined;
   /** Moment at which an id last entered a queue. */
   readonly #queuedAt = new Map<string, number>();
@@ -71,6 +74,16 @@ export class Watch {
   constructor(clock: VirtualClock, journal: Journal) {
     this.#clock = clock;
     this.#journal = journal;
+    this.#alarms = createAlarms(clock.now());
+  }
+
+  /** Sixteen minutes after its creation. */
+  settledOrRung({ id, createdAt, hopeless, deadly }: AccountDocument): void {
+    const { store } = this.#looked();
+    if (store.current(receiptKey(id)) || isListedAsHopeless(hopeless) || deadly) return;
+    this.#alarms.advanceTo(this.#clock.now());
+    if (this.#alarms.inAlarm().length > 0 || this.#alarms.notifications(createdAt).length > 0) return;
+    this.broken('unsettled-rings', id, 'no alarm has rung 16 minutes after its upload');
   }
 
   lookAt(scene: Scene): void {
@@ -400,6 +413,7 @@ export class Watch {
   }
 
   logged(line: string, invocation: Invocation | undefined): void {
+    this.#alarms.ingest(line, this.#clock.now());
     const about = invocation?.id ?? 'a container';
     if (line.length > longestLine || line.includes('\n')) {
       this.broken('log-lines-are-json', about, line.slice(0, 200));

@@ -330,7 +330,7 @@ function populate(
   random: RandomSource,
 ): void {
   const { account } = scene;
-  const { clock } = surroundings;
+  const { clock, watch } = surroundings;
   const start = clock.now();
   const old = Math.floor(count / 10);
   for (let made = 0; made < old; made += 1) {
@@ -354,7 +354,10 @@ function populate(
       const linkedAt = linked ? createdAt + random.integer(0, 25 * minute) : undefined;
       return account.add(createdAt, linkedAt, surroundings.weather);
     });
-    for (const document of group) standInTheWay(document, scene, surroundings);
+    for (const document of group) {
+      standInTheWay(document, scene, surroundings);
+      clock.at(document.createdAt + 16 * minute, () => watch.settledOrRung(document));
+    }
     if (way === 'event') clock.at(announcedAt, () => webhooks.announce(group));
     if (way === 'order') {
       const orders = ordersOf(group, last, random);

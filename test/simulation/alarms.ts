@@ -1,0 +1,14 @@
+/** The alarms of a deployment with the name under which the simulated functions count. */
+import { type AlarmDefinition, CloudWatch } from '../cloudwatch/cloudwatch.ts';
+import { alarmsOf } from '../cloudwatch/template-alarms.ts';
+import { minimal, synthesize } from '../infra/deployments.ts';
+
+export const archiverName = 'simulated';
+
+let definitions: AlarmDefinition[] | undefined;
+
+/** Synthesizes once per process. @param now milliseconds since the Unix epoch */
+export function createAlarms(now: number): CloudWatch {
+  definitions ??= alarmsOf(synthesize({ ...minimal, name: archiverName }).view, archiverName);
+  return new CloudWatch(definitions, { now });
+}
