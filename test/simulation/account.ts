@@ -45,6 +45,14 @@ export interface Order {
 }
 
 export const largestDocument = 1024 ** 2;
+/** Where Telnyx's links lead (Telnyx API reference, "Generate a temporary download link"). */
+export const usualHost = 's3.amazonaws.com';
+export const otherHosts = [
+  'telnyx-documents.s3.us-east-1.amazonaws.com',
+  's3-us-west-2.amazonaws.com',
+  'telnyx-documents.s3-external-1.amazonaws.com',
+  'us-central-1.telnyxcloudstorage.com',
+];
 /** Links hold for a minute. */
 const linkLifetimeMs = 60_000;
 
@@ -161,11 +169,11 @@ export class Account {
     return this.#byCreation.filter((document) => isWanted(document.createdAt) && this.isThere(document, now));
   }
 
-  link(id: string, now: number, expired: boolean): string {
+  link(id: string, now: number, expired: boolean, host: string = usualHost): string {
     const token = `${canary}${this.#random.uuid()}`;
     this.#links.set(token, { id, expiresAt: expired ? now - 1 : now + linkLifetimeMs });
     const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA${canary}2026&X-Amz-Signature=${token}`;
-    return `https://s3.amazonaws.com/telnyx-documents/${id}?${query}`;
+    return `https://${host}/telnyx-documents/${id}?${query}`;
   }
 
   /** The document that a link leads to, unless the link is no good any more. */

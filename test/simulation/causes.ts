@@ -48,7 +48,7 @@ export const causes: Record<ErrorCode, readonly string[]> = {
     'download-drips',
     'lambda-thaws-with-dead-sockets',
   ],
-  DownloadRefused: [],
+  DownloadRefused: ['download-missing'],
   SizeMismatch: ['download-cut', 'download-too-long', 'download-length-wrong', 'download-is-error-page'],
   ChecksumMismatch: ['download-bit-flipped', 'download-is-error-page', 'ChecksumMismatch', 's3-bit-flipped'],
   KeyCollision: ['other bytes stand there'],

@@ -142,9 +142,14 @@ export const faults = {
   'document-name-hostile': { rate: 0.1, what: 'a file name with line ends, `..`, NUL and 500 emoji' },
 
   'link-expired': { rate: 0.02, what: 'the link expires before it is used' },
+  'link-of-another-host': {
+    rate: 0.1,
+    what: "the link leads to a legacy host of S3, or to Telnyx's own storage",
+  },
   'link-leads-astray': { rate: 0.02, what: 'the link leads to another host, to http, to an IP address' },
   'download-redirected': { rate: 0.015, what: 'the storage answers with a redirect' },
   'download-refused': { rate: 0.01, what: 'the storage answers 500 or 503', outage: true, by: 'storage' },
+  'download-missing': { rate: 0.01, what: 'the storage answers 400 or 404', by: 'storage' },
   'download-stalls-at-once': { rate: 0.015, what: 'the storage does not answer', by: 'storage' },
   'download-stalls': { rate: 0.015, what: 'the storage stops in mid-body', outage: true, by: 'storage' },
   'download-resets': { rate: 0.015, what: 'the connection breaks in mid-body', by: 'storage' },

@@ -36,7 +36,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a download that ends early is not noticed',
     'archive/verifying-body.ts',
-    'if (this.passed !== promised.bytes)',
+    'if (promised.bytes !== undefined && this.passed !== promised.bytes)',
     'if (this.passed < 0)',
   ),
   bug(
@@ -54,14 +54,18 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'the receipt is written while the object is still on its way',
     'archive/archive-document.ts',
-    'await transferWithRetries(message.documentId, receive, dependencies);\n  const written',
-    `await (async () => {
-    const document = await dependencies.telnyx.document(message.documentId, receive.signal);
-    transferWithRetries(message.documentId, receive, dependencies).catch(() => undefined);
+    `= await transfer(
+    asked ?? ask(message.documentId, receive.signal, dependencies),
+    receive.signal,
+    dependencies,
+  );`,
+    `= await (async () => {
+    const questions = asked ?? ask(message.documentId, receive.signal, dependencies);
+    const document = await questions[0];
+    transfer(questions, receive.signal, dependencies).catch(() => undefined);
     const object = { bytes: document.bytes ?? 0, etag: undefined, versionId: undefined };
     return { document, object, sha256: document.sha256 ?? '' };
-  })();
-  const written`,
+  })();`,
   ),
   bug(
     'the receipt names no version',
@@ -93,7 +97,49 @@ export const seededBugs: readonly SeededBug[] = [
     "if (data.id !== id) throw unexpected('it sent another document than was asked for');",
     '',
   ),
-  bug('a digest in capitals is not understood', 'telnyx/client.ts', '  v.toLowerCase(),\n', ''),
+  bug(
+    'a field that is not as specified costs the document',
+    'telnyx/client.ts',
+    'const { facts, malformed } = readFacts(data);',
+    "const { facts, malformed } = readFacts(data);\n      if (malformed.length > 0) throw unexpected('a field');",
+  ),
+  bug(
+    'the receipt holds the record as JSON.parse has rounded it',
+    'telnyx/client.ts',
+    'record: record.text, cut: record.cut',
+    'record: JSON.stringify(JSON.parse(record.text)), cut: record.cut',
+  ),
+  bug(
+    'a record of any size goes into the receipt',
+    'telnyx/record.ts',
+    'if (text.length <= recordBounds.characters && nestingOf(text) <= recordBounds.levels) {',
+    'if (text.length > 0) {',
+  ),
+  bug(
+    'a page of a gateway says that a document is gone',
+    'telnyx/client.ts',
+    '  if (codes.length === 0) {',
+    "  if (status === 404) return new ArchiverError(gone, 'gone');\n  if (codes.length === 0) {",
+  ),
+  bug(
+    'a gateway that forbids says that the API key is at fault',
+    'telnyx/client.ts',
+    '  if (codes.length === 0) {',
+    "  if (status === 403) return new ArchiverError('ApiKeyForbidden', 'forbidden');\n  if (codes.length === 0) {",
+  ),
+  bug(
+    'a success that is not 200 is a failure',
+    'telnyx/client.ts',
+    'status < 200 || status > 299',
+    'status !== 200',
+  ),
+  bug(
+    'a document of unknown length is put without one',
+    'archive/archive-document.ts',
+    '  if (bytes === undefined) {\n    // S3',
+    "  if (bytes === undefined) throw new ArchiverError('DownloadRefused', 'no length');\n  if (bytes === undefined) {\n    // S3",
+  ),
+  bug('a digest in capitals is not understood', 'telnyx/record.ts', 'value.toLowerCase()', 'value'),
 
   // What is acknowledged.
   bug(
@@ -129,20 +175,20 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a dead letter has another body',
     'queue/dead-letter.ts',
-    'MessageBody: letter.body',
+    'MessageBody: body',
     'MessageBody: letter.code',
   ),
   bug(
     'a message of an unknown kind is acknowledged',
     'errors.ts',
     "UnknownMessageKind: 'dead-letter'",
-    "UnknownMessageKind: 'done'",
+    "UnknownMessageKind: 'acknowledge'",
   ),
   bug(
     'a message that cannot be read is acknowledged',
     'errors.ts',
     "MalformedMessage: 'dead-letter'",
-    "MalformedMessage: 'done'",
+    "MalformedMessage: 'acknowledge'",
   ),
   bug(
     'a message of a later version is a dead letter at once',
@@ -154,13 +200,13 @@ export const seededBugs: readonly SeededBug[] = [
     'a document that is gone counts as done',
     'errors.ts',
     "DocumentGone: 'dead-letter'",
-    "DocumentGone: 'done'",
+    "DocumentGone: 'acknowledge'",
   ),
   bug(
     'a bucket without permission fills the dead letters',
     'errors.ts',
     "BucketMisconfigured: 'wait'",
-    "BucketMisconfigured: 'retry'",
+    "BucketMisconfigured: 'dead-letter'",
   ),
   bug(
     'a rejected API key fills the dead letters',
@@ -169,17 +215,75 @@ export const seededBugs: readonly SeededBug[] = [
     "ApiKeyRejected: 'dead-letter'",
   ),
   bug(
-    'a message is given up at its first failure',
+    'a document is given up at its first failure',
     'queue/backoff.ts',
-    'if (received >= receives[error.fate])',
-    'if (received >= 1)',
+    'if (isDocumentFault && ageMs >= timings.documentFaultAfterMs)',
+    "if (error.retryPolicy === 'retry')",
   ),
   bug(
-    'a message is never given up',
+    'a document is given up before it is ten minutes old',
     'queue/backoff.ts',
-    'if (received >= receives[error.fate])',
-    'if (received < 0)',
+    'isDocumentFault && ageMs >= timings.documentFaultAfterMs',
+    'isDocumentFault',
   ),
+  bug(
+    'a single attempt proves that a document is at fault',
+    'retry.ts',
+    'failures >= attempts.most && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs',
+    'documentFaults === failures',
+    {
+      file: 'archive/archive-document.ts',
+      fragment: '    most: attempts.most,',
+      replacement: '    most: 1,',
+    },
+  ),
+  bug(
+    'attempts at once prove that a document is at fault',
+    'retry.ts',
+    ' && startedAt - firstAt >= attemptsSpanMs',
+    '',
+    {
+      file: 'archive/archive-document.ts',
+      fragment: 'const spread = receive.ageMs >= timings.documentFaultAfterMs;',
+      replacement: 'const spread = false;',
+    },
+  ),
+  bug(
+    "a document's own fault is never the end",
+    'queue/backoff.ts',
+    'if (isDocumentFault && ageMs >= timings.documentFaultAfterMs)',
+    'if (ageMs < 0)',
+  ),
+  bug(
+    'an outage of S3 fills the dead letters',
+    'errors.ts',
+    "BucketUnavailable: 'wait'",
+    "BucketUnavailable: 'dead-letter'",
+  ),
+  bug(
+    'what waits is kept until SQS deletes it',
+    'queue/backoff.ts',
+    'now + afterMs > sentAt + timings.giveUpAfterMs',
+    'afterMs < 0',
+  ),
+  {
+    ...bug(
+      'a body that leaves no room for attributes is not cut',
+      'queue/dead-letter.ts',
+      'cutToBytes(letter.body, queues.messageBytes - attributeBytes)',
+      'letter.body',
+    ),
+    provokedBy: ['message-huge'],
+  },
+  {
+    ...bug(
+      'a message holds characters that SQS refuses',
+      'queue/serialise.ts',
+      '/[\\ufffe\\uffff]/g',
+      '/[\\u0000]/g',
+    ),
+    provokedBy: ['event-id-odd'],
+  },
   bug(
     'a visibility timeout that cannot be changed fails the whole batch',
     'queue/batch.ts',
@@ -246,8 +350,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'discovery queues again what bucket or queue have failed',
     'discover/discover.ts',
-    '    const taken = gathered;\n    gathered = new Map();',
-    '    const taken = gathered;',
+    '      const taken = gathered;\n      gathered = new Map();',
+    '      const taken = gathered;',
   ),
   bug('discovery queues what has a receipt', 'discover/unarchived.ts', 'first?.slice(0, -1)', 'first'),
 
@@ -283,17 +387,62 @@ export const seededBugs: readonly SeededBug[] = [
     'if (page.length < 0) {',
   ),
   bug(
-    'a sweep does not look back',
-    'discover/discover.ts',
-    'from: requested - lookBackMs',
-    'from: requested - sweepIntervalMs',
+    'what sweeps have missed has no second chance',
+    'discover/sweep.ts',
+    '...(minute % sweep.second.everyMinutes === 0 ?',
+    '...(minute < 0 ?',
   ),
   bug(
-    'no sweep reaches back over a day',
-    'discover/discover.ts',
-    'requested % hourMs < sweepIntervalMs',
-    'requested % hourMs < 0',
+    'what sweeps have missed has no last chance on the next day',
+    'discover/sweep.ts',
+    'minute % sweep.nextDay.everyMinutes === 0 ? [band(sweep.nextDay)]',
+    'minute < 0 ? [band(sweep.nextDay)]',
   ),
+  bug('a sweep reads and queues nothing fresh', 'discover/sweep.ts', '    band(sweep.fresh),\n', ''),
+  bug(
+    "a sweep takes the container's clock for the time of its receive",
+    'queue/batch.ts',
+    'receivesOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now())',
+    'time.now()',
+    {
+      file: 'discover/sweep.ts',
+      fragment: 'return now - requested >',
+      replacement: 'return 10 * (now - requested) >',
+    },
+  ),
+  bug(
+    'sweeps queue what the list shows to be infected',
+    'discover/discover.ts',
+    'band !== undefined && cannotBeArchived(candidate, dependencies)',
+    'result.found < 0',
+  ),
+  {
+    ...bug(
+      'a reading that begins anew forgets the answers of before',
+      'discover/discover.ts',
+      'listDocuments(telnyx, created, page), ask);',
+      'listDocuments(telnyx, created, page));',
+    ),
+    provokedBy: ['list-repeated', 'telnyx-answers-nonsense'],
+  },
+  {
+    ...bug(
+      'a low lane does not leave the rate limit alone',
+      'telnyx/pacing.ts',
+      'if (remaining > limit * pacing.liveShare + invocations) return;',
+      'if (remaining >= 0) return;',
+    ),
+    provokedBy: ['telnyx-states-limit', 'operator-backfills-years'],
+  },
+  {
+    ...bug(
+      'a low lane asks many requests at a time',
+      'telnyx/pacing.ts',
+      'return limited ? oneAtATime(paced) : paced();',
+      'return paced();',
+    ),
+    provokedBy: ['telnyx-states-limit', 'operator-backfills-years'],
+  },
   bug(
     'receipts beyond the first page of a listing are not looked for',
     'discover/unarchived.ts',
@@ -301,9 +450,9 @@ export const seededBugs: readonly SeededBug[] = [
     'unsettled: []',
   ),
   bug(
-    'documents of an order that is gone are not looked for elsewhere',
+    'a place of an order that fails hides what the others name',
     'discover/orders.ts',
-    '      gone = error;',
+    '      failures.push(error);',
     '      throw error;',
   ),
   bug(
@@ -358,6 +507,7 @@ export const seededBugs: readonly SeededBug[] = [
     'const url = allowedUrl(link, policy);',
     'const url = new URL(link);',
   ),
+  bug('a region in a host name is any label', 'limits.ts', "  '<region>.telnyxcloudstorage.com',\n", ''),
   bug(
     'links with user info are followed',
     'archive/download.ts',
@@ -389,10 +539,15 @@ export const seededBugs: readonly SeededBug[] = [
     'if (answer.status < 400) return answer;',
   ),
   bug(
-    'nothing is redacted',
-    'log.ts',
+    'the words of others are quoted, and nothing is redacted',
+    'redact.ts',
     'export function redact(value: string): string {',
     'export function redact(value: string): string {\n  if (value) return value;',
+    {
+      file: 'telnyx/client.ts',
+      fragment: 'throw refusal(answer, errorCodesOf(text), { gone, refused }, time.now());',
+      replacement: 'throw refusal(answer, [text], { gone, refused }, time.now());',
+    },
   ),
 
   // What is remembered, and what is left behind.
@@ -405,7 +560,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a refused API key is not read afresh',
     'telnyx/client.ts',
-    'if (answer.status === 401) {',
+    'if (answer.status === 401 && errorCodesOf(text).length > 0) {',
     'if (answer.status === 999) {',
   ),
   bug(
@@ -474,8 +629,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a failure is counted under another code',
     'queue/batch.ts',
-    "log.count('ReceivesFailed', 1, error.code);",
-    "log.count('ReceivesFailed', 1, 'Unexpected');",
+    "log.count('ReceivesFailed', 1, { Code: error.code });",
+    "log.count('ReceivesFailed', 1, { Code: 'Unexpected' });",
   ),
   bug('a refusal of S3 is not translated', 'bucket/store.ts', 'throw asBucketError(error);', 'throw error;'),
 ];

@@ -12,6 +12,7 @@ const errorPage = Buffer.from('<?xml version="1.0"?><Error><Code>InternalError</
 const download = [
   'download-redirected',
   'download-refused',
+  'download-missing',
   'download-stalls-at-once',
   'download-stalls',
   'download-resets',
@@ -69,6 +70,9 @@ export function createStorage(
       }
       if (fault === 'download-refused') {
         return say(random.pick([500, 503]), {}, { chunks: [errorPage] });
+      }
+      if (fault === 'download-missing') {
+        return say(random.pick([400, 404]), {}, { chunks: [errorPage] });
       }
       const { bytes, length, plan } = transfer(fault, document);
       say(200, length === undefined ? {} : { 'content-length': String(length) }, {

@@ -1,7 +1,7 @@
 /** api.telnyx.com, as one container reaches it. */
 import type { HttpAnswer, HttpGet } from '../../functions/http.ts';
 import { concurrency } from '../../functions/limits.ts';
-import type { Account, AccountDocument, Order } from './account.ts';
+import { type Account, type AccountDocument, type Order, otherHosts, usualHost } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { canary } from './canary.ts';
 import { type Container, connectionReset, type Reply } from './container.ts';
@@ -106,7 +106,8 @@ export function createTelnyxApi(
     }
     if (container.strikes('telnyx-refuses-link')) return refusal(422, '10015', 'not ready');
     const expired = container.strikes('link-expired');
-    const link = account.link(id, clock.now(), expired);
+    const host = container.strikes('link-of-another-host') ? random.pick(otherHosts) : usualHost;
+    const link = account.link(id, clock.now(), expired, host);
     const isAstray = document.hopeless === 'LinkNotAllowed' || container.strikes('link-leads-astray');
     const url = isAstray ? random.pick(astray(link)) : link;
     return { status: 200, body: JSON.stringify({ data: { url } }) };
@@ -346,7 +347,7 @@ function notFound(what: string): Answer {
 
 /** Where a link must not be followed to. */
 function astray(link: string): string[] {
-  const path = link.slice('https://s3.amazonaws.com'.length);
+  const path = link.slice(link.indexOf('/telnyx-documents/'));
   return [
     `http://s3.amazonaws.com${path}`,
     `https://169.254.169.254${path}`,
