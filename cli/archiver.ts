@@ -21,11 +21,11 @@ const program = new Command('archiver')
   .addHelpText(
     'after',
     `
-By default a command is about the archiver that \`cdk deploy\` has deployed with the name telnyx-archiver, with the
-credentials and the region that the AWS CLI would use. --local <folder> is about an archive on this machine.
+By default a command works on the archiver that \`cdk deploy\` has deployed with the name telnyx-archiver, with the
+credentials and the region that the AWS CLI would use. --local <folder>: on an archive on this machine.
 
-No command deletes or overwrites a document or a receipt. Exit code: 0 all is well · 1 not all is well · 2 it could
-not be done · 130 stopped by Ctrl-C`,
+No command deletes or overwrites a document or a receipt. Exit code: 0 all is well · 1 not all is well · 2 error ·
+130 stopped by Ctrl-C`,
   );
 
 describeBackfill(add('backfill')).action((parsed, command) =>

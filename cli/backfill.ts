@@ -53,7 +53,7 @@ export function describeBackfill(command: Command): Command {
   return command
     .description('have everything archived that was created in a time span, or is named')
     .option('--since <instant>', 'documents created at Telnyx from then on')
-    .option('--until <instant>', 'and before then; now unless told')
+    .option('--until <instant>', 'and before then (default: now)')
     .option('--all', 'from the oldest document on')
     .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')
     .option('--reference <text>', 'the documents with this customer reference')

@@ -30,11 +30,11 @@ export interface ExportOptions {
 }
 
 const help = `
-Documents come to lie under the day of their upload, 2026/11/23/<file name>. Their SHA-256 is verified while they are
-written; none is there before it is whole. What is in the folder already is not fetched again: after Ctrl-C or an
+Documents are written to the day of their upload, 2026/11/23/<file name>. Their SHA-256 is verified meanwhile; no file
+appears before it is complete. What is in the folder already is not fetched again: after Ctrl-C or an
 error run the same command again. export.jsonl in the folder says which file is which document.
 
-Exit code: 0 all are there · 1 some could not be exported · 2 it could not be done · 130 stopped by Ctrl-C
+Exit code: 0 all are there · 1 some could not be exported · 2 error · 130 stopped by Ctrl-C
 
 Rights: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
 cloudformation:DescribeStacks.`;
@@ -42,7 +42,7 @@ cloudformation:DescribeStacks.`;
 export function describeExport(command: Command): Command {
   return command
     .description('restore documents to a folder')
-    .argument('<folder>', 'made where it is not there yet; files in it are never overwritten')
+    .argument('<folder>', 'created if missing; files in it are never overwritten')
     .option('--since <instant>', 'uploaded from then on: 2026-11-24, 2026-11-24T08:00:00Z, 90d ago')
     .option('--until <instant>', 'and before then')
     .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')

@@ -70,7 +70,7 @@ export async function showFailures(
     const title = terminal.paint('bold', printable(code));
     terminal.print(`\n${title}${reason === undefined ? '' : `: ${printable(reason)}`}`);
     terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
-    const anchor = code === noCode ? 'archiveerrors' : printable(code.toLowerCase());
+    const anchor = code === noCode ? 'deadlettergrowth' : printable(code.toLowerCase());
     terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
   }
 }

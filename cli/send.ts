@@ -13,9 +13,9 @@ export interface SendOptions {
 }
 
 const help = `
-They go in front of any backfill. One that has a receipt is left as it is.
+They go into the live lane, ahead of any backfill. A document that has a receipt is left as it is.
 
-Exit code: 0 queued, with --wait archived · 1 with --wait, not all of them archived in time · 2 it could not be done
+Exit code: 0 queued, with --wait archived · 1 with --wait, not all of them archived in time · 2 error
 
 Rights: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
 kms:Decrypt and cloudformation:DescribeStacks.`;
@@ -24,7 +24,7 @@ export function describeSend(command: Command): Command {
   return command
     .description('archive these documents now')
     .argument('<document-id...>', 'as Telnyx names them')
-    .option('--wait [seconds]', 'wait until they are archived, a minute unless told', asSeconds)
+    .option('--wait [seconds]', 'wait until they are archived (default: 60 s)', asSeconds)
     .addHelpText('after', help);
 }
 

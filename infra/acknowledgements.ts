@@ -73,7 +73,7 @@ export function acknowledgements(
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
       on: [functions.discover, functions.archive],
       reason:
-        'Bounded by the event source mappings instead: a reservation below them would burn receives by throttling.',
+        'Bounded by the event source mappings instead: with a reservation below them, throttled messages come back late.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),

@@ -12,7 +12,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type ErrorCode, errorCodes, retryPolicies } from '../functions/errors.ts';
-import { retryTimings, timeouts } from '../functions/limits.ts';
+import { retryTimings, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import { type AlarmTopic, ArchiverAlarm, EventAlarm } from './alarm.ts';
 import type { ArchiverFunction } from './archiver-function.ts';
 import type { Functions } from './functions.ts';
@@ -47,6 +47,13 @@ interface Condition {
   /** Heading of the article. @default the alarm's id */
   article?: string;
 }
+
+/** What becomes of what a function was working on. */
+const afterCrash = {
+  webhook: 'Telnyx sends the event again.',
+  discover: `its messages come back after ${minutesHidden(timeouts.discoverMs)} minutes.`,
+  archive: `its documents come back after ${minutesHidden(timeouts.archiveMs)} minutes.`,
+} as const;
 
 /** Codes of policy `wait` that no passing trouble explains: a person is called at once. */
 const needPersonAtOnce = {
@@ -173,7 +180,8 @@ export class Alarms extends Construct {
     this.add('WebhookServerErrors', {
       metric: this.props.webhookApi.api.metricServerError({ period: Duration.minutes(1) }),
       threshold: 1,
-      impact: 'Telnyx could not deliver an event and will try again; should that fail, the sweep finds it.',
+      impact:
+        'Telnyx could not deliver an event and will try again; should that fail, a sweep finds its documents.',
     });
     this.add('WebhooksRefused', {
       metric: this.props.metrics.counted('WebhooksRefused', { period: Duration.minutes(15) }),
@@ -202,7 +210,7 @@ export class Alarms extends Construct {
     this.add(`${title}Errors`, {
       metric: lambda.metricErrors(),
       threshold: 1,
-      impact: `The ${name} function crashed or ran out of time; its messages come back, and may end as dead letters.`,
+      impact: `The ${name} function crashed or ran out of time; ${afterCrash[name]}`,
     });
     this.add(`${title}Throttles`, {
       metric: lambda.metricThrottles(),
@@ -301,6 +309,11 @@ function growthOf(queue: IQueue): MathExpression {
     period: options.period,
     label: 'Growth',
   });
+}
+
+/** How long SQS hides a message that nobody has put back, in minutes. */
+function minutesHidden(consumerTimeoutMs: number): number {
+  return (visibilityPerTimeout * consumerTimeoutMs) / 60_000;
 }
 
 function capitalized(name: string): string {

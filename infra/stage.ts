@@ -96,13 +96,18 @@ export interface StageSettings {
    * @default all public endpoints of Amazon S3 under amazonaws.com, and `<region>.telnyxcloudstorage.com`
    */
   downloadHosts?: string[];
-  /** @default false: documents that Telnyx's scanner calls infected become dead letters */
+  /**
+   * Whether documents that Telnyx's scanner calls infected are archived. If not, sweeps leave them out, and asked for
+   * in any other way they become dead letters.
+   *
+   * @default false
+   */
   archiveInfected?: boolean;
-  /** @default 5 GiB, the most that one PUT to S3 takes */
+  /** Larger documents are left out and become dead letters likewise. @default 5 GiB, the most that one PUT to S3 takes */
   maxDocumentBytes?: number;
   /** Invocations of `archive` at once, 2 to 50, each with up to ten documents. @default 20 */
   documentsConcurrency?: number;
-  /** The same for the backfill lane. @default 4 */
+  /** The same for the documents of a backfill, which leave half of Telnyx's rate limit to live work. @default 4 */
   backfillConcurrency?: number;
   /**
    * Concurrency reserved for the webhook, and its upper limit, so that a flood of requests costs little. Lambda

@@ -13,13 +13,13 @@ Lines on stdout, findings only unless --all is given:
   *  in the archive, but not as it should be
   !  could not be checked
 
-Exit code: 0 all is well · 1 findings · 2 it could not be run · 3 no finding, but something could not be checked ·
+Exit code: 0 all is well · 1 findings · 2 error · 3 no finding, but something could not be checked ·
 130 stopped by Ctrl-C
 
-Rights: s3:ListBucket and s3:GetObject on the bucket, kms:Decrypt on its key; TELNYX_API_KEY, but for --no-telnyx.
---manifest without a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair:
-sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the
-dead-letter queues, or it shows no failures.`;
+Rights: cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket, kms:Decrypt on its key;
+TELNYX_API_KEY, but for --no-telnyx. --manifest without a file: s3:PutObject on manifests/* and kms:GenerateDataKey.
+--repair: sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and
+sqs:ChangeMessageVisibility on the dead-letter queues, or it shows no failures.`;
 
 interface Parsed {
   quick?: boolean;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { errorCodes } from '../../functions/errors.ts';
+import { errorCodes, type RetryPolicy, retryPolicies } from '../../functions/errors.ts';
 import { settings, synthesize } from '../infra/deployments.ts';
 import { ofType, text } from '../infra/view.ts';
 
@@ -71,6 +71,23 @@ describe('The runbook', () => {
     const codes = articles.filter(({ section }) => section === 'Error codes');
 
     expect(codes.map(({ heading }) => heading)).toEqual(errorCodes);
+  });
+
+  test('says of every error code what its retry policy makes of a message.', () => {
+    const outcomes: Record<RetryPolicy, string> = {
+      'dead-letter': 'Dead letter at once.',
+      retry: 'then a dead letter.',
+      wait: 'Messages wait',
+      acknowledge: 'Acknowledged, never a dead letter',
+    };
+    const told = articles
+      .filter(({ section }) => section === 'Error codes')
+      .map(({ heading, text: article }) => [
+        heading,
+        Object.entries(outcomes).flatMap(([policy, words]) => (article.includes(words) ? [policy] : [])),
+      ]);
+
+    expect(told).toEqual(errorCodes.map((code) => [code, [retryPolicies[code]]]));
   });
 
   test('says in every article what it means, how to look closer and how to put it right.', () => {
