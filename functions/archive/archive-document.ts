@@ -64,10 +64,15 @@ export function archiveDocument(
   // Once the document itself may be at fault, attempts are spread, so that a dead letter says something.
   const spread = receive.ageMs >= timings.documentFaultAfterMs;
   const startedAt = time.monotonic();
+  // The event may be faster than the document: what Telnyx does not know (yet) is looked up twice.
+  let isGone = false;
   return withRetry(() => archiveOnce(message, receive, dependencies), {
     most: attempts.most,
     delayAfter: (error, attempt) => {
-      const delay = delayBeforeAttempt(error, attempt, random);
+      const isFirstGone = error.code === 'DocumentGone' && !isGone;
+      isGone ||= isFirstGone;
+      const delay =
+        isFirstGone || isWorthAnotherAttempt(error) ? delayBefore(error, attempt, random) : undefined;
       if (delay === undefined || !spread || error.retryPolicy !== 'retry') return delay;
       const nextAt = startedAt + (timings.attemptsSpanMs * attempt) / (attempts.most - 1);
       return Math.max(delay, nextAt - time.monotonic());
@@ -90,20 +95,14 @@ const briefOutages: ReadonlySet<ErrorCode> = new Set([
   'BucketUnavailable',
 ]);
 
-/**
- * Milliseconds to wait before another attempt within the same receive; undefined where that makes no sense. A
- * document that Telnyx does not know (yet) is looked up twice, since the event may be faster than the document.
- */
-function delayBeforeAttempt(error: ArchiverError, attempt: number, random: Random): number | undefined {
-  const again =
-    error.retryPolicy === 'retry' ||
-    briefOutages.has(error.code) ||
-    (error.code === 'DocumentGone' && attempt === 1) ||
-    (error.code === 'RateLimited' && error.retryAfterMs !== undefined);
-  if (!again) return undefined;
-  if (error.retryAfterMs !== undefined) {
-    return error.retryAfterMs <= attempts.maxDelayMs ? error.retryAfterMs : undefined;
-  }
+function isWorthAnotherAttempt({ code, retryPolicy, retryAfterMs }: ArchiverError): boolean {
+  if (code === 'RateLimited') return retryAfterMs !== undefined;
+  return retryPolicy === 'retry' || briefOutages.has(code);
+}
+
+/** Milliseconds to wait before another attempt; undefined where the other side asks for more than a receive allows. */
+function delayBefore({ retryAfterMs }: ArchiverError, attempt: number, random: Random): number | undefined {
+  if (retryAfterMs !== undefined) return retryAfterMs <= attempts.maxDelayMs ? retryAfterMs : undefined;
   const ceiling = Math.min(attempts.maxDelayMs, attempts.minDelayMs * 2 ** attempt);
   return ceiling * (0.5 + random() / 2);
 }

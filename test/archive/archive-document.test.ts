@@ -765,6 +765,16 @@ describe('the bounds of trying', () => {
     expect(lookUp).toHaveBeenCalledTimes(2);
   });
 
+  it('looks a document up once more when Telnyx first says that it is gone, also after another failure', async () => {
+    const world = await startWorld({ time: hurriedTime(20) });
+    const document = await world.add(megabyte);
+    vi.spyOn(world.dependencies.telnyx, 'document')
+      .mockRejectedValueOnce(new ArchiverError('TelnyxUnavailable', 'down'))
+      .mockRejectedValueOnce(new ArchiverError('DocumentGone', 'gone'));
+
+    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
+  });
+
   it('waits out a short rate limit and leaves a long one to the queue', async () => {
     const world = await startWorld({ time: hurriedTime(20) });
     const document = await world.add(megabyte);

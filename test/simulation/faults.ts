@@ -136,7 +136,7 @@ export const faults = {
   'document-infected': { rate: 0.03, what: "Telnyx's scanner found malware" },
   'document-too-large': { rate: 0.03, what: 'the document is larger than the stage allows' },
   'document-elsewhere': {
-    rate: 0.03,
+    rate: 0.1,
     what: 'the links of an old document lead to a host that is not allowed',
   },
   'document-name-hostile': { rate: 0.1, what: 'a file name with line ends, `..`, NUL and 500 emoji' },
