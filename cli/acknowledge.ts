@@ -1,7 +1,7 @@
 /** `redrive --acknowledge`: clears the dead letters of what shall stay unarchived, and says on whose word. */
 
+import { printable } from '../local/printable.ts';
 import { counted } from './amounts.ts';
-import { printable } from './audit/report.ts';
 import type { DeadLetterLock } from './dead-letters.ts';
 import type { Surroundings } from './deployment.ts';
 import { codesOf, type Failure } from './failures.ts';

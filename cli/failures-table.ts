@@ -1,8 +1,8 @@
 /** Failures on a terminal: by lane and code, each code with what the runbook advises. */
 import Table from 'cli-table3';
+import { printable } from '../local/printable.ts';
 import { adviceFor } from './advice.ts';
 import { duration } from './amounts.ts';
-import { printable } from './audit/report.ts';
 import type { Surroundings } from './deployment.ts';
 import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
 

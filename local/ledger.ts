@@ -1,9 +1,11 @@
 /** What has become of each document, read off the functions' own log lines: there is no second truth. */
 
-export type State = 'queued' | 'archived' | 'already-archived' | 'waiting' | 'dead-lettered';
+export type State = 'archived' | 'already-archived' | 'waiting' | 'dead-lettered';
 
 export interface Entry {
   state: State;
+  /** `document`, or what kind of message of discovery it is. */
+  kind: string;
   bytes: number;
   /** Milliseconds of the receive that ended it. */
   ms: number;
@@ -14,7 +16,7 @@ export interface Entry {
   reason?: string;
 }
 
-/** A document that has come into another state. */
+/** A document, or a message that fails and names none, that has come into another state. */
 export type Change = { document: string } & Entry;
 
 export interface Totals {
@@ -22,9 +24,13 @@ export interface Totals {
   found: number;
   /** Documents that were taken up. */
   documents: number;
+  /** Of these, archived or given up. */
+  ended: number;
   archived: number;
   alreadyArchived: number;
+  /** Documents and messages of discovery that come back. */
   waiting: number;
+  /** Documents and messages of discovery that were given up. */
   deadLettered: number;
   /** Bytes archived. */
   bytes: number;
@@ -55,24 +61,25 @@ export class Ledger {
   /**
    * Takes one log line of a function.
    *
-   * @returns the document's new state, where the line is about one
+   * @returns the new state of what the line is about, where it has one
    */
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
-    if (line.lane === 'discovery') {
+    const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
+    // A message that names no document is known by its own id.
+    const subject = line.documentId ?? line.messageId ?? 'unknown';
+    if (!isDocument && (line.message === 'Done' || line.message === 'Nothing to do')) {
       // A sweep sees the same documents again and again.
       if (line.kind === 'span') this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
+      this.entries.delete(subject);
       return undefined;
     }
     const state = stateOf(line);
-    if (state === undefined) return undefined;
-    // A message that nobody can read has no document; its own id stands for it.
-    const subject = line.documentId ?? line.messageId ?? 'unknown';
-    const known = this.entries.get(subject);
-    if (known?.state === 'archived') return undefined;
+    if (state === undefined || this.entries.get(subject)?.state === 'archived') return undefined;
     const entry: Entry = {
       state,
+      kind: isDocument ? 'document' : (line.kind ?? 'discovery'),
       bytes: line.bytes ?? 0,
       ms: line.ms ?? 0,
       receives: line.receives ?? 1,
@@ -86,21 +93,26 @@ export class Ledger {
   totals(): Totals {
     const totals: Totals = {
       found: this.#found,
-      documents: Math.max(this.#queued, this.entries.size),
+      documents: 0,
+      ended: 0,
       archived: 0,
       alreadyArchived: 0,
       waiting: 0,
       deadLettered: 0,
       bytes: 0,
     };
-    for (const { state, bytes } of this.entries.values()) {
+    let known = 0;
+    for (const { state, kind, bytes } of this.entries.values()) {
+      if (kind === 'document') known += 1;
+      if (kind === 'document' && state !== 'waiting') totals.ended += 1;
       if (state === 'archived') {
         totals.archived += 1;
         totals.bytes += bytes;
       } else if (state === 'already-archived') totals.alreadyArchived += 1;
       else if (state === 'waiting') totals.waiting += 1;
-      else if (state === 'dead-lettered') totals.deadLettered += 1;
+      else totals.deadLettered += 1;
     }
+    totals.documents = Math.max(this.#queued, known);
     return totals;
   }
 }

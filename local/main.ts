@@ -128,7 +128,8 @@ async function run(options: Options): Promise<number> {
 
   const { addresses, signingKey } = stack;
   if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
-  say(`Webhook ${addresses.webhookUrl}, for events signed for the public key ${signingKey.publicKey}`);
+  say(`Webhook ${addresses.webhookUrl}`);
+  say(`Key     ${signingKey.publicKey} (public, of the events here)`);
   say(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
   say(`S3      ${addresses.s3Endpoint}`);
   say(`SQS     ${addresses.sqsEndpoint}`);
@@ -142,7 +143,9 @@ async function run(options: Options): Promise<number> {
     await stack.discoverAll();
     end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
     progress?.stop();
-    say(`\n${documentTable(ledger, await namesFromReceipts(ledger, stack.bucket))}`);
+    const names = await namesFromReceipts(ledger, stack.bucket);
+    const table = documentTable(ledger, names, process.stdout.columns);
+    say(table && `\n${table}`);
     say(summary(ledger, addresses.archive));
     if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
   }

@@ -29,14 +29,13 @@ function bar(totals: () => Totals, stream: NodeJS.WriteStream, time: Time, secon
     stream,
     hideCursor: true,
     clearOnComplete: false,
-    barsize: 24,
     format: (_options, _params, { now }: { now: Totals }) => describe(now, seconds(), barOf(now)),
   });
   progress.start(1, 0, { now: totals() });
   const show = () => {
     const now = totals();
     progress.setTotal(Math.max(1, now.documents));
-    progress.update(ended(now), { now });
+    progress.update(now.ended, { now });
   };
   const stopTicking = every(time, barEveryMs, show);
   return {
@@ -58,7 +57,7 @@ function lines(
   const show = () => {
     const now = totals();
     const state = JSON.stringify(now);
-    if (state === last || now.documents === 0) return;
+    if (state === last || now.documents + now.waiting + now.deadLettered === 0) return;
     last = state;
     stream.write(`${describe(now, seconds(), '')}\n`);
   };
@@ -71,24 +70,20 @@ function lines(
   };
 }
 
-const barWidth = 24;
+const barWidth = 16;
 
 function barOf(now: Totals): string {
-  const filled = Math.round((barWidth * ended(now)) / Math.max(1, now.documents));
+  const filled = Math.round((barWidth * now.ended) / Math.max(1, now.documents));
   return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} `;
-}
-
-function ended(now: Totals): number {
-  return now.archived + now.alreadyArchived + now.deadLettered;
 }
 
 function describe(now: Totals, seconds: number, before: string): string {
   const parts = [
-    `${ended(now)} of ${now.documents} documents`,
+    `${now.ended} of ${now.documents} documents`,
     formatBytes(now.bytes),
     `${formatBytes(now.bytes / seconds)}/s`,
   ];
-  if (now.waiting > 0) parts.push(`${now.waiting} waiting to be tried again`);
+  if (now.waiting > 0) parts.push(`${now.waiting} waiting`);
   parts.push(`${now.deadLettered} failed`);
   return before + parts.join(' · ');
 }

@@ -4,14 +4,14 @@ import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
 import type { Change, Entry, Ledger, State } from './ledger.ts';
+import { printable } from './printable.ts';
 import { formatBytes } from './progress.ts';
 
 const longestTable = 40;
 
 const words: Record<State, string> = {
-  queued: 'queued',
   archived: 'archived',
-  'already-archived': 'was archived already',
+  'already-archived': 'had a receipt',
   waiting: 'waiting',
   'dead-lettered': 'dead letter',
 };
@@ -23,8 +23,8 @@ export async function namesFromReceipts(
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const signal = new AbortController().signal;
-  for (const [id, { state }] of mostTelling(ledger)) {
-    if (state !== 'archived' && state !== 'already-archived') continue;
+  for (const [id, entry] of mostTelling(ledger)) {
+    if (!isArchived(entry)) continue;
     const receipt = await bucket.read(receiptKey(id), signal);
     const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
     if (typeof telnyx.filename === 'string') names.set(id, telnyx.filename);
@@ -32,34 +32,77 @@ export async function namesFromReceipts(
   return names;
 }
 
-/** One row per document, those that need a person first; at most forty rows. */
-export function documentTable(ledger: Ledger, names: ReadonlyMap<string, string>): string {
+interface Column {
+  head: string;
+  align: 'left' | 'right';
+  cell: (id: string, entry: Entry) => string;
+}
+
+/** On a narrow terminal the last column is cut to what is left, and columns before it are left out from the right. */
+const leastLastColumn = 20;
+
+/**
+ * One row per document, those that need a person first; at most forty rows.
+ *
+ * @param width of the terminal, in characters; undefined where the output is no terminal
+ */
+export function documentTable(
+  ledger: Ledger,
+  names: ReadonlyMap<string, string>,
+  width = Number.POSITIVE_INFINITY,
+): string {
   const rows = mostTelling(ledger);
   if (rows.length === 0) return '';
+  const columns: Column[] = [
+    { head: 'document', align: 'left', cell: (id) => id },
+    { head: 'outcome', align: 'left', cell: (_id, { state }) => words[state] },
+    { head: 'receives', align: 'right', cell: (_id, { receives }) => String(receives) },
+    {
+      head: 'size',
+      align: 'right',
+      cell: (_id, { state, bytes }) => (state === 'archived' ? formatBytes(bytes) : ''),
+    },
+    {
+      head: 'seconds',
+      align: 'right',
+      cell: (_id, entry) => (isArchived(entry) ? (entry.ms / 1_000).toFixed(2) : ''),
+    },
+  ];
+  const last: Column = {
+    head: 'file name, or code',
+    align: 'left',
+    cell: (id, entry) => entry.code ?? printable(names.get(id) ?? nameOfKind(entry)),
+  };
+  // Bytes of UTF-8: never fewer than the places that a text takes on the screen.
+  const widthOf = ({ head, cell }: Column) =>
+    Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(cell(id, entry))));
+  // Each column has a line before it and a space on both sides; the last has a line behind it, too.
+  const left = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
+  while (columns.length > 2 && left() < leastLastColumn) columns.pop();
+
+  const shown = [...columns, last];
+  const widths = [...columns.map(widthOf), Math.min(widthOf(last), Math.max(leastLastColumn, left()))];
   const table = new Table({
-    head: ['document', 'file name', 'size', 'outcome', 'seconds', 'key'],
+    head: shown.map(({ head }) => head),
     style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right', 'left', 'right', 'left'],
+    colAligns: shown.map(({ align }) => align),
+    colWidths: Number.isFinite(width) ? widths.map((places) => places + 2) : [],
   });
-  for (const [id, entry] of rows) {
-    const archived = entry.state === 'archived' || entry.state === 'already-archived';
-    table.push([
-      id,
-      shortened(names.get(id) ?? ''),
-      entry.state === 'archived' ? formatBytes(entry.bytes) : '',
-      outcomeOf(entry),
-      archived ? (entry.ms / 1_000).toFixed(2) : '',
-      archived ? `documents/${id}` : '',
-    ]);
-  }
+  for (const [id, entry] of rows) table.push(shown.map(({ cell }) => cell(id, entry)));
   const more = ledger.entries.size - rows.length;
   return `${table.toString()}${more > 0 ? `\n… and ${more} more` : ''}`;
 }
 
 /** One line for what has just become of a document. */
 export function changeLine(change: Change): string {
-  const size = change.state === 'archived' ? `, ${formatBytes(change.bytes)}` : '';
-  return `${change.document}  ${outcomeOf(change)}${size}`;
+  const { document, state, bytes, code, receives } = change;
+  const parts = [
+    `${document}  ${words[state]}${code === undefined ? '' : `: ${code}`}`,
+    ...(state === 'archived' ? [formatBytes(bytes)] : []),
+    ...(receives > 1 ? [`${receives} receives`] : []),
+    ...(change.kind === 'document' ? [] : [nameOfKind(change)]),
+  ];
+  return parts.join(', ');
 }
 
 /** One sentence per fact; the last says what to do where something is to be done. */
@@ -68,7 +111,7 @@ export function summary(ledger: Ledger, archive: string): string {
   const lines = [
     `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +
       `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} had a receipt already, ` +
-      `${totals.deadLettered} dead letters${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
+      `${totals.deadLettered} ${totals.deadLettered === 1 ? 'dead letter' : 'dead letters'}${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
   ];
   for (const [id, { state, code, reason }] of ledger.entries) {
     if (state === 'dead-lettered') lines.push(`  ${id}  ${code}: ${reason}`);
@@ -77,9 +120,12 @@ export function summary(ledger: Ledger, archive: string): string {
   return lines.join('\n');
 }
 
-function outcomeOf({ state, code, receives }: Entry): string {
-  const tries = receives > 1 ? `, ${receives} receives` : '';
-  return code === undefined ? `${words[state]}${tries}` : `${words[state]}: ${code}${tries}`;
+function isArchived({ state }: Entry): boolean {
+  return state === 'archived' || state === 'already-archived';
+}
+
+function nameOfKind({ kind }: Entry): string {
+  return kind === 'document' ? '' : `message of kind ${kind}`;
 }
 
 function mostTelling(ledger: Ledger): [string, Entry][] {
@@ -89,11 +135,4 @@ function mostTelling(ledger: Ledger): [string, Entry][] {
 /** What failed comes first, then what took several receives. */
 function weight({ state, receives }: Entry): number {
   return (state === 'dead-lettered' ? 2_000 : state === 'waiting' ? 1_000 : 0) + receives;
-}
-
-function shortened(name: string): string {
-  const characters = [...name];
-  return characters.length > 36
-    ? `${characters.slice(0, 20).join('')}…${characters.slice(-15).join('')}`
-    : name;
 }

@@ -1,4 +1,5 @@
 /** What an audit says on the terminal. */
+import { printable } from '../../local/printable.ts';
 import { formatBytes } from '../../local/progress.ts';
 import type { Style, Terminal } from '../terminal.ts';
 import { type Code, codes, countOf, type Finding, kinds, type Mark } from './findings.ts';
@@ -108,14 +109,6 @@ export function summaryRecord(tally: Tally, scope: Scope): object {
     requests,
     ...scope,
   };
-}
-
-/** Keys may hold anything, and a terminal obeys some of it. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
 }
 
 export function grouped(count: number): string {

@@ -99,11 +99,11 @@ describe('npm start', () => {
     const hashes = await mixedFiles(folder, 500);
 
     const first = await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
-    expect(first).toMatchObject({ archived: 500, deadLettered: 0 });
+    expect(first).toMatchObject({ found: 500, documents: 500, ended: 500, archived: 500, deadLettered: 0 });
     await expectExactly(archive, hashes);
 
     const second = start('--once', '--documents', folder, '--archive', archive);
-    expect(await toTheEnd(second)).toMatchObject({ archived: 0, bytes: 0, deadLettered: 0 });
+    expect(await toTheEnd(second)).toMatchObject({ found: 500, documents: 0, archived: 0, deadLettered: 0 });
     expect(await second.exitCode).toBe(0);
 
     await writeFile(join(folder, 'new.txt'), 'new');

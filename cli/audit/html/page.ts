@@ -1,9 +1,10 @@
 /** The report: one page that holds all it needs and asks the network for nothing, as its policy makes sure. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { printable } from '../../../local/printable.ts';
 import { formatBytes } from '../../../local/progress.ts';
 import { type Code, codes, countOf, kinds } from '../findings.ts';
-import { grouped, printable, type Scope, wellWords } from '../report.ts';
+import { grouped, type Scope, wellWords } from '../report.ts';
 import { defectsIn, type Tally, uncheckedIn } from '../tally.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
