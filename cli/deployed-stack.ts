@@ -135,8 +135,10 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
       const points = (await series([name], since, minuteMs)).get(name) ?? [];
       return points.filter(({ value }) => value > 0).at(-1)?.at;
     },
-    latestMaximum: async (name, since) =>
-      (await series([name], since, minuteMs, 'Maximum')).get(name)?.at(-1)?.value,
+    maximum: async (name, since) => {
+      const points = (await series([name], since, minuteMs, 'Maximum')).get(name) ?? [];
+      return points.length === 0 ? undefined : Math.max(...points.map(({ value }) => value));
+    },
   };
 }
 

@@ -32,10 +32,10 @@ export interface Queues {
 export interface Metrics {
   /** Sums from the minute of `since` on; milliseconds since the Unix epoch. */
   sums<Name extends MetricName>(names: readonly Name[], since: number): Promise<Record<Name, number>>;
-  /** Beginning of the latest minute since `since` in which the metric was counted. */
+  /** When the metric was last counted since `since`, to the minute. */
   latest(name: MetricName, since: number): Promise<number | undefined>;
-  /** Largest value in the latest minute since `since` in which the metric was counted; undefined if not known. */
-  latestMaximum(name: MetricName, since: number): Promise<number | undefined>;
+  /** Largest value since `since`; undefined if the metric was not counted. */
+  maximum(name: MetricName, since: number): Promise<number | undefined>;
 }
 
 export interface Alarm {

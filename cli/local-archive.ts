@@ -5,7 +5,7 @@ import type { MetricName } from '../functions/metrics.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 import type { Time } from '../functions/time.ts';
 import { folderBucket, localBucket, localCredentials, otherBucket } from '../local/archive-bucket.ts';
-import type { SumsByMinute } from '../local/metrics.ts';
+import type { MetricsByMinute } from '../local/metrics.ts';
 import { startS3 } from '../local/s3/server.ts';
 import { readSession } from '../local/session.ts';
 import { localApiKey } from '../local/stack.ts';
@@ -20,13 +20,11 @@ export interface LocalArchiveOptions {
   time: Time;
 }
 
-const minuteMs = 60_000;
-
 /** @throws Error where there is no such folder */
 export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Deployment> {
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory())
-    throw new Error(`${folder} is no folder. Give the archive's, as in \`npm start -- --archive\`.`);
+    throw new Error(`${folder} is not a folder. Give the archive's, as in \`npm start -- --archive\`.`);
   const session = await readSession(folder);
   const closers: (() => unknown)[] = [];
 
@@ -48,7 +46,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const queues = once(async () => {
     if (!session) {
       throw new Error(
-        `Nothing runs on ${folder}, so it has no queues. Start it with \`npm start -- --archive ${folder}\`: whatever has no receipt is then queued by itself.`,
+        `No local stack is running on ${folder}, so it has no queues. Start it with \`npm start -- --archive ${folder}\`: whatever has no receipt is then queued by itself.`,
       );
     }
     const sqs = createSqsClient({
@@ -84,21 +82,23 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
 function metricsAt(url: string): Metrics {
   const read = async (name: MetricName, since: number) => {
     const answer = await fetch(url);
-    const told = (await answer.json()) as SumsByMinute;
-    return (told[name] ?? []).filter(([minute]) => minute >= Math.floor(since / minuteMs) * minuteMs);
+    const told = (await answer.json()) as MetricsByMinute;
+    return (told[name] ?? []).filter(({ latest }) => latest >= since);
   };
   return {
     sums: async (names, since) => {
       const sums = await Promise.all(
         names.map(async (name) => {
           const points = await read(name, since);
-          return [name, points.reduce((total, [, sum]) => total + sum, 0)] as const;
+          return [name, points.reduce((total, { sum }) => total + sum, 0)] as const;
         }),
       );
       return Object.fromEntries(sums) as Record<(typeof names)[number], number>;
     },
-    latest: async (name, since) => (await read(name, since)).at(-1)?.[0],
-    // The local stack keeps sums alone.
-    latestMaximum: async () => undefined,
+    latest: async (name, since) => (await read(name, since)).findLast(({ sum }) => sum > 0)?.latest,
+    maximum: async (name, since) => {
+      const points = await read(name, since);
+      return points.length === 0 ? undefined : Math.max(...points.map(({ maximum }) => maximum));
+    },
   };
 }

@@ -40,7 +40,7 @@ export function describeStatus(command: Command): Command {
 const defaultWatchSeconds = 5;
 const dayMs = 24 * 3_600_000;
 const hourMs = 3_600_000;
-/** A sweep a minute tells the age of the oldest document; CloudWatch has it some minutes later. */
+/** Of a sweep of every minute and one of every fifth, which looks further back; CloudWatch has them minutes later. */
 const recentMs = 10 * 60_000;
 
 interface Status {
@@ -58,7 +58,7 @@ interface Status {
   lastSweepSeconds: number | undefined;
   /** Documents with a receipt, and those with one of this day, in UTC. */
   archived: { today: number; inAll: number } | undefined;
-  /** Age of the oldest document that the latest sweep found without a receipt; undefined where none is known. */
+  /** Age of the oldest document that a sweep of the last ten minutes found not settled; undefined where none did. */
   oldestUnarchivedSeconds: number | undefined;
   /** What the functions have counted in the last hour; undefined where nothing runs. */
   lastHour: { deadLetters: number; documentsOverdue: number } | undefined;
@@ -91,7 +91,7 @@ async function look({ count }: StatusOptions, surroundings: Surroundings): Promi
     queues ? lanesOf(queues, letters, surroundings) : [],
     metrics?.latest('SweepsCompleted', now - 3 * hourMs),
     metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
-    metrics?.latestMaximum('OldestUnarchived', now - recentMs),
+    metrics?.maximum('OldestUnarchived', now - recentMs),
     count ? countReceipts(surroundings) : undefined,
     deployment.alarms(),
   ]);
@@ -168,7 +168,7 @@ function isWell({ lanes, alarms }: Status): boolean {
 
 function screen(now: Status, name: string, paint: Surroundings['terminal']['paint']): string {
   const lines = [`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
-  if (now.lanes.length === 0) lines.push('Nothing runs here: no queues, no sweeps.');
+  if (now.lanes.length === 0) lines.push('No local stack is running: there are no queues and no sweeps.');
   else {
     const table = new Table({
       head: ['lane', 'waiting', 'oldest', 'failed', 'dead letters'],
@@ -194,7 +194,9 @@ function screen(now: Status, name: string, paint: Surroundings['terminal']['pain
     );
   }
   if (now.oldestUnarchivedSeconds !== undefined) {
-    lines.push(`Oldest document that is not archived: ${duration(now.oldestUnarchivedSeconds)}`);
+    lines.push(
+      `Sweeps of the last ${duration(seconds(recentMs))} found unarchived documents up to ${duration(now.oldestUnarchivedSeconds)} old`,
+    );
   }
   if (now.lastHour) {
     const { deadLetters, documentsOverdue } = now.lastHour;

@@ -3,35 +3,52 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Metric → sums by minute: `[milliseconds since the Unix epoch at which the minute begins, sum]`, in order. */
-export type SumsByMinute = Record<string, [minute: number, sum: number][]>;
+/** One minute of a metric. */
+export interface MinuteOfMetric {
+  /** When it was counted last; milliseconds since the Unix epoch. */
+  latest: number;
+  sum: number;
+  maximum: number;
+}
+
+/** Metric → the minutes in which it was counted, in order. */
+export type MetricsByMinute = Record<string, MinuteOfMetric[]>;
 
 export interface MetricsPort {
-  /** `http://127.0.0.1:<port>/`; answers a GET with `SumsByMinute`. */
+  /** `http://127.0.0.1:<port>/`; answers a GET with `MetricsByMinute`. */
   url: string;
   /** Takes one line that a function logs; only those in embedded metric format count. */
   read(line: string): void;
   close(): Promise<void>;
 }
 
-const minute = 60_000;
+const minuteMs = 60_000;
 
 export async function openMetricsPort(): Promise<MetricsPort> {
-  const sums = new Map<string, Map<number, number>>();
+  const minutes = new Map<string, Map<number, MinuteOfMetric>>();
+  const count = (name: string, at: number, value: number) => {
+    const ofMetric = minutes.get(name) ?? new Map<number, MinuteOfMetric>();
+    const minute = Math.floor(at / minuteMs);
+    const before = ofMetric.get(minute) ?? { latest: at, sum: 0, maximum: value };
+    ofMetric.set(minute, {
+      latest: Math.max(before.latest, at),
+      sum: before.sum + value,
+      maximum: Math.max(before.maximum, value),
+    });
+    minutes.set(name, ofMetric);
+  };
   const read = (line: string) => {
     const entry: EmbeddedMetric = JSON.parse(line);
     for (const { Metrics = [] } of entry._aws?.CloudWatchMetrics ?? []) {
-      for (const { Name } of Metrics) {
-        const at = Math.floor((entry._aws?.Timestamp ?? 0) / minute) * minute;
-        const byMinute = sums.get(Name) ?? new Map<number, number>();
-        byMinute.set(at, (byMinute.get(at) ?? 0) + Number(entry[Name] ?? 0));
-        sums.set(Name, byMinute);
-      }
+      for (const { Name } of Metrics) count(Name, entry._aws?.Timestamp ?? 0, Number(entry[Name] ?? 0));
     }
   };
   const server = createServer((_request, response) => {
-    const told: SumsByMinute = Object.fromEntries(
-      [...sums].map(([name, byMinute]) => [name, [...byMinute].sort(([a], [b]) => a - b)]),
+    const told: MetricsByMinute = Object.fromEntries(
+      [...minutes].map(([name, ofMetric]) => [
+        name,
+        [...ofMetric].sort(([a], [b]) => a - b).map(([, minute]) => minute),
+      ]),
     );
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(told));

@@ -39,6 +39,7 @@ import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import { removeSession, writeSession } from './session.ts';
 import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';
+import { createSweepDates } from './sweep-dates.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
@@ -276,10 +277,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     closers.push(() => webhook.close());
 
-    const discover = (asked: Asked) =>
+    const sweepDate = createSweepDates();
+    const discover = (asked: Asked, requestedAt = time.now()) =>
       send(
         queues.lanes[asked.kind === 'span' ? 'spans' : 'discovery'].queueUrl,
-        [{ v: 1, ...asked, requestedAt: new Date(time.now()).toISOString() }],
+        [{ v: 1, ...asked, requestedAt: new Date(requestedAt).toISOString() }],
         new AbortController().signal,
       );
     if (options.events) {
@@ -315,7 +317,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       sweep: async () => {
         // On a busy machine a sweep may take longer than the time to the next one: they are not to pile up.
         if ((await queueDepth(sqs, queues.lanes.discovery.queueUrl)) === 0)
-          await discover({ kind: 'recent' });
+          await discover({ kind: 'recent' }, sweepDate(time.now()));
       },
       addresses: {
         webhookUrl: webhook.url,

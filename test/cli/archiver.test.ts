@@ -32,7 +32,7 @@ describe('npm run archiver', () => {
     [['bogus'], /unknown command/],
     [['status', '--bogus'], /unknown option/],
     [['backfill', '--local', '.'], /Say which documents/],
-    [['status', '--local', '/nowhere'], /is no folder/],
+    [['status', '--local', '/nowhere'], /is not a folder/],
     [['status', '--local', '.', '--stack', 'x'], /give one of them/],
     [['status'], /AWS_PROFILE or AWS_REGION|--local/],
     [['send', 'x', '--local', '.'], /is none/],

@@ -66,7 +66,7 @@ export async function startWorld() {
         sums: async (names) =>
           Object.fromEntries(names.map((name) => [name, counted.sums[name] ?? 0])) as never,
         latest: async () => undefined,
-        latestMaximum: async (name) => counted.maxima[name],
+        maximum: async (name) => counted.maxima[name],
       }),
       oldestAge: none,
       alarms: none,

@@ -79,7 +79,23 @@ describe('archiver status', () => {
       { lastHour: { deadLetters: 3, documentsOverdue: 1 }, oldestUnarchivedSeconds: 720 },
     ]);
     expect(told.printed).toContain('Last hour: 1 document overdue, 3 new dead letters');
-    expect(told.printed).toContain('Oldest document that is not archived: 12 min');
+    expect(told.printed).toContain('Sweeps of the last 10 min found unarchived documents up to 12 min old');
+  });
+
+  it('says of a local archive how old the oldest document was that a sweep found unarchived', async () => {
+    const { run, stack } = await startArchive({});
+    const createdAt = Date.now() - 90_000;
+    await stack.standIn?.documents.add('late.txt', Buffer.from('late'), { createdAt, linked: true });
+    await stack.standIn?.documents.add('new.txt', Buffer.from('new'), { linked: true });
+    await stack.sweep();
+    await vi.waitFor(async () => expect(await stack.depth()).toBe(0), { timeout: 30_000 });
+
+    const told = await run((s) => status({ count: false }, s));
+
+    expect(told.records).toMatchObject([{ oldestUnarchivedSeconds: expect.any(Number) }]);
+    const [{ oldestUnarchivedSeconds }] = told.records as [{ oldestUnarchivedSeconds: number }];
+    expect(oldestUnarchivedSeconds).toBeGreaterThanOrEqual(90);
+    expect(oldestUnarchivedSeconds).toBeLessThan(120);
   });
 
   it('tells what is archived where nothing runs', async () => {
@@ -90,7 +106,7 @@ describe('archiver status', () => {
     const told = await run((s) => status({ count: true }, s));
 
     expect(told).toMatchObject({ exitCode: 0, records: [{ archived: { inAll: 1 }, lanes: [] }] });
-    expect(told.printed).toMatch(/Nothing runs here/);
+    expect(told.printed).toMatch(/No local stack is running/);
   });
 
   it('looks again and again until Ctrl-C', async () => {
