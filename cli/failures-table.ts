@@ -15,9 +15,9 @@ export async function showFailures(
   { terminal, time }: Surroundings,
 ): Promise<void> {
   const table = new Table({
-    head: ['lane', 'code', 'documents', 'dead letters', 'oldest', 'newest', 'for example'],
+    head: ['lane', 'code', 'documents', 'letters', 'oldest', 'newest'],
     style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left'],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right'],
   });
   const groups = Map.groupBy(failures, (failure) =>
     JSON.stringify([failure.letters[0].lane, codeOf(failure)]),
@@ -38,7 +38,6 @@ export async function showFailures(
       letters.length,
       duration(oldest),
       duration(newest),
-      example.id,
     ]);
     terminal.record({
       type: 'group',
@@ -65,11 +64,12 @@ export async function showFailures(
       body,
     });
   }
-  for (const code of new Set(failures.map(codeOf))) {
-    const reason = failures.find((failure) => codeOf(failure) === code)?.letters[0].reason;
+  for (const [code, [example]] of Map.groupBy(failures, codeOf)) {
+    const reason = example?.letters[0].reason;
     const title = terminal.paint('bold', printable(code));
     terminal.print(`\n${title}${reason === undefined ? '' : `: ${printable(reason)}`}`);
     terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
+    terminal.print(terminal.paint('dim', `  For example ${example?.id}`));
     const anchor = code === noCode ? 'deadlettergrowth' : printable(code.toLowerCase());
     terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
   }

@@ -2,6 +2,7 @@
 import { DeleteMessageBatchCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
 import { type RedriveOptions, redrive } from '../../cli/redrive.ts';
+import { errorCodes } from '../../functions/errors.ts';
 import { bodyFor, refusing, startWorld } from './queues-world.ts';
 import type { Told } from './world.ts';
 
@@ -30,6 +31,19 @@ describe('archiver redrive counts documents', () => {
       ]),
     );
     expect(ofType(told, 'letter')).toHaveLength(5);
+  });
+
+  it('fits the table of dead letters into 80 columns for every error code', async () => {
+    const { run, letter } = await startWorld();
+    const longest = errorCodes.toSorted((a, b) => b.length - a.length)[0];
+    await letter(first, { lane: 'discovery', code: longest });
+
+    const { printed } = await run((s) => redrive({ ...plain, dryRun: true }, s));
+
+    const rows = printed.split('\n').filter((line) => /^[┌├│└]/.test(line));
+    expect(rows).toHaveLength(5);
+    expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
+    expect(printed).toContain(`For example ${first}`);
   });
 
   it('sends one message for a document with several dead letters and deletes all of them', async () => {
