@@ -120,7 +120,11 @@ describe('npm start', () => {
 
     for (const after of [1, 20, 50]) {
       const run = start('--once', '--documents', folder, '--archive', archive);
-      for (let seen = 0; seen < after; ) if ((await run.next())?.state !== undefined) seen += 1;
+      for (let seen = 0; seen < after; ) {
+        const line = await run.next();
+        if (line === undefined) throw new Error(`It ended by itself: ${run.errors.join('')}`);
+        if (line.state !== undefined) seen += 1;
+      }
       run.process.kill('SIGKILL');
       await run.exitCode;
     }
@@ -153,7 +157,9 @@ describe('npm start', () => {
       s3Endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       sqsEndpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
     });
-    while ((await run.next())?.summary === undefined);
+    for (let line = await run.next(); line?.summary === undefined; line = await run.next()) {
+      if (line === undefined) throw new Error(`It ended by itself: ${run.errors.join('')}`);
+    }
     run.process.kill('SIGINT');
 
     expect(await run.exitCode).toBe(0);
