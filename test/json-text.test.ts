@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { membersOf, nestingOf } from '../functions/json-text.ts';
+import { cpuMsOf } from './cpu-time.ts';
 import { fuzzRuns } from './fuzz-runs.ts';
 
 /** JSON as others write it: with white space of any kind between the tokens. */
@@ -80,7 +81,7 @@ describe('the nesting of a JSON text', () => {
   });
 });
 
-it('Eight megabytes of any one token are read in less than a second', () => {
+it('Eight megabytes of any one token take less than a second', () => {
   const size = 8_000_000;
   const texts = [
     `{"a":"${'\\\\'.repeat(size / 2)}"}`,
@@ -90,9 +91,11 @@ it('Eight megabytes of any one token are read in less than a second', () => {
   ];
 
   for (const text of texts) {
-    const began = performance.now();
-    membersOf(text);
-    nestingOf(text);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    const ms = cpuMsOf(() => {
+      membersOf(text);
+      nestingOf(text);
+    });
+
+    expect(ms).toBeLessThan(1_000);
   }
 });
