@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { readWindow } from '../functions/discover/window.ts';
 import { retryTimings } from '../functions/limits.ts';
+import type { TelnyxClient } from '../functions/telnyx/client.ts';
 import { listDocuments } from '../functions/telnyx/lists.ts';
 import { createPatientTelnyx, type PatientTelnyx } from '../functions/telnyx/patience.ts';
 import type { Surroundings } from './deployment.ts';
@@ -15,24 +16,25 @@ const firstDay = Date.UTC(2009, 0, 1);
 /** Telnyx's clock may be ahead of this machine's. */
 const clockSkewMs = 5 * 60 * secondMs;
 
-/** @returns undefined for a local archive on which nothing runs. @throws SettingsError without an API key */
-export async function patientTelnyx({
-  deployment,
-  terminal,
-  time,
-  random,
-  signal,
-}: Surroundings): Promise<PatientTelnyx | undefined> {
-  const telnyx = await deployment.telnyx();
-  const patience = {
+/** For a command, which has all the time it takes. */
+export function patientOn(
+  telnyx: TelnyxClient,
+  { terminal, time, random, signal }: Surroundings,
+): PatientTelnyx {
+  return createPatientTelnyx(telnyx, {
     deadline: Number.POSITIVE_INFINITY,
     signal,
     timings: retryTimings,
     time,
     random,
     log: notesOf(terminal),
-  };
-  return telnyx && createPatientTelnyx(telnyx, patience);
+  });
+}
+
+/** @returns undefined for a local archive on which nothing runs. @throws SettingsError without an API key */
+export async function patientTelnyx(surroundings: Surroundings): Promise<PatientTelnyx | undefined> {
+  const telnyx = await surroundings.deployment.telnyx();
+  return telnyx && patientOn(telnyx, surroundings);
 }
 
 const countedAnswer = v.object({

@@ -10,13 +10,11 @@ import { join } from 'node:path';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
-import { retryTimings } from '../../functions/limits.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
-import { createPatientTelnyx } from '../../functions/telnyx/patience.ts';
 import { formatBytes } from '../../local/progress.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ArchiveBucket, Surroundings } from '../deployment.ts';
-import { notesOf } from '../notes.ts';
+import { patientOn } from '../telnyx-questions.ts';
 import type { Stand, Terminal } from '../terminal.ts';
 import { failuresByCode } from './failures.ts';
 import { type Finding, weightOf } from './findings.ts';
@@ -166,15 +164,8 @@ async function listTelnyx(
   began: number,
   { documents, surroundings, statistics, found }: Audit,
 ): Promise<boolean> {
-  const { terminal, time, random, signal } = surroundings;
-  const patient = createPatientTelnyx(telnyx, {
-    deadline: Number.POSITIVE_INFINITY,
-    signal,
-    timings: retryTimings,
-    time,
-    random,
-    log: notesOf(terminal),
-  });
+  const { signal } = surroundings;
+  const patient = patientOn(telnyx, surroundings);
   const problem = await readTelnyxDocuments(patient, began, documents).then(
     (unreadable) => (unreadable > 0 ? `${unreadable} rows of its list have no readable id.` : undefined),
     (error: unknown) => {
