@@ -213,7 +213,10 @@ describe('a bucket', () => {
       const { client } = await startWorld();
       const bucket = createBucket({ s3: client, name: 'archive', owner: '999999999999', time: systemTime });
 
-      await expect(calls[name](bucket)).rejects.toMatchObject({ code: 'BucketMisconfigured', retryPolicy: 'wait' });
+      await expect(calls[name](bucket)).rejects.toMatchObject({
+        code: 'BucketMisconfigured',
+        retryPolicy: 'wait',
+      });
     },
   );
 
