@@ -23,8 +23,7 @@ import {
 import { createLog } from '../functions/log.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../functions/telnyx/client.ts';
-import { createPacer } from '../functions/telnyx/pacing.ts';
+import { createLaneClients } from '../functions/telnyx/lane-clients.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { createWebhookHandler } from '../functions/webhook/handler.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
@@ -195,16 +194,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
 
     const invocations = options.concurrency ?? localConcurrency;
-    const telnyx = {
-      baseUrl: telnyxUrl,
-      apiKey: createApiKey(async () => apiKey, time),
-      httpGet: createHttpGet(agents, options.version),
-      time,
-    };
-    const pacer = createPacer({ invocations: invocations.backfill + invocations.spans, time, random });
     const shared = {
-      telnyx: createTelnyxClient(telnyx),
-      lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
+      ...createLaneClients({
+        baseUrl: telnyxUrl,
+        apiKey: createApiKey(async () => apiKey, time),
+        httpGet: createHttpGet(agents, options.version),
+        invocations: invocations.backfill + invocations.spans,
+        time,
+        random,
+      }),
       download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, options.version), time }),
       bucket,
       receipts: createReceipts(bucket),

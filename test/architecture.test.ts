@@ -31,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'functions/metrics.ts',
     'functions/errors.ts',
     'functions/settings.ts',
+    'functions/document-settings.ts',
     'functions/archive/download-hosts.ts',
     'functions/archive/settings.ts',
     'functions/discover/settings.ts',

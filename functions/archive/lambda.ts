@@ -8,8 +8,7 @@ import { retryTimings } from '../limits.ts';
 import { createLog, standardOutput } from '../log.ts';
 import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
-import { createTelnyxClient } from '../telnyx/client.ts';
-import { createPacer } from '../telnyx/pacing.ts';
+import { createLaneClients } from '../telnyx/lane-clients.ts';
 import { createSecretsClient, readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDownload, createGuardedHttpGet } from './download.ts';
@@ -26,17 +25,16 @@ const bucket = createBucket({
   time,
 });
 const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
-const telnyx = {
-  baseUrl: settings.telnyxUrl,
-  apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
-  httpGet: createHttpGet(createAgents(), settings.version),
-  time,
-};
-const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });
 
 export const handler = createArchiveHandler({
-  telnyx: createTelnyxClient(telnyx),
-  lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
+  ...createLaneClients({
+    baseUrl: settings.telnyxUrl,
+    apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
+    httpGet: createHttpGet(createAgents(), settings.version),
+    invocations: settings.lowLaneInvocations,
+    time,
+    random: Math.random,
+  }),
   download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, settings.version), time }),
   bucket,
   receipts: createReceipts(bucket),

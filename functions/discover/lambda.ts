@@ -8,8 +8,7 @@ import { createLog, standardOutput } from '../log.ts';
 import { createSender } from '../queue/send.ts';
 import { createSqsClient } from '../queue/sqs-client.ts';
 import { createApiKey } from '../telnyx/api-key.ts';
-import { createTelnyxClient } from '../telnyx/client.ts';
-import { createPacer } from '../telnyx/pacing.ts';
+import { createLaneClients } from '../telnyx/lane-clients.ts';
 import { createSecretsClient, readSecretOf } from '../telnyx/secret.ts';
 import { systemTime as time } from '../time.ts';
 import { createDiscoverHandler } from './handler.ts';
@@ -17,17 +16,16 @@ import { readDiscoverSettings } from './settings.ts';
 
 const settings = readDiscoverSettings(process.env);
 const sqs = createSqsClient();
-const telnyx = {
-  baseUrl: settings.telnyxUrl,
-  apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
-  httpGet: createHttpGet(createAgents(), settings.version),
-  time,
-};
-const pacer = createPacer({ invocations: settings.lowLaneInvocations, time, random: Math.random });
 
 export const handler = createDiscoverHandler({
-  telnyx: createTelnyxClient(telnyx),
-  lowLaneTelnyx: createTelnyxClient({ ...telnyx, pacer }),
+  ...createLaneClients({
+    baseUrl: settings.telnyxUrl,
+    apiKey: createApiKey(readSecretOf(createSecretsClient(), settings.apiKeySecretArn), time),
+    httpGet: createHttpGet(createAgents(), settings.version),
+    invocations: settings.lowLaneInvocations,
+    time,
+    random: Math.random,
+  }),
   bucket: createBucket({
     s3: createS3Client(),
     name: settings.bucketName,

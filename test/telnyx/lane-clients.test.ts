@@ -1,0 +1,33 @@
+import { Readable } from 'node:stream';
+import { expect, it } from 'vitest';
+import type { HttpGet } from '../../functions/http.ts';
+import { createApiKey } from '../../functions/telnyx/api-key.ts';
+import { createLaneClients } from '../../functions/telnyx/lane-clients.ts';
+import { virtualTime } from '../discover/world.ts';
+
+it('The client of the low lane waits for the rate limit to reset, that of the live lane does not', async () => {
+  const time = virtualTime(0);
+  const httpGet: HttpGet = async () => ({
+    status: 200,
+    headers: { 'x-ratelimit-limit': '10', 'x-ratelimit-remaining': '4', 'x-ratelimit-reset': '2' },
+    body: Readable.from([Buffer.from('{"data":[]}')]),
+  });
+  const { telnyx, lowLaneTelnyx } = createLaneClients({
+    baseUrl: new URL('https://api.telnyx.com/v2'),
+    apiKey: createApiKey(async () => 'KEY01234567', time),
+    httpGet,
+    invocations: 1,
+    time,
+    random: () => 0,
+  });
+  const askTwice = async (client: typeof telnyx) => {
+    const began = time.monotonic();
+    for (let n = 0; n < 2; n += 1) {
+      await client.get('documents', new URLSearchParams(), 'OrderGone', new AbortController().signal);
+    }
+    return time.monotonic() - began;
+  };
+
+  expect(await askTwice(telnyx)).toBe(0);
+  expect(await askTwice(lowLaneTelnyx)).toBe(2_000);
+});
