@@ -7,8 +7,11 @@ import { sleep, type Time } from './time.ts';
 export interface RetryOptions {
   /** Attempts at most, the first included. */
   most: number;
-  /** Milliseconds until the next attempt, or undefined if there should be none. `attempt` counts from 1. */
-  delayAfter: (error: ArchiverError, attempt: number) => number | undefined;
+  /**
+   * Milliseconds until the next attempt, or undefined if there should be none. `attempt` counts from 1, and
+   * `sinceFirstMs` from the first attempt's start.
+   */
+  delayAfter: (error: ArchiverError, attempt: number, sinceFirstMs: number) => number | undefined;
   /** No attempt begins with less than this left until the deadline, in milliseconds. */
   leastTimeMs: number;
   /** Monotonic milliseconds. */
@@ -55,7 +58,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
     signal,
     shouldRetry: ({ error }) => {
       if (!(error instanceof ArchiverError)) return false;
-      const delay = delayAfter(error, failures);
+      const delay = delayAfter(error, failures, time.monotonic() - firstAt);
       if (delay === undefined || deadline - time.monotonic() < delay + leastTimeMs) return false;
       delayMs = delay;
       onRetry(error, failures, delay);

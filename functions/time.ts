@@ -7,7 +7,7 @@ export interface Time {
   now(): number;
   /** Milliseconds that only ever grow, unmoved by clock changes. For durations and deadlines. */
   monotonic(): number;
-  /** Calls `callback` once after `ms` milliseconds. Returns how to cancel it. */
+  /** Calls `callback` once after `ms` milliseconds, never earlier. Returns how to cancel it. */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -19,7 +19,8 @@ export const systemTime: Time = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
+    // Node cuts `ms` to a whole number, and counts from a clock of whole milliseconds that may lag by one.
+    const timer = setTimeout(callback, Math.ceil(ms) + 2);
     return () => clearTimeout(timer);
   },
 };

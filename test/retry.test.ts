@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ArchiverError, type ErrorCode } from '../functions/errors.ts';
 import { attempts } from '../functions/limits.ts';
 import { type RetryOptions, withRetry } from '../functions/retry.ts';
+import { systemTime } from '../functions/time.ts';
 import { virtualTime } from './discover/world.ts';
 
 const second = 1_000;
@@ -52,6 +53,36 @@ describe('attempts within one receive', () => {
       message: 'LinkRefused of attempt 3',
       conclusive: true,
     });
+  });
+
+  it('tell how long ago the first one began, so that the last can be put off for as long as it takes', async () => {
+    const { run, startedAt } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
+    const nextAt = [4 * second, 15 * second];
+
+    const end = run({
+      delayAfter: (_error, attempt, sinceFirstMs) => (nextAt[attempt - 1] ?? 0) - sinceFirstMs,
+    });
+
+    await expect(end).rejects.toMatchObject({ conclusive: true });
+    expect(startedAt).toEqual([0, 4 * second, 15 * second]);
+  });
+
+  it('are conclusive by the machine’s clock too when the last is put off to the very end of the time', async () => {
+    const ends = Array.from({ length: 50 }, async (_, n) => {
+      const span = 40 + n / 7;
+      return withRetry(() => Promise.reject(new ArchiverError('ChecksumMismatch', 'x')), {
+        most: attempts.most,
+        delayAfter: (_error, attempt, sinceFirstMs) => (span * attempt) / 2 - sinceFirstMs,
+        leastTimeMs: 0,
+        deadline: Number.POSITIVE_INFINITY,
+        attemptsSpanMs: span,
+        signal: new AbortController().signal,
+        time: systemTime,
+        onRetry: () => undefined,
+      }).catch((error: ArchiverError) => error.conclusive);
+    });
+
+    expect((await Promise.all(ends)).filter((isConclusive) => isConclusive !== true)).toEqual([]);
   });
 
   it('are not conclusive when the last begins less than fifteen seconds after the first', async () => {

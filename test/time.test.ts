@@ -54,6 +54,19 @@ describe('sleep', () => {
     expect(time.running()).toBe(0);
   });
 
+  it('is never shorter by the machine’s clock, also by a fraction of a millisecond', async () => {
+    const early = await Promise.all(
+      Array.from({ length: 500 }, async (_, n) => {
+        const ms = 1 + ((n * 37.31) % 40);
+        const began = systemTime.monotonic();
+        await sleep(systemTime, ms);
+        return systemTime.monotonic() - began - ms;
+      }),
+    );
+
+    expect(early.filter((late) => late < 0)).toEqual([]);
+  });
+
   it('ends with the signal’s reason as soon as it aborts, and leaves no timer behind', async () => {
     const time = countedTime();
     const { controller, signal } = countedSignal();

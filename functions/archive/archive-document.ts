@@ -63,19 +63,17 @@ export function archiveDocument(
   const { documentId } = message;
   // Once the document itself may be at fault, attempts are spread, so that a dead letter says something.
   const spread = receive.ageMs >= timings.documentFaultAfterMs;
-  const startedAt = time.monotonic();
   // The event may be faster than the document: what Telnyx does not know (yet) is looked up twice.
   let isGone = false;
   return withRetry(() => archiveOnce(message, receive, dependencies), {
     most: attempts.most,
-    delayAfter: (error, attempt) => {
+    delayAfter: (error, attempt, sinceFirstMs) => {
       const isFirstGone = error.code === 'DocumentGone' && !isGone;
       isGone ||= isFirstGone;
       const delay =
         isFirstGone || isWorthAnotherAttempt(error) ? delayBefore(error, attempt, random) : undefined;
       if (delay === undefined || !spread || error.retryPolicy !== 'retry') return delay;
-      const nextAt = startedAt + (timings.attemptsSpanMs * attempt) / (attempts.most - 1);
-      return Math.max(delay, nextAt - time.monotonic());
+      return Math.max(delay, (timings.attemptsSpanMs * attempt) / (attempts.most - 1) - sinceFirstMs);
     },
     leastTimeMs: attempts.leastTimeMs,
     deadline: receive.deadline,
