@@ -12,7 +12,7 @@ import { createReceipts } from '../functions/bucket/receipts.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import { createAgents } from '../functions/connections.ts';
 import { createDiscoverHandler } from '../functions/discover/handler.ts';
-import { createHttpGet } from '../functions/http.ts';
+import { createHttpGet, type HttpAnswer, type HttpGet } from '../functions/http.ts';
 import {
   concurrency,
   defaultDownloadHosts,
@@ -23,7 +23,8 @@ import {
 import { createLog } from '../functions/log.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
-import { createLaneClients } from '../functions/telnyx/lane-clients.ts';
+import { createTelnyxClient } from '../functions/telnyx/client.ts';
+import { createPacer } from '../functions/telnyx/pacing.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { createWebhookHandler } from '../functions/webhook/handler.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
@@ -41,6 +42,7 @@ import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';
 import { createSweepDates } from './sweep-dates.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
+import type { RateLimit } from './telnyx/rate-limit.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
 import { postEvent, uploadEvent } from './telnyx/upload-event.ts';
 import { openWebhookPort } from './webhook-port.ts';
@@ -55,6 +57,10 @@ export interface StackOptions {
   /** Absolute path of a folder whose files are the stand-in's documents. */
   documents?: string | undefined;
   faults?: readonly FaultRule[];
+  /** What the stand-in allows, and states in each answer. @default more than anybody asks for */
+  rateLimit?: RateLimit | undefined;
+  /** Told of each answer of Telnyx to a function. */
+  onTelnyxAnswer?: ((answer: TelnyxAnswer) => void) | undefined;
   /** Opens what downloads go through, such as TLS, before the stand-in's storage, and tells its origin. @default nothing */
   openStorageFront?: ((s3Endpoint: string) => Promise<StorageFront>) | undefined;
   /** How many invocations may run side by side for each queue. @default `localConcurrency` */
@@ -76,6 +82,11 @@ export interface StackOptions {
   version: string;
   time: Time;
   random: Random;
+}
+
+export interface TelnyxAnswer extends Pick<HttpAnswer, 'status' | 'headers'> {
+  /** Whether it is to a live lane. */
+  live: boolean;
 }
 
 export interface StorageFront {
@@ -165,6 +176,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         random,
         folder: options.documents,
         faults: options.faults ?? [],
+        ...(options.rateLimit ? { rateLimit: options.rateLimit } : {}),
         onAppeared: (document) => announce(document),
         onUnreadable: (path, error) => onProblem(`${path} cannot be read and is left out: ${error}`),
       });
@@ -194,15 +206,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
 
     const invocations = options.concurrency ?? localConcurrency;
+    const telnyx = { baseUrl: telnyxUrl, apiKey: createApiKey(async () => apiKey, time), time };
+    const httpGet = createHttpGet(agents, options.version);
+    const telling =
+      (live: boolean): HttpGet =>
+      async (url, asked) => {
+        const answer = await httpGet(url, asked);
+        options.onTelnyxAnswer?.({ live, status: answer.status, headers: answer.headers });
+        return answer;
+      };
+    const lowLaneInvocations = invocations.backfill + invocations.spans;
+    const createLowLaneTelnyx = () =>
+      createTelnyxClient({
+        ...telnyx,
+        httpGet: telling(false),
+        pacer: createPacer({ invocations: lowLaneInvocations, time, random }),
+      });
     const shared = {
-      ...createLaneClients({
-        baseUrl: telnyxUrl,
-        apiKey: createApiKey(async () => apiKey, time),
-        httpGet: createHttpGet(agents, options.version),
-        invocations: invocations.backfill + invocations.spans,
-        time,
-        random,
-      }),
+      telnyx: createTelnyxClient({ ...telnyx, httpGet: telling(true) }),
       download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, options.version), time }),
       bucket,
       receipts: createReceipts(bucket),
@@ -215,8 +236,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       version: options.version,
     };
     const lanes = Object.values(queues.lanes);
-    const archiveHandler = createArchiveHandler({ ...shared, lanes, sqs });
-
     const stopMappings: (() => Promise<void>)[] = [];
     closers.push(() =>
       Promise.race([
@@ -226,38 +245,46 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         }),
       ]),
     );
-    const connect = (lane: LocalLane, functionName: string, handler: LambdaHandler<SQSEvent>) => {
+    // Each invocation at a time has a handler of its own, as a container of Lambda: what one has learnt of Telnyx's rate
+    // limit, the others do not know.
+    const connect = (lane: LocalLane, functionName: string, createHandler: () => LambdaHandler<SQSEvent>) => {
       const client = queues.createClient();
-      const mapping = pollQueue({
-        sqs: client,
-        queueUrl: lane.queueUrl,
-        queueArn: lane.queueArn,
-        handler,
-        functionName,
-        timeoutMs: localTimeoutMs,
-        batchSize: concurrency.batchSize,
-        maximumConcurrency: invocations[lane.name],
-        time,
-        onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),
-      });
+      const mappings = Array.from({ length: invocations[lane.name] }, () =>
+        pollQueue({
+          sqs: client,
+          queueUrl: lane.queueUrl,
+          queueArn: lane.queueArn,
+          handler: createHandler(),
+          functionName,
+          timeoutMs: localTimeoutMs,
+          batchSize: concurrency.batchSize,
+          maximumConcurrency: 1,
+          time,
+          onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),
+        }),
+      );
       stopMappings.push(async () => {
-        await mapping.stop();
+        await Promise.all(mappings.map((mapping) => mapping.stop()));
         client.destroy();
       });
     };
-    connect(queues.lanes.documents, 'archive', archiveHandler);
-    connect(queues.lanes.backfill, 'archive', archiveHandler);
+    const createArchive = () =>
+      createArchiveHandler({ ...shared, lowLaneTelnyx: createLowLaneTelnyx(), lanes, sqs });
+    connect(queues.lanes.documents, 'archive', createArchive);
+    connect(queues.lanes.backfill, 'archive', createArchive);
     const send = createSender(sqs);
-    const discoverHandler = createDiscoverHandler({
-      ...shared,
-      lanes,
-      sqs,
-      send,
-      documentsQueueUrl: queues.lanes.documents.queueUrl,
-      backfillQueueUrl: queues.lanes.backfill.queueUrl,
-    });
-    connect(queues.lanes.discovery, 'discover', discoverHandler);
-    connect(queues.lanes.spans, 'discover', discoverHandler);
+    const createDiscover = () =>
+      createDiscoverHandler({
+        ...shared,
+        lowLaneTelnyx: createLowLaneTelnyx(),
+        lanes,
+        sqs,
+        send,
+        documentsQueueUrl: queues.lanes.documents.queueUrl,
+        backfillQueueUrl: queues.lanes.backfill.queueUrl,
+      });
+    connect(queues.lanes.discovery, 'discover', createDiscover);
+    connect(queues.lanes.spans, 'discover', createDiscover);
 
     const signingKey = createSigningKey();
     const webhook = await openWebhookPort({

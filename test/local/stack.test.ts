@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { localApiKey } from '../../local/stack.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { localApiKey, type TelnyxAnswer } from '../../local/stack.ts';
 import { someBytes } from '../archive/world.ts';
+import { startArchive } from '../cli/world.ts';
 
 const main = new URL('../../local/main.ts', import.meta.url).pathname;
 
@@ -199,5 +200,52 @@ describe('npm start', () => {
 
     expect(run.errors.join('')).toContain(message);
     expect(run.errors.join('')).not.toContain('    at ');
+  });
+});
+
+describe("the local stack's low lanes", () => {
+  const concurrency = { documents: 1, backfill: 2, discovery: 1, spans: 1 };
+
+  it('leave half of a stated rate limit to live work, although no invocation knows of the others', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 15 }, (_, number) => [`${number}.txt`, String(number)]),
+    );
+    const answers: TelnyxAnswer[] = [];
+    const { archive, archiveAll } = await startArchive(files, {
+      concurrency,
+      rateLimit: { requests: 20, perSeconds: 1 },
+      onTelnyxAnswer: (answer) => answers.push(answer),
+    });
+
+    await archiveAll();
+
+    expect(await readdir(join(archive, 'receipts'))).toHaveLength(15);
+    expect(new Set(answers.map(({ live, status }) => `${live} ${status}`))).toEqual(new Set(['false 200']));
+    expect(new Set(answers.map(({ headers }) => headers['x-ratelimit-limit']))).toEqual(new Set(['20']));
+    const left = answers.map(({ headers }) => Number(headers['x-ratelimit-remaining']));
+    expect(Math.min(...left)).toBeGreaterThanOrEqual(10);
+  });
+
+  it('archive a document while the request of a span gets no answer', async () => {
+    const { archive, stack, ids } = await startArchive(
+      { 'old.txt': 'old' },
+      { concurrency, faults: [{ kind: 'api-stall', route: 'GET documents', times: 1 }] },
+    );
+    const [documentId = ''] = ids();
+
+    await stack.discoverAll();
+    await vi.waitFor(() => expect(stack.standIn?.requests.get('GET documents')).toBe(1));
+    const message = { v: 1, kind: 'document', documentId, trigger: 'backfill' } as const;
+    await stack.send(
+      stack.lanes.backfill.queueUrl,
+      [{ ...message, requestedAt: '2026-11-24T00:00:00Z' }],
+      new AbortController().signal,
+    );
+
+    // The span's request is given up after ten seconds.
+    await vi.waitFor(
+      async () => expect(await readdir(join(archive, 'receipts'))).toEqual([`${documentId}.json`]),
+      { timeout: 5_000 },
+    );
   });
 });
