@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { queues as sqsLimits } from '../functions/limits.ts';
-import { uuidPattern } from '../functions/queue/serialise.ts';
+import { uuidPattern } from '../functions/uuid.ts';
 import { batchesOf } from './batches.ts';
 import { type LaneName, laneNames, type Queues } from './deployment.ts';
 

@@ -1,7 +1,7 @@
 /** Document ids as people give them: on the command line, in a file, or through a pipe. */
 import { readFile } from 'node:fs/promises';
 import { text as readToTheEnd } from 'node:stream/consumers';
-import { uuidPattern } from '../functions/queue/serialise.ts';
+import { uuidPattern } from '../functions/uuid.ts';
 
 const mostProblems = 10;
 

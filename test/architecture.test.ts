@@ -16,11 +16,11 @@ type Sources = ReadonlyMap<string, string>;
 const neighbours = ['functions/telnyx', 'functions/queue', 'functions/bucket'];
 /** What each room may import besides itself. A room of `functions/` that is not named here may import nothing. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  // errors, limits, settings, log, metrics, time, http: what all of them need.
+  // errors, limits, settings, log, metrics, time, http, uuid: what all of them need.
   functions: [],
   'functions/queue': ['functions'],
-  'functions/telnyx': ['functions', 'functions/queue'],
-  'functions/bucket': ['functions', 'functions/queue'],
+  'functions/telnyx': ['functions'],
+  'functions/bucket': ['functions'],
   // It holds no secret, and may only send messages.
   'functions/webhook': ['functions', 'functions/queue'],
   'functions/discover': ['functions', ...neighbours],
@@ -223,6 +223,8 @@ describe('imports', () => {
     ['functions/webhook/x.ts', "import type { A } from '../telnyx/client.ts';", 'functions/telnyx/client.ts'],
     ['functions/bucket/x.ts', "export { a } from '../archive/copy.ts';", 'functions/archive/copy.ts'],
     ['functions/queue/x.ts', 'export * from "../bucket/keys.ts";', 'functions/bucket/keys.ts'],
+    ['functions/telnyx/x.ts', "import { a } from '../queue/messages.ts';", 'functions/queue/messages.ts'],
+    ['functions/bucket/x.ts', "import type { A } from '../queue/send.ts';", 'functions/queue/send.ts'],
     ['functions/x.ts', "import\n  './queue/send.ts'", 'functions/queue/send.ts'],
     ['functions/archive/x.ts', "const { a } = await import('../../local/stack.ts');", 'local/stack.ts'],
     ['functions/archive/x.ts', 'import a from `../../cli/archiver.ts`;', 'cli/archiver.ts'],

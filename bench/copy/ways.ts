@@ -23,10 +23,10 @@ import { createAgents } from '../../functions/connections.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
-import type { Trigger } from '../../functions/queue/messages.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../../functions/telnyx/client.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import type { Trigger } from '../../functions/trigger.ts';
 import type { BenchDocument } from '../wire/contents.ts';
 
 /** Where to copy from and to. */

@@ -1,6 +1,6 @@
 /** Brings together what listings, Telnyx and manifest hold of one document. */
 import { documentIdOfReceipt, documentPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
-import { uuidPattern } from '../../functions/queue/messages.ts';
+import { uuidPattern } from '../../functions/uuid.ts';
 import { type Aligned, align } from './align.ts';
 import type { Listed } from './inspect.ts';
 import { type ListedObject, type ListingOptions, listObjects } from './listing.ts';

@@ -13,7 +13,7 @@ import {
   manifestPrefix,
   receiptKey,
 } from '../../functions/bucket/keys.ts';
-import { uuidPattern } from '../../functions/queue/messages.ts';
+import { uuidPattern } from '../../functions/uuid.ts';
 
 /** A manifest of the archive, and a second file that names its digest: that one of the two is gone, the other shows. */
 export function manifestKey(stamp: string): string {

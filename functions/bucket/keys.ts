@@ -2,7 +2,7 @@
  * Where things lie in the bucket. A key holds the document's id and nothing that anyone else has written: 512
  * characters of Unicode do not fit into S3's 1,024 bytes, and `..` passes the SDK unharmed.
  */
-import { uuidPattern } from '../queue/messages.ts';
+import { isUuid } from '../uuid.ts';
 
 export const documentPrefix = 'documents/';
 export const receiptPrefix = 'receipts/';
@@ -24,11 +24,11 @@ export function receiptKey(documentId: string): string {
 export function documentIdOfReceipt(key: string): string | undefined {
   if (!key.startsWith(receiptPrefix) || !key.endsWith(receiptSuffix)) return undefined;
   const id = key.slice(receiptPrefix.length, -receiptSuffix.length);
-  return uuidPattern.test(id) ? id : undefined;
+  return isUuid(id) ? id : undefined;
 }
 
 function checked(documentId: string): string {
   // Every message and every answer is checked before; a key is built from nothing else all the same.
-  if (!uuidPattern.test(documentId)) throw new RangeError('A key is built from a lower-case UUID only.');
+  if (!isUuid(documentId)) throw new RangeError('A key is built from a lower-case UUID only.');
   return documentId;
 }

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
-import type { EventOrigin, Trigger } from '../queue/messages.ts';
+import type { EventOrigin, Trigger } from '../trigger.ts';
 import { receiptKey } from './keys.ts';
 import type { Bucket } from './store.ts';
 

@@ -4,9 +4,8 @@
  */
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
-import { uuidPattern } from './serialise.ts';
-
-export { serialiseMessage, uuidPattern } from './serialise.ts';
+import { type EventOrigin, triggers } from '../trigger.ts';
+import { isUuid, uuidPattern } from '../uuid.ts';
 
 const uuid = v.pipe(v.string(), v.regex(uuidPattern));
 /** An ISO 8601 timestamp that `Date.parse` reads as the very date it names: not `2026-02-30`, not an offset of `+01`. */
@@ -23,12 +22,11 @@ function isDate(day: string): boolean {
 
 const shortText = v.pipe(v.string(), v.maxLength(200));
 
-/** The Telnyx event that led to a message, for the receipt. */
-const eventOrigin = v.strictObject({ id: shortText, type: shortText, occurredAt: shortText });
-export type EventOrigin = v.InferOutput<typeof eventOrigin>;
-
-const triggers = ['webhook', 'sweep', 'backfill', 'operator'] as const;
-export type Trigger = (typeof triggers)[number];
+const eventOrigin = v.strictObject({
+  id: shortText,
+  type: shortText,
+  occurredAt: shortText,
+} satisfies Record<keyof EventOrigin, unknown>);
 
 const documentMessage = v.strictObject({
   v: v.literal(1),
@@ -72,7 +70,7 @@ export type QueueMessage = DocumentMessage | DiscoveryMessage;
  */
 export function parseDocumentMessage(body: string, sentAt: Date): DocumentMessage {
   const bare = body.trim();
-  if (uuidPattern.test(bare)) {
+  if (isUuid(bare)) {
     return {
       v: 1,
       kind: 'document',

@@ -4,9 +4,6 @@
  */
 import type { QueueMessage } from './messages.ts';
 
-/** Lower-case UUID (RFC 9562, section 4), as Telnyx writes document and order ids. */
-export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /**
  * As JSON. The two characters of the Basic Multilingual Plane that SQS refuses in a body and JSON.stringify leaves as
  * they are (Amazon SQS API reference, SendMessage) are escaped: an event's id may hold them.

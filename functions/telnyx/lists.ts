@@ -8,7 +8,7 @@
  */
 import * as v from 'valibot';
 import { telnyxPageSize } from '../limits.ts';
-import { uuidPattern } from '../queue/messages.ts';
+import { isUuid } from '../uuid.ts';
 import { check } from './client.ts';
 import type { PatientTelnyx } from './patience.ts';
 import { type Fields, isFields, readFacts, type StatedFacts } from './record.ts';
@@ -157,7 +157,7 @@ function named(id: unknown): Candidate | undefined {
 }
 
 function asDocumentId(id: unknown): string | undefined {
-  return typeof id === 'string' && uuidPattern.test(id) ? id : undefined;
+  return isUuid(id) ? id : undefined;
 }
 
 function withoutFraction(instant: number): string {

@@ -6,8 +6,9 @@
  * that names documents by `document_id` or `document_ids`.
  */
 import { mostDocumentsPerEvent } from '../limits.ts';
-import type { DiscoveryMessage, DocumentMessage, EventOrigin } from '../queue/messages.ts';
-import { uuidPattern } from '../queue/serialise.ts';
+import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
+import type { EventOrigin } from '../trigger.ts';
+import { isUuid } from '../uuid.ts';
 
 export interface Understood {
   documents: DocumentMessage[];
@@ -89,9 +90,7 @@ function originOf(event: unknown, type: string): EventOrigin | undefined {
 
 /** Lower-case UUIDs among the values, each once. */
 function ids(...lists: (readonly unknown[] | undefined)[]): string[] {
-  return [...new Set<unknown>(lists.flat())].filter(
-    (value) => typeof value === 'string' && uuidPattern.test(value),
-  ) as string[];
+  return [...new Set<unknown>(lists.flat())].filter(isUuid);
 }
 
 /** A text that fits into a message; longer ones are not Telnyx's. */

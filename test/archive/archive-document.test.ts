@@ -6,9 +6,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { archiveDocument } from '../../functions/archive/archive-document.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
-import type { Trigger } from '../../functions/queue/messages.ts';
 import type { TelnyxDocument } from '../../functions/telnyx/client.ts';
 import { systemTime } from '../../functions/time.ts';
+import type { Trigger } from '../../functions/trigger.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
 import {
   hurriedTime,

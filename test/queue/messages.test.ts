@@ -5,8 +5,8 @@ import {
   parseDiscoveryMessage,
   parseDocumentMessage,
   type QueueMessage,
-  serialiseMessage,
 } from '../../functions/queue/messages.ts';
+import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';

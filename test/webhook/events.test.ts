@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  parseDiscoveryMessage,
-  parseDocumentMessage,
-  serialiseMessage,
-} from '../../functions/queue/messages.ts';
+import { parseDiscoveryMessage, parseDocumentMessage } from '../../functions/queue/messages.ts';
+import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { understand } from '../../functions/webhook/events.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 
