@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { DiscoveryMessage, DocumentMessage } from '../functions/queue/messages.ts';
 import { createSender } from '../functions/queue/send.ts';
 import { SettingsError } from '../functions/settings.ts';
-import type { PatientTelnyx } from '../functions/telnyx/patience.ts';
+import type { PatientTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
 import { counted, duration } from './amounts.ts';
 import type { Surroundings } from './deployment.ts';
 import { readDocumentIds } from './document-ids.ts';

@@ -1,5 +1,5 @@
 /** Failures whose document has been settled since: another message, or a redrive, has succeeded. */
-import { withoutReceipt } from '../functions/discover/unarchived.ts';
+import { withoutReceipt } from '../functions/bucket/unarchived.ts';
 import { counted } from './amounts.ts';
 import { createInsist } from './audit/patience.ts';
 import type { Surroundings } from './deployment.ts';

@@ -1,10 +1,10 @@
 /** What a backfill asks Telnyx before anything is sent. */
 import * as v from 'valibot';
-import { readWindow } from '../functions/discover/window.ts';
 import { retryTimings } from '../functions/limits.ts';
 import type { TelnyxClient } from '../functions/telnyx/client.ts';
 import { listDocuments } from '../functions/telnyx/lists.ts';
-import { createPatientTelnyx, type PatientTelnyx } from '../functions/telnyx/patience.ts';
+import { createPatientTelnyx, type PatientTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
+import { readWindow } from '../functions/telnyx/window.ts';
 import type { Surroundings } from './deployment.ts';
 import { notesOf } from './notes.ts';
 import type { Span } from './spans.ts';

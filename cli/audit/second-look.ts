@@ -1,5 +1,5 @@
 import type { Bucket } from '../../functions/bucket/store.ts';
-import { withoutReceipt } from '../../functions/discover/unarchived.ts';
+import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
 import type { Inspected } from './inspect.ts';
 import type { Insist } from './patience.ts';
 

@@ -2,9 +2,10 @@
  * What Telnyx lists of an account's documents, held compactly: its list is not sorted by id, so it has to be held
  * whole. 65 bytes a document, and 4 more while it is being sorted.
  */
-import { readWindow } from '../../functions/discover/window.ts';
+
 import { type Candidate, listDocuments } from '../../functions/telnyx/lists.ts';
-import type { PatientTelnyx } from '../../functions/telnyx/patience.ts';
+import type { PatientTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
+import { readWindow } from '../../functions/telnyx/window.ts';
 
 export interface TelnyxDocument {
   id: string;

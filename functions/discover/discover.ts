@@ -3,6 +3,7 @@
  * lane, and never into discovery's own.
  */
 import type { Bucket } from '../bucket/store.ts';
+import { withoutReceipt } from '../bucket/unarchived.ts';
 import { ArchiverError } from '../errors.ts';
 import { attempts, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
@@ -10,14 +11,13 @@ import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { SendMessages } from '../queue/send.ts';
 import { withRetry } from '../retry.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
+import { createAsk } from '../telnyx/confirm.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
-import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/patience.ts';
+import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/retrying-telnyx.ts';
+import { readWindow, type Window } from '../telnyx/window.ts';
 import type { Random, Time } from '../time.ts';
-import { createAsk } from './believe.ts';
 import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
 import { isSuperseded, planSweep, type SweepBand } from './sweep.ts';
-import { withoutReceipt } from './unarchived.ts';
-import { readWindow, type Window } from './window.ts';
 
 export interface DiscoverDependencies {
   telnyx: Pick<TelnyxClient, 'get'>;

@@ -1,5 +1,6 @@
 /** The documents of one order, wherever Telnyx keeps them. */
 import { ArchiverError } from '../errors.ts';
+import { createAsk } from '../telnyx/confirm.ts';
 import {
   type Candidate,
   listAdditionalDocuments,
@@ -8,9 +9,8 @@ import {
   portingOrderDocuments,
   portOutDocuments,
 } from '../telnyx/lists.ts';
-import type { PatientTelnyx } from '../telnyx/patience.ts';
-import { createAsk } from './believe.ts';
-import { readPages } from './pages.ts';
+import { readPages } from '../telnyx/pages.ts';
+import type { PatientTelnyx } from '../telnyx/retrying-telnyx.ts';
 
 type LookUp = () => AsyncIterable<Candidate[]>;
 

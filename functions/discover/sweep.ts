@@ -1,6 +1,6 @@
 /** What a sweep reads and what it does with it: a matter of the documents' ages alone, without any state. Pure. */
 import { sweep } from '../limits.ts';
-import type { Window } from './window.ts';
+import type { Window } from '../telnyx/window.ts';
 
 /** One stretch of time that a sweep reads. */
 export interface SweepBand {

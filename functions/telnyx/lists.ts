@@ -10,8 +10,8 @@ import * as v from 'valibot';
 import { telnyxPageSize } from '../limits.ts';
 import { isUuid } from '../uuid.ts';
 import { check } from './client.ts';
-import type { PatientTelnyx } from './patience.ts';
 import { type Fields, isFields, readFacts, type StatedFacts } from './record.ts';
+import type { PatientTelnyx } from './retrying-telnyx.ts';
 
 /** A document as a list names it. */
 export interface Candidate {

@@ -2,13 +2,13 @@
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { type DiscoverDependencies, discover } from '../../functions/discover/discover.ts';
-import { smallestFullPage } from '../../functions/discover/pages.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { DiscoveryMessage, DocumentMessage, QueueMessage } from '../../functions/queue/messages.ts';
 import type { SendMessages } from '../../functions/queue/send.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
+import { smallestFullPage } from '../../functions/telnyx/pages.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');

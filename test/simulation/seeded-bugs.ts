@@ -353,36 +353,36 @@ export const seededBugs: readonly SeededBug[] = [
     '      const taken = gathered;\n      gathered = new Map();',
     '      const taken = gathered;',
   ),
-  bug('discovery queues what has a receipt', 'discover/unarchived.ts', 'first?.slice(0, -1)', 'first'),
+  bug('discovery queues what has a receipt', 'bucket/unarchived.ts', 'first?.slice(0, -1)', 'first'),
 
   // What is found.
   bug(
     'only the first page of a list is read',
-    'discover/pages.ts',
+    'telnyx/pages.ts',
     'if (pageNumber > 1 && nothingNew) break;',
     'break;',
   ),
   bug(
     'a full page is taken for all there is',
-    'discover/window.ts',
+    'telnyx/window.ts',
     'const full = page.length >= fullPage;',
     'const full = page.length > 1_000;',
   ),
   bug(
     'slices are asked for without an overlap',
-    'discover/window.ts',
+    'telnyx/window.ts',
     '{ after: slice.from - second, before: slice.to + second }',
     '{ after: slice.from, before: slice.to }',
   ),
   bug(
     'an empty or repeated page is believed at once',
-    'discover/believe.ts',
+    'telnyx/confirm.ts',
     'if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, heeded: true };',
     'return { page, nothingNew: page.length === 0, heeded: true };',
   ),
   bug(
     'rows that were not asked for are believed',
-    'discover/believe.ts',
+    'telnyx/confirm.ts',
     'if (!page.every(belongs)) {',
     'if (page.length < 0) {',
   ),
@@ -445,7 +445,7 @@ export const seededBugs: readonly SeededBug[] = [
   },
   bug(
     'receipts beyond the first page of a listing are not looked for',
-    'discover/unarchived.ts',
+    'bucket/unarchived.ts',
     'unsettled: run.slice(next)',
     'unsettled: []',
   ),

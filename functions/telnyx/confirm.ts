@@ -1,5 +1,5 @@
 /** When an answer of a list is taken for what the list holds. */
-import type { Page, Row } from '../telnyx/lists.ts';
+import type { Page, Row } from './lists.ts';
 
 export interface Believed {
   page: Page;

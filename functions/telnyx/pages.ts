@@ -1,5 +1,5 @@
-import type { Candidate, Page } from '../telnyx/lists.ts';
-import type { Ask } from './believe.ts';
+import type { Ask } from './confirm.ts';
+import type { Candidate, Page } from './lists.ts';
 
 /**
  * The least that a page holds where more rows follow: Telnyx's default page size, should it not heed the one that

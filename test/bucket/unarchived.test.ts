@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import { withoutReceipt } from '../../functions/discover/unarchived.ts';
+import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 
 const never = new AbortController().signal;

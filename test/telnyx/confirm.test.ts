@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createAsk } from '../../functions/discover/believe.ts';
+import { createAsk } from '../../functions/telnyx/confirm.ts';
 import type { Page, Row } from '../../functions/telnyx/lists.ts';
 
 const row = (key: string): Row => ({ key, candidate: undefined });

@@ -1,6 +1,6 @@
-import { documentIdOfReceipt, receiptKey, receiptPrefix } from '../bucket/keys.ts';
-import type { Bucket } from '../bucket/store.ts';
-import { sideBySide } from './side-by-side.ts';
+import { documentIdOfReceipt, receiptKey, receiptPrefix } from './keys.ts';
+import { sideBySide } from './map-concurrently.ts';
+import type { Bucket } from './store.ts';
 
 /** Each run of ids has a stretch of the receipts to itself; this many stretches are listed at a time. */
 const stretches = 16;

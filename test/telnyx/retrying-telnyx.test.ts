@@ -3,7 +3,7 @@ import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { RateLimit } from '../../functions/telnyx/pacing.ts';
-import { createPatientTelnyx } from '../../functions/telnyx/patience.ts';
+import { createPatientTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
 import { noon, virtualTime } from '../discover/world.ts';
 
 type Answer = Error | RateLimit;

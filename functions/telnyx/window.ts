@@ -1,7 +1,7 @@
 /** All documents created within a window of time, out of a list that changes while it is read. */
 import { ArchiverError } from '../errors.ts';
-import type { Candidate, CreatedBetween, Page, Row } from '../telnyx/lists.ts';
-import { type Ask, createAsk } from './believe.ts';
+import { type Ask, createAsk } from './confirm.ts';
+import type { Candidate, CreatedBetween, Page, Row } from './lists.ts';
 import { readPages, smallestFullPage } from './pages.ts';
 
 /** In milliseconds since the Unix epoch. Read are whole seconds, and both ends: windows that touch leave no gap. */
