@@ -11,6 +11,7 @@ import {
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
+import { documentPrefix, manifestPrefix, receiptPrefix } from '../functions/bucket/keys.ts';
 import type { Stage } from './stage.ts';
 
 export interface ArchiveBucketProps
@@ -20,14 +21,11 @@ export interface ArchiveBucketProps
   bucketProps?: BucketProps;
 }
 
-/**
- * What the functions write under, and the operator's audit its manifests, as `functions/bucket/keys.ts` has it; a test
- * holds the two together.
- */
+/** Where the functions write, and the operator's audit its manifests. */
 export const archivePrefixes = {
-  documents: 'documents/',
-  receipts: 'receipts/',
-  manifests: 'manifests/',
+  documents: documentPrefix,
+  receipts: receiptPrefix,
+  manifests: manifestPrefix,
 } as const;
 
 /** Days that access logs are kept: longer than a year's audit. */

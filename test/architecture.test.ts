@@ -25,13 +25,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'functions/webhook': ['functions', 'functions/queue'],
   'functions/discover': ['functions', ...neighbours],
   'functions/archive': ['functions', ...neighbours],
-  // Only what both sides need: numbers, names, codes, the variables of the environment, the check of the public key.
+  // Only what both sides need: numbers, names, codes, key prefixes, environment variables, the check of the public key.
   infra: [
     'functions/limits.ts',
     'functions/metrics.ts',
     'functions/errors.ts',
     'functions/settings.ts',
     'functions/document-settings.ts',
+    'functions/uuid.ts',
+    'functions/bucket/keys.ts',
     'functions/archive/download-hosts.ts',
     'functions/archive/settings.ts',
     'functions/discover/settings.ts',

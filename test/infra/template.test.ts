@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { documentPrefix, manifestPrefix, receiptPrefix } from '../../functions/bucket/keys.ts';
+import * as keys from '../../functions/bucket/keys.ts';
 import { SettingsError, text, wholeNumber } from '../../functions/settings.ts';
 import { archivePrefixes } from '../../infra/bucket.ts';
 import { environmentFor } from '../../infra/environment.ts';
@@ -72,12 +72,13 @@ describe('The environment of a function', () => {
   });
 });
 
-test('The prefixes that are guarded are those that the functions and the audit write under.', () => {
-  expect(archivePrefixes).toEqual({
-    documents: documentPrefix,
-    receipts: receiptPrefix,
-    manifests: manifestPrefix,
-  });
+test('Every prefix that the functions and the audit write under is guarded.', () => {
+  const written = Object.entries(keys)
+    .filter(([name]) => name.endsWith('Prefix'))
+    .map(([, prefix]) => prefix);
+
+  expect(written).toHaveLength(3);
+  expect(Object.values(archivePrefixes).toSorted()).toEqual(written.toSorted());
 });
 
 describe('C36 an upgrade replaces nothing that holds data', () => {
