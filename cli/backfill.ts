@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { DiscoveryMessage, DocumentMessage } from '../functions/queue/messages.ts';
 import { createSender } from '../functions/queue/send.ts';
 import { SettingsError } from '../functions/settings.ts';
-import type { PatientTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
+import type { RetryingTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
 import { counted, duration } from './amounts.ts';
 import type { Surroundings } from './deployment.ts';
 import { readDocumentIds } from './document-ids.ts';
@@ -213,7 +213,7 @@ async function spanOf({ from, to }: { from: number | undefined; to: number }, su
   return { telnyx, span: { from: await oldestDay(telnyx, to), to } };
 }
 
-async function neededTelnyx(surroundings: Surroundings): Promise<PatientTelnyx> {
+async function neededTelnyx(surroundings: Surroundings): Promise<RetryingTelnyx> {
   const telnyx = await patientTelnyx(surroundings);
   if (telnyx) return telnyx;
   throw new Error('Telnyx has to be asked for this: set TELNYX_API_KEY, or start the local stack.');

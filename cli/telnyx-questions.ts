@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { retryTimings } from '../functions/limits.ts';
 import type { TelnyxClient } from '../functions/telnyx/client.ts';
 import { listDocuments } from '../functions/telnyx/lists.ts';
-import { createPatientTelnyx, type PatientTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
+import { createRetryingTelnyx, type RetryingTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
 import { readWindow } from '../functions/telnyx/window.ts';
 import type { Surroundings } from './deployment.ts';
 import { notesOf } from './notes.ts';
@@ -20,8 +20,8 @@ const clockSkewMs = 5 * 60 * secondMs;
 export function patientOn(
   telnyx: TelnyxClient,
   { terminal, time, random, signal }: Surroundings,
-): PatientTelnyx {
-  return createPatientTelnyx(telnyx, {
+): RetryingTelnyx {
+  return createRetryingTelnyx(telnyx, {
     deadline: Number.POSITIVE_INFINITY,
     signal,
     timings: retryTimings,
@@ -32,7 +32,7 @@ export function patientOn(
 }
 
 /** @returns undefined for a local archive on which nothing runs. @throws SettingsError without an API key */
-export async function patientTelnyx(surroundings: Surroundings): Promise<PatientTelnyx | undefined> {
+export async function patientTelnyx(surroundings: Surroundings): Promise<RetryingTelnyx | undefined> {
   const telnyx = await surroundings.deployment.telnyx();
   return telnyx && patientOn(telnyx, surroundings);
 }
@@ -43,13 +43,13 @@ const countedAnswer = v.object({
 });
 
 /** How many documents Telnyx says it has of that time; undefined where it does not say. For a person only. */
-export async function countCreated(telnyx: PatientTelnyx, { from, to }: Span): Promise<number | undefined> {
+export async function countCreated(telnyx: RetryingTelnyx, { from, to }: Span): Promise<number | undefined> {
   const answer = await askFor(telnyx, { after: from - secondMs, before: to });
   return answer?.meta?.total_results;
 }
 
 /** Beginning of the day, in UTC, on which the oldest document was created; a dozen requests. */
-export async function oldestDay(telnyx: PatientTelnyx, before: number): Promise<number> {
+export async function oldestDay(telnyx: RetryingTelnyx, before: number): Promise<number> {
   let none = 0;
   let some = Math.ceil((before - firstDay) / dayMs);
   while (some - none > 1) {
@@ -63,7 +63,7 @@ export async function oldestDay(telnyx: PatientTelnyx, before: number): Promise<
 
 /** @throws ArchiverError those of `readWindow` */
 export async function idsOfReference(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   reference: string,
   now: number,
 ): Promise<string[]> {
@@ -77,7 +77,7 @@ export async function idsOfReference(
   return [...ids];
 }
 
-async function askFor(telnyx: PatientTelnyx, { after, before }: { after: number; before: number }) {
+async function askFor(telnyx: RetryingTelnyx, { after, before }: { after: number; before: number }) {
   const query = new URLSearchParams({
     'filter[created_at][gt]': new Date(after).toISOString(),
     'filter[created_at][lt]': new Date(before).toISOString(),

@@ -4,7 +4,7 @@
  */
 
 import { type Candidate, listDocuments } from '../../functions/telnyx/lists.ts';
-import type { PatientTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
+import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
 import { readWindow } from '../../functions/telnyx/window.ts';
 
 export interface TelnyxDocument {
@@ -118,7 +118,7 @@ function known(number: number | undefined): number | undefined {
  * @throws ArchiverError those of `readWindow`
  */
 export async function readTelnyxDocuments(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   now: number,
   documents: TelnyxDocuments,
 ): Promise<number> {

@@ -245,7 +245,7 @@ async function copyDocument(
   const readAgain = async () =>
     (await measure(await download(link, signal), { bytes, sha256: undefined }, time, signal)).sha256;
   const expected = known.sha256 ?? digest ?? (await readAgain());
-  return { document, object: await provenSame(copy.key, expected, bucket, signal), sha256: expected };
+  return { document, object: await assertSameContent(copy.key, expected, bucket, signal), sha256: expected };
 }
 
 /**
@@ -254,17 +254,17 @@ async function copyDocument(
  *
  * @throws ArchiverError KeyCollision
  */
-async function provenSame(
+async function assertSameContent(
   key: string,
   sha256: string,
   bucket: Bucket,
   signal: AbortSignal,
 ): Promise<StoredObject> {
-  const standing = await bucket.head(key, signal);
-  if (standing === undefined) {
+  const existing = await bucket.head(key, signal);
+  if (existing === undefined) {
     throw new ArchiverError('BucketConflict', 'The object was there and is gone again.');
   }
-  if ((standing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return standing;
+  if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;
   throw new ArchiverError(
     'KeyCollision',
     'The key of this document holds other bytes. Nothing was overwritten; compare both by hand.',

@@ -1,12 +1,12 @@
 import pLimit from 'p-limit';
 
 /**
- * Works on all items, at most `atOnce` at a time. At the first failure the others are told to stop and waited for:
+ * Runs `work` on all items, at most `atOnce` at a time. After the first failure the other calls are aborted and awaited:
  * nothing is left running.
  *
  * @throws the first failure, or the signal's reason
  */
-export async function sideBySide<Item, Result>(
+export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   atOnce: number,
   signal: AbortSignal,

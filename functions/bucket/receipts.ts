@@ -83,13 +83,13 @@ export function createReceipts(bucket: Bucket): Receipts {
         signal,
       );
       if (stored !== 'exists') return true;
-      const standing = await bucket.read(key, signal);
-      if (standing === undefined) {
+      const existing = await bucket.read(key, signal);
+      if (existing === undefined) {
         throw new ArchiverError('BucketConflict', 'The receipt was there and is gone again.');
       }
       // The S3 client sends a receipt again when the first answer was lost.
-      if (standing.equals(body)) return true;
-      if (digestIn(standing) === receipt.object.sha256) return false;
+      if (existing.equals(body)) return true;
+      if (digestIn(existing) === receipt.object.sha256) return false;
       throw new ArchiverError(
         'KeyCollision',
         'There is a receipt for other bytes under this document id. Nothing was overwritten; compare both by hand.',

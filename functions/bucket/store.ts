@@ -80,12 +80,12 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
       throw asBucketError(error);
     }
   };
-  const small = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
+  const withTimeout = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
     withDeadline(time, calls.bucketMs, signal, tooLate, (limited) => call(limited, send));
 
   return {
     head: (key, signal) =>
-      small(signal, async (abortSignal) => {
+      withTimeout(signal, async (abortSignal) => {
         try {
           const answer = await s3.send(
             new HeadObjectCommand({ ...address, Key: key, ChecksumMode: 'ENABLED' }),
@@ -136,7 +136,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
       }),
 
     read: (key, signal) =>
-      small(signal, async (abortSignal) => {
+      withTimeout(signal, async (abortSignal) => {
         try {
           const { Body } = await s3.send(new GetObjectCommand({ ...address, Key: key }), { abortSignal });
           return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
@@ -156,7 +156,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
       }),
 
     list: (prefix, startAfter, signal) =>
-      small(signal, async (abortSignal) => {
+      withTimeout(signal, async (abortSignal) => {
         const answer = await s3.send(
           new ListObjectsV2Command({
             ...address,

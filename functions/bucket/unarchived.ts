@@ -1,5 +1,5 @@
 import { documentIdOfReceipt, receiptKey, receiptPrefix } from './keys.ts';
-import { sideBySide } from './map-concurrently.ts';
+import { mapConcurrently } from './map-concurrently.ts';
 import type { Bucket } from './store.ts';
 
 /** Each run of ids has a stretch of the receipts to itself; this many stretches are listed at a time. */
@@ -33,10 +33,10 @@ export async function withoutReceipt(
   const runs: string[][] = [];
   for (let start = 0; start < sorted.length; start += perRun) runs.push(sorted.slice(start, start + perRun));
 
-  const walked = await sideBySide(runs, stretches, signal, (run, limited) =>
+  const walked = await mapConcurrently(runs, stretches, signal, (run, limited) =>
     walkAlongListing(run, bucket, limited),
   );
-  const lookedUp = await sideBySide(
+  const lookedUp = await mapConcurrently(
     walked.flatMap(({ unsettled }) => unsettled),
     stretches,
     signal,

@@ -11,9 +11,9 @@ import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { SendMessages } from '../queue/send.ts';
 import { withRetry } from '../retry.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
-import { createAsk } from '../telnyx/confirm.ts';
+import { createConfirmingReader } from '../telnyx/confirm.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
-import { createPatientTelnyx, type PatientTelnyx } from '../telnyx/retrying-telnyx.ts';
+import { createRetryingTelnyx, type RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 import { readWindow, type Window } from '../telnyx/window.ts';
 import type { Random, Time } from '../time.ts';
 import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
@@ -101,7 +101,7 @@ export async function discover(
     log.info('Superseded by later sweeps', { kind: message.kind });
     return result;
   }
-  const telnyx = createPatientTelnyx(dependencies.telnyx, { deadline, signal, timings, time, random, log });
+  const telnyx = createRetryingTelnyx(dependencies.telnyx, { deadline, signal, timings, time, random, log });
   const plan = planFor(message, telnyx, dependencies);
   const queued = new Set<string>();
   const seen = new Set<string>();
@@ -179,11 +179,15 @@ export async function discover(
   return result;
 }
 
-function planFor(message: DiscoveryMessage, telnyx: PatientTelnyx, dependencies: DiscoverDependencies): Plan {
+function planFor(
+  message: DiscoveryMessage,
+  telnyx: RetryingTelnyx,
+  dependencies: DiscoverDependencies,
+): Plan {
   const { documentsQueueUrl, backfillQueueUrl } = dependencies;
-  const ask = createAsk();
+  const reader = createConfirmingReader();
   const within = (window: Window) => () =>
-    readWindow(window, (created, page) => listDocuments(telnyx, created, page), ask);
+    readWindow(window, (created, page) => listDocuments(telnyx, created, page), reader);
   const live = { queueUrl: documentsQueueUrl, gathered: noneGathered };
   switch (message.kind) {
     case 'recent':

@@ -1,6 +1,6 @@
 /** The documents of one order, wherever Telnyx keeps them. */
 import { ArchiverError } from '../errors.ts';
-import { createAsk } from '../telnyx/confirm.ts';
+import { createConfirmingReader } from '../telnyx/confirm.ts';
 import {
   type Candidate,
   listAdditionalDocuments,
@@ -10,7 +10,7 @@ import {
   portOutDocuments,
 } from '../telnyx/lists.ts';
 import { readPages } from '../telnyx/pages.ts';
-import type { PatientTelnyx } from '../telnyx/retrying-telnyx.ts';
+import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 
 type LookUp = () => AsyncIterable<Candidate[]>;
 
@@ -19,12 +19,15 @@ type LookUp = () => AsyncIterable<Candidate[]>;
  *
  * @throws ArchiverError OrderGone where nothing of it is left, and those of the lists
  */
-export function documentsOfPortingOrder(telnyx: PatientTelnyx, orderId: string): AsyncGenerator<Candidate[]> {
+export function documentsOfPortingOrder(
+  telnyx: RetryingTelnyx,
+  orderId: string,
+): AsyncGenerator<Candidate[]> {
   return fromAll([
-    once(() => portingOrderDocuments(telnyx, orderId)),
-    () => readPages((page) => listPortingRequirements(telnyx, orderId, page), createAsk()),
-    () => readPages((page) => listAdditionalDocuments(telnyx, orderId, page), createAsk()),
-    () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createAsk()),
+    singlePage(() => portingOrderDocuments(telnyx, orderId)),
+    () => readPages((page) => listPortingRequirements(telnyx, orderId, page), createConfirmingReader()),
+    () => readPages((page) => listAdditionalDocuments(telnyx, orderId, page), createConfirmingReader()),
+    () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
   ]);
 }
 
@@ -33,10 +36,10 @@ export function documentsOfPortingOrder(telnyx: PatientTelnyx, orderId: string):
  *
  * @throws ArchiverError OrderGone where nothing of it is left, and those of the lists
  */
-export function documentsOfPortOut(telnyx: PatientTelnyx, orderId: string): AsyncGenerator<Candidate[]> {
+export function documentsOfPortOut(telnyx: RetryingTelnyx, orderId: string): AsyncGenerator<Candidate[]> {
   return fromAll([
-    once(() => portOutDocuments(telnyx, orderId)),
-    () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createAsk()),
+    singlePage(() => portOutDocuments(telnyx, orderId)),
+    () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
   ]);
 }
 
@@ -69,7 +72,7 @@ function isOrderGone(error: unknown): boolean {
   return error instanceof ArchiverError && error.code === 'OrderGone';
 }
 
-function once(read: () => Promise<Candidate[]>): LookUp {
+function singlePage(read: () => Promise<Candidate[]>): LookUp {
   return async function* () {
     yield await read();
   };

@@ -1,51 +1,55 @@
-/** When an answer of a list is taken for what the list holds. */
+/** Repeats a list request until its answer can be trusted. */
 import type { Page, Row } from './lists.ts';
 
-export interface Believed {
+export interface Confirmed {
   page: Page;
-  /** The list holds nothing here, or only the very rows of the question before. */
+  /** The page is empty, or holds exactly the rows of the page read before it. */
   nothingNew: boolean;
-  /** Whether the answer is to the question that was asked. */
-  heeded: boolean;
+  /** Whether all rows of the page are ones that the request's filter selects. */
+  matchesFilter: boolean;
 }
 
-export type Ask = (question: () => Promise<Page>, belongs?: (row: Row) => boolean) => Promise<Believed>;
+/** Reads one page. `belongs` tells whether a row is one that the request's filter selects (default: every row). */
+export type ConfirmingReader = (
+  request: () => Promise<Page>,
+  belongs?: (row: Row) => boolean,
+) => Promise<Confirmed>;
 
-/** How often the same question is asked. */
+/** How often the same request is made. */
 const mostTimes = 4;
 
 /**
- * Lists come empty, or with the rows of an earlier answer, when caches and proxies between are at fault. So an
- * answer that is empty or the same as the one before is believed only when a second one says nothing new either,
- * and one with rows that were not asked for is asked for again. Of two answers in a row, at most one may be at
- * fault for this to hold. Of two that say nothing new, the longer one is taken: a row too many does no harm.
+ * A cache or proxy may return an empty page or repeat an earlier one. An empty or repeated page is accepted only when
+ * a second request confirms it, and a page with rows that do not belong is requested again. This works as long as at
+ * most one of two consecutive answers is wrong. If two answers both bring nothing new, the longer page is taken: an
+ * extra row does no harm.
  */
-export function createAsk(): Ask {
+export function createConfirmingReader(): ConfirmingReader {
   let before: ReadonlySet<string> = new Set();
-  const answerOnce = async (
-    question: () => Promise<Page>,
+  const confirm = async (
+    request: () => Promise<Page>,
     belongs: (row: Row) => boolean,
-  ): Promise<Believed> => {
-    let believed: Believed = { page: [], nothingNew: true, heeded: false };
+  ): Promise<Confirmed> => {
+    let confirmed: Confirmed = { page: [], nothingNew: true, matchesFilter: false };
     for (let times = 1; times <= mostTimes; times += 1) {
-      const page = await question();
+      const page = await request();
       if (!page.every(belongs)) {
-        if (!believed.heeded) believed = { page, nothingNew: false, heeded: false };
+        if (!confirmed.matchesFilter) confirmed = { page, nothingNew: false, matchesFilter: false };
         continue;
       }
-      if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, heeded: true };
-      if (believed.heeded) {
-        return page.length > believed.page.length ? { ...believed, page } : believed;
+      if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, matchesFilter: true };
+      if (confirmed.matchesFilter) {
+        return page.length > confirmed.page.length ? { ...confirmed, page } : confirmed;
       }
-      believed = { page, nothingNew: true, heeded: true };
+      confirmed = { page, nothingNew: true, matchesFilter: true };
     }
-    return believed;
+    return confirmed;
   };
 
-  return async (question, belongs = () => true) => {
-    const believed = await answerOnce(question, belongs);
-    before = keysOf(believed.page);
-    return believed;
+  return async (request, belongs = () => true) => {
+    const confirmed = await confirm(request, belongs);
+    before = keysOf(confirmed.page);
+    return confirmed;
   };
 }
 

@@ -11,7 +11,7 @@ import { telnyxPageSize } from '../limits.ts';
 import { isUuid } from '../uuid.ts';
 import { check } from './client.ts';
 import { type Fields, isFields, readFacts, type StatedFacts } from './record.ts';
-import type { PatientTelnyx } from './retrying-telnyx.ts';
+import type { RetryingTelnyx } from './retrying-telnyx.ts';
 
 /** A document as a list names it. */
 export interface Candidate {
@@ -46,10 +46,10 @@ export interface CreatedBetween {
  * known.
  *
  * @param customerReference only documents with this one
- * @throws ArchiverError those of `PatientTelnyx`, and UnexpectedResponse for what is no list at all
+ * @throws ArchiverError those of `RetryingTelnyx`, and UnexpectedResponse for what is no list at all
  */
 export async function listDocuments(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   created: CreatedBetween,
   pageNumber: number,
   customerReference?: string,
@@ -71,7 +71,7 @@ export async function listDocuments(
 
 /** GET /document_links of any resource, such as a porting order. @throws as `listDocuments`, and OrderGone */
 export async function listDocumentLinks(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   resourceId: string,
   pageNumber: number,
 ): Promise<Page> {
@@ -82,7 +82,7 @@ export async function listDocumentLinks(
 }
 
 /** GET /porting_orders/{id}: its letter of authorisation, its invoice, and what its requirements are met by. */
-export async function portingOrderDocuments(telnyx: PatientTelnyx, orderId: string): Promise<Candidate[]> {
+export async function portingOrderDocuments(telnyx: RetryingTelnyx, orderId: string): Promise<Candidate[]> {
   const body = await telnyx.get(`porting_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
   const { data } = check(portingOrderAnswer, body);
   const { documents, requirements } = data;
@@ -96,7 +96,7 @@ export async function portingOrderDocuments(telnyx: PatientTelnyx, orderId: stri
 
 /** GET /porting_orders/{id}/requirements. @throws as `listDocuments`, and OrderGone */
 export async function listPortingRequirements(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   orderId: string,
   pageNumber: number,
 ): Promise<Page> {
@@ -106,7 +106,7 @@ export async function listPortingRequirements(
 
 /** GET /porting_orders/{id}/additional_documents. @throws as `listDocuments`, and OrderGone */
 export async function listAdditionalDocuments(
-  telnyx: PatientTelnyx,
+  telnyx: RetryingTelnyx,
   orderId: string,
   pageNumber: number,
 ): Promise<Page> {
@@ -117,7 +117,7 @@ export async function listAdditionalDocuments(
 }
 
 /** GET /portouts/{id}/supporting_documents, which has no pages. @throws as `listDocuments`, and OrderGone */
-export async function portOutDocuments(telnyx: PatientTelnyx, orderId: string): Promise<Candidate[]> {
+export async function portOutDocuments(telnyx: RetryingTelnyx, orderId: string): Promise<Candidate[]> {
   const path = `portouts/${orderId}/supporting_documents`;
   const page = pageOf(await telnyx.get(path, new URLSearchParams(), 'OrderGone'), ({ document_id }) =>
     named(document_id),

@@ -1,6 +1,6 @@
 /**
- * Reading many pages of the Telnyx API with patience: what passes is waited out, and the nearer the rate limit
- * comes, the slower it goes. A sweep that takes longer is better than one that fails.
+ * Reads many pages of the Telnyx API. Retries temporary failures, and slows down as the rate limit comes near: a slow
+ * sweep is better than a failed one.
  */
 import { ArchiverError, type ErrorCode } from '../errors.ts';
 import { calls, type RetryTimings } from '../limits.ts';
@@ -10,8 +10,8 @@ import { type Random, sleep, type Time } from '../time.ts';
 import type { TelnyxClient } from './client.ts';
 import type { RateLimit } from './pacing.ts';
 
-export interface Patience {
-  /** Monotonic milliseconds; no wait is begun that would not end well before. */
+export interface RetryingTelnyxOptions {
+  /** Monotonic milliseconds. No wait starts that would end too close to it. */
   deadline: number;
   signal: AbortSignal;
   timings: RetryTimings;
@@ -20,15 +20,15 @@ export interface Patience {
   log: Log;
 }
 
-export interface PatientTelnyx {
+export interface RetryingTelnyx {
   /**
-   * GET of any path below the base URL; resolves with the answer's JSON.
+   * GET of any path below the base URL. Resolves with the answer's JSON.
    *
    * @param gone the code for a 404
-   * @throws ArchiverError those of `TelnyxClient.get`, once they are not waited out any longer
+   * @throws ArchiverError those of `TelnyxClient.get`, when retries are used up
    */
   get(path: string, query: URLSearchParams, gone: ErrorCode): Promise<unknown>;
-  /** Requests so far, those that failed included. */
+  /** Number of requests so far, including failed ones. */
   requests(): number;
 }
 
@@ -36,16 +36,16 @@ export interface PatientTelnyx {
 const mostAttempts = 6;
 const minDelayMs = 1_000;
 const maxDelayMs = 15_000;
-/** With fewer requests left than this, they are spread evenly over the time until the limit is reset. */
+/** With fewer requests left than this, requests are spread evenly over the time until the limit resets. */
 const fewRequestsLeft = 10;
 
-/** What is worth waiting for. */
-const passing: ReadonlySet<ErrorCode> = new Set(['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse']);
+/** Errors worth another attempt. */
+const retried: ReadonlySet<ErrorCode> = new Set(['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse']);
 
-export function createPatientTelnyx(
+export function createRetryingTelnyx(
   telnyx: Pick<TelnyxClient, 'get'>,
-  { deadline, signal, timings, time, random, log }: Patience,
-): PatientTelnyx {
+  { deadline, signal, timings, time, random, log }: RetryingTelnyxOptions,
+): RetryingTelnyx {
   let requests = 0;
   let notBefore = Number.NEGATIVE_INFINITY;
   const fits = (ms: number) => time.monotonic() + ms + calls.telnyxMs <= deadline;
@@ -58,21 +58,21 @@ export function createPatientTelnyx(
         if (!fits(pause)) throw noRequestLeft(pause);
         await sleep(time, pause, signal);
       }
-      const ask = () => {
+      const request = () => {
         requests += 1;
         return telnyx.get(path, query, gone, signal);
       };
-      const answer = await withRetry(ask, {
+      const answer = await withRetry(request, {
         most: mostAttempts,
         delayAfter: (error, attempt) =>
-          passing.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
+          retried.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
         leastTimeMs: calls.telnyxMs,
         deadline,
         attemptsSpanMs: timings.attemptsSpanMs,
         signal,
         time,
         onRetry: ({ code }, attempt, delayMs) =>
-          log.info('Asking Telnyx again', { attempt, retryInMs: Math.round(delayMs), code }),
+          log.info('Retrying a Telnyx request', { attempt, retryInMs: Math.round(delayMs), code }),
       });
       notBefore = time.monotonic() + pauseAfter(answer.rateLimit);
       return answer.body;
@@ -80,7 +80,7 @@ export function createPatientTelnyx(
   };
 }
 
-/** Milliseconds to wait before asking again. */
+/** Milliseconds to wait before the next attempt. */
 function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random: Random): number {
   if (error.retryAfterMs !== undefined) return error.retryAfterMs;
   const ceiling = Math.min(maxDelayMs, minDelayMs * 2 ** (attemptNumber - 1));
@@ -95,7 +95,7 @@ function pauseAfter({ remaining, resetMs }: RateLimit): number {
 function noRequestLeft(retryAfterMs: number): ArchiverError {
   return new ArchiverError(
     'RateLimited',
-    'Telnyx allows no further request within the time of this invocation.',
+    'The Telnyx rate limit allows no further request within the time of this invocation.',
     { retryAfterMs },
   );
 }

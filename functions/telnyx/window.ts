@@ -1,10 +1,10 @@
-/** All documents created within a window of time, out of a list that changes while it is read. */
+/** Reads all documents created within a window of time from a list that changes while it is read. */
 import { ArchiverError } from '../errors.ts';
-import { type Ask, createAsk } from './confirm.ts';
+import { type ConfirmingReader, createConfirmingReader } from './confirm.ts';
 import type { Candidate, CreatedBetween, Page, Row } from './lists.ts';
 import { readPages, smallestFullPage } from './pages.ts';
 
-/** In milliseconds since the Unix epoch. Read are whole seconds, and both ends: windows that touch leave no gap. */
+/** Milliseconds since the Unix epoch. Whole seconds are read, both ends included: adjacent windows leave no gap. */
 export interface Window {
   from: number;
   to: number;
@@ -13,38 +13,38 @@ export interface Window {
 export type ListCreated = (created: CreatedBetween, pageNumber: number) => Promise<Page>;
 
 const second = 1_000;
-/** Slices are sized to fill a page to this part, so that few come out too full. */
+/** How full a page the next slice aims for, so that few slices come out too full. */
 const aimedFill = 0.75;
 
 /**
- * Reads the window slice by slice, newest first, each slice in one answer.
+ * Reads all documents created within the window, newest first, slice by slice, each slice from a single answer.
  *
- * Page numbers cannot be relied on: whenever a document goes, all behind it move forward, one of them over the
- * edge of a page and out of sight; and nothing is known of how Telnyx orders documents of the same instant. But
- * one answer is of one moment. So the window is cut by `created_at`, which never changes, into slices so narrow
- * that each fits into one page. Whatever is in the window from beginning to end is in its slice when the slice is
- * asked for, and is in the answer, since the answer is not full. What comes, goes or is shuffled meanwhile does
- * not matter.
+ * Page numbers are not reliable. Whenever a document disappears, all documents behind it move forward, and one of
+ * them moves onto a page that was already read. Nor is it known how Telnyx orders documents of the same instant. A
+ * single answer, however, describes a single moment. So the window is cut by `created_at`, which never changes, into
+ * slices so narrow that each fits into one page. A document that exists the whole time is in its slice when the slice
+ * is requested, and it is in the answer, because the answer is not full. Documents that appear, disappear or change
+ * places meanwhile do no harm.
  *
- * An answer is full if it has as many rows as any before it, and at least the 20 of Telnyx's default page: so it
- * does not matter either whether the page size is heeded, and totals are not looked at. A full slice is halved;
- * the slices after it follow the density that was met.
+ * A page is full if it has as many rows as the longest page so far, and at least 20, Telnyx's default page size. So
+ * it does no harm either if Telnyx ignores the requested page size, and totals are not used. A full slice is halved;
+ * the slices after it follow the density found.
  *
- * A slice is asked for with a second more at either end and keeps the documents of its own seconds only: so it
- * does not matter whether Telnyx's bounds are inclusive, or cut or round fractions.
+ * Each request covers one more second at either end, and only documents of the slice's own seconds are kept. So it
+ * does not matter whether Telnyx's bounds are inclusive, or whether it truncates or rounds fractions.
  *
- * Documents of one second that do not fit into a page are read by page numbers (`readPages`), the only place
- * where the list must keep its order.
+ * Documents of a single second that do not fit into a page are read by page number (`readPages`). This is the only
+ * place where the list must keep its order.
  *
- * @param ask the same for windows that are read one after the other: an answer may be that of the window before.
- *   @default one of its own
- * @throws ArchiverError UnexpectedResponse where Telnyx does not heed the filter, or no row of the whole window
- *   has a readable id; by then all that was seen has been yielded. And those of `list`
+ * @param read the same reader for windows read one after the other, since an answer may repeat the previous window's.
+ *   Default: a new one
+ * @throws ArchiverError UnexpectedResponse if Telnyx ignores the filter, or if no row of the whole window has a
+ *   readable ID; all that was found has been yielded by then. Also those of `list`
  */
 export async function* readWindow(
   window: Window,
   list: ListCreated,
-  ask: Ask = createAsk(),
+  read: ConfirmingReader = createConfirmingReader(),
 ): AsyncGenerator<Candidate[]> {
   const bottom = Math.floor(window.from / second) * second;
   let top = (Math.floor(window.to / second) + 1) * second;
@@ -62,23 +62,23 @@ export async function* readWindow(
   while (top > bottom) {
     const slice = { from: Math.max(bottom, top - width), to: top };
     const created = { after: slice.from - second, before: slice.to + second };
-    const askHere = (question: () => Promise<Page>) => ask(question, (row) => isNear(row, created));
-    const { page, heeded } = await askHere(() => list(created, 1));
-    if (!heeded) {
+    const readSlice = (request: () => Promise<Page>) => read(request, (row) => isNear(row, created));
+    const { page, matchesFilter } = await readSlice(() => list(created, 1));
+    if (!matchesFilter) {
       yield candidatesOf(page);
-      throw notHeeded();
+      throw filterIgnored();
     }
     const full = page.length >= fullPage;
     fullPage = Math.max(fullPage, page.length);
     width = nextWidth(slice, page.length, fullPage);
     if (full && slice.to - slice.from > second) continue;
     if (full) {
-      const askHeeded: Ask = async (question) => {
-        const believed = await askHere(question);
-        if (!believed.heeded) throw notHeeded();
-        return believed;
+      const readMatching: ConfirmingReader = async (request) => {
+        const confirmed = await readSlice(request);
+        if (!confirmed.matchesFilter) throw filterIgnored();
+        return confirmed;
       };
-      for await (const candidates of readPages((pageNumber) => list(created, pageNumber), askHeeded)) {
+      for await (const candidates of readPages((pageNumber) => list(created, pageNumber), readMatching)) {
         yield kept(candidates, slice);
       }
     } else {
@@ -89,19 +89,19 @@ export async function* readWindow(
   if (unreadable > 0 && readable === 0) {
     throw new ArchiverError(
       'UnexpectedResponse',
-      `None of the ${unreadable} documents that Telnyx lists has an id as its API specification says.`,
+      `None of the ${unreadable} documents that Telnyx lists has a valid ID (a lower-case UUID).`,
     );
   }
 }
 
-function notHeeded(): ArchiverError {
+function filterIgnored(): ArchiverError {
   return new ArchiverError(
     'UnexpectedResponse',
-    'Telnyx lists documents of another time than was asked for: filter[created_at] is not heeded.',
+    'Telnyx lists documents outside the requested time span: it ignores filter[created_at].',
   );
 }
 
-/** Whole seconds: half of a slice that was full, else as wide as should fill the page as aimed. */
+/** In whole seconds: half of a full slice, otherwise as wide as should fill the page as intended. */
 function nextWidth({ from, to }: Window, rows: number, fullPage: number): number {
   const growth = Math.min(4, (aimedFill * fullPage) / Math.max(1, rows));
   const factor = rows >= fullPage ? 0.5 : growth;

@@ -42,14 +42,14 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'whatever stands at the key is believed to be the document',
     'archive/archive-document.ts',
-    'if ((standing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return standing;',
-    'return standing;',
+    'if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;',
+    'return existing;',
   ),
   bug(
     'an object without a stated digest is believed to be the document',
     'archive/archive-document.ts',
-    'standing.sha256 ?? (await bucket.hash(key, signal))',
-    'standing.sha256 ?? sha256',
+    'existing.sha256 ?? (await bucket.hash(key, signal))',
+    'existing.sha256 ?? sha256',
   ),
   bug(
     'the receipt is written while the object is still on its way',
@@ -377,8 +377,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'an empty or repeated page is believed at once',
     'telnyx/confirm.ts',
-    'if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, heeded: true };',
-    'return { page, nothingNew: page.length === 0, heeded: true };',
+    'if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, matchesFilter: true };',
+    'return { page, nothingNew: page.length === 0, matchesFilter: true };',
   ),
   bug(
     'rows that were not asked for are believed',
@@ -420,7 +420,7 @@ export const seededBugs: readonly SeededBug[] = [
     ...bug(
       'a reading that begins anew forgets the answers of before',
       'discover/discover.ts',
-      'listDocuments(telnyx, created, page), ask);',
+      'listDocuments(telnyx, created, page), reader);',
       'listDocuments(telnyx, created, page));',
     ),
     provokedBy: ['list-repeated', 'telnyx-answers-nonsense'],

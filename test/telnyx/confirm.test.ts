@@ -1,88 +1,98 @@
 import { expect, it } from 'vitest';
-import { createAsk } from '../../functions/telnyx/confirm.ts';
+import { createConfirmingReader } from '../../functions/telnyx/confirm.ts';
 import type { Page, Row } from '../../functions/telnyx/lists.ts';
 
 const row = (key: string): Row => ({ key, candidate: undefined });
 const pageOf = (keys: string): Page => [...keys].map(row);
 const isOurs = ({ key }: Row) => key !== 'x';
 
-/** Asks one question, which gets these answers, after one that was answered by `before`; 'x' belongs to neither. */
-async function asked(before: string, answers: string[]) {
-  const ask = createAsk();
-  if (before !== '') await ask(async () => pageOf(before));
+/** Makes one request, which gets these answers, after one that was answered by `before`. 'x' does not belong. */
+async function confirmed(before: string, answers: string[]) {
+  const read = createConfirmingReader();
+  if (before !== '') await read(async () => pageOf(before));
   let times = 0;
-  const { page, nothingNew, heeded } = await ask(async () => {
+  const { page, nothingNew, matchesFilter } = await read(async () => {
     times += 1;
     return pageOf(answers[times - 1] ?? '');
   }, isOurs);
-  return { keys: page.map(({ key }) => key).join(''), nothingNew, heeded, times };
+  return { keys: page.map(({ key }) => key).join(''), nothingNew, matchesFilter, times };
 }
 
 it.each([
-  ['rows, at once', '', ['abc'], { keys: 'abc', nothingNew: false, heeded: true, times: 1 }],
   [
-    'some of the rows before, at once',
+    'accepts a page with new rows at the first request',
+    '',
+    ['abc'],
+    { keys: 'abc', nothingNew: false, matchesFilter: true, times: 1 },
+  ],
+  [
+    'accepts some of the previous rows at the first request',
     'abc',
     ['ab'],
-    { keys: 'ab', nothingNew: false, heeded: true, times: 1 },
+    { keys: 'ab', nothingNew: false, matchesFilter: true, times: 1 },
   ],
-  ['no rows, when it comes twice', 'abc', ['', ''], { keys: '', nothingNew: true, heeded: true, times: 2 }],
   [
-    'the rows before, when they come twice',
+    'accepts an empty page when it comes twice',
+    'abc',
+    ['', ''],
+    { keys: '', nothingNew: true, matchesFilter: true, times: 2 },
+  ],
+  [
+    'accepts the previous rows when they come twice',
     'abc',
     ['cab', 'abc'],
-    { keys: 'cab', nothingNew: true, heeded: true, times: 2 },
+    { keys: 'cab', nothingNew: true, matchesFilter: true, times: 2 },
   ],
   [
-    'not an empty answer that rows follow',
+    'discards an empty page when the second request returns rows',
     'abc',
     ['', 'd'],
-    { keys: 'd', nothingNew: false, heeded: true, times: 2 },
+    { keys: 'd', nothingNew: false, matchesFilter: true, times: 2 },
   ],
   [
-    'not a repeated answer that rows follow',
+    'discards a repeated page when the second request returns new rows',
     'abc',
     ['abc', 'd'],
-    { keys: 'd', nothingNew: false, heeded: true, times: 2 },
+    { keys: 'd', nothingNew: false, matchesFilter: true, times: 2 },
   ],
   [
-    'the longer of two that say nothing new',
+    'takes the longer of two pages without new rows',
     'abc',
     ['', 'abc'],
-    { keys: 'abc', nothingNew: true, heeded: true, times: 2 },
+    { keys: 'abc', nothingNew: true, matchesFilter: true, times: 2 },
   ],
   [
-    'the longer of two, whichever comes first',
+    'takes the longer of two pages, also when it comes first',
     'abc',
     ['abc', ''],
-    { keys: 'abc', nothingNew: true, heeded: true, times: 2 },
+    { keys: 'abc', nothingNew: true, matchesFilter: true, times: 2 },
   ],
   [
-    'not rows of another question',
+    'discards rows that do not belong',
     'abc',
     ['x', 'd'],
-    { keys: 'd', nothingNew: false, heeded: true, times: 2 },
+    { keys: 'd', nothingNew: false, matchesFilter: true, times: 2 },
   ],
   [
-    'no rows, with other questions’ between',
+    'accepts an empty page that comes twice, with a foreign one in between',
     'abc',
     ['', 'x', ''],
-    { keys: '', nothingNew: true, heeded: true, times: 3 },
+    { keys: '', nothingNew: true, matchesFilter: true, times: 3 },
   ],
   [
-    'no rows, rather than another question’s',
+    'prefers an empty page to rows that do not belong',
     'abc',
     ['', 'x', 'x', 'x'],
-    { keys: '', nothingNew: true, heeded: true, times: 4 },
+    { keys: '', nothingNew: true, matchesFilter: true, times: 4 },
   ],
   [
-    'that it is not heeded, after four times',
+    'reports matchesFilter: false after four pages of rows that do not belong',
     'abc',
     ['x', 'x', 'x', 'xy'],
-    { keys: 'xy', nothingNew: false, heeded: false, times: 4 },
+    { keys: 'xy', nothingNew: false, matchesFilter: false, times: 4 },
   ],
-])('believes %s', async (_, before, answers, expected) => {
-  const believed = await asked(before, answers);
+])('%s', async (_, before, answers, expected) => {
+  const result = await confirmed(before, answers);
 
-  expect(believed).toEqual(expected);
+  expect(result).toEqual(expected);
 });

@@ -3,7 +3,7 @@ import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { RateLimit } from '../../functions/telnyx/pacing.ts';
-import { createPatientTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
+import { createRetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
 import { noon, virtualTime } from '../discover/world.ts';
 
 type Answer = Error | RateLimit;
@@ -15,7 +15,7 @@ function patientWith(answers: Answer[], deadline = 300_000) {
   const time = virtualTime(noon);
   const askedAt: number[] = [];
   const abort = new AbortController();
-  const telnyx = createPatientTelnyx(
+  const telnyx = createRetryingTelnyx(
     {
       get: async () => {
         const answer = answers[Math.min(askedAt.length, answers.length - 1)] ?? unlimited;
