@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import pLimit from 'p-limit';
 import { readSession, type Session } from './session.ts';
-import { importSeed, signedHeaders } from './signing.ts';
+import { importSeed, signedHeaders } from './telnyx/signing.ts';
 
 interface Options {
   archive: string;

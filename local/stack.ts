@@ -28,24 +28,24 @@ import { createPacer } from '../functions/telnyx/pacing.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { createWebhookHandler } from '../functions/webhook/handler.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
-import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './archive-bucket.ts';
-import { pollQueue } from './event-source-mapping.ts';
-import type { LambdaHandler } from './lambda.ts';
+import { pollQueue } from './lambda/event-source-mapping.ts';
+import type { LambdaHandler } from './lambda/invoke.ts';
+import { openWebhookPort } from './lambda/webhook-port.ts';
 import { openMetricsPort } from './metrics.ts';
 import { queueDepth } from './queue-depth.ts';
 import { type LaneName, type LocalLane, startQueues } from './queues.ts';
+import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
 import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import { removeSession, writeSession } from './session.ts';
-import { createSigningKey, exportSeed, type SigningKey } from './signing.ts';
 import { createSweepDates } from './sweep-dates.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import type { RateLimit } from './telnyx/rate-limit.ts';
+import { createSigningKey, exportSeed, type SigningKey } from './telnyx/signing.ts';
 import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
 import { postEvent, uploadEvent } from './telnyx/upload-event.ts';
-import { openWebhookPort } from './webhook-port.ts';
 
 export interface StackOptions {
   /** Absolute path of the folder that the archive is in. */

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import cdkJson from '../../cdk.json' with { type: 'json' };
 import { createStacks } from '../../infra/deployment.ts';
 import { readStage } from '../../infra/stage.ts';
-import { createSigningKey } from '../../local/signing.ts';
+import { createSigningKey } from '../../local/telnyx/signing.ts';
 
 export interface Bundle {
   name: string;

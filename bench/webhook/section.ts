@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { sleep, systemTime as time } from '../../functions/time.ts';
-import { createSigningKey, signedHeaders } from '../../local/signing.ts';
+import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import { exactly, type Findings, ratioOf, type Section, spreadOf } from '../figures.ts';
 import type { Setup } from './server.ts';
 

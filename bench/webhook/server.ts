@@ -12,7 +12,7 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { createWebhookHandler } from '../../functions/webhook/handler.ts';
 import { readPublicKeys } from '../../functions/webhook/verify.ts';
-import { openWebhookPort } from '../../local/webhook-port.ts';
+import { openWebhookPort } from '../../local/lambda/webhook-port.ts';
 
 export interface Setup {
   queueOrigin: string;

@@ -1,8 +1,8 @@
 /** The event with which the stand-in announces an upload. Telnyx documents none today; it may come to send one. */
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
-import { type SigningKey, signedHeaders } from '../signing.ts';
 import { type Document, recordOf } from './documents.ts';
+import { type SigningKey, signedHeaders } from './signing.ts';
 
 export function uploadEvent(document: Document, now: number): Buffer {
   const event = {

@@ -14,9 +14,9 @@ import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import { systemTime as time } from '../../functions/time.ts';
-import { folderBucket, localBucket, localCredentials } from '../../local/archive-bucket.ts';
 import { queueDepth } from '../../local/queue-depth.ts';
 import { startQueues } from '../../local/queues.ts';
+import { folderBucket, localBucket, localCredentials } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { type CommandOptions, listeningTerminal, newFolder, type Told } from './world.ts';
 

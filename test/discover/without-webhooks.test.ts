@@ -19,7 +19,7 @@ import { createSender, type SendMessages } from '../../functions/queue/send.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../../functions/telnyx/client.ts';
 import { sleep, systemTime as time } from '../../functions/time.ts';
-import { pollQueue } from '../../local/event-source-mapping.ts';
+import { pollQueue } from '../../local/lambda/event-source-mapping.ts';
 import { startQueues } from '../../local/queues.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { scatteredFaults } from '../../local/telnyx/faults.ts';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemTime } from '../../functions/time.ts';
-import { exportSeed } from '../../local/signing.ts';
 import { startStack } from '../../local/stack.ts';
+import { exportSeed } from '../../local/telnyx/signing.ts';
 import { quickTimings } from '../quick-timings.ts';
 
 const command = fileURLToPath(new URL('../../local/send-event.ts', import.meta.url));

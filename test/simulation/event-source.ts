@@ -1,6 +1,6 @@
 /** Lambda's event source mapping: receives batches, invokes the function, deletes what has not failed. */
 import type { SQSEvent, SQSRecord } from 'aws-lambda';
-import { failedIds } from '../../local/event-source-mapping.ts';
+import { failedIds } from '../../local/lambda/event-source-mapping.ts';
 import type { LambdaFunction } from './lambda.ts';
 import { fieldsOf, type Queue, type Received, spansTouch } from './queue.ts';
 import type { Surroundings } from './surroundings.ts';

@@ -1,5 +1,5 @@
 /** Telnyx's signing keys, those of a forger, and what the operator deploys of them. */
-import { importSeed, type SigningKey, signedHeaders } from '../../local/signing.ts';
+import { importSeed, type SigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import type { RandomSource } from './random.ts';
 
 /**

@@ -17,9 +17,9 @@ import {
   type WebhookDependencies,
 } from '../../functions/webhook/handler.ts';
 import { readPublicKeys } from '../../functions/webhook/verify.ts';
+import { openWebhookPort } from '../../local/lambda/webhook-port.ts';
 import { startQueues } from '../../local/queues.ts';
-import { createSigningKey, signedHeaders } from '../../local/signing.ts';
-import { openWebhookPort } from '../../local/webhook-port.ts';
+import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import { type Drop, startDroppingProxy } from '../dropping-proxy.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));

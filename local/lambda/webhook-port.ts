@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
-import type { Time } from '../functions/time.ts';
-import { invoke } from './lambda.ts';
+import type { Time } from '../../functions/time.ts';
+import { invoke } from './invoke.ts';
 
 export interface WebhookPort {
   /** `http://127.0.0.1:<port>/webhook` */

@@ -2,8 +2,8 @@ import { type RequestOptions, request } from 'node:http';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemTime } from '../../functions/time.ts';
-import { openWebhookPort } from '../../local/webhook-port.ts';
+import { systemTime } from '../../../functions/time.ts';
+import { openWebhookPort } from '../../../local/lambda/webhook-port.ts';
 
 type Answer = APIGatewayProxyStructuredResultV2;
 

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { statusOf } from '../functions/bucket/s3-errors.ts';
+import { statusOf } from '../../functions/bucket/s3-errors.ts';
 
 export interface Shortcoming {
   lacks: 'conditional writes' | 'checksum verification' | 'checksum trailers';

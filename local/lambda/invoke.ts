@@ -1,7 +1,7 @@
 /** Calls a handler as Lambda does: with a context, a time limit, and an answer that must be JSON. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'aws-lambda';
-import type { Time } from '../functions/time.ts';
+import type { Time } from '../../functions/time.ts';
 
 export type LambdaHandler<Event> = (event: Event, context: Context) => Promise<unknown>;
 

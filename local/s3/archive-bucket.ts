@@ -1,8 +1,8 @@
 /** The archive's bucket: a folder behind the local S3, or a bucket of any other S3 by its endpoint. */
 import type { S3Client } from '@aws-sdk/client-s3';
-import { createS3Client } from '../functions/bucket/s3-client.ts';
-import { readSettings, serviceUrl, text } from '../functions/settings.ts';
-import { shortcomingsOf } from './s3-capabilities.ts';
+import { createS3Client } from '../../functions/bucket/s3-client.ts';
+import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
+import { shortcomingsOf } from './capabilities.ts';
 
 export interface ArchiveBucket {
   client: S3Client;

@@ -1,9 +1,9 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { buildApp } from 'fauxqs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createS3Client } from '../../functions/bucket/s3-client.ts';
-import { shortcomingsOf } from '../../local/s3-capabilities.ts';
-import { startWorld } from '../archive/world.ts';
+import { createS3Client } from '../../../functions/bucket/s3-client.ts';
+import { shortcomingsOf } from '../../../local/s3/capabilities.ts';
+import { startWorld } from '../../archive/world.ts';
 
 describe('what an S3 implementation lacks', () => {
   it('is nothing for our own', async () => {

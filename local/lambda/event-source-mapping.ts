@@ -9,9 +9,9 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import type { SQSEvent, SQSMessageAttributes, SQSRecord } from 'aws-lambda';
-import { queues } from '../functions/limits.ts';
-import { sleep, type Time } from '../functions/time.ts';
-import { invoke, type LambdaHandler } from './lambda.ts';
+import { queues } from '../../functions/limits.ts';
+import { sleep, type Time } from '../../functions/time.ts';
+import { invoke, type LambdaHandler } from './invoke.ts';
 
 export interface EventSourceMapping {
   /** How many invocations are under way. */

@@ -1,7 +1,7 @@
 import type { Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import type { Time } from '../../functions/time.ts';
-import { invoke } from '../../local/lambda.ts';
+import type { Time } from '../../../functions/time.ts';
+import { invoke } from '../../../local/lambda/invoke.ts';
 
 /** A clock that moves only when told to. */
 function createClock() {
