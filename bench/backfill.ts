@@ -74,13 +74,13 @@ const stack = await startStack({
     if (status === 429) refusals[lane] += 1;
   },
   onLog: (line) => {
-    const { message, outcome, lane, code, documentId, trigger, SweepsCompleted } = JSON.parse(line);
+    const { outcome, lane, code, documentId, trigger, SweepsCompleted } = JSON.parse(line);
     if (SweepsCompleted) sweepsCompletedAt.push(time.now());
-    if (message === 'Comes back later') {
+    if (outcome === 'waiting') {
       const why = `${lane} ${code}`;
       returned.set(why, (returned.get(why) ?? 0) + 1);
     }
-    if (message !== 'Done' || outcome !== 'archived') return;
+    if (outcome !== 'archived') return;
     archivedAt.set(documentId, { at: time.now(), trigger });
     if (lane === 'backfill') backfilled += 1;
   },

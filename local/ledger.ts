@@ -1,6 +1,8 @@
-/** What has become of each document, read off the functions' own log lines: there is no second truth. */
+/** What became of each document, read from the functions' own log lines. */
+import type { ReceiveOutcome } from '../functions/queue/batch.ts';
 
-export type State = 'archived' | 'already-archived' | 'waiting' | 'dead-lettered';
+/** What a receive has made of a document, or of a message that fails. */
+export type State = Exclude<ReceiveOutcome, 'done' | 'nothing-to-do'>;
 
 export interface Entry {
   state: State;
@@ -38,12 +40,11 @@ export interface Totals {
 
 /** The fields of a log line that matter here; metric lines have none of them. */
 interface Line {
-  message?: string;
   documentId?: string;
   messageId?: string;
   lane?: string;
   kind?: string;
-  outcome?: string;
+  outcome?: ReceiveOutcome;
   bytes?: number;
   ms?: number;
   receives?: number;
@@ -68,15 +69,16 @@ export class Ledger {
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
     // A message that names no document is known by its own id.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
-    if (!isDocument && (line.message === 'Done' || line.message === 'Nothing to do')) {
+    if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
       // A sweep sees the same documents again and again.
       if (line.kind === 'span') this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
       this.entries.delete(subject);
       return undefined;
     }
-    const state = stateOf(line);
-    if (state === undefined || this.entries.get(subject)?.state === 'archived') return undefined;
+    const state = line.outcome;
+    if (state === undefined || state === 'nothing-to-do' || this.entries.get(subject)?.state === 'archived')
+      return undefined;
     const entry: Entry = {
       state,
       kind: isDocument ? 'document' : (line.kind ?? 'discovery'),
@@ -115,11 +117,4 @@ export class Ledger {
     totals.documents = Math.max(this.#queued, known);
     return totals;
   }
-}
-
-function stateOf(line: Line): State | undefined {
-  if (line.message === 'Done') return line.outcome === 'archived' ? 'archived' : 'already-archived';
-  if (line.message === 'Comes back later') return 'waiting';
-  if (line.message === 'Dead letter') return 'dead-lettered';
-  return undefined;
 }

@@ -76,7 +76,7 @@ async function perSecond(bytes: number, count: number): Promise<number> {
     events: false,
     timings: { ...retryTimings, leastWaitMs: 1_000, longestLiveWaitMs: 1_000, longestWaitMs: 1_000 },
     onLog: (line) => {
-      if (!line.includes('"outcome":"archived"')) return;
+      if (JSON.parse(line).outcome !== 'archived') return;
       archived += 1;
       lastAt = time.monotonic();
     },

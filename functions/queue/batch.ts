@@ -42,6 +42,18 @@ export interface Receive {
   signal: AbortSignal;
 }
 
+/**
+ * How a receive ended: the `outcome` field of its log line. Tools read this field, never the text of the line.
+ * `done` is a discovery message; a `waiting` message returns to its queue.
+ */
+export type ReceiveOutcome =
+  | 'archived'
+  | 'already-archived'
+  | 'done'
+  | 'nothing-to-do'
+  | 'waiting'
+  | 'dead-lettered';
+
 export interface Job<Message> {
   /** @throws ArchiverError for a body that is no message */
   parse: (record: SQSRecord) => Message;
@@ -120,7 +132,12 @@ async function isDone<Message>(
     const message = job.parse(record);
     about = { ...about, ...job.describe(message) };
     const result = await job.work(message, receive);
-    log.info('Done', { ...about, ...result, ms: Math.round(time.monotonic() - started) });
+    log.info('Done', {
+      ...about,
+      outcome: 'done' satisfies ReceiveOutcome,
+      ...result,
+      ms: Math.round(time.monotonic() - started),
+    });
     return true;
   } catch (thrown) {
     const error = asArchiverError(thrown);
@@ -142,7 +159,7 @@ async function settleFailure(
   const fields = { ...about, code: error.code, reason: error.message, cause: causeOf(error) };
   const decision = decide(error, timestamps, lane.live, timings, random);
   if (decision.action === 'acknowledge') {
-    log.info('Nothing to do', fields);
+    log.info('Nothing to do', { ...fields, outcome: 'nothing-to-do' satisfies ReceiveOutcome });
     return true;
   }
   log.count('ReceivesFailed', 1, { Code: error.code });
@@ -151,7 +168,11 @@ async function settleFailure(
     if (error.retryPolicy === 'wait' && ageMs >= waitingAfterMs) {
       log.count('MessagesWaiting', 1, { Code: error.code });
     }
-    log.warn('Comes back later', { ...fields, retryInMs: Math.round(decision.afterMs) });
+    log.warn('Comes back later', {
+      ...fields,
+      outcome: 'waiting' satisfies ReceiveOutcome,
+      retryInMs: Math.round(decision.afterMs),
+    });
     await returnLater(record, lane, decision.afterMs, dependencies);
     return false;
   }
@@ -171,10 +192,14 @@ async function settleFailure(
       ),
     );
   } catch (failure) {
-    log.error('Could not become a dead letter; comes back', { ...fields, cause: nameOf(failure) });
+    log.error('Could not become a dead letter; comes back', {
+      ...fields,
+      outcome: 'waiting' satisfies ReceiveOutcome,
+      cause: nameOf(failure),
+    });
     return false;
   }
-  log.error('Dead letter', fields);
+  log.error('Dead letter', { ...fields, outcome: 'dead-lettered' satisfies ReceiveOutcome });
   log.count('DeadLetters', 1, { Code: error.code, Lane: lane.name });
   return true;
 }

@@ -80,7 +80,7 @@ describe('the archive function', () => {
       event: { type: 'number_order.complete' },
     });
     const lines = world.lines.map((line) => JSON.parse(line));
-    expect(lines.find(({ message }) => message === 'Done')).toMatchObject({
+    expect(lines.find(({ outcome }) => outcome !== undefined)).toMatchObject({
       documentId: single,
       outcome: 'archived',
       bytes: 1_000,

@@ -74,7 +74,7 @@ it('works on each message, and sends nothing to the queue that it reads', async 
   expect(answer).toEqual({ batchItemFailures: [] });
   expect(new Set(world.sent.map(({ queueUrl }) => queueUrl))).toEqual(new Set(['documents', 'backfill']));
   expect(commands).toEqual([]);
-  expect(world.lines.filter(({ message }) => message === 'Done')).toEqual(
+  expect(world.lines.filter(({ outcome }) => outcome === 'done')).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ kind: 'recent', found: 30, queued: 30, overdue: 0 }),
       expect.objectContaining({ kind: 'span', lane: 'discovery' }),

@@ -1,13 +1,14 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createLog, type LogFields } from '../../functions/log.ts';
+import type { ReceiveOutcome } from '../../functions/queue/batch.ts';
 import { Ledger } from '../../local/ledger.ts';
 import { startArchive } from '../cli/world.ts';
 
 /** A ledger that reads what a function's log writes. */
-function ledgerOf(...lines: [message: string, fields: LogFields][]) {
+function ledgerOf(...lines: (LogFields & { outcome: ReceiveOutcome })[]) {
   const ledger = new Ledger();
   const log = createLog({ name: 'test', write: (line) => ledger.read(line), now: Date.now });
-  for (const [message, fields] of lines) log.info(message, fields);
+  for (const fields of lines) log.info('What it says does not matter', fields);
   return ledger;
 }
 
@@ -17,8 +18,8 @@ const document = (documentId: string) => ({ lane: 'backfill', documentId, messag
 describe('The ledger of the local stack', () => {
   it('counts what a span has found and queued, and takes the span for no document', () => {
     const ledger = ledgerOf(
-      ['Done', { ...span, found: 5, queued: 2, ms: 30 }],
-      ['Done', { ...document('a'), outcome: 'archived', bytes: 10 }],
+      { ...span, outcome: 'done', found: 5, queued: 2, ms: 30 },
+      { ...document('a'), outcome: 'archived', bytes: 10 },
     );
 
     expect([...ledger.entries.keys()]).toEqual(['a']);
@@ -35,11 +36,11 @@ describe('The ledger of the local stack', () => {
   });
 
   it('shows a message of discovery that waits, until it is done', () => {
-    const waits: [string, LogFields] = ['Comes back later', { ...span, code: 'TelnyxUnavailable' }];
+    const waits = { ...span, outcome: 'waiting', code: 'TelnyxUnavailable' } as const;
 
     const waiting = ledgerOf(waits);
-    const done = ledgerOf(waits, ['Done', { ...span, found: 1, queued: 0 }]);
-    const gone = ledgerOf(waits, ['Nothing to do', { ...span, code: 'OrderGone' }]);
+    const done = ledgerOf(waits, { ...span, outcome: 'done', found: 1, queued: 0 });
+    const gone = ledgerOf(waits, { ...span, outcome: 'nothing-to-do', code: 'OrderGone' });
 
     expect(waiting.entries.get('span-1')).toMatchObject({ kind: 'span', code: 'TelnyxUnavailable' });
     expect(waiting.totals()).toMatchObject({ documents: 0, ended: 0, waiting: 1 });
@@ -49,12 +50,12 @@ describe('The ledger of the local stack', () => {
 
   it('counts a document once, with the latest that became of it', () => {
     const ledger = ledgerOf(
-      ['Comes back later', { ...document('a'), code: 'LinkExpired', receives: 1 }],
-      ['Comes back later', { ...document('b'), code: 'LinkExpired', receives: 1 }],
-      ['Comes back later', { ...document('c'), code: 'LinkExpired', receives: 1 }],
-      ['Dead letter', { ...document('a'), code: 'LinkExpired', reason: 'Expired.', receives: 2 }],
-      ['Done', { ...document('b'), outcome: 'archived', bytes: 3, receives: 2 }],
-      ['Done', { ...document('b'), outcome: 'already-archived' }],
+      { ...document('a'), outcome: 'waiting', code: 'LinkExpired', receives: 1 },
+      { ...document('b'), outcome: 'waiting', code: 'LinkExpired', receives: 1 },
+      { ...document('c'), outcome: 'waiting', code: 'LinkExpired', receives: 1 },
+      { ...document('a'), outcome: 'dead-lettered', code: 'LinkExpired', reason: 'Expired.', receives: 2 },
+      { ...document('b'), outcome: 'archived', bytes: 3, receives: 2 },
+      { ...document('b'), outcome: 'already-archived' },
     );
 
     expect(ledger.totals()).toMatchObject({

@@ -11,7 +11,6 @@ function someLedger(): Ledger {
   const ledger = new Ledger();
   const lines = [
     {
-      message: 'Done',
       documentId: archived,
       lane: 'documents',
       outcome: 'archived',
@@ -19,14 +18,14 @@ function someLedger(): Ledger {
       ms: 1_500,
     },
     {
-      message: 'Dead letter',
       documentId: failed,
       lane: 'backfill',
+      outcome: 'dead-lettered',
       code: 'EncryptionKeyUnavailable',
       reason: 'KMS.',
       receives: 3,
     },
-    { message: 'Comes back later', messageId: span, lane: 'spans', kind: 'span', code: 'RateLimited' },
+    { outcome: 'waiting', messageId: span, lane: 'spans', kind: 'span', code: 'RateLimited' },
   ];
   for (const line of lines) ledger.read(JSON.stringify(line));
   return ledger;
@@ -81,7 +80,7 @@ describe('The table of documents', () => {
   it('shows forty rows at most, and how many more there are', () => {
     const ledger = someLedger();
     for (let n = 0; n < 50; n += 1) {
-      ledger.read(JSON.stringify({ message: 'Done', documentId: `document-${n}`, outcome: 'archived' }));
+      ledger.read(JSON.stringify({ documentId: `document-${n}`, outcome: 'archived' }));
     }
 
     const table = documentTable(ledger, new Map());
@@ -107,7 +106,7 @@ describe('The summary', () => {
 
   it('counts the documents that a span found and left alone', () => {
     const ledger = new Ledger();
-    ledger.read(JSON.stringify({ message: 'Done', lane: 'spans', kind: 'span', found: 9, queued: 0 }));
+    ledger.read(JSON.stringify({ outcome: 'done', lane: 'spans', kind: 'span', found: 9, queued: 0 }));
 
     expect(summary(ledger, '/archive')).toMatch(/^0 archived \(0 B\), 9 had a receipt already, 0 dead/);
   });

@@ -105,6 +105,32 @@ describe('a batch', () => {
     expect(await failuresOf(sqsEvent(sqsRecord(0)), gone)).toEqual([]);
   });
 
+  it.each([
+    ['done', undefined, false],
+    ['nothing-to-do', new ArchiverError('OrderGone', 'Gone.'), false],
+    ['waiting', new ArchiverError('TelnyxUnavailable', '503.'), false],
+    ['dead-lettered', new ArchiverError('DocumentGone', 'Gone.'), false],
+    ['waiting', new ArchiverError('DocumentGone', 'Gone.'), true],
+  ])(
+    'logs the outcome %s of a receive that ends with %s (SQS fails: %s)',
+    async (outcome, error, sqsFails) => {
+      const lines: string[] = [];
+      const { dependencies } = world((command) => sqsFails && command instanceof SendMessageCommand);
+      const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
+
+      await consumeBatch(
+        sqsEvent(sqsRecord(0)),
+        never,
+        job(async () => {
+          if (error) throw error;
+        }),
+        { ...dependencies, log },
+      );
+
+      expect(lines.flatMap((line) => JSON.parse(line).outcome ?? [])).toEqual([outcome]);
+    },
+  );
+
   it('reports a failed record although its visibility cannot be changed', async () => {
     const fails = world((command) => command instanceof ChangeMessageVisibilityCommand);
 

@@ -157,8 +157,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a dead letter that could not be sent is acknowledged',
     'queue/batch.ts',
-    '{ ...fields, cause: nameOf(failure) });\n    return false;',
-    '{ ...fields, cause: nameOf(failure) });\n    return true;',
+    'cause: nameOf(failure),\n    });\n    return false;',
+    'cause: nameOf(failure),\n    });\n    return true;',
   ),
   bug(
     'what comes back later is acknowledged',

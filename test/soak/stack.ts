@@ -47,7 +47,7 @@ const stack: Stack = await startStack({
     attemptsSpanMs: 500,
   },
   onLog: (line) => {
-    if (line.includes('"outcome":"archived"')) archived += 1;
+    if (JSON.parse(line).outcome === 'archived') archived += 1;
   },
   onProblem: (problem) => console.error(problem),
   version: 'soak',
