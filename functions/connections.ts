@@ -51,7 +51,8 @@ export function dropStaleSockets<AnyAgent extends HttpAgent>(
 ): AnyAgent {
   const idleSince = new WeakMap<Duplex, number>();
   const dropIdle = (isStale: (socket: Duplex) => boolean) => {
-    for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) {
+    const pools = agent.freeSockets as Readonly<Record<string, readonly Duplex[]>>;
+    for (const socket of Object.values(pools).flat()) {
       if (isStale(socket)) socket.destroy();
     }
   };
@@ -63,7 +64,7 @@ export function dropStaleSockets<AnyAgent extends HttpAgent>(
     // Not by a timer: none runs during a freeze, and the request may come before a timer that is due.
     // The longest idle ones stand first in the pool, where Node passes over what is destroyed.
     const now = monotonic();
-    dropIdle((socket) => now - (idleSince.get(socket) ?? now) > calls.socketIdleMs);
+    dropIdle((socket) => now - (idleSince.get(socket) as number) > calls.socketIdleMs);
     request.once('socket', (socket) => {
       if (!idleSince.has(socket)) return;
       request.once('error', (error) => {

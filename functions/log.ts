@@ -101,19 +101,22 @@ function embeddedMetric(
 ) {
   const { unit, dimensions: known = [] }: { unit: string; dimensions?: readonly Dimension[] } =
     metrics[metric];
-  const split = known.filter((dimension) => dimensions[dimension] !== undefined);
+  const split = known.flatMap((dimension) => {
+    const value = dimensions[dimension];
+    return value === undefined ? [] : [[dimension, redact(value)] as const];
+  });
   return {
     _aws: {
       Timestamp: timestamp,
       CloudWatchMetrics: [
         {
           Namespace: metricNamespacePrefix + name,
-          Dimensions: [[], ...split.map((dimension) => [dimension])],
+          Dimensions: [[], ...split.map(([dimension]) => [dimension])],
           Metrics: [{ Name: metric, Unit: unit }],
         },
       ],
     },
     [metric]: value,
-    ...Object.fromEntries(split.map((dimension) => [dimension, redact(dimensions[dimension] ?? '')])),
+    ...Object.fromEntries(split),
   };
 }

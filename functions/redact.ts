@@ -79,7 +79,7 @@ function hide(text: string): string {
 
 /** Encodings within encodings that are undone. */
 const decodingRounds = 8;
-const entities: Readonly<Record<string, string>> = { amp: '&', quot: '"', apos: "'", lt: '<', gt: '>' };
+const entities = { amp: '&', quot: '"', apos: "'", lt: '<', gt: '>' };
 
 /** The text without invisible characters, percent-encoding, and the escapes of JSON, JavaScript and HTML. */
 function decode(text: string): string {
@@ -93,13 +93,16 @@ function decode(text: string): string {
       )
       .replace(
         /\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["'/\\]))/gi,
-        (_, unit?: string, byte?: string, sign?: string) =>
-          sign ?? String.fromCharCode(Number.parseInt(unit ?? byte ?? '', 16)),
+        (_, unit: string | undefined, byte: string, sign: string | undefined) =>
+          sign ?? String.fromCharCode(Number.parseInt(unit ?? byte, 16)),
       )
       .replace(/&#x([0-9a-f]{1,4});|&#(\d{1,5});/gi, (_, hex?: string, decimal?: string) =>
         String.fromCharCode(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)),
       )
-      .replace(/&(amp|quot|apos|lt|gt);/gi, (entity, name: string) => entities[name.toLowerCase()] ?? entity);
+      .replace(
+        /&(amp|quot|apos|lt|gt);/gi,
+        (_, name: string) => entities[name.toLowerCase() as keyof typeof entities],
+      );
     if (decoded === before) break;
   }
   return decoded;

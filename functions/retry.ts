@@ -57,11 +57,12 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
     // An aborted signal ends it with the signal's reason, whatever broke because of that.
     signal,
     shouldRetry: ({ error }) => {
-      if (!(error instanceof ArchiverError)) return false;
-      const delay = delayAfter(error, failures, time.monotonic() - firstAt);
+      // An attempt fails with nothing else, unless the signal has aborted, and then nobody asks here.
+      const failure = error as ArchiverError;
+      const delay = delayAfter(failure, failures, time.monotonic() - firstAt);
       if (delay === undefined || deadline - time.monotonic() < delay + leastTimeMs) return false;
       delayMs = delay;
-      onRetry(error, failures, delay);
+      onRetry(failure, failures, delay);
       return true;
     },
   });

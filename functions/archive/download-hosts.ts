@@ -17,9 +17,9 @@ const wildcards = [
 /** Whether the text is a host name in lower case in which each label holds at most one `*` or `<region>`. */
 export function isHostPattern(text: string): boolean {
   if (text.length > longestHost) return false;
-  const labels = text.split('.');
   // A top-level domain begins with a letter; a number at the end makes an IP address (WHATWG URL, "ends in a number").
-  return /^[a-z][a-z0-9-]*$/.test(labels.at(-1) ?? '') && labels.every(isLabelPattern);
+  const topLevel = text.slice(text.lastIndexOf('.') + 1);
+  return /^[a-z][a-z0-9-]*$/.test(topLevel) && text.split('.').every(isLabelPattern);
 }
 
 function isLabelPattern(label: string): boolean {

@@ -61,6 +61,6 @@ function cutToBytes(text: string, most: number): string {
   if (bytes.length <= most) return text;
   // Bytes of the form 10xxxxxx go on with a character (RFC 3629).
   let end = most;
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  while ((bytes.readUInt8(end) & 0xc0) === 0x80) end -= 1;
   return bytes.toString('utf8', 0, end);
 }

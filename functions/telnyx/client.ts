@@ -144,7 +144,7 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
       const { data } = check(documentAnswer, body);
       if (data.id !== id) throw unexpected('it sent another document than was asked for');
       const { facts, malformed } = readFacts(data);
-      const record = boundRecord(membersOf(text).get('data') ?? '');
+      const record = boundRecord(membersOf(text).get('data') as string);
       return { id, ...facts, malformed, record: record.text, cut: record.cut };
     },
 

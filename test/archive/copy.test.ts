@@ -19,6 +19,7 @@ const copy = {
 const silentBucket = {
   putOnce: ({ body }: NewObject, signal: AbortSignal) =>
     new Promise<never>((_resolve, reject) => {
+      signal.throwIfAborted();
       if (body instanceof Readable) body.resume();
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     }),
@@ -44,6 +45,24 @@ describe('a source that stalls', () => {
     await expect(copying).rejects.toMatchObject({ code: 'DownloadFailed' });
     expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
     expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
+  });
+});
+
+describe('a copy whose time is over before it begins', () => {
+  it('ends with the signal’s reason, and closes the download', async () => {
+    const time = virtualTime(noon);
+    const body = new Readable({ read: () => undefined });
+    const reason = new Error('The invocation ends.');
+
+    const copying = copyToBucket(
+      answerOf(body),
+      copy,
+      { bucket: silentBucket, time },
+      AbortSignal.abort(reason),
+    );
+
+    await expect(copying).rejects.toBe(reason);
+    expect(body.destroyed).toBe(true);
   });
 });
 

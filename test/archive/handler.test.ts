@@ -22,7 +22,7 @@ function contextWith(remainingMs: number): Context {
 }
 
 /** The handler over a world, with an SQS that takes everything and remembers it. */
-function handlerOf(world: World) {
+function handlerOf(world: World, lowLaneTelnyx = world.dependencies.telnyx) {
   const deadLetters: { queueUrl: string; body: string; attributes: Record<string, string | undefined> }[] =
     [];
   const visibilities: { receiptHandle: string; seconds: number }[] = [];
@@ -51,7 +51,7 @@ function handlerOf(world: World) {
     ...world.dependencies,
     lanes: [lane('documents'), lane('backfill')],
     sqs,
-    lowLaneTelnyx: world.dependencies.telnyx,
+    lowLaneTelnyx,
     timings: retryTimings,
   });
   const invoke = (event: SQSEvent, remainingMs: number = timeouts.archiveMs) =>
@@ -88,6 +88,31 @@ describe('the archive function', () => {
     expect(lines.filter((line) => '_aws' in line).flatMap((line) => Object.keys(line))).toEqual(
       expect.arrayContaining(['DocumentsArchived', 'BytesArchived', 'ArchiveLatency']),
     );
+  });
+
+  it('asks for documents of the backfill lane through the client that leaves the limit to live work', async () => {
+    const world = await startWorld();
+    const ids = ['0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02', '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a03'] as const;
+    for (const id of ids) await world.add(someBytes(10), { id });
+    const asked: string[] = [];
+    const { telnyx } = world.dependencies;
+    const { invoke } = handlerOf(world, {
+      ...telnyx,
+      document: (id, signal) => {
+        asked.push(id);
+        return telnyx.document(id, signal);
+      },
+    });
+
+    const response = await invoke(
+      sqsEvent(
+        sqsRecord(0, { body: ids[0], queue: 'documents' }),
+        sqsRecord(1, { body: ids[1], queue: 'backfill' }),
+      ),
+    );
+
+    expect(response).toEqual({ batchItemFailures: [] });
+    expect(asked).toEqual([ids[1]]);
   });
 
   it('archives what is good in a batch and makes dead letters with reasons of what is not', async () => {

@@ -194,6 +194,24 @@ describe('a sweep', () => {
     expect(world.counted('SweepsCompleted')).toBe(1);
   });
 
+  it('calls a document of twelve minutes overdue although its id cannot be read, one of twenty not', async () => {
+    const documents = [12, 18, 20].map((age, number) => ({
+      id: documentId(number),
+      createdAt: noon - age * minutes,
+    }));
+    const world = createWorld({
+      documents,
+      archived: [documentId(1)],
+      show: ({ id, createdAt }) => ({
+        id: id === documentId(1) ? id : 'unreadable',
+        created_at: new Date(createdAt).toISOString(),
+      }),
+    });
+
+    expect(await world.discover(recent(noon))).toMatchObject({ found: 1, unreadable: 2, overdue: 1 });
+    expect(world.counted('DocumentsOverdue')).toBe(1);
+  });
+
   it('fails where no row at all can be read', async () => {
     const world = createWorld({
       documents: someDocuments(3, requestedAt, seconds),

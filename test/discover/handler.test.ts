@@ -16,6 +16,7 @@ function handlerOf(options: WorldOptions) {
   // The day's sweeps would otherwise be superseded.
   const time = { ...systemTime, now: () => noon };
   const world = createWorld({ ...options, overrides: { time, ...options.overrides } });
+  const lowLaneRequests: string[] = [];
   const commands: { queueUrl: string | undefined; kind: string; code?: string | undefined }[] = [];
   const sqs = {
     send: async (command: unknown) => {
@@ -34,26 +35,31 @@ function handlerOf(options: WorldOptions) {
   } as unknown as Pick<SQSClient, 'send'>;
   const handler = createDiscoverHandler({
     ...world.dependencies,
-    lanes: [
-      {
-        name: 'discovery',
-        live: true,
-        queueUrl: queue('discovery'),
-        deadLetterQueueUrl: queue('discovery-dead-letters'),
-      },
-    ],
+    lanes: ['discovery', 'spans'].map((name) => ({
+      name,
+      live: name === 'discovery',
+      queueUrl: queue(name),
+      deadLetterQueueUrl: queue(`${name}-dead-letters`),
+    })),
     sqs,
-    lowLaneTelnyx: world.dependencies.telnyx,
+    lowLaneTelnyx: {
+      get: (...asked) => {
+        lowLaneRequests.push(asked[0]);
+        return world.dependencies.telnyx.get(...asked);
+      },
+    },
     timings: retryTimings,
   });
-  const invoke = (bodies: string[], remainingMs: number = timeouts.discoverMs) =>
-    handler(eventOf(bodies), { getRemainingTimeInMillis: () => remainingMs } as Context);
-  return { world, commands, handler, invoke };
+  const invoke = (
+    bodies: string[],
+    { remainingMs = timeouts.discoverMs, lane = 'discovery' }: { remainingMs?: number; lane?: string } = {},
+  ) => handler(eventOf(bodies, lane), { getRemainingTimeInMillis: () => remainingMs } as Context);
+  return { world, commands, handler, invoke, lowLaneRequests };
 }
 
-function eventOf(bodies: string[]): SQSEvent {
+function eventOf(bodies: string[], lane: string): SQSEvent {
   return sqsEvent(
-    ...bodies.map((body, position) => sqsRecord(position, { body, queue: 'discovery', sentAt: noon })),
+    ...bodies.map((body, position) => sqsRecord(position, { body, queue: lane, sentAt: noon })),
   );
 }
 
@@ -83,6 +89,17 @@ it('works on each message, and sends nothing to the queue that it reads', async 
   );
 });
 
+it('reads spans of their own lane through the client that leaves the limit to live work', async () => {
+  const { world, invoke, lowLaneRequests } = handlerOf({ documents: someDocuments(3, noon, 1_000) });
+
+  await invoke([serialiseMessage(recent(noon))]);
+  expect(lowLaneRequests).toEqual([]);
+
+  await invoke([serialiseMessage(span(noon - 86_400_000, noon))], { lane: 'spans' });
+  expect(lowLaneRequests).not.toEqual([]);
+  expect(world.sent.map(({ queueUrl }) => queueUrl)).toContain('backfill');
+});
+
 it('makes a dead letter of what is no message, and nothing of its neighbour', async () => {
   const { world, commands, invoke } = handlerOf({ documents: someDocuments(3, noon, 1_000) });
 
@@ -105,7 +122,7 @@ it('puts a message back whose time is over, before Lambda ends the invocation', 
     },
   });
 
-  const answer = await invoke([serialiseMessage(recent(noon))], timeouts.reserveMs + 50);
+  const answer = await invoke([serialiseMessage(recent(noon))], { remainingMs: timeouts.reserveMs + 50 });
 
   expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'message-0' }] });
   expect(commands).toEqual([{ queueUrl: queue('discovery'), kind: 'comes back' }]);

@@ -178,6 +178,35 @@ describe('a batch', () => {
     expect(seen).toEqual([1]);
   });
 
+  it.each([
+    [
+      'never says when it was sent or first received',
+      { SentTimestamp: '', ApproximateFirstReceiveTimestamp: '' },
+      0,
+    ],
+    ['only says when it was sent', { SentTimestamp: '1000', ApproximateFirstReceiveTimestamp: '' }, 4_000],
+  ])('takes a record that %s for as new as it can be', async (_what, times, ageMs) => {
+    const record = sqsRecord(0, { receives: 2 });
+    Object.assign(record.attributes, times);
+    const seen: Receive[] = [];
+    const { dependencies } = world();
+
+    await consumeBatch(
+      sqsEvent(record),
+      never,
+      {
+        ...job(async () => undefined),
+        work: async (_: string, receive: Receive) => {
+          seen.push(receive);
+          return {};
+        },
+      },
+      { ...dependencies, time: { ...systemTime, now: () => 5_000 } },
+    );
+
+    expect(seen).toMatchObject([{ receivedAt: 5_000, ageMs }]);
+  });
+
   it('leaves suspects for last and works on them one by one', async () => {
     const suspects = [
       sqsRecord(0, { receives: receives.isolateFrom }),

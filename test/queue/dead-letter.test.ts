@@ -106,11 +106,14 @@ describe('a dead letter', () => {
     expect(attributes).not.toMatch(/f00d|KEY01/);
   });
 
-  it.each(['x', 'ä', '漢'])(
-    'cuts a body of one mebibyte of %s between characters, and says so',
-    async (character) => {
+  // Behind each number of bytes, so that the cut comes to every place within a character.
+  it.each(['x', 'ä', 'xä', '漢', 'x漢', 'xx漢'])(
+    'cuts a body of one mebibyte that is %s and more of its last character between characters, and says so',
+    async (beginning) => {
       const { sqs, queueUrl, received } = await startDeadLetterQueue();
-      const body = character.repeat(Math.floor(1_048_576 / Buffer.byteLength(character)));
+      const character = beginning.slice(-1);
+      const left = 1_048_576 - Buffer.byteLength(beginning);
+      const body = beginning + character.repeat(Math.floor(left / Buffer.byteLength(character)));
 
       await sendDeadLetter(sqs, queueUrl, { ...letter, body, reason: 'ä'.repeat(300) }, never);
 

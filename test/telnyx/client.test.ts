@@ -7,6 +7,7 @@ import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient, type TelnyxClient } from '../../functions/telnyx/client.ts';
+import type { Pacer, RateLimit } from '../../functions/telnyx/pacing.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
 import { hurriedTime } from '../archive/world.ts';
 
@@ -22,7 +23,7 @@ type Answer = Parameters<RequestListener>;
 /** A Telnyx on a real socket that answers as the test says, and the client of it. */
 async function telnyxThat(
   answer: (...[request, response]: Answer) => void,
-  { keys = [firstKey], time = systemTime }: { keys?: string[]; time?: Time } = {},
+  { keys = [firstKey], time = systemTime, pacer }: { keys?: string[]; time?: Time; pacer?: Pacer } = {},
 ) {
   const requests: { method: string | undefined; url: string | undefined; headers: Answer[0]['headers'] }[] =
     [];
@@ -54,6 +55,7 @@ async function telnyxThat(
     apiKey: createApiKey(readSecret, time),
     httpGet: createHttpGet({ https: new HttpsAgent(), http }, '0.0.0-test'),
     time,
+    ...(pacer && { pacer }),
   });
   return { client, requests, seen };
 }
@@ -416,6 +418,32 @@ describe('a refusal', () => {
       expect(await failureOf(call(client))).toMatchObject({ code: 'RateLimited', retryAfterMs: undefined });
     },
   );
+});
+
+describe('what the pacer learns of the rate limit', () => {
+  const limits = { 'x-ratelimit-limit': '20', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' };
+  const known = { limit: 20, remaining: 0, resetMs: 1_000 };
+  const none = { limit: undefined, remaining: undefined, resetMs: undefined };
+
+  it.each<[what: string, answer: (...answer: Answer) => void, learnt: RateLimit | undefined]>([
+    ['a success that states it', respond(200, { data: { id } }, limits), known],
+    ['a success that states none', oneDocument(), none],
+    ['a refusal that states it', respond(429, {}, limits), known],
+    ['a refusal that states none: nothing', respond(503, 'a page of a proxy'), undefined],
+  ])('from %s', async (_what, answer, learnt) => {
+    const learntOfAnswers: (RateLimit | undefined)[] = [];
+    const { client } = await telnyxThat(answer, {
+      pacer: async (request, rateLimitOf) => {
+        const made = await request();
+        learntOfAnswers.push(rateLimitOf(made));
+        return made;
+      },
+    });
+
+    await client.document(id, never).catch(() => undefined);
+
+    expect(learntOfAnswers).toEqual([learnt]);
+  });
 });
 
 describe('how long to wait, as a 429 states it', () => {

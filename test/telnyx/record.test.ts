@@ -125,6 +125,12 @@ describe('the record in a receipt', () => {
     });
   });
 
+  it('holds of a long size what it states, and nothing of what it does not', () => {
+    const large = `{"id":"${id}","size":{"amount":7,"junk":"${'x'.repeat(recordBounds.characters)}"}}`;
+
+    expect(boundRecord(large)).toEqual({ text: `{"id":"${id}","size":{"amount":7}}`, cut: true });
+  });
+
   it('is bounded, and states the same of the bytes, whatever others wrote', () => {
     const long = fc
       .constantFrom('x', '"', '\\', '\u0001', 'ü', '🦜', '\ud800')

@@ -83,6 +83,20 @@ describe('the webhook', () => {
     expect(counted()).toEqual([{ WebhooksAccepted: 1 }]);
   });
 
+  it('queues a thousand of too many documents, and counts that it did not act upon all of the event', async () => {
+    const { post, sent, counted } = await openPort();
+    const document_ids = Array.from({ length: 1_001 }, () => randomUUID());
+    const body = Buffer.from(JSON.stringify({ data: { event_type: 'x', payload: { document_ids } } }));
+
+    expect(await post(body)).toMatchObject({ status: 200 });
+
+    expect(sent).toHaveLength(1_000);
+    expect(counted()).toEqual([
+      { WebhooksIgnored: 1, Reason: 'too-many-documents' },
+      { WebhooksAccepted: 1 },
+    ]);
+  });
+
   it('verifies the same event whether it is delivered as text or in base64', async () => {
     const { handler, sent } = await openPort();
     const headers = signedHeaders(event, nowSeconds(), key);
