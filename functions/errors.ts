@@ -7,12 +7,13 @@
  *   receive have failed this way, ten minutes or more after the first receive.
  * - `wait`: somebody else's: Telnyx, the storage, S3, KMS, SQS, a key, a rate limit, our own time. The message waits
  *   for as long as it takes, and an alarm rings meanwhile. It becomes a dead letter only before SQS would delete it.
+ * - `yield`: nobody's. The message makes way for live work; it comes back, and no alarm rings.
  * - `acknowledge`: nobody's. Nothing to do and nothing lost.
  *
  * `functions/queue/backoff.ts` turns policy and timestamps into a decision. Each code has an article in
  * `docs/runbook.md`.
  */
-export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'acknowledge';
+export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'yield' | 'acknowledge';
 
 export const retryPolicies = {
   /** The message cannot be parsed: not JSON, a field is missing, an id is not a UUID. */
@@ -40,10 +41,14 @@ export const retryPolicies = {
   ApiKeyUnavailable: 'wait',
   /** 429, or Telnyx's error code 10011. Carries how long to wait, where Telnyx states it. */
   RateLimited: 'wait',
+  /** A low lane leaves the rest of Telnyx's rate limit to live work. */
+  RateLimitReserved: 'yield',
   /** 5xx, a broken connection, no answer in time, or an answer that is not from the API itself. */
   TelnyxUnavailable: 'wait',
   /** An answer of the Telnyx API that does not follow its specification. */
   UnexpectedResponse: 'retry',
+  /** An answer of the Telnyx API is larger than 32 MiB. A list is then read in smaller pieces. */
+  AnswerTooLarge: 'retry',
 
   /** The storage refuses the presigned URL (403): expired before it was used. */
   LinkExpired: 'retry',

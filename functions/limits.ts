@@ -105,7 +105,7 @@ export const attempts = {
 export const pacing = {
   /** Part of the limit that live work always has. */
   liveShare: 0.5,
-  /** The longest wait for the limit's reset within an invocation; beyond it the message goes back. */
+  /** The longest wait of one request for the limit's reset; beyond it the request fails with RateLimitReserved. */
   longestWaitMs: 5 * seconds,
 } as const;
 

@@ -79,3 +79,17 @@ export function nextTurn(): Promise<void> {
     setImmediate(resolve);
   });
 }
+
+/**
+ * Whether a text is an ISO 8601 date-time with a time zone that `Date.parse` reads as the very date it names: not
+ * `2026-02-30`, not an offset of `+01`, and not one of the many other things that `Date.parse` takes for a date.
+ */
+export function isInstant(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return false;
+  const midnight = new Date(`${text.slice(0, 10)}T00:00:00Z`);
+  return (
+    Number.isFinite(Date.parse(text)) &&
+    Number.isFinite(midnight.getTime()) &&
+    midnight.toISOString().startsWith(text.slice(0, 10))
+  );
+}

@@ -200,6 +200,9 @@ function asPort(value: string): number {
 }
 
 function asSeconds(value: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError('It must be a whole number of seconds.');
+  // A sweep reads the documents of the last two minutes.
+  if (!/^[1-9]\d?$/.test(value) || Number(value) > 60) {
+    throw new InvalidArgumentError('It must be a whole number of seconds, at most 60.');
+  }
   return Number(value);
 }

@@ -282,6 +282,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         send,
         documentsQueueUrl: queues.lanes.documents.queueUrl,
         backfillQueueUrl: queues.lanes.backfill.queueUrl,
+        spansQueueUrl: queues.lanes.spans.queueUrl,
       });
     connect(queues.lanes.discovery, 'discover', createDiscover);
     connect(queues.lanes.spans, 'discover', createDiscover);

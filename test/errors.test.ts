@@ -13,6 +13,7 @@ import {
 /** What dead letters, alarms and the runbook rely on: a code that changes its policy changes this list too. */
 const codesByPolicy: Record<RetryPolicy, string[]> = {
   acknowledge: ['OrderGone'],
+  yield: ['RateLimitReserved'],
   'dead-letter': [
     'DocumentGone',
     'DocumentInfected',
@@ -22,6 +23,7 @@ const codesByPolicy: Record<RetryPolicy, string[]> = {
     'UnknownMessageKind',
   ],
   retry: [
+    'AnswerTooLarge',
     'ChecksumMismatch',
     'DownloadRefused',
     'LinkExpired',

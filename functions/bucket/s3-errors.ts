@@ -56,14 +56,23 @@ export function asBucketError(thrown: unknown): ArchiverError {
   // The answer to a HEAD has no body, so S3's code is not in it and the status has to do.
   const meaning = meanings[name] ?? meanings[codeOfStatus[status ?? 0] ?? ''];
   if (meaning) return new ArchiverError(meaning.code, meaning.message, details);
-  if (status === undefined || status >= 500) {
+  if (status === undefined || status >= 500 || isThrottled(name, status)) {
     return new ArchiverError(
       'BucketUnavailable',
       `S3 cannot be reached or is not able to answer (${nameOf(thrown)}). An upload that always ends like this may be one that S3 refuses early: check the permissions.`,
       details,
     );
   }
-  return new ArchiverError('Unexpected', `S3 answered ${status} ${name}.`, details);
+  return new ArchiverError(
+    'BucketMisconfigured',
+    `S3 refuses the request (${status} ${name}). Check bucket, role, region and clock.`,
+    details,
+  );
+}
+
+/** Passes by itself (Amazon S3 API reference, "Error responses"; AWS's common errors). */
+function isThrottled(name: string, status: number): boolean {
+  return status === 408 || status === 429 || /^(Throttling|TooManyRequests|RequestLimit)/.test(name);
 }
 
 /** The HTTP status, where S3 answered at all. */

@@ -11,6 +11,7 @@ export type DiscoverHandlerDependencies = DiscoverDependencies &
   BatchDependencies & {
     /** For spans: leaves at least half of Telnyx's rate limit to live work. */
     lowLaneTelnyx: DiscoverDependencies['telnyx'];
+    spansQueueUrl: string;
   };
 
 /** The discover function: messages of the discovery and spans lanes in, what is not done out. */
@@ -35,7 +36,12 @@ function discovering(dependencies: DiscoverHandlerDependencies, deadline: number
       return { kind: message.kind, eventId: event?.id, eventType: event?.type };
     },
     work: async (message, { lane, receivedAt, signal }) => {
-      const { telnyx, lowLaneTelnyx } = dependencies;
+      const { telnyx, lowLaneTelnyx, send, spansQueueUrl } = dependencies;
+      if (message.kind === 'span' && lane.live) {
+        // Sent by version 0.1.0, or by hand: here it would hold up sweeps.
+        await send(spansQueueUrl, [message], signal);
+        return { queued: 1 };
+      }
       const { unreadable, ...done } = await discover(
         message,
         { receivedAt, deadline, signal },

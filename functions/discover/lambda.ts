@@ -35,6 +35,7 @@ export const handler = createDiscoverHandler({
   send: createSender(sqs),
   documentsQueueUrl: settings.documentsQueueUrl,
   backfillQueueUrl: settings.backfillQueueUrl,
+  spansQueueUrl: settings.spansQueueUrl,
   archiveInfected: settings.archiveInfected,
   maxDocumentBytes: settings.maxDocumentBytes,
   lanes: [

@@ -5,7 +5,7 @@
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import pLimit from 'p-limit';
-import { type ArchiverError, asArchiverError, nameOf } from '../errors.ts';
+import { type ArchiverError, asArchiverError, type ErrorCode, nameOf } from '../errors.ts';
 import { calls, concurrency, type RetryTimings, receives, waitingAfterMs } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { type Random, type Time, withDeadline } from '../time.ts';
@@ -165,8 +165,10 @@ async function settleFailure(
   log.count('ReceivesFailed', 1, { Code: error.code });
   if (decision.action === 'return') {
     const ageMs = timestamps.now - timestamps.firstReceivedAt;
-    if (error.retryPolicy === 'wait' && ageMs >= waitingAfterMs) {
-      log.count('MessagesWaiting', 1, { Code: error.code });
+    if (error.retryPolicy !== 'yield' && ageMs >= waitingAfterMs) {
+      // A document's own fault comes back at this age only if time did not suffice to show it.
+      const code: ErrorCode = error.retryPolicy === 'wait' ? error.code : 'OutOfTime';
+      log.count('MessagesWaiting', 1, { Code: code });
     }
     log.warn('Comes back later', {
       ...fields,

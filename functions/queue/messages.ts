@@ -4,22 +4,12 @@
  */
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
+import { isInstant } from '../time.ts';
 import { type EventOrigin, triggers } from '../trigger.ts';
 import { isUuid, uuidPattern } from '../uuid.ts';
 
 const uuid = v.pipe(v.string(), v.regex(uuidPattern));
-/** An ISO 8601 timestamp that `Date.parse` reads as the very date it names: not `2026-02-30`, not an offset of `+01`. */
-const instant = v.pipe(
-  v.string(),
-  v.maxLength(64),
-  v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/),
-  v.check((text) => Number.isFinite(Date.parse(text)) && isDate(text.slice(0, 10))),
-);
-function isDate(day: string): boolean {
-  const midnight = new Date(`${day}T00:00:00Z`);
-  return Number.isFinite(midnight.getTime()) && midnight.toISOString().startsWith(day);
-}
-
+const instant = v.pipe(v.string(), v.maxLength(64), v.check(isInstant));
 const shortText = v.pipe(v.string(), v.maxLength(200));
 
 const eventOrigin = v.strictObject({

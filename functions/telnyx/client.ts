@@ -33,7 +33,7 @@ const linkAnswer = v.object({ data: v.object({ url: v.string() }) });
 const errorCode = { notFound: '10005', tooManyRequests: '10011' } as const;
 
 /** Metadata of 250 documents takes about 300 kB. */
-const maxAnswerBytes = 8 * 1024 ** 2;
+const maxAnswerBytes = 32 * 1024 ** 2;
 /** No stated wait is believed beyond this. */
 const longestRetryAfterMs = 15 * 60_000;
 
@@ -87,7 +87,8 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
         return { answer, text: (await readBody(answer.body, maxAnswerBytes)).toString('utf8') };
       } catch (error) {
         limited.throwIfAborted();
-        if (error instanceof RangeError) throw unexpected('its answer is larger than 8 MiB');
+        if (error instanceof RangeError)
+          throw new ArchiverError('AnswerTooLarge', 'An answer of the Telnyx API is larger than 32 MiB.');
         throw new ArchiverError('TelnyxUnavailable', `The connection to Telnyx broke (${nameOf(error)}).`, {
           cause: error,
         });

@@ -131,10 +131,11 @@ const portingOrderAnswer = v.object({
 });
 
 function pageOf(body: unknown, read: (row: Fields) => Candidate | undefined): Page {
-  return check(listAnswer, body).data.map((data) => {
+  return check(listAnswer, body).data.map((data, position) => {
     const row = isFields(data) ? data : {};
     const id = row.id;
-    return { key: typeof id === 'string' ? id : JSON.stringify(data), candidate: read(row) };
+    // Whatever stands in place of an ID may be nested too deeply to be written out.
+    return { key: typeof id === 'string' ? id : `row ${position}`, candidate: read(row) };
   });
 }
 

@@ -27,6 +27,9 @@ export type Pacer = <Answer>(
 /** Live work does not wait for anybody. */
 export const unpaced: Pacer = (request) => request();
 
+/** Wait before the next request if Telnyx states a limit but no reset. */
+const unstatedResetMs = 4_000;
+
 export interface PacerOptions {
   /** Invocations of low lanes that may run at once, in all functions together. */
   invocations: number;
@@ -42,7 +45,7 @@ export interface PacerOptions {
  * A limit so low that the invocations' first requests alone would take more than half of a window is shared out over
  * several windows, at random.
  *
- * @throws ArchiverError (by the pacer) RateLimited where the wait is longer than 5 s: the message goes back
+ * @throws ArchiverError (by the pacer) RateLimitReserved where the wait is longer than 5 s: the message goes back
  */
 export function createPacer({ invocations, time, random }: PacerOptions): Pacer {
   const oneAtATime = pLimit(1);
@@ -52,14 +55,16 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   /** The longest time to a reset that was ever stated: about a window's length, which Telnyx does not state. */
   let windowMs = 0;
 
-  const update = ({ limit, remaining, resetMs }: RateLimit) => {
-    limited = limit !== undefined && remaining !== undefined && resetMs !== undefined;
-    if (limit === undefined || remaining === undefined || resetMs === undefined) return;
-    windowMs = Math.max(windowMs, resetMs);
+  const update = ({ limit, remaining, resetMs = unstatedResetMs }: RateLimit) => {
+    limited = limit !== undefined && remaining !== undefined;
+    if (limit === undefined || remaining === undefined) return;
+    // Whole seconds may have been rounded down.
+    const untilReset = resetMs % 1_000 === 0 ? resetMs + 1_000 : resetMs;
+    windowMs = Math.max(windowMs, untilReset);
     if (remaining > limit * pacing.liveShare + invocations) return;
     const windows = invocations / Math.max(1, limit * (1 - pacing.liveShare));
     const skipped = Math.max(0, windows - 1) * 2 * random();
-    notBefore = time.monotonic() + resetMs + skipped * windowMs;
+    notBefore = time.monotonic() + untilReset + skipped * windowMs;
   };
 
   return (request, rateLimitOf, signal) => {
@@ -79,7 +84,7 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
 
 function leftToLiveWork(retryAfterMs: number): ArchiverError {
   return new ArchiverError(
-    'RateLimited',
+    'RateLimitReserved',
     "The rest of Telnyx's rate limit is left to live work. Nothing to do: backfill goes on by itself.",
     { retryAfterMs },
   );

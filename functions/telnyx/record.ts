@@ -4,6 +4,7 @@
  * document.
  */
 import { membersOf, nestingOf } from '../json-text.ts';
+import { isInstant } from '../time.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -53,13 +54,8 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Longer texts are not instants, whatever `Date.parse` takes them for. */
-const longestInstant = 64;
-
 function asInstant(value: unknown): string | undefined {
-  const isInstant =
-    typeof value === 'string' && value.length <= longestInstant && Number.isFinite(Date.parse(value));
-  return isInstant ? value : undefined;
+  return typeof value === 'string' && isInstant(value) ? value : undefined;
 }
 
 function asDigest(value: unknown): string | undefined {

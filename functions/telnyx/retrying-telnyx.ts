@@ -40,7 +40,12 @@ const maxDelayMs = 15_000;
 const fewRequestsLeft = 10;
 
 /** Errors worth another attempt. */
-const retried: ReadonlySet<ErrorCode> = new Set(['RateLimited', 'TelnyxUnavailable', 'UnexpectedResponse']);
+const retried: ReadonlySet<ErrorCode> = new Set([
+  'RateLimited',
+  'RateLimitReserved',
+  'TelnyxUnavailable',
+  'UnexpectedResponse',
+]);
 
 export function createRetryingTelnyx(
   telnyx: Pick<TelnyxClient, 'get'>,

@@ -63,7 +63,16 @@ export async function* readWindow(
     const slice = { from: Math.max(bottom, top - width), to: top };
     const created = { after: slice.from - second, before: slice.to + second };
     const readSlice = (request: () => Promise<Page>) => read(request, (row) => isNear(row, created));
-    const { page, matchesFilter } = await readSlice(() => list(created, 1));
+    const confirmed = await readSlice(() => list(created, 1)).catch((error: unknown) => {
+      // Rows may be large: fewer of them fit.
+      if (isTooLarge(error) && slice.to - slice.from > second) return undefined;
+      throw error;
+    });
+    if (confirmed === undefined) {
+      width = halfOf(slice);
+      continue;
+    }
+    const { page, matchesFilter } = confirmed;
     if (!matchesFilter) {
       yield candidatesOf(page);
       throw filterIgnored();
@@ -94,6 +103,10 @@ export async function* readWindow(
   }
 }
 
+function isTooLarge(error: unknown): boolean {
+  return error instanceof ArchiverError && error.code === 'AnswerTooLarge';
+}
+
 function filterIgnored(): ArchiverError {
   return new ArchiverError(
     'UnexpectedResponse',
@@ -103,9 +116,17 @@ function filterIgnored(): ArchiverError {
 
 /** In whole seconds: half of a full slice, otherwise as wide as should fill the page as intended. */
 function nextWidth({ from, to }: Window, rows: number, fullPage: number): number {
+  if (rows >= fullPage) return halfOf({ from, to });
   const growth = Math.min(4, (aimedFill * fullPage) / Math.max(1, rows));
-  const factor = rows >= fullPage ? 0.5 : growth;
-  return Math.max(1, Math.floor(((to - from) * factor) / second)) * second;
+  return wholeSeconds((to - from) * growth);
+}
+
+function halfOf({ from, to }: Window): number {
+  return wholeSeconds((to - from) / 2);
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.floor(ms / second)) * second;
 }
 
 function candidatesOf(page: Page): Candidate[] {

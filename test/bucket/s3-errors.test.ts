@@ -49,9 +49,13 @@ describe('a refusal of S3', () => {
     [400, 'IncompleteBody', 'BucketUnavailable'],
     [503, 'SlowDown', 'BucketUnavailable'],
     [500, 'InternalError', 'BucketUnavailable'],
-    [400, 'InvalidRequest', 'Unexpected'],
-    [404, 'NoSuchKey', 'Unexpected'],
-    [405, 'MethodNotAllowed', 'Unexpected'],
+    [400, 'InvalidRequest', 'BucketMisconfigured'],
+    [400, 'InvalidToken', 'BucketMisconfigured'],
+    [408, 'RequestTimeout', 'BucketUnavailable'],
+    [429, 'TooManyRequests', 'BucketUnavailable'],
+    [400, 'ThrottlingException', 'BucketUnavailable'],
+    [404, 'NoSuchKey', 'BucketMisconfigured'],
+    [405, 'MethodNotAllowed', 'BucketMisconfigured'],
   ])('with %i %s means %s for a write', async (status, s3Code, code) => {
     const bucket = await refusing(status, s3Code);
 
@@ -64,7 +68,8 @@ describe('a refusal of S3', () => {
   // The answer to a HEAD has no body, so S3's own code never arrives.
   it.each<[number, ErrorCode]>([
     [301, 'BucketMisconfigured'],
-    [400, 'Unexpected'],
+    [400, 'BucketMisconfigured'],
+    [429, 'BucketUnavailable'],
     [403, 'BucketMisconfigured'],
     [409, 'BucketConflict'],
     [500, 'BucketUnavailable'],

@@ -121,7 +121,7 @@ describe('an object that is looked for', () => {
 
     expect(await bucket.head(key, never)).toBeUndefined();
     expect(await bucket.read(key, never)).toBeUndefined();
-    await expect(bucket.hash(key, never)).rejects.toMatchObject({ code: 'Unexpected' });
+    await expect(bucket.hash(key, never)).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
   it('is read whole, down to no bytes at all', async () => {

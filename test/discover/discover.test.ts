@@ -297,6 +297,59 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
+  it('reads a list whose answer is too large in smaller pieces', async () => {
+    const documents = someDocuments(40, requestedAt, 2 * seconds);
+    const world: World = createWorld({
+      documents,
+      step: () => {
+        const { query } = world.requested.at(-1) ?? {};
+        const from = Date.parse(query?.get('filter[created_at][gt]') ?? '');
+        const to = Date.parse(query?.get('filter[created_at][lt]') ?? '');
+        const rows = documents.filter(({ createdAt }) => createdAt > from && createdAt < to);
+        return { fault: rows.length > 10 ? 'too-large' : undefined };
+      },
+    });
+
+    await world.discover(recent(requestedAt));
+
+    expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
+    expect(world.counted('SweepsCompleted')).toBe(1);
+  });
+
+  it.each(['2026-11-25', '5', '2026', 'Nov 25', '-1', '2026-11-24T12:07', 7, { at: 1 }])(
+    'queues a document whose created_at is not an instant (%j), and its neighbours',
+    async (createdAt) => {
+      const documents = someDocuments(3, requestedAt, seconds);
+      const world = createWorld({
+        documents,
+        show: ({ id, createdAt: instant }) => ({
+          id,
+          created_at: id === documentId(1) ? createdAt : new Date(instant).toISOString(),
+        }),
+      });
+
+      await world.discover(recent(requestedAt));
+
+      expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
+    },
+  );
+
+  it('goes on where a row without an id is nested 200,000 levels deep', async () => {
+    let deep: unknown = 'core';
+    for (let level = 0; level < 200_000; level += 1) deep = [deep];
+    const world = createWorld({
+      documents: someDocuments(3, requestedAt, seconds),
+      show: ({ id, createdAt }) => ({
+        id: id === documentId(1) ? deep : id,
+        created_at: new Date(createdAt).toISOString(),
+      }),
+    });
+
+    const result = await world.discover(recent(requestedAt));
+
+    expect(result).toMatchObject({ queued: 2, unreadable: 1 });
+  });
+
   it('slows down at a rate limit instead of failing', async () => {
     const documents = someDocuments(200, requestedAt, 500);
     const world = createWorld({

@@ -48,6 +48,7 @@ function handlerOf(options: WorldOptions) {
         return world.dependencies.telnyx.get(...asked);
       },
     },
+    spansQueueUrl: queue('spans'),
     timings: retryTimings,
   });
   const invoke = (
@@ -71,22 +72,32 @@ it('works on each message, and sends nothing to the queue that it reads', async 
   const requestedAt = new Date(noon).toISOString();
   const messages: DiscoveryMessage[] = [
     recent(noon),
-    span(noon - 86_400_000, noon),
     { v: 1, kind: 'port-out', orderId, event, requestedAt },
   ];
 
   const answer = await invoke(messages.map(serialiseMessage));
 
   expect(answer).toEqual({ batchItemFailures: [] });
-  expect(new Set(world.sent.map(({ queueUrl }) => queueUrl))).toEqual(new Set(['documents', 'backfill']));
+  expect(new Set(world.sent.map(({ queueUrl }) => queueUrl))).toEqual(new Set(['documents']));
   expect(commands).toEqual([]);
   expect(world.lines.filter(({ outcome }) => outcome === 'done')).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ kind: 'recent', found: 30, queued: 30, overdue: 0 }),
-      expect.objectContaining({ kind: 'span', lane: 'discovery' }),
       expect.objectContaining({ kind: 'port-out', eventId: 'event-1' }),
     ]),
   );
+});
+
+it('sends a span that it finds in the live lane on to the spans queue, without a request', async () => {
+  const { world, commands, invoke, lowLaneRequests } = handlerOf({
+    documents: someDocuments(3, noon, 1_000),
+  });
+
+  const answer = await invoke([serialiseMessage(span(noon - 86_400_000, noon))]);
+
+  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(world.sent).toEqual([{ queueUrl: queue('spans'), message: span(noon - 86_400_000, noon) }]);
+  expect([...world.requested, ...lowLaneRequests, ...commands]).toEqual([]);
 });
 
 it('reads spans of their own lane through the client that leaves the limit to live work', async () => {

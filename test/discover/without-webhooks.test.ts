@@ -105,6 +105,7 @@ async function startStack() {
     send: sendAndRemember,
     documentsQueueUrl: lanes.documents.queueUrl,
     backfillQueueUrl: lanes.backfill.queueUrl,
+    spansQueueUrl: lanes.spans.queueUrl,
     lanes: [lanes.discovery],
   });
   const mappings = [

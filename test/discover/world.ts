@@ -75,6 +75,7 @@ export interface Step {
     | 'repeated'
     | 'unfiltered'
     | 'nonsense'
+    | 'too-large'
     | undefined;
   /** Called before the answer is made up. */
   change?: (() => void) | undefined;
@@ -162,6 +163,8 @@ export function createWorld(options: WorldOptions = {}) {
           throw new ArchiverError('RateLimited', 'Too many requests.', { retryAfterMs: 1_000 });
         case 'unavailable':
           throw new ArchiverError('TelnyxUnavailable', 'Unavailable.');
+        case 'too-large':
+          throw new ArchiverError('AnswerTooLarge', 'More than 32 MiB.');
         case 'garbled':
           throw new ArchiverError('UnexpectedResponse', 'Not JSON.');
         case 'nonsense':

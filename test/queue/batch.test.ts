@@ -276,6 +276,30 @@ describe('a batch', () => {
     expect(seen[0]).toMatchObject({ receivedAt: sentAt, ageMs: 0 });
   });
 
+  it.each([
+    [new ArchiverError('TelnyxUnavailable', 'down'), 'TelnyxUnavailable'],
+    [new ArchiverError('ChecksumMismatch', 'not shown for want of time'), 'OutOfTime'],
+    [new ArchiverError('RateLimitReserved', 'makes way for live work'), undefined],
+  ])(
+    'counts what waits for more than ten minutes by its code, but not what makes way: %s',
+    async (error, code) => {
+      const { dependencies } = world();
+      const lines: string[] = [];
+      const log = createLog({ name: 'test', write: (line) => lines.push(line), now: systemTime.now });
+      const old = sqsRecord(0, { receives: 9, sentAt: systemTime.now() - 11 * 60_000 });
+
+      await consumeBatch(
+        sqsEvent(old),
+        never,
+        job(() => Promise.reject(error)),
+        { ...dependencies, log },
+      );
+
+      const counted = lines.map((line) => JSON.parse(line)).find((line) => 'MessagesWaiting' in line);
+      expect(counted?.Code).toBe(code);
+    },
+  );
+
   it('lets a message wait through a day of outage, whatever its count of receives', async () => {
     const dayAgo = systemTime.now() - 86_400_000;
     const { commands, dependencies } = world();
@@ -340,7 +364,11 @@ describe('a batch', () => {
       return counted;
     };
 
-    const waiting = errorCodes.filter((code) => retryPolicies[code] === 'wait');
+    const waiting = errorCodes.flatMap((code) => {
+      if (retryPolicies[code] === 'wait') return code;
+      // Not shown to be the document's own fault for want of time.
+      return retryPolicies[code] === 'retry' ? 'OutOfTime' : [];
+    });
 
     expect(await codesCounted(waitingAfterMs - 1)).toEqual([]);
     expect(await codesCounted(waitingAfterMs)).toEqual(waiting);

@@ -133,6 +133,7 @@ export function startDiscover(container: Container, neighbourhood: Neighbourhood
     send: archiver.createSender(sqs),
     documentsQueueUrl: scene.queues.documents.url,
     backfillQueueUrl: scene.queues.backfill.url,
+    spansQueueUrl: scene.queues.spans.url,
     archiveInfected: false,
     maxDocumentBytes: largestDocument,
     lanes: lanesOf(scene, ['discovery', 'spans']),

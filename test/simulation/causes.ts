@@ -12,6 +12,8 @@ export const causes: Record<ErrorCode, readonly string[]> = {
   DocumentInfected: ['DocumentInfected'],
   DocumentTooLarge: ['DocumentTooLarge'],
   OrderGone: ['order gone'],
+  RateLimitReserved: ['telnyx-rate-limited', 'telnyx-rate-limit-near', 'rate limit known'],
+  AnswerTooLarge: [],
   LinkRefused: ['telnyx-refuses-link'],
   ApiKeyRejected: ['api-key-rotated'],
   ApiKeyForbidden: ['api-key-forbidden'],

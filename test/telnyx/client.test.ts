@@ -592,7 +592,7 @@ describe('an answer that does not come as it should', () => {
     expect(await failureOf(client.document(id, never))).toMatchObject({ code });
   });
 
-  it('but goes on and on is read no further than 8 MiB', async () => {
+  it('but goes on and on is read no further than 32 MiB', async () => {
     const chunk = Buffer.alloc(64 * 1024, ' ');
     let written = 0;
     const pour = (...[, response]: Answer) => {
@@ -608,8 +608,8 @@ describe('an answer that does not come as it should', () => {
     const { client, seen } = await telnyxThat(pour);
 
     expect(await failureOf(client.document(id, never))).toMatchObject({
-      code: 'UnexpectedResponse',
-      message: expect.stringContaining('larger than 8 MiB'),
+      code: 'AnswerTooLarge',
+      message: expect.stringContaining('larger than 32 MiB'),
     });
     await expect.poll(() => seen.closed).toBe(1);
     expect(written).toBeLessThan(64 * 1024 ** 2);

@@ -64,6 +64,29 @@ describe('a low lane', () => {
     },
   );
 
+  it.each<[string, (resetMs: number) => number | undefined]>([
+    ['rounded down to whole seconds', (resetMs) => Math.floor(resetMs / 1_000) * 1_000],
+    ['rounded to whole seconds', (resetMs) => Math.round(resetMs / 1_000) * 1_000],
+    ['rounded up to whole seconds', (resetMs) => Math.ceil(resetMs / 1_000) * 1_000],
+    ['not stated', () => undefined],
+  ])('leaves half of the limit to live work where the time to the reset is %s', async (_how, stated) => {
+    const time = virtualTime(0);
+    const telnyx = telnyxAllowing(20, second, time);
+    const ask = async (): Promise<RateLimit> => {
+      const { resetMs = 0, ...rest } = await telnyx.ask();
+      return { ...rest, resetMs: stated(resetMs) };
+    };
+
+    await Promise.all(
+      pacers(6, time).map(async (pacer) => {
+        while (time.monotonic() < 60 * second) await throughPacer(pacer, ask);
+      }),
+    );
+
+    expect(Math.max(...Object.values(telnyx.perWindow))).toBeLessThanOrEqual(10);
+    expect(telnyx.perWindow.reduce((sum, used) => sum + (used ?? 0), 0)).toBeGreaterThan(60);
+  });
+
   it('shares out a limit that its first requests alone would use up over several windows', async () => {
     const time = virtualTime(0);
     const telnyx = telnyxAllowing(2, second, time);
@@ -76,7 +99,7 @@ describe('a low lane', () => {
             await throughPacer(pacer, telnyx.ask);
             asked += 1;
           } catch (error) {
-            expect(error).toMatchObject({ code: 'RateLimited' });
+            expect(error).toMatchObject({ code: 'RateLimitReserved' });
             await sleep(time, (error as { retryAfterMs: number }).retryAfterMs);
           }
         }
@@ -116,7 +139,7 @@ describe('a low lane', () => {
     await throughPacer(pacer, answers[0] as () => Promise<RateLimit>);
     const next = throughPacer(pacer, answers[1] as () => Promise<RateLimit>);
 
-    await expect(next).rejects.toMatchObject({ code: 'RateLimited', retryAfterMs: 12_000 });
+    await expect(next).rejects.toMatchObject({ code: 'RateLimitReserved', retryAfterMs: 13_000 });
   });
 
   it('keeps to the limit where a refusal says nothing of it', async () => {
@@ -132,6 +155,6 @@ describe('a low lane', () => {
     );
     await throughPacer(pacer, limited);
 
-    expect(time.monotonic()).toBe(1_000);
+    expect(time.monotonic()).toBe(2_000);
   });
 });
