@@ -24,6 +24,8 @@ export interface Habits {
 /** So many requests a second, from whichever container they come. */
 export interface RateLimit {
   perSecond: number;
+  /** How the time to the reset is stated, in seconds. */
+  reset: 'exact' | 'down' | 'up' | 'unstated';
   /** Of the second that runs: all requests, and those of low lanes. */
   window: { second: number; used: number; byLowLanes: number };
 }
@@ -287,7 +289,7 @@ export function createTelnyxApi(
       headers: {
         'x-ratelimit-limit': String(perSecond),
         'x-ratelimit-remaining': String(Math.max(0, perSecond - window.used)),
-        'x-ratelimit-reset': (second + 1 - now / 1_000).toFixed(3),
+        ...statedReset(limit, second + 1 - now / 1_000),
       },
       isOver,
     };
@@ -334,6 +336,12 @@ export function createTelnyxApi(
       if (fault === 'telnyx-resets') return reply.failing(connectionReset());
       return said((fault && disturbed(fault, key)) ?? answerTo(url));
     });
+}
+
+function statedReset({ reset }: RateLimit, seconds: number): Record<string, string> {
+  if (reset === 'unstated') return {};
+  const round = { exact: (value: number) => value, down: Math.floor, up: Math.ceil }[reset];
+  return { 'x-ratelimit-reset': String(round(seconds)) };
 }
 
 function refusal(status: number, code: string, detail: string): Answer {

@@ -290,7 +290,11 @@ function habitsOf(random: RandomSource, weather: Weather, statesLimit: boolean):
     inclusive: random.chance(0.5),
     limit:
       statesLimit || weather.brings('telnyx-states-limit')
-        ? { perSecond: random.pick([20, 50]), window: { second: -1, used: 0, byLowLanes: 0 } }
+        ? {
+            perSecond: random.pick([20, 50]),
+            reset: random.pick(['exact', 'down', 'up', 'unstated']),
+            window: { second: -1, used: 0, byLowLanes: 0 },
+          }
         : undefined,
   };
 }
