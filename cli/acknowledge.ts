@@ -1,7 +1,7 @@
 /** `redrive --acknowledge`: clears the dead letters of what shall stay unarchived, and says on whose word. */
 
-import { printable } from '../local/printable.ts';
-import { counted } from './amounts.ts';
+import { formatCount } from '../terminal/counts.ts';
+import { printable } from '../terminal/escape.ts';
 import type { DeadLetterLock } from './dead-letters.ts';
 import type { Surroundings } from './deployment.ts';
 import { codesOf, type Failure } from './failures.ts';
@@ -57,7 +57,7 @@ export async function acknowledge(
       note,
     });
     terminal.print(
-      `${id}  ${printable(codes.join(', '))}  ${counted(cleared, 'dead letter')} cleared: ${printable(note)}`,
+      `${id}  ${printable(codes.join(', '))}  ${formatCount(cleared, 'dead letter')} cleared: ${printable(note)}`,
     );
   }
   return kept;

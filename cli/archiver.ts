@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { createTerminal } from '../terminal/terminal.ts';
 import { audit } from './audit/audit.ts';
 import { auditOptions, describeAudit } from './audit/command.ts';
 import { backfill, backfillOptions, describeBackfill } from './backfill.ts';
@@ -12,7 +13,6 @@ import { describeRedrive, redrive } from './redrive.ts';
 import { describeSend, send } from './send.ts';
 import { describeStatus, status } from './status.ts';
 import { type Chosen, explain, openDeployment } from './target.ts';
-import { createTerminal } from './terminal.ts';
 
 const program = new Command('archiver')
   .description('Tools for the Telnyx document archiver, deployed or on this machine.')

@@ -4,7 +4,8 @@ import type { DiscoveryMessage, DocumentMessage } from '../functions/queue/messa
 import { createSender } from '../functions/queue/send.ts';
 import { SettingsError } from '../functions/settings.ts';
 import type { RetryingTelnyx } from '../functions/telnyx/retrying-telnyx.ts';
-import { counted, duration } from './amounts.ts';
+import { formatCount } from '../terminal/counts.ts';
+import { formatDuration } from '../terminal/durations.ts';
 import type { Surroundings } from './deployment.ts';
 import { readDocumentIds } from './document-ids.ts';
 import { describeFailures } from './failures.ts';
@@ -108,9 +109,9 @@ export async function backfill(options: BackfillOptions, surroundings: Surroundi
   const { deployment, terminal, time, signal } = surroundings;
   const plan = await planFor(options.which, surroundings);
   const documents =
-    plan.documents === undefined ? 'an unknown number of documents' : counted(plan.documents, 'document');
+    plan.documents === undefined ? 'an unknown number of documents' : formatCount(plan.documents, 'document');
   terminal.print(
-    `${plan.what}: ${documents}, ${counted(plan.messages.length, 'message')} into the ${plan.lane} queue.`,
+    `${plan.what}: ${documents}, ${formatCount(plan.messages.length, 'message')} into the ${plan.lane} queue.`,
   );
   terminal.record({
     type: 'plan',
@@ -159,7 +160,7 @@ export async function backfill(options: BackfillOptions, surroundings: Surroundi
   );
   terminal.record({ type: 'end', ...end, failed: failures.length });
   terminal.print(
-    `${end.archived} archived, ${end.alreadyArchived} had a receipt already, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${duration(end.seconds)}.`,
+    `${end.archived} archived, ${end.alreadyArchived} had a receipt already, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${formatDuration(end.seconds)}.`,
   );
   if (end.deadLetters === 0) return 0;
   terminal.print(terminal.paint('red', 'See why with `archiver redrive --dry-run`.'));

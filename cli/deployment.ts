@@ -9,7 +9,7 @@ import type { MetricName } from '../functions/metrics.ts';
 import type { Lane } from '../functions/queue/batch.ts';
 import type { TelnyxClient } from '../functions/telnyx/client.ts';
 import type { Random, Time } from '../functions/time.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /** Live lanes first within each stage: documents, then what has yet to be found. */
 export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;

@@ -1,24 +1,30 @@
 /** Failures on a terminal: by lane and code, each code with what the runbook advises. */
-import Table from 'cli-table3';
-import { printable } from '../local/printable.ts';
+
+import { formatDuration } from '../terminal/durations.ts';
+import { printable } from '../terminal/escape.ts';
+import { formatTable, type TableColumn } from '../terminal/tables.ts';
 import { adviceFor } from './advice.ts';
-import { duration } from './amounts.ts';
 import type { Surroundings } from './deployment.ts';
 import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
 
 const adviceWithoutCode =
   'No function has given a reason: SQS moved them here because a function crashed on them repeatedly.';
 
+const columns: readonly TableColumn[] = [
+  { head: 'lane', align: 'left' },
+  { head: 'code', align: 'left' },
+  { head: 'documents', align: 'right' },
+  { head: 'letters', align: 'right' },
+  { head: 'oldest', align: 'right' },
+  { head: 'newest', align: 'right' },
+];
+
 /** Codes and reasons are message attributes, which anybody who may send to the queue can write. */
 export async function showFailures(
   failures: readonly Failure[],
   { terminal, time }: Surroundings,
 ): Promise<void> {
-  const table = new Table({
-    head: ['lane', 'code', 'documents', 'letters', 'oldest', 'newest'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right'],
-  });
+  const rows: (string | number)[][] = [];
   const groups = Map.groupBy(failures, (failure) =>
     JSON.stringify([failure.letters[0].lane, codeOf(failure)]),
   );
@@ -31,13 +37,13 @@ export async function showFailures(
     const oldest = ages.reduce((a, b) => Math.max(a, b));
     const newest = ages.reduce((a, b) => Math.min(a, b));
     const documents = group.filter(({ isDocument }) => isDocument).length;
-    table.push([
+    rows.push([
       lane,
       printable(code),
       documents === 0 ? '–' : documents,
       letters.length,
-      duration(oldest),
-      duration(newest),
+      formatDuration(oldest),
+      formatDuration(newest),
     ]);
     terminal.record({
       type: 'group',
@@ -48,7 +54,7 @@ export async function showFailures(
       oldestSeconds: Math.round(oldest),
     });
   }
-  terminal.print(table.toString());
+  terminal.print(formatTable(columns, rows));
   for (const letter of lettersOf(failures)) {
     const { lane, messageId, documentId, code, reason, attempts, deadSince, body } = letter;
     const when = new Date(deadSince).toISOString();

@@ -1,6 +1,6 @@
 /** Dead letters by what they are about: tools count documents, and one document may have dozens of letters. */
 import { parseDocumentMessage } from '../functions/queue/messages.ts';
-import { counted } from './amounts.ts';
+import { formatCount } from '../terminal/counts.ts';
 import type { LockedMessage } from './dead-letters.ts';
 import type { LaneName } from './deployment.ts';
 
@@ -62,10 +62,10 @@ export function countFailures(failures: readonly Failure[]): FailureCount {
 /** `12 documents (44 dead letters)` or `3 documents and 1 other message (9 dead letters)`. */
 export function describeCount({ documents, otherMessages, deadLetters }: FailureCount): string {
   const what = [
-    ...(documents > 0 || otherMessages === 0 ? [counted(documents, 'document')] : []),
-    ...(otherMessages > 0 ? [counted(otherMessages, documents > 0 ? 'other message' : 'message')] : []),
+    ...(documents > 0 || otherMessages === 0 ? [formatCount(documents, 'document')] : []),
+    ...(otherMessages > 0 ? [formatCount(otherMessages, documents > 0 ? 'other message' : 'message')] : []),
   ];
-  return `${what.join(' and ')} (${counted(deadLetters, 'dead letter')})`;
+  return `${what.join(' and ')} (${formatCount(deadLetters, 'dead letter')})`;
 }
 
 /** See `describeCount`. */

@@ -1,5 +1,5 @@
 import type { Log } from '../functions/log.ts';
-import type { Terminal } from './terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /** What the functions' code would log goes to the person who waits for it. */
 export function notesOf(terminal: Terminal): Log {

@@ -2,8 +2,8 @@
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { sleep } from '../functions/time.ts';
+import { formatCount } from '../terminal/counts.ts';
 import { acknowledge, failuresWithIds, parseNote } from './acknowledge.ts';
-import { counted } from './amounts.ts';
 import { batchesOf } from './batches.ts';
 import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from './dead-letters.ts';
 import { type LaneName, laneNames, type Queues, type Surroundings } from './deployment.ts';
@@ -150,7 +150,8 @@ async function show({ open, settled }: BySettled, surroundings: Surroundings): P
 }
 
 function questionFor({ open, settled }: BySettled, note: string | undefined): string {
-  if (open.length === 0) return `Clear the dead letters of ${counted(settled.length, 'archived document')}?`;
+  if (open.length === 0)
+    return `Clear the dead letters of ${formatCount(settled.length, 'archived document')}?`;
   return note === undefined
     ? `Redrive ${describeFailures(open)}?`
     : `Clear the dead letters of ${describeFailures(open)} and leave ${open.length === 1 ? 'it' : 'them'} unarchived?`;
@@ -287,12 +288,12 @@ function tell(
   if (left > 0) problem(`The cause persists. The other ${left} were left where they are.`);
   if (notSent > 0) {
     problem(
-      `SQS did not take ${counted(notSent, 'message')}; the dead letters are kept. Run \`archiver redrive\` again.`,
+      `SQS did not take ${formatCount(notSent, 'message')}; the dead letters are kept. Run \`archiver redrive\` again.`,
     );
   }
   if (notDeleted > 0) {
     problem(
-      `SQS did not delete ${counted(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears those of archived documents.`,
+      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears those of archived documents.`,
     );
   }
   return failedAgain + notSent + notDeleted > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 /** Failures whose document has been settled since: another message, or a redrive, has succeeded. */
 import { withoutReceipt } from '../functions/bucket/unarchived.ts';
-import { counted } from './amounts.ts';
+import { formatCount } from '../terminal/counts.ts';
 import { createInsist } from './audit/patience.ts';
 import type { Surroundings } from './deployment.ts';
 import { type Failure, lettersOf } from './failures.ts';
@@ -33,10 +33,10 @@ export async function bySettled(
 export function describeSettled(settled: readonly Failure[], when: 'before' | 'after'): string {
   const letters = lettersOf(settled).length;
   const [has, whose] = settled.length === 1 ? ['has', 'its'] : ['have', 'their'];
-  const what = `${whose} ${counted(letters, 'dead letter')}`;
+  const what = `${whose} ${formatCount(letters, 'dead letter')}`;
   const outcome =
     when === 'before'
       ? `redrive clears ${what} without sending anything.`
       : `${what} ${letters === 1 ? 'is' : 'are'} cleared.`;
-  return `${counted(settled.length, 'document')} ${has} been archived since; ${outcome}`;
+  return `${formatCount(settled.length, 'document')} ${has} been archived since; ${outcome}`;
 }

@@ -1,10 +1,11 @@
 /** `status`: one screen that says how the archiver is. */
-import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../functions/bucket/keys.ts';
 import { sleep } from '../functions/time.ts';
-import { printable } from '../local/printable.ts';
-import { counted, duration } from './amounts.ts';
+import { formatCount } from '../terminal/counts.ts';
+import { formatDuration } from '../terminal/durations.ts';
+import { printable } from '../terminal/escape.ts';
+import { formatTable, type TableColumn } from '../terminal/tables.ts';
 import { listObjects } from './audit/listing.ts';
 import { createInsist } from './audit/patience.ts';
 import { type LockedMessage, peekDeadLetters } from './dead-letters.ts';
@@ -166,26 +167,29 @@ function isWell({ lanes, alarms }: Status): boolean {
   );
 }
 
+const laneColumns: readonly TableColumn[] = [
+  { head: 'lane', align: 'left' },
+  { head: 'waiting', align: 'right' },
+  { head: 'oldest', align: 'right' },
+  { head: 'failed', align: 'right' },
+  { head: 'dead letters', align: 'right' },
+];
+
 function screen(now: Status, name: string, paint: Surroundings['terminal']['paint']): string {
   const lines = [`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
   if (now.lanes.length === 0) lines.push('No local stack is running: there are no queues and no sweeps.');
   else {
-    const table = new Table({
-      head: ['lane', 'waiting', 'oldest', 'failed', 'dead letters'],
-      style: { head: [], border: [], compact: true },
-      colAligns: ['left', 'right', 'right', 'right', 'right'],
-    });
-    for (const { lane, waiting, oldestSeconds, failed, deadLetters } of now.lanes) {
-      const oldest = oldestSeconds === undefined ? '–' : duration(oldestSeconds);
+    const rows = now.lanes.map(({ lane, waiting, oldestSeconds, failed, deadLetters }) => {
+      const oldest = oldestSeconds === undefined ? '–' : formatDuration(oldestSeconds);
       const [red, dead] = [failed, deadLetters].map((n) => (n > 0 ? paint('red', String(n)) : '0'));
-      table.push([lane, waiting, oldest, red, dead]);
-    }
-    lines.push(table.toString());
+      return [lane, waiting, oldest, red ?? '', dead ?? ''];
+    });
+    lines.push(formatTable(laneColumns, rows));
     const sweep = now.lastSweepSeconds;
     lines.push(
       sweep === undefined
         ? paint('yellow', 'No sweep in the last three hours')
-        : `Last sweep ${duration(sweep)} ago`,
+        : `Last sweep ${formatDuration(sweep)} ago`,
     );
   }
   if (now.archived) {
@@ -195,13 +199,13 @@ function screen(now: Status, name: string, paint: Surroundings['terminal']['pain
   }
   if (now.oldestUnarchivedSeconds !== undefined) {
     lines.push(
-      `Sweeps of the last ${duration(seconds(recentMs))} found unarchived documents up to ${duration(now.oldestUnarchivedSeconds)} old`,
+      `Sweeps of the last ${formatDuration(seconds(recentMs))} found unarchived documents up to ${formatDuration(now.oldestUnarchivedSeconds)} old`,
     );
   }
   if (now.lastHour) {
     const { deadLetters, documentsOverdue } = now.lastHour;
     lines.push(
-      `Last hour: ${counted(documentsOverdue, 'document')} overdue, ${counted(deadLetters, 'new dead letter')}`,
+      `Last hour: ${formatCount(documentsOverdue, 'document')} overdue, ${formatCount(deadLetters, 'new dead letter')}`,
     );
   }
   const codes = Object.entries(now.failedByCode).sort(([, a], [, b]) => b.deadLetters - a.deadLetters);

@@ -1,8 +1,8 @@
 /** Follows a backfill until its lane is empty. */
 
 import { sleep } from '../functions/time.ts';
-import { formatBytes } from '../local/progress.ts';
-import { duration } from './amounts.ts';
+import { formatBytes } from '../terminal/bytes.ts';
+import { formatDuration } from '../terminal/durations.ts';
 import { peekDeadLetters } from './dead-letters.ts';
 import type { LaneName, Queues, Surroundings } from './deployment.ts';
 import { depthsOf } from './depths.ts';
@@ -117,6 +117,6 @@ function describe(now: Watched, spans: number, waiting: number, bytes: number): 
     `${now.deadLetters} dead letters`,
     `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
   ];
-  if (spans === 0 && waiting > 0 && rate > 0) parts.push(`about ${duration(waiting / rate)} left`);
+  if (spans === 0 && waiting > 0 && rate > 0) parts.push(`about ${formatDuration(waiting / rate)} left`);
   return parts.join(' · ');
 }

@@ -8,9 +8,9 @@ import { type RetryTimings, retryTimings } from '../functions/limits.ts';
 import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { every } from './every.ts';
+import { every } from '../terminal/every.ts';
 import { type Change, Ledger } from './ledger.ts';
-import { showProgress } from './progress.ts';
+import { showTotals } from './progress.ts';
 import { changeLine, documentTable, namesFromReceipts, summary } from './report.ts';
 import { safeOtherBucket } from './s3/archive-bucket.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -139,7 +139,7 @@ async function run(options: Options): Promise<number> {
   if (!options.wait) {
     const progress = options.json
       ? undefined
-      : showProgress({ totals: () => ledger.totals(), stream: process.stdout, time });
+      : showTotals({ totals: () => ledger.totals(), stream: process.stdout, time });
     await stack.discoverAll();
     end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
     progress?.stop();

@@ -1,11 +1,11 @@
 /** What a person reads at the end: a table of documents, and one sentence that says whether all is well. */
-import Table from 'cli-table3';
 import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
+import { formatBytes } from '../terminal/bytes.ts';
+import { printable } from '../terminal/escape.ts';
+import { formatTable } from '../terminal/tables.ts';
 import type { Change, Entry, Ledger, State } from './ledger.ts';
-import { printable } from './printable.ts';
-import { formatBytes } from './progress.ts';
 
 const longestTable = 40;
 
@@ -82,15 +82,17 @@ export function documentTable(
 
   const shown = [...columns, last];
   const widths = [...columns.map(widthOf), Math.min(widthOf(last), Math.max(leastLastColumn, left()))];
-  const table = new Table({
-    head: shown.map(({ head }) => head),
-    style: { head: [], border: [], compact: true },
-    colAligns: shown.map(({ align }) => align),
-    colWidths: Number.isFinite(width) ? widths.map((places) => places + 2) : [],
-  });
-  for (const [id, entry] of rows) table.push(shown.map(({ cell }) => cell(id, entry)));
+  const table = formatTable(
+    shown.map(({ head, align }, position) => {
+      const places = widths[position];
+      return Number.isFinite(width) && places !== undefined
+        ? { head, align, width: places }
+        : { head, align };
+    }),
+    rows.map(([id, entry]) => shown.map(({ cell }) => cell(id, entry))),
+  );
   const more = ledger.entries.size - rows.length;
-  return `${table.toString()}${more > 0 ? `\n… and ${more} more` : ''}`;
+  return `${table}${more > 0 ? `\n… and ${more} more` : ''}`;
 }
 
 /** One line for what has just become of a document. */

@@ -4,7 +4,7 @@ import { audit } from '../../cli/audit/audit.ts';
 import { auditOptions, describeAudit } from '../../cli/audit/command.ts';
 import type { Deployment } from '../../cli/deployment.ts';
 import { telnyxAt } from '../../cli/telnyx.ts';
-import { createTerminal } from '../../cli/terminal.ts';
+import { createTerminal } from '../../terminal/terminal.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { systemTime as time } from '../../functions/time.ts';

@@ -4,6 +4,7 @@
  * Telnyx's list, the receipts, the objects and the newest manifest are read side by side, each sorted by id, and
  * what they say of one document is judged at a time: but for Telnyx's list, which is not sorted, nothing is held.
  */
+
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +12,13 @@ import { manifestPrefix } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
-import { formatBytes } from '../../local/progress.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { formatBytes } from '../../terminal/bytes.ts';
+import { formatNumber } from '../../terminal/counts.ts';
+import type { ProgressState } from '../../terminal/progress.ts';
+import type { Terminal } from '../../terminal/terminal.ts';
 import type { ArchiveBucket, Surroundings } from '../deployment.ts';
 import { patientOn } from '../telnyx-questions.ts';
-import type { Stand, Terminal } from '../terminal.ts';
 import { failuresByCode } from './failures.ts';
 import { type Finding, weightOf } from './findings.ts';
 import { gather } from './gather.ts';
@@ -30,7 +33,7 @@ import { draftManifest, type ManifestDraft } from './manifest-writer.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
 import { createInsist, type Insist } from './patience.ts';
 import { requeue } from './repair.ts';
-import { findingLine, findingRecord, grouped, type Scope, summary, summaryRecord } from './report.ts';
+import { findingLine, findingRecord, type Scope, summary, summaryRecord } from './report.ts';
 import { createSecondLook } from './second-look.ts';
 import { createTally, defectsIn, type Tally, uncheckedIn } from './tally.ts';
 import { readTelnyxDocuments, TelnyxDocuments } from './telnyx-documents.ts';
@@ -103,7 +106,7 @@ async function auditWithin(
 
   const began = time.now();
   let comparing = started;
-  const progress = terminal.progress(() => stand(audit, time.monotonic() - comparing));
+  const progress = terminal.progress(() => progressOf(audit, time.monotonic() - comparing));
   let draft: ManifestDraft | undefined;
   try {
     const chain = await checkManifests(audit);
@@ -128,7 +131,7 @@ async function auditWithin(
     if (queues) {
       const lane = await requeue(repairable, queues, { time, signal });
       terminal.print(
-        `\n${grouped(repairable.length)} documents queued${lane ? `, in the lane ${lane}` : ''}.`,
+        `\n${formatNumber(repairable.length)} documents queued${lane ? `, in the lane ${lane}` : ''}.`,
       );
       terminal.record({ type: 'repair', queued: repairable.length, lane });
     }
@@ -324,25 +327,29 @@ async function writeReport(file: string, scope: Scope, audit: Audit): Promise<vo
 async function publish(draft: ManifestDraft, terminal: Terminal): Promise<void> {
   const { place, sha256, documents } = await draft.publish();
   terminal.print(
-    `\nManifest of ${grouped(documents)} documents: ${place}\nSHA-256 ${sha256}\n` +
+    `\nManifest of ${formatNumber(documents)} documents: ${place}\nSHA-256 ${sha256}\n` +
       'Keep this digest elsewhere: --expect-manifest proves later that the manifest is still there.',
   );
   terminal.record({ type: 'manifest', place, sha256, documents });
 }
 
-function stand({ tally, documents }: Audit, ms: number): Stand {
+function progressOf({ tally, documents }: Audit, ms: number): ProgressState {
   const seconds = Math.max(0.001, ms / 1_000);
   if (tally.documents === 0) {
-    return { ended: 0, total: undefined, text: `Telnyx lists ${grouped(documents.count)} documents so far` };
+    return {
+      ended: 0,
+      total: undefined,
+      text: `Telnyx lists ${formatNumber(documents.count)} documents so far`,
+    };
   }
   const findings = defectsIn(tally);
   return {
     ended: tally.documents,
     total: documents.count > tally.documents ? documents.count : undefined,
     text: [
-      `${grouped(tally.documents)} documents checked`,
-      `${grouped(Math.round(tally.documents / seconds))}/s`,
-      findings === 1 ? '1 finding' : `${grouped(findings)} findings`,
+      `${formatNumber(tally.documents)} documents checked`,
+      `${formatNumber(Math.round(tally.documents / seconds))}/s`,
+      findings === 1 ? '1 finding' : `${formatNumber(findings)} findings`,
     ].join(' · '),
   };
 }

@@ -1,7 +1,9 @@
 /** What an audit says on the terminal. */
-import { printable } from '../../local/printable.ts';
-import { formatBytes } from '../../local/progress.ts';
-import type { Style, Terminal } from '../terminal.ts';
+
+import { formatBytes } from '../../terminal/bytes.ts';
+import { formatNumber } from '../../terminal/counts.ts';
+import { printable } from '../../terminal/escape.ts';
+import type { Style, Terminal } from '../../terminal/terminal.ts';
 import { type Code, codes, countOf, type Finding, kinds, type Mark } from './findings.ts';
 import { defectsIn, type Tally, uncheckedIn } from './tally.ts';
 
@@ -54,14 +56,14 @@ function verdict(
   scope: Scope,
   paint: Terminal['paint'],
 ): string {
-  const archived = `${grouped(tally.archived)} ${tally.archived === 1 ? 'document' : 'documents'} archived (${formatBytes(tally.bytes)})`;
+  const archived = `${formatNumber(tally.archived)} ${tally.archived === 1 ? 'document' : 'documents'} archived (${formatBytes(tally.bytes)})`;
   if (defects > 0) {
-    const findings = defects === 1 ? '1 finding' : `${grouped(defects)} findings`;
-    const rest = unchecked > 0 ? `, and ${grouped(unchecked)} could not be checked` : '';
+    const findings = defects === 1 ? '1 finding' : `${formatNumber(defects)} findings`;
+    const rest = unchecked > 0 ? `, and ${formatNumber(unchecked)} could not be checked` : '';
     return `${paint('red', `Not all is well: ${findings}${rest}.`)} ${archived}.`;
   }
   if (unchecked > 0) {
-    return `${paint('yellow', `Incomplete: ${grouped(unchecked)} could not be checked; nothing else is amiss.`)} ${archived}.`;
+    return `${paint('yellow', `Incomplete: ${formatNumber(unchecked)} could not be checked; nothing else is amiss.`)} ${archived}.`;
   }
   return `${paint('green', `${wellWords(scope)}.`)} ${archived}.`;
 }
@@ -77,19 +79,19 @@ function looked(tally: Tally, scope: Scope): string[] {
   lines.push(
     listedAtTelnyx === undefined
       ? 'Telnyx     not asked: what is missing does not show'
-      : `Telnyx     lists ${grouped(listedAtTelnyx)} documents`,
+      : `Telnyx     lists ${formatNumber(listedAtTelnyx)} documents`,
   );
   lines.push(
     quick
       ? 'Bytes      not looked at: only listings were compared'
-      : `Bytes      by the SHA-256 that S3 verified; ${grouped(tally.objectsRead)} read back (${formatBytes(tally.bytesRead)})`,
+      : `Bytes      by the SHA-256 that S3 verified; ${formatNumber(tally.objectsRead)} read back (${formatBytes(tally.bytesRead)})`,
   );
   lines.push(
     newestManifest === undefined
       ? 'Manifests  none: --manifest writes one'
-      : `Manifests  ${grouped(manifests)}, the newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
+      : `Manifests  ${formatNumber(manifests)}, the newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
   );
-  lines.push(`Took       ${seconds.toFixed(1)} s, ${grouped(tally.requests)} requests to S3`);
+  lines.push(`Took       ${seconds.toFixed(1)} s, ${formatNumber(tally.requests)} requests to S3`);
   return lines;
 }
 
@@ -109,8 +111,4 @@ export function summaryRecord(tally: Tally, scope: Scope): object {
     requests,
     ...scope,
   };
-}
-
-export function grouped(count: number): string {
-  return count.toLocaleString('en');
 }

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import type { Surroundings } from '../../cli/deployment.ts';
 import { localArchive } from '../../cli/local-archive.ts';
-import type { Terminal } from '../../cli/terminal.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type StackOptions, startStack } from '../../local/stack.ts';
+import type { Terminal } from '../../terminal/terminal.ts';
 import { quickTimings } from '../quick-timings.ts';
 
 export interface Told {

@@ -1,6 +1,7 @@
 /** The charts: SVG without a script or a style of its own, so that the page's policy can forbid both. */
-import { formatBytes } from '../../../local/progress.ts';
-import { grouped } from '../report.ts';
+
+import { formatBytes } from '../../../terminal/bytes.ts';
+import { formatNumber } from '../../../terminal/counts.ts';
 import type { Bucket } from './histograms.ts';
 import { html, type Markup } from './markup.ts';
 
@@ -21,7 +22,7 @@ export function bars(caption: string, rows: readonly Bar[], of: string): Markup 
       ({ label, count, isAmiss }) => html`<tr${isAmiss ? html` class="amiss"` : undefined}>
       <th scope="row">${label}</th>
       <td class="bar" title="${share(count, total)}"><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10"/><rect width="${((100 * count) / most).toFixed(2)}" height="10"/></svg></td>
-      <td class="number">${grouped(count)}</td></tr>`,
+      <td class="number">${formatNumber(count)}</td></tr>`,
     )}</tbody></table>`;
 }
 
@@ -48,8 +49,8 @@ export function growthChart(buckets: readonly Bucket[], until: number): Markup {
   );
   const ends = [first.from, first.from + span / 2, last.at].map((at) => instant(at, span));
   return html`<figure class="growth">
-  <div class="plot"><span class="most">${grouped(last.documents)}</span><span class="middle">${grouped(Math.round(last.documents / 2))}</span>
-  <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${`From ${ends[0]} to ${ends[2]} the archive has grown to ${grouped(last.documents)} documents, ${formatBytes(last.bytes)}.`}">
+  <div class="plot"><span class="most">${formatNumber(last.documents)}</span><span class="middle">${formatNumber(Math.round(last.documents / 2))}</span>
+  <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${`From ${ends[0]} to ${ends[2]} the archive has grown to ${formatNumber(last.documents)} documents, ${formatBytes(last.bytes)}.`}">
     <path class="grid" d="M0 ${height / 2}H${width}M0 0H${width}M${width / 2} 0V${height}"/>
     <path class="area" d="${line}V${height}Z"/><path class="line" d="${line}"/>
   </svg></div>

@@ -1,3 +1,5 @@
+import { printable } from '../../../terminal/escape.ts';
+
 /**
  * HTML whose holes are escaped: what is filled in is text, whatever it looks like. Everything in the report that
  * others have written goes through here or, in the page's data, through `inlineJson`.
@@ -31,15 +33,9 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** For text and for attributes in quotes. What turns the reading direction round is shown by its number instead. */
+/** For text and for attributes in quotes. */
 function escaped(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(/[&<>"']/g, (character) => entities[character] ?? '')
-    .replace(
-      /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-      (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-    );
+  return printable(text).replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }
 
 /** JSON for a `<script type="application/json">`, which nothing in it can end or turn into a comment. */

@@ -1,10 +1,11 @@
 /** The report: one page that holds all it needs and asks the network for nothing, as its policy makes sure. */
+
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { printable } from '../../../local/printable.ts';
-import { formatBytes } from '../../../local/progress.ts';
+import { formatBytes } from '../../../terminal/bytes.ts';
+import { formatNumber } from '../../../terminal/counts.ts';
 import { type Code, codes, countOf, kinds } from '../findings.ts';
-import { grouped, type Scope, wellWords } from '../report.ts';
+import { type Scope, wellWords } from '../report.ts';
 import { defectsIn, type Tally, uncheckedIn } from '../tally.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
@@ -53,7 +54,7 @@ export async function reportPage(options: PageOptions): Promise<string> {
 <header class="${state(tally)}">
   <p class="kicker">Telnyx document archive · audit of ${stamp(now)}</p>
   <h1><span class="sign" aria-hidden="true">${sign(tally)}</span>${headline(tally, scope)}</h1>
-  <p class="archive">${printable(scope.archive)}</p>
+  <p class="archive">${scope.archive}</p>
 </header>
 <main>
 ${tiles(tally, scope, statistics)}
@@ -110,7 +111,7 @@ function sign(tally: Tally): string {
 
 function headline(tally: Tally, scope: Scope): string {
   const defects = defectsIn(tally);
-  if (defects > 0) return defects === 1 ? 'One finding' : `${grouped(defects)} findings`;
+  if (defects > 0) return defects === 1 ? 'One finding' : `${formatNumber(defects)} findings`;
   return uncheckedIn(tally) > 0 ? 'Could not be checked in full' : wellWords(scope);
 }
 
@@ -121,11 +122,11 @@ function tiles(tally: Tally, { listedAtTelnyx }: Scope, { latency }: Statistics)
     html`<div><dt>${name}</dt><dd>${value}</dd><dd class="aside-note">${aside}</dd></div>`;
   const { kept, pending } = tally.counts;
   return html`<dl class="tiles">
-${tile('Archived', grouped(tally.archived), formatBytes(tally.bytes))}
-${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : grouped(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : pending === 0 ? 'on its list today' : `${grouped(pending)} on the way`)}
-${tile('Kept', grouped(kept), 'no longer at Telnyx')}
+${tile('Archived', formatNumber(tally.archived), formatBytes(tally.bytes))}
+${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : formatNumber(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : pending === 0 ? 'on its list today' : `${formatNumber(pending)} on the way`)}
+${tile('Kept', formatNumber(kept), 'no longer at Telnyx')}
 ${tile('Upload to archive', half === undefined ? '–' : duration(half), most === undefined ? 'no live documents yet' : `95 % within ${duration(most)}`)}
-${tile('Read back', grouped(tally.objectsRead), tally.objectsRead === 0 ? 'by S3’s SHA-256 instead' : `${formatBytes(tally.bytesRead)} hashed again`)}
+${tile('Read back', formatNumber(tally.objectsRead), tally.objectsRead === 0 ? 'by S3’s SHA-256 instead' : `${formatBytes(tally.bytesRead)} hashed again`)}
 </dl>`;
 }
 
@@ -143,16 +144,16 @@ function findingsSection(tally: Tally, statistics: Statistics): Markup {
 ${
   others.length === 0
     ? undefined
-    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${grouped(others.length)} that ${others.length === 1 ? 'is' : 'are'} about no document</summary>
+    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${formatNumber(others.length)} that ${others.length === 1 ? 'is' : 'are'} about no document</summary>
 <div class="scroll"><table class="rows"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Why</th></tr></thead>
 <tbody>${others.map(
         ({ code, key, detail }) =>
-          html`<tr><td><code>${code}</code></td><td class="key">${printable(key)}</td><td>${printable(detail)}</td></tr>`,
+          html`<tr><td><code>${code}</code></td><td class="key">${key}</td><td>${detail}</td></tr>`,
       )}</tbody></table></div></details>`
 }
 ${
   statistics.unlisted > 0
-    ? html`<p class="lead">${grouped(statistics.unlisted)} more findings are on no list of this page: the command’s own lines have all of them.</p>`
+    ? html`<p class="lead">${formatNumber(statistics.unlisted)} more findings are on no list of this page: the command’s own lines have all of them.</p>`
     : undefined
 }</section>`;
 }
@@ -169,7 +170,7 @@ function latencySection({ latencies, latency }: Statistics): Markup {
   const lead =
     latencies.total === 0
       ? 'No document has come in live yet.'
-      : `Documents that came in live. ${late === 0 ? 'All' : `All but ${grouped(late)}`} were archived within the 30 minutes that Telnyx keeps an unlinked one.`;
+      : `Documents that came in live. ${late === 0 ? 'All' : `All but ${formatNumber(late)}`} were archived within the 30 minutes that Telnyx keeps an unlinked one.`;
   const quantiles = [0.5, 0.95, 0.99].flatMap((part) => {
     const value = latency.at(part);
     return value === undefined ? [] : `${part * 100} % within ${duration(value)}`;
@@ -200,8 +201,8 @@ ${bars(
 function tableSection(tally: Tally, rows: readonly Row[], statistics: Statistics): Markup {
   const isCut = tally.archived > mostRows || statistics.unlisted > 0;
   const lead = isCut
-    ? `The ${grouped(mostRows)} newest of ${grouped(tally.archived)} documents, and those with findings. The charts above are of all.`
-    : `All ${grouped(rows.length)} documents.`;
+    ? `The ${formatNumber(mostRows)} newest of ${formatNumber(tally.archived)} documents, and those with findings. The charts above are of all.`
+    : `All ${formatNumber(rows.length)} documents.`;
   return html`<section class="wide" aria-labelledby="documents"><h2 id="documents">Documents</h2>
 <p class="lead">${lead}</p>
 <noscript><p class="lead">The table needs JavaScript; everything else on this page does not.</p></noscript>
@@ -263,19 +264,19 @@ function checked(tally: Tally, scope: Scope): [string, string][] {
       'Telnyx',
       scope.listedAtTelnyx === undefined
         ? 'was not asked: what is missing does not show'
-        : `lists ${grouped(scope.listedAtTelnyx)} documents`,
+        : `lists ${formatNumber(scope.listedAtTelnyx)} documents`,
     ],
     [
       'Bytes',
-      `by the SHA-256 that S3 has verified, against receipt, manifest and Telnyx; ${grouped(tally.objectsRead)} objects were read back`,
+      `by the SHA-256 that S3 has verified, against receipt, manifest and Telnyx; ${formatNumber(tally.objectsRead)} objects were read back`,
     ],
     [
       'Manifests',
       newestManifest === undefined
         ? 'none'
-        : `${grouped(scope.manifests)}; the newest, ${newestManifest.key}, has the SHA-256 ${newestManifest.sha256}`,
+        : `${formatNumber(scope.manifests)}; the newest, ${newestManifest.key}, has the SHA-256 ${newestManifest.sha256}`,
     ],
-    ['Effort', `${duration(scope.seconds * second)}, ${grouped(tally.requests)} requests to S3`],
+    ['Effort', `${duration(scope.seconds * second)}, ${formatNumber(tally.requests)} requests to S3`],
   ];
 }
 
@@ -294,7 +295,7 @@ function histogramBars({ counts }: Histogram, edges: readonly number[], show: (e
 }
 
 function named(counts: readonly { name: string; count: number }[], label = (name: string) => name) {
-  return counts.map(({ name, count }) => ({ label: printable(label(name)), count }));
+  return counts.map(({ name, count }) => ({ label: label(name), count }));
 }
 
 function roundSize(bytes: number): string {
@@ -307,7 +308,7 @@ function growthLead({ growth }: Statistics, now: number): string {
   const recent = buckets.filter(({ from }) => from >= now - days * 24 * 3_600 * second);
   const documents = recent.reduce((sum, { count }) => sum + count, 0);
   const bytes = recent.reduce((sum, bucket) => sum + bucket.bytes, 0);
-  return `Documents in the archive. ${grouped(documents)} came in within the last ${days} days (${formatBytes(bytes)}).`;
+  return `Documents in the archive. ${formatNumber(documents)} came in within the last ${days} days (${formatBytes(bytes)}).`;
 }
 
 /** The content types that Telnyx takes, as people call them (Telnyx's guide to documents). */

@@ -12,13 +12,13 @@ import { audit } from '../../../cli/audit/audit.ts';
 import { type Code, kinds } from '../../../cli/audit/findings.ts';
 import type { AuditOptions } from '../../../cli/audit/options.ts';
 import type { Deployment, LaneName, Queues } from '../../../cli/deployment.ts';
-import type { Terminal } from '../../../cli/terminal.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
 import type { Random, Time } from '../../../functions/time.ts';
+import type { Terminal } from '../../../terminal/terminal.ts';
 import { virtualTime } from '../../discover/world.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');

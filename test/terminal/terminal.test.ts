@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createTerminal } from '../../cli/terminal.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import { createTerminal } from '../../terminal/terminal.ts';
 
 function listen() {
   const stream = new PassThrough();
