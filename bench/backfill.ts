@@ -13,7 +13,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { spanMessages } from '../cli/spans.ts';
+import { spanMessages } from '../cli/backfill/spans.ts';
 import { concurrency, retryTimings } from '../functions/limits.ts';
 import { sleep, systemTime as time } from '../functions/time.ts';
 import { startStack } from '../local/stack.ts';

@@ -1,98 +1,84 @@
 #!/usr/bin/env node
-/** `npm run archiver -- <command>`: the tools of whoever runs the archiver. Each command is a file beside this one. */
+/** `npm run archiver -- <command>`: the operator's commands, one file each in `commands/`. */
 import { Command } from 'commander';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { createTerminal } from '../terminal/terminal.ts';
-import { audit } from './audit/audit.ts';
-import { auditOptions, describeAudit } from './audit/command.ts';
-import { backfill, backfillOptions, describeBackfill } from './backfill.ts';
-import type { Surroundings } from './deployment.ts';
-import { describeExport, exportDocuments } from './export.ts';
-import { describeRedrive, redrive } from './redrive.ts';
-import { describeSend, send } from './send.ts';
-import { describeStatus, status } from './status.ts';
-import { type Chosen, explain, openDeployment } from './target.ts';
+import { type ArchiverCommand, UsageError } from './command.ts';
+import { auditCommand } from './commands/audit.ts';
+import { backfillCommand } from './commands/backfill.ts';
+import { exportCommand } from './commands/export.ts';
+import { redriveCommand } from './commands/redrive.ts';
+import { sendCommand } from './commands/send.ts';
+import { statusCommand } from './commands/status.ts';
+import { explain, openTarget, type TargetOptions } from './target/open.ts';
+
+const commands: readonly ArchiverCommand[] = [
+  backfillCommand,
+  auditCommand,
+  redriveCommand,
+  exportCommand,
+  statusCommand,
+  sendCommand,
+];
 
 const program = new Command('archiver')
-  .description('Tools for the Telnyx document archiver, deployed or on this machine.')
+  .description('Operate the Telnyx document archiver, deployed or on this machine.')
   .version(packageJson.version)
-  .showHelpAfterError('(--help says what there is)')
+  .showHelpAfterError('(use --help for usage)')
   .addHelpText(
     'after',
     `
-By default a command works on the archiver that \`cdk deploy\` has deployed with the name telnyx-archiver, with the
-credentials and the region that the AWS CLI would use. --local <folder>: on an archive on this machine.
+By default, a command works on the archiver that \`cdk deploy\` deployed with the name telnyx-archiver, using the
+credentials and region of the AWS CLI. To work on an archive on this machine, pass --local <folder>.
 
-No command deletes or overwrites a document or a receipt. Exit code: 0 all is well · 1 not all is well · 2 error ·
-130 stopped by Ctrl-C`,
+No command deletes or overwrites a document or a receipt.
+
+Exit code: 0 success · 1 problems found · 2 error · 130 interrupted with Ctrl-C`,
   );
 
-describeBackfill(add('backfill')).action((parsed, command) =>
-  run(command, (surroundings) =>
-    backfill(backfillOptions(parsed, time.now(), failOf(command)), surroundings),
-  ),
-);
-describeAudit(add('audit')).action((parsed, command) =>
-  run(command, (surroundings) => audit(auditOptions(parsed, failOf(command)), surroundings)),
-);
-describeRedrive(add('redrive')).action((parsed, command) =>
-  run(command, (surroundings) => redrive(parsed, surroundings)),
-);
-describeExport(add('export')).action((folder, parsed, command) =>
-  run(command, (surroundings) => exportDocuments({ ...parsed, folder }, surroundings)),
-);
-describeStatus(add('status')).action((parsed, command) =>
-  run(command, (surroundings) => status(parsed, surroundings)),
-);
-describeSend(add('send')).action((documentIds, parsed, command) =>
-  run(command, (surroundings) => send({ ...parsed, documentIds }, surroundings)),
-);
+for (const { name, configure, run } of commands) {
+  const command = program
+    .command(name)
+    .option('--local <folder>', 'work on the archive in this folder, whether or not `npm start` is running')
+    .option('--stack <name>', 'the `name` in the stage.json that was deployed')
+    .option('--json', 'print results as one JSON object per line');
+  configure(command).action(() => execute(command, run));
+}
 
-// A wrong command line is not a finding: scripts must be able to tell them apart.
+// Scripts must be able to tell a wrong command line (2) from problems found (1).
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 await program.parseAsync();
-// Whatever a kept-alive connection still holds open, it is over.
+// Do not wait for kept-alive connections.
 process.exit();
 
-function add(name: string): Command {
-  return program
-    .command(name)
-    .option('--local <folder>', 'an archive on this machine, whether or not `npm start` runs on it')
-    .option('--stack <name>', 'the `name` in the stage.json that was deployed')
-    .option('--json', 'results as one JSON object per line');
-}
-
-function failOf(command: Command): (message: string) => never {
-  return (message) => command.error(message, { exitCode: 2 });
-}
-
-async function run(command: Command, work: (surroundings: Surroundings) => Promise<number>): Promise<void> {
-  const chosen = command.opts<Chosen>();
+async function execute(command: Command, run: ArchiverCommand['run']): Promise<void> {
+  const options = command.opts<TargetOptions & { json?: boolean }>();
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
-      // The second time it means it.
+      // A second Ctrl-C ends the process at once.
       process.once(name, () => process.exit(130));
-      interrupt.abort(new Error('Stopped.'));
+      interrupt.abort(new Error('Interrupted.'));
     });
   }
   const { stdin, stdout, stderr } = process;
-  // A reader that has seen enough, such as `head`, is no failure.
+  // A reader such as `head` may close the pipe early.
   stdout.on('error', () => process.exit(0));
-  const terminal = createTerminal({ json: chosen.json ?? false, time, stdin, stdout, stderr });
+  const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
   const { signal } = interrupt;
   try {
-    const deployment = await openDeployment(chosen, process.env, time);
+    const target = await openTarget(options, process.env, time);
     try {
-      process.exitCode = await work({ deployment, terminal, time, random: Math.random, signal });
+      process.exitCode = await run({ target, terminal, time, random: Math.random, signal }, command);
     } finally {
-      await deployment.close();
+      await target.close();
     }
   } catch (error) {
-    terminal.note(signal.aborted ? 'Stopped. Nothing is half done; it may be run again.' : explain(error));
+    if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
+    terminal.note(signal.aborted ? 'Interrupted; safe to run again.' : explain(error));
     process.exitCode = signal.aborted ? 130 : 2;
   }
 }

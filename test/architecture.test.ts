@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 type Sources = ReadonlyMap<string, string>;
 
 const neighbours = ['functions/telnyx', 'functions/queue', 'functions/bucket'];
+const cliRooms = ['cli/audit', 'cli/backfill', 'cli/dead-letters', 'cli/export', 'cli/target'];
 /** What each room may import besides itself. A room of `functions/` that is not named here may import nothing. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   // errors, limits, settings, log, metrics, time, http, uuid: what all of them need.
@@ -43,8 +44,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // What a person sees in a terminal; knows nothing of the archiver.
   terminal: [],
   local: ['functions', 'terminal'],
-  // To open a local archive.
-  cli: ['functions', 'local', 'terminal'],
+  // What a command is, what all commands need, and the list of commands.
+  cli: ['cli/commands', 'cli/target', 'functions', 'local/queue-depth.ts', 'terminal'],
+  'cli/commands': [...cliRooms, 'cli', 'functions', 'local/s3/file-errors.ts', 'terminal'],
+  // The only room that knows whether the archiver is deployed or local.
+  'cli/target': ['cli', 'functions', 'local', 'terminal'],
+  'cli/backfill': ['cli', 'cli/dead-letters', 'cli/target', 'functions', 'terminal'],
+  'cli/dead-letters': ['cli', 'cli/target', 'functions', 'terminal'],
+  'cli/export': ['functions', 'local/s3/file-errors.ts'],
+  'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
+  'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'terminal'],
   bench: ['functions', 'local', 'cli', 'infra', 'terminal'],
   // Whatever they like.
   test: [],
@@ -52,7 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 function roomOf(path: string): string {
   const parts = path.split('/').slice(0, -1);
-  return parts.slice(0, parts[0] === 'functions' ? 2 : 1).join('/');
+  return parts.slice(0, parts[0] === 'functions' || parts[0] === 'cli' ? 2 : 1).join('/');
 }
 
 interface Import {
@@ -87,8 +96,8 @@ function runBackwards(sources: Sources): string[] {
     const room = roomOf(path);
     if (room === 'test') return [];
     const allowed = [room, ...(mayImport[room] ?? [])];
-    // What may import all of the functions may import each of their rooms.
-    const whole = room.startsWith('functions') ? [] : allowed;
+    // What may import all of the functions from outside may import each of their rooms.
+    const whole = allowed.filter((name) => name !== topOf(room));
     return importsOf(path, source)
       .map(({ target }) => target)
       .filter((target) => ofProject(target) || target.startsWith('..'))
@@ -244,6 +253,8 @@ describe('imports', () => {
     ['local/x.ts', "import { a } from '../cli/archiver.ts';", 'cli/archiver.ts'],
     ['local/s3/x.ts', "const a = require('../../infra/stage.ts');", 'infra/stage.ts'],
     ['terminal/x.ts', "import { a } from '../functions/time.ts';", 'functions/time.ts'],
+    ['cli/target/x.ts', "import { a } from '../commands/send.ts';", 'cli/commands/send.ts'],
+    ['cli/export/x.ts', "import { a } from '../../local/stack.ts';", 'local/stack.ts'],
     ['cli/audit/x.ts', "import { a } from '../../test/archive/world.ts';", 'test/archive/world.ts'],
     ['cli/x.ts', "import { a } from '../../elsewhere/a.ts';", '../elsewhere/a.ts'],
   ];

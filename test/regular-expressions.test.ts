@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parseAst } from 'vitest/node';
 import { readLine } from '../cli/audit/manifest-text.ts';
 import { readReceipt } from '../cli/audit/receipt-reading.ts';
-import { safeFileName } from '../cli/export-paths.ts';
+import { safeFileName } from '../cli/export/paths.ts';
 import { allowedUrl, createDownload } from '../functions/archive/download.ts';
 import { isHostPattern, matchesHost } from '../functions/archive/download-hosts.ts';
 import { contentDisposition, contentType } from '../functions/bucket/content-disposition.ts';

@@ -1,13 +1,12 @@
 /** A process that does one audit and tells its parent what it took. */
 import { Command } from 'commander';
-import { audit } from '../../cli/audit/audit.ts';
-import { auditOptions, describeAudit } from '../../cli/audit/command.ts';
-import type { Deployment } from '../../cli/deployment.ts';
-import { telnyxAt } from '../../cli/telnyx.ts';
-import { createTerminal } from '../../terminal/terminal.ts';
+import { auditCommand } from '../../cli/commands/audit.ts';
+import type { Target } from '../../cli/target/target.ts';
+import { telnyxAt } from '../../cli/target/telnyx.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import { createTerminal } from '../../terminal/terminal.ts';
 import { peakMb } from '../peak-memory.ts';
 
 export interface Job {
@@ -25,11 +24,8 @@ export interface Outcome {
 }
 
 process.once('message', async ({ endpoint, flags }: Job) => {
-  const command = describeAudit(new Command('audit'));
+  const command = auditCommand.configure(new Command('audit'));
   command.parse([...flags], { from: 'user' });
-  const options = auditOptions(command.opts(), (message) => {
-    throw new Error(message);
-  });
   const s3 = createS3Client({
     endpoint,
     region: 'us-east-1',
@@ -37,7 +33,7 @@ process.once('message', async ({ endpoint, flags }: Job) => {
     forcePathStyle: true,
   });
   const none = async () => undefined;
-  const deployment: Deployment = {
+  const target: Target = {
     name: 'the bench',
     bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
     queues: async () => {
@@ -47,7 +43,7 @@ process.once('message', async ({ endpoint, flags }: Job) => {
     metrics: none,
     oldestAge: none,
     alarms: none,
-    pace: { pollMs: 1_000, settledAfterMs: 1_000 },
+    pace: { pollMs: 1_000, countsLagMs: 1_000 },
     close: async () => s3.destroy(),
   };
   let findings = 0;
@@ -55,19 +51,22 @@ process.once('message', async ({ endpoint, flags }: Job) => {
   const terminal = createTerminal({ json: false, time, stdin, stdout, stderr });
   const idleMb = peakMb();
   const started = time.monotonic();
-  const exitCode = await audit(options, {
-    deployment,
-    terminal: {
-      ...terminal,
-      print: () => undefined,
-      record: (value) => {
-        if ('type' in value && value.type === 'finding') findings += 1;
+  const exitCode = await auditCommand.run(
+    {
+      target,
+      terminal: {
+        ...terminal,
+        print: () => undefined,
+        record: (value) => {
+          if ('type' in value && value.type === 'finding') findings += 1;
+        },
       },
+      time,
+      random: Math.random,
+      signal: new AbortController().signal,
     },
-    time,
-    random: Math.random,
-    signal: new AbortController().signal,
-  });
+    command,
+  );
   const seconds = (time.monotonic() - started) / 1_000;
   process.send?.({ exitCode, findings, seconds, peakMb: peakMb(), idleMb } satisfies Outcome);
 });

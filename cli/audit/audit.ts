@@ -9,31 +9,32 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
+import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
+import { inOrder } from '../../functions/in-order.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatNumber } from '../../terminal/counts.ts';
 import type { ProgressState } from '../../terminal/progress.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
-import type { ArchiveBucket, Surroundings } from '../deployment.ts';
-import { patientOn } from '../telnyx-questions.ts';
-import { failuresByCode } from './failures.ts';
+import type { CommandContext } from '../command.ts';
+import { failuresByCode } from '../report/failures.ts';
+import { reportPage } from '../report/page.ts';
+import { Statistics } from '../report/statistics.ts';
+import { auditSummary, findingLine, findingRecord, type Scope, summaryRecord } from '../report/summary.ts';
+import { retryingTelnyx } from '../retrying-telnyx.ts';
+import type { BucketAccess } from '../target/target.ts';
 import { type Finding, weightOf } from './findings.ts';
 import { gather } from './gather.ts';
-import { reportPage } from './html/page.ts';
-import { Statistics } from './html/statistics.ts';
-import { inOrder } from './in-order.ts';
 import { type Inspected, inspect } from './inspect.ts';
 import { type ListingOptions, listObjects } from './listing.ts';
 import { type Chain, readChain } from './manifest-chain.ts';
 import type { NamedDocument } from './manifest-text.ts';
 import { draftManifest, type ManifestDraft } from './manifest-writer.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
-import { createInsist, type Insist } from './patience.ts';
 import { requeue } from './repair.ts';
-import { findingLine, findingRecord, type Scope, summary, summaryRecord } from './report.ts';
 import { createSecondLook } from './second-look.ts';
 import { createTally, defectsIn, type Tally, uncheckedIn } from './tally.ts';
 import { readTelnyxDocuments, TelnyxDocuments } from './telnyx-documents.ts';
@@ -46,9 +47,9 @@ const hopeless = 50;
 /** What the steps of one audit share. */
 interface Audit {
   options: AuditOptions;
-  surroundings: Surroundings;
-  archive: ArchiveBucket;
-  insist: Insist;
+  context: CommandContext;
+  archive: BucketAccess;
+  retry: StorageRetry;
   /** A folder of this audit's own. */
   folder: string;
   tally: Tally;
@@ -63,32 +64,28 @@ interface Audit {
  * @throws Error where it cannot be run, ArchiverError where a listing breaks off, or the signal's reason. Nothing is
  *   left behind then but lines on the terminal
  */
-export async function audit(options: AuditOptions, surroundings: Surroundings): Promise<number> {
+export async function audit(options: AuditOptions, context: CommandContext): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'telnyx-archiver-audit-'));
   try {
-    return await auditWithin(folder, options, surroundings);
+    return await auditWithin(folder, options, context);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function auditWithin(
-  folder: string,
-  options: AuditOptions,
-  surroundings: Surroundings,
-): Promise<number> {
-  const { deployment, terminal, time, random, signal } = surroundings;
+async function auditWithin(folder: string, options: AuditOptions, context: CommandContext): Promise<number> {
+  const { target, terminal, time, random, signal } = context;
   const started = time.monotonic();
   // All that may be refused is asked for before the work begins.
-  const archive = await deployment.bucket();
-  const telnyx = options.telnyx ? await deployment.telnyx() : undefined;
-  const queues = options.repair ? await deployment.queues() : undefined;
+  const archive = await target.bucket();
+  const telnyx = options.telnyx ? await target.telnyx() : undefined;
+  const queues = options.repair ? await target.queues() : undefined;
   const tally = createTally();
   const audit: Audit = {
     options,
-    surroundings,
+    context,
     archive,
-    insist: createInsist({ time, random, signal }),
+    retry: createStorageRetry({ time, random, signal }),
     folder,
     tally,
     documents: new TelnyxDocuments(),
@@ -117,14 +114,14 @@ async function auditWithin(
     progress.stop();
 
     const scope: Scope = {
-      archive: deployment.name,
+      archive: target.name,
       listedAtTelnyx: telnyx ? audit.documents.count : undefined,
       quick: options.quick,
       manifests: chain.manifests.length,
       newestManifest: chain.base && { key: chain.base.manifest.key, sha256: chain.base.manifest.sha256 },
       seconds: (time.monotonic() - started) / 1_000,
     };
-    terminal.print(`\n${summary(tally, scope, terminal.paint)}`);
+    terminal.print(`\n${auditSummary(tally, scope, terminal.paint)}`);
     terminal.record(summaryRecord(tally, scope));
     if (options.html !== undefined) await writeReport(options.html, scope, audit);
     if (draft) await publish(draft, terminal);
@@ -144,13 +141,13 @@ async function auditWithin(
 }
 
 async function checkManifests(audit: Audit): Promise<Chain> {
-  const { archive, insist, folder, onRequest, surroundings, options, statistics, found } = audit;
+  const { archive, retry, folder, onRequest, context, options, statistics, found } = audit;
   const listed = listObjects(listingOf(audit), { prefix: manifestPrefix });
-  const { signal } = surroundings;
+  const { signal } = context;
   const spool = join(folder, 'newest-manifest');
   const chain = await readChain(listed, options.expectManifest, spool, {
     ...archive,
-    insist,
+    retry,
     signal,
     onRequest,
   });
@@ -165,10 +162,10 @@ async function checkManifests(audit: Audit): Promise<Chain> {
 async function listTelnyx(
   telnyx: TelnyxClient,
   began: number,
-  { documents, surroundings, statistics, found }: Audit,
+  { documents, context, statistics, found }: Audit,
 ): Promise<boolean> {
-  const { signal } = surroundings;
-  const patient = patientOn(telnyx, surroundings);
+  const { signal } = context;
+  const patient = retryingTelnyx(telnyx, context);
   const problem = await readTelnyxDocuments(patient, began, documents).then(
     (unreadable) => (unreadable > 0 ? `${unreadable} rows of its list have no readable id.` : undefined),
     (error: unknown) => {
@@ -186,17 +183,17 @@ async function listTelnyx(
 
 async function beginManifest(
   chain: Chain,
-  { options, folder, archive, insist, surroundings }: Audit,
+  { options, folder, archive, retry, context }: Audit,
 ): Promise<ManifestDraft | undefined> {
   if (options.manifest === undefined) return undefined;
-  const { time, signal } = surroundings;
+  const { time, signal } = context;
   return await draftManifest({
     folder,
     predecessor: chain.base?.manifest,
     latestStamp: chain.latestStamp,
     file: options.manifest === 'bucket' ? undefined : options.manifest.file,
     ...archive,
-    insist,
+    retry,
     time,
     signal,
   });
@@ -209,15 +206,15 @@ async function compare(
   draft: ManifestDraft | undefined,
   audit: Audit,
 ): Promise<string[]> {
-  const { options, surroundings, archive, insist, tally, documents, statistics, found, onRequest } = audit;
-  const { random, signal, time } = surroundings;
+  const { options, context, archive, retry, tally, documents, statistics, found, onRequest } = audit;
+  const { random, signal, time } = context;
   const repairable: string[] = [];
 
   const counted: Bucket['list'] = (...asked) => {
     onRequest();
     return archive.bucket.list(...asked);
   };
-  const missing = createSecondLook({ list: counted }, insist, ({ evidence, findings }, isMissing) => {
+  const missing = createSecondLook({ list: counted }, retry, ({ evidence, findings }, isMissing) => {
     for (const finding of findings) {
       found(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived while the audit ran' });
     }
@@ -238,7 +235,7 @@ async function compare(
   });
   const inspection = {
     bucket: archive.bucket,
-    insist,
+    retry,
     circumstances: { began, telnyxListed, graceMs: options.graceMinutes * 60_000 },
     quick: options.quick,
     readData: () => options.readData > 0 && random() * 100 < options.readData,
@@ -264,8 +261,8 @@ async function compare(
   return repairable;
 }
 
-function listingOf({ archive, surroundings, insist, onRequest }: Audit): ListingOptions {
-  return { s3: archive.s3, name: archive.name, time: surroundings.time, insist, onRequest };
+function listingOf({ archive, context, retry, onRequest }: Audit): ListingOptions {
+  return { s3: archive.s3, name: archive.name, time: context.time, retry, onRequest };
 }
 
 function count(tally: Tally, { evidence }: Inspected): void {
@@ -308,13 +305,13 @@ function toBeNamed({ evidence, findings }: Inspected, acceptReceipts: boolean): 
 }
 
 async function writeReport(file: string, scope: Scope, audit: Audit): Promise<void> {
-  const { tally, statistics, surroundings } = audit;
-  const { terminal, time } = surroundings;
+  const { tally, statistics, context } = audit;
+  const { terminal, time } = context;
   const page = await reportPage({
     tally,
     scope,
     statistics,
-    deadLetters: await failuresByCode(surroundings),
+    deadLetters: await failuresByCode(context),
     now: time.now(),
     version: packageJson.version,
   });

@@ -1,12 +1,12 @@
 /** Gathers the evidence on one document that the listings have shown, and has it judged. */
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { asArchiverError } from '../../functions/errors.ts';
 import type { Finding } from './findings.ts';
 import { type Circumstances, type Evidence, judge } from './judge.ts';
 import type { ListedObject } from './listing.ts';
 import type { NamedDocument } from './manifest-text.ts';
-import type { Insist } from './patience.ts';
 import { largestReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
 import type { TelnyxDocument } from './telnyx-documents.ts';
 
@@ -26,7 +26,7 @@ export interface Inspected {
 
 export interface InspectDependencies {
   bucket: Pick<Bucket, 'head' | 'read' | 'hash'>;
-  insist: Insist;
+  retry: StorageRetry;
   circumstances: Circumstances;
   /** Listings only: no receipt is read, no object is asked for. */
   quick: boolean;
@@ -81,13 +81,13 @@ function isInDoubt({ objects, receipts, named }: Listed): boolean {
 
 async function lookAtObject(
   listed: Listed,
-  { bucket, insist, quick, readData, now, onRequest, onRead }: InspectDependencies,
+  { bucket, retry, quick, readData, now, onRequest, onRead }: InspectDependencies,
 ): Promise<Evidence['object']> {
   const { objects } = listed;
   if (!objects && !isInDoubt(listed)) return undefined;
   if (quick && objects) return { bytes: objects.bytes, modified: objects.modified };
   const key = documentKey(listed.id);
-  const head = await insist((limited) => {
+  const head = await retry((limited) => {
     onRequest();
     return bucket.head(key, limited);
   });
@@ -96,7 +96,7 @@ async function lookAtObject(
   if (quick) return found;
   // Without a SHA-256 that S3 has verified there is nothing to go by but the bytes themselves.
   if (head.sha256 !== undefined && !readData()) return { ...found, sha256: head.sha256 };
-  const sha256 = await insist((limited) => {
+  const sha256 = await retry((limited) => {
     onRequest();
     return bucket.hash(key, limited);
   });
@@ -106,7 +106,7 @@ async function lookAtObject(
 
 async function lookAtReceipt(
   listed: Listed,
-  { bucket, insist, quick, now, onRequest }: InspectDependencies,
+  { bucket, retry, quick, now, onRequest }: InspectDependencies,
 ): Promise<Evidence['receipt']> {
   const { receipts } = listed;
   if (!receipts && !isInDoubt(listed)) return undefined;
@@ -114,7 +114,7 @@ async function lookAtReceipt(
   if (receipts && receipts.bytes > largestReceiptBytes) {
     return { modified: receipts.modified, reading: tooLargeReceipt(receipts.bytes) };
   }
-  const body = await insist((limited) => {
+  const body = await retry((limited) => {
     onRequest();
     return bucket.read(receiptKey(listed.id), limited);
   });

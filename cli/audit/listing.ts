@@ -1,10 +1,10 @@
 /** The bucket's keys in S3's order, with what a listing tells of each object. */
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
+import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { calls } from '../../functions/limits.ts';
 import { type Time, withDeadline } from '../../functions/time.ts';
-import type { Insist } from './patience.ts';
 
 export interface ListedObject {
   key: string;
@@ -25,7 +25,7 @@ export interface ListingOptions {
   s3: Pick<S3Client, 'send'>;
   name: string;
   time: Time;
-  insist: Insist;
+  retry: StorageRetry;
   /** Told of each request. */
   onRequest: () => void;
 }
@@ -75,7 +75,7 @@ function somewhatBefore(key: string): string {
 }
 
 function readPage(
-  { s3, name, time, insist, onRequest }: ListingOptions,
+  { s3, name, time, retry, onRequest }: ListingOptions,
   prefix: string | undefined,
   after: string,
 ): Promise<Page> {
@@ -86,7 +86,7 @@ function readPage(
     ...(prefix === undefined ? {} : { Prefix: prefix }),
     ...(after === '' ? {} : { StartAfter: after }),
   });
-  return insist((signal) =>
+  return retry((signal) =>
     withDeadline(time, calls.bucketMs, signal, tooLate, async (abortSignal) => {
       onRequest();
       try {

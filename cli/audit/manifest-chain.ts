@@ -5,11 +5,11 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
+import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import type { Finding } from './findings.ts';
 import type { ListedObject } from './listing.ts';
 import { documentsIn, manifestOfKey, type NamedFile, predecessorIn, readLine } from './manifest-text.ts';
-import type { Insist } from './patience.ts';
 
 export interface ManifestOnHand {
   key: string;
@@ -32,7 +32,7 @@ export interface ChainDependencies {
   s3: Pick<S3Client, 'send'>;
   name: string;
   bucket: Pick<Bucket, 'head' | 'hash' | 'read'>;
-  insist: Insist;
+  retry: StorageRetry;
   signal: AbortSignal;
   onRequest: () => void;
 }
@@ -114,13 +114,13 @@ export async function readChain(
 
 async function readManifest(
   key: string,
-  { s3, name, bucket, insist, onRequest }: ChainDependencies,
+  { s3, name, bucket, retry, onRequest }: ChainDependencies,
 ): Promise<{ sha256: string; predecessor: NamedFile | undefined }> {
-  const sha256 = await insist(async (signal) => {
+  const sha256 = await retry(async (signal) => {
     onRequest();
     return (await bucket.head(key, signal))?.sha256 ?? bucket.hash(key, signal);
   });
-  const start = await insist(async (abortSignal) => {
+  const start = await retry(async (abortSignal) => {
     onRequest();
     try {
       const range = `bytes=0-${firstLineBytes - 1}`;
@@ -139,8 +139,8 @@ async function readManifest(
   return { sha256, predecessor: predecessorIn(start.split('\n', 1)[0] ?? '') };
 }
 
-async function readTag(key: string, { bucket, insist, onRequest }: ChainDependencies): Promise<NamedFile[]> {
-  const text = await insist((signal) => {
+async function readTag(key: string, { bucket, retry, onRequest }: ChainDependencies): Promise<NamedFile[]> {
+  const text = await retry((signal) => {
     onRequest();
     return bucket.read(key, signal);
   });
@@ -154,9 +154,9 @@ async function readTag(key: string, { bucket, insist, onRequest }: ChainDependen
 async function spoolManifest(
   key: string,
   path: string,
-  { s3, name, insist, onRequest }: ChainDependencies,
+  { s3, name, retry, onRequest }: ChainDependencies,
 ): Promise<boolean> {
-  await insist(async (abortSignal) => {
+  await retry(async (abortSignal) => {
     onRequest();
     try {
       const { Body } = await s3.send(new GetObjectCommand({ Bucket: name, Key: key }), {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { hexToBase64 } from '../../functions/bucket/checksum.ts';
 import { asBucketError, statusOf } from '../../functions/bucket/s3-errors.ts';
+import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import type { Time } from '../../functions/time.ts';
 import { type ManifestOnHand, sha256Of } from './manifest-chain.ts';
@@ -18,7 +19,6 @@ import {
   stampOf,
   tagManifestKey,
 } from './manifest-text.ts';
-import type { Insist } from './patience.ts';
 
 export interface WrittenManifest {
   /** `s3://<bucket>/<key>`, or a file's path. */
@@ -48,7 +48,7 @@ export interface DraftOptions {
   s3: Pick<S3Client, 'send'>;
   name: string;
   bucket: Pick<Bucket, 'head' | 'putOnce'>;
-  insist: Insist;
+  retry: StorageRetry;
   time: Time;
   signal: AbortSignal;
 }
@@ -108,13 +108,13 @@ async function upload(
   path: string,
   sha256: string,
   bytes: number,
-  { s3, name, bucket, latestStamp, insist, time }: DraftOptions,
+  { s3, name, bucket, latestStamp, retry, time }: DraftOptions,
 ): Promise<string> {
   // Names follow the order of the chain, whatever this machine's clock says.
   const earliest = latestStamp === undefined ? 0 : secondsOfStamp(latestStamp) + 1;
   const stamp = stampOf(Math.max(earliest, Math.floor(time.now() / 1_000)));
   const key = manifestKey(stamp);
-  await insist(async (abortSignal) => {
+  await retry(async (abortSignal) => {
     try {
       await s3.send(
         new PutObjectCommand({
@@ -148,6 +148,6 @@ async function upload(
     sha256: sha256Of(tag),
     contentType,
   };
-  await insist((abortSignal) => bucket.putOnce(witness, abortSignal));
+  await retry((abortSignal) => bucket.putOnce(witness, abortSignal));
   return `s3://${name}/${key}`;
 }

@@ -1,19 +1,19 @@
 import { createSender } from '../../functions/queue/send.ts';
 import type { Time } from '../../functions/time.ts';
-import type { LaneName, Queues } from '../deployment.ts';
+import type { ArchiverQueues, LaneName } from '../target/target.ts';
 
 /** More than these would delay live documents: they go into the lane that is there for many. */
 const mostLive = 1_000;
 
 /**
- * Queues documents to be archived, or looked at again, by the archiver.
+ * ArchiverQueues documents to be archived, or looked at again, by the archiver.
  *
  * @returns the lane that they are in, or undefined where there were none
  * @throws ArchiverError QueueUnavailable; to repair once more does no harm
  */
 export async function requeue(
   documentIds: readonly string[],
-  { sqs, lanes }: Queues,
+  { sqs, lanes }: ArchiverQueues,
   { time, signal }: { time: Time; signal: AbortSignal },
 ): Promise<LaneName | undefined> {
   if (documentIds.length === 0) return undefined;

@@ -1,7 +1,7 @@
+import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
 import type { Inspected } from './inspect.ts';
-import type { Insist } from './patience.ts';
 
 /** So many are looked up together, with few listings. */
 const together = 5_000;
@@ -19,13 +19,13 @@ export interface SecondLook {
  */
 export function createSecondLook(
   bucket: Pick<Bucket, 'list'>,
-  insist: Insist,
+  retry: StorageRetry,
   told: (inspected: Inspected, isMissing: boolean) => void,
 ): SecondLook {
   let waiting: Inspected[] = [];
   const look = async () => {
     const ids = waiting.map(({ evidence }) => evidence.documentId);
-    const missing = new Set(await insist((signal) => withoutReceipt(ids, bucket, signal)));
+    const missing = new Set(await retry((signal) => withoutReceipt(ids, bucket, signal)));
     for (const inspected of waiting) told(inspected, missing.has(inspected.evidence.documentId));
     waiting = [];
   };

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { adviceFor } from '../../cli/advice.ts';
+import { adviceFor } from '../../cli/dead-letters/advice.ts';
 import { errorCodes } from '../../functions/errors.ts';
 
 it.each(errorCodes)('The runbook advises what to do about %s', async (code) => {

@@ -33,7 +33,7 @@ describe('npm run archiver', () => {
     [['status', '--bogus'], /unknown option/],
     [['backfill', '--local', '.'], /Say which documents/],
     [['status', '--local', '/nowhere'], /is not a folder/],
-    [['status', '--local', '.', '--stack', 'x'], /give one of them/],
+    [['status', '--local', '.', '--stack', 'x'], /Give one of them/],
     [['status'], /AWS_PROFILE or AWS_REGION|--local/],
     [['send', 'x', '--local', '.'], /is none/],
   ])('%j ends with 2 and says what to do', async (words, message) => {

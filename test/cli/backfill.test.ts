@@ -2,14 +2,11 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { backfill, backfillOptions } from '../../cli/backfill.ts';
+import { backfill, backfillOptions } from '../../cli/commands/backfill.ts';
 import { startWorld } from './queues-world.ts';
 import { newFolder, startArchive } from './world.ts';
 
-const fail = (message: string): never => {
-  throw new Error(message);
-};
-const options = (parsed: Parameters<typeof backfillOptions>[0]) => backfillOptions(parsed, Date.now(), fail);
+const options = (parsed: Parameters<typeof backfillOptions>[0]) => backfillOptions(parsed, Date.now());
 const archived = async (archive: string) => (await readdir(join(archive, 'receipts')).catch(() => [])).length;
 const tenFiles = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`${n}.txt`, `document ${n}`]));
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchesOf } from '../../cli/batches.ts';
+import { batchesOf } from '../../cli/dead-letters/batches.ts';
 import { queues } from '../../functions/limits.ts';
 
 const batchBytes = queues.messageBytes;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { defaultStageName, deployedStack } from '../../cli/deployed-stack.ts';
+import { defaultStageName, deployedArchiver } from '../../cli/target/deployed-archiver.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { readStage } from '../../infra/stage.ts';
 import { startQueues } from '../../local/queues.ts';
@@ -51,7 +51,7 @@ async function startAws(answers: { bucketName?: string; metrics?: object[]; alar
 }
 
 function openStack() {
-  const stack = deployedStack({ stageName: 'stage', environment: process.env, time });
+  const stack = deployedArchiver({ stageName: 'stage', environment: process.env, time });
   onTestFinished(() => stack.close());
   return stack;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Paths, safeFileName } from '../../cli/export-paths.ts';
+import { ExportPaths, safeFileName } from '../../cli/export/paths.ts';
 
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 600 }),
@@ -56,11 +56,11 @@ describe('safeFileName', () => {
   });
 });
 
-describe('Paths', () => {
+describe('ExportPaths', () => {
   it('gives no two documents one path, also where the file system folds case and Unicode', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.uuid(), hostile), { maxLength: 60 }), (documents) => {
-        const paths = new Paths();
+        const paths = new ExportPaths();
         const ids = new Map(documents);
 
         const chosen = [...ids].map(([id, fileName]) => paths.choose({ id, fileName, at: 0 }));
@@ -73,7 +73,7 @@ describe('Paths', () => {
   });
 
   it('marks the second one of a name with its id, before the extension', () => {
-    const paths = new Paths();
+    const paths = new ExportPaths();
     const at = Date.parse('2026-11-23T23:59:59Z');
     paths.choose({ id: '5a3b1e00-0000-4000-8000-000000000001', fileName: 'Letter.pdf', at });
 

@@ -1,7 +1,7 @@
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { exportDocuments } from '../../cli/export.ts';
+import { exportDocuments } from '../../cli/commands/export.ts';
 import { newFolder, runOn, startArchive } from './world.ts';
 
 /** An archive of these files, with nothing running on it any more. */

@@ -9,7 +9,8 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { onTestFinished, vi } from 'vitest';
-import type { Deployment, LaneName, Surroundings } from '../../cli/deployment.ts';
+import type { CommandContext } from '../../cli/command.ts';
+import type { LaneName, Target } from '../../cli/target/target.ts';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
@@ -52,12 +53,12 @@ export async function startWorld() {
 
   const counted: Record<'sums' | 'maxima', Partial<Record<MetricName, number>>> = { sums: {}, maxima: {} };
   const run = async (
-    command: (surroundings: Surroundings) => Promise<number>,
+    command: (context: CommandContext) => Promise<number>,
     { answer, signal = new AbortController().signal }: CommandOptions = {},
   ): Promise<Told> => {
     const { terminal, told } = listeningTerminal(answer === undefined ? {} : { answer });
     const none = async () => undefined;
-    const deployment: Deployment = {
+    const target: Target = {
       name: 'queues alone',
       bucket: async () => ({ s3: opened.client, name: opened.name, bucket }),
       queues: async () => ({ sqs: between, lanes }),
@@ -70,10 +71,10 @@ export async function startWorld() {
       }),
       oldestAge: none,
       alarms: none,
-      pace: { pollMs: 50, settledAfterMs: 100 },
+      pace: { pollMs: 50, countsLagMs: 100 },
       close: none,
     };
-    told.exitCode = await command({ deployment, terminal, time, random: Math.random, signal });
+    told.exitCode = await command({ target, terminal, time, random: Math.random, signal });
     return told;
   };
 

@@ -1,7 +1,7 @@
 /** What `redrive` does per document: on queues that no function reads, so that each message can be counted. */
 import { DeleteMessageBatchCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
-import { type RedriveOptions, redrive } from '../../cli/redrive.ts';
+import { type RedriveOptions, redrive } from '../../cli/commands/redrive.ts';
 import { errorCodes } from '../../functions/errors.ts';
 import { bodyFor, refusing, startWorld } from './queues-world.ts';
 import type { Told } from './world.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { type RedriveOptions, redrive } from '../../cli/redrive.ts';
-import { send } from '../../cli/send.ts';
+import { type RedriveOptions, redrive } from '../../cli/commands/redrive.ts';
+import { send } from '../../cli/commands/send.ts';
 import { startArchive } from './world.ts';
 
 const plain: RedriveOptions = { rate: 100, settle: 1, yes: true };
@@ -11,7 +11,7 @@ const unknownIds = (count: number) =>
 async function startWithDeadLetters(count: number) {
   const world = await startArchive({ 'a.txt': 'a' });
   const ids = unknownIds(count);
-  await world.run((surroundings) => send({ documentIds: ids }, surroundings));
+  await world.run((context) => send({ documentIds: ids }, context));
   await vi.waitFor(async () => expect(await world.stack.deadLetters()).toBe(count), { timeout: 30_000 });
   return { ...world, ids };
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseInstant, spanMessages } from '../../cli/spans.ts';
+import { spanMessages } from '../../cli/backfill/spans.ts';
+import { parseInstant } from '../../cli/instants.ts';
 import { parseDiscoveryMessage } from '../../functions/queue/messages.ts';
 
 const day = 24 * 3_600_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { send } from '../../cli/send.ts';
-import { status } from '../../cli/status.ts';
+import { send } from '../../cli/commands/send.ts';
+import { status } from '../../cli/commands/status.ts';
 import { startWorld } from './queues-world.ts';
 import { startArchive } from './world.ts';
 

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import type { Surroundings } from '../../cli/deployment.ts';
-import { localArchive } from '../../cli/local-archive.ts';
+import type { CommandContext } from '../../cli/command.ts';
+import { localArchive } from '../../cli/target/local-archive.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type StackOptions, startStack } from '../../local/stack.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
@@ -59,19 +59,19 @@ export async function newFolder(): Promise<string> {
 /** Runs a command on a local archive's folder. */
 export async function runOn(
   archive: string,
-  command: (surroundings: Surroundings) => Promise<number>,
+  command: (context: CommandContext) => Promise<number>,
   { answer, environment = {}, signal = new AbortController().signal }: CommandOptions = {},
 ): Promise<Told> {
   const { terminal, told } = listeningTerminal(answer === undefined ? {} : { answer });
-  const deployment = await localArchive({
+  const target = await localArchive({
     folder: archive,
     environment,
     time: systemTime,
   });
   try {
-    told.exitCode = await command({ deployment, terminal, time: systemTime, random: Math.random, signal });
+    told.exitCode = await command({ target, terminal, time: systemTime, random: Math.random, signal });
   } finally {
-    await deployment.close();
+    await target.close();
   }
   return told;
 }
@@ -110,7 +110,7 @@ export async function startArchive(files: Record<string, string>, options: Parti
     archive,
     stack,
     stop,
-    run: (command: (surroundings: Surroundings) => Promise<number>, commandOptions?: CommandOptions) =>
+    run: (command: (context: CommandContext) => Promise<number>, commandOptions?: CommandOptions) =>
       runOn(archive, command, commandOptions),
     /** Has everything archived, or given up. */
     archiveAll: async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { failuresByCode } from '../../../cli/audit/failures.ts';
+import { failuresByCode } from '../../../cli/report/failures.ts';
 import { startWorld } from '../queues-world.ts';
 
 const document = '5a3b1e00-0000-4000-8000-000000000001';
@@ -10,8 +10,8 @@ it('The audit page counts failed documents, not their dead letters, and leaves t
   await letter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: undefined });
   let failures: Awaited<ReturnType<typeof failuresByCode>>;
 
-  await run(async (surroundings) => {
-    failures = await failuresByCode(surroundings);
+  await run(async (context) => {
+    failures = await failuresByCode(context);
     return 0;
   });
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pLimit from 'p-limit';
 import { expect, it, onTestFinished } from 'vitest';
-import { localArchive } from '../../../cli/local-archive.ts';
-import { telnyxAt } from '../../../cli/telnyx.ts';
+import { localArchive } from '../../../cli/target/local-archive.ts';
+import { telnyxAt } from '../../../cli/target/telnyx.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createReceipts } from '../../../functions/bucket/receipts.ts';
 import { systemTime as time } from '../../../functions/time.ts';
@@ -44,9 +44,9 @@ async function archivePlace(): Promise<Place> {
   onTestFinished(() => standIn.close());
   for (const document of standIn.documents.all()) await standIn.documents.remove(document.id);
 
-  const deployment = await localArchive({ folder, environment: {}, time });
-  onTestFinished(() => deployment.close());
-  const { bucket } = await deployment.bucket();
+  const target = await localArchive({ folder, environment: {}, time });
+  onTestFinished(() => target.close());
+  const { bucket } = await target.bucket();
   const receipts = createReceipts(bucket);
   const documents = await pLimit(8).map(
     Array.from({ length: count }, (_, number) => number),
@@ -77,7 +77,7 @@ async function archivePlace(): Promise<Place> {
     documents,
     run: (options = {}) =>
       run(options, signal, {
-        ...deployment,
+        ...target,
         telnyx: async () => telnyxAt(new URL(standIn.url), 'KEY-of-this-test', time),
       }),
   };

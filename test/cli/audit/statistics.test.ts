@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/audit/html/histograms.ts';
-import { mostFindings, mostRows, Statistics } from '../../../cli/audit/html/statistics.ts';
 import type { Inspected } from '../../../cli/audit/inspect.ts';
 import { readReceipt } from '../../../cli/audit/receipt-reading.ts';
+import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/report/histograms.ts';
+import { mostFindings, mostRows, Statistics } from '../../../cli/report/statistics.ts';
 import { documentOf, noon, receiptOf, written } from './world.ts';
 
 describe('Growth', () => {

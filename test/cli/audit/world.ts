@@ -11,7 +11,7 @@ import {
 import { audit } from '../../../cli/audit/audit.ts';
 import { type Code, kinds } from '../../../cli/audit/findings.ts';
 import type { AuditOptions } from '../../../cli/audit/options.ts';
-import type { Deployment, LaneName, Queues } from '../../../cli/deployment.ts';
+import type { ArchiverQueues, LaneName, Target } from '../../../cli/target/target.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
@@ -254,7 +254,7 @@ export function createWorld({
   const run = async (
     options: Partial<AuditOptions> = {},
     signal = new AbortController().signal,
-    deploymentChanges: Partial<Deployment> = {},
+    deploymentChanges: Partial<Target> = {},
   ): Promise<Told> => {
     const told: Told = {
       exitCode: -1,
@@ -305,9 +305,9 @@ export function createWorld({
         }
         return { Successful: input.Entries.map(({ Id }) => ({ Id })) };
       },
-    } as unknown as Queues['sqs'];
+    } as unknown as ArchiverQueues['sqs'];
     const s3 = { send: bucket.send } as unknown as S3Client;
-    const deployment: Deployment = {
+    const target: Target = {
       name: 'memory',
       bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
       queues: async () => ({
@@ -323,14 +323,11 @@ export function createWorld({
       metrics: async () => undefined,
       oldestAge: async () => undefined,
       alarms: async () => undefined,
-      pace: { pollMs: 1, settledAfterMs: 1 },
+      pace: { pollMs: 1, countsLagMs: 1 },
       close: async () => undefined,
       ...deploymentChanges,
     };
-    told.exitCode = await audit(
-      { ...plainOptions, ...options },
-      { deployment, terminal, time, random, signal },
-    );
+    told.exitCode = await audit({ ...plainOptions, ...options }, { target, terminal, time, random, signal });
     told.findings.sort();
     return told;
   };

@@ -4,7 +4,7 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { telnyxAt } from '../../../cli/telnyx.ts';
+import { telnyxAt } from '../../../cli/target/telnyx.ts';
 import { systemTime } from '../../../functions/time.ts';
 import { Documents } from '../../../local/telnyx/documents.ts';
 import { type FaultKind, type FaultRule, Faults, faultKinds } from '../../../local/telnyx/faults.ts';

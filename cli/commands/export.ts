@@ -1,0 +1,265 @@
+/** `export`: restores documents to a folder, with the names that they had at Telnyx. */
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { link, mkdir, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
+import { asBucketError } from '../../functions/bucket/s3-errors.ts';
+import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
+import { inOrder } from '../../functions/in-order.ts';
+import { hasCode } from '../../local/s3/file-errors.ts';
+import { formatBytes } from '../../terminal/bytes.ts';
+import { listObjects } from '../audit/listing.ts';
+import { readReceipt } from '../audit/receipt-reading.ts';
+import type { ArchiverCommand, CommandContext } from '../command.ts';
+import { readDocumentIds } from '../document-ids.ts';
+import { type Exported, type Journal, openJournal } from '../export/journal.ts';
+import { parseInstant } from '../instants.ts';
+import type { BucketAccess } from '../target/target.ts';
+
+export interface ExportOptions {
+  folder: string;
+  since?: string;
+  until?: string;
+  ids?: string;
+  verify?: boolean;
+}
+
+const help = `
+Documents are written to the day of their upload, 2026/11/23/<file name>. Their SHA-256 is verified meanwhile; no file
+appears before it is complete. What is in the folder already is not fetched again: after Ctrl-C or an
+error run the same command again. export.jsonl in the folder says which file is which document.
+
+Exit code: 0 all are there · 1 some could not be exported · 2 error · 130 stopped by Ctrl-C
+
+Rights: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
+cloudformation:DescribeStacks.`;
+
+export const exportCommand: ArchiverCommand = {
+  name: 'export',
+  configure: (command) =>
+    command
+      .description('restore documents to a folder')
+      .argument('<folder>', 'created if missing; files in it are never overwritten')
+      .option('--since <instant>', 'uploaded from then on: 2026-11-24, 2026-11-24T08:00:00Z, 90d ago')
+      .option('--until <instant>', 'and before then')
+      .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')
+      .option('--verify', 'read again, and verify, what is in the folder already')
+      .addHelpText('after', help),
+  run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
+};
+
+const atOnce = 8;
+
+interface Ordered extends Exported {
+  /** Whether an earlier run has exported it. */
+  isThere: boolean;
+}
+
+type Result = { state: 'exported' | 'was there'; bytes: number } | { state: 'failed'; documentId: string };
+
+/** @returns the exit code */
+export async function exportDocuments(options: ExportOptions, context: CommandContext): Promise<number> {
+  const { target, terminal, time, random, signal } = context;
+  const folder = resolve(options.folder);
+  const archive = await target.bucket();
+  const retry = createStorageRetry({ time, random, signal });
+  const journal = await openJournal(folder);
+  const counts = { exported: 0, 'was there': 0, failed: 0 };
+  let bytes = 0;
+  const fail = (documentId: string, reason: string): Result => {
+    terminal.print(`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
+    terminal.record({ type: 'failed', documentId, reason });
+    return { state: 'failed', documentId };
+  };
+
+  const ordered = order(options, { archive, retry, journal, fail }, context);
+  const results = inOrder(ordered, atOnce, signal, async (document, limited): Promise<Result> => {
+    if ('state' in document) return document;
+    try {
+      return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
+        retry(() => work(limited)),
+      );
+    } catch (error) {
+      limited.throwIfAborted();
+      if (isOfTheDisk(error)) throw error;
+      const { code, message } = asArchiverError(error);
+      return fail(document.documentId, `${code}: ${message}`);
+    }
+  });
+  const progress = terminal.progress(() => ({
+    ended: counts.exported + counts['was there'],
+    total: undefined,
+    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['was there']} were there · ${counts.failed} failed`,
+  }));
+  try {
+    for await (const result of results) {
+      counts[result.state] += 1;
+      if (result.state === 'exported') bytes += result.bytes;
+    }
+  } finally {
+    progress.stop();
+  }
+  terminal.print(
+    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['was there']} were there already, ${counts.failed} failed.\n${folder}`,
+  );
+  terminal.record({
+    type: 'end',
+    folder,
+    exported: counts.exported,
+    wereThere: counts['was there'],
+    failed: counts.failed,
+    bytes,
+  });
+  return counts.failed > 0 ? 1 : 0;
+}
+
+interface OrderingParts {
+  archive: BucketAccess;
+  retry: StorageRetry;
+  journal: Journal;
+  fail: (documentId: string, reason: string) => Result;
+}
+
+/** The documents that are wanted, each with its path, in the order of their ids so that each run names them alike. */
+async function* order(
+  options: ExportOptions,
+  { archive, retry, journal, fail }: OrderingParts,
+  { time, signal }: CommandContext,
+): AsyncGenerator<Ordered | Result> {
+  const since =
+    options.since === undefined ? Number.NEGATIVE_INFINITY : parseInstant(options.since, time.now());
+  const until =
+    options.until === undefined ? Number.POSITIVE_INFINITY : parseInstant(options.until, time.now());
+  const receipts = inOrder(
+    wantedIds(options, archive, retry, time),
+    2 * atOnce,
+    signal,
+    async (id, limited) => ({
+      id,
+      body: await retry(() => archive.bucket.read(receiptKey(id), limited)),
+    }),
+  );
+  for await (const { id, body } of receipts) {
+    if (body === undefined) {
+      yield fail(id, 'it is not archived: it has no receipt');
+      continue;
+    }
+    const { stated, alteration, createdAt, archivedAt, fileName } = readReceipt(id, body);
+    if (stated.sha256 === undefined || stated.bytes === undefined) {
+      yield fail(id, `its receipt cannot be read: ${alteration}. See \`archiver audit\``);
+      continue;
+    }
+    const at = createdAt ?? archivedAt ?? 0;
+    if (at < since || at >= until) continue;
+    const before = journal.entries.get(id);
+    const path = before?.path ?? journal.paths.choose({ id, fileName, at });
+    yield { documentId: id, path, bytes: stated.bytes, sha256: stated.sha256, isThere: before !== undefined };
+  }
+}
+
+async function* wantedIds(
+  { ids }: ExportOptions,
+  { s3, name }: BucketAccess,
+  retry: StorageRetry,
+  time: CommandContext['time'],
+): AsyncGenerator<string> {
+  if (ids !== undefined) {
+    yield* (await readDocumentIds(ids, process.stdin)).sort();
+    return;
+  }
+  const listing = { s3, name, time, retry, onRequest: () => undefined };
+  for await (const { key } of listObjects(listing, { prefix: receiptPrefix })) {
+    const id = documentIdOfReceipt(key);
+    if (id !== undefined) yield id;
+  }
+}
+
+/** Has the document in the folder, whole. */
+async function bring(
+  document: Ordered,
+  folder: string,
+  verify: boolean,
+  journal: Journal,
+  archive: BucketAccess,
+  retry: StorageRetry,
+): Promise<Result> {
+  const { documentId, bytes, sha256, isThere } = document;
+  if (isThere && (await isWhole(join(folder, document.path), document, verify))) {
+    return { state: 'was there', bytes };
+  }
+  let path = document.path;
+  for (;;) {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    const part = join(dirname(target), `.${documentId}.part`);
+    try {
+      await retry((signal) => fetchTo(part, document, archive, signal));
+      // Unlike a rename, a link overwrites nothing.
+      await link(part, target);
+      break;
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+      // Somebody else's file, or one whose line did not get into the journal before the end.
+      if (await isWhole(target, document, true)) break;
+      path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;
+      if (!journal.paths.claim(path)) throw error;
+    } finally {
+      await rm(part, { force: true });
+    }
+  }
+  await journal.add({ documentId, path, bytes, sha256 });
+  return { state: 'exported', bytes };
+}
+
+/** @throws ArchiverError ChecksumMismatch, DocumentGone where the object is missing, and those of the bucket */
+async function fetchTo(
+  part: string,
+  { documentId, bytes, sha256 }: Exported,
+  { s3, name }: BucketAccess,
+  signal: AbortSignal,
+): Promise<void> {
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(undefined, chunk);
+    },
+  });
+  const command = new GetObjectCommand({ Bucket: name, Key: documentKey(documentId) });
+  try {
+    const { Body } = await s3.send(command, { abortSignal: signal });
+    await pipeline(Body as Readable, hashing, createWriteStream(part, { flush: true }), { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Error && error.name === 'NoSuchKey') {
+      throw new ArchiverError('DocumentGone', 'There is a receipt but no object. See `archiver audit`.');
+    }
+    if (isOfTheDisk(error)) throw error;
+    throw asBucketError(error);
+  }
+  if (hash.digest('hex') !== sha256) {
+    throw new ArchiverError(
+      'ChecksumMismatch',
+      `The object is not the ${bytes} bytes that its receipt is for. See \`archiver audit --read-data\`.`,
+    );
+  }
+}
+
+/** Full, read-only, gone: then no other document can be written either. */
+function isOfTheDisk(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof ArchiverError) && 'syscall' in error && 'path' in error;
+}
+
+async function isWhole(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile() || found.size !== bytes) return false;
+  if (!verify) return true;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex') === sha256;
+}

@@ -1,0 +1,326 @@
+/** `redrive`: shows the dead letters, and puts them back into the lane that they come from or clears them. */
+import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
+import { InvalidArgumentError } from 'commander';
+import { sleep } from '../../functions/time.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
+import { acknowledge, failuresWithIds, parseNote } from '../dead-letters/acknowledge.ts';
+import { batchesOf } from '../dead-letters/batches.ts';
+import {
+  codesOf,
+  describeFailures,
+  type Failure,
+  failuresOf,
+  lettersOf,
+  letterToSend,
+} from '../dead-letters/failures.ts';
+import { showFailures } from '../dead-letters/failures-table.ts';
+import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from '../dead-letters/lock.ts';
+import { type ByReceipt, describeArchived, splitByReceipt } from '../dead-letters/settled.ts';
+import { parseDocumentIds } from '../document-ids.ts';
+import { type ArchiverQueues, type LaneName, laneNames } from '../target/target.ts';
+
+export interface RedriveOptions {
+  code?: string[];
+  id?: string[];
+  lane?: LaneName;
+  /** Document IDs, or message IDs of messages that name no document. */
+  acknowledge?: string[];
+  note?: string;
+  /** Documents per second. */
+  rate: number;
+  /** Seconds to wait at the end for what fails again. */
+  settle: number;
+  dryRun?: boolean;
+  yes?: boolean;
+}
+
+const help = `
+Shows the dead letters by error code with the runbook's advice, then asks. A document is redriven once, however many
+dead letters it has. Its message is in its lane again before its dead letters are deleted: it may be in both for a
+moment, never in neither. If the first documents fail again for the same reason, the rest stay where they are.
+
+Dead letters of documents that have been archived since are cleared without being sent.
+
+--acknowledge clears the dead letters of a document that shall stay unarchived, such as an infected one. Nothing else
+keeps a record of it: file the output, with --json as a line with ID, error codes, time and note.
+
+Exit code: 0 done, or there were no dead letters · 1 some failed again, or SQS did not take or delete all of them ·
+2 error · 130 stopped by Ctrl-C, after which everything that was not redriven is where it was
+
+Rights: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
+--dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
+receipts s3:ListBucket and cloudformation:DescribeStacks.`;
+
+export const redriveCommand: ArchiverCommand = {
+  name: 'redrive',
+  configure: (command) =>
+    command
+      .description('show dead letters, and put them back into their lane or clear them')
+      .option('--code <code>', 'only documents with this error code; repeatable', gather)
+      .option('--id <document-id>', 'only this document; repeatable', gather)
+      .option('--lane <name>', `only dead letters of this lane: ${laneNames.join(', ')}`, asLane)
+      .option(
+        '--acknowledge <document-id>',
+        'clear its dead letters and leave it unarchived; a message ID for a message without document; repeatable',
+        gather,
+      )
+      .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
+      .option('--rate <per-second>', 'documents per second', asNumber, 10)
+      .option('--settle <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
+      .option('--dry-run', 'only show them')
+      .option('--yes', 'do not ask')
+      .addHelpText('after', help),
+  run: (context, parsed) => redrive(parsed.opts(), context),
+};
+
+/**
+ * Seconds for which letters are kept from others: while they are shown, and while they are redriven. If this takes
+ * longer, they appear again and are locked again.
+ */
+const lookSeconds = 30;
+const workSeconds = 10 * 60;
+
+/** So many of those redriven, and at least half of them, must have failed again for the rest to stay. */
+const telling = 3;
+const checkEveryMs = 2_000;
+
+/**
+ * @returns the exit code
+ * @throws Error for options that do not go together, or an acknowledged ID without dead letters
+ */
+export async function redrive(options: RedriveOptions, context: CommandContext): Promise<number> {
+  const { target, terminal, signal } = context;
+  const choose = chooser(options);
+  const queues = await target.queues();
+  const lock = createDeadLetterLock(queues, options.lane ? [options.lane] : laneNames, {
+    forSeconds: options.dryRun ? lookSeconds : workSeconds,
+    signal,
+  });
+  try {
+    await lock.take();
+    const { failures, note } = choose(failuresOf(lock.letters()));
+    const work = await splitByReceipt(failures, context);
+    await show(work, context);
+    if (failures.length === 0 || options.dryRun) return 0;
+    if (!options.yes && !(await terminal.confirm(questionFor(work, note), signal))) {
+      terminal.note('Nothing was changed.');
+      return 0;
+    }
+
+    const kept = await clearSettled(work.settled, lock, context);
+    const ending =
+      note === undefined
+        ? await redriveAll(work.open, lock, queues, options, context)
+        : { ...nothing, notDeleted: await acknowledge(work.open, note, lock, context) };
+    return tell({ ...ending, notDeleted: ending.notDeleted + kept }, context);
+  } finally {
+    await lock.release();
+  }
+}
+
+interface Choice {
+  failures: Failure[];
+  /** Why they shall stay unarchived; undefined if they shall be redriven. */
+  note: string | undefined;
+}
+
+function chooser({
+  acknowledge: ids,
+  note: text,
+  code,
+  id,
+  lane,
+}: RedriveOptions): (all: Failure[]) => Choice {
+  if (ids !== undefined) {
+    if (code ?? id ?? lane) throw new UsageError('Give --acknowledge without --code, --id and --lane.');
+    const note = parseNote(text);
+    return (all) => ({ failures: failuresWithIds(all, ids), note });
+  }
+  if (text !== undefined) throw new UsageError('--note goes with --acknowledge.');
+  const codes = code && new Set(code.map((name) => name.toLowerCase()));
+  const documents = id && new Set(parseDocumentIds(id, '--id'));
+  const isChosen = (failure: Failure) =>
+    (codes === undefined || codesOf(failure).some((name) => codes.has(name.toLowerCase()))) &&
+    (documents === undefined || documents.has(failure.id));
+  return (all) => ({ failures: all.filter(isChosen), note: undefined });
+}
+
+async function show({ open, settled }: ByReceipt, context: CommandContext): Promise<void> {
+  const { terminal } = context;
+  if (open.length + settled.length === 0) terminal.print('There are no dead letters.');
+  if (open.length > 0) {
+    terminal.print(`${describeFailures(open)}\n`);
+    await showFailures(open, context);
+  }
+  if (settled.length > 0) terminal.print(describeArchived(settled, 'before'));
+  for (const failure of settled) {
+    const { id, letters } = failure;
+    terminal.record({ type: 'settled', documentId: id, codes: codesOf(failure), letters: letters.length });
+  }
+}
+
+function questionFor({ open, settled }: ByReceipt, note: string | undefined): string {
+  if (open.length === 0)
+    return `Clear the dead letters of ${formatCount(settled.length, 'archived document')}?`;
+  return note === undefined
+    ? `Redrive ${describeFailures(open)}?`
+    : `Clear the dead letters of ${describeFailures(open)} and leave ${open.length === 1 ? 'it' : 'them'} unarchived?`;
+}
+
+/** @returns how many dead letters SQS did not delete */
+async function clearSettled(
+  settled: readonly Failure[],
+  lock: DeadLetterLock,
+  { terminal }: CommandContext,
+): Promise<number> {
+  if (settled.length === 0) return 0;
+  const letters = lettersOf(settled);
+  const kept = await lock.delete(letters);
+  terminal.record({ type: 'cleared', documents: settled.length, letters: letters.length - kept });
+  if (kept === 0) terminal.print(describeArchived(settled, 'after'));
+  return kept;
+}
+
+interface Ending {
+  redriven: Failure[];
+  /** Messages that SQS took and that have become dead letters again. */
+  failedAgain: number;
+  /** Messages that SQS did not take; their dead letters are where they were. */
+  notSent: number;
+  /** Dead letters that SQS did not delete. */
+  notDeleted: number;
+  /** How many were left because the first ones failed again. */
+  left: number;
+}
+
+const nothing: Ending = { redriven: [], failedAgain: 0, notSent: 0, notDeleted: 0, left: 0 };
+
+async function redriveAll(
+  failures: readonly Failure[],
+  lock: DeadLetterLock,
+  queues: ArchiverQueues,
+  { rate, settle }: RedriveOptions,
+  { terminal, time, signal }: CommandContext,
+): Promise<Ending> {
+  const redriven: Failure[] = [];
+  const sentBodies = new Set<string>();
+  let failedAgain = 0;
+  let notSent = 0;
+  let notDeleted = 0;
+  const check = async () => {
+    for (const { body } of await lock.take()) if (sentBodies.has(body)) failedAgain += 1;
+    return failedAgain >= telling && 2 * failedAgain >= redriven.length;
+  };
+
+  const began = time.monotonic();
+  let checked = began;
+  let persists = false;
+  const progress = terminal.progress(() => ({
+    ended: redriven.length,
+    total: failures.length,
+    text: `${redriven.length} of ${failures.length} redriven · ${failedAgain} failed again`,
+  }));
+  try {
+    for (const wave of waves(failures)) {
+      const early = ((redriven.length + notSent) * 1_000) / rate - (time.monotonic() - began);
+      if (early > 0) await sleep(time, early, signal);
+      signal.throwIfAborted();
+      if (time.monotonic() - checked > checkEveryMs) {
+        persists = await check();
+        if (persists) break;
+        checked = time.monotonic();
+      }
+      const taken = await sendAgain(wave, queues);
+      for (const { failure, letter } of taken) {
+        redriven.push(failure);
+        sentBodies.add(letter.body);
+      }
+      notSent += wave.length - taken.length;
+      notDeleted += await lock.delete(lettersOf(taken.map(({ failure }) => failure)));
+    }
+    const end = time.monotonic() + settle * 1_000;
+    while (!persists && redriven.length > failedAgain && time.monotonic() < end) {
+      await sleep(time, Math.min(1_000, end - time.monotonic()), signal);
+      await check();
+    }
+  } finally {
+    progress.stop();
+  }
+  const left = persists ? failures.length - redriven.length - notSent : 0;
+  return { redriven, failedAgain, notSent, notDeleted, left };
+}
+
+interface Outgoing {
+  failure: Failure;
+  /** The one whose message is sent. */
+  letter: LockedMessage;
+}
+
+/** Batches of one lane each. */
+function* waves(failures: readonly Failure[]): Generator<Outgoing[]> {
+  const outgoing = failures.map((failure) => ({ failure, letter: letterToSend(failure) }));
+  for (const ofLane of Map.groupBy(outgoing, ({ letter }) => letter.lane).values()) {
+    yield* batchesOf(ofLane, ({ letter }) => Buffer.byteLength(letter.body));
+  }
+}
+
+/** @returns those that SQS says it took: SendMessageBatch answers 200 even if entries fail */
+async function sendAgain(wave: readonly Outgoing[], { sqs, lanes }: ArchiverQueues): Promise<Outgoing[]> {
+  const [first] = wave;
+  if (!first) return [];
+  const answer = await sqs.send(
+    new SendMessageBatchCommand({
+      QueueUrl: lanes[first.letter.lane].queueUrl,
+      Entries: wave.map(({ letter }, position) => ({ Id: String(position), MessageBody: letter.body })),
+    }),
+  );
+  const taken = new Set(answer.Successful?.map(({ Id }) => Id));
+  return wave.filter((_, position) => taken.has(String(position)));
+}
+
+/** @returns the exit code */
+function tell(
+  { redriven, failedAgain, notSent, notDeleted, left }: Ending,
+  { terminal }: CommandContext,
+): number {
+  terminal.record({
+    type: 'end',
+    redriven: redriven.length,
+    failedAgain,
+    notSent,
+    notDeleted,
+    stopped: left > 0,
+  });
+  if (redriven.length > 0) {
+    terminal.print(`${describeFailures(redriven)} redriven, ${failedAgain} failed again so far.`);
+  }
+  const problem = (text: string) => terminal.print(terminal.paint('red', text));
+  if (left > 0) problem(`The cause persists. The other ${left} were left where they are.`);
+  if (notSent > 0) {
+    problem(
+      `SQS did not take ${formatCount(notSent, 'message')}; the dead letters are kept. Run \`archiver redrive\` again.`,
+    );
+  }
+  if (notDeleted > 0) {
+    problem(
+      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears those of archived documents.`,
+    );
+  }
+  return failedAgain + notSent + notDeleted > 0 ? 1 : 0;
+}
+
+function gather(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function asLane(value: string): LaneName {
+  const lane = laneNames.find((name) => name === value);
+  if (lane) return lane;
+  throw new InvalidArgumentError(`It must be one of ${laneNames.join(', ')}.`);
+}
+
+function asNumber(value: string): number {
+  if (/^\d{1,5}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number.');
+}

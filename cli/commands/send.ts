@@ -1,0 +1,83 @@
+/** `send`: archive these documents now. */
+import { InvalidArgumentError } from 'commander';
+import { receiptKey } from '../../functions/bucket/keys.ts';
+import { createSender } from '../../functions/queue/send.ts';
+import { sleep } from '../../functions/time.ts';
+import type { ArchiverCommand, CommandContext } from '../command.ts';
+import { parseDocumentIds } from '../document-ids.ts';
+
+export interface SendOptions {
+  documentIds: readonly string[];
+  /** Seconds to wait for the receipts. */
+  wait?: true | number;
+}
+
+const help = `
+They go into the live lane, ahead of any backfill. A document that has a receipt is left as it is.
+
+Exit code: 0 queued, with --wait archived · 1 with --wait, not all of them archived in time · 2 error
+
+Rights: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
+kms:Decrypt and cloudformation:DescribeStacks.`;
+
+export const sendCommand: ArchiverCommand = {
+  name: 'send',
+  configure: (command) =>
+    command
+      .description('archive these documents now')
+      .argument('<document-id...>', 'as Telnyx names them')
+      .option('--wait [seconds]', 'wait until they are archived (default: 60 s)', asSeconds)
+      .addHelpText('after', help),
+  run: (context, parsed) => send({ ...parsed.opts(), documentIds: parsed.args }, context),
+};
+
+const defaultWaitSeconds = 60;
+const pollMs = 500;
+
+/** @returns the exit code */
+export async function send(
+  { documentIds, wait }: SendOptions,
+  { target, terminal, time, signal }: CommandContext,
+): Promise<number> {
+  const ids = parseDocumentIds(documentIds, 'argument');
+  const { sqs, lanes } = await target.queues();
+  const requestedAt = new Date(time.now()).toISOString();
+  await createSender(sqs)(
+    lanes.documents.queueUrl,
+    ids.map((documentId) => ({ v: 1, kind: 'document', documentId, trigger: 'operator', requestedAt })),
+    signal,
+  );
+  if (wait === undefined) {
+    terminal.print(`${ids.length} queued.`);
+    terminal.record({ queued: ids.length });
+    return 0;
+  }
+
+  const { bucket } = await target.bucket();
+  const deadline = time.monotonic() + 1_000 * (wait === true ? defaultWaitSeconds : wait);
+  const open = new Set(ids);
+  for (;;) {
+    for (const id of open) {
+      if ((await bucket.head(receiptKey(id), signal)) === undefined) continue;
+      open.delete(id);
+      terminal.print(`${id}  ${terminal.paint('green', 'archived')}`);
+      terminal.record({ documentId: id, archived: true });
+    }
+    if (open.size === 0) return 0;
+    if (time.monotonic() >= deadline) break;
+    await sleep(time, pollMs, signal);
+  }
+  for (const id of open) {
+    terminal.print(`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
+    terminal.record({ documentId: id, archived: false });
+  }
+  terminal.note(
+    'It may still come: see `archiver status`, and for those that failed `archiver redrive --dry-run`.',
+  );
+  return 1;
+}
+
+function asSeconds(value: string): number {
+  if (/^\d{1,6}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number of seconds.');
+}

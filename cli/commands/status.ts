@@ -1,0 +1,231 @@
+/** `status`: one screen that says how the archiver is. */
+import { InvalidArgumentError } from 'commander';
+import { receiptPrefix } from '../../functions/bucket/keys.ts';
+import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { sleep } from '../../functions/time.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { formatDuration } from '../../terminal/durations.ts';
+import { printable } from '../../terminal/escape.ts';
+import { formatTable, type TableColumn } from '../../terminal/tables.ts';
+import { listObjects } from '../audit/listing.ts';
+import type { ArchiverCommand, CommandContext } from '../command.ts';
+import {
+  codeOf,
+  countFailures,
+  describeCount,
+  type FailureCount,
+  failuresOf,
+} from '../dead-letters/failures.ts';
+import { type LockedMessage, peekDeadLetters } from '../dead-letters/lock.ts';
+import { queueCounts } from '../queue-counts.ts';
+import { type Alarm, type ArchiverQueues, type LaneName, laneNames } from '../target/target.ts';
+
+export interface StatusOptions {
+  /** Seconds between two looks. */
+  watch?: true | number;
+  /** Leaves out what takes a listing of all receipts. */
+  count: boolean;
+}
+
+const help = `
+Archived documents are counted by listing their receipts, a request for each thousand; --no-count leaves that out.
+Dead letters are only read. One document may have several: failed documents are counted by ID.
+
+Exit code: 0 all is well · 1 there are dead letters or alarms · 2 error
+
+Rights: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
+sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
+s3:ListBucket and cloudformation:DescribeStacks.`;
+
+export const statusCommand: ArchiverCommand = {
+  name: 'status',
+  configure: (command) =>
+    command
+      .description('one screen: queues, last sweep, archived documents, dead letters, alarms')
+      .option('--watch [seconds]', 'look again every so often, until Ctrl-C', asSeconds)
+      .option('--no-count', 'do not count the archived documents')
+      .addHelpText('after', help),
+  run: (context, parsed) => status(parsed.opts(), context),
+};
+
+const defaultWatchSeconds = 5;
+const dayMs = 24 * 3_600_000;
+const hourMs = 3_600_000;
+/** Of a sweep of every minute and one of every fifth, which looks further back; CloudWatch has them minutes later. */
+const recentMs = 10 * 60_000;
+
+interface Status {
+  at: string;
+  lanes: {
+    lane: LaneName;
+    waiting: number;
+    oldestSeconds: number | undefined;
+    /** Documents, and messages that name none, that its dead letters are about. */
+    failed: number;
+    /** As SQS counts them. */
+    deadLetters: number;
+  }[];
+  /** Seconds since the last sweep that read its whole window; undefined where none is known. */
+  lastSweepSeconds: number | undefined;
+  /** Documents with a receipt, and those with one of this day, in UTC. */
+  archived: { today: number; inAll: number } | undefined;
+  /** Age of the oldest document that a sweep of the last ten minutes found not settled; undefined where none did. */
+  oldestUnarchivedSeconds: number | undefined;
+  /** What the functions have counted in the last hour; undefined where nothing runs. */
+  lastHour: { deadLetters: number; documentsOverdue: number } | undefined;
+  failed: FailureCount;
+  /** By the code of the newest letter. */
+  failedByCode: Record<string, FailureCount>;
+  alarms: Alarm[] | undefined;
+}
+
+/** @returns the exit code */
+export async function status(options: StatusOptions, context: CommandContext): Promise<number> {
+  const { target, terminal, time, signal } = context;
+  for (;;) {
+    const now = await look(options, context);
+    terminal.record(now);
+    if (options.watch !== undefined) terminal.clear();
+    terminal.print(screen(now, target.name, terminal.paint));
+    if (options.watch === undefined) return isWell(now) ? 0 : 1;
+    await sleep(time, 1_000 * (options.watch === true ? defaultWatchSeconds : options.watch), signal);
+  }
+}
+
+async function look({ count }: StatusOptions, context: CommandContext): Promise<Status> {
+  const { target, time, signal } = context;
+  const now = time.now();
+  const metrics = await target.metrics();
+  const queues = metrics && (await target.queues());
+  const letters = queues ? await peekDeadLetters(queues, signal) : [];
+  const [lanes, lastSweep, lastHour, oldestUnarchived, archived, alarms] = await Promise.all([
+    queues ? lanesOf(queues, letters, context) : [],
+    metrics?.latest('SweepsCompleted', now - 3 * hourMs),
+    metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
+    metrics?.maximum('OldestUnarchived', now - recentMs),
+    count ? countReceipts(context) : undefined,
+    target.alarms(),
+  ]);
+  const failures = failuresOf(letters);
+  return {
+    at: new Date(now).toISOString(),
+    lanes,
+    lastSweepSeconds: lastSweep === undefined ? undefined : Math.max(0, seconds(now - lastSweep)),
+    archived,
+    oldestUnarchivedSeconds: oldestUnarchived === undefined ? undefined : seconds(oldestUnarchived),
+    lastHour: lastHour && { deadLetters: lastHour.DeadLetters, documentsOverdue: lastHour.DocumentsOverdue },
+    failed: countFailures(failures),
+    failedByCode: Object.fromEntries(
+      [...Map.groupBy(failures, codeOf)].map(([code, ofIt]) => [code, countFailures(ofIt)]),
+    ),
+    alarms,
+  };
+}
+
+async function lanesOf(
+  queues: ArchiverQueues,
+  letters: readonly LockedMessage[],
+  { target }: CommandContext,
+): Promise<Status['lanes']> {
+  const depths = await queueCounts(queues);
+  return await Promise.all(
+    laneNames.map(async (lane) => {
+      const ageMs = depths[lane].waiting === 0 ? undefined : await target.oldestAge(lane);
+      return {
+        lane,
+        ...depths[lane],
+        oldestSeconds: ageMs === undefined ? undefined : seconds(ageMs),
+        failed: failuresOf(letters.filter((letter) => letter.lane === lane)).length,
+      };
+    }),
+  );
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 1_000);
+}
+
+/** Ids are random: sixteen listings side by side are of the same length. */
+async function countReceipts({ target, time, random, signal }: CommandContext): Promise<Status['archived']> {
+  const { s3, name } = await target.bucket();
+  const retry = createStorageRetry({ time, random, signal });
+  const midnight = Math.floor(time.now() / dayMs) * dayMs;
+  const counts = { today: 0, inAll: 0 };
+  await Promise.all(
+    [...'0123456789abcdef'].map(async (digit) => {
+      const prefix = receiptPrefix + digit;
+      for await (const { modified } of listObjects(
+        { s3, name, time, retry, onRequest: () => undefined },
+        { prefix },
+      )) {
+        counts.inAll += 1;
+        if (modified >= midnight) counts.today += 1;
+      }
+    }),
+  );
+  return counts;
+}
+
+function isWell({ lanes, alarms }: Status): boolean {
+  return (
+    lanes.every(({ deadLetters }) => deadLetters === 0) && !alarms?.some(({ state }) => state === 'ALARM')
+  );
+}
+
+const laneColumns: readonly TableColumn[] = [
+  { head: 'lane', align: 'left' },
+  { head: 'waiting', align: 'right' },
+  { head: 'oldest', align: 'right' },
+  { head: 'failed', align: 'right' },
+  { head: 'dead letters', align: 'right' },
+];
+
+function screen(now: Status, name: string, paint: CommandContext['terminal']['paint']): string {
+  const lines = [`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
+  if (now.lanes.length === 0) lines.push('No local stack is running: there are no queues and no sweeps.');
+  else {
+    const rows = now.lanes.map(({ lane, waiting, oldestSeconds, failed, deadLetters }) => {
+      const oldest = oldestSeconds === undefined ? '–' : formatDuration(oldestSeconds);
+      const [red, dead] = [failed, deadLetters].map((n) => (n > 0 ? paint('red', String(n)) : '0'));
+      return [lane, waiting, oldest, red ?? '', dead ?? ''];
+    });
+    lines.push(formatTable(laneColumns, rows));
+    const sweep = now.lastSweepSeconds;
+    lines.push(
+      sweep === undefined
+        ? paint('yellow', 'No sweep in the last three hours')
+        : `Last sweep ${formatDuration(sweep)} ago`,
+    );
+  }
+  if (now.archived) {
+    lines.push(
+      `Archived ${now.archived.inAll.toLocaleString('en')}, of these today ${now.archived.today.toLocaleString('en')}`,
+    );
+  }
+  if (now.oldestUnarchivedSeconds !== undefined) {
+    lines.push(
+      `Sweeps of the last ${formatDuration(seconds(recentMs))} found unarchived documents up to ${formatDuration(now.oldestUnarchivedSeconds)} old`,
+    );
+  }
+  if (now.lastHour) {
+    const { deadLetters, documentsOverdue } = now.lastHour;
+    lines.push(
+      `Last hour: ${formatCount(documentsOverdue, 'document')} overdue, ${formatCount(deadLetters, 'new dead letter')}`,
+    );
+  }
+  const codes = Object.entries(now.failedByCode).sort(([, a], [, b]) => b.deadLetters - a.deadLetters);
+  if (codes.length > 0) lines.push(`Failed: ${describeCount(now.failed)}`);
+  for (const [code, count] of codes)
+    lines.push(`  ${paint('red', printable(code))}  ${describeCount(count)}`);
+  if (now.alarms) {
+    const ringing = now.alarms.filter(({ state }) => state === 'ALARM');
+    lines.push(ringing.length === 0 ? `${now.alarms.length} alarms, none of them in alarm` : '');
+    for (const { name: alarm, description } of ringing) lines.push(`${paint('red', alarm)}  ${description}`);
+  }
+  return lines.join('\n');
+}
+
+function asSeconds(value: string): number {
+  if (/^[1-9]\d{0,4}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number of seconds.');
+}

@@ -1,0 +1,64 @@
+/** `redrive --acknowledge`: clears the dead letters of what shall stay unarchived, and says on whose word. */
+
+import { formatCount } from '../../terminal/counts.ts';
+import { printable } from '../../terminal/escape.ts';
+import { type CommandContext, UsageError } from '../command.ts';
+import { codesOf, type Failure } from './failures.ts';
+import type { DeadLetterLock } from './lock.ts';
+
+const longestNote = 200;
+
+/**
+ * @returns the note, without blanks around it
+ * @throws UsageError if there is none or it is longer than 200 characters
+ */
+export function parseNote(text: string | undefined): string {
+  const note = text?.trim() ?? '';
+  if (note === '') throw new UsageError('--acknowledge needs --note: say why it shall stay unarchived.');
+  const { length } = [...note];
+  if (length <= longestNote) return note;
+  throw new UsageError(`--note has ${length} characters. Shorten it to ${longestNote} at most.`);
+}
+
+/** @throws Error if one of the IDs has no dead letters: a mistyped ID must not look like success */
+export function failuresWithIds(failures: readonly Failure[], ids: readonly string[]): Failure[] {
+  const wanted = new Set(ids.map((id) => id.trim().toLowerCase()));
+  const found = failures.filter(({ id }) => wanted.has(id));
+  for (const { id } of found) wanted.delete(id);
+  if (wanted.size === 0) return found;
+  throw new Error(
+    `No dead letters for ${printable([...wanted].join(', '))}. Nothing was cleared. Give document IDs as \`redrive --dry-run --json\` shows them, and a message ID only for a message without a document ID.`,
+  );
+}
+
+/** @returns how many dead letters SQS did not delete */
+export async function acknowledge(
+  failures: readonly Failure[],
+  note: string,
+  lock: DeadLetterLock,
+  { terminal, time, signal }: CommandContext,
+): Promise<number> {
+  let kept = 0;
+  for (const failure of failures) {
+    signal.throwIfAborted();
+    const { id, isDocument, letters } = failure;
+    const keptOfIt = await lock.delete(letters);
+    kept += keptOfIt;
+    const cleared = letters.length - keptOfIt;
+    if (cleared === 0) continue;
+    const codes = codesOf(failure);
+    // For whoever files it: without the dead letters nothing else says that it was given up on purpose.
+    terminal.record({
+      type: 'acknowledged',
+      [isDocument ? 'documentId' : 'messageId']: id,
+      codes,
+      deadLetters: cleared,
+      at: new Date(time.now()).toISOString(),
+      note,
+    });
+    terminal.print(
+      `${id}  ${printable(codes.join(', '))}  ${formatCount(cleared, 'dead letter')} cleared: ${printable(note)}`,
+    );
+  }
+  return kept;
+}

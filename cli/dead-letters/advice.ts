@@ -1,0 +1,13 @@
+/** What the runbook says of an error code. */
+import { readFile } from 'node:fs/promises';
+import { lazy } from '../lazy.ts';
+
+const runbook = lazy(() => readFile(new URL('../../docs/runbook.md', import.meta.url), 'utf8'));
+
+/** First sentences of the article's "Resolution", or undefined where the runbook has no such article. */
+export async function adviceFor(code: string): Promise<string | undefined> {
+  const heading = `\n### ${code}\n`;
+  const [, article] = (await runbook()).split(heading, 2);
+  const resolution = article?.split('\n### ')[0]?.split('**Resolution.**')[1];
+  return resolution?.trim().split('\n\n')[0];
+}

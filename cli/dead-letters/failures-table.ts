@@ -1,0 +1,82 @@
+/** Failures on a terminal: by lane and code, each code with what the runbook advises. */
+
+import { formatDuration } from '../../terminal/durations.ts';
+import { printable } from '../../terminal/escape.ts';
+import { formatTable, type TableColumn } from '../../terminal/tables.ts';
+import type { CommandContext } from '../command.ts';
+import { adviceFor } from './advice.ts';
+import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
+
+const adviceWithoutCode =
+  'No function has given a reason: SQS moved them here because a function crashed on them repeatedly.';
+
+const columns: readonly TableColumn[] = [
+  { head: 'lane', align: 'left' },
+  { head: 'code', align: 'left' },
+  { head: 'documents', align: 'right' },
+  { head: 'letters', align: 'right' },
+  { head: 'oldest', align: 'right' },
+  { head: 'newest', align: 'right' },
+];
+
+/** Codes and reasons are message attributes, which anybody who may send to the queue can write. */
+export async function showFailures(
+  failures: readonly Failure[],
+  { terminal, time }: CommandContext,
+): Promise<void> {
+  const rows: (string | number)[][] = [];
+  const groups = Map.groupBy(failures, (failure) =>
+    JSON.stringify([failure.letters[0].lane, codeOf(failure)]),
+  );
+  for (const group of groups.values()) {
+    const [example] = group as [Failure, ...Failure[]];
+    const [{ lane }] = example.letters;
+    const code = codeOf(example);
+    const letters = lettersOf(group);
+    const ages = letters.map(({ deadSince }) => (time.now() - deadSince) / 1_000);
+    const oldest = ages.reduce((a, b) => Math.max(a, b));
+    const newest = ages.reduce((a, b) => Math.min(a, b));
+    const documents = group.filter(({ isDocument }) => isDocument).length;
+    rows.push([
+      lane,
+      printable(code),
+      documents === 0 ? '–' : documents,
+      letters.length,
+      formatDuration(oldest),
+      formatDuration(newest),
+    ]);
+    terminal.record({
+      type: 'group',
+      lane,
+      code,
+      documents,
+      letters: letters.length,
+      oldestSeconds: Math.round(oldest),
+    });
+  }
+  terminal.print(formatTable(columns, rows));
+  for (const letter of lettersOf(failures)) {
+    const { lane, messageId, documentId, code, reason, attempts, deadSince, body } = letter;
+    const when = new Date(deadSince).toISOString();
+    terminal.record({
+      type: 'letter',
+      lane,
+      messageId,
+      documentId,
+      code,
+      reason,
+      attempts,
+      deadSince: when,
+      body,
+    });
+  }
+  for (const [code, [example]] of Map.groupBy(failures, codeOf)) {
+    const reason = example?.letters[0].reason;
+    const title = terminal.paint('bold', printable(code));
+    terminal.print(`\n${title}${reason === undefined ? '' : `: ${printable(reason)}`}`);
+    terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
+    terminal.print(terminal.paint('dim', `  For example ${example?.id}`));
+    const anchor = code === noCode ? 'deadlettergrowth' : printable(code.toLowerCase());
+    terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
+  }
+}

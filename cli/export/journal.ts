@@ -1,0 +1,43 @@
+/** `export.jsonl` in the exported folder: which file is which document. */
+import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode } from '../../local/s3/file-errors.ts';
+import { ExportPaths } from './paths.ts';
+
+/** One line of the journal: a document that was exported completely. */
+export interface Exported {
+  documentId: string;
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Journal {
+  entries: ReadonlyMap<string, Exported>;
+  paths: ExportPaths;
+  add(exported: Exported): Promise<void>;
+}
+
+/** Reads what earlier runs exported. Drops a last line that is incomplete because its run was interrupted. */
+export async function openJournal(folder: string): Promise<Journal> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, 'export.jsonl');
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
+  });
+  const entries = new Map<string, Exported>();
+  const paths = new ExportPaths();
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  if (whole.length < text.length) await truncate(file, Buffer.byteLength(whole));
+  for (const line of whole.split('\n').slice(0, -1)) {
+    const entry: Exported = JSON.parse(line);
+    entries.set(entry.documentId, entry);
+    paths.claim(entry.path);
+  }
+  return {
+    entries,
+    paths,
+    add: (exported) => appendFile(file, `${JSON.stringify(exported)}\n`),
+  };
+}

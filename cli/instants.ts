@@ -1,0 +1,22 @@
+const minuteMs = 60_000;
+
+/**
+ * An instant as people write it: `2026-11-24` (its beginning, UTC), ISO 8601 with a time, or `90d`, `12h`, `30m` ago.
+ *
+ * @returns milliseconds since the Unix epoch
+ * @throws Error whose message completes "It …"
+ */
+export function parseInstant(text: string, now: number): number {
+  const ago = /^(\d{1,5})([dhm])$/.exec(text);
+  if (ago) {
+    const unitMs = { d: 24 * 60 * minuteMs, h: 60 * minuteMs, m: minuteMs }[ago[2] as 'd' | 'h' | 'm'];
+    return now - Number(ago[1]) * unitMs;
+  }
+  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text);
+  const isInstant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
+  const instant = isDate || isInstant ? Date.parse(text) : Number.NaN;
+  if (Number.isFinite(instant)) return instant;
+  throw new Error(
+    'must be a date such as 2026-11-24, an instant such as 2026-11-24T08:00:00Z, or 30d, 12h, 15m ago.',
+  );
+}

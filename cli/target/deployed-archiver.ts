@@ -1,0 +1,197 @@
+/** The archiver as `cdk deploy` has left it in an AWS account, found by the name of its stage. */
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
+import { createS3Client } from '../../functions/bucket/s3-client.ts';
+import { createBucket } from '../../functions/bucket/store.ts';
+import { type MetricName, metricNamespacePrefix } from '../../functions/metrics.ts';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
+import type { Time } from '../../functions/time.ts';
+import { lazy } from '../lazy.ts';
+import {
+  type Alarm,
+  type LaneName,
+  type LaneQueues,
+  laneNames,
+  type Metrics,
+  type Target,
+} from './target.ts';
+import { telnyxFromEnvironment } from './telnyx.ts';
+
+/** As `infra/stage.ts` names a stage that has not been given a name. */
+export const defaultStageName = 'telnyx-archiver';
+
+export interface DeployedArchiverOptions {
+  stageName: string;
+  environment: NodeJS.ProcessEnv;
+  time: Time;
+}
+
+const minuteMs = 60_000;
+
+/** Credentials and region are those that the AWS CLI would use. */
+export function deployedArchiver({ stageName, environment, time }: DeployedArchiverOptions): Target {
+  const cloudFormation = new CloudFormationClient();
+  const cloudWatch = new CloudWatchClient();
+  const sqs = createSqsClient();
+  const s3 = createS3Client();
+
+  const bucketName = lazy(async () => {
+    const stackName = `${stageName}-storage`;
+    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
+    const output = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ArchiveBucketName');
+    if (output?.OutputValue) return output.OutputValue;
+    throw new Error(
+      `The stack ${stackName} has no output ArchiveBucketName. Is --stack the archiver's name?`,
+    );
+  });
+  const lane = async (name: LaneName): Promise<LaneQueues> => {
+    const urlOf = async (queueName: string) => {
+      const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }));
+      if (QueueUrl) return QueueUrl;
+      throw new Error(`SQS has no URL for the queue ${queueName}.`);
+    };
+    const [queueUrl, deadLetterQueueUrl] = await Promise.all([
+      urlOf(`${stageName}-${name}`),
+      urlOf(`${stageName}-${name}-dead-letters`),
+    ]);
+    return { name, queueUrl, deadLetterQueueUrl };
+  };
+  const queues = lazy(async () => {
+    const lanes = await Promise.all(laneNames.map(async (name) => [name, await lane(name)] as const));
+    return { sqs, lanes: Object.fromEntries(lanes) as Record<LaneName, LaneQueues> };
+  });
+  const telnyx = lazy(async () => telnyxFromEnvironment(environment, time));
+  const metrics = cloudWatchMetrics(cloudWatch, metricNamespacePrefix + stageName, time);
+
+  return {
+    name: `${stageName} in ${environment.AWS_REGION ?? 'the default region'}`,
+    bucket: async () => {
+      const name = await bucketName();
+      return { s3, name, bucket: createBucket({ s3, name, time }) };
+    },
+    queues,
+    telnyx,
+    metrics: async () => metrics,
+    oldestAge: (name) => oldestAge(cloudWatch, `${stageName}-${name}`, time),
+    alarms: () => alarmsOf(cloudWatch, stageName),
+    // SQS's counts are right again a minute after the last change (Amazon SQS API reference, GetQueueAttributes).
+    pace: { pollMs: 5_000, countsLagMs: minuteMs },
+    close: async () => {
+      for (const client of [cloudFormation, cloudWatch, sqs, s3]) client.destroy();
+    },
+  };
+}
+
+function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time: Time): Metrics {
+  /** CloudWatch keeps minutes for 15 days and hours for 15 months. */
+  const periodMs = (since: number) => (time.now() - since > 3 * 60 * minuteMs ? 60 * minuteMs : minuteMs);
+  const series = async (
+    names: readonly MetricName[],
+    since: number,
+    period: number,
+    statistic: 'Sum' | 'Maximum' = 'Sum',
+  ) => {
+    const values = new Map<string, { at: number; value: number }[]>();
+    let next: string | undefined;
+    do {
+      const answer = await cloudWatch.send(
+        new GetMetricDataCommand({
+          StartTime: new Date(Math.floor(since / period) * period),
+          EndTime: new Date(time.now() + minuteMs),
+          ScanBy: 'TimestampAscending',
+          MetricDataQueries: names.map((name, position) => ({
+            Id: `m${position}`,
+            MetricStat: {
+              Metric: { Namespace: namespace, MetricName: name },
+              Period: period / 1_000,
+              Stat: statistic,
+            },
+          })),
+          NextToken: next,
+        }),
+      );
+      for (const { Id, Timestamps = [], Values = [] } of answer.MetricDataResults ?? []) {
+        const name = names[Number(Id?.slice(1))];
+        if (name === undefined) continue;
+        const points = Timestamps.map((timestamp, position) => ({
+          at: timestamp.getTime(),
+          value: Values[position] ?? 0,
+        }));
+        values.set(name, [...(values.get(name) ?? []), ...points]);
+      }
+      next = answer.NextToken;
+    } while (next !== undefined);
+    return values;
+  };
+  return {
+    sums: async (names, since) => {
+      const values = await series(names, since, periodMs(since));
+      return Object.fromEntries(
+        names.map((name) => [name, (values.get(name) ?? []).reduce((total, { value }) => total + value, 0)]),
+      ) as Record<(typeof names)[number], number>;
+    },
+    latest: async (name, since) => {
+      const points = (await series([name], since, minuteMs)).get(name) ?? [];
+      return points.filter(({ value }) => value > 0).at(-1)?.at;
+    },
+    maximum: async (name, since) => {
+      const points = (await series([name], since, minuteMs, 'Maximum')).get(name) ?? [];
+      return points.length === 0 ? undefined : Math.max(...points.map(({ value }) => value));
+    },
+  };
+}
+
+/** SQS counts it once a minute (Amazon SQS, "Available CloudWatch metrics"); an idle queue has no points. */
+async function oldestAge(
+  cloudWatch: CloudWatchClient,
+  queueName: string,
+  time: Time,
+): Promise<number | undefined> {
+  const answer = await cloudWatch.send(
+    new GetMetricDataCommand({
+      StartTime: new Date(time.now() - 10 * minuteMs),
+      EndTime: new Date(time.now()),
+      ScanBy: 'TimestampDescending',
+      MetricDataQueries: [
+        {
+          Id: 'age',
+          MetricStat: {
+            Metric: {
+              Namespace: 'AWS/SQS',
+              MetricName: 'ApproximateAgeOfOldestMessage',
+              Dimensions: [{ Name: 'QueueName', Value: queueName }],
+            },
+            Period: 60,
+            Stat: 'Maximum',
+          },
+        },
+      ],
+    }),
+  );
+  const seconds = answer.MetricDataResults?.[0]?.Values?.[0];
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
+
+async function alarmsOf(cloudWatch: CloudWatchClient, stageName: string): Promise<Alarm[]> {
+  const alarms: Alarm[] = [];
+  let next: string | undefined;
+  do {
+    const answer = await cloudWatch.send(
+      new DescribeAlarmsCommand({ AlarmNamePrefix: `${stageName}-`, NextToken: next }),
+    );
+    for (const {
+      AlarmName = '',
+      StateValue = 'INSUFFICIENT_DATA',
+      AlarmDescription = '',
+    } of answer.MetricAlarms ?? []) {
+      alarms.push({
+        name: AlarmName.slice(stageName.length + 1),
+        state: StateValue,
+        description: AlarmDescription,
+      });
+    }
+    next = answer.NextToken;
+  } while (next !== undefined);
+  return alarms;
+}

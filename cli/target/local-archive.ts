@@ -1,0 +1,104 @@
+/** An archive on this machine: its folder, and the stack that `npm start` runs on it, if it does. */
+import { stat } from 'node:fs/promises';
+import { createBucket } from '../../functions/bucket/store.ts';
+import type { MetricName } from '../../functions/metrics.ts';
+import { createSqsClient } from '../../functions/queue/sqs-client.ts';
+import type { Time } from '../../functions/time.ts';
+import type { MetricsByMinute } from '../../local/metrics.ts';
+import { folderBucket, localBucket, localCredentials, otherBucket } from '../../local/s3/archive-bucket.ts';
+import { startS3 } from '../../local/s3/server.ts';
+import { readSession } from '../../local/session.ts';
+import { localApiKey } from '../../local/stack.ts';
+import { lazy } from '../lazy.ts';
+import type { Metrics, Target } from './target.ts';
+import { telnyxAt, telnyxFromEnvironment } from './telnyx.ts';
+
+export interface LocalArchiveOptions {
+  /** Absolute path. */
+  folder: string;
+  environment: NodeJS.ProcessEnv;
+  time: Time;
+}
+
+/** @throws Error where there is no such folder */
+export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Target> {
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new Error(`${folder} is not a folder. Give the archive's, as in \`npm start -- --archive\`.`);
+  const session = await readSession(folder);
+  const closers: (() => unknown)[] = [];
+
+  const bucket = lazy(async () => {
+    const opened = otherBucket(environment) ?? (await openFolder());
+    closers.push(() => opened.client.destroy());
+    return {
+      s3: opened.client,
+      name: opened.name,
+      bucket: createBucket({ s3: opened.client, name: opened.name, time }),
+    };
+  });
+  /** A server of this process's own: several may work on one folder. */
+  const openFolder = async () => {
+    const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [localCredentials], time });
+    closers.push(() => s3.close());
+    return folderBucket(s3.endpoint, folder);
+  };
+  const queues = lazy(async () => {
+    if (!session) {
+      throw new Error(
+        `No local stack is running on ${folder}, so it has no queues. Start it with \`npm start -- --archive ${folder}\`: whatever has no receipt is then queued by itself.`,
+      );
+    }
+    const sqs = createSqsClient({
+      endpoint: session.sqsEndpoint,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    });
+    closers.push(() => sqs.destroy());
+    return { sqs, lanes: session.lanes };
+  });
+
+  return {
+    name: folder,
+    bucket,
+    queues,
+    telnyx: async () => {
+      if (session?.standIn) return telnyxAt(new URL(session.telnyxUrl), localApiKey, time);
+      const known = session && { TELNYX_API_URL: session.telnyxUrl };
+      return environment.TELNYX_API_KEY
+        ? telnyxFromEnvironment({ ...environment, ...known }, time)
+        : undefined;
+    },
+    metrics: async () => session && metricsAt(session.metricsUrl),
+    oldestAge: async () => undefined,
+    alarms: async () => undefined,
+    pace: { pollMs: 500, countsLagMs: 1_000 },
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+function metricsAt(url: string): Metrics {
+  const read = async (name: MetricName, since: number) => {
+    const answer = await fetch(url);
+    const told = (await answer.json()) as MetricsByMinute;
+    return (told[name] ?? []).filter(({ latest }) => latest >= since);
+  };
+  return {
+    sums: async (names, since) => {
+      const sums = await Promise.all(
+        names.map(async (name) => {
+          const points = await read(name, since);
+          return [name, points.reduce((total, { sum }) => total + sum, 0)] as const;
+        }),
+      );
+      return Object.fromEntries(sums) as Record<(typeof names)[number], number>;
+    },
+    latest: async (name, since) => (await read(name, since)).findLast(({ sum }) => sum > 0)?.latest,
+    maximum: async (name, since) => {
+      const points = await read(name, since);
+      return points.length === 0 ? undefined : Math.max(...points.map(({ maximum }) => maximum));
+    },
+  };
+}

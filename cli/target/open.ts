@@ -1,0 +1,46 @@
+/** Which archiver a command line is about, and what to say where it cannot be reached. */
+import { resolve } from 'node:path';
+import { ArchiverError } from '../../functions/errors.ts';
+import type { Time } from '../../functions/time.ts';
+import { UsageError } from '../command.ts';
+import { defaultStageName, deployedArchiver } from './deployed-archiver.ts';
+import type { Target } from './target.ts';
+
+/** The options that all commands have. */
+export interface TargetOptions {
+  local?: string;
+  stack?: string;
+}
+
+/** @throws UsageError if both are given, Error if the folder does not exist */
+export async function openTarget(
+  { local, stack }: TargetOptions,
+  environment: NodeJS.ProcessEnv,
+  time: Time,
+): Promise<Target> {
+  if (local === undefined) {
+    return deployedArchiver({ stageName: stack ?? defaultStageName, environment, time });
+  }
+  if (stack !== undefined)
+    throw new UsageError('--local and --stack name two different archivers. Give one of them.');
+  // The local stack brings a whole SQS along, which nobody needs for a deployed one.
+  const { localArchive } = await import('./local-archive.ts');
+  return await localArchive({ folder: resolve(local), environment, time });
+}
+
+/** What a person can do about an error that ended a command. */
+export function explain(error: unknown): string {
+  if (error instanceof ArchiverError) {
+    return `${error.code}: ${error.message}\nRunbook: docs/runbook.md#${error.code.toLowerCase()}`;
+  }
+  if (!(error instanceof Error)) return String(error);
+  const isAboutAccess =
+    error.name === 'CredentialsProviderError' || /^region is missing/i.test(error.message);
+  if (isAboutAccess) {
+    return `${error.message.split('\n')[0]}\nSet AWS_PROFILE or AWS_REGION as for the AWS CLI, or give --local <folder> for an archive on this machine.`;
+  }
+  if (error.name === 'QueueDoesNotExist' || error.name === 'ValidationError') {
+    return `${error.message}\nIs --stack the \`name\` in the stage.json that was deployed, and AWS_REGION the region?`;
+  }
+  return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`;
+}

@@ -1,0 +1,39 @@
+import { createAgents } from '../../functions/connections.ts';
+import { createHttpGet } from '../../functions/http.ts';
+import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
+import { createApiKey } from '../../functions/telnyx/api-key.ts';
+import { createTelnyxClient, type TelnyxClient } from '../../functions/telnyx/client.ts';
+import type { Time } from '../../functions/time.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+
+const agents = createAgents();
+
+/** Telnyx's API with a key at hand. */
+export function telnyxAt(baseUrl: URL, apiKey: string, time: Time): TelnyxClient {
+  return createTelnyxClient({
+    baseUrl,
+    apiKey: createApiKey(async () => apiKey, time),
+    httpGet: createHttpGet(agents, packageJson.version),
+    time,
+  });
+}
+
+const settings = {
+  apiKey: { variable: 'TELNYX_API_KEY', read: text },
+  baseUrl: {
+    variable: 'TELNYX_API_URL',
+    read: serviceUrl,
+    fallback: new URL('https://api.telnyx.com/v2'),
+  },
+};
+
+/**
+ * The account whose key stands in `TELNYX_API_KEY`. From the environment, not from the deployed secret: who operates
+ * the archiver need not be allowed to read that.
+ *
+ * @throws SettingsError where the variable is not set
+ */
+export function telnyxFromEnvironment(environment: NodeJS.ProcessEnv, time: Time): TelnyxClient {
+  const { apiKey, baseUrl } = readSettings(settings, environment);
+  return telnyxAt(baseUrl, apiKey, time);
+}
