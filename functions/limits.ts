@@ -65,12 +65,21 @@ export const waitingAfterMs = 10 * minutes;
 export const receives = {
   /** From this receive on a message is worked on by itself, after the others of its batch. */
   isolateFrom: 3,
-  /** SQS's own `maxReceiveCount`: at six minutes a crash, a message that always crashes the function ends after four days. */
+  /** The most that SQS's `maxReceiveCount` may be (Amazon SQS API reference, "CreateQueue"). */
   most: 1_000,
 } as const;
 
 /** AWS asks for a visibility timeout of six times the function's timeout (Lambda with SQS, "Configuring a queue"). */
 export const visibilityPerTimeout = 6;
+
+/**
+ * SQS's own `maxReceiveCount` for a queue, by the time limit of the function that reads it. A message that crashes the
+ * function every time comes back once per visibility timeout: so it becomes a dead letter within nine days, before SQS
+ * deletes it. Within five where the function may take a minute (1,000 receives), on day 9 where it may take five (432).
+ */
+export function mostReceives(timeoutMs: number): number {
+  return Math.min(receives.most, Math.floor(retryTimings.giveUpAfterMs / (visibilityPerTimeout * timeoutMs)));
+}
 
 export const queues = {
   /** A dead letter keeps its first enqueue time, so its queue must keep messages for longer. */

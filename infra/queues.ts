@@ -1,7 +1,7 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type IQueue, Queue, QueueEncryption, type QueueProps } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { queues, receives, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 
 export interface LaneProps {
   /** Queue's name; the dead-letter queue's is the same with `-dead-letters`. */
@@ -44,7 +44,7 @@ export class Lane extends Construct {
       retentionPeriod: Duration.millis(queues.retentionMs),
       visibilityTimeout: Duration.millis(visibilityPerTimeout * consumerTimeoutMs),
       // The functions send their own dead letters, with a reason; this stands behind them for crashes.
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: receives.most },
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: mostReceives(consumerTimeoutMs) },
       ...queueProps,
     });
   }

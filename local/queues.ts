@@ -7,7 +7,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
-import { queues, receives, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import type { Lane } from '../functions/queue/batch.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 
@@ -50,7 +50,7 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
       VisibilityTimeout: seconds(visibilityPerTimeout * timeoutMs),
       RedrivePolicy: JSON.stringify({
         deadLetterTargetArn: arnOf(deadLetters),
-        maxReceiveCount: receives.most,
+        maxReceiveCount: mostReceives(timeoutMs),
       }),
     });
     // fauxqs names a host in its queue URLs that does not resolve everywhere: the path is what counts.

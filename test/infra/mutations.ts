@@ -179,6 +179,19 @@ export const mutations: Mutation[] = [
     'Timeout',
   ),
   drop('C14 every queue has dead letters behind it', documents, 'RedrivePolicy'),
+  ...[
+    ['Queues/Discovery/Queue', 1_000],
+    ['Queues/Spans/Queue', 433],
+    [documents, 5],
+  ].map(([path, most]) =>
+    set(
+      'C14 every queue has dead letters behind it',
+      String(path),
+      Number(most),
+      (properties) => object(properties.RedrivePolicy),
+      'maxReceiveCount',
+    ),
+  ),
   set(
     'C15 dead letters are kept for longer than messages',
     documentsDeadLetters,

@@ -224,13 +224,24 @@ export const checks = {
 
   'C14 every queue has dead letters behind it': (view) =>
     lanes.flatMap((lane) => {
-      const policy = queue(view, lane).properties.RedrivePolicy;
+      const {
+        RedrivePolicy: policy,
+        VisibilityTimeout,
+        MessageRetentionPeriod,
+      } = queue(view, lane).properties;
+      const most = Number(at(policy, 'maxReceiveCount'));
+      /** How long a message takes to get there that crashes its function every time: SQS deletes it at the retention's end. */
+      const crashing = most * Number(VisibilityTimeout);
       return [
         ...unless(
           at(policy, 'deadLetterTargetArn') === arnOf(deadLetters(view, lane)),
           `${lane} loses what fails`,
         ),
-        ...unless(Number(at(policy, 'maxReceiveCount')) >= 5, `${lane} gives up after fewer than 5 receives`),
+        ...unless(most >= 400 && most <= 1_000, `${lane} gives up after ${most} receives`),
+        ...unless(
+          crashing <= 777_600 && crashing < Number(MessageRetentionPeriod),
+          `${lane} loses what crashes its function: that would be a dead letter after ${crashing} s`,
+        ),
       ];
     }),
 
