@@ -102,7 +102,8 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
     ),
     mayDo: [
       receiveFrom(discovery.queue, spans.queue),
-      sendTo(documents.queue, backfill.queue, discovery.deadLetters, spans.deadLetters),
+      // Spans, too: one that is found in the discovery queue is sent on.
+      sendTo(documents.queue, backfill.queue, spans.queue, discovery.deadLetters, spans.deadLetters),
       // That a key is there says that a receipt is; it is never read.
       listKeys(bucket, archivePrefixes.receipts),
       ...readSecret(apiKeySecretArn, dataKey),

@@ -365,6 +365,17 @@ export const mutations: Mutation[] = [
     's3:PutObject',
     'x',
   ),
+  editStatement(
+    'C27 discover may list and queue, and may neither read nor write an object',
+    discoverPolicy,
+    'Send',
+    (statement) => {
+      statement.Resource = list(statement.Resource).filter(
+        (resource) => !/QueuesSpansQueue/.test(JSON.stringify(resource)),
+      );
+    },
+    'refuse the spans queue',
+  ),
   grant(
     'C28 no role may destroy queues, change keys or become somebody else',
     archivePolicy,

@@ -450,6 +450,7 @@ export const checks = {
         'sqs:SendMessage': [
           arnOf(queue(view, 'Documents')),
           arnOf(queue(view, 'Backfill')),
+          arnOf(queue(view, 'Spans')),
           arnOf(deadLetters(view, 'Discovery')),
           arnOf(deadLetters(view, 'Spans')),
         ],
