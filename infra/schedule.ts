@@ -53,9 +53,9 @@ export class SweepSchedule extends Construct {
         arn: discovery.queue.queueArn,
         roleArn: role.roleArn,
         input: recentMessage,
-        // Later than this a sweep would be acknowledged unread.
+        // Later than this the first sweep of an hour would be acknowledged unread, and any other one as well.
         retryPolicy: {
-          maximumEventAgeInSeconds: sweep.supersededAfterMinutes * 60,
+          maximumEventAgeInSeconds: sweep.hourlySupersededAfterMinutes * 60,
           maximumRetryAttempts: 185,
         },
         deadLetterConfig: { arn: discovery.deadLetters.queueArn },

@@ -460,6 +460,13 @@ export const mutations: Mutation[] = [
     (properties) => object(properties.Target),
     'Input',
   ),
+  set(
+    'C34 a sweep is asked for every minute, in words that discover reads',
+    'Sweep/Schedule',
+    1_800,
+    (properties) => object(at(properties, 'Target', 'RetryPolicy')),
+    'MaximumEventAgeInSeconds',
+  ),
   {
     what: 'drop the dead letters of the schedule',
     noticedBy: 'C34 a sweep is asked for every minute, in words that discover reads',

@@ -576,6 +576,10 @@ export const checks = {
       ),
       ...unless(Number(at(properties, 'Target', 'RetryPolicy', 'MaximumRetryAttempts')) > 0, 'no retries'),
       ...unless(
+        at(properties, 'Target', 'RetryPolicy', 'MaximumEventAgeInSeconds') === 3_600,
+        'the first sweep of an hour is not sent for as long as discover takes it, or for longer',
+      ),
+      ...unless(
         at(properties, 'Target', 'DeadLetterConfig', 'Arn') === arnOf(deadLetters(view, 'Discovery')),
         'sweeps that cannot be sent are lost',
       ),
