@@ -12,7 +12,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type ErrorCode, errorCodes, retryPolicies } from '../functions/errors.ts';
-import { retryTimings, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import { queues as queueLimits, retryTimings, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import { type AlarmTopic, ArchiverAlarm, EventAlarm } from './alarm.ts';
 import type { ArchiverFunction } from './archiver-function.ts';
 import type { Functions } from './functions.ts';
@@ -88,6 +88,12 @@ const whileWaiting = {
  */
 const whileQueueMetricsAreLate = { toAlarm: 1, outOf: 20 };
 
+/** Two days before SQS deletes a message without a word: time to see to it that a backlog is sent again. */
+const tooOldMs = queueLimits.retentionMs - 2 * 24 * 60 * 60_000;
+
+/** An hour: while a backlog drains, the age of its oldest message goes up and down. */
+const whileBacklogDrains = { toAlarm: 1, outOf: 12 };
+
 export class Alarms extends Construct {
   /** All metric alarms, for the dashboard. */
   readonly alarms: ArchiverAlarm[] = [];
@@ -97,6 +103,7 @@ export class Alarms extends Construct {
     super(scope, id);
     this.props = props;
     this.deadLetters();
+    this.backlogs();
     this.documents();
     this.waiting();
     this.webhook();
@@ -134,6 +141,24 @@ export class Alarms extends Construct {
         datapoints: whileQueueMetricsAreLate,
         impact: `There are more dead letters of the lane ${lane}, perhaps of a function that crashed, and without a reason.`,
         article: 'DeadLetterGrowth',
+      });
+    }
+  }
+
+  /**
+   * Messages that nobody has received yet. One that fails is not among them, as SQS leaves out of this metric what was
+   * received three times or more (Amazon SQS developer guide, "Available CloudWatch metrics"): it becomes a dead letter
+   * in time. In the live lanes a backlog rings far earlier, as `DocumentsOverdue` or `SweepMissing`.
+   */
+  private backlogs(): void {
+    const { queues } = this.props;
+    const lanes = { backfill: 'documents', spans: 'time spans' } as const;
+    for (const [lane, what] of Object.entries(lanes) as [keyof typeof lanes, string][]) {
+      this.add(`${capitalized(lane)}TooOld`, {
+        metric: queues[lane].queue.metricApproximateAgeOfOldestMessage({ statistic: Stats.MAXIMUM }),
+        threshold: tooOldMs / 1_000,
+        datapoints: whileBacklogDrains,
+        impact: `A backfill's ${what} have waited for 8 of the 10 days after which SQS deletes them without a dead letter.`,
       });
     }
   }

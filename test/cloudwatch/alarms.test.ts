@@ -4,7 +4,7 @@ import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/error
 import { waitingAfterMs } from '../../functions/limits.ts';
 import { type Synthesized, settings, synthesize } from '../infra/deployments.ts';
 import { alarmsOf } from './template-alarms.ts';
-import { createWorld, hourMs, laneNames, minuteMs, type World, type WorldOptions } from './world.ts';
+import { createWorld, dayMs, hourMs, laneNames, minuteMs, type World, type WorldOptions } from './world.ts';
 
 let synthesized: Synthesized;
 
@@ -64,6 +64,11 @@ const causes: Cause[] = [
     },
     { alarm: `DeadLetterGrowth${title(lane)}`, happens: (world) => world.queues[lane].add(), within: 18 },
   ]),
+  ...(['backfill', 'spans'] as const).map((lane) => ({
+    alarm: `${title(lane)}TooOld`,
+    happens: (world: World) => world.backlog(lane, 8 * dayMs - 10 * minuteMs, hourMs),
+    within: 13,
+  })),
   { alarm: 'DocumentsOverdue', happens: (world) => world.upload(id(1), 16 * minuteMs), within: 16 },
   {
     alarm: 'ChecksumMismatches',
@@ -160,7 +165,9 @@ describe.each([0, 2, 5])('Where CloudWatch looks at %i further periods', (furthe
     }
     world.refusedWebhook();
     world.refusedWebhook();
-    await world.pass(24 * hourMs);
+    // A large backfill, which takes a week.
+    for (const lane of ['backfill', 'spans'] as const) world.backlog(lane, 6 * dayMs, dayMs);
+    await world.pass(dayMs);
 
     expect(world.cloudWatch.notifications(since)).toEqual([]);
   });
@@ -218,6 +225,32 @@ describe('Letters that no function sent', () => {
 
     expect(world.cloudWatch.notifications(since)).toEqual([]);
   });
+});
+
+describe('A backfill that outlasts what its queues keep', () => {
+  test.each(['backfill', 'spans'] as const)(
+    'rings two days before SQS deletes a message of %s, and once while the oldest ones are received',
+    async (lane) => {
+      const world = await settledWorld();
+      const since = world.now();
+
+      world.backlog(lane, 8 * dayMs - hourMs, 2 * hourMs);
+      await world.pass(2 * hourMs);
+      for (let count = 0; count < 6; count += 1) {
+        world.backlog(lane, 8 * dayMs - 10 * minuteMs, 20 * minuteMs);
+        await world.pass(20 * minuteMs);
+      }
+      await world.pass(3 * hourMs);
+
+      const alarm = `${title(lane)}TooOld`;
+      expect(world.rangSince(since)).toEqual({ [alarm]: [expect.any(Number)] });
+      const [rangAt = 0] = world.rangSince(since)[alarm] ?? [];
+      expect(rangAt).toBeGreaterThanOrEqual(60);
+      expect(rangAt).toBeLessThanOrEqual(63);
+      // SQS may as well have deleted them.
+      expect(world.endedSince(since)).toEqual([]);
+    },
+  );
 });
 
 describe('Documents that are overdue', () => {

@@ -19,6 +19,7 @@ import { alarmsOf } from './template-alarms.ts';
 export const secondMs = 1_000;
 export const minuteMs = 60 * secondMs;
 export const hourMs = 60 * minuteMs;
+export const dayMs = 24 * hourMs;
 export const start = Date.parse('2026-11-24T00:00:00Z');
 
 export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
@@ -118,6 +119,22 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
         });
       },
     };
+  }
+
+  /**
+   * Messages of the lane that nobody has received yet: the oldest was sent this long ago, and is received after a while.
+   * Messages that were received three times do not count (Amazon SQS guide, "Available CloudWatch metrics").
+   */
+  function backlog(lane: LaneName, ageMs: number, forMs: number): void {
+    const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/Queue`;
+    const dimensions = { QueueName: `\${${atPath(view, path).id}.QueueName}` };
+    const metric = { namespace: 'AWS/SQS', metricName: 'ApproximateAgeOfOldestMessage', dimensions };
+    const [sentAt, end] = [now - ageMs, now + forMs];
+    const report = () => {
+      cloudWatch.publish(metric, (now - sentAt) / secondMs, now, now + minuteMs);
+      if (now + minuteMs < end) schedule(now + minuteMs, report);
+    };
+    report();
   }
 
   /** Receives a message of the lane again and again, as its visibility says, until it succeeds or is given up. */
@@ -231,6 +248,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     /** Lets time pass. */
     pass: (ms: number) => runUntil(now + ms),
     message,
+    backlog,
     queues,
     lambdaMetric,
     setSweeping: (value: boolean) => {

@@ -478,6 +478,8 @@ export const mutations: Mutation[] = [
   ...[
     'DocumentsDeadLetters',
     'SpansDeadLetters',
+    'BackfillTooOld',
+    'SpansTooOld',
     'DeadLetterGrowthDocuments',
     'DocumentsOverdue',
     'WaitingTelnyxUnavailable',

@@ -753,6 +753,12 @@ const expectedAlarms: Record<string, ExpectedAlarm> = {
       ],
     ]),
   ),
+  ...Object.fromEntries(
+    ['Backfill', 'Spans'].map((lane) => [
+      `${lane}TooOld`,
+      { metric: 'ApproximateAgeOfOldestMessage', threshold: 691_200, datapoints: [1, 12] },
+    ]),
+  ),
   DocumentsOverdue: { metric: 'DocumentsOverdue', threshold: 1, datapoints: [1, 2] },
   ChecksumMismatches: { metric: 'ChecksumMismatch', threshold: 1 },
   ApiKeyUnusable: { metric: 'ApiKeyRejected', ...whileWaiting },
