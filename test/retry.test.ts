@@ -72,7 +72,7 @@ describe('attempts within one receive', () => {
       const span = 40 + n / 7;
       return withRetry(() => Promise.reject(new ArchiverError('ChecksumMismatch', 'x')), {
         most: attempts.most,
-        delayAfter: (_error, attempt, sinceFirstMs) => (span * attempt) / 2 - sinceFirstMs,
+        delayAfter: (_error, attempt, sinceFirstMs) => Math.max(0, (span * attempt) / 2 - sinceFirstMs),
         leastTimeMs: 0,
         deadline: Number.POSITIVE_INFINITY,
         attemptsSpanMs: span,
