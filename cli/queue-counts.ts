@@ -1,6 +1,8 @@
 /** How many messages wait in each lane, as SQS counts them: approximately, and up to a minute late. */
+
+import { type LaneName, laneNames } from '../functions/queue/lanes.ts';
 import { queueDepth } from '../local/queue-depth.ts';
-import { type ArchiverQueues, type LaneName, laneNames } from './target/target.ts';
+import type { ArchiverQueues } from './target/target.ts';
 
 export interface Depth {
   waiting: number;

@@ -1,4 +1,5 @@
 /** The queues of the stack on this machine: fauxqs speaks the SQS protocol, the SDK's client talks to it. */
+
 import {
   type ChangeMessageVisibilityBatchCommandInput,
   CreateQueueCommand,
@@ -9,12 +10,11 @@ import {
 import { buildApp } from 'fauxqs';
 import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import type { Lane } from '../functions/queue/batch.ts';
+import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 
 const region = 'us-east-1';
 const account = '000000000000';
-
-export type LaneName = 'documents' | 'backfill' | 'discovery' | 'spans';
 
 export interface LocalLane extends Lane {
   name: LaneName;

@@ -4,7 +4,8 @@
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LaneName, LocalLane } from './queues.ts';
+import type { LaneName } from '../functions/queue/lanes.ts';
+import type { LocalLane } from './queues.ts';
 import { hasCode } from './s3/file-errors.ts';
 import { privateFolder } from './s3/object-store.ts';
 

@@ -21,6 +21,7 @@ import {
   timeouts,
 } from '../functions/limits.ts';
 import { createLog } from '../functions/log.ts';
+import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { createApiKey } from '../functions/telnyx/api-key.ts';
 import { createTelnyxClient } from '../functions/telnyx/client.ts';
@@ -33,7 +34,7 @@ import type { LambdaHandler } from './lambda/invoke.ts';
 import { openWebhookPort } from './lambda/webhook-port.ts';
 import { openMetricsPort } from './metrics.ts';
 import { queueDepth } from './queue-depth.ts';
-import { type LaneName, type LocalLane, startQueues } from './queues.ts';
+import { type LocalLane, startQueues } from './queues.ts';
 import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
 import type { S3RequestInfo } from './s3/request.ts';

@@ -26,6 +26,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'functions/webhook': ['functions', 'functions/queue'],
   'functions/discover': ['functions', ...neighbours],
   'functions/archive': ['functions', ...neighbours],
+  // Judges the archive. A command runs it.
+  'functions/audit': ['functions', ...neighbours],
   // Only what both sides need: numbers, names, codes, key prefixes, environment variables, the check of the public key.
   infra: [
     'functions/limits.ts',

@@ -8,7 +8,22 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  createTally,
+  defectsIn,
+  type Finding,
+  type Tally,
+  uncheckedIn,
+  weightOf,
+} from '../../functions/audit/findings.ts';
+import { gather, type Inspected, inspect } from '../../functions/audit/inspect.ts';
+import { type Chain, readChain } from '../../functions/audit/manifest-chain.ts';
+import { createRecheck } from '../../functions/audit/recheck.ts';
+import { readTelnyxDocuments, TelnyxDocuments } from '../../functions/audit/telnyx-documents.ts';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
+import { type ListingOptions, listArchive } from '../../functions/bucket/listing.ts';
+import type { NamedDocument } from '../../functions/bucket/manifest-text.ts';
+import { draftManifest, type ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
@@ -26,18 +41,8 @@ import { Statistics } from '../report/statistics.ts';
 import { auditSummary, findingLine, findingRecord, type Scope, summaryRecord } from '../report/summary.ts';
 import { retryingTelnyx } from '../retrying-telnyx.ts';
 import type { BucketAccess } from '../target/target.ts';
-import { type Finding, weightOf } from './findings.ts';
-import { gather } from './gather.ts';
-import { type Inspected, inspect } from './inspect.ts';
-import { type ListingOptions, listObjects } from './listing.ts';
-import { type Chain, readChain } from './manifest-chain.ts';
-import type { NamedDocument } from './manifest-text.ts';
-import { draftManifest, type ManifestDraft } from './manifest-writer.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
 import { requeue } from './repair.ts';
-import { createSecondLook } from './second-look.ts';
-import { createTally, defectsIn, type Tally, uncheckedIn } from './tally.ts';
-import { readTelnyxDocuments, TelnyxDocuments } from './telnyx-documents.ts';
 
 /** Documents that are looked at side by side. */
 const atOnce = 32;
@@ -141,14 +146,12 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
 }
 
 async function checkManifests(audit: Audit): Promise<Chain> {
-  const { archive, retry, folder, onRequest, context, options, statistics, found } = audit;
-  const listed = listObjects(listingOf(audit), { prefix: manifestPrefix });
-  const { signal } = context;
-  const spool = join(folder, 'newest-manifest');
-  const chain = await readChain(listed, options.expectManifest, spool, {
+  const { archive, retry, folder, onRequest, options, statistics, found } = audit;
+  const listed = listArchive(listingOf(audit), { prefix: manifestPrefix });
+  const copy = join(folder, 'newest-manifest');
+  const chain = await readChain(listed, options.expectManifest, copy, {
     ...archive,
     retry,
-    signal,
     onRequest,
   });
   for (const finding of chain.findings) {
@@ -214,7 +217,7 @@ async function compare(
     onRequest();
     return archive.bucket.list(...asked);
   };
-  const missing = createSecondLook({ list: counted }, retry, ({ evidence, findings }, isMissing) => {
+  const missing = createRecheck({ list: counted }, retry, ({ evidence, findings }, isMissing) => {
     for (const finding of findings) {
       found(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived while the audit ran' });
     }

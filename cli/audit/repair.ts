@@ -1,6 +1,7 @@
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import type { Time } from '../../functions/time.ts';
-import type { ArchiverQueues, LaneName } from '../target/target.ts';
+import type { ArchiverQueues } from '../target/target.ts';
 
 /** More than these would delay live documents: they go into the lane that is there for many. */
 const mostLive = 1_000;

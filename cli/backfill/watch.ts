@@ -1,5 +1,6 @@
 /** Follows a backfill until its lane is empty. */
 
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatDuration } from '../../terminal/durations.ts';
@@ -7,7 +8,7 @@ import type { CommandContext } from '../command.ts';
 import { type Failure, failuresOf } from '../dead-letters/failures.ts';
 import { peekDeadLetters } from '../dead-letters/lock.ts';
 import { queueCounts } from '../queue-counts.ts';
-import type { ArchiverQueues, LaneName } from '../target/target.ts';
+import type { ArchiverQueues } from '../target/target.ts';
 
 const backfillLanes: readonly LaneName[] = ['spans', 'backfill'];
 

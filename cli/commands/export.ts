@@ -3,18 +3,18 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { link, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
+import { listArchive } from '../../functions/bucket/listing.ts';
+import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
 import { inOrder } from '../../functions/in-order.ts';
 import { hasCode } from '../../local/s3/file-errors.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { listObjects } from '../audit/listing.ts';
-import { readReceipt } from '../audit/receipt-reading.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
@@ -173,7 +173,7 @@ async function* wantedIds(
     return;
   }
   const listing = { s3, name, time, retry, onRequest: () => undefined };
-  for await (const { key } of listObjects(listing, { prefix: receiptPrefix })) {
+  for await (const { key } of listArchive(listing, { prefix: receiptPrefix })) {
     const id = documentIdOfReceipt(key);
     if (id !== undefined) yield id;
   }
@@ -220,7 +220,7 @@ async function bring(
 async function fetchTo(
   part: string,
   { documentId, bytes, sha256 }: Exported,
-  { s3, name }: BucketAccess,
+  archive: BucketAccess,
   signal: AbortSignal,
 ): Promise<void> {
   const hash = createHash('sha256');
@@ -230,10 +230,9 @@ async function fetchTo(
       done(undefined, chunk);
     },
   });
-  const command = new GetObjectCommand({ Bucket: name, Key: documentKey(documentId) });
   try {
-    const { Body } = await s3.send(command, { abortSignal: signal });
-    await pipeline(Body as Readable, hashing, createWriteStream(part, { flush: true }), { signal });
+    const body = await openObject(archive, documentKey(documentId), { signal });
+    await pipeline(body, hashing, createWriteStream(part, { flush: true }), { signal });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error && error.name === 'NoSuchKey') {

@@ -1,6 +1,7 @@
 /** `redrive`: shows the dead letters, and puts them back into the lane that they come from or clears them. */
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { InvalidArgumentError } from 'commander';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
@@ -18,7 +19,7 @@ import { showFailures } from '../dead-letters/failures-table.ts';
 import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from '../dead-letters/lock.ts';
 import { type ByReceipt, describeArchived, splitByReceipt } from '../dead-letters/settled.ts';
 import { parseDocumentIds } from '../document-ids.ts';
-import { type ArchiverQueues, type LaneName, laneNames } from '../target/target.ts';
+import type { ArchiverQueues } from '../target/target.ts';
 
 export interface RedriveOptions {
   code?: string[];

@@ -1,13 +1,14 @@
 /** `status`: one screen that says how the archiver is. */
 import { InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../../functions/bucket/keys.ts';
+import { listArchive } from '../../functions/bucket/listing.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
 import { printable } from '../../terminal/escape.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
-import { listObjects } from '../audit/listing.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import {
   codeOf,
@@ -18,7 +19,7 @@ import {
 } from '../dead-letters/failures.ts';
 import { type LockedMessage, peekDeadLetters } from '../dead-letters/lock.ts';
 import { queueCounts } from '../queue-counts.ts';
-import { type Alarm, type ArchiverQueues, type LaneName, laneNames } from '../target/target.ts';
+import type { Alarm, ArchiverQueues } from '../target/target.ts';
 
 export interface StatusOptions {
   /** Seconds between two looks. */
@@ -154,7 +155,7 @@ async function countReceipts({ target, time, random, signal }: CommandContext): 
   await Promise.all(
     [...'0123456789abcdef'].map(async (digit) => {
       const prefix = receiptPrefix + digit;
-      for await (const { modified } of listObjects(
+      for await (const { modified } of listArchive(
         { s3, name, time, retry, onRequest: () => undefined },
         { prefix },
       )) {

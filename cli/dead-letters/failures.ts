@@ -1,7 +1,8 @@
 /** Dead letters by what they are about: tools count documents, and one document may have dozens of letters. */
+
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { parseDocumentMessage } from '../../functions/queue/messages.ts';
 import { formatCount } from '../../terminal/counts.ts';
-import type { LaneName } from '../target/target.ts';
 import type { LockedMessage } from './lock.ts';
 
 /** A document that was given up, or a message that names no document, with all of its dead letters. */

@@ -7,8 +7,9 @@ import {
 } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { queues as sqsLimits } from '../../functions/limits.ts';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { uuidPattern } from '../../functions/uuid.ts';
-import { type ArchiverQueues, type LaneName, laneNames } from '../target/target.ts';
+import type { ArchiverQueues } from '../target/target.ts';
 import { batchesOf } from './batches.ts';
 
 /** A dead letter that nobody else receives while it is locked. */

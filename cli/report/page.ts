@@ -2,10 +2,17 @@
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import {
+  type Code,
+  codes,
+  countOf,
+  defectsIn,
+  kinds,
+  type Tally,
+  uncheckedIn,
+} from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatNumber } from '../../terminal/counts.ts';
-import { type Code, codes, countOf, kinds } from '../audit/findings.ts';
-import { defectsIn, type Tally, uncheckedIn } from '../audit/tally.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
 import { html, inlineJson, Markup } from './markup.ts';

@@ -1,6 +1,6 @@
 /** What the report shows of all documents, gathered while they pass by. */
-import type { Code, Finding } from '../audit/findings.ts';
-import type { Inspected } from '../audit/inspect.ts';
+import type { Code, Finding } from '../../functions/audit/findings.ts';
+import type { Inspected } from '../../functions/audit/inspect.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from './histograms.ts';
 
 /** One line of the report's table. Times are milliseconds since the Unix epoch. */

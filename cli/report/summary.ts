@@ -1,11 +1,20 @@
 /** What an audit says on the terminal. */
 
+import {
+  type Code,
+  codes,
+  countOf,
+  defectsIn,
+  type Finding,
+  kinds,
+  type Mark,
+  type Tally,
+  uncheckedIn,
+} from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatNumber } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
-import { type Code, codes, countOf, type Finding, kinds, type Mark } from '../audit/findings.ts';
-import { defectsIn, type Tally, uncheckedIn } from '../audit/tally.ts';
 
 const styles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
 

@@ -5,17 +5,11 @@ import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { type MetricName, metricNamespacePrefix } from '../../functions/metrics.ts';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import { lazy } from '../lazy.ts';
-import {
-  type Alarm,
-  type LaneName,
-  type LaneQueues,
-  laneNames,
-  type Metrics,
-  type Target,
-} from './target.ts';
+import type { Alarm, LaneQueues, Metrics, Target } from './target.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
 /** As `infra/stage.ts` names a stage that has not been given a name. */

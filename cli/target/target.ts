@@ -2,16 +2,14 @@
  * The archiver that a command is about: one deployed by `cdk deploy`, or an archive on this machine. Each part is
  * looked up when it is first asked for, so that a command needs no more rights than its work takes.
  */
+
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import type { Lane } from '../../functions/queue/batch.ts';
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
-
-/** Live lanes first within each stage: documents, then what has yet to be found. */
-export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
-export type LaneName = (typeof laneNames)[number];
 
 export interface BucketAccess {
   s3: S3Client;

@@ -10,10 +10,11 @@ import {
 } from '@aws-sdk/client-sqs';
 import { onTestFinished, vi } from 'vitest';
 import type { CommandContext } from '../../cli/command.ts';
-import type { LaneName, Target } from '../../cli/target/target.ts';
+import type { Target } from '../../cli/target/target.ts';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { queueDepth } from '../../local/queue-depth.ts';
 import { startQueues } from '../../local/queues.ts';

@@ -9,13 +9,14 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { audit } from '../../../cli/audit/audit.ts';
-import { type Code, kinds } from '../../../cli/audit/findings.ts';
 import type { AuditOptions } from '../../../cli/audit/options.ts';
-import type { ArchiverQueues, LaneName, Target } from '../../../cli/target/target.ts';
+import type { ArchiverQueues, Target } from '../../../cli/target/target.ts';
+import { type Code, kinds } from '../../../functions/audit/findings.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
+import type { LaneName } from '../../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
 import type { Random, Time } from '../../../functions/time.ts';
 import type { Terminal } from '../../../terminal/terminal.ts';

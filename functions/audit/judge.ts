@@ -1,14 +1,14 @@
 /** The judgement on one document: all that is known of it, and nothing else, goes in. */
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { documentKey, receiptKey } from '../bucket/keys.ts';
 import type { Finding } from './findings.ts';
 import type { ReceiptReading } from './receipt-reading.ts';
-import { clockSkewMs, type TelnyxDocument } from './telnyx-documents.ts';
+import { clockSkewMs, type ListedDocument } from './telnyx-documents.ts';
 
 /** What witnesses say of a document's bytes. Digests are lower-case hex. */
 export interface Evidence {
   documentId: string;
   /** As Telnyx lists it now. */
-  telnyx?: Omit<TelnyxDocument, 'id'>;
+  telnyx?: Omit<ListedDocument, 'id'>;
   /** `sha256` of the bytes that are there, as S3 has verified or as they were read back; undefined: not looked at. */
   object?: { bytes: number; modified: number; sha256?: string | undefined };
   /** `reading` is undefined where the receipt was not read. */

@@ -3,11 +3,11 @@
  * whole. 65 bytes a document, and 4 more while it is being sorted.
  */
 
-import { type Candidate, listDocuments } from '../../functions/telnyx/lists.ts';
-import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
-import { readWindow } from '../../functions/telnyx/window.ts';
+import { type Candidate, listDocuments } from '../telnyx/lists.ts';
+import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
+import { readWindow } from '../telnyx/window.ts';
 
-export interface TelnyxDocument {
+export interface ListedDocument {
   id: string;
   /** Milliseconds since the Unix epoch, where Telnyx says so. */
   createdAt: number | undefined;
@@ -39,7 +39,7 @@ export class TelnyxDocuments {
     return this.#count;
   }
 
-  add({ id, createdAt, bytes, sha256, infected }: TelnyxDocument): void {
+  add({ id, createdAt, bytes, sha256, infected }: ListedDocument): void {
     const at = this.#count % perChunk;
     if (at === 0) {
       this.#chunks.push({
@@ -60,7 +60,7 @@ export class TelnyxDocuments {
   }
 
   /** Sorted by id, each id once. */
-  *sorted(): Generator<TelnyxDocument> {
+  *sorted(): Generator<ListedDocument> {
     const order = new Uint32Array(this.#count);
     for (let position = 0; position < order.length; position += 1) order[position] = position;
     order.sort((a, b) => this.#compare(a, b));
@@ -89,7 +89,7 @@ export class TelnyxDocuments {
     );
   }
 
-  #read(position: number): TelnyxDocument {
+  #read(position: number): ListedDocument {
     const { chunk, at } = this.#place(position);
     const hex = chunk.ids.toString('hex', at * idBytes, (at + 1) * idBytes);
     const flags = chunk.flags[at] ?? 0;
@@ -138,7 +138,7 @@ export async function readTelnyxDocuments(
 /** Telnyx's clock may be ahead of this machine's. */
 export const clockSkewMs = 5 * 60_000;
 
-function toDocument(id: string, { createdAt, stated }: Candidate): TelnyxDocument {
+function toDocument(id: string, { createdAt, stated }: Candidate): ListedDocument {
   return {
     id,
     createdAt,

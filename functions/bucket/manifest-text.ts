@@ -6,14 +6,8 @@
  * receipt.
  */
 import { createReadStream } from 'node:fs';
-import {
-  documentIdOfReceipt,
-  documentKey,
-  documentPrefix,
-  manifestPrefix,
-  receiptKey,
-} from '../../functions/bucket/keys.ts';
-import { uuidPattern } from '../../functions/uuid.ts';
+import { uuidPattern } from '../uuid.ts';
+import { documentIdOfReceipt, documentKey, documentPrefix, manifestPrefix, receiptKey } from './keys.ts';
 
 /** A manifest of the archive, and a second file that names its digest: that one of the two is gone, the other shows. */
 export function manifestKey(stamp: string): string {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Inspected } from '../../../cli/audit/inspect.ts';
-import { readReceipt } from '../../../cli/audit/receipt-reading.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/report/histograms.ts';
 import { mostFindings, mostRows, Statistics } from '../../../cli/report/statistics.ts';
-import { documentOf, noon, receiptOf, written } from './world.ts';
+import type { Inspected } from '../../../functions/audit/inspect.ts';
+import { readReceipt } from '../../../functions/audit/receipt-reading.ts';
+import { documentOf, noon, receiptOf, written } from '../audit/world.ts';
 
 describe('Growth', () => {
   it('keeps every document and byte in order, however many and however far apart', () => {

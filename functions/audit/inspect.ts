@@ -1,22 +1,72 @@
-/** Gathers the evidence on one document that the listings have shown, and has it judged. */
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
-import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import type { Bucket } from '../../functions/bucket/store.ts';
-import { asArchiverError } from '../../functions/errors.ts';
+/** Gathers the evidence on each document from listings, Telnyx, manifest and bucket, and has it judged. */
+import {
+  documentIdOfReceipt,
+  documentKey,
+  documentPrefix,
+  receiptKey,
+  receiptPrefix,
+} from '../bucket/keys.ts';
+import { type ListedObject, type ListingOptions, listArchive } from '../bucket/listing.ts';
+import { documentsIn, manifestOfKey, type NamedDocument } from '../bucket/manifest-text.ts';
+import type { StorageRetry } from '../bucket/storage-retry.ts';
+import type { Bucket } from '../bucket/store.ts';
+import { asArchiverError } from '../errors.ts';
+import { uuidPattern } from '../uuid.ts';
+import { type Aligned, align } from './align.ts';
 import type { Finding } from './findings.ts';
 import { type Circumstances, type Evidence, judge } from './judge.ts';
-import type { ListedObject } from './listing.ts';
-import type { NamedDocument } from './manifest-text.ts';
 import { largestReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
-import type { TelnyxDocument } from './telnyx-documents.ts';
+import type { ListedDocument } from './telnyx-documents.ts';
 
 /** What the listings and the manifest hold of one document. */
 export interface Listed {
   id: string;
   objects?: ListedObject & { id: string };
   receipts?: ListedObject & { id: string };
-  telnyx?: TelnyxDocument;
+  telnyx?: ListedDocument;
   named?: NamedDocument;
+}
+
+export interface Sources {
+  listing: ListingOptions;
+  /** Sorted by id. */
+  telnyx: Iterable<ListedDocument>;
+  /** Path of a manifest on this machine. */
+  manifest: string | undefined;
+  /** Told of each object whose key is none of the archiver's. */
+  onForeign: (object: ListedObject) => void;
+}
+
+/** Every document that anybody knows of, sorted by id. @throws ArchiverError those of `listArchive` */
+export function gather({ listing, telnyx, manifest, onForeign }: Sources): AsyncGenerator<Listed> {
+  // Together these two listings are the whole bucket, so that nothing in it goes unseen.
+  const objects = listArchive(listing, { before: receiptPrefix });
+  const receipts = listArchive(listing, { from: receiptPrefix });
+  type Streams = Aligned<{ [Name in keyof Omit<Listed, 'id'>]-?: NonNullable<Listed[Name]> }>;
+  const rows: AsyncGenerator<Streams> = align({
+    objects: withIds(objects, documentIdOfObject, onForeign),
+    receipts: withIds(receipts, documentIdOfReceipt, onForeign),
+    telnyx,
+    named: manifest === undefined ? [] : documentsIn(manifest),
+  });
+  return rows;
+}
+
+async function* withIds(
+  listed: AsyncIterable<ListedObject>,
+  idOf: (key: string) => string | undefined,
+  onForeign: (object: ListedObject) => void,
+): AsyncGenerator<ListedObject & { id: string }> {
+  for await (const object of listed) {
+    const id = idOf(object.key);
+    if (id !== undefined) yield { ...object, id };
+    else if (!manifestOfKey(object.key)) onForeign(object);
+  }
+}
+
+function documentIdOfObject(key: string): string | undefined {
+  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
+  return uuidPattern.test(id) ? id : undefined;
 }
 
 export interface Inspected {

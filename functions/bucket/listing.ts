@@ -1,10 +1,10 @@
 /** The bucket's keys in S3's order, with what a listing tells of each object. */
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { asBucketError } from '../../functions/bucket/s3-errors.ts';
-import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { ArchiverError } from '../../functions/errors.ts';
-import { calls } from '../../functions/limits.ts';
-import { type Time, withDeadline } from '../../functions/time.ts';
+import { ArchiverError } from '../errors.ts';
+import { calls } from '../limits.ts';
+import { type Time, withDeadline } from '../time.ts';
+import { asBucketError } from './s3-errors.ts';
+import type { StorageRetry } from './storage-retry.ts';
 
 export interface ListedObject {
   key: string;
@@ -42,7 +42,7 @@ interface Page {
  *
  * @throws ArchiverError BucketUnavailable, BucketMisconfigured and those of `createBucket`
  */
-export async function* listObjects(options: ListingOptions, stretch: Stretch): AsyncGenerator<ListedObject> {
+export async function* listArchive(options: ListingOptions, stretch: Stretch): AsyncGenerator<ListedObject> {
   const from = stretch.from ?? '';
   let last = somewhatBefore(from);
   let next: Promise<Page> | undefined = readPage(options, stretch.prefix, last);

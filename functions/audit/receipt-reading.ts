@@ -1,10 +1,10 @@
 /** A receipt as it is read back: by somebody who trusts neither its text nor where it lies. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { documentKey } from '../../functions/bucket/keys.ts';
-import { type Receipt, receiptText } from '../../functions/bucket/receipts.ts';
-import { membersOf } from '../../functions/json-text.ts';
-import { type Fields, isFields, readFacts } from '../../functions/telnyx/record.ts';
+import { documentKey } from '../bucket/keys.ts';
+import { type Receipt, receiptText } from '../bucket/receipts.ts';
+import { membersOf } from '../json-text.ts';
+import { type Fields, isFields, readFacts } from '../telnyx/record.ts';
 
 /** 64 lower-case hex digits. */
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readReceipt } from '../../../cli/audit/receipt-reading.ts';
-import { receiptKey } from '../../../functions/bucket/keys.ts';
-import { createReceipts, type NewReceipt, type Receipt } from '../../../functions/bucket/receipts.ts';
-import type { Bucket } from '../../../functions/bucket/store.ts';
-import { boundRecord } from '../../../functions/telnyx/record.ts';
-import { createWorld, day, documentOf, noon, receiptOf, written } from './world.ts';
+import { readReceipt } from '../../functions/audit/receipt-reading.ts';
+import { receiptKey } from '../../functions/bucket/keys.ts';
+import { createReceipts, type NewReceipt, type Receipt } from '../../functions/bucket/receipts.ts';
+import type { Bucket } from '../../functions/bucket/store.ts';
+import { boundRecord } from '../../functions/telnyx/record.ts';
+import { createWorld, day, documentOf, noon, receiptOf, written } from '../cli/audit/world.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const archived = documentOf(id, Buffer.from('some bytes'));

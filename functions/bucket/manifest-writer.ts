@@ -4,12 +4,8 @@ import { createReadStream } from 'node:fs';
 import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { hexToBase64 } from '../../functions/bucket/checksum.ts';
-import { asBucketError, statusOf } from '../../functions/bucket/s3-errors.ts';
-import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import type { Bucket } from '../../functions/bucket/store.ts';
-import type { Time } from '../../functions/time.ts';
-import { type ManifestOnHand, sha256Of } from './manifest-chain.ts';
+import type { Time } from '../time.ts';
+import { hexToBase64 } from './checksum.ts';
 import {
   lineOf,
   linesOf,
@@ -19,6 +15,10 @@ import {
   stampOf,
   tagManifestKey,
 } from './manifest-text.ts';
+import type { Manifest } from './manifests.ts';
+import { asBucketError, statusOf } from './s3-errors.ts';
+import type { StorageRetry } from './storage-retry.ts';
+import type { Bucket } from './store.ts';
 
 export interface WrittenManifest {
   /** `s3://<bucket>/<key>`, or a file's path. */
@@ -40,7 +40,7 @@ export interface DraftOptions {
   /** A folder of this process's own. */
   folder: string;
   /** The manifest that this one follows. */
-  predecessor: ManifestOnHand | undefined;
+  predecessor: Manifest | undefined;
   /** The latest of all in the bucket: this one comes after it. */
   latestStamp: string | undefined;
   /** Where it goes: a file's absolute path, or undefined for the bucket. */
@@ -145,7 +145,7 @@ async function upload(
     key: tagManifestKey(stamp),
     body: tag,
     bytes: tag.length,
-    sha256: sha256Of(tag),
+    sha256: createHash('sha256').update(tag).digest('hex'),
     contentType,
   };
   await retry((abortSignal) => bucket.putOnce(witness, abortSignal));

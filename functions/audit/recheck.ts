@@ -1,12 +1,12 @@
-import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import type { Bucket } from '../../functions/bucket/store.ts';
-import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
+import type { StorageRetry } from '../bucket/storage-retry.ts';
+import type { Bucket } from '../bucket/store.ts';
+import { withoutReceipt } from '../bucket/unarchived.ts';
 import type { Inspected } from './inspect.ts';
 
 /** So many are looked up together, with few listings. */
 const together = 5_000;
 
-export interface SecondLook {
+export interface Recheck {
   /** Takes a document that seems to be missing. */
   add(inspected: Inspected): Promise<void>;
   /** Looks at those that are left. */
@@ -17,11 +17,11 @@ export interface SecondLook {
  * The listings are minutes old when the last of Telnyx's documents is compared with them. What seems to be missing
  * is looked up once more, since the archiver may have archived it meanwhile.
  */
-export function createSecondLook(
+export function createRecheck(
   bucket: Pick<Bucket, 'list'>,
   retry: StorageRetry,
   told: (inspected: Inspected, isMissing: boolean) => void,
-): SecondLook {
+): Recheck {
   let waiting: Inspected[] = [];
   const look = async () => {
     const ids = waiting.map(({ evidence }) => evidence.documentId);
