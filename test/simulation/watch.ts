@@ -138,8 +138,8 @@ export class Watch {
     if (policy !== 'retry' || clockWrong) return;
     const asked = by?.asked.get(subject) ?? [];
     const spanMs = (asked.at(-1) ?? 0) - (asked[0] ?? 0);
-    // Requests are under way for up to 40 ms.
-    const isConclusive = asked.length >= attempts.most && spanMs >= retryTimings.attemptsSpanMs - 100;
+    // Before it asks, an attempt may look for the receipt, and requests are under way for up to 40 ms each.
+    const isConclusive = asked.length >= attempts.most && spanMs >= retryTimings.attemptsSpanMs - 500;
     const aboutDocument = this.#looked().account.documents.has(subject);
     if (ageMs < retryTimings.documentFaultAfterMs || (aboutDocument && !isConclusive && !aboutToExpire)) {
       const what = `${code} after ${Math.round(ageMs / 1_000)} s and ${asked.length} attempts over ${spanMs} ms`;
