@@ -27,6 +27,11 @@ export interface S3Options {
   readonly host?: string;
   /** Owner of the buckets, for `x-amz-expected-bucket-owner`. @default '000000000000' */
   readonly accountId?: string;
+  /**
+   * The key whose object a request for `key` gets, where others lead to it as well. Signatures are of what was asked for.
+   * @default the same
+   */
+  readonly objectKey?: (bucket: string | undefined, key: string) => string;
   /** Called for each request before anything is checked; what it returns goes wrong. */
   readonly intercept?: (request: S3RequestInfo) => S3Fault | undefined | Promise<S3Fault | undefined>;
   /** Called when a request is over, whether or not it was answered. */
@@ -170,7 +175,7 @@ async function handle(
   response.setHeader('server', 'AmazonS3');
   response.setHeader('date', new Date(time.now()).toUTCString());
 
-  const request = parsed(message);
+  const request = parsed(message, options);
   const operation = request instanceof S3Error ? request.code : request.operation;
   requests.set(operation, (requests.get(operation) ?? 0) + 1);
   const ended = (status?: number, code?: string) =>
@@ -212,9 +217,11 @@ async function handle(
   }
 }
 
-function parsed(message: IncomingMessage): S3Request | S3Error {
+function parsed(message: IncomingMessage, { objectKey }: S3Options): S3Request | S3Error {
   try {
-    return parseRequest(message);
+    const request = parseRequest(message);
+    const { bucket, key } = request;
+    return key === undefined || !objectKey ? request : { ...request, key: objectKey(bucket, key) };
   } catch (error) {
     if (error instanceof S3Error) return error;
     throw error;

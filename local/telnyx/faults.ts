@@ -19,6 +19,7 @@ export const faultKinds = {
   'key-rejected': { at: 'api', says: '401 with code 10009: the API key is not valid' },
   'key-forbidden': { at: 'api', says: '403 with code 10010: the API key may not do this' },
   'link-refused': { at: 'link', says: '422 for the download link' },
+  'odd-path': { at: 'link', says: 'a link whose path holds `.`, `..` and `//`' },
   'wrong-hash': { at: 'record', says: 'the record states another hash' },
   'no-hash': { at: 'record', says: 'the record states no hash' },
   'wrong-size': { at: 'record', says: 'the record states one byte too many' },
@@ -27,8 +28,11 @@ export const faultKinds = {
   'exact-numbers': { at: 'record', says: 'the record holds numbers that a double cannot' },
   'oversized-record': { at: 'record', says: 'a record of 300 kB' },
   'nested-record': { at: 'record', says: 'a record nested 2,000 levels deep' },
+  'created-status': { at: 'record', says: '201 in place of 200' },
   infected: { at: 'record', says: 'the scanner has found malware' },
   'link-expired': { at: 'download', says: '403, the link has expired' },
+  'download-refused': { at: 'download', says: '400' },
+  'download-missing': { at: 'download', says: '404: the storage does not have it' },
   'download-reset': { at: 'download', says: 'reset in the middle' },
   truncated: { at: 'download', says: 'ends in the middle, against its Content-Length' },
   'cut-silently': { at: 'download', says: 'ends in the middle, without a Content-Length' },
@@ -58,6 +62,8 @@ export interface FaultRule {
   rate?: number;
   /** How often per document, or per route where no document is asked for; it heals afterwards. @default for ever */
   times?: number;
+  /** Rules of the same name count together towards the `times` of each. @default each counts for itself */
+  budget?: string;
 }
 
 /** Something of each sort over the sample documents: most heals, three documents cannot be archived. */
@@ -95,7 +101,9 @@ export interface FaultTarget {
 export class Faults {
   readonly #rules: FaultRule[];
   readonly #random: Random;
-  #taken = new Map<FaultRule, Map<string, number>>();
+  /** By rule or budget, then by what was asked for. */
+  #taken = new Map<FaultRule | string, Map<string, number>>();
+  #counts = new Map<FaultKind, number>();
 
   constructor(rules: readonly FaultRule[], random: Random) {
     this.#rules = [...rules];
@@ -109,31 +117,28 @@ export class Faults {
 
   /** How often each kind has happened. */
   counts(): Map<FaultKind, number> {
-    const counts = new Map<FaultKind, number>();
-    for (const [{ kind }, taken] of this.#taken) {
-      const times = [...taken.values()].reduce((sum, one) => sum + one, 0);
-      counts.set(kind, (counts.get(kind) ?? 0) + times);
-    }
-    return counts;
+    return new Map(this.#counts);
   }
 
   /** Nothing goes wrong any more. */
   clear(): void {
     this.#rules.length = 0;
     this.#taken = new Map();
+    this.#counts = new Map();
   }
 
   /** The fault that happens now at this place to what is asked for, if any; it counts as having happened. */
   next<Place extends FaultPlace>(place: Place, target: FaultTarget): FaultKindAt<Place> | undefined {
     for (const rule of this.#rules) {
       if (faultKinds[rule.kind].at !== place || !strikes(rule, target)) continue;
-      const { rate = 1, times = Number.POSITIVE_INFINITY } = rule;
+      const { kind, rate = 1, times = Number.POSITIVE_INFINITY, budget = rule } = rule;
       const what = target.document?.id ?? target.route ?? '';
-      const taken = this.#taken.get(rule) ?? new Map<string, number>();
+      const taken = this.#taken.get(budget) ?? new Map<string, number>();
       const before = taken.get(what) ?? 0;
       if (before >= times || (rate < 1 && this.#random() >= rate)) continue;
-      this.#taken.set(rule, taken.set(what, before + 1));
-      return rule.kind as FaultKindAt<Place>;
+      this.#taken.set(budget, taken.set(what, before + 1));
+      this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+      return kind as FaultKindAt<Place>;
     }
     return undefined;
   }
@@ -150,6 +155,10 @@ export class Faults {
           message: 'Request has expired',
           when: 'before-body',
         };
+      case 'download-refused':
+        return { kind: 'error', status: 400, code: 'InvalidRequest', when: 'before-body' };
+      case 'download-missing':
+        return { kind: 'error', status: 404, code: 'NoSuchKey', when: 'before-body' };
       case 'download-reset':
         return { kind: 'reset', during: 'response', afterBytes: middle };
       case 'truncated':

@@ -19,8 +19,8 @@ export interface TelnyxOptions {
   documents: Documents;
   orders: Orders;
   faults: Faults;
-  /** A temporary download link to a document's bytes. */
-  presign: (documentId: string) => string;
+  /** A temporary download link to what the storage has under a key that ends in a document's id. */
+  presign: (key: string) => string;
   time: Time;
   /** Called before each list is answered, so that it shows what there is now. */
   refresh?: () => Promise<void>;
@@ -165,6 +165,8 @@ function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOp
       break;
     case 'nested-record':
       return { status: 200, body: `{"data":${withMembers(data, `"parts":${nested(2_000)}`)}}` };
+    case 'created-status':
+      return { status: 201, body: { data } };
     case 'infected':
       data.status = 'denied';
       data.av_scan_status = 'infected';
@@ -199,11 +201,11 @@ function linkAnswer(id: string, route: string, { documents, faults, presign }: T
   const document = documents.get(id);
   if (!document) return notFound(true);
   const fault = faults.next('api', { document, route }) ?? faults.next('link', { document, route });
-  if (fault !== undefined) return faultyAnswer(fault, true);
-  return { status: 200, body: { data: { url: presign(id) } } };
+  if (fault !== undefined && fault !== 'odd-path') return faultyAnswer(fault, true);
+  return { status: 200, body: { data: { url: presign(fault === 'odd-path' ? `a/./b/..//${id}` : id) } } };
 }
 
-function faultyAnswer(fault: FaultKindAt<'api' | 'link'>, ofLink: boolean): Outcome {
+function faultyAnswer(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, ofLink: boolean): Outcome {
   switch (fault) {
     case 'rate-limited':
       return { ...tooManyRequests, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } };

@@ -12,6 +12,14 @@ import { startTelnyx } from './server.ts';
 /** The bucket of the local S3 in which the stand-in keeps its documents' bytes. */
 export const storageBucket = 'telnyx-storage';
 
+/**
+ * The id of the document that a key of the storage leads to. A key may begin with anything, such as `a/./b/..//`; it is
+ * for `S3Options.objectKey`.
+ */
+export function storedDocumentId(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
 /** How long a link lasts is not documented; Telnyx's other presigned links last ten minutes. */
 const defaultLinkSeconds = 600;
 
@@ -78,7 +86,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
     orders,
     faults,
     time,
-    presign: (documentId) => presign(storageBucket, documentId, { expiresInSeconds: linkSeconds }),
+    presign: (key) => presign(storageBucket, key, { expiresInSeconds: linkSeconds }),
     onUpload: onAppeared,
     ...(watched ? { refresh: watched.refresh } : {}),
     ...(options.rateLimit ? { rateLimit: options.rateLimit } : {}),

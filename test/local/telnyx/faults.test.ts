@@ -138,6 +138,28 @@ describe('a fault at the API', () => {
     expect((await hear(`${path}/download_link`)).status).toBe(200);
   });
 
+  it('may hold segments that a URL parser removes, which breaks the signature', async () => {
+    const { path } = await worldWith('odd-path');
+    const { url } = JSON.parse((await hear(`${path}/download_link`)).bytes.toString()).data;
+    const { host, href } = new URL(url);
+    const get = (target: string) => {
+      const [hostname, port] = host.split(':');
+      return new Promise<number | undefined>((resolve, reject) => {
+        request({ hostname, port, path: target, agent: false }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        })
+          .on('error', reject)
+          .end();
+      });
+    };
+    const asItCame = url.slice(url.indexOf(host) + host.length);
+
+    expect(asItCame).toMatch(/^\/[\w-]+\/a\/\.\/b\/\.\.\/\/[0-9a-f-]{36}\?/);
+    expect(await get(asItCame)).toBe(200);
+    expect(await get(href.slice(href.indexOf(host) + host.length))).toBe(403);
+  });
+
   it('strikes lists and look-ups when a rule names their route, and may be added and cleared', async () => {
     const { standIn, call } = await startWorld();
     const order = standIn.orders.addPortingOrder({});
@@ -181,6 +203,15 @@ describe('a fault in the record', () => {
   });
 });
 
+it('A record may come with 201 in place of 200.', async () => {
+  const { path } = await worldWith('created-status');
+
+  const [struck, healed] = [await hear(path), await hear(path)];
+
+  expect([struck.status, healed.status]).toEqual([201, 200]);
+  expect(struck.bytes).toEqual(healed.bytes);
+});
+
 describe('a record that nobody expects', () => {
   /** What the archive function makes of it. */
   const documentWith = async (kind: FaultKind) => {
@@ -220,6 +251,11 @@ describe('a fault in the download', () => {
     'link-expired': ({ status, bytes }) => {
       expect(status).toBe(403);
       expect(bytes.toString()).toContain('<Code>AccessDenied</Code><Message>Request has expired</Message>');
+    },
+    'download-refused': ({ status }) => expect(status).toBe(400),
+    'download-missing': ({ status, bytes }) => {
+      expect(status).toBe(404);
+      expect(bytes.toString()).toContain('<Code>NoSuchKey</Code>');
     },
     'download-reset': ({ bytes, ending }) => {
       expect(ending).toBe('broken');
@@ -311,6 +347,24 @@ describe('a fault plan', () => {
     expect(faults.next('api', { document: one })).toBe('gone');
     expect(faults.next('api', { document: other })).toBe('gone');
     expect(faults.next('api', { document: one })).toBeUndefined();
+  });
+
+  it('counts rules of one budget together, and each kind by itself', () => {
+    const rules: FaultRule[] = (['gone', 'not-json', 'wrong-shape'] as const).map((kind, index) => ({
+      kind,
+      rate: (index + 1) / 3,
+      times: 2,
+      budget: 'all',
+    }));
+    const draws = [0.9, 0.9, 0.9, 0.1];
+    const faults = new Faults(rules, () => draws.shift() ?? 0);
+    const [one, other] = [someDocument(), someDocument()];
+
+    const struck = [1, 2, 3].map(() => faults.next('api', { document: one }));
+
+    expect(struck).toEqual(['wrong-shape', 'not-json', undefined]);
+    expect(faults.next('api', { document: other })).toBe('gone');
+    expect(Object.fromEntries(faults.counts())).toEqual({ gone: 1, 'not-json': 1, 'wrong-shape': 1 });
   });
 
   it('strikes the share of chances that it says', () => {

@@ -9,6 +9,7 @@ import {
   type StandInOptions,
   startStandIn,
   storageBucket,
+  storedDocumentId,
 } from '../../../local/telnyx/stand-in.ts';
 
 export const unknownId = '00000000-0000-4000-8000-000000000000';
@@ -70,6 +71,7 @@ export async function startWorld(options: Partial<StandInOptions> = {}): Promise
     buckets: { [storageBucket]: storage },
     credentials: [{ accessKeyId: 'local', secretAccessKey: 'local-secret' }],
     time,
+    objectKey: (_bucket, key) => storedDocumentId(key),
     intercept: ({ key }) => standIn?.storageFault(key),
   });
   onTestFinished(() => s3.close());
