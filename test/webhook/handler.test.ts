@@ -20,7 +20,8 @@ import { readPublicKeys } from '../../functions/webhook/verify.ts';
 import { openWebhookPort } from '../../local/lambda/webhook-port.ts';
 import { startQueues } from '../../local/queues.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
-import { type Drop, startDroppingProxy } from '../dropping-proxy.ts';
+import { startDroppingProxy } from '../dropping-proxy.ts';
+import type { Drop } from '../soak/dropping-front.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));
 const key = createSigningKey();
