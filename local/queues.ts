@@ -12,6 +12,7 @@ import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functio
 import type { Lane } from '../functions/queue/batch.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
+import { systemTime } from '../functions/time.ts';
 
 const region = 'us-east-1';
 const account = '000000000000';
@@ -25,8 +26,13 @@ export interface LocalQueues {
   /** `http://127.0.0.1:<port>` */
   endpoint: string;
   lanes: Record<LaneName, LocalLane>;
-  /** A client for this endpoint with the timeouts that the functions have. */
-  createClient(): SQSClient;
+  /**
+   * A client with the timeouts that the functions have.
+   *
+   * @param origin of what stands before the queues. @default the queues themselves
+   * @param monotonic milliseconds; tells how long a connection was idle
+   */
+  createClient(origin?: string, monotonic?: () => number): SQSClient;
   close(): Promise<void>;
 }
 
@@ -35,12 +41,11 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
   const server = buildApp({ logger: false, defaultRegion: region });
   returnWhatNobodyTook(server);
   const endpoint = await server.listen({ port, host: '127.0.0.1' });
-  const createClient = () =>
-    createSqsClient({
-      endpoint,
-      region,
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    });
+  const createClient = (origin = endpoint, monotonic = systemTime.monotonic) =>
+    createSqsClient(
+      { endpoint: origin, region, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } },
+      monotonic,
+    );
   const client = createClient();
   const lane = async (name: LaneName, timeoutMs: number): Promise<LocalLane> => {
     const deadLetters = `${name}-dead-letters`;

@@ -45,7 +45,7 @@ import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import type { RateLimit } from './telnyx/rate-limit.ts';
 import { createSigningKey, exportSeed, type SigningKey } from './telnyx/signing.ts';
-import { type StandIn, startStandIn, storageBucket } from './telnyx/stand-in.ts';
+import { type StandIn, startStandIn, storageBucket, storedDocumentId } from './telnyx/stand-in.ts';
 import { postEvent, uploadEvent } from './telnyx/upload-event.ts';
 
 export interface StackOptions {
@@ -62,8 +62,8 @@ export interface StackOptions {
   rateLimit?: RateLimit | undefined;
   /** Told of each answer of Telnyx to a function. */
   onTelnyxAnswer?: ((answer: TelnyxAnswer) => void) | undefined;
-  /** Opens what downloads go through, such as TLS, before the stand-in's storage, and tells its origin. @default nothing */
-  openStorageFront?: ((s3Endpoint: string) => Promise<StorageFront>) | undefined;
+  /** Opens what the functions' requests to a neighbour on this machine go through, such as TLS. @default nothing */
+  openFront?: ((neighbour: Neighbour, origin: string) => Promise<Front>) | undefined;
   /** How many invocations may run side by side for each queue. @default `localConcurrency` */
   concurrency?: Readonly<Record<LaneName, number>>;
   /** What goes wrong with a request to the archive's bucket or to the stand-in's storage. @default nothing */
@@ -76,6 +76,8 @@ export interface StackOptions {
   events: boolean;
   /** When messages whose receive failed come back, and when they are given up. */
   timings: RetryTimings;
+  /** Time limits of single invocations, in milliseconds. @default five minutes each */
+  timeLimits?: { archiveMs: number; discoverMs: number };
   /** Takes each line that a function logs. */
   onLog: (line: string) => void;
   /** Told of what goes wrong outside of the functions. */
@@ -90,8 +92,11 @@ export interface TelnyxAnswer extends Pick<HttpAnswer, 'status' | 'headers'> {
   live: boolean;
 }
 
-export interface StorageFront {
-  /** `https://127.0.0.1:<port>` */
+/** `storage` is the stand-in's, `bucket` the archive's. */
+export type Neighbour = 'telnyx' | 'storage' | 'bucket' | 'queues';
+
+export interface Front {
+  /** Such as `https://127.0.0.1:8443`. */
   origin: string;
   close(): Promise<void>;
 }
@@ -152,6 +157,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       buckets: { [localBucket]: archive, [storageBucket]: storage },
       credentials: [localCredentials],
       time,
+      objectKey: (bucket, key) => (bucket === storageBucket ? storedDocumentId(key) : key),
       intercept: (request) =>
         options.s3Fault?.(request) ??
         (request.bucket === storageBucket ? standIn?.storageFault(request.key) : undefined),
@@ -161,12 +167,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const queues = await startQueues();
     closers.push(() => queues.close());
-    const sqs = queues.createClient();
+    const originOf = async (neighbour: Neighbour, origin: string) => {
+      const front = await options.openFront?.(neighbour, origin);
+      closers.push(() => front?.close());
+      return front?.origin ?? origin;
+    };
+    const sqs = queues.createClient(await originOf('queues', queues.endpoint), time.monotonic);
     closers.push(() => sqs.destroy());
-
-    const storageFront = await options.openStorageFront?.(s3.endpoint);
-    closers.push(() => storageFront?.close());
-    const storageOrigin = storageFront?.origin ?? s3.endpoint;
+    // The stack's own, in place of Scheduler, operator and console.
+    const ownSqs = queues.createClient();
+    closers.push(() => ownSqs.destroy());
+    const storageOrigin = await originOf('storage', s3.endpoint);
     if (options.telnyx === undefined) {
       standIn = await startStandIn({
         apiKey: localApiKey,
@@ -184,9 +195,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       closers.push(() => standIn?.close());
     }
     const telnyxUrl = options.telnyx?.url ?? new URL(standIn?.url ?? '');
+    const functionsTelnyxUrl = standIn
+      ? new URL(telnyxUrl.pathname, await originOf('telnyx', telnyxUrl.origin))
+      : telnyxUrl;
     const apiKey = options.telnyx?.apiKey ?? localApiKey;
 
-    const archiveBucket = options.bucket ?? folderBucket(s3.endpoint, archive);
+    const archiveBucket =
+      options.bucket ?? folderBucket(await originOf('bucket', s3.endpoint), archive, time.monotonic);
     closers.push(() => archiveBucket.client.destroy());
     const bucket = createBucket({ s3: archiveBucket.client, name: archiveBucket.name, time });
     const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && storageOrigin };
@@ -200,14 +215,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       now: time.now,
     });
-    const agents = createAgents();
+    const agents = createAgents(undefined, time.monotonic);
     closers.push(() => {
       agents.https.destroy();
       agents.http.destroy();
     });
 
     const invocations = options.concurrency ?? localConcurrency;
-    const telnyx = { baseUrl: telnyxUrl, apiKey: createApiKey(async () => apiKey, time), time };
+    const telnyx = { baseUrl: functionsTelnyxUrl, apiKey: createApiKey(async () => apiKey, time), time };
     const httpGet = createHttpGet(agents, options.version);
     const telling =
       (live: boolean): HttpGet =>
@@ -225,7 +240,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
     const shared = {
       telnyx: createTelnyxClient({ ...telnyx, httpGet: telling(true) }),
-      download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, options.version), time }),
+      download: createDownload({
+        policy,
+        httpGet: createGuardedHttpGet(policy, options.version, time.monotonic),
+        time,
+      }),
       bucket,
       receipts: createReceipts(bucket),
       log,
@@ -248,7 +267,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     );
     // Each invocation at a time has a handler of its own, as a container of Lambda: what one has learnt of Telnyx's rate
     // limit, the others do not know.
-    const connect = (lane: LocalLane, functionName: string, createHandler: () => LambdaHandler<SQSEvent>) => {
+    const timeLimits = options.timeLimits ?? { archiveMs: localTimeoutMs, discoverMs: localTimeoutMs };
+    const connect = (
+      lane: LocalLane,
+      functionName: 'archive' | 'discover',
+      createHandler: () => LambdaHandler<SQSEvent>,
+    ) => {
       const client = queues.createClient();
       const mappings = Array.from({ length: invocations[lane.name] }, () =>
         pollQueue({
@@ -257,7 +281,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           queueArn: lane.queueArn,
           handler: createHandler(),
           functionName,
-          timeoutMs: localTimeoutMs,
+          timeoutMs: timeLimits[`${functionName}Ms`],
           batchSize: concurrency.batchSize,
           maximumConcurrency: 1,
           time,
@@ -274,6 +298,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     connect(queues.lanes.documents, 'archive', createArchive);
     connect(queues.lanes.backfill, 'archive', createArchive);
     const send = createSender(sqs);
+    const sendAsOperator = createSender(ownSqs);
     const createDiscover = () =>
       createDiscoverHandler({
         ...shared,
@@ -306,7 +331,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const sweepDate = createSweepDates();
     const discover = (asked: Asked, requestedAt = time.now()) =>
-      send(
+      sendAsOperator(
         queues.lanes[asked.kind === 'span' ? 'spans' : 'discovery'].queueUrl,
         [{ v: 1, ...asked, requestedAt: new Date(requestedAt).toISOString() }],
         new AbortController().signal,
@@ -331,7 +356,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => removeSession(archive));
 
     const depthOf = async (urls: readonly string[]) => {
-      const depths = await Promise.all(urls.map((url) => queueDepth(sqs, url)));
+      const depths = await Promise.all(urls.map((url) => queueDepth(ownSqs, url)));
       return depths.reduce((sum, depth) => sum + depth, 0);
     };
     return {
@@ -343,7 +368,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         }),
       sweep: async () => {
         // On a busy machine a sweep may take longer than the time to the next one: they are not to pile up.
-        if ((await queueDepth(sqs, queues.lanes.discovery.queueUrl)) === 0)
+        if ((await queueDepth(ownSqs, queues.lanes.discovery.queueUrl)) === 0)
           await discover({ kind: 'recent' }, sweepDate(time.now()));
       },
       addresses: {
@@ -356,7 +381,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       signingKey,
       lanes: queues.lanes,
-      send,
+      send: sendAsOperator,
       bucket,
       s3,
       standIn,

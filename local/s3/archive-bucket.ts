@@ -2,6 +2,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
+import { systemTime } from '../../functions/time.ts';
 import { shortcomingsOf } from './capabilities.ts';
 
 export interface ArchiveBucket {
@@ -14,15 +15,21 @@ export interface ArchiveBucket {
 export const localBucket = 'archive';
 export const localCredentials = { accessKeyId: 'AKIALOCALARCHIVE', secretAccessKey: 'local-archive-secret' };
 
-/** The folder behind the local S3. */
-export function folderBucket(endpoint: string, folder: string): ArchiveBucket {
+/**
+ * The folder behind the local S3.
+ *
+ * @param monotonic milliseconds; tells how long a connection was idle
+ */
+export function folderBucket(
+  endpoint: string,
+  folder: string,
+  monotonic = systemTime.monotonic,
+): ArchiveBucket {
   return {
-    client: createS3Client({
-      endpoint,
-      region: 'us-east-1',
-      credentials: localCredentials,
-      forcePathStyle: true,
-    }),
+    client: createS3Client(
+      { endpoint, region: 'us-east-1', credentials: localCredentials, forcePathStyle: true },
+      monotonic,
+    ),
     name: localBucket,
     place: folder,
   };

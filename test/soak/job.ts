@@ -1,11 +1,12 @@
 /** What the processes of a soak tell each other. */
-import type { Doom } from './faults.ts';
 import type { Certificates } from './tls-front.ts';
+import type { Doom, TraitName } from './traits.ts';
 
 export interface Job {
   archive: string;
   documents: string;
   doomed: [fileName: string, doom: Doom][];
+  traits: [fileName: string, trait: TraitName][];
   /** Downloads go through TLS with them. */
   certificates: Certificates | undefined;
 }
@@ -16,8 +17,24 @@ export interface Progress {
   /** How often, by kind. */
   faults: [string, number][];
   /** There once nothing is left to do. */
-  end: { heapMb: { before: number; after: number }; sockets: number } | undefined;
+  end: ProcessEnd | undefined;
 }
 
-/** Sockets that may be open in a process with nothing to do, both ends counted: those that wait for messages. */
-export const waitingSockets = 80;
+export interface ProcessEnd {
+  /** All that Telnyx has by now. */
+  documents: number;
+  /** By id. */
+  doomed: [documentId: string, doom: Doom][];
+  /** What was not as it should be. */
+  violations: string[];
+  /** Milliseconds of the longest receive that ended with its document archived. */
+  longestReceiveMs: number;
+  heapMb: { before: number; after: number };
+  sockets: number;
+}
+
+/**
+ * Sockets that may be open in a process with nothing to do, all ends counted: two of each of 19 long polls, four of each
+ * of 20 connections to SQS that the functions keep, since they go through a front, and some of the stack's own.
+ */
+export const waitingSockets = 140;

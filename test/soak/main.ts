@@ -1,4 +1,4 @@
-/** `npm run soak`: real sockets, faults and kills; ends with 0 where every document is archived or a dead letter. */
+/** `npm run soak`: real sockets, faults and kills; ends with 0 if every document ends as it must. */
 import { Command, InvalidArgumentError } from 'commander';
 import { soak } from './soak.ts';
 
@@ -10,15 +10,16 @@ program.parse();
 
 const { documents, kills } = program.opts<{ documents: number; kills: number }>();
 const began = performance.now();
-const { archived, deadLetters, violations, faults, heapMb, sockets } = await soak({
+const end = await soak({
   documents,
   kills,
   random: Math.random,
   say: (text) => console.error(text),
 });
+const { archived, deadLetters, violations, faults, heapMb, sockets } = end;
 const seconds = (performance.now() - began) / 1_000;
 console.log(
-  `${archived} of ${documents} archived, ${JSON.stringify(deadLetters)} dead letters, in ${seconds.toFixed(0)} s`,
+  `${archived} of ${end.documents} archived, ${JSON.stringify(deadLetters)} dead letters, in ${seconds.toFixed(0)} s; the longest receive took ${(end.longestReceiveMs / 1_000).toFixed(1)} s`,
 );
 console.log(`Faults ${JSON.stringify(faults)}`);
 console.log(

@@ -1,6 +1,7 @@
 /**
- * A soak: documents, faults at every turn, the process killed and started again; at its end each document is in the
- * archive with the right bytes, or a dead letter with a code.
+ * A soak: documents, faults at every turn, the process killed and started again, connections dropped across pauses. At
+ * its end each document is in the archive with the right bytes and a true receipt, but for those at fault themselves,
+ * which are dead letters with their code.
  */
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,9 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Random } from '../../functions/time.ts';
-import { type Doom, dooms } from './faults.ts';
-import { type Job, type Progress, waitingSockets } from './job.ts';
+import { type Job, type ProcessEnd, type Progress, waitingSockets } from './job.ts';
 import { makeCertificates } from './tls-front.ts';
+import { dooms as codeOfDoom, doomOf, isLarge, traitOf } from './traits.ts';
 
 export interface SoakOptions {
   documents: number;
@@ -23,20 +24,21 @@ export interface SoakOptions {
 }
 
 export interface SoakEnd {
+  /** All that Telnyx had at the end: beside those asked for, the documents that come after the faults. */
+  documents: number;
   archived: number;
   deadLetters: Record<string, number>;
   /** What is not as it should be; none where all is well. */
   violations: string[];
   /** How often, by kind. */
   faults: Record<string, number>;
+  /** Of the last process. */
+  longestReceiveMs: number;
   /** Of the last process, before its work and after it. */
   heapMb: { before: number; after: number };
   sockets: number;
 }
 
-const doomedEach = 100;
-/** Of so many documents one may meet with a fault at each of its receives. */
-const unluckyEach = 500;
 const spreadMs = 30 * 24 * 3_600_000;
 const heapMbMore = 40;
 const heapMbPerDocument = 0.002;
@@ -53,7 +55,7 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
     const job: Job = {
       archive: join(folder, 'archive'),
       documents: join(folder, 'documents'),
-      doomed: await writeDocuments(join(folder, 'documents'), documents, random),
+      ...(await writeDocuments(join(folder, 'documents'), documents, random)),
       certificates,
     };
     await mkdir(job.archive);
@@ -71,9 +73,10 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
       const last = await untilDoneOr(child, killAfter);
       for (const [kind, times] of last.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
       if (last.end) {
-        const end = await examine(job, documents);
-        end.violations.push(...leaksOf(last.end, documents), ...(await stop(child)));
-        return { ...end, ...last.end, faults: Object.fromEntries(faults) };
+        const found = await examine(job, last.end);
+        const violations = [...last.end.violations, ...found.violations, ...leaksOf(last.end)];
+        violations.push(...(await stop(child)));
+        return { ...last.end, ...found, violations, faults: Object.fromEntries(faults) };
       }
       killed += 1;
       say(`killed for the ${killed}. time after ${last.archived} documents`);
@@ -83,22 +86,34 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
   }
 }
 
-async function writeDocuments(folder: string, count: number, random: Random): Promise<[string, Doom][]> {
-  const doomedFiles: [string, Doom][] = [];
+/** Shorter ones could come whole, however slowly. */
+const leastBytesOfTrait = 1_000;
+
+async function writeDocuments(
+  folder: string,
+  count: number,
+  random: Random,
+): Promise<Pick<Job, 'doomed' | 'traits'>> {
+  const written: Pick<Job, 'doomed' | 'traits'> = { doomed: [], traits: [] };
   const began = Date.now();
   await mkdir(folder, { recursive: true });
   for (let number = 0; number < count; number += 1) {
     const name = `document ${number}.pdf`;
-    const large = number % 50 === 0;
-    const bytes = Buffer.alloc(Math.floor(random() * (large ? 900_000 : 8_000)), `${number} `);
+    const trait = traitOf(number);
+    const least = trait ? leastBytesOfTrait : 0;
+    const bytes = Buffer.alloc(
+      least + Math.floor(random() * (isLarge(number) ? 900_000 : 8_000)),
+      `${number} `,
+    );
     await writeFile(join(folder, name), bytes);
     // As many at once as no account has would be another test: they come in over a month.
     const createdAt = began - (number / count) * spreadMs;
     await utimes(join(folder, name), createdAt / 1_000, createdAt / 1_000);
-    const doom = dooms[Math.floor(number / doomedEach) % dooms.length];
-    if (number % doomedEach === doomedEach - 1 && doom) doomedFiles.push([name, doom]);
+    const doom = doomOf(number);
+    if (doom) written.doomed.push([name, doom]);
+    if (trait) written.traits.push([name, trait]);
   }
-  return doomedFiles;
+  return written;
 }
 
 /** Resolves with the last that the process told: its end, or what came before it was killed. */
@@ -127,7 +142,7 @@ async function stop(child: ChildProcess): Promise<string[]> {
 }
 
 /** What the process holds on to beyond its work: of memory, some bytes for each document that Telnyx knows. */
-function leaksOf({ heapMb, sockets }: NonNullable<Progress['end']>, documents: number): string[] {
+function leaksOf({ heapMb, sockets, documents }: ProcessEnd): string[] {
   const grown = heapMb.after - heapMb.before;
   return [
     ...(grown > heapMbMore + documents * heapMbPerDocument
@@ -149,7 +164,7 @@ interface AuditLine {
 /** With the operator's own tools, while the stack is up: all bytes are read back. */
 async function examine(
   job: Job,
-  documents: number,
+  { documents, doomed }: ProcessEnd,
 ): Promise<Pick<SoakEnd, 'archived' | 'deadLetters' | 'violations'>> {
   const audit = await linesOf('audit', '--read-data', '--grace', '0', '--local', job.archive, '--json');
   const letters = await linesOf('redrive', '--dry-run', '--local', job.archive, '--json');
@@ -169,11 +184,15 @@ async function examine(
     const isExplained = code === 'missing' && dead.has(id);
     if (!isExplained) violations.push(`${code} ${key}: ${detail}`);
   }
-  for (const [id, code] of dead)
+  const dooms = new Map(doomed);
+  for (const [id, code] of dead) {
     if (code === undefined) violations.push(`the dead letter of ${id} has no code`);
-  const unlucky = dead.size - job.doomed.length;
-  if (unlucky < 0) violations.push(`${dead.size} dead letters for ${job.doomed.length} doomed documents`);
-  if (unlucky > Math.max(1, documents / unluckyEach)) violations.push(`${unlucky} others are dead letters`);
+    else if (!dooms.has(id)) violations.push(`${id} is a dead letter although it is not at fault: ${code}`);
+  }
+  for (const [id, doom] of dooms) {
+    const code = dead.get(id);
+    if (code !== codeOfDoom[doom]) violations.push(`${id} (${doom}) has ended as ${code}`);
+  }
   const archived = audit.find(({ type }) => type === 'summary')?.archived ?? -1;
   if (archived !== documents - dead.size) {
     violations.push(`${archived} of ${documents} archived, with ${dead.size} dead letters`);

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Random } from '../../functions/time.ts';
-import type { StorageFront } from '../../local/stack.ts';
+import type { Front } from '../../local/stack.ts';
 
 /** Paths of PEM files. */
 export interface Certificate {
@@ -35,7 +35,7 @@ export async function openTlsFront(
   { trusted, untrusted }: Certificates,
   random: Random,
   counts: Map<string, number>,
-): Promise<StorageFront> {
+): Promise<Front> {
   const sockets = new Set<Socket>();
   /** Each ends with the other; errors are what this is about, and the other side learns of them by its own end. */
   const join = (one: Socket, other: Socket) => {

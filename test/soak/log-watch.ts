@@ -1,0 +1,119 @@
+/** What the functions' own log lines tell of a soak, and what they must not tell. */
+import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
+import { attempts, calls } from '../../functions/limits.ts';
+import type { Time } from '../../functions/time.ts';
+
+interface Line {
+  message?: string;
+  documentId?: string;
+  messageId?: string;
+  kind?: string;
+  outcome?: string;
+  code?: ErrorCode;
+  found?: number;
+  ms?: number;
+}
+
+/** Lines that tell of a failure. */
+const failures: ReadonlySet<string | undefined> = new Set([
+  'Trying again',
+  'Asking Telnyx again',
+  'Comes back later',
+  'Dead letter',
+  'Could not become a dead letter; comes back',
+  'Visibility not changed',
+]);
+
+/** Twice what the functions allow, for a busy machine; an invocation has twice as much. */
+const longestDripMs = 2 * calls.downloadMs;
+
+export class LogWatch {
+  readonly #time: Time;
+  /** Documents archived. */
+  archived = 0;
+  longestReceiveMs = 0;
+  readonly violations: string[] = [];
+  /** Documents that the messages of each kind of order have named. */
+  readonly namedByOrders = new Map<string, number>();
+  /** What has failed and is to come back, with its code. */
+  readonly #waiting = new Map<string, ErrorCode | undefined>();
+  readonly #dripsSince = new Map<string, number>();
+  /** Codes of the attempts of a receive that is under way, by document. */
+  readonly #attempts = new Map<string, (ErrorCode | undefined)[]>();
+  /** Messages that each document was seen in: where there are two, their attempts cannot be told apart. */
+  readonly #messages = new Map<string, Set<string>>();
+  readonly #deadAfter = new Map<string, (ErrorCode | undefined)[]>();
+  #failuresSince: string[] | undefined;
+
+  constructor(time: Time) {
+    this.#time = time;
+  }
+
+  read(text: string): void {
+    const line: Line = JSON.parse(text);
+    const { message, documentId, code } = line;
+    if (failures.has(message)) this.#failuresSince?.push(`${message} (${code})`);
+    if (documentId !== undefined) this.#readOfDocument(documentId, line);
+    const subject = documentId ?? line.messageId;
+    if (subject === undefined) return;
+    if (message === 'Comes back later') this.#waiting.set(subject, code);
+    if (message === 'Done' || message === 'Dead letter') this.#waiting.delete(subject);
+    if (message === 'Done' && line.kind?.startsWith('port'))
+      this.namedByOrders.set(line.kind, line.found ?? 0);
+  }
+
+  dripBegins(documentId: string): void {
+    this.#dripsSince.set(documentId, this.#time.monotonic());
+  }
+
+  /** From now on no failure is expected. @returns tells what has failed since */
+  expectNoFailures(): () => string[] {
+    const failed: string[] = [];
+    this.#failuresSince = failed;
+    return () => {
+      this.#failuresSince = undefined;
+      return failed;
+    };
+  }
+
+  /** How many wait, by code. */
+  waiting(): string {
+    const codes = [...Map.groupBy(this.#waiting.values(), String)];
+    return JSON.stringify(Object.fromEntries(codes.map(([code, all]) => [code, all.length])));
+  }
+
+  /** Once nothing is left to do. */
+  finish(): void {
+    for (const [documentId, codes] of this.#deadAfter) {
+      if ((this.#messages.get(documentId)?.size ?? 0) > 1) continue;
+      const enough = codes.length >= attempts.most && codes.every((code) => policyOf(code) === 'retry');
+      if (policyOf(codes.at(-1)) === 'retry' && !enough)
+        this.violations.push(`${documentId} became a dead letter after the attempts ${codes.join(', ')}`);
+    }
+    for (const documentId of this.#dripsSince.keys())
+      this.violations.push(`nothing became of the dripping download of ${documentId}`);
+  }
+
+  #readOfDocument(documentId: string, { message, messageId, outcome, code, ms = 0 }: Line): void {
+    if (messageId !== undefined) {
+      this.#messages.set(documentId, (this.#messages.get(documentId) ?? new Set()).add(messageId));
+    }
+    const drippedFor = this.#time.monotonic() - (this.#dripsSince.get(documentId) ?? Number.NaN);
+    this.#dripsSince.delete(documentId);
+    if (drippedFor > longestDripMs)
+      this.violations.push(`the dripping download of ${documentId} took ${Math.round(drippedFor)} ms`);
+
+    const codes = [...(this.#attempts.get(documentId) ?? []), code];
+    if (message === 'Trying again') this.#attempts.set(documentId, codes);
+    if (message === 'Comes back later' || message === 'Done') this.#attempts.delete(documentId);
+    if (message === 'Dead letter') this.#deadAfter.set(documentId, codes);
+    if (message === 'Done' && outcome === 'archived') {
+      this.archived += 1;
+      this.longestReceiveMs = Math.max(this.longestReceiveMs, ms);
+    }
+  }
+}
+
+function policyOf(code: ErrorCode | undefined) {
+  return code === undefined ? undefined : retryPolicies[code];
+}
