@@ -42,7 +42,7 @@ export interface Section {
   run(options: SectionOptions): Promise<Findings>;
 }
 
-export interface SectionOptions {
+interface SectionOptions {
   full: boolean;
   /** Told what is being done. */
   say: (what: string) => void;

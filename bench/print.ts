@@ -24,7 +24,7 @@ function printTable({ title, rows }: Table): void {
   console.log(table.toString());
 }
 
-export function printFigures(figures: readonly Figure[]): void {
+function printFigures(figures: readonly Figure[]): void {
   const head = ['figure', 'median', 'spread', 'reach', ''];
   const table = new CliTable({ head, style, chars, colAligns: ['left', 'right', 'right', 'right', 'left'] });
   for (const figure of figures) {

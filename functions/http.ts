@@ -14,7 +14,7 @@ export interface HttpAnswer {
   body: Readable;
 }
 
-export interface HttpGetOptions {
+interface HttpGetOptions {
   headers: Record<string, string>;
   signal: AbortSignal;
   /**

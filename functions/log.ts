@@ -40,7 +40,7 @@ const loggedFields = [
 
 export type LogFields = { [Field in (typeof loggedFields)[number]]?: string | number | undefined };
 
-export type MetricDimensions = { readonly [Name in Dimension]?: string };
+type MetricDimensions = { readonly [Name in Dimension]?: string };
 
 export interface Log {
   info(message: string, fields?: LogFields): void;

@@ -3,7 +3,7 @@
  * together. Each function declares its own; `infra/` passes exactly the variables that are declared.
  */
 
-export interface Setting<Value> {
+interface Setting<Value> {
   /** Name of the environment variable. */
   variable: string;
   /** Turns the variable's text into the value. Throws an `Error` whose message completes "VARIABLE …". */

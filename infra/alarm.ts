@@ -16,7 +16,7 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 
 /** What the person who is woken reads first. There is no alarm without it. */
-export interface Meaning {
+interface Meaning {
   /** What it means for the company's documents, in one sentence. */
   impact: string;
   /** Heading of the alarm's article in `docs/runbook.md`, as an anchor. */

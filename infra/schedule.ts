@@ -15,7 +15,7 @@ export interface SweepScheduleProps {
  * The `recent` message as `functions/queue/messages.ts` reads it. EventBridge Scheduler replaces the placeholder by
  * an instant such as `2022-03-22T18:59:43Z` (its user guide, "Adding context attributes").
  */
-export const recentMessage = '{"v":1,"kind":"recent","requestedAt":"<aws.scheduler.scheduled-time>"}';
+const recentMessage = '{"v":1,"kind":"recent","requestedAt":"<aws.scheduler.scheduled-time>"}';
 
 /** Asks for a sweep every minute: most documents are found by it, within their 30 minutes. */
 export class SweepSchedule extends Construct {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One minute of a metric. */
-export interface MinuteOfMetric {
+interface MinuteOfMetric {
   /** When it was counted last; milliseconds since the Unix epoch. */
   latest: number;
   sum: number;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Counts, ServerOptions } from './serve.ts';
 
-export interface WireServer {
+interface WireServer {
   /** `http://127.0.0.1:<port>` or `https://…`. */
   origin: string;
   /** What it was asked for since the last call. */

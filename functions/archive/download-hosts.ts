@@ -1,7 +1,7 @@
 /** Host names with wildcards, for the hosts that download links may lead to. `infra/stage.ts` documents the language. */
 
 /** RFC 1035, section 2.3.4; a URL's host name has no final dot. */
-export const longestHost = 253;
+const longestHost = 253;
 
 /**
  * An AWS region as it stands in a host name, such as `us-gov-west-1`. Exact, because what else stands in that place

@@ -112,7 +112,7 @@ function decoded(key: string): string {
 }
 
 /** In the order of UTF-8, which differs from that of JavaScript's strings beyond U+FFFF only. */
-export function isBefore(a: string, b: string): boolean {
+function isBefore(a: string, b: string): boolean {
   return plain.test(a) && plain.test(b) ? a < b : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
 }
 

@@ -20,7 +20,7 @@ import { asBucketError, statusOf } from './s3-errors.ts';
 import type { StorageRetry } from './storage-retry.ts';
 import type { Bucket } from './store.ts';
 
-export interface WrittenManifest {
+interface WrittenManifest {
   /** `s3://<bucket>/<key>`, or a file's path. */
   place: string;
   /** Lower-case hex. */

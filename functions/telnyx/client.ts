@@ -37,7 +37,7 @@ const maxAnswerBytes = 32 * 1024 ** 2;
 /** No stated wait is believed beyond this. */
 const longestRetryAfterMs = 15 * 60_000;
 
-export interface JsonAnswer {
+interface JsonAnswer {
   body: unknown;
   rateLimit: RateLimit;
 }

@@ -24,7 +24,7 @@ export interface Candidate {
 }
 
 /** What a list states of a document's bytes. */
-export type Stated = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
+type Stated = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
 
 export interface Row {
   /** What makes it this row, for telling answers apart. */

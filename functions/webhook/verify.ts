@@ -5,7 +5,7 @@
  */
 import { createPublicKey, type KeyObject, verify as verifySignature } from 'node:crypto';
 
-export type Refusal =
+type Refusal =
   | 'signature-missing'
   | 'signature-malformed'
   | 'timestamp-malformed'

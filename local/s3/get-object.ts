@@ -94,7 +94,7 @@ interface ByteRange {
  *
  * @throws {S3Error} InvalidRange when no byte of the object is in it
  */
-export function requestedRange(text: string | undefined, size: number): ByteRange {
+function requestedRange(text: string | undefined, size: number): ByteRange {
   const whole = { start: 0, end: size, partial: false };
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text?.trim() ?? '');
   if (!match) return whole;

@@ -7,7 +7,7 @@ import { header, type S3Request } from './request.ts';
 import { headerNotImplemented, invalidRequest, preconditionFailed, S3Error } from './s3-error.ts';
 
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, 5 GiB in one PUT */
-export const MAX_OBJECT_BYTES = 5 * 1024 ** 3;
+const MAX_OBJECT_BYTES = 5 * 1024 ** 3;
 
 /**
  * PutObject: everything that can be refused from the headers is, before a byte of the body is asked for.

@@ -1,5 +1,5 @@
 /** Text for use between tags. Control characters become references, as S3 writes them. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(/[&<>"\p{Cc}]/gu, (character) => {
     switch (character) {
       case '&':
@@ -18,9 +18,9 @@ export function escapeXml(text: string): string {
 
 /** Child elements by name, in order; `undefined` children are left out. */
 export type XmlChildren = readonly (readonly [name: string, content: XmlContent | undefined])[];
-export type XmlContent = string | number | boolean | XmlChildren;
+type XmlContent = string | number | boolean | XmlChildren;
 
-export function element(name: string, content: XmlContent, attributes = ''): string {
+function element(name: string, content: XmlContent, attributes = ''): string {
   const inner =
     typeof content === 'object'
       ? content.map(([child, value]) => (value === undefined ? '' : element(child, value))).join('')

@@ -16,7 +16,7 @@ import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 import { CloudWatch, type CloudWatchOptions } from './cloudwatch.ts';
 import { alarmsOf } from './template-alarms.ts';
 
-export const secondMs = 1_000;
+const secondMs = 1_000;
 export const minuteMs = 60 * secondMs;
 export const hourMs = 60 * minuteMs;
 export const dayMs = 24 * hourMs;

@@ -54,7 +54,7 @@ export const settingsNames = Object.keys(settings) as SettingsName[];
 /** The feature flags of `cdk.json`, which the command-line tool would pass on. */
 export const featureFlags: Record<string, unknown> = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
-export function newApp(): App {
+function newApp(): App {
   return new App({
     context: {
       ...featureFlags,

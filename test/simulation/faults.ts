@@ -2,7 +2,7 @@
 import type { RandomSource } from './random.ts';
 
 /** What the functions talk to. */
-export type Neighbour = 'telnyx' | 'storage' | 's3' | 'sqs' | 'secrets';
+type Neighbour = 'telnyx' | 'storage' | 's3' | 'sqs' | 'secrets';
 
 interface Fault {
   /** Part of the occasions, 0 to 1, on which it strikes in ordinary weather. */

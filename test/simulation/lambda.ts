@@ -6,7 +6,7 @@ import type { Surroundings } from './surroundings.ts';
 export type Handler<Event> = (event: Event, context: Context) => Promise<unknown>;
 
 /** How an invocation ended for whoever asked for it. */
-export type Ending = { answer: unknown } | { crashed: string };
+type Ending = { answer: unknown } | { crashed: string };
 
 type OnEnd = (ending: Ending, invocation: Invocation) => void;
 

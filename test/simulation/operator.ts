@@ -10,7 +10,7 @@ const minute = 60_000;
 const manySpans = 150;
 
 /** Bodies that the document lanes cannot read; ids in them are nobody's. */
-export const malformed = [
+const malformed = [
   '',
   'no JSON',
   '{}',
@@ -22,8 +22,8 @@ export const malformed = [
   '{"v":1,"kind":"document","trigger":"sweep","requestedAt":"now"}',
   '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00+01"}',
 ];
-export const ofTomorrow = '{"v":2,"kind":"document","documents":["later"]}';
-export const inWrongQueue = [
+const ofTomorrow = '{"v":2,"kind":"document","documents":["later"]}';
+const inWrongQueue = [
   '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00Z"}',
   '{"v":1,"kind":"letter","requestedAt":"2026-11-24T00:00:00Z"}',
 ];

@@ -190,7 +190,7 @@ function idOf(handle: string): string {
 }
 
 /** What a message is about, by a parser of the simulation's own. */
-export function subjectOf(body: string): string {
+function subjectOf(body: string): string {
   const { documentId, orderId, kind } = fieldsOf(body);
   return String(documentId ?? orderId ?? kind ?? 'no message');
 }

@@ -4,7 +4,7 @@ import type { FaultName } from './faults.ts';
  * Bugs that the simulation must catch: each takes a guard out of functions/, as data. A fragment must occur exactly
  * once in its file, so that none of them can go stale without a test failing.
  */
-export interface Edit {
+interface Edit {
   /** Within functions/. */
   file: string;
   fragment: string;

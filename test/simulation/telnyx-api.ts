@@ -22,7 +22,7 @@ export interface Habits {
 }
 
 /** So many requests a second, from whichever container they come. */
-export interface RateLimit {
+interface RateLimit {
   perSecond: number;
   /** How the time to the reset is stated, in seconds. */
   reset: 'exact' | 'down' | 'up' | 'unstated';

@@ -11,7 +11,7 @@ import type { Random } from '../../functions/time.ts';
 import type { Front } from '../../local/stack.ts';
 
 /** Paths of PEM files. */
-export interface Certificate {
+interface Certificate {
   key: string;
   certificate: string;
 }

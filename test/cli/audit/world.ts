@@ -206,7 +206,7 @@ export interface Told {
   queued: { lane: string; documentId: string }[];
 }
 
-export const plainOptions: AuditOptions = {
+const plainOptions: AuditOptions = {
   quick: false,
   readData: 0,
   all: false,

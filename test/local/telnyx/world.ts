@@ -18,7 +18,7 @@ export const apiKey = 'KEY-test';
 /** The stand-in's own documents, in place of none. */
 export const samples = { folder: undefined };
 
-export interface ApiAnswer {
+interface ApiAnswer {
   status: number;
   headers: Headers;
   /** Each test looks at another part of it. */
