@@ -22,6 +22,7 @@ import { startQueues } from '../../local/queues.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import type { Drop } from '../soak/dropping-front.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));
 const key = createSigningKey();
@@ -96,6 +97,35 @@ describe('the webhook', () => {
       { WebhooksIgnored: 1, Reason: 'too-many-documents' },
       { WebhooksAccepted: 1 },
     ]);
+  });
+
+  it.each([
+    ['porting-order-status-changed.json', 'porting-order'],
+    ['portout-status-changed.json', 'port-out'],
+  ])('queues the order that %s names for discovery before it answers 200', async (file, kind) => {
+    const { post, sent, counted } = await openPort();
+
+    const answer = await post(readFileSync(new URL(`../../events/${file}`, import.meta.url)));
+
+    expect(answer.status).toBe(200);
+    expect(sent.map(({ queueUrl, message }) => [queueUrl, message.kind])).toContainEqual(['discovery', kind]);
+    expect(counted()).toEqual([{ WebhooksAccepted: 1 }]);
+  });
+
+  it.each([
+    ['documents', 'number-order-complete.json'],
+    ['discovery', 'porting-order-status-changed.json'],
+  ])('answers 503 when the %s queue does not take what %s names', async (refusing, file) => {
+    const { post, counted } = await openPort({
+      send: async (queueUrl, messages) => {
+        if (queueUrl === refusing && messages.length > 0) throw new Error('refused');
+      },
+    });
+
+    const answer = await post(readFileSync(new URL(`../../events/${file}`, import.meta.url)));
+
+    expect(answer.status).toBe(503);
+    expect(counted()).toEqual([{ WebhooksDeferred: 1 }]);
   });
 
   it('verifies the same event whether it is delivered as text or in base64', async () => {
@@ -220,7 +250,7 @@ describe('the webhook', () => {
           expect([200, 400]).toContain(statusCode);
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     );
   });
 });
