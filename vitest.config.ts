@@ -1,21 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig(({ mode }) => ({
-  test: {
-    include: ['test/**/*.test.ts'],
-    // A busy two-core machine may take long over a real socket; a hang is what this catches.
-    // A million cases (`npm run fuzz`) take as long as they take.
-    testTimeout: mode === 'fuzz' ? 3_600_000 : 60_000,
-    hookTimeout: 60_000,
-    // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
-    dangerouslyIgnoreUnhandledErrors: false,
-    allowOnly: false,
-    // `npm run coverage`: by the tests of the functions themselves, since the simulation would cover nearly all by itself.
-    coverage: {
-      provider: 'v8',
-      include: ['functions/**/*.ts'],
-      reporter: ['text', 'html'],
-      thresholds: { statements: 100, branches: 100, functions: 100, lines: 100 },
+interface TestFile {
+  path: string;
+  text: string;
+}
+
+const testFiles: TestFile[] = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => ({ path: `test/${name}`, text: readFileSync(`test/${name}`, 'utf8') }));
+
+/** By name: what takes long, or needs much of the machine. */
+const isLong = ({ path }: TestFile) => path.endsWith('.long.test.ts');
+/** Tried with fewer cases in the quick run, so with all of them in the long one. */
+const hasProperties = ({ text }: TestFile) => text.includes("/fuzz-runs.ts'");
+
+/** Which files a run has: `npm test` (mode `test`), `npm run test:long` and `npm run fuzz`. */
+function isIn(mode: string, file: TestFile): boolean {
+  if (mode === 'fuzz') return true;
+  return mode === 'long' ? isLong(file) || hasProperties(file) : !isLong(file);
+}
+
+/** In path or text: changes the process, opens sockets, starts programs or measures time, so needs its own process. */
+const impure =
+  /\bvi\.(?:mock|hoisted|stub|spyOn|useFake)|\bprocess\.|'node:(?:http|https|net|tls|child_process)'|\/cpu-time\.ts'|\/world\.ts'|\/(?:local|infra|simulation)\//;
+
+export default defineConfig(({ mode }) => {
+  const chosen = testFiles.filter((file) => isIn(mode, file));
+  const project = (name: string, isolate: boolean) => ({
+    extends: true as const,
+    test: {
+      name,
+      isolate,
+      include: chosen
+        .filter(({ path, text }) => impure.test(`${path}\n${text}`) === isolate)
+        .map(({ path }) => path),
     },
-  },
-}));
+  });
+  return {
+    test: {
+      // A busy two-core machine may take long over a real socket; a hang is what this catches.
+      // A million cases (`npm run fuzz`) take as long as they take.
+      testTimeout: mode === 'fuzz' ? 3_600_000 : 60_000,
+      hookTimeout: 60_000,
+      maxWorkers: '100%',
+      // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
+      dangerouslyIgnoreUnhandledErrors: false,
+      allowOnly: false,
+      // Pure files share loaded modules, which saves loading them for each.
+      projects: [project('pure', false), project('isolated', true)],
+      // `npm run coverage`: by the tests of the functions themselves, since the simulation would cover nearly all by itself.
+      coverage: {
+        provider: 'v8',
+        include: ['functions/**/*.ts'],
+        reporter: ['text', 'html'],
+        thresholds: { statements: 100, branches: 100, functions: 100, lines: 100 },
+      },
+    },
+  };
+});

@@ -306,20 +306,38 @@ describe('names', () => {
   });
 });
 
-describe('every test', () => {
-  it('is run by npm test', async () => {
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      [vitest, 'list', '--filesOnly', '--json', '--root', root],
-      { cwd: root },
-    );
-    const listed = new Set(
-      (JSON.parse(stdout) as { file: string }[]).map(({ file }) => relative(root, file)),
-    );
+/** Paths from the root of the files that a run has. @param mode of `vitest.config.ts` */
+async function filesOfRun(mode: string): Promise<string[]> {
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [vitest, 'list', '--filesOnly', '--json', '--root', root, '--mode', mode],
+    { cwd: root },
+  );
+  return (JSON.parse(stdout) as { file: string }[]).map(({ file }) => relative(root, file));
+}
 
-    expect(listed).toContain(`test/${basename(import.meta.filename)}`);
-    expect(neverRun(sources, listed)).toEqual([]);
+describe('every test', () => {
+  let quick: string[];
+  let long: string[];
+  beforeAll(async () => {
+    [quick, long] = await Promise.all([filesOfRun('test'), filesOfRun('long')]);
+  });
+
+  it('is run by npm test or by npm run test:long', () => {
+    expect(quick).toContain(`test/${basename(import.meta.filename)}`);
+    expect(new Set(quick).size).toBe(quick.length);
+    expect(new Set(long).size).toBe(long.length);
+    expect(neverRun(sources, new Set([...quick, ...long]))).toEqual([]);
+  });
+
+  it('whose quick run has fewer cases is in the long run as well', () => {
+    const fewer = [...sources]
+      .filter(([path, source]) => path.endsWith('.test.ts') && /\b(?:fuzz|property)Runs\(/.test(source))
+      .map(([path]) => path);
+
+    expect(fewer.length).toBeGreaterThan(20);
+    expect(fewer.filter((path) => !long.includes(path))).toEqual([]);
   });
 
   it('that is not run is found, wherever it hides', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isHostPattern, matchesHost } from '../../functions/archive/download-hosts.ts';
 import { defaultDownloadHosts } from '../../functions/limits.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const isAllowed = (host: string) => defaultDownloadHosts.some((pattern) => matchesHost(host, pattern));
 
@@ -140,7 +141,7 @@ describe('a host pattern', () => {
 
         expect(matchesHost(hostname, text)).toBe(new RegExp(`^${expression}$`).test(hostname));
       }),
-      { numRuns: 5_000 },
+      { numRuns: propertyRuns(5_000) },
     );
   });
 });

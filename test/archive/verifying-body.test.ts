@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Promised, VerifyingBody } from '../../functions/archive/verifying-body.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 import { sha256 } from './world.ts';
 
 const pieces = fc.array(
@@ -39,7 +40,7 @@ describe('the verifying body', () => {
         expect(body.passed).toBe(whole.length);
         expect(body.readableEnded).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 
@@ -57,7 +58,7 @@ describe('the verifying body', () => {
         expect(body.readableEnded).toBe(false);
         expect(out.length).toBeLessThanOrEqual(bytes);
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 
@@ -91,7 +92,7 @@ describe('the verifying body', () => {
           expect(body.readableEnded).toBe(false);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 

@@ -6,6 +6,7 @@ import { createReceipts, type NewReceipt, type Receipt } from '../../functions/b
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { boundRecord } from '../../functions/telnyx/record.ts';
 import { createWorld, day, documentOf, noon, receiptOf, written } from '../cli/audit/world.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const archived = documentOf(id, Buffer.from('some bytes'));
@@ -161,7 +162,7 @@ it('A receipt with any one character changed is either altered, or says the same
 
       if (reading.alteration === undefined) expect(reading.stated).toEqual(stated);
     }),
-    { numRuns: 2_000 },
+    { numRuns: propertyRuns(2_000) },
   );
 });
 

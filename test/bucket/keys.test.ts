@@ -8,6 +8,7 @@ import {
   receiptKey,
   receiptPrefix,
 } from '../../functions/bucket/keys.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const uuid = fc.uuid();
@@ -51,7 +52,7 @@ describe('a key', () => {
         );
         expect(() => receiptKey(text)).toThrow(RangeError);
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 });
@@ -76,7 +77,7 @@ describe('the document of a receipt', () => {
           expect(key).not.toMatch(/^receipts\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json$/);
         else expect(receiptKey(found)).toBe(key);
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
 import { ArchiverError } from '../../functions/errors.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const never = new AbortController().signal;
 
@@ -59,7 +60,7 @@ describe('withoutReceipt', () => {
           expect(bucket.state.listings).toBeLessThanOrEqual(asked.length);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ExportPaths, safeFileName } from '../../cli/export/paths.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 600 }),
@@ -38,7 +39,7 @@ describe('safeFileName', () => {
         expect(Buffer.byteLength(safe)).toBeLessThanOrEqual(200);
         expect(safe).not.toMatch(/^(con|prn|aux|nul)(\.|$)/i);
       }),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     );
   });
 

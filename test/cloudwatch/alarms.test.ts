@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
 import { waitingAfterMs } from '../../functions/limits.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 import { type Synthesized, settings, synthesize } from '../infra/deployments.ts';
 import { alarmsOf } from './template-alarms.ts';
 import { createWorld, dayMs, hourMs, laneNames, minuteMs, type World, type WorldOptions } from './world.ts';
@@ -328,7 +329,7 @@ describe('Messages that wait', () => {
         expect(world.cloudWatch.inAlarm()).toEqual(['WaitingTelnyxUnavailable']);
         expect(world.rangSince(since).WaitingTelnyxUnavailable).toHaveLength(1);
       }),
-      { numRuns: 30 },
+      { numRuns: propertyRuns(30) },
     );
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { propertyRuns } from '../fuzz-runs.ts';
 import { evaluate, type Series } from './metric-math.ts';
 
 const series: Record<string, Series> = {
@@ -74,7 +75,7 @@ describe('An expression', () => {
         }
         expect(result).toHaveLength(4);
       }),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     );
   });
 });

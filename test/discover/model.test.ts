@@ -1,6 +1,8 @@
 /** The list as the worst neighbour: it grows, shrinks, shuffles, repeats itself, comes empty and lies about totals. */
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { propertyRuns } from '../fuzz-runs.ts';
 import {
   createWorld,
   documentId,
@@ -115,7 +117,7 @@ it('misses no document that is there throughout, and ends, whatever the list doe
       expect(new Set(queued).size).toBe(queued.length);
       expect(queued.filter((id) => archived.includes(id))).toEqual([]);
     }),
-    { numRuns: 1_000 },
+    { numRuns: propertyRuns(1_000) },
   );
 });
 
@@ -144,7 +146,7 @@ it('holds many more documents in one second than go onto a page, while they come
 
       expect(world.queued()).toEqual(expect.arrayContaining(staying.map(({ id }) => id)));
     }),
-    { numRuns: 100 },
+    { numRuns: propertyRuns(100) },
   );
 });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isSuperseded, planSweep } from '../../functions/discover/sweep.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -38,7 +39,7 @@ describe('the plan of a sweep', () => {
         expect(queued.filter((age) => age >= 14 && age < 24)).toHaveLength(2);
         expect(queued.filter((age) => age >= 25 * 60)).toHaveLength(1);
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 
@@ -51,7 +52,7 @@ describe('the plan of a sweep', () => {
         expect(overdue[0]).toBeGreaterThanOrEqual(10);
         expect(overdue[0]).toBeLessThan(15);
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 

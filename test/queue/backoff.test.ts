@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ArchiverError, type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
 import { queues, retryTimings, unlinkedLifetimeMs } from '../../functions/limits.ts';
 import { type Decision, decide } from '../../functions/queue/backoff.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const second = 1_000;
 const minute = 60 * second;
@@ -54,7 +55,7 @@ describe('what becomes of a message whose receive failed', () => {
         for (const code of codesOf('acknowledge')) expect(failed(code, facts).action).toBe('acknowledge');
         for (const code of codesOf('dead-letter')) expect(failed(code, facts).action).toBe('dead-letter');
       }),
-      { numRuns: 100 },
+      { numRuns: propertyRuns(100) },
     );
   });
 
@@ -68,7 +69,7 @@ describe('what becomes of a message whose receive failed', () => {
           expect(sinceSent + decision.afterMs).toBeLessThanOrEqual(9 * day);
         } else expect(sinceSent + retryTimings.longestWaitMs).toBeGreaterThan(9 * day);
       }),
-      { numRuns: 2_000 },
+      { numRuns: propertyRuns(2_000) },
     );
   });
 

@@ -7,6 +7,7 @@ import { receives, retryTimings, waitingAfterMs } from '../../functions/limits.t
 import { createLog } from '../../functions/log.ts';
 import { consumeBatch, instantOf, type Job, type Receive } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 
 function world(sqsFails: (command: unknown) => boolean = () => false) {
@@ -91,7 +92,7 @@ describe('a batch', () => {
 
         expect(failures).toEqual(outcomes.flatMap((outcome, index) => (outcome ? `message-${index}` : [])));
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 

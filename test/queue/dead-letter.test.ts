@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type DeadLetter, sendDeadLetter } from '../../functions/queue/dead-letter.ts';
 import { startQueues } from '../../local/queues.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const never = new AbortController().signal;
 const letter: DeadLetter = {
@@ -94,7 +95,7 @@ describe('a dead letter', () => {
         expect(attributes.length).toBeLessThanOrEqual(10);
         expect(bytes).toBeLessThan(1_024);
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 

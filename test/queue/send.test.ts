@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DocumentMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const queueUrl = 'http://127.0.0.1/0/documents';
 const never = new AbortController().signal;
@@ -80,7 +81,7 @@ describe('messages sent to a queue', () => {
           else expect(taken.toSorted()).toEqual(all.map(({ documentId }) => documentId));
         },
       ),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nestingOf } from '../../functions/json-text.ts';
 import { boundRecord, readFacts, recordBounds } from '../../functions/telnyx/record.ts';
-import { fuzzRuns } from '../fuzz-runs.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const record = {
@@ -159,7 +159,7 @@ describe('the record in a receipt', () => {
         expect(readFacts(parsed).facts).toMatchObject({ sha256, bytes, createdAt });
         if (!cut) expect(text).toBe(JSON.stringify(whole));
       }),
-      { numRuns: Math.min(fuzzRuns(), 300) },
+      { numRuns: propertyRuns(300) },
     );
   });
 });

@@ -1,8 +1,10 @@
 /** Any archive, with defects of every kind planted in it: exactly these are found, and nothing else. */
+
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 import {
   type Archived,
   createWorld,
@@ -285,6 +287,6 @@ it('finds what was planted, all of it and nothing else, in any archive', async (
       const isWell = expected.every((finding) => /^(same|kept|pending|infected) /.test(finding));
       expect(told.exitCode).toBe(isWell ? 0 : 1);
     }),
-    { numRuns: 200 },
+    { numRuns: propertyRuns(200) },
   );
 }, 300_000);

@@ -1,4 +1,5 @@
 /** The command whole: what it asks for, what it survives, how it ends. */
+
 import { readdirSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld, day, defectsAmong, documentOf, noon } from './world.ts';
 
 const id = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
@@ -134,7 +136,7 @@ describe('A quick audit', () => {
           expect(others.length).toBeLessThanOrEqual(2 * inDoubt);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: propertyRuns(60) },
     );
   });
 });

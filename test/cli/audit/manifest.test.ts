@@ -1,4 +1,5 @@
 /** Manifests: what `sha256sum` makes of them, and that none can go or change unseen. */
+
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld, day, defectsAmong, documentOf, noon, receiptOf, sha256, written } from './world.ts';
 
 const id = (number: number) => `0000000${number.toString(16)}-0000-4000-8000-000000000000`;
@@ -96,7 +98,7 @@ it('shows whichever one of its files is removed or altered, unless it is but the
         expect(findings).toEqual(isWitness ? accuses : [expected]);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: propertyRuns(60) },
   );
 });
 

@@ -5,6 +5,7 @@ import { mostFindings, mostRows, Statistics } from '../../../cli/report/statisti
 import type { Inspected } from '../../../functions/audit/inspect.ts';
 import { readReceipt } from '../../../functions/audit/receipt-reading.ts';
 import { documentOf, noon, receiptOf, written } from '../audit/world.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 
 describe('Growth', () => {
   it('keeps every document and byte in order, however many and however far apart', () => {
@@ -32,7 +33,7 @@ describe('Growth', () => {
           if (added.length > 0) expect(buckets[0]?.from).toBeLessThanOrEqual(first);
         },
       ),
-      { numRuns: 20 },
+      { numRuns: propertyRuns(20) },
     );
   });
 });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemTime } from '../../../functions/time.ts';
 import { openWebhookPort } from '../../../local/lambda/webhook-port.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 
 type Answer = APIGatewayProxyStructuredResultV2;
 
@@ -52,7 +53,7 @@ describe('the port in front of the webhook', () => {
           expect(Buffer.from(event?.body ?? '', encoding)).toEqual(body);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
 
     expect(new Set(events.map(({ isBase64Encoded }) => isBase64Encoded)).size).toBe(2);

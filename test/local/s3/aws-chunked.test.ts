@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AwsChunkedDecoder } from '../../../local/s3/aws-chunked.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 
 /** Bytes as the SDK frames them: chunks of the given sizes, then the trailer. */
 function framed(
@@ -56,7 +57,7 @@ test('a body is decoded to the same bytes wherever the network cuts it', () => {
         expect([...decoded.trailers]).toEqual([['x-amz-checksum-crc32', 'AAAAAA==']]);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: propertyRuns(200) },
   );
 });
 

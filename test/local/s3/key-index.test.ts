@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { compareUtf8, KeyIndex } from '../../../local/s3/key-index.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 import { temporaryDirectory } from './fixture.ts';
 
 const readdir = vi.hoisted(() => vi.fn());
@@ -65,7 +66,7 @@ test('any tree of files is listed as S3 would list its keys, for any prefix and 
         expect(listed).toEqual(expected);
       },
     ),
-    { numRuns: 150 },
+    { numRuns: propertyRuns(150) },
   );
 });
 
