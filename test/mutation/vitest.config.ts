@@ -1,0 +1,18 @@
+/** The tests of one part of `npm run mutate`; of these, Stryker runs those that reach the mutant. */
+import { defineConfig } from 'vitest/config';
+
+const include: string[] = JSON.parse(process.env.MUTATION_TESTS ?? '["test/*/*.test.ts"]');
+
+export default defineConfig({
+  test: {
+    include,
+    // These test the tree as it stands on disk, or take longer than they tell.
+    exclude: [
+      '**/*.long.test.ts',
+      'test/{architecture,connections}.test.ts',
+      'test/{simulation,infra,docs}/**',
+    ],
+    env: { FEW_FUZZ_RUNS: 'yes' },
+    testTimeout: 60_000,
+  },
+});
