@@ -21,9 +21,19 @@ function isIn(mode: string, file: TestFile): boolean {
   return mode === 'long' ? isLong(file) || hasProperties(file) : !isLong(file);
 }
 
-/** In path or text: changes the process, opens sockets, starts programs or measures time, so needs its own process. */
+/**
+ * Files of one synthesis, so that AWS CDK is loaded and each deployment synthesized once per process: see
+ * `test/infra/deployments.ts`.
+ */
+const synthesizes = /from '[^']*\/(?:deployments|cloudwatch\/world)\.ts'|^test\/cloudwatch\//;
+/** In path or text: changes the process, opens sockets, starts programs, measures time or keeps secrets in a module. */
 const impure =
-  /\bvi\.(?:mock|hoisted|stub|spyOn|useFake)|\bprocess\.|'node:(?:http|https|net|tls|child_process)'|\/cpu-time\.ts'|\/world\.ts'|\/(?:local|infra|simulation)\//;
+  /\bvi\.(?:mock|hoisted|stub|spyOn|useFake)|\bprocess\.|'node:(?:http|https|net|tls|child_process)'|\/(?:cpu-time|redact|world)\.ts'|\/(?:local|infra|simulation)\//;
+
+function needsIsolation(file: TestFile): boolean {
+  const pathAndText = `${file.path}\n${file.text}`;
+  return isLong(file) || (impure.test(pathAndText) && !synthesizes.test(pathAndText));
+}
 
 export default defineConfig(({ mode }) => {
   const chosen = testFiles.filter((file) => isIn(mode, file));
@@ -32,9 +42,7 @@ export default defineConfig(({ mode }) => {
     test: {
       name,
       isolate,
-      include: chosen
-        .filter(({ path, text }) => impure.test(`${path}\n${text}`) === isolate)
-        .map(({ path }) => path),
+      include: chosen.filter((file) => needsIsolation(file) === isolate).map(({ path }) => path),
     },
   });
   return {
@@ -47,8 +55,8 @@ export default defineConfig(({ mode }) => {
       // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
       dangerouslyIgnoreUnhandledErrors: false,
       allowOnly: false,
-      // Pure files share loaded modules, which saves loading them for each.
-      projects: [project('pure', false), project('isolated', true)],
+      // Files that change nothing around them share loaded modules, which saves loading them for each.
+      projects: [project('shared', false), project('isolated', true)],
       // `npm run coverage`: by the tests of the functions themselves, since the simulation would cover nearly all by itself.
       coverage: {
         provider: 'v8',

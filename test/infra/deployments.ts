@@ -75,8 +75,17 @@ export interface Synthesized {
   view: View;
 }
 
-/** @throws Error where a validation fails the synth */
+const synthesized = new Map<string, Synthesized>();
+
+/** Once per process for the same settings: not to be changed. @throws Error where a validation fails the synth */
 export function synthesize(stageSettings: StageSettings): Synthesized {
+  const key = JSON.stringify(stageSettings);
+  const known = synthesized.get(key) ?? synthesizeAnew(stageSettings);
+  synthesized.set(key, known);
+  return known;
+}
+
+function synthesizeAnew(stageSettings: StageSettings): Synthesized {
   const app = newApp();
   const stage = readStage(stageSettings);
   const deployment = createDeployment(app, stage);
