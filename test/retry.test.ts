@@ -3,7 +3,7 @@ import { ArchiverError, type ErrorCode } from '../functions/errors.ts';
 import { attempts } from '../functions/limits.ts';
 import { type RetryOptions, withRetry } from '../functions/retry.ts';
 import { systemTime } from '../functions/time.ts';
-import { virtualTime } from './discover/world.ts';
+import { virtualTime } from './fakes/clock.ts';
 
 const second = 1_000;
 

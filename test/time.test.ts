@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nextTurn, sleep, systemTime, type Time, withDeadline } from '../functions/time.ts';
-import { virtualTime } from './discover/world.ts';
+import { virtualTime } from './fakes/clock.ts';
 
 /** Virtual time that counts the timers which are neither over nor cancelled. */
 function countedTime(): Time & { running: () => number } {

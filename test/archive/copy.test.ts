@@ -5,7 +5,8 @@ import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
 import { sleep, type Time } from '../../functions/time.ts';
-import { noon, virtualTime } from '../discover/world.ts';
+import { noon } from '../discover/world.ts';
+import { virtualTime } from '../fakes/clock.ts';
 
 const copy = {
   key: 'documents/x',

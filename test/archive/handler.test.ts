@@ -6,7 +6,7 @@ import { createArchiveHandler } from '../../functions/archive/handler.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
-import { receivedAgain, sqsEvent, sqsRecord } from '../sqs-records.ts';
+import { receivedAgain, sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import { messageFor, ofDownload, someBytes, startWorld, type World } from './world.ts';
 
 const single = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';

@@ -10,9 +10,10 @@ import { createLog } from '../../functions/log.ts';
 import { consumeBatch } from '../../functions/queue/batch.ts';
 import type { Random, Time } from '../../functions/time.ts';
 import { createWebhookHandler } from '../../functions/webhook/handler.ts';
+import { VirtualClock } from '../fakes/clock.ts';
+import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import type { Synthesized } from '../infra/deployments.ts';
 import { at, atPath, object, text } from '../infra/view.ts';
-import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 import { CloudWatch, type CloudWatchOptions } from './cloudwatch.ts';
 import { alarmsOf } from './template-alarms.ts';
 
@@ -35,21 +36,17 @@ export interface WorldOptions extends Omit<CloudWatchOptions, 'now'> {
 
 export function createWorld({ view, stage }: Synthesized, options: WorldOptions = {}) {
   const { random = () => 0.5, inactiveQueueMs = 15 * minuteMs, ...cloudWatchOptions } = options;
-  let now = start;
-  const events: { at: number; run: () => void }[] = [];
-  const schedule = (at: number, run: () => void) => {
-    const event = { at, run };
-    const later = events.findIndex((other) => other.at > at);
-    events.splice(later < 0 ? events.length : later, 0, event);
-    return () => {
-      const position = events.indexOf(event);
-      if (position >= 0) events.splice(position, 1);
-    };
-  };
+  const clock = new VirtualClock(start);
+  const now = () => clock.now();
+  const schedule = (instant: number, run: () => void) =>
+    clock.at(instant, () => {
+      cloudWatch.advanceTo(now());
+      run();
+    });
   const time: Time = {
-    now: () => now,
-    monotonic: () => now - start,
-    after: (ms, callback) => schedule(now + ms, callback),
+    now,
+    monotonic: () => clock.monotonic(),
+    after: (ms, callback) => schedule(now() + ms, callback),
   };
 
   const cloudWatch = new CloudWatch(alarmsOf(view, stage.name), { now: start, ...cloudWatchOptions });
@@ -59,15 +56,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   };
   /** Runs everything that is due up to the instant. */
   const runUntil = async (instant: number) => {
-    for (let event = events[0]; event !== undefined && event.at <= instant; event = events[0]) {
-      events.shift();
-      now = Math.max(now, event.at);
-      cloudWatch.advanceTo(now);
-      event.run();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    now = instant;
-    cloudWatch.advanceTo(now);
+    await clock.run(instant, () => false);
+    cloudWatch.advanceTo(now());
     if (failures.length > 0) throw failures[0];
   };
 
@@ -76,8 +66,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     const variables = at(atPath(view, `Functions/${name}/Function`).properties, 'Environment', 'Variables');
     return createLog({
       name: text(object(variables).ARCHIVER_NAME),
-      write: (line) => cloudWatch.ingest(line, now),
-      now: time.now,
+      write: (line) => cloudWatch.ingest(line, now()),
+      now,
     });
   };
   const logs = { Webhook: logOf('Webhook'), Discover: logOf('Discover'), Archive: logOf('Archive') };
@@ -92,12 +82,12 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/DeadLetters`;
     const dimensions = { QueueName: `\${${atPath(view, path).id}.QueueName}` };
     const put = (metricName: string, value: number) =>
-      cloudWatch.publish({ namespace: 'AWS/SQS', metricName, dimensions }, value, now, now + minuteMs);
+      cloudWatch.publish({ namespace: 'AWS/SQS', metricName, dimensions }, value, now(), now() + minuteMs);
     let letters = 0;
     let inFlight = 0;
     let active = false;
     const report = () => {
-      schedule(now + minuteMs, report);
+      schedule(now() + minuteMs, report);
       put('ApproximateNumberOfMessagesVisible', letters - inFlight);
       // Reported only while there are messages in flight (Amazon SQS guide, "Available CloudWatch metrics").
       if (inFlight > 0) put('ApproximateNumberOfMessagesNotVisible', inFlight);
@@ -105,7 +95,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     return {
       add: () => {
         letters += 1;
-        if (!active) schedule(now + inactiveQueueMs, report);
+        if (!active) schedule(now() + inactiveQueueMs, report);
         active = true;
       },
       remove: () => {
@@ -114,7 +104,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
       /** Somebody receives all letters and lets them come back. */
       look: (ms: number) => {
         inFlight = letters;
-        schedule(now + ms, () => {
+        schedule(now() + ms, () => {
           inFlight = 0;
         });
       },
@@ -139,7 +129,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
 
   /** Receives a message of the lane again and again, as its visibility says, until it succeeds or is given up. */
   function message(lane: LaneName, failsWith: () => ErrorCode | undefined): void {
-    const sentAt = now;
+    const sentAt = now();
     const receive = async (receives: number) => {
       let waitMs = 0;
       const sqs = {
@@ -177,7 +167,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
           random,
         },
       );
-      if (batchItemFailures.length > 0) schedule(now + waitMs, () => background(receive(receives + 1)));
+      if (batchItemFailures.length > 0) schedule(now() + waitMs, () => background(receive(receives + 1)));
     };
     background(receive(1));
   }
@@ -188,13 +178,17 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
 
   /** One sweep a minute, as the schedule asks for them, each some seconds late. */
   function sweep(): void {
-    const requestedAt = now;
+    const requestedAt = now();
     schedule(requestedAt + minuteMs, sweep);
     if (!sweeping) return;
     const run = async () => {
       await discover(
         { v: 1, kind: 'recent', requestedAt: new Date(requestedAt).toISOString() },
-        { receivedAt: now, deadline: time.monotonic() + 5 * minuteMs, signal: new AbortController().signal },
+        {
+          receivedAt: now(),
+          deadline: time.monotonic() + 5 * minuteMs,
+          signal: new AbortController().signal,
+        },
         {
           telnyx: {
             get: async (_path, query) => {
@@ -229,7 +223,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
 
   function lambdaMetric(name: FunctionName, metricName: string, value: number): void {
     const dimensions = { FunctionName: `\${${atPath(view, `Functions/${name}/Function`).id}}` };
-    cloudWatch.publish({ namespace: 'AWS/Lambda', metricName, dimensions }, value, now, now + minuteMs);
+    cloudWatch.publish({ namespace: 'AWS/Lambda', metricName, dimensions }, value, now(), now() + minuteMs);
   }
 
   const webhook = createWebhookHandler({
@@ -243,10 +237,10 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
 
   return {
     cloudWatch,
-    now: () => now,
+    now,
     after: time.after,
     /** Lets time pass. */
-    pass: (ms: number) => runUntil(now + ms),
+    pass: (ms: number) => runUntil(now() + ms),
     message,
     backlog,
     queues,
@@ -256,8 +250,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     },
     /** A document is uploaded, and is archived after a while. */
     upload: (id: string, archivedAfterMs: number) => {
-      unarchived.set(id, now);
-      schedule(now + archivedAfterMs, () => unarchived.delete(id));
+      unarchived.set(id, now());
+      schedule(now() + archivedAfterMs, () => unarchived.delete(id));
     },
     /** Somebody sends what is not a signed event. */
     refusedWebhook: () => {
@@ -268,8 +262,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
       cloudWatch.publish(
         { namespace: 'AWS/ApiGateway', metricName: '5xx', dimensions },
         1,
-        now,
-        now + minuteMs,
+        now(),
+        now() + minuteMs,
       );
     },
     /** Instants, in minutes after the given one, at which an alarm rang, by name. */

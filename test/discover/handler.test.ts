@@ -7,7 +7,7 @@ import { retryTimings, timeouts } from '../../functions/limits.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
 import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { systemTime } from '../../functions/time.ts';
-import { sqsEvent, sqsRecord } from '../sqs-records.ts';
+import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import { createWorld, noon, recent, someDocuments, span, type WorldOptions } from './world.ts';
 
 const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;

@@ -9,50 +9,11 @@ import type { DiscoveryMessage, DocumentMessage, QueueMessage } from '../../func
 import type { SendMessages } from '../../functions/queue/send.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import { smallestFullPage } from '../../functions/telnyx/pages.ts';
-import { sleep, type Time } from '../../functions/time.ts';
+import { sleep } from '../../functions/time.ts';
+import { virtualTime } from '../fakes/clock.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');
 export const minutes = 60_000;
-
-export interface VirtualTime extends Time {
-  /** Moves the wall clock to an instant, milliseconds since the Unix epoch. */
-  set(instant: number): void;
-}
-
-/** Nothing but waiting takes time: whenever all work waits, the clock moves on to the next that is due. */
-export function virtualTime(startedAt: number): VirtualTime {
-  let start = startedAt;
-  const due: { at: number; callback: () => void }[] = [];
-  let elapsed = 0;
-  let moving = false;
-  const move = () => {
-    due.sort((a, b) => a.at - b.at);
-    const next = due.shift();
-    if (next) {
-      elapsed = Math.max(elapsed, next.at);
-      next.callback();
-    }
-    moving = due.length > 0;
-    if (moving) setImmediate(move);
-  };
-  return {
-    now: () => start + elapsed,
-    set: (instant) => {
-      start = instant - elapsed;
-    },
-    monotonic: () => elapsed,
-    after: (ms, callback) => {
-      const entry = { at: elapsed + ms, callback };
-      due.push(entry);
-      if (!moving) setImmediate(move);
-      moving = true;
-      return () => {
-        const position = due.indexOf(entry);
-        if (position !== -1) due.splice(position, 1);
-      };
-    },
-  };
-}
 
 export function documentId(number: number): string {
   return `${hex(Math.imul(number + 1, 0x9e3779b1) >>> 0, 8)}-0000-4000-8000-${hex(number, 12)}`;

@@ -1,5 +1,4 @@
 /** Virtual time: nothing but waiting takes time, and whatever is due next is next. */
-import { syncBuiltinESMExports } from 'node:module';
 import timers from 'node:timers';
 import type { Time } from '../../functions/time.ts';
 
@@ -10,6 +9,7 @@ interface Due {
   callback: (() => void) | undefined;
 }
 
+/** Node's own, whatever a test puts in its place later. */
 const turn = timers.setImmediate;
 
 export class VirtualClock implements Time {
@@ -56,10 +56,7 @@ export class VirtualClock implements Time {
     for (;;) {
       const next = this.#heap[0];
       if (next === undefined || next.at > end || stopped()) break;
-      pop(this.#heap);
-      if (next.callback === undefined) continue;
-      this.#elapsed = next.at;
-      next.callback();
+      if (!this.#callNext()) continue;
       // Node empties the queues of promises and of nextTick before the loop turns. No real time is waited for.
       await new Promise<void>((resolve) => {
         turn(resolve);
@@ -67,39 +64,49 @@ export class VirtualClock implements Time {
     }
     if (!stopped()) this.#elapsed = Math.max(this.#elapsed, end);
   }
+
+  /** Calls what is due next, without waiting for what follows from it. @returns whether more is due later */
+  step(): boolean {
+    while (this.#heap.length > 0 && !this.#callNext());
+    return this.#heap.length > 0;
+  }
+
+  /** @returns false where it had been cancelled, which takes no time */
+  #callNext(): boolean {
+    const next = pop(this.#heap);
+    if (next?.callback === undefined) return false;
+    this.#elapsed = next.at;
+    next.callback();
+    return true;
+  }
 }
 
-/**
- * Puts the clock in place of Node's timers, for libraries that know no other (middy's early timeout).
- *
- * @returns how to give them back
- */
-export function replaceTimers(clock: VirtualClock): () => void {
-  const cancels = new WeakMap<object, () => void>();
-  const later = (ms: number, callback: () => void) => {
-    const handle = { unref: () => handle, ref: () => handle };
-    cancels.set(handle, clock.after(ms, callback));
-    return handle;
+export interface VirtualTime extends Time {
+  /** Moves the wall clock to an instant, milliseconds since the Unix epoch. */
+  set(instant: number): void;
+}
+
+/** A virtual clock that runs by itself: whenever all work waits, it moves on to what is due next. */
+export function virtualTime(startedAt: number): VirtualTime {
+  const clock = new VirtualClock(startedAt);
+  let running = false;
+  let shift = 0;
+  const run = () => {
+    running = clock.step();
+    if (running) turn(run);
   };
-  const cancel = (handle: unknown) => {
-    if (typeof handle === 'object' && handle !== null) cancels.get(handle)?.();
-  };
-  const replacements = {
-    setTimeout: (callback: () => void, ms = 0) => later(ms, callback),
-    clearTimeout: cancel,
-    setImmediate: (callback: () => void) => later(0, callback),
-    clearImmediate: cancel,
-  };
-  const names = Object.keys(replacements) as (keyof typeof replacements)[];
-  const globals = new Map(names.map((name) => [name, globalThis[name]]));
-  const builtins = new Map(names.map((name) => [name, timers[name]]));
-  Object.assign(globalThis, replacements);
-  Object.assign(timers, replacements);
-  syncBuiltinESMExports();
-  return () => {
-    Object.assign(globalThis, Object.fromEntries(globals));
-    Object.assign(timers, Object.fromEntries(builtins));
-    syncBuiltinESMExports();
+  return {
+    now: () => clock.now() + shift,
+    set: (instant) => {
+      shift = instant - clock.now();
+    },
+    monotonic: () => clock.monotonic(),
+    after: (ms, callback) => {
+      const cancel = clock.after(ms, callback);
+      if (!running) turn(run);
+      running = true;
+      return cancel;
+    },
   };
 }
 
@@ -121,9 +128,10 @@ function push(heap: Due[], due: Due): void {
 }
 
 /** Takes the first out of a binary heap. */
-function pop(heap: Due[]): void {
+function pop(heap: Due[]): Due | undefined {
+  const first = heap[0];
   const last = heap.pop();
-  if (last === undefined || heap.length === 0) return;
+  if (last === undefined || heap.length === 0) return first;
   let at = 0;
   for (;;) {
     let below = 2 * at + 1;
@@ -138,4 +146,5 @@ function pop(heap: Due[]): void {
     at = below;
   }
   heap[at] = last;
+  return first;
 }

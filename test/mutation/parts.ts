@@ -1,4 +1,4 @@
-/** The parts of `npm run mutate`: one run over everything that can lose a document would take days. */
+/** The parts of `npm run mutate`: a run over everything at once takes too long to be repeated. */
 import { globSync } from 'node:fs';
 import stryker from '../../stryker.config.json' with { type: 'json' };
 

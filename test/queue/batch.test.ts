@@ -7,8 +7,8 @@ import { receives, retryTimings, waitingAfterMs } from '../../functions/limits.t
 import { createLog } from '../../functions/log.ts';
 import { consumeBatch, instantOf, type Job, type Receive } from '../../functions/queue/batch.ts';
 import { systemTime } from '../../functions/time.ts';
+import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
-import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 
 function world(sqsFails: (command: unknown) => boolean = () => false) {
   const commands: unknown[] = [];

@@ -1,4 +1,4 @@
-import type { VirtualClock } from './clock.ts';
+import type { VirtualClock } from '../fakes/clock.ts';
 import type { Weather } from './faults.ts';
 import type { Journal } from './journal.ts';
 import type { RandomSource } from './random.ts';

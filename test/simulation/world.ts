@@ -2,9 +2,9 @@
 import type { APIGatewayProxyEventV2, SQSEvent } from 'aws-lambda';
 import { documentKey } from '../../functions/bucket/keys.ts';
 import { concurrency, receives, timeouts, visibilityPerTimeout } from '../../functions/limits.ts';
+import { VirtualClock } from '../fakes/clock.ts';
 import { Account, type AccountDocument, type Order, type Place } from './account.ts';
 import { type Archiver, type Neighbourhood, startArchive, startDiscover, startWebhook } from './archiver.ts';
-import { replaceTimers, VirtualClock } from './clock.ts';
 import { connect } from './event-source.ts';
 import { type Climate, type FaultCounts, Weather } from './faults.ts';
 import { type Breach, invariants } from './invariants.ts';
@@ -17,6 +17,7 @@ import { createRandom, type RandomSource } from './random.ts';
 import { lowOrderPublicKey, Signer } from './signer.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Habits } from './telnyx-api.ts';
+import { replaceTimers } from './timers.ts';
 import { checkArchived, checkConservation, checkEnds, checkInTime, checkQueuesEmpty } from './verdict.ts';
 import { type Scene, Watch } from './watch.ts';
 import { Webhooks } from './webhooks.ts';

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { HttpGet } from '../../functions/http.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createLaneClients } from '../../functions/telnyx/lane-clients.ts';
-import { virtualTime } from '../discover/world.ts';
+import { virtualTime } from '../fakes/clock.ts';
 
 it('The client of the low lane waits for the rate limit to reset, that of the live lane does not', async () => {
   const time = virtualTime(0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPacer, type Pacer, type RateLimit } from '../../functions/telnyx/pacing.ts';
 import { sleep, type Time } from '../../functions/time.ts';
-import { virtualTime } from '../discover/world.ts';
+import { virtualTime } from '../fakes/clock.ts';
 
 const second = 1_000;
 const never = new AbortController().signal;

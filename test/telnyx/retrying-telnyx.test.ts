@@ -4,7 +4,8 @@ import { retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import type { RateLimit } from '../../functions/telnyx/pacing.ts';
 import { createRetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
-import { noon, virtualTime } from '../discover/world.ts';
+import { noon } from '../discover/world.ts';
+import { virtualTime } from '../fakes/clock.ts';
 
 type Answer = Error | RateLimit;
 

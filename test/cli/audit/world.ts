@@ -20,7 +20,7 @@ import type { LaneName } from '../../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
 import type { Random, Time } from '../../../functions/time.ts';
 import type { Terminal } from '../../../terminal/terminal.ts';
-import { virtualTime } from '../../discover/world.ts';
+import { virtualTime } from '../../fakes/clock.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');
 export const day = 24 * 3_600_000;
