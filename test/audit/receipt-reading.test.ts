@@ -5,7 +5,8 @@ import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createReceipts, type NewReceipt, type Receipt } from '../../functions/bucket/receipts.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { boundRecord } from '../../functions/telnyx/record.ts';
-import { createWorld, day, documentOf, noon, receiptOf, written } from '../cli/audit/world.ts';
+import { createWorld } from '../cli/audit/world.ts';
+import { day, documentOf, noon, receiptOf, written } from '../fakes/documents.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';

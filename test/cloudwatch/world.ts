@@ -12,6 +12,7 @@ import type { Random, Time } from '../../functions/time.ts';
 import { createWebhookHandler } from '../../functions/webhook/handler.ts';
 import { VirtualClock } from '../fakes/clock.ts';
 import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
+import { pageOf } from '../fakes/telnyx-list.ts';
 import type { Synthesized } from '../infra/deployments.ts';
 import { at, atPath, object, text } from '../infra/view.ts';
 import { CloudWatch, type CloudWatchOptions } from './cloudwatch.ts';
@@ -192,11 +193,11 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
         {
           telnyx: {
             get: async (_path, query) => {
-              const bound = (name: string) => Date.parse(query.get(`filter[created_at][${name}]`) ?? '');
-              const data = [...unarchived]
-                .filter(([, createdAt]) => createdAt > bound('gt') && createdAt < bound('lt'))
-                .filter(() => query.get('page[number]') === '1')
-                .map(([id, createdAt]) => ({ id, created_at: new Date(createdAt).toISOString() }));
+              const rows = [...unarchived].map(([id, createdAt]) => ({ id, createdAt }));
+              const data = pageOf(rows, query).map(({ id, createdAt }) => ({
+                id,
+                created_at: new Date(createdAt).toISOString(),
+              }));
               const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
               return { body: { data, meta: { total_results: data.length } }, rateLimit };
             },

@@ -2,17 +2,9 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { type ListedRow, newestFirst } from '../fakes/telnyx-list.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
-import {
-  createWorld,
-  documentId,
-  type ListedDocument,
-  minutes,
-  newestFirst,
-  noon,
-  type Step,
-  span,
-} from './world.ts';
+import { createWorld, documentId, minutes, noon, type Step, span } from './world.ts';
 
 const windowMs = 30 * minutes;
 
@@ -60,7 +52,7 @@ const story = fc
   })
   .map((told) => ({
     ...told,
-    documents: told.offsets.map(({ ms }, number): ListedDocument => {
+    documents: told.offsets.map(({ ms }, number): ListedRow => {
       const crowding = told.crowded && number % 4 !== 0;
       const offset = crowding
         ? told.crowdAt - (told.crowdAt % 1_000) + (ms % 1_000)
@@ -150,7 +142,7 @@ it('holds many more documents in one second than go onto a page, while they come
   );
 });
 
-function shuffled(documents: ListedDocument[], random: () => number): ListedDocument[] {
+function shuffled(documents: ListedRow[], random: () => number): ListedRow[] {
   return documents
     .map((document) => ({ document, place: random() }))
     .sort((a, b) => a.place - b.place)

@@ -11,6 +11,7 @@ import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import { smallestFullPage } from '../../functions/telnyx/pages.ts';
 import { sleep } from '../../functions/time.ts';
 import { virtualTime } from '../fakes/clock.ts';
+import { type ListedRow, type ListOptions, pageOf } from '../fakes/telnyx-list.ts';
 
 export const noon = Date.parse('2026-11-24T12:00:00Z');
 export const minutes = 60_000;
@@ -20,11 +21,6 @@ export function documentId(number: number): string {
 }
 
 const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');
-
-export interface ListedDocument {
-  id: string;
-  createdAt: number;
-}
 
 /** What happens at one request, instead of or before its answer. */
 export interface Step {
@@ -42,19 +38,11 @@ export interface Step {
   change?: (() => void) | undefined;
 }
 
-export interface WorldOptions {
-  documents?: ListedDocument[];
+export interface WorldOptions extends ListOptions<ListedRow> {
+  documents?: ListedRow[];
   archived?: Iterable<string>;
-  /** Rows of a page, whatever is asked for. */
-  pageRows?: number;
-  /** The order of the list at each request. @default newest first */
-  arrange?: (documents: ListedDocument[]) => ListedDocument[];
-  /** What the filter makes of an instant before it compares. @default itself */
-  filtered?: (instant: number) => number;
-  /** Whether the filter's bounds belong to what they bound. @default false */
-  inclusive?: boolean;
   /** What the list shows of a document. @default its id and instant */
-  show?: (document: ListedDocument) => unknown;
+  show?: (document: ListedRow) => unknown;
   total?: () => number;
   step?: (request: number) => Step;
   start?: number;
@@ -89,27 +77,8 @@ export function createWorld(options: WorldOptions = {}) {
     calls.count += 1;
     calls.before(calls.count);
   };
-  const listed = (query: URLSearchParams): unknown[] => {
-    const {
-      filtered = (instant) => instant,
-      inclusive = false,
-      show = shown,
-      arrange = newestFirst,
-    } = options;
-    const after = Date.parse(query.get('filter[created_at][gt]') ?? '');
-    const before = Date.parse(query.get('filter[created_at][lt]') ?? '');
-    const number = Number(query.get('page[number]'));
-    const rows = Math.min(options.pageRows ?? 250, Number(query.get('page[size]')));
-    const chosen = [...documents.values()].filter(({ createdAt }) => {
-      const instant = filtered(createdAt);
-      return (
-        (instant > after && instant < before) || (inclusive && (instant === after || instant === before))
-      );
-    });
-    return arrange(chosen)
-      .slice((number - 1) * rows, number * rows)
-      .map(show);
-  };
+  const listed = (query: URLSearchParams): unknown[] =>
+    pageOf(documents.values(), query, options).map(options.show ?? shown);
 
   const telnyx: Pick<TelnyxClient, 'get'> = {
     get: async (path, query, _gone, signal) => {
@@ -201,12 +170,8 @@ export function createWorld(options: WorldOptions = {}) {
   };
 }
 
-function shown({ id, createdAt }: ListedDocument): unknown {
+function shown({ id, createdAt }: ListedRow): unknown {
   return { id, record_type: 'document', created_at: new Date(createdAt).toISOString() };
-}
-
-export function newestFirst(documents: ListedDocument[]): ListedDocument[] {
-  return documents.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
 }
 
 export function recent(requestedAt: number): DiscoveryMessage {
@@ -224,7 +189,7 @@ export function span(createdAfter: number, createdBefore: number): DiscoveryMess
 }
 
 /** Documents created one after the other, `apartMs` apart, the last of them at `last`. */
-export function someDocuments(count: number, last: number, apartMs: number): ListedDocument[] {
+export function someDocuments(count: number, last: number, apartMs: number): ListedRow[] {
   return Array.from({ length: count }, (_, position) => ({
     id: documentId(position),
     createdAt: last - position * apartMs,

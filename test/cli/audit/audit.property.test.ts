@@ -4,19 +4,18 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import type { Receipt } from '../../../functions/bucket/receipts.ts';
-import { propertyRuns } from '../../fuzz-runs.ts';
 import {
   type Archived,
-  createWorld,
   day,
   documentOf,
-  type MemoryBucket,
   noon,
   receiptOf,
-  sha256,
   type TelnyxRecord,
   written,
-} from './world.ts';
+} from '../../fakes/documents.ts';
+import { type MemoryBucket, sha256 } from '../../fakes/memory-bucket.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
+import { createWorld } from './world.ts';
 
 interface Plan {
   body: Buffer;

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { day, documentOf, noon } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
-import { createWorld, day, defectsAmong, documentOf, noon } from './world.ts';
+import { createWorld, defectsAmong } from './world.ts';
 
 const id = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 const some = (number: number, createdAt?: number) =>

@@ -12,8 +12,10 @@ import { createReceipts } from '../../../functions/bucket/receipts.ts';
 import { systemTime as time } from '../../../functions/time.ts';
 import { type Document, recordOf } from '../../../local/telnyx/documents.ts';
 import { type StandIn, startStandIn } from '../../../local/telnyx/stand-in.ts';
+import { day, receiptOf, written } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
 import { temporaryDirectory } from '../../local/s3/fixture.ts';
-import { createWorld, day, receiptOf, sha256, written } from './world.ts';
+import { createWorld } from './world.ts';
 
 /** More than a page of S3's listings. */
 const count = 1_030;

@@ -8,8 +8,10 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
-import { createWorld, day, defectsAmong, documentOf, noon, receiptOf, sha256, written } from './world.ts';
+import { createWorld, defectsAmong } from './world.ts';
 
 const id = (number: number) => `0000000${number.toString(16)}-0000-4000-8000-000000000000`;
 const body = (number: number) => Buffer.from(`document ${number}`);

@@ -8,8 +8,10 @@ import { pathToFileURL } from 'node:url';
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, expect, it, type TestContext } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
 import { openBrowser, type TestBrowser } from './browser.ts';
-import { createWorld, day, documentOf, noon, receiptOf, sha256, written } from './world.ts';
+import { createWorld } from './world.ts';
 
 const output = join(import.meta.dirname, '../../output');
 const hostileNames = [

@@ -4,7 +4,7 @@ import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/re
 import { mostFindings, mostRows, Statistics } from '../../../cli/report/statistics.ts';
 import type { Inspected } from '../../../functions/audit/inspect.ts';
 import { readReceipt } from '../../../functions/audit/receipt-reading.ts';
-import { documentOf, noon, receiptOf, written } from '../audit/world.ts';
+import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
 describe('Growth', () => {
