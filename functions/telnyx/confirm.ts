@@ -1,7 +1,7 @@
 /** Repeats a list request until its answer can be trusted. */
 import type { Page, Row } from './lists.ts';
 
-export interface Confirmed {
+interface Confirmed {
   page: Page;
   /** The page is empty, or holds exactly the rows of the page read before it. */
   nothingNew: boolean;
