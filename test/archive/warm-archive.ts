@@ -21,8 +21,8 @@ import { systemTime as time } from '../../functions/time.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { startStandIn, storageBucket } from '../../local/telnyx/stand-in.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
+import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import type { Drop } from '../soak/dropping-front.ts';
-import { sqsEvent, sqsRecord } from '../sqs-records.ts';
 import { someBytes } from './world.ts';
 
 /** What of `functions/` has to do with connections. */

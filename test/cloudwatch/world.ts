@@ -120,10 +120,10 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/Queue`;
     const dimensions = { QueueName: `\${${atPath(view, path).id}.QueueName}` };
     const metric = { namespace: 'AWS/SQS', metricName: 'ApproximateAgeOfOldestMessage', dimensions };
-    const [sentAt, end] = [now - ageMs, now + forMs];
+    const [sentAt, end] = [now() - ageMs, now() + forMs];
     const report = () => {
-      cloudWatch.publish(metric, (now - sentAt) / secondMs, now, now + minuteMs);
-      if (now + minuteMs < end) schedule(now + minuteMs, report);
+      cloudWatch.publish(metric, (now() - sentAt) / secondMs, now(), now() + minuteMs);
+      if (now() + minuteMs < end) schedule(now() + minuteMs, report);
     };
     report();
   }
