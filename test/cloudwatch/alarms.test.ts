@@ -166,8 +166,14 @@ describe.each([0, 2, 5])('Where CloudWatch looks at %i further periods', (furthe
     }
     world.refusedWebhook();
     world.refusedWebhook();
-    // A large backfill, which takes a week.
-    for (const lane of ['backfill', 'spans'] as const) world.backlog(lane, 6 * dayMs, dayMs);
+    // A large backfill, which takes a week and leaves half of Telnyx's rate limit to live work.
+    for (const lane of ['backfill', 'spans'] as const) {
+      world.backlog(lane, 6 * dayMs, dayMs);
+      for (let count = 0; count < 3; count += 1) {
+        world.message(lane, failsFor(world, dayMs, 'RateLimitReserved'));
+        await world.pass(7 * minuteMs);
+      }
+    }
     await world.pass(dayMs);
 
     expect(world.cloudWatch.notifications(since)).toEqual([]);
