@@ -78,6 +78,7 @@ describe('The runbook', () => {
       'dead-letter': 'Dead letter at once.',
       retry: 'then a dead letter.',
       wait: 'Messages wait',
+      yield: 'Messages make way',
       acknowledge: 'Acknowledged, never a dead letter',
     };
     const told = articles
