@@ -57,6 +57,20 @@ export function readSettings<const Declared extends Settings>(
   return values as ValuesOf<Declared>;
 }
 
+type DefaultsOf<Declared extends Settings> = {
+  [Name in keyof Declared as Declared[Name] extends { fallback: unknown }
+    ? Name
+    : never]: ValuesOf<Declared>[Name];
+};
+
+/** The settings that have a default, each with that default: what a function runs with when no variable is set. */
+export function defaultsOf<const Declared extends Settings>(declared: Declared): DefaultsOf<Declared> {
+  const defaults = Object.entries(declared)
+    .filter(([, setting]) => 'fallback' in setting)
+    .map(([name, { fallback }]) => [name, fallback]);
+  return Object.fromEntries(defaults);
+}
+
 export function text(value: string): string {
   return value;
 }

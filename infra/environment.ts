@@ -1,24 +1,36 @@
 import { Token } from 'aws-cdk-lib';
 import { type Settings, SettingsError } from '../functions/settings.ts';
+import type { Stage } from './stage.ts';
+
+type Passed = string | number | boolean | readonly string[];
+/** Stage settings that an environment variable can hold: text, numbers, flags and lists of text. */
+type PassedByName = {
+  [Name in keyof Stage]-?: Stage[Name] extends Passed ? Name : never;
+}[keyof Stage];
 
 /**
- * The environment of a function: one value for each setting that it declares, by the setting's name, except for
- * those named in `omitted`, which keep their fallback. A setting left out, or one that the function does not
- * declare, does not compile; a value that the function would refuse at start-up fails the synth.
+ * The environment of a function. A setting that the function declares under the name of a stage setting gets the
+ * stage's value. `values` holds the others, except for those in `omitted`, which keep their default. A setting that is
+ * missing or that the function does not declare does not compile. A value that the function would refuse at start-up
+ * fails the synth.
  *
  * @throws SettingsError
  */
 export function environmentFor<const Declared extends Settings, const Omitted extends keyof Declared = never>(
   declared: Declared,
-  values: Readonly<Record<Exclude<keyof Declared, Omitted>, string>>,
+  stage: Pick<Stage, PassedByName>,
+  values: Readonly<Record<Exclude<keyof Declared, PassedByName | Omitted>, string>>,
   _omitted: readonly Omitted[] = [],
 ): Record<string, string> {
+  const ofStage = Object.entries(stage)
+    .filter(([name]) => name in declared)
+    .map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : String(value)] as const);
   const environment: Record<string, string> = {};
   const problems: string[] = [];
-  for (const [name, value] of Object.entries<string>(values)) {
+  for (const [name, value] of [...ofStage, ...Object.entries<string>(values)]) {
     const setting = declared[name];
     if (setting === undefined) {
-      problems.push(`${name} is no setting of this function.`);
+      problems.push(`${name} is not a setting of this function.`);
       continue;
     }
     environment[setting.variable] = value;

@@ -57,7 +57,7 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
     // CPU time comes with memory: Telnyx waits 2 s, a cold start included.
     memoryMiB: 1_024,
     logKey,
-    environment: environmentFor(webhookSettings, {
+    environment: environmentFor(webhookSettings, stage, {
       archiverName: stage.name,
       documentsQueueUrl: queues.documents.queue.queueUrl,
       discoveryQueueUrl: queues.discovery.queue.queueUrl,
@@ -82,6 +82,7 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
     logKey,
     environment: environmentFor(
       discoverSettings,
+      stage,
       {
         bucketName: bucket.bucketName,
         bucketOwner: Stack.of(scope).account,
@@ -93,8 +94,6 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
         spansDeadLetterQueueUrl: spans.deadLetters.queueUrl,
         apiKeySecretArn,
         archiverName: stage.name,
-        archiveInfected: String(stage.archiveInfected),
-        maxDocumentBytes: String(stage.maxDocumentBytes),
         lowLaneInvocations: lowLaneInvocations(stage),
         version: packageJson.version,
       },
@@ -128,6 +127,7 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
     logKey,
     environment: environmentFor(
       archiveSettings,
+      stage,
       {
         bucketName: bucket.bucketName,
         bucketOwner: Stack.of(scope).account,
@@ -138,9 +138,6 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
         apiKeySecretArn,
         archiverName: stage.name,
         lowLaneInvocations: lowLaneInvocations(stage),
-        downloadHosts: stage.downloadHosts.join(','),
-        archiveInfected: String(stage.archiveInfected),
-        maxDocumentBytes: String(stage.maxDocumentBytes),
         version: packageJson.version,
       },
       // The second would take downloads from anywhere: it is for the local stack alone.

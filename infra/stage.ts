@@ -8,7 +8,9 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { isHostPattern } from '../functions/archive/download-hosts.ts';
-import { concurrency, defaultDownloadHosts, singlePutBytes } from '../functions/limits.ts';
+import { archiveSettings } from '../functions/archive/settings.ts';
+import { concurrency, singlePutBytes } from '../functions/limits.ts';
+import { defaultsOf } from '../functions/settings.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
 
 export interface StageSettings {
@@ -126,14 +128,16 @@ export interface Stage
   extends Required<Omit<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'>>,
     Pick<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'> {}
 
+const { archiveInfected, downloadHosts, maxDocumentBytes } = defaultsOf(archiveSettings);
+
 const defaults = {
   retentionMode: 'GOVERNANCE',
   acceptIrreversibleRetention: false,
   name: 'telnyx-archiver',
   breakGlassArns: [],
-  downloadHosts: defaultDownloadHosts,
-  archiveInfected: false,
-  maxDocumentBytes: singlePutBytes,
+  downloadHosts,
+  archiveInfected,
+  maxDocumentBytes,
   documentsConcurrency: concurrency.documents,
   backfillConcurrency: concurrency.backfill,
   webhookConcurrency: 10,

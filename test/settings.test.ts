@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  defaultsOf,
   type Environment,
   flag,
   list,
@@ -46,6 +47,13 @@ describe('settings', () => {
     const values = readSettings(declared, { NAME: 'archive', COUNT: '7', ON: nothing, OWNER: nothing });
 
     expect(values).toEqual({ name: 'archive', count: 7, on: false, owner: undefined });
+  });
+
+  it('have as defaults what holds where no variable is set', () => {
+    const { name, count, ...withDefault } = readSettings(declared, { NAME: 'archive', COUNT: '7' });
+
+    expect(defaultsOf(declared)).toStrictEqual(withDefault);
+    expect(Object.keys(defaultsOf(declared))).toEqual(['on', 'owner']);
   });
 
   it('that are wrong are reported all together', () => {

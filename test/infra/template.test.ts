@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as keys from '../../functions/bucket/keys.ts';
-import { SettingsError, text, wholeNumber } from '../../functions/settings.ts';
+import { flag, list, SettingsError, text, wholeNumber } from '../../functions/settings.ts';
 import { archivePrefixes } from '../../infra/bucket.ts';
 import { environmentFor } from '../../infra/environment.ts';
+import { readStage } from '../../infra/stage.ts';
 import { type SettingsName, type Synthesized, settings, settingsNames, synthesize } from './deployments.ts';
 import { mutations } from './mutations.ts';
 import released from './released-0.1.0.json' with { type: 'json' };
@@ -52,23 +53,56 @@ describe('The environment of a function', () => {
     needed: { variable: 'NEEDED', read: wholeNumber(1, 9) },
     optional: { variable: 'OPTIONAL', read: text, fallback: 'x' },
   };
+  const stage = readStage(settings.minimal);
 
   test('has the variables that the function declares, but for those that are left out by name.', () => {
-    expect(environmentFor(declared, { needed: '1' }, ['optional'])).toEqual({ NEEDED: '1' });
-    expect(environmentFor(declared, { needed: '1', optional: 'y' })).toEqual({ NEEDED: '1', OPTIONAL: 'y' });
+    expect(environmentFor(declared, stage, { needed: '1' }, ['optional'])).toEqual({ NEEDED: '1' });
+    expect(environmentFor(declared, stage, { needed: '1', optional: 'y' })).toEqual({
+      NEEDED: '1',
+      OPTIONAL: 'y',
+    });
+  });
+
+  test('holds what the stage settings of the same name say.', () => {
+    const named = {
+      ...declared,
+      archiveInfected: { variable: 'ARCHIVE_INFECTED', read: flag },
+      maxDocumentBytes: { variable: 'MAX_DOCUMENT_BYTES', read: wholeNumber(1, 1_000) },
+      downloadHosts: { variable: 'DOWNLOAD_HOSTS', read: list },
+    };
+    const changed = {
+      ...stage,
+      archiveInfected: true,
+      maxDocumentBytes: 7,
+      downloadHosts: ['a.com', 'b.com'],
+    };
+
+    expect(environmentFor(named, changed, { needed: '1' }, ['optional'])).toEqual({
+      NEEDED: '1',
+      ARCHIVE_INFECTED: 'true',
+      MAX_DOCUMENT_BYTES: '7',
+      DOWNLOAD_HOSTS: 'a.com,b.com',
+    });
+    expect(() =>
+      environmentFor(named, { ...changed, maxDocumentBytes: 1_001 }, { needed: '1' }, ['optional']),
+    ).toThrow(/MAX_DOCUMENT_BYTES must be a whole/);
   });
 
   test('does not compile with one missing or one too many.', () => {
     // @ts-expect-error: `optional` is neither given nor left out.
-    environmentFor(declared, { needed: '1' });
+    environmentFor(declared, stage, { needed: '1' });
     // @ts-expect-error: `needed` is missing.
-    environmentFor(declared, { optional: 'y' });
+    environmentFor(declared, stage, { optional: 'y' });
     // @ts-expect-error: `other` is no setting.
-    expect(() => environmentFor(declared, { needed: '1', optional: 'y', other: 'z' })).toThrow(SettingsError);
+    expect(() => environmentFor(declared, stage, { needed: '1', optional: 'y', other: 'z' })).toThrow(
+      SettingsError,
+    );
   });
 
   test('is refused at synth with a value that the function would refuse at start-up.', () => {
-    expect(() => environmentFor(declared, { needed: '10', optional: 'y' })).toThrow(/NEEDED must be a whole/);
+    expect(() => environmentFor(declared, stage, { needed: '10', optional: 'y' })).toThrow(
+      /NEEDED must be a whole/,
+    );
   });
 });
 
