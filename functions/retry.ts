@@ -27,7 +27,8 @@ export interface RetryOptions {
  * Calls `work` until it resolves, the error is not worth another attempt, or attempts or time are used up.
  *
  * @throws ArchiverError the last attempt's. It is `conclusive` if all attempts, three at least, have failed through
- *   the document's own fault, the last of them at least `attemptsSpanMs` after the first. Or the signal's reason
+ *   the document's own fault, the last of them at least `attemptsSpanMs` after the first. Or the signal's reason,
+ *   unless the attempt under way was making way for live work
  */
 export async function withRetry<Result>(work: () => Promise<Result>, options: RetryOptions): Promise<Result> {
   const { most, delayAfter, leastTimeMs, deadline, attemptsSpanMs, signal, time, onRetry } = options;
@@ -35,6 +36,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
   let failures = 0;
   let documentFaults = 0;
   let delayMs = 0;
+  let madeWay: ArchiverError | undefined;
 
   const attempt = async () => {
     // p-retry's own waiting knows only the real clock.
@@ -46,6 +48,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       const error = asArchiverError(thrown);
       failures += 1;
       if (error.retryPolicy === 'retry') documentFaults += 1;
+      madeWay = error.retryPolicy === 'yield' ? error : undefined;
       const isConclusive =
         failures >= attempts.most && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs;
       throw isConclusive ? conclusive(error) : error;
@@ -65,6 +68,8 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       onRetry(failure, failures, delay);
       return true;
     },
+  }).catch((error: unknown) => {
+    throw signal.aborted ? (madeWay ?? error) : error;
   });
 }
 

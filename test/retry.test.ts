@@ -123,6 +123,21 @@ describe('attempts within one receive', () => {
     });
   });
 
+  it('end with making way for live work, if that is what the time ran out over', async () => {
+    const { run } = failing('RateLimitReserved');
+    const invocation = new AbortController();
+
+    const attempts = run({
+      signal: invocation.signal,
+      delayAfter: () => {
+        invocation.abort(new ArchiverError('OutOfTime', 'over'));
+        return undefined;
+      },
+    });
+
+    await expect(attempts).rejects.toMatchObject({ code: 'RateLimitReserved' });
+  });
+
   it('end with the signal’s reason as soon as it aborts, during a wait too', async () => {
     const { run, startedAt, time } = failing('DownloadFailed', 'DownloadFailed');
     const invocation = new AbortController();

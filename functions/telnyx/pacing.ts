@@ -69,10 +69,15 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
 
   return (request, rateLimitOf, signal) => {
     const paced = async () => {
-      signal.throwIfAborted();
       const waitMs = notBefore - time.monotonic();
       if (waitMs > pacing.longestWaitMs) throw leftToLiveWork(waitMs);
-      if (waitMs > 0) await sleep(time, waitMs, signal);
+      if (waitMs <= 0) signal.throwIfAborted();
+      else {
+        // An invocation that ends meanwhile ends because of this wait.
+        await sleep(time, waitMs, signal).catch(() => {
+          throw leftToLiveWork(waitMs);
+        });
+      }
       const answer = await request();
       const rateLimit = rateLimitOf(answer);
       if (rateLimit !== undefined) update(rateLimit);

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Document, Documents } from './documents.ts';
 
-const folder = new URL('../samples', import.meta.url);
+const folder = new URL('../samples/', import.meta.url);
 const largestBytes = 20_000_000;
 const aMonthMs = 30 * 24 * 3_600_000;
 

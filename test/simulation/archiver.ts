@@ -14,7 +14,7 @@ import { createTelnyxApi, type Habits, telnyxUrl } from './telnyx-api.ts';
 import { isLive, type LaneName, type Scene } from './watch.ts';
 
 /** The folder `functions/` of this checkout. */
-export const functionsFolder = new URL('../../functions', import.meta.url);
+export const functionsFolder = new URL('../../functions/', import.meta.url);
 
 export type Archiver = Awaited<ReturnType<typeof loadArchiver>>;
 

@@ -313,7 +313,10 @@ export function createTelnyxApi(
           : {};
         const chunks = [Buffer.from(body)];
         const allHeaders = { ...stated.headers, ...near, ...more };
-        if ('x-ratelimit-remaining' in allHeaders) container.knowsRateLimit = true;
+        if ('x-ratelimit-remaining' in allHeaders) {
+          container.knowsRateLimit = true;
+          container.suffers('rate limit known');
+        }
         reply.making(() =>
           createAnswer(status, allHeaders, { chunks, ...plan }, { container, clock, signal }),
         );

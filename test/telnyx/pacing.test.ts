@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ArchiverError } from '../../functions/errors.ts';
 import { createPacer, type Pacer, type RateLimit } from '../../functions/telnyx/pacing.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { virtualTime } from '../fakes/clock.ts';
@@ -140,6 +141,20 @@ describe('a low lane', () => {
     const next = throughPacer(pacer, answers[1] as () => Promise<RateLimit>);
 
     await expect(next).rejects.toMatchObject({ code: 'RateLimitReserved', retryAfterMs: 13_000 });
+  });
+
+  it('makes way when the invocation ends while a request waits for the reset', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    const limited = async (): Promise<RateLimit> => ({ limit: 10, remaining: 1, resetMs: 3_000 });
+    const invocation = new AbortController();
+    time.after(1_000, () => invocation.abort(new ArchiverError('OutOfTime', 'over')));
+
+    await throughPacer(pacer, limited);
+    const waiting = pacer(limited, (answer) => answer, invocation.signal);
+
+    await expect(waiting).rejects.toMatchObject({ code: 'RateLimitReserved' });
+    expect(time.monotonic()).toBe(1_000);
   });
 
   it('keeps to the limit where a refusal says nothing of it', async () => {
