@@ -6,12 +6,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSEvent } from 'aws-lambda';
-import { createDownload, createGuardedHttpGet, type LinkPolicy } from '../functions/archive/download.ts';
-import { createArchiveHandler } from '../functions/archive/handler.ts';
-import { createReceipts } from '../functions/bucket/receipts.ts';
+import { assembleArchive } from '../functions/archive/assemble.ts';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import { createAgents } from '../functions/connections.ts';
-import { createDiscoverHandler } from '../functions/discover/handler.ts';
+import { assembleDiscover } from '../functions/discover/assemble.ts';
 import { createHttpGet, type HttpAnswer, type HttpGet } from '../functions/http.ts';
 import {
   concurrency,
@@ -20,14 +18,10 @@ import {
   singlePutBytes,
   timeouts,
 } from '../functions/limits.ts';
-import { createLog } from '../functions/log.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
-import { createApiKey } from '../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../functions/telnyx/client.ts';
-import { createPacer } from '../functions/telnyx/pacing.ts';
 import type { Random, Time } from '../functions/time.ts';
-import { createWebhookHandler } from '../functions/webhook/handler.ts';
+import { assembleWebhook } from '../functions/webhook/assemble.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
 import { pollQueue } from './lambda/event-source-mapping.ts';
 import type { LambdaHandler } from './lambda/invoke.ts';
@@ -204,17 +198,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       options.bucket ?? folderBucket(await originOf('bucket', s3.endpoint), archive, time.monotonic);
     closers.push(() => archiveBucket.client.destroy());
     const bucket = createBucket({ s3: archiveBucket.client, name: archiveBucket.name, time });
-    const policy: LinkPolicy = { hosts: defaultDownloadHosts, trustedOrigin: standIn && storageOrigin };
     const metrics = await openMetricsPort();
     closers.push(() => metrics.close());
-    const log = createLog({
-      name: 'local',
-      write: (line) => {
-        metrics.read(line);
-        options.onLog(line);
-      },
-      now: time.now,
-    });
+    const writeLog = (line: string) => {
+      metrics.read(line);
+      options.onLog(line);
+    };
     const agents = createAgents(undefined, time.monotonic);
     closers.push(() => {
       agents.https.destroy();
@@ -222,7 +211,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
 
     const invocations = options.concurrency ?? localConcurrency;
-    const telnyx = { baseUrl: functionsTelnyxUrl, apiKey: createApiKey(async () => apiKey, time), time };
     const httpGet = createHttpGet(agents, options.version);
     const telling =
       (live: boolean): HttpGet =>
@@ -231,29 +219,39 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         options.onTelnyxAnswer?.({ live, status: answer.status, headers: answer.headers });
         return answer;
       };
-    const lowLaneInvocations = invocations.backfill + invocations.spans;
-    const createLowLaneTelnyx = () =>
-      createTelnyxClient({
-        ...telnyx,
-        httpGet: telling(false),
-        pacer: createPacer({ invocations: lowLaneInvocations, time, random }),
-      });
-    const shared = {
-      telnyx: createTelnyxClient({ ...telnyx, httpGet: telling(true) }),
-      download: createDownload({
-        policy,
-        httpGet: createGuardedHttpGet(policy, options.version, time.monotonic),
-        time,
-      }),
-      bucket,
-      receipts: createReceipts(bucket),
-      log,
+    const { documents, backfill, discovery, spans } = queues.lanes;
+    const settings = {
+      archiverName: 'local',
+      bucketName: archiveBucket.name,
+      bucketOwner: undefined,
+      // The local stack passes the key itself.
+      apiKeySecretArn: '',
+      telnyxUrl: functionsTelnyxUrl,
+      archiveInfected: false,
+      maxDocumentBytes: singlePutBytes,
+      lowLaneInvocations: invocations.backfill + invocations.spans,
+      version: options.version,
+      documentsQueueUrl: documents.queueUrl,
+      documentsDeadLetterQueueUrl: documents.deadLetterQueueUrl,
+      backfillQueueUrl: backfill.queueUrl,
+      backfillDeadLetterQueueUrl: backfill.deadLetterQueueUrl,
+      discoveryQueueUrl: discovery.queueUrl,
+      discoveryDeadLetterQueueUrl: discovery.deadLetterQueueUrl,
+      spansQueueUrl: spans.queueUrl,
+      spansDeadLetterQueueUrl: spans.deadLetterQueueUrl,
+      downloadHosts: defaultDownloadHosts,
+      trustedDownloadOrigin: standIn && new URL(storageOrigin),
+    };
+    const neighbours = {
+      readSecret: async () => apiKey,
+      telnyxGet: telling(true),
+      lowLaneTelnyxGet: telling(false),
+      s3: archiveBucket.client,
+      sqs,
+      writeLog,
       time,
       random,
       timings: options.timings,
-      archiveInfected: false,
-      maxDocumentBytes: singlePutBytes,
-      version: options.version,
     };
     const lanes = Object.values(queues.lanes);
     const stopMappings: (() => Promise<void>)[] = [];
@@ -293,36 +291,21 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         client.destroy();
       });
     };
-    const createArchive = () =>
-      createArchiveHandler({ ...shared, lowLaneTelnyx: createLowLaneTelnyx(), lanes, sqs });
-    connect(queues.lanes.documents, 'archive', createArchive);
-    connect(queues.lanes.backfill, 'archive', createArchive);
-    const send = createSender(sqs);
+    connect(documents, 'archive', () => assembleArchive(settings, neighbours));
+    connect(backfill, 'archive', () => assembleArchive(settings, neighbours));
+    connect(discovery, 'discover', () => assembleDiscover(settings, neighbours));
+    connect(spans, 'discover', () => assembleDiscover(settings, neighbours));
     const sendAsOperator = createSender(ownSqs);
-    const createDiscover = () =>
-      createDiscoverHandler({
-        ...shared,
-        lowLaneTelnyx: createLowLaneTelnyx(),
-        lanes,
-        sqs,
-        send,
-        documentsQueueUrl: queues.lanes.documents.queueUrl,
-        backfillQueueUrl: queues.lanes.backfill.queueUrl,
-        spansQueueUrl: queues.lanes.spans.queueUrl,
-      });
-    connect(queues.lanes.discovery, 'discover', createDiscover);
-    connect(queues.lanes.spans, 'discover', createDiscover);
 
     const signingKey = createSigningKey();
     const webhook = await openWebhookPort({
-      handler: createWebhookHandler({
-        publicKeys: readPublicKeys([signingKey.publicKey, ...(options.publicKeys ?? [])]),
-        documentsQueueUrl: queues.lanes.documents.queueUrl,
-        discoveryQueueUrl: queues.lanes.discovery.queueUrl,
-        send,
-        log,
-        time,
-      }),
+      handler: assembleWebhook(
+        {
+          ...settings,
+          publicKeys: readPublicKeys([signingKey.publicKey, ...(options.publicKeys ?? [])]),
+        },
+        neighbours,
+      ),
       timeoutMs: timeouts.webhookMs,
       time,
       port: options.webhookPort ?? 0,

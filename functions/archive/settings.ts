@@ -1,6 +1,6 @@
 import { documentSettings } from '../document-settings.ts';
 import { defaultDownloadHosts } from '../limits.ts';
-import { list, queueUrl, readSettings, serviceUrl } from '../settings.ts';
+import { type Environment, list, queueUrl, readSettings, serviceUrl } from '../settings.ts';
 
 /** The environment of the archive function. `infra/` passes exactly these. */
 export const archiveSettings = {
@@ -11,10 +11,12 @@ export const archiveSettings = {
   backfillDeadLetterQueueUrl: { variable: 'BACKFILL_DEAD_LETTER_QUEUE_URL', read: queueUrl },
   /** Patterns of host names that download links may lead to, see `download-hosts.ts`. */
   downloadHosts: { variable: 'DOWNLOAD_HOSTS', read: list, fallback: defaultDownloadHosts },
-  /** One origin that is taken as it is, http and loopback included: the local stack. Never set by `infra/`. */
+  /** One origin that download links may always lead to, http and loopback included: the local stack's. Never set by `infra/`. */
   trustedDownloadOrigin: { variable: 'TRUSTED_DOWNLOAD_ORIGIN', read: serviceUrl, fallback: undefined },
 };
 
-export function readArchiveSettings(environment: NodeJS.ProcessEnv) {
+export type ArchiveSettings = ReturnType<typeof readArchiveSettings>;
+
+export function readArchiveSettings(environment: Environment) {
   return readSettings(archiveSettings, environment);
 }

@@ -1,12 +1,12 @@
 import { documentSettings } from '../document-settings.ts';
-import { queueUrl, readSettings } from '../settings.ts';
+import { type Environment, queueUrl, readSettings } from '../settings.ts';
 
 /** The environment of the discover function. `infra/` passes exactly these. */
 export const discoverSettings = {
   ...documentSettings,
-  /** Where documents go that were found recently, or by an order. */
+  /** Receives documents found by a sweep or through an order. */
   documentsQueueUrl: { variable: 'DOCUMENTS_QUEUE_URL', read: queueUrl },
-  /** Where documents go that a span has found. */
+  /** Receives documents found in a span. */
   backfillQueueUrl: { variable: 'BACKFILL_QUEUE_URL', read: queueUrl },
   discoveryQueueUrl: { variable: 'DISCOVERY_QUEUE_URL', read: queueUrl },
   discoveryDeadLetterQueueUrl: { variable: 'DISCOVERY_DEAD_LETTER_QUEUE_URL', read: queueUrl },
@@ -14,6 +14,8 @@ export const discoverSettings = {
   spansDeadLetterQueueUrl: { variable: 'SPANS_DEAD_LETTER_QUEUE_URL', read: queueUrl },
 };
 
-export function readDiscoverSettings(environment: NodeJS.ProcessEnv) {
+export type DiscoverSettings = ReturnType<typeof readDiscoverSettings>;
+
+export function readDiscoverSettings(environment: Environment) {
   return readSettings(discoverSettings, environment);
 }

@@ -1,4 +1,4 @@
-import { list, queueUrl, readSettings, text } from '../settings.ts';
+import { type Environment, list, queueUrl, readSettings, text } from '../settings.ts';
 import { readPublicKeys } from './verify.ts';
 
 /** The environment of the webhook function. `infra/` passes exactly these. It holds no secret. */
@@ -15,6 +15,8 @@ export const webhookSettings = {
   },
 };
 
-export function readWebhookSettings(environment: NodeJS.ProcessEnv) {
+export type WebhookSettings = ReturnType<typeof readWebhookSettings>;
+
+export function readWebhookSettings(environment: Environment) {
   return readSettings(webhookSettings, environment);
 }

@@ -1,4 +1,4 @@
-/** The code under test, wired as each function's `lambda.ts` does it, but for what the simulated world stands in for. */
+/** The code under test, assembled as on Lambda, with simulated neighbours. */
 import type { SQSEvent } from 'aws-lambda';
 import type { Account } from './account.ts';
 import { largestDocument } from './account.ts';
@@ -11,7 +11,7 @@ import { createSqs } from './sqs-client.ts';
 import { createStorage } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createTelnyxApi, type Habits, telnyxUrl } from './telnyx-api.ts';
-import { isLive, type LaneName, type Scene } from './watch.ts';
+import type { Scene } from './watch.ts';
 
 /** The folder `functions/` of this checkout. */
 export const functionsFolder = new URL('../../functions/', import.meta.url);
@@ -25,52 +25,24 @@ export type Archiver = Awaited<ReturnType<typeof loadArchiver>>;
  */
 export async function loadArchiver(folder: URL) {
   const load = (path: string) => import(/* @vite-ignore */ new URL(path, folder).href);
-  const [
-    webhook,
-    webhookSettings,
-    archive,
-    download,
-    discover,
-    store,
-    receipts,
-    send,
-    apiKey,
-    client,
-    pacing,
-    secret,
-    log,
-    limits,
-  ] = await Promise.all([
-    load('webhook/handler.ts') as Promise<typeof import('../../functions/webhook/handler.ts')>,
-    load('webhook/settings.ts') as Promise<typeof import('../../functions/webhook/settings.ts')>,
-    load('archive/handler.ts') as Promise<typeof import('../../functions/archive/handler.ts')>,
-    load('archive/download.ts') as Promise<typeof import('../../functions/archive/download.ts')>,
-    load('discover/handler.ts') as Promise<typeof import('../../functions/discover/handler.ts')>,
-    load('bucket/store.ts') as Promise<typeof import('../../functions/bucket/store.ts')>,
-    load('bucket/receipts.ts') as Promise<typeof import('../../functions/bucket/receipts.ts')>,
-    load('queue/send.ts') as Promise<typeof import('../../functions/queue/send.ts')>,
-    load('telnyx/api-key.ts') as Promise<typeof import('../../functions/telnyx/api-key.ts')>,
-    load('telnyx/client.ts') as Promise<typeof import('../../functions/telnyx/client.ts')>,
-    load('telnyx/pacing.ts') as Promise<typeof import('../../functions/telnyx/pacing.ts')>,
-    load('telnyx/secret.ts') as Promise<typeof import('../../functions/telnyx/secret.ts')>,
-    load('log.ts') as Promise<typeof import('../../functions/log.ts')>,
-    load('limits.ts') as Promise<typeof import('../../functions/limits.ts')>,
-  ]);
+  const [webhook, webhookSettings, archive, archiveSettings, discover, discoverSettings, secret] =
+    await Promise.all([
+      load('webhook/assemble.ts') as Promise<typeof import('../../functions/webhook/assemble.ts')>,
+      load('webhook/settings.ts') as Promise<typeof import('../../functions/webhook/settings.ts')>,
+      load('archive/assemble.ts') as Promise<typeof import('../../functions/archive/assemble.ts')>,
+      load('archive/settings.ts') as Promise<typeof import('../../functions/archive/settings.ts')>,
+      load('discover/assemble.ts') as Promise<typeof import('../../functions/discover/assemble.ts')>,
+      load('discover/settings.ts') as Promise<typeof import('../../functions/discover/settings.ts')>,
+      load('telnyx/secret.ts') as Promise<typeof import('../../functions/telnyx/secret.ts')>,
+    ]);
   return {
     ...webhook,
     ...webhookSettings,
     ...archive,
-    ...download,
+    ...archiveSettings,
     ...discover,
-    ...store,
-    ...receipts,
-    ...send,
-    ...apiKey,
-    ...client,
-    ...pacing,
+    ...discoverSettings,
     ...secret,
-    ...log,
-    ...limits,
   };
 }
 
@@ -84,115 +56,65 @@ export interface Neighbourhood {
   surroundings: Surroundings;
 }
 
+const secretArn = 'the secret';
+
 /** @param publicKeys comma-separated, as in the function's environment */
 export function startWebhook(container: Container, neighbourhood: Neighbourhood, publicKeys: string) {
-  const { archiver, scene } = neighbourhood;
-  return archiver.createWebhookHandler({
-    ...archiver.readWebhookSettings({
-      ARCHIVER_NAME: archiverName,
-      DOCUMENTS_QUEUE_URL: scene.queues.documents.url,
-      DISCOVERY_QUEUE_URL: scene.queues.discovery.url,
-      TELNYX_PUBLIC_KEYS: publicKeys,
-    }),
-    send: archiver.createSender(sqsOf(container, neighbourhood)),
-    ...logAndTime(container, archiver),
+  const { archiver } = neighbourhood;
+  const settings = archiver.readWebhookSettings({
+    ...environmentOf(neighbourhood),
+    TELNYX_PUBLIC_KEYS: publicKeys,
   });
+  return archiver.assembleWebhook(settings, neighboursOf(container, neighbourhood));
 }
 
 export function startArchive(container: Container, neighbourhood: Neighbourhood): Handler<SQSEvent> {
-  const { archiver, account, scene, surroundings } = neighbourhood;
-  const { time, log } = logAndTime(container, archiver);
-  const bucket = bucketOf(container, neighbourhood);
-  return archiver.createArchiveHandler({
-    ...telnyxOf(container, neighbourhood),
-    download: archiver.createDownload({
-      policy: { hosts: archiver.defaultDownloadHosts, trustedOrigin: undefined },
-      httpGet: createStorage(container, account, surroundings),
-      time,
-    }),
-    bucket,
-    receipts: archiver.createReceipts(bucket),
-    lanes: lanesOf(scene, ['documents', 'backfill']),
-    sqs: sqsOf(container, neighbourhood),
-    timings: archiver.retryTimings,
-    log,
-    time,
-    random: surroundings.random.next,
-    archiveInfected: false,
-    maxDocumentBytes: largestDocument,
-    version: 'simulated',
+  const { archiver, account, surroundings } = neighbourhood;
+  const settings = archiver.readArchiveSettings(environmentOf(neighbourhood));
+  return archiver.assembleArchive(settings, {
+    ...neighboursOf(container, neighbourhood),
+    storageGet: createStorage(container, account, surroundings),
   });
 }
 
 export function startDiscover(container: Container, neighbourhood: Neighbourhood): Handler<SQSEvent> {
-  const { archiver, scene, surroundings } = neighbourhood;
-  const sqs = sqsOf(container, neighbourhood);
-  return archiver.createDiscoverHandler({
-    ...telnyxOf(container, neighbourhood),
-    bucket: bucketOf(container, neighbourhood),
-    send: archiver.createSender(sqs),
-    documentsQueueUrl: scene.queues.documents.url,
-    backfillQueueUrl: scene.queues.backfill.url,
-    spansQueueUrl: scene.queues.spans.url,
-    archiveInfected: false,
-    maxDocumentBytes: largestDocument,
-    lanes: lanesOf(scene, ['discovery', 'spans']),
-    sqs,
-    timings: archiver.retryTimings,
-    random: surroundings.random.next,
-    ...logAndTime(container, archiver),
-  });
+  const { archiver } = neighbourhood;
+  const settings = archiver.readDiscoverSettings(environmentOf(neighbourhood));
+  return archiver.assembleDiscover(settings, neighboursOf(container, neighbourhood));
 }
 
-function logAndTime(container: Container, archiver: Archiver) {
-  const { time } = container;
-  return {
-    time,
-    log: archiver.createLog({ name: archiverName, write: (line) => container.write(line), now: time.now }),
-  };
-}
-
-function telnyxOf(container: Container, { archiver, account, habits, surroundings }: Neighbourhood) {
-  const { time } = container;
-  const secrets = createSecrets(container, account, surroundings);
-  const options = {
-    baseUrl: telnyxUrl,
-    apiKey: archiver.createApiKey(archiver.readSecretOf(secrets, 'the secret'), time),
-    httpGet: createTelnyxApi(container, account, habits, surroundings),
-    time,
-  };
-  const { backfill, spans } = archiver.concurrency;
-  const pacer = archiver.createPacer({
-    invocations: backfill + spans,
-    time,
-    random: surroundings.random.next,
-  });
-  return {
-    telnyx: archiver.createTelnyxClient(options),
-    lowLaneTelnyx: archiver.createTelnyxClient({ ...options, pacer }),
-  };
-}
-
-function bucketOf(container: Container, { archiver, bucket, surroundings }: Neighbourhood) {
-  const { name, owner } = bucket;
-  return archiver.createBucket({
-    s3: createS3(container, bucket, surroundings),
-    name,
-    owner,
-    time: container.time,
-  });
-}
-
-function sqsOf(container: Container, { scene, surroundings }: Neighbourhood) {
+/** The environment of all functions together, as `infra/` sets it: each reads its own part. */
+function environmentOf({ bucket, scene }: Neighbourhood) {
   const { queues, deadLetters } = scene;
-  return createSqs(container, [...Object.values(queues), ...Object.values(deadLetters)], surroundings);
+  return {
+    ARCHIVER_NAME: archiverName,
+    ARCHIVER_VERSION: 'simulated',
+    TELNYX_API_URL: telnyxUrl.href,
+    TELNYX_API_KEY_SECRET_ARN: secretArn,
+    BUCKET_NAME: bucket.name,
+    BUCKET_OWNER: bucket.owner,
+    MAX_DOCUMENT_BYTES: String(largestDocument),
+    DOCUMENTS_QUEUE_URL: queues.documents.url,
+    DOCUMENTS_DEAD_LETTER_QUEUE_URL: deadLetters.documents.url,
+    BACKFILL_QUEUE_URL: queues.backfill.url,
+    BACKFILL_DEAD_LETTER_QUEUE_URL: deadLetters.backfill.url,
+    DISCOVERY_QUEUE_URL: queues.discovery.url,
+    DISCOVERY_DEAD_LETTER_QUEUE_URL: deadLetters.discovery.url,
+    SPANS_QUEUE_URL: queues.spans.url,
+    SPANS_DEAD_LETTER_QUEUE_URL: deadLetters.spans.url,
+  };
 }
 
-function lanesOf({ queues, deadLetters }: Scene, names: readonly LaneName[]) {
-  return names.map((name) => ({
-    name,
-    live: isLive(name),
-    queueUrl: queues[name].url,
-    deadLetterQueueUrl: deadLetters[name].url,
-  }));
+function neighboursOf(container: Container, neighbourhood: Neighbourhood) {
+  const { archiver, account, habits, bucket, scene, surroundings } = neighbourhood;
+  const { queues, deadLetters } = scene;
+  return {
+    readSecret: archiver.readSecretOf(createSecrets(container, account, surroundings), secretArn),
+    telnyxGet: createTelnyxApi(container, account, habits, surroundings),
+    s3: createS3(container, bucket, surroundings),
+    sqs: createSqs(container, [...Object.values(queues), ...Object.values(deadLetters)], surroundings),
+    writeLog: (line: string) => container.write(line),
+    time: container.time,
+    random: surroundings.random.next,
+  };
 }
