@@ -6,11 +6,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { timeouts } from '../../functions/limits.ts';
-import { createLog } from '../../functions/log.ts';
-import { createSender } from '../../functions/queue/send.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { systemTime as time } from '../../functions/time.ts';
-import { createWebhookHandler } from '../../functions/webhook/handler.ts';
+import { assembleWebhook } from '../../functions/webhook/assemble.ts';
 import { readPublicKeys } from '../../functions/webhook/verify.ts';
 import { openWebhookPort } from '../../local/lambda/webhook-port.ts';
 
@@ -36,14 +34,15 @@ async function openWebhook({ queueOrigin, publicKey }: Setup): Promise<string> {
     credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' },
   });
   const { url } = await openWebhookPort({
-    handler: createWebhookHandler({
-      publicKeys: readPublicKeys([publicKey]),
-      documentsQueueUrl: `${queueOrigin}/000000000000/documents`,
-      discoveryQueueUrl: `${queueOrigin}/000000000000/discovery`,
-      send: createSender(sqs),
-      log: createLog({ name: 'bench', write: () => undefined, now: time.now }),
-      time,
-    }),
+    handler: assembleWebhook(
+      {
+        archiverName: 'bench',
+        publicKeys: readPublicKeys([publicKey]),
+        documentsQueueUrl: `${queueOrigin}/000000000000/documents`,
+        discoveryQueueUrl: `${queueOrigin}/000000000000/discovery`,
+      },
+      { sqs, writeLog: () => undefined, time },
+    ),
     timeoutMs: timeouts.webhookMs,
     time,
   });

@@ -13,7 +13,7 @@ import { createDownload, createGuardedHttpGet } from './download.ts';
 import { createArchiveHandler } from './handler.ts';
 import type { ArchiveSettings } from './settings.ts';
 
-export interface ArchiveNeighbours {
+interface ArchiveNeighbours {
   /** Reads the text of the API key's secret. */
   readSecret: () => Promise<string | undefined>;
   telnyxGet: HttpGet;

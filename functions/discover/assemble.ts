@@ -12,7 +12,7 @@ import type { Random, Time } from '../time.ts';
 import { createDiscoverHandler } from './handler.ts';
 import type { DiscoverSettings } from './settings.ts';
 
-export interface DiscoverNeighbours {
+interface DiscoverNeighbours {
   /** Reads the text of the API key's secret. */
   readSecret: () => Promise<string | undefined>;
   telnyxGet: HttpGet;

@@ -11,7 +11,7 @@ import { calls } from '../limits.ts';
 import { type Time, withDeadline } from '../time.ts';
 import { uuidPattern } from '../uuid.ts';
 import type { ApiKey } from './api-key.ts';
-import { type Pacer, type RateLimit, unpaced } from './pacing.ts';
+import { type Pacer, type StatedRateLimit, unpaced } from './pacing.ts';
 import { boundRecord, isFields, readFacts, type StatedFacts } from './record.ts';
 
 const documentAnswer = v.object({ data: v.looseObject({ id: v.pipe(v.string(), v.regex(uuidPattern)) }) });
@@ -39,7 +39,7 @@ const longestRetryAfterMs = 15 * 60_000;
 
 interface JsonAnswer {
   body: unknown;
-  rateLimit: RateLimit;
+  rateLimit: StatedRateLimit;
 }
 
 export interface TelnyxClient {
@@ -247,7 +247,7 @@ function errorCodesOf(text: string): string[] {
  * `x-ratelimit-reset` counts seconds until the reset
  * (https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting).
  */
-function rateLimitOf({ headers }: HttpAnswer): RateLimit {
+function rateLimitOf({ headers }: HttpAnswer): StatedRateLimit {
   return {
     limit: countOf(headers['x-ratelimit-limit']),
     remaining: countOf(headers['x-ratelimit-remaining']),

@@ -1,5 +1,5 @@
 /** Repeats a list request until its answer can be trusted. */
-import type { Page, Row } from './lists.ts';
+import type { ListRow, Page } from './lists.ts';
 
 interface Confirmed {
   page: Page;
@@ -12,7 +12,7 @@ interface Confirmed {
 /** Reads one page. `belongs` tells whether a row is one that the request's filter selects (default: every row). */
 export type ConfirmingReader = (
   request: () => Promise<Page>,
-  belongs?: (row: Row) => boolean,
+  belongs?: (row: ListRow) => boolean,
 ) => Promise<Confirmed>;
 
 /** How often the same request is made. */
@@ -28,7 +28,7 @@ export function createConfirmingReader(): ConfirmingReader {
   let before: ReadonlySet<string> = new Set();
   const confirm = async (
     request: () => Promise<Page>,
-    belongs: (row: Row) => boolean,
+    belongs: (row: ListRow) => boolean,
   ): Promise<Confirmed> => {
     let confirmed: Confirmed = { page: [], nothingNew: true, matchesFilter: false };
     for (let times = 1; times <= mostTimes; times += 1) {

@@ -26,14 +26,14 @@ export interface Candidate {
 /** What a list states of a document's bytes. */
 type Stated = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
 
-export interface Row {
+export interface ListRow {
   /** What makes it this row, for telling answers apart. */
   key: string;
   /** Undefined where the row is about something else, such as a requirement that is met by a text. */
   candidate: Candidate | undefined;
 }
 
-export type Page = readonly Row[];
+export type Page = readonly ListRow[];
 
 /** Both ends excluded, in milliseconds since the Unix epoch, whole seconds. */
 export interface CreatedBetween {

@@ -8,7 +8,7 @@ import { pacing } from '../limits.ts';
 import { type Random, sleep, type Time } from '../time.ts';
 
 /** What an answer states of the rate limit; each part undefined where it does not. */
-export interface RateLimit {
+export interface StatedRateLimit {
   /** Requests in a window. */
   limit: number | undefined;
   /** Requests left in this window. */
@@ -20,7 +20,7 @@ export interface RateLimit {
 /** Decides when a request may go out. `rateLimitOf` gives undefined for an answer that says nothing of a limit. */
 export type Pacer = <Answer>(
   request: () => Promise<Answer>,
-  rateLimitOf: (answer: Answer) => RateLimit | undefined,
+  rateLimitOf: (answer: Answer) => StatedRateLimit | undefined,
   signal: AbortSignal,
 ) => Promise<Answer>;
 
@@ -55,7 +55,7 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   /** The longest time to a reset that was ever stated: about a window's length, which Telnyx does not state. */
   let windowMs = 0;
 
-  const update = ({ limit, remaining, resetMs = unstatedResetMs }: RateLimit) => {
+  const update = ({ limit, remaining, resetMs = unstatedResetMs }: StatedRateLimit) => {
     limited = limit !== undefined && remaining !== undefined;
     if (limit === undefined || remaining === undefined) return;
     // Whole seconds may have been rounded down.

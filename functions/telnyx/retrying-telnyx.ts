@@ -8,7 +8,7 @@ import type { Log } from '../log.ts';
 import { withRetry } from '../retry.ts';
 import { type Random, sleep, type Time } from '../time.ts';
 import type { TelnyxClient } from './client.ts';
-import type { RateLimit } from './pacing.ts';
+import type { StatedRateLimit } from './pacing.ts';
 
 export interface RetryingTelnyxOptions {
   /** Monotonic milliseconds. No wait starts that would end too close to it. */
@@ -92,7 +92,7 @@ function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random:
   return ceiling * (0.5 + random() / 2);
 }
 
-function pauseAfter({ remaining, resetMs }: RateLimit): number {
+function pauseAfter({ remaining, resetMs }: StatedRateLimit): number {
   if (remaining === undefined || resetMs === undefined || remaining >= fewRequestsLeft) return 0;
   return resetMs / (Math.max(0, remaining) + 1);
 }

@@ -1,7 +1,7 @@
 /** Reads all documents created within a window of time from a list that changes while it is read. */
 import { ArchiverError } from '../errors.ts';
 import { type ConfirmingReader, createConfirmingReader } from './confirm.ts';
-import type { Candidate, CreatedBetween, Page, Row } from './lists.ts';
+import type { Candidate, CreatedBetween, ListRow, Page } from './lists.ts';
 import { readPages, smallestFullPage } from './pages.ts';
 
 /** Milliseconds since the Unix epoch. Whole seconds are read, both ends included: adjacent windows leave no gap. */
@@ -137,7 +137,7 @@ function isWithin(createdAt: number, { from, to }: Window): boolean {
   return createdAt >= from && createdAt < to;
 }
 
-function isNear(row: Row, { after, before }: CreatedBetween): boolean {
+function isNear(row: ListRow, { after, before }: CreatedBetween): boolean {
   return candidatesOf([row]).every(
     ({ createdAt }) =>
       createdAt === undefined || (createdAt >= after - second && createdAt <= before + second),

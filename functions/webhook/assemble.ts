@@ -6,7 +6,7 @@ import type { Time } from '../time.ts';
 import { createWebhookHandler } from './handler.ts';
 import type { WebhookSettings } from './settings.ts';
 
-export interface WebhookNeighbours {
+interface WebhookNeighbours {
   sqs: Pick<SQSClient, 'send'>;
   /** Takes one log line without its line end. */
   writeLog: (line: string) => void;

@@ -5,7 +5,7 @@
  */
 import { createPublicKey, type KeyObject, verify as verifySignature } from 'node:crypto';
 
-type Refusal =
+type SignatureRefusal =
   | 'signature-missing'
   | 'signature-malformed'
   | 'timestamp-malformed'
@@ -17,7 +17,7 @@ export type Verdict =
   | { genuine: true; payload: unknown }
   /** Genuine, but not UTF-8 or not JSON. */
   | { genuine: true; unreadable: true }
-  | { genuine: false; reason: Refusal };
+  | { genuine: false; reason: SignatureRefusal };
 
 export interface SignedRequest {
   /** The bytes as they came over the wire. */
@@ -56,7 +56,7 @@ export function verify(
   }
 }
 
-function refused(reason: Refusal): Verdict {
+function refused(reason: SignatureRefusal): Verdict {
   return { genuine: false, reason };
 }
 

@@ -7,7 +7,7 @@ import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { createHttpGet } from '../../functions/http.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient, type TelnyxClient } from '../../functions/telnyx/client.ts';
-import type { Pacer, RateLimit } from '../../functions/telnyx/pacing.ts';
+import type { Pacer, StatedRateLimit } from '../../functions/telnyx/pacing.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
 import { hurriedTime } from '../archive/world.ts';
 
@@ -425,13 +425,13 @@ describe('what the pacer learns of the rate limit', () => {
   const known = { limit: 20, remaining: 0, resetMs: 1_000 };
   const none = { limit: undefined, remaining: undefined, resetMs: undefined };
 
-  it.each<[what: string, answer: (...answer: Answer) => void, learnt: RateLimit | undefined]>([
+  it.each<[what: string, answer: (...answer: Answer) => void, learnt: StatedRateLimit | undefined]>([
     ['a success that states it', respond(200, { data: { id } }, limits), known],
     ['a success that states none', oneDocument(), none],
     ['a refusal that states it', respond(429, {}, limits), known],
     ['a refusal that states none: nothing', respond(503, 'a page of a proxy'), undefined],
   ])('from %s', async (_what, answer, learnt) => {
-    const learntOfAnswers: (RateLimit | undefined)[] = [];
+    const learntOfAnswers: (StatedRateLimit | undefined)[] = [];
     const { client } = await telnyxThat(answer, {
       pacer: async (request, rateLimitOf) => {
         const made = await request();

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { createConfirmingReader } from '../../functions/telnyx/confirm.ts';
-import type { Page, Row } from '../../functions/telnyx/lists.ts';
+import type { ListRow, Page } from '../../functions/telnyx/lists.ts';
 
-const row = (key: string): Row => ({ key, candidate: undefined });
+const row = (key: string): ListRow => ({ key, candidate: undefined });
 const pageOf = (keys: string): Page => [...keys].map(row);
-const isOurs = ({ key }: Row) => key !== 'x';
+const isOurs = ({ key }: ListRow) => key !== 'x';
 
 /** Makes one request, which gets these answers, after one that was answered by `before`. 'x' does not belong. */
 async function confirmed(before: string, answers: string[]) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ArchiverError } from '../../functions/errors.ts';
-import { createPacer, type Pacer, type RateLimit } from '../../functions/telnyx/pacing.ts';
+import { createPacer, type Pacer, type StatedRateLimit } from '../../functions/telnyx/pacing.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { virtualTime } from '../fakes/clock.ts';
 
@@ -16,7 +16,7 @@ function telnyxAllowing(limit: number, windowMs: number, time: Time) {
   return {
     perWindow,
     refused: () => refused,
-    ask: async (): Promise<RateLimit> => {
+    ask: async (): Promise<StatedRateLimit> => {
       await sleep(time, 30);
       const current = Math.floor(time.monotonic() / windowMs);
       if (current !== window) {
@@ -44,7 +44,8 @@ const pacers = (invocations: number, time: Time) => {
   };
   return Array.from({ length: invocations }, () => createPacer({ invocations, time, random }));
 };
-const throughPacer = (pacer: Pacer, ask: () => Promise<RateLimit>) => pacer(ask, (answer) => answer, never);
+const throughPacer = (pacer: Pacer, ask: () => Promise<StatedRateLimit>) =>
+  pacer(ask, (answer) => answer, never);
 
 describe('a low lane', () => {
   it.each([20, 100])(
@@ -73,7 +74,7 @@ describe('a low lane', () => {
   ])('leaves half of the limit to live work where the time to the reset is %s', async (_how, stated) => {
     const time = virtualTime(0);
     const telnyx = telnyxAllowing(20, second, time);
-    const ask = async (): Promise<RateLimit> => {
+    const ask = async (): Promise<StatedRateLimit> => {
       const { resetMs = 0, ...rest } = await telnyx.ask();
       return { ...rest, resetMs: stated(resetMs) };
     };
@@ -116,7 +117,7 @@ describe('a low lane', () => {
     const pacer = createPacer({ invocations: 6, time, random: () => 0.5 });
     let underWay = 0;
     let most = 0;
-    const ask = async (): Promise<RateLimit> => {
+    const ask = async (): Promise<StatedRateLimit> => {
       underWay += 1;
       most = Math.max(most, underWay);
       await sleep(time, 10);
@@ -137,8 +138,8 @@ describe('a low lane', () => {
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
     const answers = [12_000, 1].map((resetMs) => async () => ({ limit: 100, remaining: 40, resetMs }));
 
-    await throughPacer(pacer, answers[0] as () => Promise<RateLimit>);
-    const next = throughPacer(pacer, answers[1] as () => Promise<RateLimit>);
+    await throughPacer(pacer, answers[0] as () => Promise<StatedRateLimit>);
+    const next = throughPacer(pacer, answers[1] as () => Promise<StatedRateLimit>);
 
     await expect(next).rejects.toMatchObject({ code: 'RateLimitReserved', retryAfterMs: 13_000 });
   });
@@ -146,7 +147,7 @@ describe('a low lane', () => {
   it('makes way when the invocation ends while a request waits for the reset', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    const limited = async (): Promise<RateLimit> => ({ limit: 10, remaining: 1, resetMs: 3_000 });
+    const limited = async (): Promise<StatedRateLimit> => ({ limit: 10, remaining: 1, resetMs: 3_000 });
     const invocation = new AbortController();
     time.after(1_000, () => invocation.abort(new ArchiverError('OutOfTime', 'over')));
 
@@ -160,7 +161,7 @@ describe('a low lane', () => {
   it('keeps to the limit where a refusal says nothing of it', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    const limited = async (): Promise<RateLimit> => ({ limit: 10, remaining: 1, resetMs: 1_000 });
+    const limited = async (): Promise<StatedRateLimit> => ({ limit: 10, remaining: 1, resetMs: 1_000 });
 
     await throughPacer(pacer, limited);
     await pacer(

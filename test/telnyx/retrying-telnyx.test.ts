@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
-import type { RateLimit } from '../../functions/telnyx/pacing.ts';
+import type { StatedRateLimit } from '../../functions/telnyx/pacing.ts';
 import { createRetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
 import { noon } from '../discover/world.ts';
 import { virtualTime } from '../fakes/clock.ts';
 
-type Answer = Error | RateLimit;
+type Answer = Error | StatedRateLimit;
 
-const unlimited: RateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+const unlimited: StatedRateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
 
 /** A Telnyx that gives these answers one after the other, the last one for ever, and takes no time over it. */
 function patientWith(answers: Answer[], deadline = 300_000) {
