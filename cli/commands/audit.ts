@@ -67,7 +67,7 @@ export const auditCommand: ArchiverCommand = {
 };
 
 /** @param parsed what commander made of the command line */
-export function auditOptions(parsed: Parsed): AuditOptions {
+function auditOptions(parsed: Parsed): AuditOptions {
   const { quick = false, readData, manifest } = parsed;
   if (quick && (readData || manifest || parsed.html)) {
     throw new UsageError(

@@ -26,7 +26,7 @@ import type { Drop } from '../soak/dropping-front.ts';
 import { someBytes } from './world.ts';
 
 /** What of `functions/` has to do with connections. */
-export const functionsOfThisCheckout = {
+const functionsOfThisCheckout = {
   createAgents,
   createApiKey,
   createArchiveHandler,

@@ -22,7 +22,7 @@ const secondMs = 1_000;
 export const minuteMs = 60 * secondMs;
 export const hourMs = 60 * minuteMs;
 export const dayMs = 24 * hourMs;
-export const start = Date.parse('2026-11-24T00:00:00Z');
+const start = Date.parse('2026-11-24T00:00:00Z');
 
 export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
 export type LaneName = (typeof laneNames)[number];

@@ -38,11 +38,7 @@ export interface Scene {
 }
 
 export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
-export type LaneName = (typeof laneNames)[number];
-
-export function isLive(lane: LaneName): boolean {
-  return lane === 'documents' || lane === 'discovery';
-}
+type LaneName = (typeof laneNames)[number];
 
 const longestLine = 8 * 1024;
 const longestReceipt = 128 * 1024;
