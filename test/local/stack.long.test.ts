@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { localApiKey, type TelnyxAnswer } from '../../local/stack.ts';
+import type { TelnyxAnswer } from '../../local/functions.ts';
+import { localApiKey } from '../../local/neighbours.ts';
 import { someBytes } from '../archive/world.ts';
 import { startArchive } from '../cli/world.ts';
 

@@ -5,7 +5,8 @@
  */
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { sleep, systemTime, type Time } from '../../functions/time.ts';
-import { type Neighbour, type Stack, startStack } from '../../local/stack.ts';
+import type { Neighbour } from '../../local/neighbours.ts';
+import { type Stack, startStack } from '../../local/stack.ts';
 import { whenQuiet } from '../../local/when-quiet.ts';
 import { type DroppingFront, openDroppingFront } from './dropping-front.ts';
 import { keptConnectionFaults, passingFaults, s3Faults } from './faults.ts';

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
-import type { Neighbour, Stack } from '../../local/stack.ts';
+import type { Neighbour } from '../../local/neighbours.ts';
+import type { Stack } from '../../local/stack.ts';
 import type { Drop, DroppingFront } from './dropping-front.ts';
 import type { LogWatch } from './log-watch.ts';
 

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Random } from '../../functions/time.ts';
-import type { Front } from '../../local/stack.ts';
+import type { Front } from '../../local/neighbours.ts';
 
 /** Paths of PEM files. */
 interface Certificate {
