@@ -13,7 +13,7 @@ export interface LaneProps {
 }
 
 /** A queue and its dead letters. */
-export class Lane extends Construct {
+export class QueuePair extends Construct {
   readonly queue: IQueue;
   readonly deadLetters: IQueue;
 
@@ -56,16 +56,16 @@ export class Lane extends Construct {
  * found again by a backfill, so none of the queues outlives its stack.
  */
 export class Queues extends Construct {
-  readonly documents: Lane;
-  readonly backfill: Lane;
-  readonly discovery: Lane;
-  readonly spans: Lane;
+  readonly documents: QueuePair;
+  readonly backfill: QueuePair;
+  readonly discovery: QueuePair;
+  readonly spans: QueuePair;
 
   /** @param prefix begins the queues' names */
   constructor(scope: Construct, id: string, prefix: string) {
     super(scope, id);
     const lane = (laneId: string, name: string, consumerTimeoutMs: number) =>
-      new Lane(this, laneId, { queueName: `${prefix}-${name}`, consumerTimeoutMs });
+      new QueuePair(this, laneId, { queueName: `${prefix}-${name}`, consumerTimeoutMs });
     this.documents = lane('Documents', 'documents', timeouts.archiveMs);
     this.backfill = lane('Backfill', 'backfill', timeouts.archiveMs);
     this.discovery = lane('Discovery', 'discovery', timeouts.discoverMs);

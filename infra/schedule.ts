@@ -4,11 +4,11 @@ import { CfnSchedule, CfnScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
 import { sweep } from '../functions/limits.ts';
 import { sendTo } from './permissions.ts';
-import type { Lane } from './queues.ts';
+import type { QueuePair } from './queues.ts';
 
 export interface SweepScheduleProps {
   /** Takes the `recent` messages; what the scheduler cannot deliver goes to its dead letters. */
-  discovery: Lane;
+  discovery: QueuePair;
 }
 
 /**

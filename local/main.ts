@@ -11,7 +11,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { every } from '../terminal/every.ts';
 import { type Change, Ledger } from './ledger.ts';
 import { showTotals } from './progress.ts';
-import { changeLine, documentTable, namesFromReceipts, summary } from './report.ts';
+import { changeLine, documentTable, namesFromReceipts, summaryOf } from './report.ts';
 import { safeOtherBucket } from './s3/archive-bucket.ts';
 import { type Stack, startStack } from './stack.ts';
 import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
@@ -146,7 +146,7 @@ async function run(options: Options): Promise<number> {
     const names = await namesFromReceipts(ledger, stack.bucket);
     const table = documentTable(ledger, names, process.stdout.columns);
     say(table && `\n${table}`);
-    say(summary(ledger, addresses.archive));
+    say(summaryOf(ledger, addresses.archive));
     if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
   }
   if (end === 'quiet' && !options.once) {

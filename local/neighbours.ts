@@ -6,20 +6,20 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { type LocalQueues, startQueues } from './queues.ts';
-import { type ArchiveBucket, folderBucket, localBucket, localCredentials } from './s3/archive-bucket.ts';
+import { type OpenedBucket, folderBucket, localBucket, localCredentials } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
 import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
-import type { RateLimit } from './telnyx/rate-limit.ts';
+import type { RequestLimit } from './telnyx/rate-limit.ts';
 import { type StandIn, startStandIn, storageBucket, storedDocumentId } from './telnyx/stand-in.ts';
 
 export interface NeighbourOptions {
   /** Absolute path of the folder that holds the archive. */
   archive: string;
   /** A bucket of another S3, in place of the folder. */
-  bucket?: ArchiveBucket | undefined;
+  bucket?: OpenedBucket | undefined;
   /** The real Telnyx, or a server that speaks its API, in place of the stand-in. */
   telnyx?: { url: URL; apiKey: string } | undefined;
   /** Absolute path of a folder whose files are the stand-in's documents. @default the samples */
@@ -27,7 +27,7 @@ export interface NeighbourOptions {
   /** What goes wrong at the stand-in. @default nothing */
   faults?: readonly FaultRule[];
   /** What the stand-in allows and states in each response. @default more than the functions use */
-  rateLimit?: RateLimit | undefined;
+  rateLimit?: RequestLimit | undefined;
   /** Opens a server, such as TLS, between the functions and a neighbour on this machine. @default none */
   openFront?: ((neighbour: Neighbour, origin: string) => Promise<Front>) | undefined;
   /** What goes wrong with a request to the archive's bucket or to the stand-in's storage. @default nothing */
@@ -63,7 +63,7 @@ export interface Neighbours {
   functionsTelnyxUrl: URL;
   /** Where the stand-in's download links lead; undefined with the real Telnyx. */
   storageOrigin: string | undefined;
-  target: ArchiveBucket;
+  target: OpenedBucket;
   bucket: Bucket;
 }
 

@@ -108,7 +108,7 @@ export function changeLine(change: Change): string {
 }
 
 /** One sentence per fact; the last says what to do where something is to be done. */
-export function summary(ledger: Ledger, archive: string): string {
+export function summaryOf(ledger: Ledger, archive: string): string {
   const totals = ledger.totals();
   const lines = [
     `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +

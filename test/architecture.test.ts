@@ -151,9 +151,6 @@ function meaningless(paths: Iterable<string>): string[] {
   return [...paths].filter((path) => path.split('/').some((part) => filler.test(part.split('.')[0] ?? '')));
 }
 
-/** Exported names that still have owners in several rooms of the operator's half. It may only get shorter. */
-const knownDuplicates = ['Answer', 'ArchiveBucket', 'Bucket', 'Lane', 'StoredObject', 'Upload', 'errorCodes'];
-
 /** Names that more than one product file exports. Every function exports its `handler`, as Lambda requires. */
 function duplicateExports(sources: Sources): string[] {
   const owners = new Map<string, number>();
@@ -339,7 +336,7 @@ async function filesOfRun(mode: string): Promise<string[]> {
 
 describe('an exported name', () => {
   it('has one owner', () => {
-    expect(duplicateExports(sources).filter((name) => !knownDuplicates.includes(name))).toEqual([]);
+    expect(duplicateExports(sources)).toEqual([]);
   });
 
   it('with two owners is found', () => {

@@ -4,7 +4,7 @@ import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
-import type { MetricsByMinute } from '../../local/metrics.ts';
+import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
 import { localApiKey } from '../../local/neighbours.ts';
 import { folderBucket, localBucket, localCredentials, otherBucket } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';

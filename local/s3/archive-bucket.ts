@@ -5,7 +5,7 @@ import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
 import { systemTime } from '../../functions/time.ts';
 import { shortcomingsOf } from './capabilities.ts';
 
-export interface ArchiveBucket {
+export interface OpenedBucket {
   client: S3Client;
   name: string;
   /** Where a person finds the documents: a folder's path, or `s3://…` and the endpoint. */
@@ -24,7 +24,7 @@ export function folderBucket(
   endpoint: string,
   folder: string,
   monotonic = systemTime.monotonic,
-): ArchiveBucket {
+): OpenedBucket {
   return {
     client: createS3Client(
       { endpoint, region: 'us-east-1', credentials: localCredentials, forcePathStyle: true },
@@ -49,7 +49,7 @@ const otherS3 = {
  * @returns undefined where the variable is not set
  * @throws SettingsError
  */
-export function otherBucket(environment: NodeJS.ProcessEnv): ArchiveBucket | undefined {
+export function otherBucket(environment: NodeJS.ProcessEnv): OpenedBucket | undefined {
   if (!environment.ARCHIVE_S3_ENDPOINT) return undefined;
   const { endpoint, bucket, region, accessKeyId, secretAccessKey } = readSettings(otherS3, environment);
   const client = createS3Client({
@@ -70,7 +70,7 @@ export async function safeOtherBucket(
   environment: NodeJS.ProcessEnv,
   acceptWeak: boolean,
   warn: (line: string) => void,
-): Promise<ArchiveBucket | undefined> {
+): Promise<OpenedBucket | undefined> {
   const other = otherBucket(environment);
   if (!other) return undefined;
   const lacking = await shortcomingsOf(other.client, other.name);

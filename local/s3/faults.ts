@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { sleep, type Time } from '../../functions/time.ts';
-import { type Answer, bytesOf, errorAnswer, type RequestId } from './answer.ts';
 import type { RequestBody } from './request-body.ts';
+import { bytesOf, errorResponse, type RequestId, type S3Response } from './response.ts';
 import { S3Error } from './s3-error.ts';
 
 /**
@@ -46,7 +46,7 @@ export type S3Fault =
   | { readonly kind: 'latency'; readonly ms: number };
 
 /** An answer as it goes over the wire. */
-export interface Delivery extends Answer {
+export interface Delivery extends S3Response {
   /** What tells the client where the body ends. */
   readonly framing: 'content-length' | 'connection-close';
   /** What becomes of the connection after the last byte; `finished` is the right end. */
@@ -61,7 +61,7 @@ export interface Exchange {
   readonly gone: AbortSignal;
   readonly time: Time;
   /** Serves the request as if nothing were wrong. */
-  serve(): Promise<Answer>;
+  serve(): Promise<S3Response>;
 }
 
 /** No answer: how the connection ends instead. */
@@ -81,13 +81,13 @@ export async function underFault(
     case 'error': {
       if (fault.when === 'after-body') await exchange.body.skip(Number.POSITIVE_INFINITY);
       const { status, code, message = 'A fault that was asked for.', headers } = fault;
-      const answer = errorAnswer(new S3Error(status, code, message), exchange.requestId);
+      const answer = errorResponse(new S3Error(status, code, message), exchange.requestId);
       return delivery({ ...answer, headers: { ...answer.headers, ...headers } });
     }
     case 'redirect': {
       const { status = 307, location } = fault;
       const error = new S3Error(status, 'TemporaryRedirect', 'Please re-send this request.');
-      const answer = errorAnswer(error, exchange.requestId);
+      const answer = errorResponse(error, exchange.requestId);
       return delivery({ ...answer, headers: { ...answer.headers, location } });
     }
     case 'lose-reply':
@@ -129,14 +129,14 @@ export async function underFault(
   }
 }
 
-const delivery = (answer: Answer): Delivery => ({
+const delivery = (answer: S3Response): Delivery => ({
   ...answer,
   framing: 'content-length',
   ending: 'finished',
 });
 
 function distorted(
-  answer: Answer,
+  answer: S3Response,
   distort: (body: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
 ): Delivery {
   return { ...delivery(answer), body: () => distort(answer.body()) };

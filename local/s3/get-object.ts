@@ -1,8 +1,8 @@
-import type { Answer } from './answer.ts';
-import { bytesOf } from './answer.ts';
 import { checksumHeader } from './checksums.ts';
-import { type Bucket, checkKey, type StoredObject } from './object-store.ts';
+import { checkKey, type ObjectInfo, type ObjectStore } from './object-store.ts';
 import { header, type S3Request } from './request.ts';
+import type { S3Response } from './response.ts';
+import { bytesOf } from './response.ts';
 import { headerNotImplemented, S3Error } from './s3-error.ts';
 
 /**
@@ -10,7 +10,7 @@ import { headerNotImplemented, S3Error } from './s3-error.ts';
  *
  * @throws {S3Error} NoSuchKey, NoSuchVersion, InvalidRange, or NotImplemented for conditional reads
  */
-export async function getObject(request: S3Request, key: string, bucket: Bucket): Promise<Answer> {
+export async function getObject(request: S3Request, key: string, bucket: ObjectStore): Promise<S3Response> {
   checkKey(key);
   for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']) {
     if (header(request, name) !== undefined) throw headerNotImplemented(name);
@@ -35,7 +35,7 @@ export async function getObject(request: S3Request, key: string, bucket: Bucket)
   }
 }
 
-function answerHead(request: S3Request, key: string, object: StoredObject) {
+function answerHead(request: S3Request, key: string, object: ObjectInfo) {
   const versionId = request.query.get('versionId');
   if (versionId !== undefined && versionId !== object.versionId) {
     throw new S3Error(404, 'NoSuchVersion', 'The specified version does not exist.', {

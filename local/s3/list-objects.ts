@@ -1,6 +1,6 @@
-import { type Answer, xmlAnswer } from './answer.ts';
-import type { Bucket, StoredObject } from './object-store.ts';
+import type { ObjectInfo, ObjectStore } from './object-store.ts';
 import type { S3Request } from './request.ts';
+import { type S3Response, xmlResponse } from './response.ts';
 import { invalidArgument } from './s3-error.ts';
 import { type XmlChildren, xmlDocument } from './xml.ts';
 
@@ -12,7 +12,11 @@ const MAX_KEYS = 1000;
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  * @throws {S3Error} InvalidArgument
  */
-export async function listObjects(request: S3Request, bucketName: string, bucket: Bucket): Promise<Answer> {
+export async function listObjectsV2(
+  request: S3Request,
+  bucketName: string,
+  bucket: ObjectStore,
+): Promise<S3Response> {
   const { query } = request;
   const prefix = query.get('prefix') ?? '';
   const startAfter = query.get('start-after');
@@ -50,7 +54,7 @@ export async function listObjects(request: S3Request, bucketName: string, bucket
       ],
     ]),
   ];
-  return xmlAnswer(
+  return xmlResponse(
     200,
     xmlDocument('ListBucketResult', children, ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'),
   );
@@ -70,9 +74,9 @@ async function page(
 }
 
 /** Keys that vanished since the directory was read are left out: a page may be short, as with S3. */
-async function describeAll(bucket: Bucket, keys: readonly string[]): Promise<[string, StoredObject][]> {
+async function describeAll(bucket: ObjectStore, keys: readonly string[]): Promise<[string, ObjectInfo][]> {
   const described = await Promise.all(
-    keys.map(async (key): Promise<[string, StoredObject][]> => {
+    keys.map(async (key): Promise<[string, ObjectInfo][]> => {
       const object = await bucket.describe(key);
       return object ? [[key, object]] : [];
     }),

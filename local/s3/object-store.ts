@@ -19,15 +19,15 @@ import { openScratch, type Scratch } from './scratch.ts';
  * at. A file that the user put there, or edited, matches no metadata: it is served as it lies, with an
  * opaque ETag and no checksum.
  */
-export class Bucket {
+export class ObjectStore {
   readonly #directory: string;
   readonly #index: KeyIndex;
   #scratch: Promise<Scratch> | undefined;
 
   /** @param directory is made when missing; nothing is written into it before the first upload */
-  static async open(directory: string): Promise<Bucket> {
+  static async open(directory: string): Promise<ObjectStore> {
     await mkdir(directory, { recursive: true });
-    return new Bucket(directory);
+    return new ObjectStore(directory);
   }
 
   private constructor(directory: string) {
@@ -45,7 +45,7 @@ export class Bucket {
   }
 
   /** The object's metadata without opening it. `undefined`: no such object. */
-  async describe(key: string): Promise<StoredObject | undefined> {
+  async describe(key: string): Promise<ObjectInfo | undefined> {
     for (;;) {
       const found = await this.#find(key);
       if (!found?.isFile()) return undefined;
@@ -76,12 +76,12 @@ export class Bucket {
   }
 
   /** Begins an upload in a file that nobody sees. It ends with `commit` or `discard`. */
-  async upload(): Promise<Upload> {
+  async upload(): Promise<ObjectUpload> {
     this.#scratch ??= openScratch(join(this.#directory, privateFolder, 'uploads'));
     const scratch = await this.#scratch;
     const path = scratch.newPath();
     const handle = await open(path, 'wx');
-    return new Upload(handle, path, (description) => this.#commit(path, description));
+    return new ObjectUpload(handle, path, (description) => this.#commit(path, description));
   }
 
   /** Removes what uploads needed. To be called when no upload is under way. */
@@ -89,7 +89,7 @@ export class Bucket {
     await (await this.#scratch)?.remove();
   }
 
-  async #commit(path: string, upload: CommitOptions): Promise<StoredObject | undefined> {
+  async #commit(path: string, upload: CommitOptions): Promise<ObjectInfo | undefined> {
     const { key, ifAbsent } = upload;
     const target = this.#path(key);
     const { size } = await stat(path);
@@ -158,7 +158,7 @@ export class Bucket {
     }
   }
 
-  async #metadataOf(key: string, found: Stats): Promise<StoredObject | undefined> {
+  async #metadataOf(key: string, found: Stats): Promise<ObjectInfo | undefined> {
     try {
       const metadata: Metadata = JSON.parse(await readFile(this.#metadataPath(key, found), 'utf8'));
       return { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) };
@@ -213,7 +213,7 @@ interface Metadata {
   readonly checksum?: Checksum;
 }
 
-export interface StoredObject extends Omit<Metadata, 'key'> {
+export interface ObjectInfo extends Omit<Metadata, 'key'> {
   /** Bytes. */
   readonly size: number;
   /** Milliseconds since the epoch. */
@@ -221,7 +221,7 @@ export interface StoredObject extends Omit<Metadata, 'key'> {
 }
 
 export interface OpenObject {
-  readonly object: StoredObject;
+  readonly object: ObjectInfo;
   /** The bytes from `start` up to, but without, `end`. */
   stream(start: number, end: number): Readable;
   close(): Promise<void>;
@@ -238,15 +238,15 @@ export interface CommitOptions {
   readonly ifAbsent: boolean;
 }
 
-export class Upload {
+export class ObjectUpload {
   readonly #handle: FileHandle;
   readonly #path: string;
-  readonly #commit: (options: CommitOptions) => Promise<StoredObject | undefined>;
+  readonly #commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>;
 
   constructor(
     handle: FileHandle,
     path: string,
-    commit: (options: CommitOptions) => Promise<StoredObject | undefined>,
+    commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>,
   ) {
     this.#handle = handle;
     this.#path = path;
@@ -263,7 +263,7 @@ export class Upload {
    *
    * @returns `undefined` when `ifAbsent` and there is such an object already
    */
-  async commit(options: CommitOptions): Promise<StoredObject | undefined> {
+  async commit(options: CommitOptions): Promise<ObjectInfo | undefined> {
     await this.#handle.datasync();
     return this.#commit(options);
   }
@@ -280,7 +280,7 @@ export class Upload {
  * multipart upload, is no MD5: a listing must not have to read every byte. Its version is `null`, as that of
  * an object from before versioning.
  */
-function foreign(found: Stats): StoredObject {
+function foreign(found: Stats): ObjectInfo {
   const identity = `${found.ino} ${found.mtimeMs} ${found.size}`;
   return {
     etag: `${createHash('md5').update(identity).digest('hex')}-1`,

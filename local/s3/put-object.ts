@@ -1,9 +1,9 @@
-import type { Answer } from './answer.ts';
-import { bytesOf } from './answer.ts';
 import { AwsChunkedDecoder } from './aws-chunked.ts';
 import { BodyDigests, checksumHeader, expectedDigests } from './checksums.ts';
-import { type Bucket, checkKey, type StoredObject } from './object-store.ts';
+import { checkKey, type ObjectInfo, type ObjectStore } from './object-store.ts';
 import { header, type S3Request } from './request.ts';
+import type { S3Response } from './response.ts';
+import { bytesOf } from './response.ts';
 import { headerNotImplemented, invalidRequest, preconditionFailed, S3Error } from './s3-error.ts';
 
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, 5 GiB in one PUT */
@@ -20,10 +20,10 @@ const MAX_OBJECT_BYTES = 5 * 1024 ** 3;
 export async function putObject(
   request: S3Request,
   key: string,
-  bucket: Bucket,
+  bucket: ObjectStore,
   body: AsyncIterable<Buffer>,
   now: () => number,
-): Promise<Answer> {
+): Promise<S3Response> {
   checkKey(key);
   refuseWhatIsNotServed(request);
   const headers = storedHeaders(request);
@@ -57,7 +57,7 @@ export async function putObject(
   }
 }
 
-function stored200(stored: StoredObject): Answer {
+function stored200(stored: ObjectInfo): S3Response {
   const { checksum } = stored;
   return {
     status: 200,

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Time } from '../../functions/time.ts';
-import { type Answer, errorAnswer } from './answer.ts';
 import { deliver, leave } from './deliver.ts';
 import { type S3Fault, underFault } from './faults.ts';
 import { getObject } from './get-object.ts';
-import { listObjects } from './list-objects.ts';
-import { Bucket } from './object-store.ts';
+import { listObjectsV2 } from './list-objects.ts';
+import { ObjectStore } from './object-store.ts';
 import { putObject } from './put-object.ts';
 import { header, parseRequest, type S3Request, type S3RequestInfo } from './request.ts';
 import { RequestBody } from './request-body.ts';
+import { errorResponse, type S3Response } from './response.ts';
 import { accessDenied, S3Error } from './s3-error.ts';
 import { type Credentials, presignGet, verifySignature } from './signature.ts';
 
@@ -80,9 +80,9 @@ export interface S3Server {
  */
 export async function startS3(options: S3Options): Promise<S3Server> {
   const { credentials, time, host = '127.0.0.1' } = options;
-  const buckets = new Map<string, Bucket>();
+  const buckets = new Map<string, ObjectStore>();
   for (const [name, directory] of Object.entries(options.buckets)) {
-    buckets.set(name, await Bucket.open(directory));
+    buckets.set(name, await ObjectStore.open(directory));
   }
   const requests = new Map<string, number>();
   const sockets = new Set<Socket>();
@@ -157,7 +157,7 @@ async function handle(
   response: ServerResponse,
   expectsContinue: boolean,
   options: S3Options,
-  buckets: ReadonlyMap<string, Bucket>,
+  buckets: ReadonlyMap<string, ObjectStore>,
   requests: Map<string, number>,
 ): Promise<void> {
   const { time } = options;
@@ -187,16 +187,16 @@ async function handle(
       ...(code !== undefined && { code }),
     });
 
-  const serve = async (): Promise<Answer> => {
+  const serve = async (): Promise<S3Response> => {
     try {
       if (request instanceof S3Error) throw request;
       return await answerTo(request, body, options, buckets);
     } catch (error) {
       if (isGone()) throw error;
-      return errorAnswer(asS3Error(error, options), requestId);
+      return errorResponse(asS3Error(error, options), requestId);
     }
   };
-  let answer: Answer | undefined;
+  let answer: S3Response | undefined;
   try {
     const fault = request instanceof S3Error ? undefined : await options.intercept?.(request);
     const outcome = await underFault(fault, { body, requestId, gone: gone.signal, time, serve });
@@ -238,8 +238,8 @@ async function answerTo(
   request: S3Request,
   body: RequestBody,
   options: S3Options,
-  buckets: ReadonlyMap<string, Bucket>,
-): Promise<Answer> {
+  buckets: ReadonlyMap<string, ObjectStore>,
+): Promise<S3Response> {
   const { time, credentials, accountId = '000000000000' } = options;
   verifySignature(request, credentials, time.now());
   const { operation, key = '' } = request;
@@ -258,7 +258,7 @@ async function answerTo(
   const expectedOwner = header(request, 'x-amz-expected-bucket-owner');
   if (expectedOwner !== undefined && expectedOwner !== accountId) throw accessDenied();
   if (operation === 'PutObject') return putObject(request, key, bucket, body.read(), () => time.now());
-  if (operation === 'ListObjectsV2') return listObjects(request, bucketName, bucket);
+  if (operation === 'ListObjectsV2') return listObjectsV2(request, bucketName, bucket);
   return getObject(request, key, bucket);
 }
 

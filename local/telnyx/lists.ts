@@ -2,15 +2,16 @@
  * Lists in pages that are counted anew for each request, as Telnyx's are: a list that changes between two requests
  * repeats rows or skips them. What the specification does not allow is refused rather than put right.
  */
-import { type Answer, errorCodes, Refusal } from './answer.ts';
-import type { Document } from './documents.ts';
 
-/** @throws Refusal for page numbers and sizes that the specification does not allow */
+import type { Document } from './documents.ts';
+import { type ApiResponse, RequestError, telnyxErrorCodes } from './response.ts';
+
+/** @throws RequestError for page numbers and sizes that the specification does not allow */
 export function page<Row>(
   rows: readonly Row[],
   query: URLSearchParams,
   show: (row: Row) => unknown = (row) => row,
-): Answer {
+): ApiResponse {
   const number = wholeNumber(query, 'page[number]', 1, Number.MAX_SAFE_INTEGER, 1);
   const size = wholeNumber(query, 'page[size]', 1, 250, 20);
   return {
@@ -30,7 +31,7 @@ export function page<Row>(
 /**
  * The documents that GET /documents asks for, in the order that it asks for; newest first unless it says.
  *
- * @throws Refusal for instants and orders that there are not
+ * @throws RequestError for instants and orders that there are not
  */
 export function chosenDocuments(
   newestFirst: readonly Document[],
@@ -66,7 +67,7 @@ export function chosenDocuments(
   }
 }
 
-/** @throws Refusal for a filter that is not one of `known` */
+/** @throws RequestError for a filter that is not one of `known` */
 export function refuseOtherFilters(query: URLSearchParams, known: readonly string[]): void {
   for (const name of query.keys()) {
     if (name.startsWith('filter') && !known.includes(name)) throw badParameter(name);
@@ -98,4 +99,5 @@ function instant(query: URLSearchParams, name: string): number | undefined {
 
 const byName = (a: Document, b: Document) => (a.fileName < b.fileName ? -1 : 1);
 
-const badParameter = (name: string) => new Refusal(400, errorCodes.badRequest, 'Invalid parameter', name);
+const badParameter = (name: string) =>
+  new RequestError(400, telnyxErrorCodes.badRequest, 'Invalid parameter', name);

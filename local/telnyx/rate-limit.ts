@@ -1,6 +1,6 @@
 import type { Time } from '../../functions/time.ts';
 
-export interface RateLimit {
+export interface RequestLimit {
   requests: number;
   perSeconds: number;
 }
@@ -12,13 +12,13 @@ export interface Taken {
 }
 
 /** Telnyx publishes no figures. This one is there for its headers alone. */
-const unreachable: RateLimit = { requests: 100_000, perSeconds: 1 };
+const unreachable: RequestLimit = { requests: 100_000, perSeconds: 1 };
 
 /**
  * A fixed window, as `x-ratelimit-reset` describes it
  * (https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting).
  */
-export function takeToken(limit: RateLimit = unreachable, time: Time): () => Taken {
+export function takeToken(limit: RequestLimit = unreachable, time: Time): () => Taken {
   const windowMs = limit.perSeconds * 1_000;
   let windowEnds = time.monotonic() + windowMs;
   let used = 0;

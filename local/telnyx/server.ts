@@ -6,12 +6,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Time } from '../../functions/time.ts';
-import { type Answer, errorCodes, failure, notFound, Refusal } from './answer.ts';
 import { type Document, type Documents, recordOf } from './documents.ts';
 import type { FaultKindAt, Faults } from './faults.ts';
 import { chosenDocuments, page, refuseOtherFilters } from './lists.ts';
 import type { Orders } from './orders.ts';
-import { type RateLimit, takeToken } from './rate-limit.ts';
+import { type RequestLimit, takeToken } from './rate-limit.ts';
+import { type ApiResponse, failure, notFound, RequestError, telnyxErrorCodes } from './response.ts';
 import { readUpload } from './upload.ts';
 
 export interface TelnyxOptions {
@@ -27,7 +27,7 @@ export interface TelnyxOptions {
   /** Told of each document that is uploaded. */
   onUpload?: (document: Document) => void;
   /** @default more than anybody asks for */
-  rateLimit?: RateLimit;
+  rateLimit?: RequestLimit;
   /** @default 0, any free port */
   port?: number;
 }
@@ -40,7 +40,7 @@ export interface TelnyxServer {
   close(): Promise<void>;
 }
 
-type Outcome = Answer | 'reset' | 'silence';
+type Outcome = ApiResponse | 'reset' | 'silence';
 
 interface Asked {
   route: string;
@@ -89,8 +89,8 @@ async function outcomeOf(request: IncomingMessage, asked: Asked, options: Telnyx
       ? await answerTo(request, asked, options)
       : faultyAnswer(fault, asked.route.endsWith('download_link'));
   } catch (error) {
-    if (error instanceof Refusal) return error.answer;
-    return failure(500, errorCodes.unexpected, `Unexpected error: ${String(error)}`);
+    if (error instanceof RequestError) return error.answer;
+    return failure(500, telnyxErrorCodes.unexpected, `Unexpected error: ${String(error)}`);
   }
 }
 
@@ -136,7 +136,7 @@ async function answerTo(
 
 /** GET /documents/{id}, with what the fault plan has in store for it. */
 function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return failure(400, errorCodes.invalidId, 'Invalid resource ID');
+  if (!isUuid(id)) return failure(400, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(false);
   const fault = faults.next('api', { document, route });
@@ -197,7 +197,7 @@ function withMembers(object: Record<string, unknown>, members: string): string {
 
 /** GET /documents/{id}/download_link, with what the fault plan has in store for it. */
 function linkAnswer(id: string, route: string, { documents, faults, presign }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return failure(422, errorCodes.invalidId, 'Invalid resource ID');
+  if (!isUuid(id)) return failure(422, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(true);
   const fault = faults.next('api', { document, route }) ?? faults.next('link', { document, route });
@@ -210,7 +210,7 @@ function faultyAnswer(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, o
     case 'rate-limited':
       return { ...tooManyRequests, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } };
     case 'server-error':
-      return failure(500, errorCodes.unexpected, 'Unexpected error');
+      return failure(500, telnyxErrorCodes.unexpected, 'Unexpected error');
     case 'html-error':
       return htmlPage(502, 'Bad gateway');
     case 'gateway-not-found':
@@ -230,15 +230,15 @@ function faultyAnswer(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, o
     case 'gone':
       return notFound(ofLink);
     case 'key-rejected':
-      return failure(401, errorCodes.unauthenticated, 'Authentication failed');
+      return failure(401, telnyxErrorCodes.unauthenticated, 'Authentication failed');
     case 'key-forbidden':
-      return failure(403, errorCodes.unauthorised, 'Authorization failed');
+      return failure(403, telnyxErrorCodes.unauthorised, 'Authorization failed');
     case 'link-refused':
-      return failure(422, errorCodes.badRequest, 'The document cannot be downloaded');
+      return failure(422, telnyxErrorCodes.badRequest, 'The document cannot be downloaded');
   }
 }
 
-function htmlPage(status: number, title: string): Answer {
+function htmlPage(status: number, title: string): ApiResponse {
   return {
     status,
     body: `<html><body><h1>${title}</h1></body></html>`,
@@ -246,15 +246,15 @@ function htmlPage(status: number, title: string): Answer {
   };
 }
 
-const tooManyRequests: Answer = failure(429, errorCodes.tooManyRequests, 'Too many requests');
+const tooManyRequests: ApiResponse = failure(429, telnyxErrorCodes.tooManyRequests, 'Too many requests');
 
-function found<Data>(data: Data | undefined, answer: (data: Data) => Answer): Answer {
+function found<Data>(data: Data | undefined, answer: (data: Data) => ApiResponse): ApiResponse {
   return data === undefined ? notFound(false) : answer(data);
 }
 
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
 
-function send(response: ServerResponse, { status, body, headers }: Answer): void {
+function send(response: ServerResponse, { status, body, headers }: ApiResponse): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }

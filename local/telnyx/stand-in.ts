@@ -5,7 +5,7 @@ import { type Document, Documents } from './documents.ts';
 import { type FaultRule, Faults } from './faults.ts';
 import { openFolder } from './folder.ts';
 import { Orders } from './orders.ts';
-import type { RateLimit } from './rate-limit.ts';
+import type { RequestLimit } from './rate-limit.ts';
 import { addSamples } from './samples.ts';
 import { startTelnyx } from './server.ts';
 
@@ -35,7 +35,7 @@ export interface StandInOptions {
   /** Absolute paths of folders that are left out with all that is in them, such as the archive. @default none */
   exclude?: readonly string[];
   faults?: readonly FaultRule[];
-  rateLimit?: RateLimit;
+  rateLimit?: RequestLimit;
   /** Whether unlinked documents are deleted after 30 minutes, as at Telnyx. @default false */
   expire?: boolean;
   /** How long a download link lasts, in seconds. @default 600 */

@@ -1,9 +1,9 @@
 /** POST /documents: JSON with the file in base64, or `multipart/form-data`. */
 import type { IncomingMessage } from 'node:http';
 import { readBody } from '../../functions/http.ts';
-import { errorCodes, Refusal } from './answer.ts';
+import { RequestError, telnyxErrorCodes } from './response.ts';
 
-export interface Upload {
+export interface UploadedFile {
   fileName: string;
   bytes: Buffer;
   customerReference: string;
@@ -15,8 +15,8 @@ const longestFileName = 512;
 /** A file in base64, and what is around it. */
 const largestRequestBytes = Math.ceil((largestFileBytes * 4) / 3) + 64 * 1024;
 
-/** @throws Refusal for what Telnyx would not take */
-export async function readUpload(request: IncomingMessage): Promise<Upload> {
+/** @throws RequestError for what Telnyx would not take */
+export async function readUpload(request: IncomingMessage): Promise<UploadedFile> {
   const contentType = request.headers['content-type'] ?? '';
   const body = await readBody(request, largestRequestBytes).catch((error: unknown) => {
     throw error instanceof RangeError ? tooLarge() : error;
@@ -29,12 +29,12 @@ export async function readUpload(request: IncomingMessage): Promise<Upload> {
   return upload;
 }
 
-function fromJson(body: Buffer): Upload {
+function fromJson(body: Buffer): UploadedFile {
   let fields: unknown;
   try {
     fields = JSON.parse(body.toString('utf8'));
   } catch {
-    throw new Refusal(400, errorCodes.badRequest, 'The body is not JSON');
+    throw new RequestError(400, telnyxErrorCodes.badRequest, 'The body is not JSON');
   }
   const { file, filename, customer_reference } = Object(fields) as Record<string, unknown>;
   if (typeof file !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(file)) {
@@ -47,11 +47,11 @@ function fromJson(body: Buffer): Upload {
   };
 }
 
-async function fromForm(body: Buffer, contentType: string): Promise<Upload> {
+async function fromForm(body: Buffer, contentType: string): Promise<UploadedFile> {
   const form = await new Response(new Uint8Array(body), { headers: { 'content-type': contentType } })
     .formData()
     .catch(() => {
-      throw new Refusal(400, errorCodes.badRequest, 'The body is not multipart/form-data');
+      throw new RequestError(400, telnyxErrorCodes.badRequest, 'The body is not multipart/form-data');
     });
   const file = form.get('file');
   if (file === null || typeof file === 'string') throw unfit('there is no part `file` with a filename');
@@ -64,6 +64,6 @@ async function fromForm(body: Buffer, contentType: string): Promise<Upload> {
 
 const text = (value: unknown) => (typeof value === 'string' ? value : '');
 
-const unfit = (title: string) => new Refusal(422, errorCodes.badRequest, title);
+const unfit = (title: string) => new RequestError(422, telnyxErrorCodes.badRequest, title);
 
 const tooLarge = () => unfit('The file is larger than 20 MB');

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Ledger } from '../../local/ledger.ts';
-import { changeLine, documentTable, summary } from '../../local/report.ts';
+import { changeLine, documentTable, summaryOf } from '../../local/report.ts';
 
 const archived = '5a3b1e00-0000-4000-8000-000000000001';
 const failed = '5a3b1e00-0000-4000-8000-000000000002';
@@ -97,7 +97,7 @@ describe('The table of documents', () => {
 
 describe('The summary', () => {
   it('counts outcomes and gives the code and reason of every dead letter', () => {
-    expect(summary(someLedger(), '/archive').split('\n')).toEqual([
+    expect(summaryOf(someLedger(), '/archive').split('\n')).toEqual([
       '1 archived (20.0 MB), 0 had a receipt already, 1 dead letter, 1 waiting.',
       `  ${failed}  EncryptionKeyUnavailable: KMS.`,
       'The archive is in /archive',
@@ -108,7 +108,7 @@ describe('The summary', () => {
     const ledger = new Ledger();
     ledger.read(JSON.stringify({ outcome: 'done', lane: 'spans', kind: 'span', found: 9, queued: 0 }));
 
-    expect(summary(ledger, '/archive')).toMatch(/^0 archived \(0 B\), 9 had a receipt already, 0 dead/);
+    expect(summaryOf(ledger, '/archive')).toMatch(/^0 archived \(0 B\), 9 had a receipt already, 0 dead/);
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect, test, vi } from 'vitest';
-import { Bucket, type CommitOptions, checkKey } from '../../../local/s3/object-store.ts';
+import { type CommitOptions, checkKey, ObjectStore } from '../../../local/s3/object-store.ts';
 import { filesBelow, temporaryDirectory } from './fixture.ts';
 
 /** Runs once, just before the store reads a metadata file. */
@@ -20,7 +20,7 @@ vi.mock('node:fs/promises', async (importOriginal) => {
 
 const NOW = Date.parse('2026-11-24T10:00:00.123Z');
 
-async function put(bucket: Bucket, key: string, body: string, options: Partial<CommitOptions> = {}) {
+async function put(bucket: ObjectStore, key: string, body: string, options: Partial<CommitOptions> = {}) {
   const upload = await bucket.upload();
   try {
     await upload.write(Buffer.from(body));
@@ -40,9 +40,9 @@ async function put(bucket: Bucket, key: string, body: string, options: Partial<C
 
 test('an object survives a restart with all its metadata', async () => {
   const directory = await temporaryDirectory();
-  const before = await put(await Bucket.open(directory), 'documents/one', 'hello');
+  const before = await put(await ObjectStore.open(directory), 'documents/one', 'hello');
 
-  const after = await (await Bucket.open(directory)).describe('documents/one');
+  const after = await (await ObjectStore.open(directory)).describe('documents/one');
 
   expect(after).toMatchObject(before ?? {});
   expect(after?.lastModified).toBe(NOW);
@@ -51,7 +51,7 @@ test('an object survives a restart with all its metadata', async () => {
 
 test('an overwrite replaces bytes and metadata together and leaves nothing behind', async () => {
   const directory = await temporaryDirectory();
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   await put(bucket, 'one', 'first');
   const second = await put(bucket, 'one', 'other');
 
@@ -60,7 +60,7 @@ test('an overwrite replaces bytes and metadata together and leaves nothing behin
 });
 
 test('an open object stays what it was while another takes its place', async () => {
-  const bucket = await Bucket.open(await temporaryDirectory());
+  const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
   const open = await bucket.read('one');
   await put(bucket, 'one', 'other');
@@ -73,7 +73,7 @@ test('an open object stays what it was while another takes its place', async () 
 });
 
 test('an overwrite between finding an object and reading its metadata is noticed', async () => {
-  const bucket = await Bucket.open(await temporaryDirectory());
+  const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
 
   beforeMetadata.run = () => put(bucket, 'one', 'second');
@@ -89,7 +89,7 @@ test('an overwrite between finding an object and reading its metadata is noticed
 });
 
 test('readers beside overwrites always see the metadata of the bytes they get', async () => {
-  const bucket = await Bucket.open(await temporaryDirectory());
+  const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'body 0');
   let writing = true;
   const seen = new Set<string>();
@@ -114,11 +114,11 @@ test('readers beside overwrites always see the metadata of the bytes they get', 
 
 test('two servers over one directory give one winner with its own metadata', async () => {
   const directory = await temporaryDirectory();
-  const buckets = [await Bucket.open(directory), await Bucket.open(directory)];
+  const buckets = [await ObjectStore.open(directory), await ObjectStore.open(directory)];
 
   const outcomes = await Promise.all(
     Array.from({ length: 20 }, (_, at) =>
-      put(buckets[at % 2] as Bucket, 'one', `body ${10 + at}`, { ifAbsent: true }),
+      put(buckets[at % 2] as ObjectStore, 'one', `body ${10 + at}`, { ifAbsent: true }),
     ),
   );
 
@@ -134,11 +134,11 @@ test('two servers over one directory give one winner with its own metadata', asy
 
 test('metadata that a kill left without its data is no object, and does not stand in the way of one', async () => {
   const directory = await temporaryDirectory();
-  const killed = await Bucket.open(directory);
+  const killed = await ObjectStore.open(directory);
   await put(killed, 'documents/one', 'hello');
   await rm(join(directory, 'documents/one'));
 
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   const afterKill = await bucket.describe('documents/one');
   const again = await put(bucket, 'documents/one', 'HELLO', { ifAbsent: true });
 
@@ -149,13 +149,13 @@ test('metadata that a kill left without its data is no object, and does not stan
 
 test('metadata of which a kill left half is never taken for that of a later object', async () => {
   const directory = await temporaryDirectory();
-  const killed = await Bucket.open(directory);
+  const killed = await ObjectStore.open(directory);
   await put(killed, 'one', 'hello');
   await rm(join(directory, 'one'));
   const [half = ''] = await filesBelow(directory);
   await writeFile(join(directory, half), '{ "key": "on');
 
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   await put(bucket, 'one', 'HELLO', { ifAbsent: true });
 
   expect(await bucket.describe('one')).toMatchObject({ etag: 'md5 of HELLO' });
@@ -169,10 +169,10 @@ test('unfinished uploads of a process that is gone are removed, those of a live 
     await mkdir(join(uploads, name), { recursive: true });
     await writeFile(join(uploads, name, 'half'), 'ha');
   }
-  const neighbour = await Bucket.open(directory);
+  const neighbour = await ObjectStore.open(directory);
   const itsUpload = await neighbour.upload();
 
-  await put(await Bucket.open(directory), 'one', 'hello');
+  await put(await ObjectStore.open(directory), 'one', 'hello');
 
   const left = await readdir(uploads);
   expect(left).toContain(`${process.ppid}-alive`);
@@ -183,7 +183,7 @@ test('unfinished uploads of a process that is gone are removed, those of a live 
 
 test('closing removes the directory of unfinished uploads', async () => {
   const directory = await temporaryDirectory();
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   await put(bucket, 'one', 'hello');
 
   await bucket.close();
@@ -193,7 +193,7 @@ test('closing removes the directory of unfinished uploads', async () => {
 
 test('a file that a person put there, or edited, is served without a checksum', async () => {
   const directory = await temporaryDirectory();
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   await put(bucket, 'edited', 'hello');
   await writeFile(join(directory, 'edited'), 'HELLO');
   await writeFile(join(directory, 'dropped'), 'hello');
@@ -209,7 +209,7 @@ test('a file that a person put there, or edited, is served without a checksum', 
 test('a folder that only serves is not written to', async () => {
   const directory = await temporaryDirectory();
   await writeFile(join(directory, 'mine.pdf'), 'mine');
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
 
   const open = await bucket.read('mine.pdf');
   await open?.close();
@@ -220,7 +220,7 @@ test('a folder that only serves is not written to', async () => {
 
 test('a file and a directory cannot share a name: refused, and nothing is left of the attempt', async () => {
   const directory = await temporaryDirectory();
-  const bucket = await Bucket.open(directory);
+  const bucket = await ObjectStore.open(directory);
   await put(bucket, 'a', 'hello');
   await put(bucket, 'b/c', 'hello');
 
@@ -238,7 +238,7 @@ test('a file and a directory cannot share a name: refused, and nothing is left o
 
 test('a copy that keeps modification times keeps the metadata', async () => {
   const [from, to] = [await temporaryDirectory(), await temporaryDirectory()];
-  await put(await Bucket.open(from), 'documents/one', 'hello');
+  await put(await ObjectStore.open(from), 'documents/one', 'hello');
   for (const file of await filesBelow(from)) {
     await mkdir(dirname(join(to, file)), { recursive: true });
     await writeFile(join(to, file), await readFile(join(from, file)));
@@ -246,7 +246,9 @@ test('a copy that keeps modification times keeps the metadata', async () => {
     await utimes(join(to, file), atime, mtime);
   }
 
-  expect(await (await Bucket.open(to)).describe('documents/one')).toMatchObject({ etag: 'md5 of hello' });
+  expect(await (await ObjectStore.open(to)).describe('documents/one')).toMatchObject({
+    etag: 'md5 of hello',
+  });
 });
 
 test.each(['..', 'a/../b', '.', './a', '/a', 'a//b', 'a/', 'a\0b', '.s3/metadata/x', '.S3/x'])(

@@ -1,7 +1,7 @@
 import { errorXml, type S3Error } from './s3-error.ts';
 
 /** What the server is going to say, before a fault or the wire touches it. */
-export interface Answer {
+export interface S3Response {
   readonly status: number;
   /** Lower-case names; Content-Length is made from `length`. */
   readonly headers: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export async function* bytesOf(bytes: Buffer): AsyncGenerator<Buffer, void, unde
   if (bytes.length > 0) yield bytes;
 }
 
-export function xmlAnswer(status: number, xml: Buffer): Answer {
+export function xmlResponse(status: number, xml: Buffer): S3Response {
   return {
     status,
     headers: { 'content-type': 'application/xml' },
@@ -33,6 +33,6 @@ export function xmlAnswer(status: number, xml: Buffer): Answer {
   };
 }
 
-export function errorAnswer(error: S3Error, { id, hostId }: RequestId): Answer {
-  return { ...xmlAnswer(error.status, errorXml(error, id, hostId)), code: error.code };
+export function errorResponse(error: S3Error, { id, hostId }: RequestId): S3Response {
+  return { ...xmlResponse(error.status, errorXml(error, id, hostId)), code: error.code };
 }
