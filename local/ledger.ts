@@ -1,44 +1,44 @@
 /** What became of each document, read from the functions' own log lines. */
 import type { ReceiveOutcome } from '../functions/queue/batch.ts';
 
-/** What a receive has made of a document, or of a message that fails. */
+/** State of a document, or of a discovery message that failed. */
 export type State = Exclude<ReceiveOutcome, 'done' | 'nothing-to-do'>;
 
 export interface Entry {
   state: State;
-  /** `document`, or what kind of message of discovery it is. */
+  /** `document`, or the kind of a discovery message. */
   kind: string;
   bytes: number;
-  /** Milliseconds of the receive that ended it. */
+  /** Duration of the last receive, in milliseconds. */
   ms: number;
   /** Receives so far. */
   receives: number;
-  /** Why it waits or was given up. */
+  /** Why it waits or became a dead letter. */
   code?: string;
   reason?: string;
 }
 
-/** A document, or a message that fails and names none, that has come into another state. */
+/** A document, or a failed message that names none, with its new state. */
 export type Change = { document: string } & Entry;
 
 export interface Totals {
-  /** Documents that discovery has seen, whether or not there was anything to do. */
+  /** Documents that discovery found, archived ones included. */
   found: number;
-  /** Documents that were taken up. */
+  /** Documents that were queued or received. */
   documents: number;
-  /** Of these, archived or given up. */
+  /** Of these, archived or dead letters. */
   ended: number;
   archived: number;
   alreadyArchived: number;
-  /** Documents and messages of discovery that come back. */
+  /** Documents and discovery messages that are waiting for another receive. */
   waiting: number;
-  /** Documents and messages of discovery that were given up. */
+  /** Documents and discovery messages that became dead letters. */
   deadLettered: number;
   /** Bytes archived. */
   bytes: number;
 }
 
-/** The fields of a log line that matter here; metric lines have none of them. */
+/** The fields read from a log line; metric lines have none of them. */
 interface Line {
   documentId?: string;
   messageId?: string;
@@ -60,17 +60,17 @@ export class Ledger {
   #queued = 0;
 
   /**
-   * Takes one log line of a function.
+   * Reads one log line of a function.
    *
-   * @returns the new state of what the line is about, where it has one
+   * @returns the changed document or message; undefined if the line changes no state
    */
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
-    // A message that names no document is known by its own id.
+    // A message that names no document is identified by its own id.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
-      // A sweep sees the same documents again and again.
+      // Sweeps find the same documents again: only spans count.
       if (line.kind === 'span') this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
       this.entries.delete(subject);

@@ -1,4 +1,4 @@
-/** `npm start`: the archiver on this machine, archiving while you watch. */
+/** `npm start`: runs the whole archiver on this machine. */
 import { createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -32,7 +32,7 @@ interface Options {
   acceptWeakS3?: boolean;
 }
 
-/** With the stand-in nobody wants to wait minutes to see a retry. */
+/** Short waits: with the stand-in, a retry should be visible within seconds. */
 const standInTimings: RetryTimings = {
   ...retryTimings,
   leastWaitMs: 1_000,
@@ -44,40 +44,40 @@ const standInTimings: RetryTimings = {
 
 const program = new Command('npm start --')
   .description(
-    'Runs the whole archiver on this machine: local queues, a bucket of plain files, and a stand-in for Telnyx\n' +
-      'with sample documents. Documents that have a receipt are left alone, so a second run does nothing.',
+    'Runs the whole archiver on this machine: local queues, a folder as the bucket, and a stand-in for Telnyx with\n' +
+      'sample documents. Skips documents that already have a receipt, so a second run archives nothing.',
   )
-  .option('--archive <folder>', 'where the archive is, or is to be', 'archive')
-  .option('--documents <folder>', 'archive the files of this folder, in place of the samples')
+  .option('--archive <folder>', 'folder of the archive; created if missing', 'archive')
+  .option('--documents <folder>', 'archive the files in this folder instead of the samples')
   .option(
     '--telnyx <url>',
-    'archive a real account; needs TELNYX_API_KEY, e.g. https://api.telnyx.com/v2',
+    'archive a real account, for example https://api.telnyx.com/v2; requires TELNYX_API_KEY',
     asUrl,
   )
-  .option('--faults', 'let all sorts of things go wrong, to see what becomes of them')
-  .option('--once', 'leave when everything is archived or given up, instead of serving until Ctrl-C')
-  .option('--wait', 'archive nothing at the start: wait for webhooks and sweeps')
-  .option('--no-events', 'let the stand-in announce nothing: only sweeps find new documents')
-  .option('--sweep-every <seconds>', 'how often to look for new documents', asSeconds, 10)
+  .option('--faults', 'simulate failures of many kinds')
+  .option('--once', 'exit once every document is archived or a dead letter, instead of running until Ctrl-C')
+  .option('--wait', 'archive nothing at startup; wait for webhooks and sweeps')
+  .option('--no-events', 'send no events from the stand-in; only sweeps find new documents')
+  .option('--sweep-every <seconds>', 'seconds between sweeps for new documents', asSeconds, 10)
   .option(
     '--webhook-port <port>',
-    'where webhooks come in, for a tunnel to Telnyx; by default any free port',
+    'port for webhooks, for example for a tunnel from Telnyx (default: any free port)',
     asPort,
   )
-  .option('--json', 'one JSON object per line; the first has the addresses of everything')
-  .option('--log <file>', 'append what the functions log to this file')
+  .option('--json', 'print one JSON object per line; the first holds all addresses')
+  .option('--log <file>', 'append the log of the functions to this file')
   .option(
     '--accept-weak-s3',
-    'go on although the S3 at ARCHIVE_S3_ENDPOINT lacks conditional writes or checksums',
+    'use the S3 at ARCHIVE_S3_ENDPOINT even if it lacks conditional writes or checksums',
   )
   .addHelpText(
     'after',
-    '\nExit code: 0 all is archived · 1 there are dead letters · 2 it could not start · 130 stopped before the end',
+    '\nExit code: 0 everything archived · 1 dead letters · 2 could not start · 130 interrupted',
   );
 
 program.parse();
 process.exitCode = await run(program.opts<Options>());
-// Whatever a kept-alive connection or an invocation cut short still holds open, it is over.
+// A kept-alive connection or an interrupted invocation may still hold the process open.
 process.exit();
 
 async function run(options: Options): Promise<number> {
@@ -85,7 +85,7 @@ async function run(options: Options): Promise<number> {
   const interrupted = new Promise<'interrupted'>((resolveInterrupt) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
-        // The second time it means it.
+        // A second signal exits at once.
         process.once(signal, () => process.exit(130));
         resolveInterrupt('interrupted');
       });
@@ -129,7 +129,7 @@ async function run(options: Options): Promise<number> {
   const { addresses, signingKey } = stack;
   if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
   say(`Webhook ${addresses.webhookUrl}`);
-  say(`Key     ${signingKey.publicKey} (public, of the events here)`);
+  say(`Key     ${signingKey.publicKey} (public key of the local events)`);
   say(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
   say(`S3      ${addresses.s3Endpoint}`);
   say(`SQS     ${addresses.sqsEndpoint}`);
@@ -150,17 +150,19 @@ async function run(options: Options): Promise<number> {
     if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
   }
   if (end === 'quiet' && !options.once) {
-    say(`\nServing webhooks, and looking for new documents every ${options.sweepEvery} s; Ctrl-C ends it.`);
+    say(
+      `\nReceiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
+    );
     onChange = (change) => say(changeLine(change));
     const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
-      stack.sweep().catch((error: unknown) => warn(`The sweep could not be queued: ${error}`));
+      stack.sweep().catch((error: unknown) => warn(`Could not queue the sweep: ${error}`));
     });
     await interrupted;
     stopSweeping();
   }
   await stack.stop();
   if (end === 'interrupted') {
-    say('\nStopped before the end. Start again to go on: what has a receipt is not copied again.');
+    say('\nInterrupted; safe to re-run. Documents that have a receipt are not copied again.');
     return 130;
   }
   return ledger.totals().deadLettered > 0 ? 1 : 0;
@@ -169,10 +171,12 @@ async function run(options: Options): Promise<number> {
 function realTelnyx({ telnyx, documents }: Options): { url: URL; apiKey: string } | undefined {
   if (telnyx === undefined) return undefined;
   if (documents !== undefined)
-    throw new Error('--documents is for the stand-in: give either it or --telnyx.');
+    throw new Error('--documents and --telnyx cannot be combined: --documents is for the stand-in.');
   const apiKey = process.env.TELNYX_API_KEY;
   if (!apiKey)
-    throw new Error('--telnyx needs the account’s API key in the environment variable TELNYX_API_KEY.');
+    throw new Error(
+      '--telnyx requires the API key of the account in the environment variable TELNYX_API_KEY.',
+    );
   return { url: telnyx, apiKey };
 }
 
@@ -180,7 +184,7 @@ async function existingFolder(folder: string | undefined): Promise<string | unde
   if (folder === undefined) return undefined;
   const path = resolve(folder);
   const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) throw new Error(`--documents ${folder}: there is no such folder.`);
+  if (!found?.isDirectory()) throw new Error(`--documents ${folder}: folder not found.`);
   return path;
 }
 
@@ -188,13 +192,13 @@ function asUrl(value: string): URL {
   try {
     return serviceUrl(value);
   } catch (error) {
-    throw new InvalidArgumentError(`It ${error instanceof Error ? error.message : 'is not usable.'}`);
+    throw new InvalidArgumentError(`The URL ${error instanceof Error ? error.message : 'is not valid.'}`);
   }
 }
 
 function asPort(value: string): number {
   if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) {
-    throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
+    throw new InvalidArgumentError('Must be a port from 0 to 65535.');
   }
   return Number(value);
 }
@@ -202,7 +206,7 @@ function asPort(value: string): number {
 function asSeconds(value: string): number {
   // A sweep reads the documents of the last two minutes.
   if (!/^[1-9]\d?$/.test(value) || Number(value) > 60) {
-    throw new InvalidArgumentError('It must be a whole number of seconds, at most 60.');
+    throw new InvalidArgumentError('Must be a whole number of seconds from 1 to 60.');
   }
   return Number(value);
 }

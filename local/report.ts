@@ -1,4 +1,4 @@
-/** What a person reads at the end: a table of documents, and one sentence that says whether all is well. */
+/** What `npm start` prints at the end: a table of documents and a summary. */
 import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
@@ -11,12 +11,12 @@ const longestTable = 40;
 
 const words: Record<State, string> = {
   archived: 'archived',
-  'already-archived': 'had a receipt',
+  'already-archived': 'already archived',
   waiting: 'waiting',
   'dead-lettered': 'dead letter',
 };
 
-/** The file names of the documents that the table will show, as their receipts have them. */
+/** File names, from the receipts, of the documents that the table shows. */
 export async function namesFromReceipts(
   ledger: Ledger,
   bucket: Bucket,
@@ -38,13 +38,13 @@ interface Column {
   cell: (id: string, entry: Entry) => string;
 }
 
-/** On a narrow terminal the last column is cut to what is left, and columns before it are left out from the right. */
+/** On a narrow terminal, columns are dropped from the right and the last one is truncated; it keeps this width. */
 const leastLastColumn = 20;
 
 /**
- * One row per document, those that need a person first; at most forty rows.
+ * One row per document, at most 40, failures first.
  *
- * @param width of the terminal, in characters; undefined where the output is no terminal
+ * @param width of the terminal, in characters; undefined if the output is not a terminal
  */
 export function documentTable(
   ledger: Ledger,
@@ -73,10 +73,10 @@ export function documentTable(
     align: 'left',
     cell: (id, entry) => entry.code ?? printable(names.get(id) ?? nameOfKind(entry)),
   };
-  // Bytes of UTF-8: never fewer than the places that a text takes on the screen.
+  // UTF-8 bytes: never fewer than the columns that a text takes on the screen.
   const widthOf = ({ head, cell }: Column) =>
     Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(cell(id, entry))));
-  // Each column has a line before it and a space on both sides; the last has a line behind it, too.
+  // Each column has a border before it and a space on both sides; the last has a border after it.
   const left = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
   while (columns.length > 2 && left() < leastLastColumn) columns.pop();
 
@@ -95,7 +95,7 @@ export function documentTable(
   return `${table}${more > 0 ? `\n… and ${more} more` : ''}`;
 }
 
-/** One line for what has just become of a document. */
+/** One line for a document whose state changed. */
 export function changeLine(change: Change): string {
   const { document, state, bytes, code, receives } = change;
   const parts = [
@@ -107,18 +107,18 @@ export function changeLine(change: Change): string {
   return parts.join(', ');
 }
 
-/** One sentence per fact; the last says what to do where something is to be done. */
+/** Counts, dead letters with their reasons, and where the archive is. */
 export function summaryOf(ledger: Ledger, archive: string): string {
   const totals = ledger.totals();
   const lines = [
     `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +
-      `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} had a receipt already, ` +
+      `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} already archived, ` +
       `${totals.deadLettered} ${totals.deadLettered === 1 ? 'dead letter' : 'dead letters'}${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
   ];
   for (const [id, { state, code, reason }] of ledger.entries) {
     if (state === 'dead-lettered') lines.push(`  ${id}  ${code}: ${reason}`);
   }
-  lines.push(`The archive is in ${archive}`);
+  lines.push(`Archive: ${archive}`);
   return lines.join('\n');
 }
 
@@ -134,7 +134,7 @@ function mostTelling(ledger: Ledger): [string, Entry][] {
   return [...ledger.entries].toSorted(([, a], [, b]) => weight(b) - weight(a)).slice(0, longestTable);
 }
 
-/** What failed comes first, then what took several receives. */
+/** Failures first, then documents that took several receives. */
 function weight({ state, receives }: Entry): number {
   return (state === 'dead-lettered' ? 2_000 : state === 'waiting' ? 1_000 : 0) + receives;
 }

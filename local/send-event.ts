@@ -18,26 +18,26 @@ interface Options {
 
 const meanings: Record<number, string> = {
   200: 'accepted',
-  400: 'genuine, but not readable',
-  401: 'refused',
+  400: 'valid signature, unreadable body',
+  401: 'signature refused',
   413: 'too large',
-  503: 'not queued; Telnyx would send it again',
+  503: 'not queued; Telnyx would retry',
 };
 
 const program = new Command('npm run send-event --')
-  .description('Signs an event and sends it to the webhook of the local stack, as Telnyx would.')
-  .argument('<file>', 'the event, such as events/number-order-complete.json; its bytes are sent as they are')
-  .option('--archive <folder>', 'the folder that `npm start` archives to', 'archive')
-  .option('--url <url>', 'the webhook; by default that of the stack that `npm start` runs there')
-  .option('--key <seed>', 'the signing key, base64 of 32 bytes; by default that of the running stack')
-  .option('--times <n>', 'how often to send it', wholeNumber, 1)
-  .option('--concurrency <n>', 'how many at once', wholeNumber, 10)
-  .option('--tamper', 'change one byte after signing: it must be refused')
-  .option('--late', 'sign for six minutes ago: it must be refused')
-  .addHelpText(
-    'after',
-    '\nExit code: 0 every event was accepted with 200 · 1 otherwise · 2 it could not be sent',
-  );
+  .description('Signs an event and sends it to the webhook of the local stack, as Telnyx does.')
+  .argument(
+    '<file>',
+    'file with the event, for example events/number-order-complete.json; sent byte for byte',
+  )
+  .option('--archive <folder>', 'archive folder of the running `npm start`', 'archive')
+  .option('--url <url>', 'URL of the webhook (default: the running stack of --archive)')
+  .option('--key <seed>', 'signing key, base64 of 32 bytes (default: the key of the running stack)')
+  .option('--times <n>', 'how many times to send it', wholeNumber, 1)
+  .option('--concurrency <n>', 'how many requests at once', wholeNumber, 10)
+  .option('--tamper', 'change one byte after signing; the webhook must refuse it')
+  .option('--late', 'sign with a timestamp six minutes old; the webhook must refuse it')
+  .addHelpText('after', '\nExit code: 0 every request returned 200 · 1 otherwise · 2 could not send');
 
 program.parse();
 try {
@@ -49,7 +49,7 @@ try {
 
 async function send(path: string, options: Options): Promise<number> {
   const body = await readFile(path).catch((error: unknown) => {
-    throw new Error(`${path} cannot be read. Sample events are in events/.`, { cause: error });
+    throw new Error(`Cannot read ${path}. Sample events are in events/.`, { cause: error });
   });
   const session =
     options.url !== undefined && options.key !== undefined
@@ -58,18 +58,18 @@ async function send(path: string, options: Options): Promise<number> {
   const url = options.url ?? session.webhookUrl;
   const key = importSeed(options.key ?? session.signingKey);
 
-  const once = async () => {
+  const sendOne = async () => {
     const seconds = Date.now() / 1_000 - (options.late ? 360 : 0);
     const headers = signedHeaders(body, seconds, key);
     const sent = options.tamper ? tampered(body) : body;
     const began = performance.now();
     const answer = await fetch(url, { method: 'POST', headers, body: sent }).catch((error: unknown) => {
-      throw new Error(`${url} does not answer. Is the stack still running?`, { cause: error });
+      throw new Error(`No response from ${url}. Is the stack still running?`, { cause: error });
     });
     await answer.arrayBuffer();
     return { status: answer.status, ms: performance.now() - began };
   };
-  const answers = await pLimit(options.concurrency).map(Array(options.times).fill(undefined), once);
+  const answers = await pLimit(options.concurrency).map(Array(options.times).fill(undefined), sendOne);
 
   const byStatus = Map.groupBy(answers, ({ status }) => status);
   for (const [status, same] of byStatus) {
@@ -83,7 +83,7 @@ async function runningStack(archive: string): Promise<Session> {
   const session = await readSession(resolve(archive));
   if (session) return session;
   throw new Error(
-    `No local stack is running on ${archive}. Start one with \`npm start\`, or give --url and --key.`,
+    `No local stack is running on ${archive}. Start one with \`npm start\`, or pass --url and --key.`,
   );
 }
 
@@ -95,6 +95,6 @@ function tampered(body: Buffer): Buffer {
 }
 
 function wholeNumber(value: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(value)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
+  if (!/^[1-9]\d{0,6}$/.test(value)) throw new InvalidArgumentError('Must be a whole number, at least 1.');
   return Number(value);
 }

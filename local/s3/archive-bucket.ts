@@ -1,4 +1,4 @@
-/** The archive's bucket: a folder behind the local S3, or a bucket of any other S3 by its endpoint. */
+/** The archive's bucket: a folder behind the local S3, or a bucket at another S3 endpoint. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
@@ -46,7 +46,7 @@ const otherS3 = {
 /**
  * The bucket that `ARCHIVE_S3_ENDPOINT` names.
  *
- * @returns undefined where the variable is not set
+ * @returns undefined if the variable is not set
  * @throws SettingsError
  */
 export function otherBucket(environment: NodeJS.ProcessEnv): OpenedBucket | undefined {
@@ -62,9 +62,9 @@ export function otherBucket(environment: NodeJS.ProcessEnv): OpenedBucket | unde
 }
 
 /**
- * `otherBucket`, tried out before anything is archived.
+ * Opens the bucket of `otherBucket` and probes it before anything is archived.
  *
- * @throws Error where the implementation lacks what safety rests on and `acceptWeak` is not set
+ * @throws Error if it lacks a safeguard that the archive depends on and `acceptWeak` is false
  */
 export async function safeOtherBucket(
   environment: NodeJS.ProcessEnv,
@@ -74,13 +74,13 @@ export async function safeOtherBucket(
   const other = otherBucket(environment);
   if (!other) return undefined;
   const lacking = await shortcomingsOf(other.client, other.name);
-  const lines = lacking.map(({ lacks, consequence }) => `it has no ${lacks}: ${consequence}`);
+  const lines = lacking.map(({ lacks, consequence }) => `no ${lacks}: ${consequence}`);
   if (lines.length > 0 && !acceptWeak) {
     other.client.destroy();
     throw new Error(
-      `${other.place} is not safe to archive to:\n  - ${lines.join('\n  - ')}\nUse another one, or give --accept-weak-s3 to go on all the same.`,
+      `${other.place} is not safe to archive to:\n  - ${lines.join('\n  - ')}\nUse another S3, or pass --accept-weak-s3 to accept the risk.`,
     );
   }
-  for (const line of lines) warn(`Warning: ${other.place} is weaker than AWS's: ${line}.`);
+  for (const line of lines) warn(`Warning: ${other.place} is less safe than Amazon S3: ${line}.`);
   return other;
 }

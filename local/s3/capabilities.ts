@@ -1,6 +1,6 @@
 /**
- * Asks an S3 implementation what the archiver's safety rests on, by trying it: some accept wrong checksums, some
- * overwrite in spite of `If-None-Match`. Better said at the start than found out by a lost document.
+ * Probes an S3 implementation for the safeguards that the archive depends on. Some accept wrong checksums or overwrite
+ * despite `If-None-Match`; a user must learn that at startup, not from a lost document.
  */
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -9,18 +9,18 @@ import { statusOf } from '../../functions/bucket/s3-errors.ts';
 
 export interface Shortcoming {
   lacks: 'conditional writes' | 'checksum verification' | 'checksum trailers';
-  /** What follows from it for the archive. */
+  /** What this means for the archive. */
   consequence: string;
 }
 
-/** Every probe writes small objects under this prefix, and deletes them again. */
+/** Probes write small objects under this prefix and delete them. */
 const probePrefix = 'archiver-probe/';
 
 const digestOfNothing = '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=';
 
 /**
- * @returns what the implementation lacks; empty for one that does as AWS does
- * @throws whatever the client throws where the bucket cannot be written to at all
+ * @returns the missing safeguards; empty for an implementation that behaves as Amazon S3 does
+ * @throws the client's error if the bucket cannot be written to
  */
 export async function shortcomingsOf(s3: S3Client, bucket: string): Promise<Shortcoming[]> {
   const key = `${probePrefix}${randomUUID()}`;
@@ -28,7 +28,7 @@ export async function shortcomingsOf(s3: S3Client, bucket: string): Promise<Shor
   try {
     return await probe(s3, bucket, key);
   } finally {
-    // What is not there, or may not be deleted, does no harm.
+    // Objects that do not exist or cannot be deleted do no harm.
     await Promise.allSettled(
       keys.map((probed) => s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: probed }))),
     );
@@ -42,7 +42,7 @@ async function probe(s3: S3Client, bucket: string, key: string): Promise<Shortco
   if ((await statusAfter(s3, new PutObjectCommand(second))) !== 412) {
     found.push({
       lacks: 'conditional writes',
-      consequence: 'a document could be overwritten, or nothing be written at all',
+      consequence: 'documents could be overwritten, or no document written at all',
     });
   }
   const wrong = {
@@ -54,13 +54,13 @@ async function probe(s3: S3Client, bucket: string, key: string): Promise<Shortco
   if ((await statusAfter(s3, new PutObjectCommand(wrong))) === 200) {
     found.push({
       lacks: 'checksum verification',
-      consequence: 'bytes damaged on the way to the bucket would go unnoticed',
+      consequence: 'bytes damaged in transit would go unnoticed',
     });
   }
   if (!(await takesTrailers(s3, bucket, `${key}-trailer`))) {
     found.push({
       lacks: 'checksum trailers',
-      consequence: 'documents whose hash Telnyx does not state are stored wrongly or not at all',
+      consequence: 'documents without a hash from Telnyx are stored wrongly or not at all',
     });
   }
   return found;
@@ -80,7 +80,7 @@ async function takesTrailers(s3: S3Client, bucket: string, key: string): Promise
   return Body !== undefined && bytes.equals(Buffer.from(await Body.transformToByteArray()));
 }
 
-/** 200 where the command succeeds, S3's status where it is refused. */
+/** 200 on success, otherwise the status of S3's error. */
 async function statusAfter(s3: S3Client, command: PutObjectCommand): Promise<number> {
   try {
     await s3.send(command);

@@ -16,7 +16,7 @@ const span = { lane: 'spans', kind: 'span', messageId: 'span-1' };
 const document = (documentId: string) => ({ lane: 'backfill', documentId, messageId: `of-${documentId}` });
 
 describe('The ledger of the local stack', () => {
-  it('counts what a span has found and queued, and takes the span for no document', () => {
+  it('counts the documents that a span found and queued, but not the span itself', () => {
     const ledger = ledgerOf(
       { ...span, outcome: 'done', found: 5, queued: 2, ms: 30 },
       { ...document('a'), outcome: 'archived', bytes: 10 },
@@ -35,7 +35,7 @@ describe('The ledger of the local stack', () => {
     });
   });
 
-  it('shows a message of discovery that waits, until it is done', () => {
+  it('lists a waiting discovery message until it is done', () => {
     const waits = { ...span, outcome: 'waiting', code: 'TelnyxUnavailable' } as const;
 
     const waiting = ledgerOf(waits);
@@ -48,7 +48,7 @@ describe('The ledger of the local stack', () => {
     expect(gone.totals()).toMatchObject({ documents: 0, waiting: 0 });
   });
 
-  it('counts a document once, with the latest that became of it', () => {
+  it('counts each document once, in its latest state', () => {
     const ledger = ledgerOf(
       { ...document('a'), outcome: 'waiting', code: 'LinkExpired', receives: 1 },
       { ...document('b'), outcome: 'waiting', code: 'LinkExpired', receives: 1 },
@@ -71,7 +71,7 @@ describe('The ledger of the local stack', () => {
     expect(ledger.entries.get('b')).toMatchObject({ state: 'archived', receives: 2 });
   });
 
-  it('has the dead letter of a span, as the stack’s functions log it', async () => {
+  it('lists the dead letter of a span logged by a running stack', async () => {
     const ledger = new Ledger();
     const { stack } = await startArchive({}, { onLog: (line) => ledger.read(line) });
     await stack.send(

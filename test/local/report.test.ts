@@ -45,7 +45,7 @@ function cellsOf(table: string): string[][] {
 }
 
 describe('The table of documents', () => {
-  it('shows everything where the output is no terminal, what failed first', () => {
+  it('shows all columns when the output is not a terminal, failures first', () => {
     const table = documentTable(someLedger(), new Map([[archived, 'Übersicht 契約書.pdf']]));
 
     expect(cellsOf(table)).toEqual([
@@ -60,7 +60,7 @@ describe('The table of documents', () => {
     [80, ['document', 'outcome', 'file name, or code']],
     [100, ['document', 'outcome', 'receives', 'size', 'file name, or code']],
     [120, ['document', 'outcome', 'receives', 'size', 'seconds', 'file name, or code']],
-  ])('fits into %d columns', (width, columns) => {
+  ])('fits into a terminal of %d columns', (width, columns) => {
     const names = new Map([[archived, `${'A long name, '.repeat(20)}.pdf`]]);
 
     const table = documentTable(someLedger(), names, width);
@@ -71,13 +71,13 @@ describe('The table of documents', () => {
     expect(cellsOf(table)[3]?.at(-1)).toMatch(/^A long name, .*…$/);
   });
 
-  it('shows no control characters of a file name', () => {
+  it('escapes control characters in file names', () => {
     const table = documentTable(someLedger(), new Map([[archived, 'a\u001b[2Jb\u202e.pdf']]));
 
     expect(table).toContain('a\\u{1b}[2Jb\\u{202e}.pdf');
   });
 
-  it('shows forty rows at most, and how many more there are', () => {
+  it('shows at most 40 rows and the number of further documents', () => {
     const ledger = someLedger();
     for (let n = 0; n < 50; n += 1) {
       ledger.read(JSON.stringify({ documentId: `document-${n}`, outcome: 'archived' }));
@@ -96,19 +96,19 @@ describe('The table of documents', () => {
 });
 
 describe('The summary', () => {
-  it('counts outcomes and gives the code and reason of every dead letter', () => {
+  it('counts outcomes and prints code and reason of every dead letter', () => {
     expect(summaryOf(someLedger(), '/archive').split('\n')).toEqual([
-      '1 archived (20.0 MB), 0 had a receipt already, 1 dead letter, 1 waiting.',
+      '1 archived (20.0 MB), 0 already archived, 1 dead letter, 1 waiting.',
       `  ${failed}  EncryptionKeyUnavailable: KMS.`,
-      'The archive is in /archive',
+      'Archive: /archive',
     ]);
   });
 
-  it('counts the documents that a span found and left alone', () => {
+  it('counts documents that a span found and did not queue as already archived', () => {
     const ledger = new Ledger();
     ledger.read(JSON.stringify({ outcome: 'done', lane: 'spans', kind: 'span', found: 9, queued: 0 }));
 
-    expect(summaryOf(ledger, '/archive')).toMatch(/^0 archived \(0 B\), 9 had a receipt already, 0 dead/);
+    expect(summaryOf(ledger, '/archive')).toMatch(/^0 archived \(0 B\), 9 already archived, 0 dead/);
   });
 });
 
@@ -117,7 +117,7 @@ describe('The line for a change', () => {
     [archived, `${archived}  archived, 20.0 MB`],
     [failed, `${failed}  dead letter: EncryptionKeyUnavailable, 3 receives`],
     [span, `${span}  waiting: RateLimited, message of kind span`],
-  ])('says what became of %s', (id, line) => {
+  ])('states the new state of %s', (id, line) => {
     const entry = someLedger().entries.get(id);
     if (entry === undefined) throw new Error('The ledger has no such entry.');
 

@@ -48,7 +48,7 @@ function run(...options: string[]): Promise<{ exitCode: number | null; output: s
 }
 
 describe('npm run send-event', () => {
-  it('sent 50 times at once leads to one object and one receipt that tells the event', async () => {
+  it('creates one object and one receipt with the event when the event is sent 50 times at once', async () => {
     const { archive, sendEvent, counted, problems } = await startWaitingStack();
 
     const sent = await sendEvent(sample('document-uploaded'), '--times', '50', '--concurrency', '50');
@@ -69,30 +69,36 @@ describe('npm run send-event', () => {
     expect(problems).toEqual([]);
   });
 
-  it.each(['--tamper', '--late'])('with %s is refused, and says so', async (option) => {
-    const { sendEvent, counted } = await startWaitingStack();
+  it.each(['--tamper', '--late'])(
+    'reports that the webhook refused an event sent with %s',
+    async (option) => {
+      const { sendEvent, counted } = await startWaitingStack();
 
-    const sent = await sendEvent(sample('document-uploaded'), option);
+      const sent = await sendEvent(sample('document-uploaded'), option);
 
-    expect(sent).toMatchObject({ exitCode: 1, output: expect.stringContaining('1 × 401 refused') });
-    expect(counted('WebhooksAccepted')).toBe(0);
-  });
+      expect(sent).toMatchObject({
+        exitCode: 1,
+        output: expect.stringContaining('1 × 401 signature refused'),
+      });
+      expect(counted('WebhooksAccepted')).toBe(0);
+    },
+  );
 
   it.each<[string, string[], number, string]>([
     [
       'the file is missing',
       ['nowhere.json', '--url', 'http://127.0.0.1:1', '--key', 'x'],
       2,
-      'nowhere.json cannot be read. Sample events are in events/.',
+      'Cannot read nowhere.json. Sample events are in events/.',
     ],
     [
-      'the key is none',
+      'the key is not valid',
       [sample('document-uploaded'), '--url', 'http://127.0.0.1:1', '--key', 'x'],
       2,
       'A signing key is base64 of 32 bytes.',
     ],
     [
-      'nobody listens',
+      'nothing listens at the URL',
       [
         sample('document-uploaded'),
         '--url',
@@ -101,10 +107,10 @@ describe('npm run send-event', () => {
         Buffer.alloc(32).toString('base64'),
       ],
       2,
-      'http://127.0.0.1:1/webhook does not answer.',
+      'No response from http://127.0.0.1:1/webhook.',
     ],
-    ['it is told no number', [sample('document-uploaded'), '--times', 'x'], 1, 'whole number from 1 on'],
-  ])('says what is wrong when %s', async (_what, options, exitCode, message) => {
+    ['--times is not a number', [sample('document-uploaded'), '--times', 'x'], 1, 'whole number, at least 1'],
+  ])('prints an error without a stack trace when %s', async (_what, options, exitCode, message) => {
     const ended = await run(...options);
 
     expect(ended).toMatchObject({ exitCode, output: expect.stringContaining(message) });

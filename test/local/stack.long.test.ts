@@ -95,7 +95,7 @@ async function expectExactly(archive: string, hashes: Map<string, string>) {
 }
 
 describe('npm start', () => {
-  it('archives a folder of 500 files exactly, does nothing the second time, and takes what was added the third', async () => {
+  it('archives 500 files byte for byte, then nothing on a second run, then only a file added since', async () => {
     const folder = await temporaryFolder();
     const archive = await temporaryFolder();
     const hashes = await mixedFiles(folder, 500);
@@ -115,7 +115,7 @@ describe('npm start', () => {
     await expectExactly(archive, hashes);
   });
 
-  it('has every document exactly once, with its receipt, although it was killed several times on the way', async () => {
+  it('archives every document once, with its receipt, after being killed several times', async () => {
     const folder = await temporaryFolder();
     const archive = await temporaryFolder();
     const hashes = await mixedFiles(folder, 120);
@@ -135,7 +135,7 @@ describe('npm start', () => {
     await expectExactly(archive, hashes);
   });
 
-  it('shows retries and ends bad documents as dead letters with a code and a reason', async () => {
+  it('retries passing faults and reports each lasting one as a dead letter with code and reason', async () => {
     const run = start('--once', '--faults', '--archive', await temporaryFolder());
 
     expect(await toTheEnd(run)).toMatchObject({ archived: 6, deadLettered: 3, waiting: 0 });
@@ -150,7 +150,7 @@ describe('npm start', () => {
     expect(await run.exitCode).toBe(1);
   });
 
-  it('prints its addresses first, serves until it is interrupted, and then ends at once', async () => {
+  it('prints its addresses first, runs until interrupted, and then exits at once', async () => {
     const run = start('--archive', await temporaryFolder());
 
     const addresses = await run.next();
@@ -168,9 +168,9 @@ describe('npm start', () => {
   });
 
   it.each([
-    ['by the next sweep, without any event', ['--no-events', '--sweep-every', '1'], 'sweep'],
+    ['by the next sweep when no event is sent', ['--no-events', '--sweep-every', '1'], 'sweep'],
     ['by its event, before the next sweep', ['--sweep-every', '3600'], 'webhook'],
-  ])('archives what is uploaded while it serves, %s', async (_how, options, trigger) => {
+  ])('archives a document uploaded while it runs, %s', async (_how, options, trigger) => {
     const archive = await temporaryFolder();
     const run = start('--wait', '--archive', archive, ...options);
     const { telnyxUrl } = (await run.next()) as { telnyxUrl: string };
@@ -190,11 +190,11 @@ describe('npm start', () => {
   });
 
   it.each<[string, string[], string]>([
-    ['a folder that is not there', ['--documents', '/no/such/folder'], 'there is no such folder'],
-    ['a real Telnyx without a key', ['--telnyx', 'https://api.telnyx.com/v2'], 'TELNYX_API_KEY'],
-    ['a Telnyx without TLS', ['--telnyx', 'http://api.telnyx.com/v2'], 'https://'],
+    ['a folder that does not exist', ['--documents', '/no/such/folder'], 'folder not found'],
+    ['--telnyx without an API key', ['--telnyx', 'https://api.telnyx.com/v2'], 'TELNYX_API_KEY'],
+    ['a Telnyx URL without TLS', ['--telnyx', 'http://api.telnyx.com/v2'], 'https://'],
     ['an option that does not exist', ['--bucket', 'x'], 'unknown option'],
-  ])('says what is wrong with %s', async (_what, options, message) => {
+  ])('prints an error without a stack trace for %s', async (_what, options, message) => {
     const run = start(...options);
 
     expect(await run.exitCode).not.toBe(0);
@@ -207,7 +207,7 @@ describe('npm start', () => {
 describe("the local stack's low lanes", () => {
   const concurrency = { documents: 1, backfill: 2, discovery: 1, spans: 1 };
 
-  it('leave half of a stated rate limit to live work, although no invocation knows of the others', async () => {
+  it('leave half of the rate limit to live work, although invocations share no state', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 15 }, (_, number) => [`${number}.txt`, String(number)]),
     );
@@ -227,7 +227,7 @@ describe("the local stack's low lanes", () => {
     expect(Math.min(...left)).toBeGreaterThanOrEqual(10);
   });
 
-  it('archive a document while the request of a span gets no answer', async () => {
+  it('archive a document while a request for a span gets no response', async () => {
     const { archive, stack, ids } = await startArchive(
       { 'old.txt': 'old' },
       { concurrency, faults: [{ kind: 'api-stall', route: 'GET documents', times: 1 }] },

@@ -5,14 +5,14 @@ import { createS3Client } from '../../../functions/bucket/s3-client.ts';
 import { shortcomingsOf } from '../../../local/s3/capabilities.ts';
 import { startWorld } from '../../archive/world.ts';
 
-describe('what an S3 implementation lacks', () => {
-  it('is nothing for our own', async () => {
+describe('the probe of an S3 implementation', () => {
+  it('finds no shortcoming in the local S3', async () => {
     const world = await startWorld();
 
     expect(await shortcomingsOf(world.client, 'archive')).toEqual([]);
   });
 
-  it('is found out and named for one that verifies no checksums and overwrites', async () => {
+  it('names the missing safeguards of an S3 that ignores checksums and overwrites', async () => {
     const other = buildApp({ logger: false });
     const config = {
       endpoint: await other.listen({ port: 0, host: '127.0.0.1' }),
