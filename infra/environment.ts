@@ -3,7 +3,7 @@ import { type Settings, SettingsError } from '../functions/settings.ts';
 import type { Stage } from './stage.ts';
 
 type Passed = string | number | boolean | readonly string[];
-/** Stage settings that an environment variable can hold: text, numbers, flags and lists of text. */
+/** Names of the stage settings that an environment variable can hold. */
 type PassedByName = {
   [Name in keyof Stage]-?: Stage[Name] extends Passed ? Name : never;
 }[keyof Stage];

@@ -1,7 +1,6 @@
 /**
- * What one deployment may decide for itself. A first deployment needs two answers, `telnyxPublicKeys` and
- * `retentionDays`; everything else has a safe default. Read from a JSON file and checked at synth, all problems
- * reported together.
+ * The settings of one deployment. A first deployment requires `telnyxPublicKeys` and `retentionDays`; all others have
+ * a safe default. They are read from a JSON file and validated at synth, which reports all problems at once.
  *
  * The file is `stage.json`; for another stage, in another account or region, `npm run deploy -- -c settings=<file>`.
  */
@@ -15,115 +14,115 @@ import { readPublicKeys } from '../functions/webhook/verify.ts';
 
 export interface StageSettings {
   /**
-   * Telnyx's public key, as its portal shows it under "Keys & Credentials", "Public Key": base64 of 32 bytes. Two
-   * at once while Telnyx's key is being rotated.
+   * Telnyx's public key from the portal, "Keys & Credentials", "Public Key": base64 of 32 bytes. Up to two keys, for
+   * the time while Telnyx rotates its key.
    */
   telnyxPublicKeys: string[];
   /**
-   * Days for which nobody may delete an archived document (S3 Object Lock), or `"none"` if documents shall not be
-   * locked. There is no default on purpose: identity papers must not be locked away by accident.
+   * Days for which an archived document cannot be deleted (S3 Object Lock), or `"none"` for no lock. There is no
+   * default, so that identity documents are never locked by accident.
    */
   retentionDays: number | 'none';
   /**
-   * `GOVERNANCE`: those who hold s3:BypassGovernanceRetention may still delete, which the bucket's policy leaves to
-   * `breakGlassArns`. `COMPLIANCE`: nobody may, not even the account's root user.
+   * `GOVERNANCE`: principals with s3:BypassGovernanceRetention can still delete documents; the bucket policy allows
+   * that to `breakGlassArns` only. `COMPLIANCE`: nobody can, not even the root user of the account.
    *
    * @default "GOVERNANCE"
    */
   retentionMode?: 'GOVERNANCE' | 'COMPLIANCE';
   /**
-   * Must be true for mode `COMPLIANCE`, and for more than ten years in any mode: neither can be taken back for a
-   * document that is already archived.
+   * Required for `COMPLIANCE`, and for more than ten years in any mode: neither can be undone for a document that is
+   * already archived.
    *
    * @default false
    */
   acceptIrreversibleRetention?: boolean;
   /**
-   * Begins the names of both stacks, the queues and the alarms, and ends the namespace of the functions' metrics:
-   * archivers with different names in one account and region are apart in all of these.
+   * Prefix of the names of both stacks, the queues and the alarms, and last part of the metrics' namespace. Archivers
+   * with different names can share an account and region.
    *
    * @default "telnyx-archiver"
    */
   name?: string;
   /**
-   * Twelve digits. Where set, nothing can be deployed into another account by mistake.
+   * Twelve digits. If set, a deployment into any other account fails.
    *
-   * @default the account of the credentials that deploy
+   * @default the account of the deploying credentials
    */
   account?: string;
-  /** @default the region that the credentials that deploy are configured for */
+  /** @default the region of the deploying credentials */
   region?: string;
   /**
-   * E-mail address that gets the alarms; it must confirm the subscription.
+   * E-mail address that receives the alarms. It must confirm the subscription.
    *
-   * @default nobody: subscribe to the topic that the stack prints
+   * @default none; subscribe to the topic in the stack's outputs
    */
   alarmEmail?: string;
   /**
-   * ARNs of IAM roles that may do what the bucket's and the key's policies deny to everybody else: delete versions,
-   * shorten retention, schedule the key's deletion.
+   * ARNs of IAM roles that may delete versions, shorten retention and schedule the deletion of the key. The policies
+   * of bucket and key deny that to everybody else.
    *
    * @default none
    */
   breakGlassArns?: string[];
   /**
-   * ARN of a KMS key for documents and API key. Its key policy must let IAM policies of this account decide, as the
-   * default key policy does.
+   * ARN of a KMS key for documents and API key. Its key policy must delegate to the IAM policies of this account, as
+   * the default key policy does.
    *
-   * @default a key is created, which costs 1 USD a month
+   * @default a new key, 1 USD per month
    */
   existingKeyArn?: string;
   /**
-   * Domain of the webhook. API Gateway's own address is switched off then.
+   * Custom domain of the webhook. Disables API Gateway's own address.
    *
    * @default API Gateway's own address
    */
   domain?: {
-    /** As in `telnyx.example.com`. */
+    /** For example `telnyx.example.com`. */
     name: string;
-    /** Of a certificate in AWS Certificate Manager, in the region of the stack. */
+    /** ARN of a certificate in AWS Certificate Manager, in the region of the stack. */
     certificateArn: string;
   };
   /**
-   * Host names, in lower case, that download links may lead to, instead of the default ones. Two wildcards:
+   * Hosts that download links may lead to, in lower case. Replaces the default hosts. Two wildcards:
    *
-   * - `*` as a whole label stands for one label or more; within a label, for one character or more of it:
-   *   `*.s3.amazonaws.com` allows every bucket's host, those with dots in the bucket's name included.
-   * - `<region>` stands for the name of an AWS region, such as `us-gov-west-1`, as a whole label or within one:
+   * - `*` as a whole label matches one or more labels; within a label, one or more characters of that label.
+   *   `*.s3.amazonaws.com` allows the host of every bucket, including names with dots.
+   * - `<region>` matches the name of an AWS region, such as `us-gov-west-1`, as a whole label or within one:
    *   `s3.<region>.amazonaws.com`, `s3-<region>.amazonaws.com`.
    *
-   * Where a region stands, write `<region>`, not `*`: `s3.*.amazonaws.com` allows `s3.us-east-1.elb.amazonaws.com`
-   * too, which may be anybody's load balancer. A label holds at most one wildcard, the last label none.
+   * For a region, use `<region>`, not `*`: `s3.*.amazonaws.com` also allows `s3.us-east-1.elb.amazonaws.com`, which
+   * can be anybody's load balancer. A label can hold one wildcard; the last label cannot hold any.
    *
    * @default all public endpoints of Amazon S3 under amazonaws.com, and `<region>.telnyxcloudstorage.com`
    */
   downloadHosts?: string[];
   /**
-   * Whether documents that Telnyx's scanner calls infected are archived. If not, sweeps leave them out, and asked for
-   * in any other way they become dead letters.
+   * Whether to archive documents that Telnyx's scanner reports as infected. If false, sweeps skip them, and any other
+   * request for one becomes a dead letter.
    *
    * @default false
    */
   archiveInfected?: boolean;
-  /** Larger documents are left out and become dead letters likewise. @default 5 GiB, the most that one PUT to S3 takes */
+  /** Sweeps skip larger documents, and any other request for one becomes a dead letter. @default 5 GiB, S3's limit for one PUT */
   maxDocumentBytes?: number;
-  /** Invocations of `archive` at once, 2 to 50, each with up to ten documents. @default 20 */
+  /** Maximum concurrent invocations of `archive` for live documents, 2 to 50, each with up to ten documents. @default 20 */
   documentsConcurrency?: number;
-  /** The same for the documents of a backfill, which leave half of Telnyx's rate limit to live work. @default 4 */
+  /** The same for backfilled documents, which leave half of Telnyx's rate limit to live work. @default 4 */
   backfillConcurrency?: number;
   /**
-   * Concurrency reserved for the webhook, and its upper limit, so that a flood of requests costs little. Lambda
-   * refuses a reservation that leaves the account less than 100: a new account with a quota of 10 must first raise
-   * its quota, or say `"unreserved"`.
+   * Reserved concurrency of the webhook, which is also its limit, so that a flood of requests costs little. Lambda
+   * rejects a reservation that leaves the account less than 100: with a quota of 10, as in a new account, raise the
+   * quota first or use `"unreserved"`.
    *
    * @default 10
    */
   webhookConcurrency?: number | 'unreserved';
-  /** Put on every resource that takes tags. @default none */
+  /** Tags of all resources. @default none */
   tags?: Record<string, string>;
 }
 
-/** Every setting with its default filled in. */
+/** All settings, with defaults applied. */
 export interface Stage
   extends Required<Omit<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'>>,
     Pick<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'> {}
@@ -144,38 +143,38 @@ const defaults = {
   tags: {},
 } satisfies Partial<StageSettings>;
 
-/** Longer than this only with `acceptIrreversibleRetention`: a slip of days for years shows here. */
+/** Longer retention requires `acceptIrreversibleRetention`, which catches years entered as days. */
 const longRetentionDays = 10 * 366;
 
-/** Thrown at synth, with every problem of the settings at once. */
+/** Thrown at synth. Lists all problems of the settings. */
 export class StageError extends Error {
   override readonly name = 'StageError';
   readonly problems: readonly string[];
 
   constructor(file: string, problems: readonly string[]) {
     super(
-      `The settings in ${file} cannot be deployed:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+      `The settings in ${file} are not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
     );
     this.problems = problems;
   }
 }
 
-const howToBegin = `Write the two answers that a first deployment needs into it, such as
+const howToBegin = `Create it with the two required settings, for example
     { "telnyxPublicKeys": ["<base64, from Telnyx's portal>"], "retentionDays": 365 }
-    ("retentionDays": "none" if documents shall not be locked). infra/stage.ts describes all settings.`;
+    ("retentionDays": "none" for documents without a lock). infra/stage.ts describes all settings.`;
 
-/** @throws StageError where the file is missing, is no JSON, or holds settings that cannot be deployed */
+/** @throws StageError if the file is missing, is not JSON, or holds settings that are not valid */
 export function readStageFile(file: string): Stage {
   let content: string;
   try {
     content = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new StageError(file, [`The file cannot be read (${codeOf(error)}). ${howToBegin}`]);
+    throw new StageError(file, [`Cannot read the file (${codeOf(error)}). ${howToBegin}`]);
   }
   try {
     return readStage(JSON.parse(content), file);
   } catch (error) {
-    if (error instanceof SyntaxError) throw new StageError(file, [`It is no JSON: ${error.message}`]);
+    if (error instanceof SyntaxError) throw new StageError(file, [`The file is not JSON: ${error.message}`]);
     throw error;
   }
 }
@@ -204,9 +203,9 @@ const hostRule =
   'must be a host name in lower case, with at most one "*" or "<region>" in each label and none in the last.';
 
 const publicKeys = v.pipe(
-  v.array(v.string('must be text.'), 'must be a list of one or two keys.'),
-  v.minLength(1, "is empty: copy Telnyx's public key from its portal."),
-  v.maxLength(2, 'holds more than two keys.'),
+  v.array(v.string('must be a string.'), 'must be a list of one or two keys.'),
+  v.minLength(1, "must not be empty: copy Telnyx's public key from its portal."),
+  v.maxLength(2, 'must not hold more than two keys.'),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     try {
@@ -232,7 +231,7 @@ const schema = v.pipe(
       name: v.optional(
         matching(
           /^[a-z][a-z0-9-]{1,30}$/,
-          'must be 2 to 31 lower-case letters, digits and hyphens, a letter first.',
+          'must be 2 to 31 lower-case letters, digits and hyphens, starting with a letter.',
         ),
       ),
       account: v.optional(matching(/^\d{12}$/, 'must be twelve digits, in quotes.')),
@@ -242,7 +241,7 @@ const schema = v.pipe(
       existingKeyArn: v.optional(
         matching(
           /^arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
-          'must be the ARN of a KMS key (not of an alias).',
+          'must be the ARN of a KMS key, not of an alias.',
         ),
       ),
       domain: v.optional(
@@ -257,7 +256,7 @@ const schema = v.pipe(
       downloadHosts: v.optional(
         v.pipe(
           v.array(v.pipe(v.string(hostRule), v.check(isHostPattern, hostRule))),
-          v.minLength(1, 'is empty.'),
+          v.minLength(1, 'must not be empty.'),
         ),
       ),
       archiveInfected: v.optional(flag),
@@ -272,18 +271,18 @@ const schema = v.pipe(
       ),
       tags: v.optional(v.record(v.string(), v.string())),
     },
-    (issue) => (issue.expected === 'never' ? 'is not a setting.' : 'is missing.'),
+    (issue) => (issue.expected === 'never' ? 'is not a known setting.' : 'is missing.'),
   ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const { retentionDays, retentionMode, acceptIrreversibleRetention } = dataset.value;
     if (retentionDays === 'none' || acceptIrreversibleRetention === true) return;
-    const cannotBeTakenBack = 'cannot be taken back. Set acceptIrreversibleRetention if that is meant.';
+    const cannotBeUndone = 'cannot be undone. To accept that, set acceptIrreversibleRetention to true.';
     if (retentionMode === 'COMPLIANCE') {
-      addIssue({ message: `retentionMode COMPLIANCE for ${retentionDays} days ${cannotBeTakenBack}` });
+      addIssue({ message: `retentionMode COMPLIANCE for ${retentionDays} days ${cannotBeUndone}` });
     }
     if (retentionDays > longRetentionDays) {
-      addIssue({ message: `retentionDays ${retentionDays} is more than ten years and ${cannotBeTakenBack}` });
+      addIssue({ message: `retentionDays ${retentionDays} is more than ten years and ${cannotBeUndone}` });
     }
   }),
 );
@@ -292,13 +291,12 @@ const answers: Record<string, string> = {
   telnyxPublicKeys:
     'is missing. Copy Telnyx\'s public key from its portal ("Keys & Credentials", "Public Key") into a list: ["…"].',
   retentionDays:
-    'is missing. Say how many days documents must be kept undeletable, or "none": there is no default.',
+    'is missing. Set the days for which documents cannot be deleted, or "none". There is no default.',
 };
 
-/** Settings of earlier versions. */
+/** Settings of earlier versions, and what to do about them. */
 const removed: Record<string, string> = {
-  sweepLookBackMinutes:
-    'was removed: sweeps now run every minute and read by the age of documents. Delete it.',
+  sweepLookBackMinutes: 'was removed: sweeps now run every minute and select documents by age. Delete it.',
 };
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {

@@ -23,8 +23,8 @@ function problemsOf(settings: unknown): readonly string[] {
   return [];
 }
 
-describe('The two answers', () => {
-  test('are enough; everything else has a safe default.', () => {
+describe('The two required settings', () => {
+  test('are sufficient: all other settings have a safe default.', () => {
     const stage = readStage(answers);
 
     expect(stage).toEqual({
@@ -43,14 +43,14 @@ describe('The two answers', () => {
     });
   });
 
-  test('are both asked for at once, in words that say what to do.', () => {
+  test('are both reported when missing, with what to do.', () => {
     expect(problemsOf({})).toEqual([
       expect.stringMatching(/^telnyxPublicKeys is missing\. Copy Telnyx's public key from its portal/),
-      expect.stringMatching(/^retentionDays is missing\. Say how many days/),
+      expect.stringMatching(/^retentionDays is missing\. Set the days/),
     ]);
   });
 
-  test('may be none for the retention, but only if that is said.', () => {
+  test('accept "none" as retention, but not 0 or null.', () => {
     expect(readStage({ ...answers, retentionDays: 'none' }).retentionDays).toBe('none');
     expect(problemsOf({ ...answers, retentionDays: 0 })).toHaveLength(1);
     expect(problemsOf({ ...answers, retentionDays: null })).toHaveLength(1);
@@ -69,34 +69,34 @@ describe("Telnyx's public keys", () => {
     ['an all-zero one, under which forgeries verify', [lowOrder]],
     ['the identity, under which everything verifies', [publicKey, identity]],
     ['one that is text', publicKey],
-  ])('are refused: %s.', (_, telnyxPublicKeys) => {
+  ])('are refused when invalid: %s.', (_, telnyxPublicKeys) => {
     expect(problemsOf({ ...answers, telnyxPublicKeys })).toEqual([
       expect.stringMatching(/^telnyxPublicKeys /),
     ]);
   });
 
-  test('may be two, while the key is rotated.', () => {
+  test('can be two, while Telnyx rotates its key.', () => {
     expect(problemsOf({ ...answers, telnyxPublicKeys: [publicKey, publicKey] })).toEqual([]);
   });
 });
 
-describe('A lock that cannot be taken back', () => {
+describe('A retention that cannot be undone', () => {
   test.each([
     [{ retentionMode: 'COMPLIANCE' }, 'COMPLIANCE'],
     [{ retentionDays: 3_661 }, 'more than ten years'],
-  ])('is refused unless it is meant: %j.', (settings, reason) => {
+  ])('is refused without acceptIrreversibleRetention: %j.', (settings, reason) => {
     expect(problemsOf({ ...answers, ...settings })).toEqual([expect.stringContaining(reason)]);
     expect(problemsOf({ ...answers, ...settings, acceptIrreversibleRetention: true })).toEqual([]);
   });
 
-  test('is none where nothing is locked, and ten years can be had.', () => {
+  test('does not include retention "none" or ten years.', () => {
     expect(problemsOf({ ...answers, retentionDays: 'none', retentionMode: 'COMPLIANCE' })).toEqual([]);
     expect(problemsOf({ ...answers, retentionDays: 3_653 })).toEqual([]);
   });
 });
 
 describe('downloadHosts', () => {
-  it('takes host names with "*" or "<region>", a "*" where a region stands included', () => {
+  it('accepts host names with "*" or "<region>", including "*" in place of a region', () => {
     const downloadHosts = ['minio.example.com', '*.s3.<region>.amazonaws.com', 's3-*.amazonaws.com'];
 
     expect(problemsOf({ ...answers, downloadHosts })).toEqual([]);
@@ -117,7 +117,7 @@ describe('downloadHosts', () => {
   });
 });
 
-test('Every problem is reported at once, each with the setting that it is about.', () => {
+test('All problems are reported at once, each with the name of its setting.', () => {
   const problems = problemsOf({
     telnyxPublicKeys: ['?'],
     retentionDays: 1.5,
@@ -158,16 +158,16 @@ test('Every problem is reported at once, each with the setting that it is about.
   ]);
 });
 
-test('A setting of an earlier version is refused with what has become of it.', () => {
+test('A removed setting is refused with what to do about it.', () => {
   expect(problemsOf({ ...answers, sweepLookBackMinutes: 90 })).toEqual([
     expect.stringMatching(/^sweepLookBackMinutes was removed: .* Delete it\.$/),
   ]);
 });
 
-describe('The file with the settings', () => {
-  test('is explained where there is none.', () => {
+describe('The settings file', () => {
+  test('is described in the error when it is missing.', () => {
     expect(() => readStageFile(join(folder, 'none.json'))).toThrow(
-      /cannot be read \(ENOENT\).*"telnyxPublicKeys".*"retentionDays"/s,
+      /Cannot read the file \(ENOENT\).*"telnyxPublicKeys".*"retentionDays"/s,
     );
   });
 
@@ -175,10 +175,10 @@ describe('The file with the settings', () => {
     const file = join(folder, 'broken.json');
     writeFileSync(file, '{');
 
-    expect(() => readStageFile(file)).toThrow(/It is no JSON/);
+    expect(() => readStageFile(file)).toThrow(/The file is not JSON/);
   });
 
-  test('gives its problems to whoever deploys, without a stack trace.', () => {
+  test('prints its problems without a stack trace when it is not valid.', () => {
     const file = join(folder, 'empty.json');
     writeFileSync(file, '{}');
     const output = join(folder, 'cdk.out');
