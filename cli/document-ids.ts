@@ -1,4 +1,4 @@
-/** Document ids as people give them: on the command line, in a file, or through a pipe. */
+/** Document IDs as a person passes them: on the command line, in a file or through a pipe. */
 import { readFile } from 'node:fs/promises';
 import { text as readToTheEnd } from 'node:stream/consumers';
 import { uuidPattern } from '../functions/uuid.ts';
@@ -6,11 +6,12 @@ import { uuidPattern } from '../functions/uuid.ts';
 const mostProblems = 10;
 
 /**
- * Each id once, lower-case.
+ * Parses IDs and removes duplicates.
  *
- * @param texts one id each; blanks around it, empty ones and those that begin with `#` do not count
- * @param place what the position of a text is called, such as `line`
- * @throws Error that names what is no UUID
+ * @param texts one ID each, trimmed; empty texts and those that start with `#` are skipped
+ * @param place word for the position of a text in error messages, such as `line`
+ * @returns lower-case IDs
+ * @throws Error that lists the invalid ones
  */
 export function parseDocumentIds(texts: readonly string[], place: string): string[] {
   const ids = new Set<string>();
@@ -24,7 +25,7 @@ export function parseDocumentIds(texts: readonly string[], place: string): strin
   if (problems.length > 0) {
     const more = problems.length > mostProblems ? [`and ${problems.length - mostProblems} more`] : [];
     throw new Error(
-      `A document id is a UUID, and this is none:\n  ${[...problems.slice(0, mostProblems), ...more].join('\n  ')}\nNothing was sent.`,
+      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, mostProblems), ...more].join('\n  ')}\nNothing was sent.`,
     );
   }
   return [...ids];
@@ -36,7 +37,7 @@ export async function readDocumentIds(file: string, stdin: NodeJS.ReadableStream
     file === '-'
       ? await readToTheEnd(stdin)
       : await readFile(file, 'utf8').catch((error: unknown) => {
-          throw new Error(`${file} cannot be read. It is to hold one document id per line.`, {
+          throw new Error(`Cannot read ${file}. It must contain one document ID per line.`, {
             cause: error,
           });
         });

@@ -17,6 +17,6 @@ export function parseInstant(text: string, now: number): number {
   const instant = isDate || isInstant ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(instant)) return instant;
   throw new Error(
-    'must be a date such as 2026-11-24, an instant such as 2026-11-24T08:00:00Z, or 30d, 12h, 15m ago.',
+    'must be a date (2026-11-24), a date and time (2026-11-24T08:00:00Z) or an age (30d, 12h, 15m).',
   );
 }

@@ -1,4 +1,4 @@
-/** `backfill`: have everything archived that was created in a time span, or is named. Sends messages, nothing else. */
+/** `backfill`: queues the documents of a time span, or listed documents, for archiving. Only sends messages. */
 import type { DiscoveryMessage, DocumentMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import { SettingsError } from '../../functions/settings.ts';
@@ -38,32 +38,32 @@ interface Parsed {
 }
 
 const help = `
-A time span is split into one message per day, which the discover function looks through. Documents with a receipt are
-left alone, so you can run a backfill again at any time. Spans and old documents have lanes of their own and delay
-neither a sweep nor a live document.
+A time span is split into one message per day; the discover function lists the documents of each. Documents that have a
+receipt are skipped, so you can run a backfill again at any time. Backfills have their own lanes and do not delay
+sweeps or live documents.
 
-An instant is a date (2026-11-24, UTC), ISO 8601 with a time, or so long ago: 90d, 12h, 30m.
+An instant is a date (2026-11-24, UTC), an ISO 8601 date and time, or an age: 90d, 12h, 30m.
 
-Exit code: 0 sent, with --watch all archived · 1 with --watch, some became dead letters · 2 error · 130 stopped
-by Ctrl-C
+Exit code: 0 sent; with --watch, all archived · 1 with --watch, some documents failed · 2 error · 130 interrupted with
+Ctrl-C
 
 Rights: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData,
 and on the dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.
-TELNYX_API_KEY for --all and --reference, and to say beforehand how many documents there are.`;
+TELNYX_API_KEY for --all and --reference, and to show the number of documents before sending.`;
 
 export const backfillCommand: ArchiverCommand = {
   name: 'backfill',
   configure: (command) =>
     command
-      .description('have everything archived that was created in a time span, or is named')
-      .option('--since <instant>', 'documents created at Telnyx from then on')
-      .option('--until <instant>', 'and before then (default: now)')
-      .option('--all', 'from the oldest document on')
-      .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')
-      .option('--reference <text>', 'the documents with this customer reference')
-      .option('--dry-run', 'only say what would be sent')
-      .option('--yes', 'do not ask')
-      .option('--watch', 'follow it until everything is archived or given up')
+      .description('queue the documents of a time span, or listed documents, for archiving')
+      .option('--since <instant>', 'documents created at Telnyx at or after this instant')
+      .option('--until <instant>', 'documents created before this instant (default: now)')
+      .option('--all', 'all documents, from the oldest on')
+      .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
+      .option('--reference <text>', 'documents with this customer reference')
+      .option('--dry-run', 'show what would be sent; send nothing')
+      .option('--yes', 'skip the confirmation')
+      .option('--watch', 'wait until every document is archived or has failed')
       .addHelpText('after', help),
   run: (context, parsed) => backfill(backfillOptions(parsed.opts(), context.time.now()), context),
 };
@@ -71,10 +71,9 @@ export const backfillCommand: ArchiverCommand = {
 /** @param now milliseconds since the Unix epoch */
 export function backfillOptions(parsed: Parsed, now: number): BackfillOptions {
   const ways = [parsed.since, parsed.all, parsed.ids, parsed.reference].filter((way) => way !== undefined);
-  if (ways.length !== 1)
-    throw new UsageError('Say which documents: one of --since, --all, --ids and --reference.');
+  if (ways.length !== 1) throw new UsageError('Pass one of --since, --all, --ids and --reference.');
   if (parsed.until !== undefined && parsed.since === undefined)
-    throw new UsageError('--until goes with --since.');
+    throw new UsageError('--until requires --since.');
   const instant = (name: string, text: string) => {
     try {
       return parseInstant(text, now);
@@ -90,22 +89,22 @@ export function backfillOptions(parsed: Parsed, now: number): BackfillOptions {
     if (parsed.reference !== undefined) return { by: 'reference', reference: parsed.reference };
     const to = parsed.until === undefined ? now : instant('--until', parsed.until);
     const from = parsed.since === undefined ? undefined : instant('--since', parsed.since);
-    if (from !== undefined && from >= to) throw new UsageError('The span ends before it begins.');
+    if (from !== undefined && from >= to) throw new UsageError('--since must be earlier than --until.');
     return { by: 'span', from, to };
   };
   return { which: which(), yes, dryRun, watch };
 }
 
-/** What is to be sent, and what is known of it. */
+/** What will be sent. */
 interface Plan {
   lane: 'backfill' | 'spans';
   messages: readonly (DiscoveryMessage | DocumentMessage)[];
-  /** Documents, as Telnyx counts them or as they were named. */
+  /** Number of documents, as counted by Telnyx or as listed; undefined if unknown. */
   documents: number | undefined;
   what: string;
 }
 
-/** Messages to be sent before Ctrl-C is heeded again. */
+/** Messages sent between two checks for Ctrl-C. */
 const batch = 1_000;
 
 /** @returns the exit code */
@@ -150,7 +149,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   }
   terminal.record({ type: 'sent', messages: sent });
   if (before === undefined) {
-    terminal.print('Sent. Follow it with `archiver status --watch`.');
+    terminal.print('Sent. Run `archiver status --watch` to follow the progress.');
     return 0;
   }
 
@@ -164,10 +163,10 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   );
   terminal.record({ type: 'end', ...end, failed: failures.length });
   terminal.print(
-    `${end.archived} archived, ${end.alreadyArchived} had a receipt already, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${formatDuration(end.seconds)}.`,
+    `${end.archived} archived, ${end.alreadyArchived} already archived, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${formatDuration(end.seconds)}.`,
   );
   if (end.deadLetters === 0) return 0;
-  terminal.print(terminal.paint('red', 'See why with `archiver redrive --dry-run`.'));
+  terminal.print(terminal.paint('red', 'Run `archiver redrive --dry-run` to see why.'));
   return 1;
 }
 
@@ -188,7 +187,7 @@ async function planFor(which: Which, context: CommandContext): Promise<Plan> {
   });
   switch (which.by) {
     case 'ids':
-      return named(await readDocumentIds(which.file, process.stdin), `Named in ${which.file}`);
+      return named(await readDocumentIds(which.file, process.stdin), `Listed in ${which.file}`);
     case 'reference': {
       const ids = await idsOfReference(await neededTelnyx(context), which.reference, time.now());
       return named(ids, `With the customer reference ${JSON.stringify(which.reference)}`);
@@ -205,7 +204,7 @@ async function planFor(which: Which, context: CommandContext): Promise<Plan> {
   }
 }
 
-/** From a given beginning on Telnyx is only asked how many there are, and may be left out. */
+/** With a given start, Telnyx is only asked for the count, which is optional. */
 async function spanOf({ from, to }: { from: number | undefined; to: number }, context: CommandContext) {
   if (from !== undefined) {
     const telnyx = await telnyxOfTarget(context).catch((error: unknown) => {
@@ -221,10 +220,10 @@ async function spanOf({ from, to }: { from: number | undefined; to: number }, co
 async function neededTelnyx(context: CommandContext): Promise<RetryingTelnyx> {
   const telnyx = await telnyxOfTarget(context);
   if (telnyx) return telnyx;
-  throw new Error('Telnyx has to be asked for this: set TELNYX_API_KEY, or start the local stack.');
+  throw new Error('This requires Telnyx: set TELNYX_API_KEY, or start the local stack.');
 }
 
-/** To the second: more is not asked of Telnyx. */
+/** To the second, the precision of Telnyx's filter. */
 function stamp(instant: number): string {
   return `${new Date(instant).toISOString().slice(0, 19)}Z`;
 }

@@ -1,4 +1,4 @@
-/** `export`: restores documents to a folder, with the names that they had at Telnyx. */
+/** `export`: copies documents to a folder, under the file names that they have at Telnyx. */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { link, mkdir, rm, stat } from 'node:fs/promises';
@@ -30,11 +30,11 @@ export interface ExportOptions {
 }
 
 const help = `
-Documents are written to the day of their upload, 2026/11/23/<file name>. Their SHA-256 is verified meanwhile; no file
-appears before it is complete. What is in the folder already is not fetched again: after Ctrl-C or an
-error run the same command again. export.jsonl in the folder says which file is which document.
+Each document is written to a folder named after its upload day, 2026/11/23/<file name>. Its SHA-256 is verified, and
+the file appears only when it is complete. Documents that are already in the folder are not downloaded again: after
+Ctrl-C or an error, run the same command again. export.jsonl in the folder maps files to document IDs.
 
-Exit code: 0 all are there · 1 some could not be exported · 2 error · 130 stopped by Ctrl-C
+Exit code: 0 all exported · 1 some failed · 2 error · 130 interrupted with Ctrl-C
 
 Rights: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
 cloudformation:DescribeStacks.`;
@@ -43,12 +43,15 @@ export const exportCommand: ArchiverCommand = {
   name: 'export',
   configure: (command) =>
     command
-      .description('restore documents to a folder')
+      .description('copy documents to a folder')
       .argument('<folder>', 'created if missing; files in it are never overwritten')
-      .option('--since <instant>', 'uploaded from then on: 2026-11-24, 2026-11-24T08:00:00Z, 90d ago')
-      .option('--until <instant>', 'and before then')
-      .option('--ids <file>', 'the documents whose ids stand in a file, one per line; - for standard input')
-      .option('--verify', 'read again, and verify, what is in the folder already')
+      .option(
+        '--since <instant>',
+        'documents uploaded at or after this instant: 2026-11-24, 2026-11-24T08:00:00Z or 90d',
+      )
+      .option('--until <instant>', 'documents uploaded before this instant')
+      .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
+      .option('--verify', 'verify the files that are already in the folder')
       .addHelpText('after', help),
   run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
 };
@@ -56,7 +59,7 @@ export const exportCommand: ArchiverCommand = {
 const atOnce = 8;
 
 interface Ordered extends Exported {
-  /** Whether an earlier run has exported it. */
+  /** Whether an earlier run exported it. */
   isThere: boolean;
 }
 
@@ -94,7 +97,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   const progress = terminal.progress(() => ({
     ended: counts.exported + counts['was there'],
     total: undefined,
-    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['was there']} were there · ${counts.failed} failed`,
+    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['was there']} already there · ${counts.failed} failed`,
   }));
   try {
     for await (const result of results) {
@@ -105,7 +108,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     progress.stop();
   }
   terminal.print(
-    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['was there']} were there already, ${counts.failed} failed.\n${folder}`,
+    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['was there']} already there, ${counts.failed} failed.\n${folder}`,
   );
   terminal.record({
     type: 'end',
@@ -125,7 +128,7 @@ interface OrderingParts {
   fail: (documentId: string, reason: string) => Result;
 }
 
-/** The documents that are wanted, each with its path, in the order of their ids so that each run names them alike. */
+/** The selected documents with their paths, sorted by ID so that every run chooses the same paths. */
 async function* order(
   options: ExportOptions,
   { archive, retry, journal, fail }: OrderingParts,
@@ -146,12 +149,12 @@ async function* order(
   );
   for await (const { id, body } of receipts) {
     if (body === undefined) {
-      yield fail(id, 'it is not archived: it has no receipt');
+      yield fail(id, 'not archived: no receipt');
       continue;
     }
     const { stated, alteration, createdAt, archivedAt, fileName } = readReceipt(id, body);
     if (stated.sha256 === undefined || stated.bytes === undefined) {
-      yield fail(id, `its receipt cannot be read: ${alteration}. See \`archiver audit\``);
+      yield fail(id, `invalid receipt: ${alteration}. Run \`archiver audit\``);
       continue;
     }
     const at = createdAt ?? archivedAt ?? 0;
@@ -179,7 +182,7 @@ async function* wantedIds(
   }
 }
 
-/** Has the document in the folder, whole. */
+/** Downloads a document unless the folder has it already. */
 async function bring(
   document: Ordered,
   folder: string,
@@ -236,7 +239,10 @@ async function fetchTo(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error && error.name === 'NoSuchKey') {
-      throw new ArchiverError('DocumentGone', 'There is a receipt but no object. See `archiver audit`.');
+      throw new ArchiverError(
+        'DocumentGone',
+        'The receipt exists but the object does not. Run `archiver audit`.',
+      );
     }
     if (isOfTheDisk(error)) throw error;
     throw asBucketError(error);
@@ -244,12 +250,12 @@ async function fetchTo(
   if (hash.digest('hex') !== sha256) {
     throw new ArchiverError(
       'ChecksumMismatch',
-      `The object is not the ${bytes} bytes that its receipt is for. See \`archiver audit --read-data\`.`,
+      `The object does not match the SHA-256 in its receipt (${bytes} bytes). Run \`archiver audit --read-data\`.`,
     );
   }
 }
 
-/** Full, read-only, gone: then no other document can be written either. */
+/** An error of the local disk, such as full or read-only, which affects every other document too. */
 function isOfTheDisk(error: unknown): boolean {
   return error instanceof Error && !(error instanceof ArchiverError) && 'syscall' in error && 'path' in error;
 }

@@ -1,4 +1,4 @@
-/** `redrive`: shows the dead letters, and puts them back into the lane that they come from or clears them. */
+/** `redrive`: shows the dead letters, then sends them back to their lane or clears them. */
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { InvalidArgumentError } from 'commander';
 import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
@@ -30,24 +30,24 @@ export interface RedriveOptions {
   note?: string;
   /** Documents per second. */
   rate: number;
-  /** Seconds to wait at the end for what fails again. */
+  /** Seconds to wait at the end to see what fails again. */
   settle: number;
   dryRun?: boolean;
   yes?: boolean;
 }
 
 const help = `
-Shows the dead letters by error code with the runbook's advice, then asks. A document is redriven once, however many
-dead letters it has. Its message is in its lane again before its dead letters are deleted: it may be in both for a
-moment, never in neither. If the first documents fail again for the same reason, the rest stay where they are.
+Shows the dead letters by error code with the runbook's advice, then asks for confirmation. A document is redriven once,
+however many dead letters it has. Its message is sent before its dead letters are deleted, so it is never lost. If the
+first documents fail again, the rest stay in the dead-letter queue.
 
-Dead letters of documents that have been archived since are cleared without being sent.
+Dead letters of documents that have been archived in the meantime are cleared without sending anything.
 
---acknowledge clears the dead letters of a document that shall stay unarchived, such as an infected one. Nothing else
-keeps a record of it: file the output, with --json as a line with ID, error codes, time and note.
+--acknowledge clears the dead letters of a document that stays unarchived, such as an infected one. No other record is
+kept: save the output. With --json it is one line per document with ID, error codes, time and note.
 
-Exit code: 0 done, or there were no dead letters · 1 some failed again, or SQS did not take or delete all of them ·
-2 error · 130 stopped by Ctrl-C, after which everything that was not redriven is where it was
+Exit code: 0 done, or no dead letters · 1 some failed again, or SQS did not accept or delete all of them · 2 error ·
+130 interrupted with Ctrl-C; everything that was not redriven is released
 
 Rights: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
 --dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
@@ -57,20 +57,25 @@ export const redriveCommand: ArchiverCommand = {
   name: 'redrive',
   configure: (command) =>
     command
-      .description('show dead letters, and put them back into their lane or clear them')
+      .description('show dead letters, then send them back to their lane or clear them')
       .option('--code <code>', 'only documents with this error code; repeatable', gather)
       .option('--id <document-id>', 'only this document; repeatable', gather)
       .option('--lane <name>', `only dead letters of this lane: ${laneNames.join(', ')}`, asLane)
       .option(
         '--acknowledge <document-id>',
-        'clear its dead letters and leave it unarchived; a message ID for a message without document; repeatable',
+        'clear the dead letters of this document and leave it unarchived; a message ID if there is no document; repeatable',
         gather,
       )
       .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
       .option('--rate <per-second>', 'documents per second', asNumber, 10)
-      .option('--settle <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
-      .option('--dry-run', 'only show them')
-      .option('--yes', 'do not ask')
+      .option(
+        '--settle <seconds>',
+        'how long to wait at the end to see whether documents fail again',
+        asNumber,
+        5,
+      )
+      .option('--dry-run', 'only show the dead letters')
+      .option('--yes', 'skip the confirmation')
       .addHelpText('after', help),
   run: (context, parsed) => redrive(parsed.opts(), context),
 };
@@ -82,8 +87,8 @@ export const redriveCommand: ArchiverCommand = {
 const lookSeconds = 30;
 const workSeconds = 10 * 60;
 
-/** So many of those redriven, and at least half of them, must have failed again for the rest to stay. */
-const telling = 3;
+/** Redriving stops when this many documents, and at least half of those redriven, have failed again. */
+const minFailedAgain = 3;
 const checkEveryMs = 2_000;
 
 /**
@@ -122,7 +127,7 @@ export async function redrive(options: RedriveOptions, context: CommandContext):
 
 interface Choice {
   failures: Failure[];
-  /** Why they shall stay unarchived; undefined if they shall be redriven. */
+  /** Why the documents stay unarchived; undefined to redrive them. */
   note: string | undefined;
 }
 
@@ -134,11 +139,12 @@ function chooser({
   lane,
 }: RedriveOptions): (all: Failure[]) => Choice {
   if (ids !== undefined) {
-    if (code ?? id ?? lane) throw new UsageError('Give --acknowledge without --code, --id and --lane.');
+    if (code ?? id ?? lane)
+      throw new UsageError('--acknowledge cannot be combined with --code, --id or --lane.');
     const note = parseNote(text);
     return (all) => ({ failures: failuresWithIds(all, ids), note });
   }
-  if (text !== undefined) throw new UsageError('--note goes with --acknowledge.');
+  if (text !== undefined) throw new UsageError('--note requires --acknowledge.');
   const codes = code && new Set(code.map((name) => name.toLowerCase()));
   const documents = id && new Set(parseDocumentIds(id, '--id'));
   const isChosen = (failure: Failure) =>
@@ -149,7 +155,7 @@ function chooser({
 
 async function show({ open, settled }: ByReceipt, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  if (open.length + settled.length === 0) terminal.print('There are no dead letters.');
+  if (open.length + settled.length === 0) terminal.print('No dead letters.');
   if (open.length > 0) {
     terminal.print(`${describeFailures(open)}\n`);
     await showFailures(open, context);
@@ -185,13 +191,13 @@ async function clearSettled(
 
 interface Ending {
   redriven: Failure[];
-  /** Messages that SQS took and that have become dead letters again. */
+  /** Messages that were sent and have become dead letters again. */
   failedAgain: number;
-  /** Messages that SQS did not take; their dead letters are where they were. */
+  /** Messages that SQS did not accept; their dead letters were kept. */
   notSent: number;
   /** Dead letters that SQS did not delete. */
   notDeleted: number;
-  /** How many were left because the first ones failed again. */
+  /** Failures that were not redriven because the first ones failed again. */
   left: number;
 }
 
@@ -211,7 +217,7 @@ async function redriveAll(
   let notDeleted = 0;
   const check = async () => {
     for (const { body } of await lock.take()) if (sentBodies.has(body)) failedAgain += 1;
-    return failedAgain >= telling && 2 * failedAgain >= redriven.length;
+    return failedAgain >= minFailedAgain && 2 * failedAgain >= redriven.length;
   };
 
   const began = time.monotonic();
@@ -254,7 +260,7 @@ async function redriveAll(
 
 interface Outgoing {
   failure: Failure;
-  /** The one whose message is sent. */
+  /** The dead letter whose message is sent. */
   letter: LockedMessage;
 }
 
@@ -266,7 +272,7 @@ function* waves(failures: readonly Failure[]): Generator<Outgoing[]> {
   }
 }
 
-/** @returns those that SQS says it took: SendMessageBatch answers 200 even if entries fail */
+/** @returns what SQS accepted: SendMessageBatch returns 200 even if entries fail */
 async function sendAgain(wave: readonly Outgoing[], { sqs, lanes }: ArchiverQueues): Promise<Outgoing[]> {
   const [first] = wave;
   if (!first) return [];
@@ -297,15 +303,15 @@ function tell(
     terminal.print(`${describeFailures(redriven)} redriven, ${failedAgain} failed again so far.`);
   }
   const problem = (text: string) => terminal.print(terminal.paint('red', text));
-  if (left > 0) problem(`The cause persists. The other ${left} were left where they are.`);
+  if (left > 0) problem(`Stopped: the cause persists. The other ${left} are still in the dead-letter queue.`);
   if (notSent > 0) {
     problem(
-      `SQS did not take ${formatCount(notSent, 'message')}; the dead letters are kept. Run \`archiver redrive\` again.`,
+      `SQS did not accept ${formatCount(notSent, 'message')}; their dead letters were kept. Run \`archiver redrive\` again.`,
     );
   }
   if (notDeleted > 0) {
     problem(
-      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears those of archived documents.`,
+      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears dead letters of archived documents.`,
     );
   }
   return failedAgain + notSent + notDeleted > 0 ? 1 : 0;
@@ -318,10 +324,10 @@ function gather(value: string, before: string[] = []): string[] {
 function asLane(value: string): LaneName {
   const lane = laneNames.find((name) => name === value);
   if (lane) return lane;
-  throw new InvalidArgumentError(`It must be one of ${laneNames.join(', ')}.`);
+  throw new InvalidArgumentError(`Must be one of ${laneNames.join(', ')}.`);
 }
 
 function asNumber(value: string): number {
   if (/^\d{1,5}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number.');
+  throw new InvalidArgumentError('Must be a whole number.');
 }

@@ -1,4 +1,4 @@
-/** `send`: archive these documents now. */
+/** `send`: queues documents in the live lane. */
 import { InvalidArgumentError } from 'commander';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createSender } from '../../functions/queue/send.ts';
@@ -13,9 +13,9 @@ export interface SendOptions {
 }
 
 const help = `
-They go into the live lane, ahead of any backfill. A document that has a receipt is left as it is.
+Queues the documents in the live lane, ahead of any backfill. Documents that have a receipt are skipped.
 
-Exit code: 0 queued, with --wait archived · 1 with --wait, not all of them archived in time · 2 error
+Exit code: 0 queued; with --wait, all archived · 1 with --wait, not all archived in time · 2 error
 
 Rights: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
 kms:Decrypt and cloudformation:DescribeStacks.`;
@@ -25,8 +25,8 @@ export const sendCommand: ArchiverCommand = {
   configure: (command) =>
     command
       .description('archive these documents now')
-      .argument('<document-id...>', 'as Telnyx names them')
-      .option('--wait [seconds]', 'wait until they are archived (default: 60 s)', asSeconds)
+      .argument('<document-id...>', 'IDs of the documents at Telnyx')
+      .option('--wait [seconds]', 'wait until they are archived, 60 seconds by default', asSeconds)
       .addHelpText('after', help),
   run: (context, parsed) => send({ ...parsed.opts(), documentIds: parsed.args }, context),
 };
@@ -72,12 +72,12 @@ export async function send(
     terminal.record({ documentId: id, archived: false });
   }
   terminal.note(
-    'It may still come: see `archiver status`, and for those that failed `archiver redrive --dry-run`.',
+    'They may still be archived. Run `archiver status` to follow the progress, and `archiver redrive --dry-run` to see failures.',
   );
   return 1;
 }
 
 function asSeconds(value: string): number {
   if (/^\d{1,6}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number of seconds.');
+  throw new InvalidArgumentError('Must be a whole number of seconds.');
 }

@@ -1,11 +1,11 @@
-/** `status`: one screen that says how the archiver is. */
+/** `status`: the state of the archiver on one screen. */
 import { InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
-import { formatCount } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
 import { printable } from '../../terminal/escape.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
@@ -22,17 +22,17 @@ import { queueCounts } from '../queue-counts.ts';
 import type { Alarm, ArchiverQueues } from '../target/target.ts';
 
 export interface StatusOptions {
-  /** Seconds between two looks. */
+  /** Refresh; a number is the interval in seconds. */
   watch?: true | number;
-  /** Leaves out what takes a listing of all receipts. */
+  /** Count the archived documents, which lists all receipts. */
   count: boolean;
 }
 
 const help = `
-Archived documents are counted by listing their receipts, a request for each thousand; --no-count leaves that out.
-Dead letters are only read. One document may have several: failed documents are counted by ID.
+Archived documents are counted by listing their receipts, one request per thousand; --no-count skips that. Dead letters
+are only read. A document may have several dead letters; failed documents are counted by ID.
 
-Exit code: 0 all is well · 1 there are dead letters or alarms · 2 error
+Exit code: 0 no dead letters and no alarms · 1 dead letters or alarms · 2 error
 
 Rights: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
@@ -42,8 +42,8 @@ export const statusCommand: ArchiverCommand = {
   name: 'status',
   configure: (command) =>
     command
-      .description('one screen: queues, last sweep, archived documents, dead letters, alarms')
-      .option('--watch [seconds]', 'look again every so often, until Ctrl-C', asSeconds)
+      .description('show queues, last sweep, archived documents, dead letters and alarms')
+      .option('--watch [seconds]', 'refresh until Ctrl-C, every 5 seconds by default', asSeconds)
       .option('--no-count', 'do not count the archived documents')
       .addHelpText('after', help),
   run: (context, parsed) => status(parsed.opts(), context),
@@ -61,9 +61,9 @@ interface Status {
     lane: LaneName;
     waiting: number;
     oldestSeconds: number | undefined;
-    /** Documents, and messages that name none, that its dead letters are about. */
+    /** Documents, and messages without one, that have dead letters in this lane. */
     failed: number;
-    /** As SQS counts them. */
+    /** SQS's approximate count. */
     deadLetters: number;
   }[];
   /** Seconds since the last sweep that read its whole window; undefined where none is known. */
@@ -200,7 +200,7 @@ function screen(now: Status, name: string, paint: CommandContext['terminal']['pa
   }
   if (now.archived) {
     lines.push(
-      `Archived ${now.archived.inAll.toLocaleString('en')}, of these today ${now.archived.today.toLocaleString('en')}`,
+      `Archived ${formatNumber(now.archived.inAll)}, ${formatNumber(now.archived.today)} of them today`,
     );
   }
   if (now.oldestUnarchivedSeconds !== undefined) {
@@ -228,5 +228,5 @@ function screen(now: Status, name: string, paint: CommandContext['terminal']['pa
 
 function asSeconds(value: string): number {
   if (/^[1-9]\d{0,4}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number of seconds.');
+  throw new InvalidArgumentError('Must be a whole number of seconds.');
 }

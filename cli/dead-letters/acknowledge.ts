@@ -1,4 +1,4 @@
-/** `redrive --acknowledge`: clears the dead letters of what shall stay unarchived, and says on whose word. */
+/** `redrive --acknowledge`: clears the dead letters of documents that stay unarchived, and prints why. */
 
 import { formatCount } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
@@ -9,15 +9,16 @@ import type { DeadLetterLock } from './lock.ts';
 const longestNote = 200;
 
 /**
- * @returns the note, without blanks around it
- * @throws UsageError if there is none or it is longer than 200 characters
+ * @returns the note, trimmed
+ * @throws UsageError if it is missing or longer than 200 characters
  */
 export function parseNote(text: string | undefined): string {
   const note = text?.trim() ?? '';
-  if (note === '') throw new UsageError('--acknowledge needs --note: say why it shall stay unarchived.');
+  if (note === '')
+    throw new UsageError('--acknowledge requires --note: say why the document stays unarchived.');
   const { length } = [...note];
   if (length <= longestNote) return note;
-  throw new UsageError(`--note has ${length} characters. Shorten it to ${longestNote} at most.`);
+  throw new UsageError(`--note has ${length} characters. The maximum is ${longestNote}.`);
 }
 
 /** @throws Error if one of the IDs has no dead letters: a mistyped ID must not look like success */
@@ -27,7 +28,7 @@ export function failuresWithIds(failures: readonly Failure[], ids: readonly stri
   for (const { id } of found) wanted.delete(id);
   if (wanted.size === 0) return found;
   throw new Error(
-    `No dead letters for ${printable([...wanted].join(', '))}. Nothing was cleared. Give document IDs as \`redrive --dry-run --json\` shows them, and a message ID only for a message without a document ID.`,
+    `No dead letters for ${printable([...wanted].join(', '))}. Nothing was cleared. Pass document IDs as shown by \`redrive --dry-run --json\`, and a message ID only for a message that has no document ID.`,
   );
 }
 
@@ -47,7 +48,7 @@ export async function acknowledge(
     const cleared = letters.length - keptOfIt;
     if (cleared === 0) continue;
     const codes = codesOf(failure);
-    // For whoever files it: without the dead letters nothing else says that it was given up on purpose.
+    // The only evidence, once the dead letters are gone, that the document was given up on purpose.
     terminal.record({
       type: 'acknowledged',
       [isDocument ? 'documentId' : 'messageId']: id,

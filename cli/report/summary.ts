@@ -1,4 +1,4 @@
-/** What an audit says on the terminal. */
+/** What an audit prints on the terminal. */
 
 import {
   type Code,
@@ -12,7 +12,7 @@ import {
   uncheckedIn,
 } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { formatNumber } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
 
@@ -41,7 +41,7 @@ export interface Scope {
   seconds: number;
 }
 
-/** Whether all is well comes first; then what is not, and what to do about it; then what was looked at. */
+/** The verdict first, then each kind of problem with what to do about it, then what was checked. */
 export function auditSummary(tally: Tally, scope: Scope, paint: Terminal['paint']): string {
   const defects = defectsIn(tally);
   const unchecked = uncheckedIn(tally);
@@ -65,14 +65,15 @@ function verdict(
   scope: Scope,
   paint: Terminal['paint'],
 ): string {
-  const archived = `${formatNumber(tally.archived)} ${tally.archived === 1 ? 'document' : 'documents'} archived (${formatBytes(tally.bytes)})`;
+  const size = formatBytes(tally.bytes);
   if (defects > 0) {
-    const findings = defects === 1 ? '1 finding' : `${formatNumber(defects)} findings`;
     const rest = unchecked > 0 ? `, and ${formatNumber(unchecked)} could not be checked` : '';
-    return `${paint('red', `Not all is well: ${findings}${rest}.`)} ${archived}.`;
+    const problems = `${formatCount(defects, 'problem')} found in ${formatCount(tally.archived, 'archived document')}`;
+    return paint('red', `${problems} (${size})${rest}.`);
   }
+  const archived = `${formatCount(tally.archived, 'document')} archived (${size})`;
   if (unchecked > 0) {
-    return `${paint('yellow', `Incomplete: ${formatNumber(unchecked)} could not be checked; nothing else is amiss.`)} ${archived}.`;
+    return `${paint('yellow', `Incomplete: ${formatNumber(unchecked)} could not be checked; no problems found in the rest.`)} ${archived}.`;
   }
   return `${paint('green', `${wellWords(scope)}.`)} ${archived}.`;
 }

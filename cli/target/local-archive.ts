@@ -1,4 +1,4 @@
-/** An archive on this machine: its folder, and the stack that `npm start` runs on it, if it does. */
+/** An archive on this machine: its folder, and the local stack if `npm start` is running on it. */
 import { stat } from 'node:fs/promises';
 import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
@@ -24,7 +24,9 @@ export interface LocalArchiveOptions {
 export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Target> {
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory())
-    throw new Error(`${folder} is not a folder. Give the archive's, as in \`npm start -- --archive\`.`);
+    throw new Error(
+      `${folder} is not a folder. Pass the folder of the archive, as in \`npm start -- --archive\`.`,
+    );
   const session = await readSession(folder);
   const closers: (() => unknown)[] = [];
 
@@ -46,7 +48,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const queues = lazy(async () => {
     if (!session) {
       throw new Error(
-        `No local stack is running on ${folder}, so it has no queues. Start it with \`npm start -- --archive ${folder}\`: whatever has no receipt is then queued by itself.`,
+        `No local stack is running on ${folder}. Start one with \`npm start -- --archive ${folder}\`; it queues every document that has no receipt.`,
       );
     }
     const sqs = createSqsClient({

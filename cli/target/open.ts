@@ -1,4 +1,4 @@
-/** Which archiver a command line is about, and what to say where it cannot be reached. */
+/** Opens the archiver that a command line selects, and explains errors in reaching it. */
 import { resolve } from 'node:path';
 import { ArchiverError } from '../../functions/errors.ts';
 import type { Time } from '../../functions/time.ts';
@@ -37,10 +37,10 @@ export function explain(error: unknown): string {
   const isAboutAccess =
     error.name === 'CredentialsProviderError' || /^region is missing/i.test(error.message);
   if (isAboutAccess) {
-    return `${error.message.split('\n')[0]}\nSet AWS_PROFILE or AWS_REGION as for the AWS CLI, or give --local <folder> for an archive on this machine.`;
+    return `${error.message.split('\n')[0]}\nSet AWS_PROFILE or AWS_REGION as for the AWS CLI, or pass --local <folder> for an archive on this machine.`;
   }
   if (error.name === 'QueueDoesNotExist' || error.name === 'ValidationError') {
-    return `${error.message}\nIs --stack the \`name\` in the stage.json that was deployed, and AWS_REGION the region?`;
+    return `${error.message}\nCheck that --stack is the \`name\` in the stage.json that was deployed, and that AWS_REGION is its region.`;
   }
   return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`;
 }

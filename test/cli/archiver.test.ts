@@ -31,11 +31,11 @@ describe('npm run archiver', () => {
   it.each([
     [['bogus'], /unknown command/],
     [['status', '--bogus'], /unknown option/],
-    [['backfill', '--local', '.'], /Say which documents/],
+    [['backfill', '--local', '.'], /Pass one of --since/],
     [['status', '--local', '/nowhere'], /is not a folder/],
     [['status', '--local', '.', '--stack', 'x'], /Give one of them/],
     [['status'], /AWS_PROFILE or AWS_REGION|--local/],
-    [['send', 'x', '--local', '.'], /is none/],
+    [['send', 'x', '--local', '.'], /Not a valid document ID/],
   ])('%j ends with 2 and says what to do', async (words, message) => {
     const { exitCode, stdout, stderr } = await archiver(...words);
 

@@ -111,8 +111,8 @@ describe('archiver backfill', () => {
   it.each([
     [{}, /one of --since/],
     [{ since: '1d', all: true }, /one of --since/],
-    [{ all: true, until: '1d' }, /--until goes with --since/],
-    [{ since: '1d', until: '2d' }, /ends before it begins/],
+    [{ all: true, until: '1d' }, /--until requires --since/],
+    [{ since: '1d', until: '2d' }, /--since must be earlier than --until/],
     [{ since: 'soon' }, /--since soon: it must be a date/],
   ])('refuses %j', (parsed, message) => {
     expect(() => options(parsed)).toThrow(message);

@@ -26,6 +26,6 @@ describe('document ids', () => {
 
     expect(await readDocumentIds(file, Readable.from([]))).toEqual([id]);
     expect(await readDocumentIds('-', Readable.from([id, '\n']))).toEqual([id]);
-    await expect(readDocumentIds(`${file}x`, Readable.from([]))).rejects.toThrow(/one document id per line/);
+    await expect(readDocumentIds(`${file}x`, Readable.from([]))).rejects.toThrow(/one document ID per line/);
   });
 });

@@ -156,7 +156,7 @@ describe('archiver redrive and batches that SQS takes in part', () => {
 
     expect(told.exitCode).toBe(1);
     expect(end(told)).toMatchObject({ redriven: 1, notSent: 2 });
-    expect(told.printed).toMatch(/SQS did not take 2 messages; the dead letters are kept/);
+    expect(told.printed).toMatch(/SQS did not accept 2 messages; their dead letters were kept/);
     expect(await depth('documents')).toBe(1);
     const left = await run((s) => redrive({ ...plain, dryRun: true }, s));
     const kept = new Set(ofType(left, 'letter').map(({ documentId }) => documentId));
@@ -300,7 +300,7 @@ describe('archiver redrive --acknowledge', () => {
 
       const refused = run((s) => redrive({ ...plain, ...filter, acknowledge: [first], note }, s));
 
-      await expect(refused).rejects.toThrow('Give --acknowledge without --code, --id and --lane.');
+      await expect(refused).rejects.toThrow('--acknowledge cannot be combined with --code, --id or --lane.');
       expect(await visibleLetters('documents')).toBe(1);
     },
   );
@@ -310,7 +310,7 @@ describe('archiver redrive --acknowledge', () => {
     await letter(first);
 
     await expect(run((s) => redrive({ ...plain, note }, s))).rejects.toThrow(
-      '--note goes with --acknowledge.',
+      '--note requires --acknowledge.',
     );
     expect(await visibleLetters('documents')).toBe(1);
   });

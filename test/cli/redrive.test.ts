@@ -57,7 +57,7 @@ describe('archiver redrive', () => {
 
     expect(told.exitCode).toBe(1);
     expect(told.records.at(-1)).toMatchObject({ stopped: true });
-    expect(told.printed).toMatch(/The cause persists/);
+    expect(told.printed).toMatch(/Stopped: the cause persists/);
     await vi.waitFor(async () => expect(await stack.deadLetters()).toBe(80), { timeout: 30_000 });
   });
 
@@ -70,8 +70,8 @@ describe('archiver redrive', () => {
     await stack.standIn?.documents.add('late.txt', Buffer.from(one), { id: one });
     const byId = await run((s) => redrive({ ...plain, id: [one], code: ['documentgone'] }, s));
 
-    expect(otherCode.printed).toMatch(/no dead letters/);
-    expect(otherLane.printed).toMatch(/no dead letters/);
+    expect(otherCode.printed).toMatch(/No dead letters/);
+    expect(otherLane.printed).toMatch(/No dead letters/);
     expect(byId.records.at(-1)).toMatchObject({ redriven: 1, failedAgain: 0 });
     expect(await stack.deadLetters()).toBe(2);
   });
