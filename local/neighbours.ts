@@ -6,7 +6,7 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { type LocalQueues, startQueues } from './queues.ts';
-import { type OpenedBucket, folderBucket, localBucket, localCredentials } from './s3/archive-bucket.ts';
+import { folderBucket, localBucket, localCredentials, type OpenedBucket } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
 import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
