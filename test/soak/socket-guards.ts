@@ -241,14 +241,14 @@ export const socketBugs = [
     'a connection that was idle for long is used again',
     afterPause,
     'connections.ts',
-    '    dropIdle((socket) => now - (idleSince.get(socket) ?? now) > calls.socketIdleMs);\n',
+    '    dropIdle((socket) => now - (idleSince.get(socket) as number) > calls.socketIdleMs);\n',
     '',
   ),
   bug(
     'how long a connection was idle is not known',
     afterPause,
     'connections.ts',
-    'now - (idleSince.get(socket) ?? now)',
+    'now - (idleSince.get(socket) as number)',
     'now - now',
   ),
   bug(
