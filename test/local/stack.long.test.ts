@@ -169,7 +169,7 @@ describe('npm start', () => {
 
   it.each([
     ['by the next sweep when no event is sent', ['--no-events', '--sweep-every', '1'], 'sweep'],
-    ['by its event, before the next sweep', ['--sweep-every', '3600'], 'webhook'],
+    ['by its event, before the next sweep', ['--sweep-every', '60'], 'webhook'],
   ])('archives a document uploaded while it runs, %s', async (_how, options, trigger) => {
     const archive = await temporaryFolder();
     const run = start('--wait', '--archive', archive, ...options);
