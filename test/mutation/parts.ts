@@ -9,10 +9,12 @@ export interface Part {
   tests: string[];
 }
 
-/** The tests of a folder stand in the folder of the same name; those of the files above also lie at the top. */
+/** The tests of a folder stand in the folder of the same name; the files at the top have theirs at the top. */
 function testsOf(mutate: string): string[] {
   const [room = '', folder = ''] = mutate.split('/');
   if (room !== 'functions') return [`test/${room}/**/*.test.ts`];
+  // The judge is tried through the command as well.
+  if (folder === 'audit') return ['test/audit/**/*.test.ts', 'test/cli/audit/**/*.test.ts'];
   return folder.includes('*')
     ? ['test/*.test.ts', 'test/queue/*.test.ts']
     : [`test/${folder}/**/*.test.ts`, 'test/*.test.ts'];

@@ -10,7 +10,7 @@ export default defineConfig({
     exclude: [
       '**/*.long.test.ts',
       'test/{architecture,connections}.test.ts',
-      'test/{simulation,infra,docs}/**',
+      'test/{simulation,infra,docs,mutation}/**',
     ],
     env: { FEW_FUZZ_RUNS: 'yes' },
     testTimeout: 60_000,
