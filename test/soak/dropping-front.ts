@@ -64,8 +64,11 @@ export async function openDroppingFront(
       answered = true;
       if (open.get(client) === undefined) client.write(bytes);
     });
-    upstream.on('close', () => {
-      if (open.get(client) === undefined) client.destroy();
+    upstream.on('close', (hadError) => {
+      if (open.get(client) !== undefined) return;
+      // A reset that came through as a regular end would make a body without a length look whole.
+      if (hadError) client.resetAndDestroy();
+      else client.destroy();
     });
     client.on('close', () => {
       open.delete(client);

@@ -3,8 +3,11 @@ import type { Certificates } from './tls-front.ts';
 import type { Doom, TraitName } from './traits.ts';
 
 export interface Job {
+  /** Paths. */
   archive: string;
   documents: string;
+  /** Of the functions. */
+  log: string;
   doomed: [fileName: string, doom: Doom][];
   traits: [fileName: string, trait: TraitName][];
   /** Downloads go through TLS with them. */
@@ -21,10 +24,8 @@ export interface Progress {
 }
 
 export interface ProcessEnd {
-  /** All that Telnyx has by now. */
-  documents: number;
-  /** By id. */
-  doomed: [documentId: string, doom: Doom][];
+  /** All documents that Telnyx has by now. */
+  documents: [documentId: string, fileName: string][];
   /** What was not as it should be. */
   violations: string[];
   /** Milliseconds of the longest receive that ended with its document archived. */

@@ -1,28 +1,23 @@
 /** What the functions' own log lines tell of a soak, and what they must not tell. */
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { attempts, calls } from '../../functions/limits.ts';
+import type { ReceiveOutcome } from '../../functions/queue/batch.ts';
 import type { Time } from '../../functions/time.ts';
 
+/** A metric has none of these fields. */
 interface Line {
+  level?: 'INFO' | 'WARN' | 'ERROR';
   message?: string;
   documentId?: string;
   messageId?: string;
   kind?: string;
-  outcome?: string;
+  outcome?: ReceiveOutcome;
+  /** Of an attempt that has failed and is followed by another. */
+  attempt?: number;
   code?: ErrorCode;
   found?: number;
   ms?: number;
 }
-
-/** Lines that tell of a failure. */
-const failures: ReadonlySet<string | undefined> = new Set([
-  'Trying again',
-  'Asking Telnyx again',
-  'Comes back later',
-  'Dead letter',
-  'Could not become a dead letter; comes back',
-  'Visibility not changed',
-]);
 
 /** Twice what the functions allow, for a busy machine; an invocation has twice as much. */
 const longestDripMs = 2 * calls.downloadMs;
@@ -33,8 +28,8 @@ export class LogWatch {
   archived = 0;
   longestReceiveMs = 0;
   readonly violations: string[] = [];
-  /** Documents that the messages of each kind of order have named. */
-  readonly namedByOrders = new Map<string, number>();
+  /** How many documents the last message of each kind has led to. */
+  readonly namedByMessages = new Map<string, number>();
   /** What has failed and is to come back, with its code. */
   readonly #waiting = new Map<string, ErrorCode | undefined>();
   readonly #dripsSince = new Map<string, number>();
@@ -51,15 +46,16 @@ export class LogWatch {
 
   read(text: string): void {
     const line: Line = JSON.parse(text);
-    const { message, documentId, code } = line;
-    if (failures.has(message)) this.#failuresSince?.push(`${message} (${code})`);
+    const { level, message, documentId, kind, outcome, attempt, code } = line;
+    if (level === 'WARN' || level === 'ERROR' || attempt !== undefined) {
+      this.#failuresSince?.push(`${message} (${code})`);
+    }
     if (documentId !== undefined) this.#readOfDocument(documentId, line);
-    const subject = documentId ?? line.messageId;
-    if (subject === undefined) return;
-    if (message === 'Comes back later') this.#waiting.set(subject, code);
-    if (message === 'Done' || message === 'Dead letter') this.#waiting.delete(subject);
-    if (message === 'Done' && line.kind?.startsWith('port'))
-      this.namedByOrders.set(line.kind, line.found ?? 0);
+    if (outcome === undefined) return;
+    const subject = documentId ?? line.messageId ?? '';
+    if (outcome === 'waiting') this.#waiting.set(subject, code);
+    else this.#waiting.delete(subject);
+    if (kind !== undefined && outcome === 'done') this.namedByMessages.set(kind, line.found ?? 0);
   }
 
   dripBegins(documentId: string): void {
@@ -94,7 +90,7 @@ export class LogWatch {
       this.violations.push(`nothing became of the dripping download of ${documentId}`);
   }
 
-  #readOfDocument(documentId: string, { message, messageId, outcome, code, ms = 0 }: Line): void {
+  #readOfDocument(documentId: string, { messageId, outcome, attempt, code, ms = 0 }: Line): void {
     if (messageId !== undefined) {
       this.#messages.set(documentId, (this.#messages.get(documentId) ?? new Set()).add(messageId));
     }
@@ -104,10 +100,10 @@ export class LogWatch {
       this.violations.push(`the dripping download of ${documentId} took ${Math.round(drippedFor)} ms`);
 
     const codes = [...(this.#attempts.get(documentId) ?? []), code];
-    if (message === 'Trying again') this.#attempts.set(documentId, codes);
-    if (message === 'Comes back later' || message === 'Done') this.#attempts.delete(documentId);
-    if (message === 'Dead letter') this.#deadAfter.set(documentId, codes);
-    if (message === 'Done' && outcome === 'archived') {
+    if (attempt !== undefined) this.#attempts.set(documentId, codes);
+    if (outcome !== undefined) this.#attempts.delete(documentId);
+    if (outcome === 'dead-lettered') this.#deadAfter.set(documentId, codes);
+    if (outcome === 'archived') {
       this.archived += 1;
       this.longestReceiveMs = Math.max(this.longestReceiveMs, ms);
     }

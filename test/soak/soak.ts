@@ -19,7 +19,7 @@ export interface SoakOptions {
   /** How often the process is killed, at random. */
   kills: number;
   random: Random;
-  /** Told how far it is, for a person. */
+  /** Told how far it is and where to look, for a person. */
   say: (text: string) => void;
 }
 
@@ -49,12 +49,14 @@ const endWithinMs = 30_000;
 
 export async function soak({ documents, kills, random, say }: SoakOptions): Promise<SoakEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'soak-'));
+  let isSound = false;
   try {
     const certificates = makeCertificates(folder);
     if (!certificates) say('no openssl here: the downloads go without TLS');
     const job: Job = {
       archive: join(folder, 'archive'),
       documents: join(folder, 'documents'),
+      log: join(folder, 'log.jsonl'),
       ...(await writeDocuments(join(folder, 'documents'), documents, random)),
       certificates,
     };
@@ -76,13 +78,21 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
         const found = await examine(job, last.end);
         const violations = [...last.end.violations, ...found.violations, ...leaksOf(last.end)];
         violations.push(...(await stop(child)));
-        return { ...last.end, ...found, violations, faults: Object.fromEntries(faults) };
+        isSound = violations.length === 0;
+        return {
+          ...last.end,
+          ...found,
+          documents: last.end.documents.length,
+          violations,
+          faults: Object.fromEntries(faults),
+        };
       }
       killed += 1;
       say(`killed for the ${killed}. time after ${last.archived} documents`);
     }
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    if (isSound) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    else say(`what the functions have logged, and the archive, are kept in ${folder}`);
   }
 }
 
@@ -145,7 +155,7 @@ async function stop(child: ChildProcess): Promise<string[]> {
 function leaksOf({ heapMb, sockets, documents }: ProcessEnd): string[] {
   const grown = heapMb.after - heapMb.before;
   return [
-    ...(grown > heapMbMore + documents * heapMbPerDocument
+    ...(grown > heapMbMore + documents.length * heapMbPerDocument
       ? [`the heap has grown by ${grown.toFixed(0)} MB`]
       : []),
     ...(sockets > waitingSockets ? [`${sockets} sockets are open with nothing to do`] : []),
@@ -164,19 +174,19 @@ interface AuditLine {
 /** With the operator's own tools, while the stack is up: all bytes are read back. */
 async function examine(
   job: Job,
-  { documents, doomed }: ProcessEnd,
+  { documents }: ProcessEnd,
 ): Promise<Pick<SoakEnd, 'archived' | 'deadLetters' | 'violations'>> {
   const audit = await linesOf('audit', '--read-data', '--grace', '0', '--local', job.archive, '--json');
   const letters = await linesOf('redrive', '--dry-run', '--local', job.archive, '--json');
   const deadLetters: Record<string, number> = {};
-  const dead = new Map<string, string | undefined>();
+  const dead = new Map<string, string>();
   const violations: string[] = [];
   for (const { type, documentId, code } of letters) {
     if (type !== 'letter') continue;
     if (documentId === undefined) violations.push(`the discovery is a dead letter: ${code}`);
-    else dead.set(documentId, code);
+    else dead.set(documentId, code ?? 'no code');
   }
-  for (const code of dead.values()) deadLetters[code ?? 'none'] = (deadLetters[code ?? 'none'] ?? 0) + 1;
+  for (const code of dead.values()) deadLetters[code] = (deadLetters[code] ?? 0) + 1;
 
   const findings = audit.filter(({ type }) => type === 'finding');
   for (const { code, key, detail } of findings) {
@@ -184,18 +194,17 @@ async function examine(
     const isExplained = code === 'missing' && dead.has(id);
     if (!isExplained) violations.push(`${code} ${key}: ${detail}`);
   }
-  const dooms = new Map(doomed);
-  for (const [id, code] of dead) {
-    if (code === undefined) violations.push(`the dead letter of ${id} has no code`);
-    else if (!dooms.has(id)) violations.push(`${id} is a dead letter although it is not at fault: ${code}`);
-  }
-  for (const [id, doom] of dooms) {
+  const dooms = new Map(job.doomed);
+  const traits = new Map(job.traits);
+  for (const [id, fileName] of documents) {
+    const doom = dooms.get(fileName);
     const code = dead.get(id);
-    if (code !== codeOfDoom[doom]) violations.push(`${id} (${doom}) has ended as ${code}`);
+    if (code !== (doom && codeOfDoom[doom]))
+      violations.push(`${id} (${doom ?? traits.get(fileName) ?? 'ordinary'}) has ended as ${code}`);
   }
   const archived = audit.find(({ type }) => type === 'summary')?.archived ?? -1;
-  if (archived !== documents - dead.size) {
-    violations.push(`${archived} of ${documents} archived, with ${dead.size} dead letters`);
+  if (archived !== documents.length - dead.size) {
+    violations.push(`${archived} of ${documents.length} archived, with ${dead.size} dead letters`);
   }
   return { archived, deadLetters, violations };
 }

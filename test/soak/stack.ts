@@ -3,6 +3,7 @@
  * Argument: a `Job` as JSON. Tells its parent `Progress` now and then. Ends by itself once it is told to stop: if a
  * socket or a timer were left, it would not.
  */
+import { createWriteStream } from 'node:fs';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { sleep, systemTime, type Time } from '../../functions/time.ts';
 import type { Neighbour } from '../../local/neighbours.ts';
@@ -17,7 +18,7 @@ import { queueOrders } from './orders.ts';
 import { checkReceipts } from './receipt-check.ts';
 import { checkThaws } from './thaw.ts';
 import { openTlsFront } from './tls-front.ts';
-import { type Doom, faultsOfTraits, type Trait, traits } from './traits.ts';
+import { faultsOfTraits, type Trait, traits } from './traits.ts';
 
 const tellEveryMs = 100;
 const idleWithinMs = 30_000;
@@ -39,6 +40,7 @@ const job: Job = JSON.parse(process.argv[2] ?? '{}');
 const { certificates } = job;
 const doomed = new Map(job.doomed);
 const traitOfFile = new Map(job.traits);
+const log = createWriteStream(job.log, { flags: 'a' });
 
 let pausedMs = 0;
 /** A pause is time that passes while nothing is under way: no timer notices, as in a container that is frozen. */
@@ -111,7 +113,10 @@ const stack: Stack = await startStack({
   events: false,
   timings,
   timeLimits: timeouts,
-  onLog: (line) => watch.read(line),
+  onLog: (line) => {
+    log.write(`${line}\n`);
+    watch.read(line);
+  },
   onProblem: (problem) => problems.push(problem),
   version: 'soak',
   time,
@@ -154,7 +159,7 @@ const isDone = await untilQuiet();
 clearInterval(telling);
 watch.finish();
 for (const [kind, named] of orders) {
-  const found = watch.namedByOrders.get(kind);
+  const found = watch.namedByMessages.get(kind);
   if (found !== named) violations.push(`a ${kind} names ${named} documents, of which ${found} were found`);
 }
 
@@ -175,11 +180,7 @@ violations.push(...problems);
 const patience = time.monotonic() + idleWithinMs;
 while (openSockets() > waitingSockets && time.monotonic() < patience) await sleep(time, tellEveryMs);
 tell({
-  documents: documents.all().length,
-  doomed: documents.all().flatMap(({ id, fileName }) => {
-    const doom = doomed.get(fileName);
-    return doom ? [[id, doom] as [string, Doom]] : [];
-  }),
+  documents: documents.all().map(({ id, fileName }) => [id, fileName]),
   violations,
   longestReceiveMs: watch.longestReceiveMs,
   heapMb: { before, after: heapMb() },
