@@ -380,12 +380,15 @@ export const seededBugs: readonly SeededBug[] = [
     'if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, matchesFilter: true };',
     'return { page, nothingNew: page.length === 0, matchesFilter: true };',
   ),
-  bug(
-    'rows that were not asked for are believed',
-    'telnyx/confirm.ts',
-    'if (!page.every(belongs)) {',
-    'if (page.length < 0) {',
-  ),
+  {
+    ...bug(
+      'rows that were not asked for are believed',
+      'telnyx/confirm.ts',
+      'if (!page.every(belongs)) {',
+      'if (page.length < 0) {',
+    ),
+    provokedBy: ['list-unfiltered'],
+  },
   bug(
     'what sweeps have missed has no second chance',
     'discover/sweep.ts',
@@ -416,15 +419,6 @@ export const seededBugs: readonly SeededBug[] = [
     'band !== undefined && cannotBeArchived(candidate, dependencies)',
     'result.found < 0',
   ),
-  {
-    ...bug(
-      'a reading that begins anew forgets the answers of before',
-      'discover/discover.ts',
-      'listDocuments(telnyx, created, page), reader);',
-      'listDocuments(telnyx, created, page));',
-    ),
-    provokedBy: ['list-repeated', 'telnyx-answers-nonsense'],
-  },
   {
     ...bug(
       'a low lane does not leave the rate limit alone',
