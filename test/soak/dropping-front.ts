@@ -66,9 +66,9 @@ export async function openDroppingFront(
     });
     upstream.on('close', (hadError) => {
       if (open.get(client) !== undefined) return;
-      // A reset that came through as a regular end would make a body without a length look whole.
+      // A body without a length must not look whole if it is not: a reset is passed on, and so are the last bytes.
       if (hadError) client.resetAndDestroy();
-      else client.destroy();
+      else client.destroySoon();
     });
     client.on('close', () => {
       open.delete(client);

@@ -34,6 +34,8 @@ export async function checkDeadLetterAges(
           MessageAttributeNames: ['All'],
           MessageSystemAttributeNames: ['SentTimestamp'],
         }),
+        // As long as a busy machine takes.
+        { requestTimeout: 0 },
       );
       received = Messages.length;
       for (const { Body, Attributes, MessageAttributes } of Messages) {

@@ -134,8 +134,9 @@ const { documents } = standIn;
 const violations = watch.violations;
 const quietAt = systemTime.monotonic() + quietWithinMs + documents.all().length * quietWithinMsPerDocument;
 const depthUntilLate = async () => {
-  const depth = await stack.depth();
-  if (depth > 0 && systemTime.monotonic() > quietAt)
+  // On a busy machine SQS may not answer in time.
+  const depth = await stack.depth().catch(() => Number.NaN);
+  if (depth !== 0 && systemTime.monotonic() > quietAt)
     throw new Error(`There is no end: ${depth} messages are left. Waiting, by code: ${watch.waiting()}`);
   return depth;
 };

@@ -45,9 +45,11 @@ export async function openTlsFront(
     ] as const) {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());
-      socket.on('close', () => {
+      socket.on('close', (hadError) => {
         sockets.delete(socket);
-        peer.destroy();
+        // What has come through regularly is passed on to its last byte.
+        if (hadError) peer.destroy();
+        else peer.destroySoon();
       });
     }
     one.pipe(other).pipe(one);
