@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ArchiverError, type ErrorCode } from '../functions/errors.ts';
 import { attempts } from '../functions/limits.ts';
 import { type RetryOptions, withRetry } from '../functions/retry.ts';
-import { systemTime } from '../functions/time.ts';
+import { sleep, systemTime } from '../functions/time.ts';
 import { virtualTime } from './fakes/clock.ts';
 
 const second = 1_000;
@@ -97,6 +97,41 @@ describe('attempts within one receive', () => {
     ['ChecksumMismatch', 'ChecksumMismatch', 'BucketUnavailable'],
   ] as const)('are not conclusive when another failure is among them: %s, %s, %s', async (...codes) => {
     await expect(failing(...codes).run()).rejects.toMatchObject({ code: codes[2], conclusive: false });
+  });
+
+  it('are not conclusive when two have failed over fifteen seconds', async () => {
+    const { run } = failing('ChecksumMismatch', 'ChecksumMismatch');
+
+    await expect(run({ most: 2, delayAfter: () => 16 * second })).rejects.toMatchObject({
+      conclusive: false,
+    });
+  });
+
+  it('count from the first one, whatever the clock says', async () => {
+    const { run, time } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
+    await sleep(time, 20 * second);
+
+    const end = run({ delayAfter: () => 7 * second });
+
+    await expect(end).rejects.toMatchObject({ conclusive: false });
+  });
+
+  it('wait for nothing before the first one', async () => {
+    const { run, time } = failing();
+    const after = vi.spyOn(time, 'after');
+
+    await run();
+
+    expect(after).not.toHaveBeenCalled();
+  });
+
+  it('go on with exactly the least time left, and end with a millisecond less', async () => {
+    const enough = failing('DownloadFailed');
+    const tooLittle = failing('DownloadFailed');
+    const deadline = 12.5 * second;
+
+    expect(await enough.run({ deadline })).toBe('done');
+    await expect(tooLittle.run({ deadline: deadline - 1 })).rejects.toMatchObject({ code: 'DownloadFailed' });
   });
 
   it('are not conclusive when there was no time for three', async () => {

@@ -67,7 +67,10 @@ describe('what becomes of a message whose receive failed', () => {
         const sinceSent = facts.ageMs + facts.queuedMs;
         if (decision.action === 'return') {
           expect(sinceSent + decision.afterMs).toBeLessThanOrEqual(9 * day);
-        } else expect(sinceSent + retryTimings.longestWaitMs).toBeGreaterThan(9 * day);
+        } else {
+          expect(decision).toEqual({ action: 'dead-letter' });
+          expect(sinceSent + retryTimings.longestWaitMs).toBeGreaterThan(9 * day);
+        }
       }),
       { numRuns: propertyRuns(2_000) },
     );
@@ -79,6 +82,15 @@ describe('what becomes of a message whose receive failed', () => {
       expect(failed(code, { ageMs: 10 * minute - 1, conclusive: true }).action).toBe('return');
       expect(failed(code, { ageMs: day, conclusive: false }).action).toBe('return');
     }
+  });
+
+  it('lets a message come back on day 9 to the millisecond, and no later', () => {
+    const last = { ageMs: 0, queuedMs: 9 * day - 5 * second, live: false };
+
+    expect(failed('TelnyxUnavailable', last)).toEqual({ action: 'return', afterMs: 5 * second });
+    expect(failed('TelnyxUnavailable', { ...last, queuedMs: last.queuedMs + 1 })).toEqual({
+      action: 'dead-letter',
+    });
   });
 
   it('leaves time to look at a dead letter before SQS deletes messages on day 10', () => {

@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ArchiverError } from '../../functions/errors.ts';
-import { createPacer, type Pacer, type StatedRateLimit } from '../../functions/telnyx/pacing.ts';
+import { createPacer, type Pacer, type StatedRateLimit, unpaced } from '../../functions/telnyx/pacing.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { virtualTime } from '../fakes/clock.ts';
 
@@ -133,6 +133,76 @@ describe('a low lane', () => {
     expect(most).toBe(5);
   });
 
+  it.each([
+    ['at once while more than half and one for each invocation are left', 13, 0],
+    ['after the reset once no more than that is left', 12, 1_500],
+  ])('asks %s', async (_when, remaining, waitedMs) => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    const ask = async (): Promise<StatedRateLimit> => ({ limit: 20, remaining, resetMs: 1_500 });
+
+    await throughPacer(pacer, ask);
+    await throughPacer(pacer, ask);
+
+    expect(time.monotonic()).toBe(waitedMs);
+  });
+
+  it('asks one request at a time as long as answers state a limit', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    let underWay = 0;
+    let most = 0;
+    const ask = async (): Promise<StatedRateLimit> => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await sleep(time, 10);
+      underWay -= 1;
+      return { limit: 20, remaining: 19, resetMs: 1_000 };
+    };
+
+    await throughPacer(pacer, ask);
+    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
+
+    expect(most).toBe(1);
+  });
+
+  it.each<[what: string, stated: StatedRateLimit]>([
+    ['how many requests are left', { limit: 20, remaining: undefined, resetMs: 1_500 }],
+    ['of how many', { limit: undefined, remaining: 0, resetMs: 1_500 }],
+  ])('neither waits nor asks one at a time where an answer does not state %s', async (_what, stated) => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    let underWay = 0;
+    let most = 0;
+
+    await throughPacer(pacer, async () => stated);
+    await Promise.all(
+      [1, 2, 3].map(() =>
+        throughPacer(pacer, async () => {
+          underWay += 1;
+          most = Math.max(most, underWay);
+          await sleep(time, 10);
+          underWay -= 1;
+          return stated;
+        }),
+      ),
+    );
+
+    expect(most).toBe(3);
+    expect(time.monotonic()).toBe(10);
+  });
+
+  it('asks nothing once the invocation has ended', async () => {
+    const pacer = createPacer({ invocations: 2, time: virtualTime(0), random: () => 0 });
+    const ask = vi.fn<() => Promise<StatedRateLimit>>();
+    const ended = new Error('The invocation ends.');
+
+    const asking = pacer(ask, (answer) => answer, AbortSignal.abort(ended));
+
+    await expect(asking).rejects.toBe(ended);
+    expect(ask).not.toHaveBeenCalled();
+  });
+
   it('gives the message back where the limit is reset in more than five seconds', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
@@ -141,7 +211,11 @@ describe('a low lane', () => {
     await throughPacer(pacer, answers[0] as () => Promise<StatedRateLimit>);
     const next = throughPacer(pacer, answers[1] as () => Promise<StatedRateLimit>);
 
-    await expect(next).rejects.toMatchObject({ code: 'RateLimitReserved', retryAfterMs: 13_000 });
+    await expect(next).rejects.toMatchObject({
+      code: 'RateLimitReserved',
+      message: expect.stringMatching(/left to live work.*goes on by itself/),
+      retryAfterMs: 13_000,
+    });
   });
 
   it('makes way when the invocation ends while a request waits for the reset', async () => {
@@ -173,4 +247,17 @@ describe('a low lane', () => {
 
     expect(time.monotonic()).toBe(2_000);
   });
+});
+
+it('Live work asks at once, any number at a time', async () => {
+  const time = virtualTime(0);
+  const ask = async (): Promise<StatedRateLimit> => {
+    await sleep(time, 10);
+    return { limit: 20, remaining: 0, resetMs: 1_000 };
+  };
+
+  const answers = await Promise.all([1, 2, 3].map(() => throughPacer(unpaced, ask)));
+
+  expect(answers).toEqual(Array(3).fill({ limit: 20, remaining: 0, resetMs: 1_000 }));
+  expect(time.monotonic()).toBe(10);
 });
