@@ -118,3 +118,27 @@ describe('a metric', () => {
     ]);
   });
 });
+
+describe('a metric', () => {
+  it('is split by the dimensions that are given, each on its own, and by no other', () => {
+    const lines: string[] = [];
+    const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
+
+    log.count('DeadLetters', 2, { Code: 'DocumentGone' });
+
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      _aws: {
+        Timestamp: 0,
+        CloudWatchMetrics: [
+          {
+            Namespace: 'TelnyxArchiver/test',
+            Dimensions: [[], ['Code']],
+            Metrics: [{ Name: 'DeadLetters', Unit: 'Count' }],
+          },
+        ],
+      },
+      DeadLetters: 2,
+      Code: 'DocumentGone',
+    });
+  });
+});

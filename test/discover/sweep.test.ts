@@ -74,6 +74,16 @@ describe('the plan of a sweep', () => {
     ]);
   });
 
+  it('has bands to the millisecond: the youngest age included, the oldest not', () => {
+    const [, second] = planSweep(at(noon + 5 * minute));
+    const aged = (ms: number) => noon + 5 * minute - ms;
+    const ends = (youngest: number, oldest: number) =>
+      [youngest * minute - 1, youngest * minute, oldest * minute - 1, oldest * minute].map(aged);
+
+    expect(ends(14, 24).map((createdAt) => second?.isQueued(createdAt))).toEqual([false, true, true, false]);
+    expect(ends(10, 15).map((createdAt) => second?.isOverdue(createdAt))).toEqual([false, true, true, false]);
+  });
+
   it('queues and counts a document whose creation Telnyx does not state', () => {
     const [fresh, second] = planSweep(at(noon));
 

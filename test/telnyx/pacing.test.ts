@@ -203,6 +203,22 @@ describe('a low lane', () => {
     expect(ask).not.toHaveBeenCalled();
   });
 
+  it('tells an end at the very moment of the reset from one that comes of waiting', async () => {
+    const time = virtualTime(0);
+    const pacer = createPacer({ invocations: 2, time, random: () => 0 });
+    const ended = new ArchiverError('OutOfTime', 'over');
+
+    await throughPacer(pacer, async () => ({ limit: 10, remaining: 1, resetMs: 1_500 }));
+    await sleep(time, 1_500);
+    const asking = pacer(
+      vi.fn<() => Promise<StatedRateLimit>>(),
+      (answer) => answer,
+      AbortSignal.abort(ended),
+    );
+
+    await expect(asking).rejects.toBe(ended);
+  });
+
   it('gives the message back where the limit is reset in more than five seconds', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });

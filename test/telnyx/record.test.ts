@@ -125,6 +125,16 @@ describe('the record in a receipt', () => {
     });
   });
 
+  it('holds a field whole that is long only because its characters are escaped', () => {
+    const large = JSON.stringify({
+      id,
+      filename: '\u0001'.repeat(1_024),
+      junk: 'x'.repeat(recordBounds.characters),
+    });
+
+    expect(JSON.parse(boundRecord(large).text)).toEqual({ id, filename: '\u0001'.repeat(1_024) });
+  });
+
   it('holds of a long size what it states, and nothing of what it does not', () => {
     const large = `{"id":"${id}","size":{"amount":7,"junk":"${'x'.repeat(recordBounds.characters)}"}}`;
 
