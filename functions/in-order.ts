@@ -27,17 +27,11 @@ export async function* inOrder<Item, Result>(
       });
       result.catch((error: unknown) => stop.abort(error));
       held.push(result);
-      if (held.length >= 4 * atOnce) yield await first(held);
+      if (held.length >= 4 * atOnce) yield await (held.shift() as Promise<Result>);
     }
-    while (held.length > 0) yield await first(held);
+    while (held.length > 0) yield await (held.shift() as Promise<Result>);
   } finally {
     stop.abort(new Error('Nobody reads on.'));
     await Promise.allSettled(held);
   }
-}
-
-function first<Result>(held: Promise<Result>[]): Promise<Result> {
-  const [result] = held.splice(0, 1);
-  if (!result) throw new RangeError('Nothing is held.');
-  return result;
 }

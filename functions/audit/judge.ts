@@ -62,7 +62,7 @@ function judgeOrphan(
 /** Of the receipt by itself and against the manifest. */
 function judgeReceipt(evidence: Evidence): Finding[] {
   const { receipt, named } = evidence;
-  const { reading } = receipt ?? {};
+  const reading = receipt?.reading;
   if (!reading) return [];
   const changed =
     named?.receipt !== undefined && named.receipt !== reading.digest

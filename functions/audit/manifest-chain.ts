@@ -50,7 +50,8 @@ export async function readChain(
   }
   const keys = [...manifests.map(({ key }) => key), ...claims.map(({ names }) => names.key)];
   const latestStamp = keys
-    .flatMap((key) => manifestOfKey(key)?.stamp ?? [])
+    .map((key) => manifestOfKey(key)?.stamp)
+    .filter((stamp) => stamp !== undefined)
     .toSorted()
     .at(-1);
   return { findings: [...findings.values()], manifests, base, latestStamp };

@@ -129,7 +129,7 @@ function contradiction(
  * archiver's own part: the text of Telnyx's record is Telnyx's, or, in receipts of 0.1.0, indented like the rest.
  */
 function otherLayout(json: Receipt, body: Buffer): string | undefined {
-  const telnyx = membersOf(body.toString('utf8')).get('telnyx') ?? '';
+  const telnyx = membersOf(body.toString('utf8')).get('telnyx') as string;
   const written = Buffer.from(receiptText({ ...json, telnyx }));
   return body.equals(written) ? undefined : 'it is laid out otherwise than the archiver does';
 }

@@ -72,8 +72,7 @@ export class TelnyxDocuments {
   }
 
   #place(position: number): { chunk: Chunk; at: number } {
-    const chunk = this.#chunks[Math.floor(position / perChunk)];
-    if (!chunk) throw new RangeError('There is no such document.');
+    const chunk = this.#chunks[Math.floor(position / perChunk)] as Chunk;
     return { chunk, at: position % perChunk };
   }
 
@@ -92,7 +91,7 @@ export class TelnyxDocuments {
   #read(position: number): ListedDocument {
     const { chunk, at } = this.#place(position);
     const hex = chunk.ids.toString('hex', at * idBytes, (at + 1) * idBytes);
-    const flags = chunk.flags[at] ?? 0;
+    const flags = Number(chunk.flags[at]);
     return {
       id: [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-'),
       createdAt: known(chunk.createdAt[at]),
@@ -144,6 +143,6 @@ function toDocument(id: string, { createdAt, stated }: Candidate): ListedDocumen
     createdAt,
     bytes: stated?.bytes,
     sha256: stated?.sha256,
-    infected: stated?.infected ?? false,
+    infected: stated?.infected === true,
   };
 }

@@ -32,9 +32,8 @@ export function stampOf(seconds: number): string {
 }
 
 export function secondsOfStamp(stamp: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/.exec(stamp) ?? [];
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) / 1_000;
+  const extended = stamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/, '$1-$2-$3T$4:$5:$6Z');
+  return Date.parse(extended) / 1_000;
 }
 
 /** A document in a manifest, with the digests in lower-case hex that it names. */
@@ -106,7 +105,7 @@ async function* linesIn(path: string): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 })) {
     const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
+    rest = lines.pop() as string;
     if (rest.length > longestLine)
       throw new RangeError('A line of the manifest is longer than any could be.');
     yield* lines;

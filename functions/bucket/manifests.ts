@@ -78,7 +78,7 @@ async function readManifest(
       const { Body } = await s3.send(new GetObjectCommand({ Bucket: name, Key: key, Range: range }), {
         abortSignal,
       });
-      return Body === undefined ? '' : await Body.transformToString();
+      return await (Body as NonNullable<typeof Body>).transformToString();
     } catch (error) {
       abortSignal.throwIfAborted();
       const refused = asBucketError(error);
@@ -87,7 +87,7 @@ async function readManifest(
       throw refused;
     }
   });
-  return { sha256, predecessor: predecessorIn(start.split('\n', 1)[0] ?? '') };
+  return { sha256, predecessor: predecessorIn(start.replace(/\n.*/s, '')) };
 }
 
 async function readTag(

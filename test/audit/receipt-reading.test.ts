@@ -180,3 +180,7 @@ it('An object of any size in a receipt’s place is found without being read', a
   );
   expect(world.bucket.requests).not.toContain(`get ${receiptKey(id)}`);
 });
+
+it.each(['5', 'null', '"receipt"'])('A receipt that is %s is altered as a whole', (text) => {
+  expect(readReceipt(id, Buffer.from(text)).alteration).toMatch(/^its top level is missing, unknown/);
+});

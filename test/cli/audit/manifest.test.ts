@@ -104,6 +104,22 @@ it('shows whichever one of its files is removed or altered, unless it is but the
   );
 });
 
+it('goes by the manifest before where the newest is no manifest and nobody names its digest', async () => {
+  const { world, manifests, texts } = await worldWithManifests(2);
+  const [before = '', newest = ''] = texts;
+  // Its first line is as it was, so that it still names the one before.
+  world.bucket.put(newest, `${world.bucket.text(newest).split('\n')[0]}\nno manifest\n`, noon);
+  for (const key of manifests.filter((one) => one.startsWith(dirname(newest)) && one.includes('/tag')))
+    world.bucket.objects.delete(key);
+  world.bucket.objects.delete(documentKey(id(0)));
+
+  const { findings, details } = await world.run();
+
+  expect(defectsAmong(findings)).toEqual([`manifest-altered ${newest}`, `no-object ${documentKey(id(0))}`]);
+  expect(details.get(`manifest-altered ${newest}`)).toBe('it is not a manifest of the archiver');
+  expect(before).not.toBe('');
+});
+
 it('shows a manifest that was removed with its witness, unless it was the newest and nobody kept its digest', async () => {
   const { world, manifests, texts } = await worldWithManifests(3);
   const digests = texts.map((key) => sha256(world.bucket.text(key)));

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { compareUtf8, KeyIndex } from '../../../local/s3/key-index.ts';
+import { collected } from '../../collected.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { temporaryDirectory } from './fixture.ts';
 
@@ -12,12 +13,6 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   readdir.mockImplementation(original.readdir);
   return { ...original, readdir };
 });
-
-async function collect(keys: AsyncIterable<string>): Promise<string[]> {
-  const all: string[] = [];
-  for await (const key of keys) all.push(key);
-  return all;
-}
 
 async function write(root: string, key: string): Promise<void> {
   await mkdir(dirname(join(root, key)), { recursive: true });
@@ -55,7 +50,7 @@ test('any tree of files is listed as S3 would list its keys, for any prefix and 
         for (const one of keys) await write(root, one);
         await write(root, '.s3/metadata/hidden');
 
-        const listed = await collect(new KeyIndex(root, '.s3').keys(prefix, after));
+        const listed = await collected(new KeyIndex(root, '.s3').keys(prefix, after));
 
         const expected = keys
           .filter((one) => one.startsWith(prefix))
@@ -74,12 +69,12 @@ test('files that a person adds or removes show at once', async () => {
   const root = await temporaryDirectory();
   const index = new KeyIndex(root, '.s3');
   await write(root, 'documents/a');
-  expect(await collect(index.keys('', ''))).toEqual(['documents/a']);
+  expect(await collected(index.keys('', ''))).toEqual(['documents/a']);
 
   await write(root, 'documents/b');
   await rm(join(root, 'documents/a'));
 
-  expect(await collect(index.keys('', ''))).toEqual(['documents/b']);
+  expect(await collected(index.keys('', ''))).toEqual(['documents/b']);
 });
 
 test('a change so soon after another that the stamp is the same shows too', async () => {
@@ -89,12 +84,12 @@ test('a change so soon after another that the stamp is the same shows too', asyn
   // To the millisecond, so that the very same stamp can be set again.
   const { mtime } = await stat(root);
   await utimes(root, mtime, mtime);
-  await collect(index.keys('', ''));
+  await collected(index.keys('', ''));
 
   await write(root, 'b');
   await utimes(root, mtime, mtime);
 
-  expect(await collect(index.keys('', ''))).toEqual(['a', 'b']);
+  expect(await collected(index.keys('', ''))).toEqual(['a', 'b']);
 });
 
 test('a directory that has settled is read once, until it changes', async () => {
@@ -105,11 +100,11 @@ test('a directory that has settled is read once, until it changes', async () => 
   await utimes(root, longAgo, longAgo);
   readdir.mockClear();
 
-  await collect(index.keys('', ''));
-  await collect(index.keys('', ''));
+  await collected(index.keys('', ''));
+  await collected(index.keys('', ''));
   const readsWhileSettled = readdir.mock.calls.length;
   await write(root, 'b');
-  const afterChange = await collect(index.keys('', ''));
+  const afterChange = await collected(index.keys('', ''));
 
   expect(readsWhileSettled).toBe(1);
   expect(afterChange).toEqual(['a', 'b']);
@@ -118,5 +113,5 @@ test('a directory that has settled is read once, until it changes', async () => 
 test('a bucket without a directory has no keys', async () => {
   const root = await temporaryDirectory();
 
-  expect(await collect(new KeyIndex(join(root, 'missing'), '.s3').keys('', ''))).toEqual([]);
+  expect(await collected(new KeyIndex(join(root, 'missing'), '.s3').keys('', ''))).toEqual([]);
 });

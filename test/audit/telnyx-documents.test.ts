@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { readTelnyxDocuments, TelnyxDocuments } from '../../functions/audit/telnyx-documents.ts';
+import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
+import { noon } from '../fakes/documents.ts';
+import { pageOf } from '../fakes/telnyx-list.ts';
+
+const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+
+describe('what Telnyx lists', () => {
+  it('is held with what it does not state', () => {
+    const unstated = { id, createdAt: undefined, bytes: undefined, sha256: undefined, infected: false };
+    const documents = new TelnyxDocuments();
+
+    documents.add(unstated);
+
+    expect([...documents.sorted()]).toEqual([unstated]);
+  });
+
+  it('is read to its end, rows without a readable id counted', async () => {
+    const rows = [
+      { id, createdAt: noon - 1_000 },
+      { id: 'what is this', createdAt: noon - 2_000 },
+    ];
+    const telnyx: RetryingTelnyx = {
+      get: async (_path, query) => ({
+        data: pageOf(rows, query).map((row) => ({
+          id: row.id,
+          created_at: new Date(row.createdAt).toISOString(),
+          av_scan_status: 'infected',
+        })),
+      }),
+      requests: () => 0,
+    };
+    const documents = new TelnyxDocuments();
+
+    expect(await readTelnyxDocuments(telnyx, noon, documents)).toBe(1);
+
+    expect([...documents.sorted()]).toEqual([
+      { id, createdAt: noon - 1_000, bytes: undefined, sha256: undefined, infected: true },
+    ]);
+  });
+});
