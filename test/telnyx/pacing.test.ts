@@ -47,6 +47,20 @@ const pacers = (invocations: number, time: Time) => {
 const throughPacer = (pacer: Pacer, ask: () => Promise<StatedRateLimit>) =>
   pacer(ask, (answer) => answer, never);
 
+/** Requests of ten milliseconds, and the most that were under way at once. */
+function countedAsks(time: Time, stated: StatedRateLimit) {
+  let underWay = 0;
+  let most = 0;
+  const ask = async () => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await sleep(time, 10);
+    underWay -= 1;
+    return stated;
+  };
+  return { ask, most: () => most };
+}
+
 describe('a low lane', () => {
   it.each([20, 100])(
     'leaves half of %i requests a second to live work, however much it has to do',
@@ -115,22 +129,14 @@ describe('a low lane', () => {
   it('asks one request at a time until an answer states no limit, then any number', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 6, time, random: () => 0.5 });
-    let underWay = 0;
-    let most = 0;
-    const ask = async (): Promise<StatedRateLimit> => {
-      underWay += 1;
-      most = Math.max(most, underWay);
-      await sleep(time, 10);
-      underWay -= 1;
-      return { limit: undefined, remaining: undefined, resetMs: undefined };
-    };
+    const { ask, most } = countedAsks(time, { limit: undefined, remaining: undefined, resetMs: undefined });
 
     await Promise.all([throughPacer(pacer, ask), throughPacer(pacer, ask)]);
-    const whileUnknown = most;
+    const whileUnknown = most();
     await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
 
     expect(whileUnknown).toBe(1);
-    expect(most).toBe(5);
+    expect(most()).toBe(5);
   });
 
   it.each([
@@ -150,20 +156,12 @@ describe('a low lane', () => {
   it('asks one request at a time as long as answers state a limit', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    let underWay = 0;
-    let most = 0;
-    const ask = async (): Promise<StatedRateLimit> => {
-      underWay += 1;
-      most = Math.max(most, underWay);
-      await sleep(time, 10);
-      underWay -= 1;
-      return { limit: 20, remaining: 19, resetMs: 1_000 };
-    };
+    const { ask, most } = countedAsks(time, { limit: 20, remaining: 19, resetMs: 1_000 });
 
     await throughPacer(pacer, ask);
     await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
 
-    expect(most).toBe(1);
+    expect(most()).toBe(1);
   });
 
   it.each<[what: string, stated: StatedRateLimit]>([
@@ -172,23 +170,12 @@ describe('a low lane', () => {
   ])('neither waits nor asks one at a time where an answer does not state %s', async (_what, stated) => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    let underWay = 0;
-    let most = 0;
+    const { ask, most } = countedAsks(time, stated);
 
     await throughPacer(pacer, async () => stated);
-    await Promise.all(
-      [1, 2, 3].map(() =>
-        throughPacer(pacer, async () => {
-          underWay += 1;
-          most = Math.max(most, underWay);
-          await sleep(time, 10);
-          underWay -= 1;
-          return stated;
-        }),
-      ),
-    );
+    await Promise.all([1, 2, 3].map(() => throughPacer(pacer, ask)));
 
-    expect(most).toBe(3);
+    expect(most()).toBe(3);
     expect(time.monotonic()).toBe(10);
   });
 
