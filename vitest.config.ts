@@ -1,3 +1,4 @@
+import './require-node.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 

@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import project from '../package.json' with { type: 'json' };
+
+const check = new URL('../require-node.js', import.meta.url).href;
+
+/** Runs the check in a process whose Node says that it is of the given version. */
+function runOn(version: string) {
+  const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'${version}'})`;
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', pretend, '--import', check, '--eval', 'console.log("started")'],
+    { encoding: 'utf8' },
+  );
+  return { status, stdout: stdout.trim(), stderr: stderr.trim() };
+}
+
+describe('the check of the Node version', () => {
+  it('exits with 2 and one line that says what to run when Node is too old', () => {
+    const { status, stdout, stderr } = runOn('20.20.2');
+
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(/^Node 20\.20\.2 is too old.* Run "npm ci" without --ignore-scripts/),
+    ]);
+  });
+
+  it.each([project.devDependencies.node, '26.0.0'])('starts the program on Node %s', (version) => {
+    const { status, stdout, stderr } = runOn(version);
+
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'started', stderr: '' });
+  });
+
+  it('runs before every TypeScript program that npm or the CDK starts', () => {
+    const commands = [
+      ...Object.values(project.scripts),
+      JSON.parse(readFileSync('cdk.json', 'utf8')).app as string,
+    ];
+    const programs = commands.filter((command) => /\bnode\b.*\.ts\b/.test(command));
+
+    expect(programs.length).toBeGreaterThan(5);
+    for (const program of programs) expect(program).toContain('--import ./require-node.js');
+    expect(readFileSync('vitest.config.ts', 'utf8')).toContain("import './require-node.js';");
+  });
+});
