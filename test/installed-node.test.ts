@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import project from '../package.json' with { type: 'json' };
 
 const check = new URL('../require-node.js', import.meta.url).href;
@@ -42,5 +44,35 @@ describe('the check of the Node version', () => {
     expect(programs.length).toBeGreaterThan(5);
     for (const program of programs) expect(program).toContain('--import ./require-node.js');
     expect(readFileSync('vitest.config.ts', 'utf8')).toContain("import './require-node.js';");
+  });
+});
+
+describe('the check of the installed Node', () => {
+  const verify = (...args: string[]) => {
+    const { status, stderr } = spawnSync(process.execPath, ['verify-node.js', ...args], { encoding: 'utf8' });
+    return { status, stderr };
+  };
+
+  it('accepts what npm has installed', () => {
+    expect(verify().status).toBe(0);
+  });
+
+  it('fails on another file, and names both digests', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'verify-node-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const other = join(folder, 'node');
+    writeFileSync(other, 'not Node');
+
+    const { status, stderr } = verify(other, 'linux-x64');
+
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/has the SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}\./);
+  });
+
+  it('says that nothing was verified on a platform without a known digest', () => {
+    expect(verify('missing', 'aix-ppc64')).toEqual({
+      status: 0,
+      stderr: 'No digest of Node is known for aix-ppc64; the installed one was not verified.\n',
+    });
   });
 });
