@@ -1,4 +1,7 @@
-/** Builds the discover function from its settings and neighbours, wherever it runs. */
+/**
+ * Builds the discover function from its settings and the services it talks to. Lambda, the local stack, tests and
+ * benches all use it.
+ */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createBucket } from '../bucket/store.ts';
@@ -12,15 +15,15 @@ import type { Random, Time } from '../time.ts';
 import { createDiscoverHandler } from './handler.ts';
 import type { DiscoverSettings } from './settings.ts';
 
-interface DiscoverNeighbours {
-  /** Reads the text of the API key's secret. */
+interface DiscoverServices {
+  /** Resolves with the text of the API key's secret. */
   readSecret: () => Promise<string | undefined>;
   telnyxGet: HttpGet;
   /** Telnyx requests for the spans lane. @default `telnyxGet` */
   lowLaneTelnyxGet?: HttpGet;
   s3: Pick<S3Client, 'send'>;
   sqs: Pick<SQSClient, 'send'>;
-  /** Takes one log line without its line end. */
+  /** Receives one log line without its line break. */
   writeLog: (line: string) => void;
   time: Time;
   random: Random;
@@ -28,8 +31,8 @@ interface DiscoverNeighbours {
   timings?: RetryTimings;
 }
 
-export function assembleDiscover(settings: DiscoverSettings, neighbours: DiscoverNeighbours) {
-  const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = neighbours;
+export function assembleDiscover(settings: DiscoverSettings, services: DiscoverServices) {
+  const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = services;
   return createDiscoverHandler({
     ...createLaneClients({
       baseUrl: settings.telnyxUrl,
@@ -62,7 +65,7 @@ export function assembleDiscover(settings: DiscoverSettings, neighbours: Discove
       },
     ],
     sqs,
-    timings: neighbours.timings ?? retryTimings,
+    timings: services.timings ?? retryTimings,
     log: createLog({ name: settings.archiverName, write: writeLog, now: time.now }),
     time,
     random,

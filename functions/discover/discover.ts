@@ -1,6 +1,6 @@
 /**
- * The story of one discovery message: candidates from Telnyx → those without a receipt → into the queue of their
- * lane, and never into discovery's own.
+ * Processes one discovery message: reads documents from Telnyx, drops those that have a receipt, and queues the others
+ * in the documents or the backfill lane. Never sends to the queues that the discover function reads.
  */
 import type { Bucket } from '../bucket/store.ts';
 import { withoutReceipt } from '../bucket/unarchived.ts';
@@ -23,11 +23,11 @@ export interface DiscoverDependencies {
   telnyx: Pick<TelnyxClient, 'get'>;
   bucket: Pick<Bucket, 'list'>;
   send: SendMessages;
-  /** Where live documents go. */
+  /** Queue for documents found by a sweep or through an order. */
   documentsQueueUrl: string;
-  /** Where the documents of a span go. */
+  /** Queue for documents found in a span. */
   backfillQueueUrl: string;
-  /** Whether documents that Telnyx's scanner calls infected are archived too. If not, sweeps leave them out. */
+  /** Whether documents that Telnyx's scanner reports as infected are archived. If not, sweeps do not queue them. */
   archiveInfected: boolean;
   maxDocumentBytes: number;
   timings: RetryTimings;
@@ -36,7 +36,7 @@ export interface DiscoverDependencies {
   random: Random;
 }
 
-/** The receive that a message is worked on in. */
+/** The delivery that is being processed, and its time limits. */
 export interface DiscoveryReceive {
   /** Milliseconds since the Unix epoch. */
   receivedAt: number;
@@ -45,81 +45,83 @@ export interface DiscoveryReceive {
   signal: AbortSignal;
 }
 
-export interface Discovered {
-  /** Documents that Telnyx named. */
+export interface DiscoveryResult {
+  /** Documents that Telnyx listed. */
   found: number;
-  /** Of these, how many are not settled and are in the queue now. */
+  /** Documents without a receipt that were sent to a queue. */
   queued: number;
-  /** Of a five-minute sweep: not settled although there was time for it. */
+  /** Documents of 10 to 15 minutes without a receipt; only five-minute sweeps count them. */
   overdue: number;
-  /** Of a sweep: left out, since the list itself shows that they cannot be archived (infected, too large). */
+  /** Documents that a sweep did not queue because the list shows that they cannot be archived (infected, too large). */
   leftOut: number;
-  /** Rows with something in place of the id that is not a lower-case UUID. */
+  /** Rows whose id is not a lower-case UUID. */
   unreadable: number;
-  /** Of the Telnyx API. */
+  /** Requests to the Telnyx API. */
   requests: number;
 }
 
-/** How one kind of message is worked on. */
+/** How to process one kind of message. */
 interface Plan {
-  /** Read in this order. */
+  /** Lists to read, in this order. */
   parts: readonly Part[];
   queueUrl: string;
   trigger: DocumentMessage['trigger'];
   event?: DocumentMessage['event'];
-  /** How many candidates are gathered before their receipts are looked for. */
-  gathered: number;
+  /** Candidates to collect before looking up their receipts. */
+  batchSize: number;
 }
 
 interface Part {
   read: () => AsyncIterable<Candidate[]>;
-  /** Of a sweep: which of the documents count, and as what. @default all are queued */
+  /** Sweeps only: which documents are queued, and which are overdue. @default all are queued, none is overdue */
   band?: SweepBand;
 }
 
-/** Live documents are queued as soon as they are seen. */
-const noneGathered = 1;
-/** Ids of a span at a time: the more, the fewer listings; this many take 3 MB. */
-const spanGathered = 25_000;
+/** Live documents are queued after each page of the list. */
+const liveBatchSize = 1;
+/** A larger batch needs fewer listings of receipts. 25,000 ids take 3 MB. */
+const spanBatchSize = 25_000;
 
 /**
- * Queues each document that the message leads to and that is not settled, once. May be stopped at any point and
- * started over: nothing is remembered, and what is settled by then is not queued again.
+ * Queues each document that the message leads to and that has no receipt, once. Keeps no state, so it may be stopped
+ * at any point and run again: documents archived in the meantime are not queued again.
  *
- * @throws ArchiverError OrderGone, MalformedMessage for a span that ends before it begins, those of the Telnyx
- *   API, the bucket and the queue, or the signal's reason; whatever was found before is in the queue, unless the
- *   time is over or bucket or queue are what failed
+ * @throws ArchiverError OrderGone; MalformedMessage for a span that ends before it begins; errors of the Telnyx API,
+ *   the bucket or the queue; or the signal's reason. Documents found before the error have been queued, unless the
+ *   signal aborted or the bucket or the queue failed
  */
 export async function discover(
   message: DiscoveryMessage,
   { receivedAt, deadline, signal }: DiscoveryReceive,
   dependencies: DiscoverDependencies,
-): Promise<Discovered> {
+): Promise<DiscoveryResult> {
   const { bucket, log, time, timings, random } = dependencies;
-  const result: Discovered = { found: 0, queued: 0, overdue: 0, leftOut: 0, unreadable: 0, requests: 0 };
+  const result: DiscoveryResult = { found: 0, queued: 0, overdue: 0, leftOut: 0, unreadable: 0, requests: 0 };
   if (message.kind === 'recent' && isSuperseded(message.requestedAt, receivedAt)) {
-    log.info('Superseded by later sweeps', { kind: message.kind });
+    log.info('Sweep skipped: later sweeps cover it', { kind: message.kind });
     return result;
   }
   const telnyx = createRetryingTelnyx(dependencies.telnyx, { deadline, signal, timings, time, random, log });
-  const plan = planFor(message, telnyx, dependencies);
+  const plan = createPlan(message, telnyx, dependencies);
   const queued = new Set<string>();
   const seen = new Set<string>();
   let oldestMs: number | undefined;
 
   const readPart = async ({ read, band }: Part) => {
-    let gathered = new Map<string, Candidate>();
-    const queueGathered = async () => {
-      // Taken first: what bucket or queue have failed is left to the next attempt.
-      const taken = gathered;
-      gathered = new Map();
-      const missing = await withoutReceipt([...taken.keys()], bucket, signal);
-      const wanted = missing.filter((id) => band === undefined || band.isQueued(taken.get(id)?.createdAt));
-      await send(wanted, plan, message.requestedAt, signal, dependencies);
-      for (const id of wanted) queued.add(id);
-      for (const id of taken.keys()) seen.add(id);
-      for (const id of missing) {
-        const createdAt = taken.get(id)?.createdAt;
+    let collected = new Map<string, Candidate>();
+    const queueCollected = async () => {
+      // Cleared first: a batch on which the bucket or the queue failed is left to the next attempt.
+      const batch = collected;
+      collected = new Map();
+      const unarchived = await withoutReceipt([...batch.keys()], bucket, signal);
+      const toQueue = unarchived.filter(
+        (id) => band === undefined || band.isQueued(batch.get(id)?.createdAt),
+      );
+      await sendDocuments(toQueue, plan, message.requestedAt, signal, dependencies);
+      for (const id of toQueue) queued.add(id);
+      for (const id of batch.keys()) seen.add(id);
+      for (const id of unarchived) {
+        const createdAt = batch.get(id)?.createdAt;
         if (band?.isOverdue(createdAt)) result.overdue += 1;
         if (createdAt !== undefined) oldestMs = Math.max(oldestMs ?? 0, receivedAt - createdAt);
       }
@@ -135,16 +137,16 @@ export async function discover(
       else if (band !== undefined && cannotBeArchived(candidate, dependencies)) {
         seen.add(id);
         result.leftOut += 1;
-      } else gathered.set(id, candidate);
+      } else collected.set(id, candidate);
     };
     try {
       for await (const candidates of read()) {
         candidates.forEach(add);
-        if (gathered.size >= plan.gathered) await queueGathered();
+        if (collected.size >= plan.batchSize) await queueCollected();
       }
     } finally {
-      // What is known is queued even where reading on is not possible.
-      await queueGathered();
+      // Also after a failed request: documents found so far are queued.
+      await queueCollected();
     }
   };
 
@@ -152,7 +154,7 @@ export async function discover(
     for (const part of plan.parts) {
       await withRetry(() => readPart(part), {
         most: attempts.most,
-        // What passes by itself was waited out, or is waited out better by the message.
+        // Other errors were retried per request (`createRetryingTelnyx`), or the message waits in its queue.
         delayAfter: (error) =>
           error.retryPolicy === 'retry' && !error.conclusive
             ? timings.attemptsSpanMs / (attempts.most - 1)
@@ -163,37 +165,37 @@ export async function discover(
         signal,
         time,
         onRetry: ({ code }, attempt, delayMs) =>
-          log.info('Reading again', { attempt, retryInMs: Math.round(delayMs), code }),
+          log.info('Retrying', { attempt, retryInMs: Math.round(delayMs), code }),
       });
     }
     if (message.kind === 'recent') {
       log.count('SweepsCompleted');
-      // Only now, so that a sweep that is received twice counts once.
+      // Counted after the last part, so that a sweep that fails and is received again counts once.
       log.count('DocumentsOverdue', result.overdue);
       if (oldestMs !== undefined) log.count('OldestUnarchived', oldestMs);
     }
   } finally {
     result.requests = telnyx.requests();
-    report(result, log);
+    logResult(result, log);
   }
   return result;
 }
 
-function planFor(
+function createPlan(
   message: DiscoveryMessage,
   telnyx: RetryingTelnyx,
   dependencies: DiscoverDependencies,
 ): Plan {
   const { documentsQueueUrl, backfillQueueUrl } = dependencies;
   const reader = createConfirmingReader();
-  const within = (window: Window) => () =>
+  const listOf = (window: Window) => () =>
     readWindow(window, (created, page) => listDocuments(telnyx, created, page), reader);
-  const live = { queueUrl: documentsQueueUrl, gathered: noneGathered };
+  const live = { queueUrl: documentsQueueUrl, batchSize: liveBatchSize };
   switch (message.kind) {
     case 'recent':
       return {
         ...live,
-        parts: planSweep(message.requestedAt).map((band) => ({ read: within(band.window), band })),
+        parts: planSweep(message.requestedAt).map((band) => ({ read: listOf(band.window), band })),
         trigger: 'sweep',
       };
     case 'porting-order':
@@ -212,10 +214,10 @@ function planFor(
       };
     case 'span':
       return {
-        parts: [{ read: within(spanWindow(message)) }],
+        parts: [{ read: listOf(spanWindow(message)) }],
         queueUrl: backfillQueueUrl,
         trigger: 'backfill',
-        gathered: spanGathered,
+        batchSize: spanBatchSize,
       };
   }
 }
@@ -244,7 +246,7 @@ function spanWindow({
   return window;
 }
 
-async function send(
+async function sendDocuments(
   ids: readonly string[],
   { queueUrl, trigger, event }: Plan,
   requestedAt: string,
@@ -264,9 +266,9 @@ async function send(
   await dependencies.send(queueUrl, messages, signal);
 }
 
-function report(result: Discovered, log: Log): void {
+function logResult(result: DiscoveryResult, log: Log): void {
   if (result.unreadable > 0) {
-    log.warn('Telnyx lists documents whose ids cannot be read', { problems: result.unreadable });
+    log.warn('Telnyx listed rows without a valid document ID', { problems: result.unreadable });
   }
   log.count('DocumentsFound', result.found);
   log.count('DocumentsQueued', result.queued);

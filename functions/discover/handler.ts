@@ -9,26 +9,26 @@ import { type DiscoverDependencies, discover } from './discover.ts';
 
 export type DiscoverHandlerDependencies = DiscoverDependencies &
   BatchDependencies & {
-    /** For spans: leaves at least half of Telnyx's rate limit to live work. */
+    /** For the spans lane: leaves at least half of Telnyx's rate limit to live work. */
     lowLaneTelnyx: DiscoverDependencies['telnyx'];
     spansQueueUrl: string;
   };
 
-/** The discover function: messages of the discovery and spans lanes in, what is not done out. */
+/** Processes messages of the discovery and spans lanes; the handler reports failed messages as `batchItemFailures`. */
 export function createDiscoverHandler(dependencies: DiscoverHandlerDependencies) {
   const { time } = dependencies;
   const handle = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
     await nextTurn();
-    const forDiscovery = context.getRemainingTimeInMillis() - timeouts.reserveMs;
-    const deadline = time.monotonic() + forDiscovery;
-    return withDeadline(time, forDiscovery, signal, outOfTime, (limited) =>
-      consumeBatch(event, limited, discovering(dependencies, deadline), dependencies),
+    const workMs = context.getRemainingTimeInMillis() - timeouts.reserveMs;
+    const deadline = time.monotonic() + workMs;
+    return withDeadline(time, workMs, signal, outOfTime, (workSignal) =>
+      consumeBatch(event, workSignal, createJob(dependencies, deadline), dependencies),
     );
   };
   return middy(handle, { timeoutEarlyInMillis: timeouts.lastResortMs });
 }
 
-function discovering(dependencies: DiscoverHandlerDependencies, deadline: number): Job<DiscoveryMessage> {
+function createJob(dependencies: DiscoverHandlerDependencies, deadline: number): Job<DiscoveryMessage> {
   return {
     parse: (record) => parseDiscoveryMessage(record.body),
     describe: (message) => {
@@ -38,16 +38,16 @@ function discovering(dependencies: DiscoverHandlerDependencies, deadline: number
     work: async (message, { lane, receivedAt, signal }) => {
       const { telnyx, lowLaneTelnyx, send, spansQueueUrl } = dependencies;
       if (message.kind === 'span' && lane.live) {
-        // Sent by version 0.1.0, or by hand: here it would hold up sweeps.
+        // Sent by version 0.1.0 or by an operator. Processed here, it would delay sweeps.
         await send(spansQueueUrl, [message], signal);
         return { queued: 1 };
       }
-      const { unreadable, ...done } = await discover(
+      const { unreadable, ...result } = await discover(
         message,
         { receivedAt, deadline, signal },
         { ...dependencies, telnyx: lane.live ? telnyx : lowLaneTelnyx },
       );
-      return { ...done, problems: unreadable };
+      return { ...result, problems: unreadable };
     },
   };
 }
@@ -55,6 +55,6 @@ function discovering(dependencies: DiscoverHandlerDependencies, deadline: number
 function outOfTime(): ArchiverError {
   return new ArchiverError(
     'OutOfTime',
-    'The invocation ended before the list was read; the message comes back. A span that never fits must be cut into shorter ones.',
+    'The invocation ran out of time before the list was read; the message returns to the queue. Split a span that never completes into shorter spans.',
   );
 }

@@ -1,4 +1,4 @@
-/** What Lambda loads: settings from the environment, clients built once per container, and the handler. */
+/** Lambda's entry point: reads the settings from the environment, creates each client once per container, exports `handler`. */
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createAgents } from '../connections.ts';
 import { createHttpGet } from '../http.ts';

@@ -1,4 +1,4 @@
-/** The documents of one order, wherever Telnyx keeps them. */
+/** Finds the documents of one order in all places where Telnyx lists them. */
 import { ArchiverError } from '../errors.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
 import {
@@ -12,18 +12,19 @@ import {
 import { readPages } from '../telnyx/pages.ts';
 import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 
-type LookUp = () => AsyncIterable<Candidate[]>;
+type Source = () => AsyncIterable<Candidate[]>;
 
 /**
- * Of a porting order: itself, its requirements, its additional documents, and whatever is linked to its id.
+ * Reads the documents of a porting order: from the order, its requirements, its additional documents, and the document
+ * links to its id.
  *
- * @throws ArchiverError OrderGone where nothing of it is left, and those of the lists
+ * @throws ArchiverError OrderGone if Telnyx no longer knows the order and no document was found; errors of the lists
  */
 export function documentsOfPortingOrder(
   telnyx: RetryingTelnyx,
   orderId: string,
 ): AsyncGenerator<Candidate[]> {
-  return fromAll([
+  return readAll([
     singlePage(() => portingOrderDocuments(telnyx, orderId)),
     () => readPages((page) => listPortingRequirements(telnyx, orderId, page), createConfirmingReader()),
     () => readPages((page) => listAdditionalDocuments(telnyx, orderId, page), createConfirmingReader()),
@@ -32,30 +33,30 @@ export function documentsOfPortingOrder(
 }
 
 /**
- * Of a port-out: its supporting documents, and whatever is linked to its id.
+ * Reads the documents of a port-out: its supporting documents, and the document links to its id.
  *
- * @throws ArchiverError OrderGone where nothing of it is left, and those of the lists
+ * @throws ArchiverError OrderGone if Telnyx no longer knows the port-out and no document was found; errors of the lists
  */
 export function documentsOfPortOut(telnyx: RetryingTelnyx, orderId: string): AsyncGenerator<Candidate[]> {
-  return fromAll([
+  return readAll([
     singlePage(() => portOutDocuments(telnyx, orderId)),
     () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
   ]);
 }
 
 /**
- * Asks every place, whatever the others answer: an order may be gone while services still link its documents, and
- * one place that fails must not keep back what the others name.
+ * Reads every source, even if others fail: services may still link documents of an order that is gone, and one failing
+ * source must not hide the documents of the others.
  *
- * @throws the first failure, once all places have been asked. OrderGone is one only if nothing was found and no place
- *   failed otherwise.
+ * @throws the first error other than OrderGone, after all sources were read. OrderGone is thrown only if no document
+ *   was found and there was no other error.
  */
-async function* fromAll(lookUps: readonly LookUp[]): AsyncGenerator<Candidate[]> {
+async function* readAll(sources: readonly Source[]): AsyncGenerator<Candidate[]> {
   let found = 0;
   const failures: unknown[] = [];
-  for (const lookUp of lookUps) {
+  for (const source of sources) {
     try {
-      for await (const candidates of lookUp()) {
+      for await (const candidates of source()) {
         found += candidates.length;
         yield candidates;
       }
@@ -72,7 +73,7 @@ function isOrderGone(error: unknown): boolean {
   return error instanceof ArchiverError && error.code === 'OrderGone';
 }
 
-function singlePage(read: () => Promise<Candidate[]>): LookUp {
+function singlePage(read: () => Promise<Candidate[]>): Source {
   return async function* () {
     yield await read();
   };

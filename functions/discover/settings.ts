@@ -1,12 +1,12 @@
 import { documentSettings } from '../document-settings.ts';
 import { type Environment, queueUrl, readSettings } from '../settings.ts';
 
-/** The environment of the discover function. `infra/` passes exactly these. */
+/** Environment variables of the discover function. `infra/` sets exactly these. */
 export const discoverSettings = {
   ...documentSettings,
-  /** Receives documents found by a sweep or through an order. */
+  /** Queue for documents found by a sweep or through an order. */
   documentsQueueUrl: { variable: 'DOCUMENTS_QUEUE_URL', read: queueUrl },
-  /** Receives documents found in a span. */
+  /** Queue for documents found in a span. */
   backfillQueueUrl: { variable: 'BACKFILL_QUEUE_URL', read: queueUrl },
   discoveryQueueUrl: { variable: 'DISCOVERY_QUEUE_URL', read: queueUrl },
   discoveryDeadLetterQueueUrl: { variable: 'DISCOVERY_DEAD_LETTER_QUEUE_URL', read: queueUrl },

@@ -1,17 +1,20 @@
-/** What a sweep reads and what it does with it: a matter of the documents' ages alone, without any state. Pure. */
+/** Decides what a sweep reads, queues and counts, from the ages of the documents alone. Pure functions, no state. */
 import { sweep } from '../limits.ts';
 import type { Window } from '../telnyx/window.ts';
 
-/** One stretch of time that a sweep reads. */
+/** A range of creation times that a sweep reads. */
 export interface SweepBand {
   window: Window;
-  /** Whether a document that is not settled is queued. One whose `createdAt` Telnyx does not state is. */
+  /** Whether a document without a receipt is queued. True if Telnyx does not state `createdAt`. */
   isQueued: (createdAt: number | undefined) => boolean;
-  /** Whether a document that is not settled counts as overdue. One whose `createdAt` Telnyx does not state does. */
+  /**
+   * Whether a document without a receipt counts as overdue. In a band that counts overdue documents, true if Telnyx
+   * does not state `createdAt`.
+   */
   isOverdue: (createdAt: number | undefined) => boolean;
 }
 
-/** Ages in minutes: the first included, the second not. */
+/** Ages in minutes, `youngest` inclusive, `oldest` exclusive. */
 interface Ages {
   youngest: number;
   oldest: number;
@@ -20,13 +23,13 @@ interface Ages {
 const minuteMs = 60_000;
 
 /**
- * The bands of a `recent` message, the most urgent first. They hang on `requestedAt`, whenever it is worked on, so
- * that a sweep that waited through an outage does its own minute's work:
+ * Returns the bands of a `recent` message, the most urgent first. They depend on `requestedAt`, not on the time of
+ * processing, so that a sweep delayed by an outage still covers its own minute:
  *
- * - every minute, the documents younger than two minutes;
- * - every fifth minute, those 14 to 24 minutes old: what was missed has a second chance inside its 30 minutes; and
- *   those 10 to 15 minutes old are counted if they are not settled;
- * - at the first minute of an hour, those 25 to 26 hours old.
+ * - every minute: documents younger than two minutes;
+ * - every fifth minute: documents 14 to 24 minutes old, a second chance within the 30 minutes after which Telnyx may
+ *   delete them. Documents 10 to 15 minutes old without a receipt are counted as overdue;
+ * - at the first minute of an hour: documents 25 to 26 hours old.
  *
  * @param requestedAt ISO 8601
  */
@@ -54,7 +57,7 @@ export function planSweep(requestedAt: string): SweepBand[] {
 }
 
 /**
- * Whether a sweep comes so late that those after it have done its work, so that an outage leaves no heap of them.
+ * Whether a sweep is so late that later sweeps have covered it. Such sweeps are skipped, so none pile up in an outage.
  *
  * @param now milliseconds since the Unix epoch
  */

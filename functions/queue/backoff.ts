@@ -1,4 +1,4 @@
-/** What becomes of a message whose receive failed: decided by its error's policy and its timestamps alone. */
+/** Decides what happens to a message after a failed receive, from the error's retry policy and the message's timestamps. */
 import type { ArchiverError } from '../errors.ts';
 import { type RetryTimings, unlinkedLifetimeMs } from '../limits.ts';
 import type { Random } from '../time.ts';
@@ -8,21 +8,23 @@ export type Decision =
   | { action: 'dead-letter' }
   | { action: 'return'; afterMs: number };
 
-/** When what happened to the message; milliseconds since the Unix epoch. */
+/** Milliseconds since the Unix epoch. */
 export interface Timestamps {
   now: number;
-  /** When SQS took it. */
+  /** SQS's `SentTimestamp`. */
   sentAt: number;
-  /** When it was first received. */
+  /** SQS's `ApproximateFirstReceiveTimestamp`. */
   firstReceivedAt: number;
 }
 
 /**
- * - The document's own fault becomes a dead letter once it is conclusive and the message is ten minutes old.
- * - Any other failure comes back, after as long as the message is old: the next receive is at about twice the age.
- * - A message that could not come back before SQS deletes it becomes a dead letter, whoever is at fault.
+ * - A conclusive fault of the document becomes a dead letter once the message is `documentFaultAfterMs` old.
+ * - After any other failure the message returns to the queue. The wait equals the message's age, so the age doubles
+ *   with each receive.
+ * - A message whose next receive would come later than `giveUpAfterMs` becomes a dead letter, whatever the error: SQS
+ *   would delete it soon after.
  *
- * @param live whether the message is of a live lane, where the wait is short for as long as Telnyx may delete
+ * @param live whether the lane is live. The wait is then short while Telnyx may still delete an unlinked document
  */
 export function decide(
   error: ArchiverError,
@@ -37,11 +39,11 @@ export function decide(
   const isDocumentFault = error.retryPolicy === 'retry' && error.conclusive;
   if (isDocumentFault && ageMs >= timings.documentFaultAfterMs) return { action: 'dead-letter' };
 
-  const longest =
+  const maxWaitMs =
     live && now - sentAt < unlinkedLifetimeMs ? timings.longestLiveWaitMs : timings.longestWaitMs;
-  // Up to a fifth shorter, so that messages that failed together do not come back together.
-  const growing = Math.min(longest, ageMs) * (0.8 + random() * 0.2);
-  const afterMs = Math.min(longest, Math.max(timings.leastWaitMs, growing, error.retryAfterMs ?? 0));
+  // Jitter of up to 20 % keeps messages that failed together from returning together.
+  const backoffMs = Math.min(maxWaitMs, ageMs) * (0.8 + random() * 0.2);
+  const afterMs = Math.min(maxWaitMs, Math.max(timings.leastWaitMs, backoffMs, error.retryAfterMs ?? 0));
   return now + afterMs > sentAt + timings.giveUpAfterMs
     ? { action: 'dead-letter' }
     : { action: 'return', afterMs };

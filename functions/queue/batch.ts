@@ -1,6 +1,7 @@
 /**
- * One invocation of an SQS event source mapping: every record is worked on, and ends acknowledged, as a dead
- * letter, or back in the queue. Only what is known to be done is acknowledged.
+ * Processes one batch of an SQS event source mapping. Each record is acknowledged, sent to the dead-letter queue, or
+ * returned to its queue. A record is acknowledged only if its work succeeded, there was nothing to do, or its dead
+ * letter was sent.
  */
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
@@ -12,12 +13,15 @@ import { type Random, type Time, withDeadline } from '../time.ts';
 import { decide, type Timestamps } from './backoff.ts';
 import { sendDeadLetter } from './dead-letter.ts';
 
-/** A queue that a function reads, and where it sends what fails for good. */
+/** A queue that a function reads, and its dead-letter queue. */
 export interface Lane {
   name: string;
   queueUrl: string;
   deadLetterQueueUrl: string;
-  /** Whether what it carries is under the 30 minutes after which Telnyx may delete it. A low lane leaves it the way. */
+  /**
+   * Whether the lane carries live work: documents that Telnyx may delete after 30 minutes. The other lanes are low
+   * lanes, which leave half of Telnyx's rate limit to live work.
+   */
   live: boolean;
 }
 
@@ -30,21 +34,24 @@ export interface BatchDependencies {
   random: Random;
 }
 
-/** What SQS and Lambda say of the message that is worked on. */
+/** One delivery of a message. */
 export interface Receive {
   lane: Lane;
-  /** How often SQS has delivered the message, this time included. */
+  /** SQS's receive count: deliveries of the message, including this one. */
   receives: number;
-  /** Milliseconds since the Unix epoch. On a first receive SQS's own clock has it, which no container's clock can spoil. */
+  /**
+   * Milliseconds since the Unix epoch. The first receive is timed by SQS, so a wrong clock in the container does not
+   * affect it.
+   */
   receivedAt: number;
-  /** Milliseconds since it was first received. */
+  /** Milliseconds since the first receive. */
   ageMs: number;
   signal: AbortSignal;
 }
 
 /**
  * How a receive ended: the `outcome` field of its log line. Tools read this field, never the text of the line.
- * `done` is a discovery message; a `waiting` message returns to its queue.
+ * `done` is a completed discovery message. A `waiting` message returns to its queue.
  */
 export type ReceiveOutcome =
   | 'archived'
@@ -55,20 +62,20 @@ export type ReceiveOutcome =
   | 'dead-lettered';
 
 export interface Job<Message> {
-  /** @throws ArchiverError for a body that is no message */
+  /** @throws ArchiverError if the body is not a valid message */
   parse: (record: SQSRecord) => Message;
-  /** What the log says the message is about. */
+  /** Log fields that identify the message. */
   describe: (message: Message) => LogFields;
-  /** Resolves, with what the log should say, once the message need never be delivered again. */
+  /** Resolves with log fields of the result once the message is complete and need not be delivered again. */
   work: (message: Message, receive: Receive) => Promise<LogFields>;
 }
 
 /**
- * Works on all records side by side; those that have been received suspiciously often come last and one by one, so
- * that one which kills the function takes no unfinished neighbour with it.
+ * Processes records in parallel. A record received `receives.isolateFrom` times or more may crash the function: these
+ * are processed last and one at a time, so that a crash does not interrupt other records.
  *
- * @returns the ids of all records that are not known to be done
- * @throws Error for an event that is not from one of the lanes, which fails the whole batch
+ * @returns the ids of all records that are not acknowledged
+ * @throws Error if a record is not from one of the lanes, which fails the whole batch
  */
 export async function consumeBatch<Message>(
   event: SQSEvent,
@@ -76,39 +83,39 @@ export async function consumeBatch<Message>(
   job: Job<Message>,
   dependencies: BatchDependencies,
 ): Promise<SQSBatchResponse> {
-  if (!Array.isArray(event?.Records))
-    throw new Error('This function is for events of an SQS event source mapping.');
+  if (!Array.isArray(event?.Records)) throw new Error('Expected an event from an SQS event source mapping.');
   const records = event.Records.map((record) => ({ record, lane: laneOf(record, dependencies.lanes) }));
-  const done = new Set<string>();
-  const settle = async ({ record, lane }: { record: SQSRecord; lane: Lane }) => {
-    if (await isDone(record, lane, signal, job, dependencies)) done.add(record.messageId);
+  const acknowledged = new Set<string>();
+  const processAndMark = async ({ record, lane }: { record: SQSRecord; lane: Lane }) => {
+    if (await processRecord(record, lane, signal, job, dependencies)) acknowledged.add(record.messageId);
   };
 
-  const atOnce = pLimit(concurrency.batchSize);
-  await atOnce.map(
-    records.filter(({ record }) => receivesOf(record) < receives.isolateFrom),
-    settle,
+  const inParallel = pLimit(concurrency.batchSize);
+  await inParallel.map(
+    records.filter(({ record }) => receiveCountOf(record) < receives.isolateFrom),
+    processAndMark,
   );
-  const oneByOne = pLimit(1);
-  // Once the time is over nothing is begun any more, only put back, and that best all at once.
+  const oneAtATime = pLimit(1);
+  // After the deadline no work is started; the remaining records are returned to the queue in parallel.
   const onAbort = () => {
-    oneByOne.concurrency = concurrency.batchSize;
+    oneAtATime.concurrency = concurrency.batchSize;
   };
   signal.addEventListener('abort', onAbort, { once: true });
-  await oneByOne.map(
-    records.filter(({ record }) => receivesOf(record) >= receives.isolateFrom),
-    settle,
+  await oneAtATime.map(
+    records.filter(({ record }) => receiveCountOf(record) >= receives.isolateFrom),
+    processAndMark,
   );
   signal.removeEventListener('abort', onAbort);
 
   return {
-    batchItemFailures: event.Records.filter(({ messageId }) => !done.has(messageId)).map(({ messageId }) => ({
-      itemIdentifier: messageId,
-    })),
+    batchItemFailures: event.Records.filter(({ messageId }) => !acknowledged.has(messageId)).map(
+      ({ messageId }) => ({ itemIdentifier: messageId }),
+    ),
   };
 }
 
-async function isDone<Message>(
+/** @returns whether to acknowledge the record */
+async function processRecord<Message>(
   record: SQSRecord,
   lane: Lane,
   signal: AbortSignal,
@@ -117,23 +124,23 @@ async function isDone<Message>(
 ): Promise<boolean> {
   const { log, time } = dependencies;
   const started = time.monotonic();
-  const received = receivesOf(record);
-  const times = timesOf(record, time);
+  const receiveCount = receiveCountOf(record);
+  const timestamps = timestampsOf(record, time);
   const receive = {
     lane,
-    receives: received,
-    receivedAt: times.receivedAt,
-    ageMs: times.receivedAt - times.firstReceivedAt,
+    receives: receiveCount,
+    receivedAt: timestamps.receivedAt,
+    ageMs: timestamps.receivedAt - timestamps.firstReceivedAt,
     signal,
   };
-  let about: LogFields = { messageId: record.messageId, lane: lane.name, receives: received };
+  let messageFields: LogFields = { messageId: record.messageId, lane: lane.name, receives: receiveCount };
   try {
     signal.throwIfAborted();
     const message = job.parse(record);
-    about = { ...about, ...job.describe(message) };
+    messageFields = { ...messageFields, ...job.describe(message) };
     const result = await job.work(message, receive);
     log.info('Done', {
-      ...about,
+      ...messageFields,
       outcome: 'done' satisfies ReceiveOutcome,
       ...result,
       ms: Math.round(time.monotonic() - started),
@@ -141,22 +148,22 @@ async function isDone<Message>(
     return true;
   } catch (thrown) {
     const error = asArchiverError(thrown);
-    const now = times.receivedAt + time.monotonic() - started;
-    return await settleFailure(record, lane, error, { ...times, now }, about, dependencies);
+    const now = timestamps.receivedAt + time.monotonic() - started;
+    return await handleFailure(record, lane, error, { ...timestamps, now }, messageFields, dependencies);
   }
 }
 
-/** Whether the message is done with all the same: nothing was to do, or it is safe among the dead letters. */
-async function settleFailure(
+/** @returns whether to acknowledge the record: there was nothing to do, or its dead letter was sent */
+async function handleFailure(
   record: SQSRecord,
   lane: Lane,
   error: ArchiverError,
   timestamps: Timestamps,
-  about: LogFields,
+  messageFields: LogFields,
   dependencies: BatchDependencies,
 ): Promise<boolean> {
   const { log, random, timings } = dependencies;
-  const fields = { ...about, code: error.code, reason: error.message, cause: causeOf(error) };
+  const fields = { ...messageFields, code: error.code, reason: error.message, cause: causeOf(error) };
   const decision = decide(error, timestamps, lane.live, timings, random);
   if (decision.action === 'acknowledge') {
     log.info('Nothing to do', { ...fields, outcome: 'nothing-to-do' satisfies ReceiveOutcome });
@@ -166,20 +173,20 @@ async function settleFailure(
   if (decision.action === 'return') {
     const ageMs = timestamps.now - timestamps.firstReceivedAt;
     if (error.retryPolicy !== 'yield' && ageMs >= waitingAfterMs) {
-      // A document's own fault comes back at this age only if time did not suffice to show it.
+      // At this age a document's own fault returns to the queue only if there was no time to prove it conclusive.
       const code: ErrorCode = error.retryPolicy === 'wait' ? error.code : 'OutOfTime';
       log.count('MessagesWaiting', 1, { Code: code });
     }
-    log.warn('Comes back later', {
+    log.warn('Message returns to the queue', {
       ...fields,
       outcome: 'waiting' satisfies ReceiveOutcome,
       retryInMs: Math.round(decision.afterMs),
     });
-    await returnLater(record, lane, decision.afterMs, dependencies);
+    await returnToQueue(record, lane, decision.afterMs, dependencies);
     return false;
   }
   try {
-    await withinQueueTime(dependencies.time, (limited) =>
+    await withQueueTimeout(dependencies.time, (signal) =>
       sendDeadLetter(
         dependencies.sqs,
         lane.deadLetterQueueUrl,
@@ -187,27 +194,27 @@ async function settleFailure(
           body: record.body,
           code: error.code,
           reason: error.message,
-          attempts: receivesOf(record),
+          attempts: receiveCountOf(record),
           firstSeenAt: instantOf(record.attributes.ApproximateFirstReceiveTimestamp),
         },
-        limited,
+        signal,
       ),
     );
   } catch (failure) {
-    log.error('Could not become a dead letter; comes back', {
+    log.error('Dead letter not sent; message returns to the queue', {
       ...fields,
       outcome: 'waiting' satisfies ReceiveOutcome,
       cause: nameOf(failure),
     });
     return false;
   }
-  log.error('Dead letter', { ...fields, outcome: 'dead-lettered' satisfies ReceiveOutcome });
+  log.error('Dead letter sent', { ...fields, outcome: 'dead-lettered' satisfies ReceiveOutcome });
   log.count('DeadLetters', 1, { Code: error.code, Lane: lane.name });
   return true;
 }
 
-/** Without this the message comes back all the same, only later: after the queue's own visibility timeout. */
-async function returnLater(
+/** Sets the wait before the next receive. If that fails, the message returns after the queue's visibility timeout. */
+async function returnToQueue(
   record: SQSRecord,
   lane: Lane,
   afterMs: number,
@@ -219,9 +226,9 @@ async function returnLater(
     VisibilityTimeout: Math.ceil(afterMs / 1_000),
   });
   try {
-    await withinQueueTime(time, (abortSignal) => sqs.send(command, { abortSignal }));
+    await withQueueTimeout(time, (abortSignal) => sqs.send(command, { abortSignal }));
   } catch (error) {
-    log.warn('Visibility not changed', {
+    log.warn('Visibility timeout not changed', {
       messageId: record.messageId,
       lane: lane.name,
       cause: nameOf(error),
@@ -229,36 +236,36 @@ async function returnLater(
   }
 }
 
-/** Settling goes on after the invocation's own signal has aborted: that is when it is needed most. */
-function withinQueueTime<Result>(
+/** Has its own signal, because records are returned to the queue after the invocation's signal has aborted. */
+function withQueueTimeout<Result>(
   time: Time,
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const tooLate = () => new Error('SQS did not answer in time.');
-  return withDeadline(time, calls.queueMs, new AbortController().signal, tooLate, work);
+  const timedOut = () => new Error('SQS did not answer in time.');
+  return withDeadline(time, calls.queueMs, new AbortController().signal, timedOut, work);
 }
 
 function laneOf(record: SQSRecord, lanes: readonly Lane[]): Lane {
   const queueName = record.eventSourceARN.split(':').at(-1);
   const lane = lanes.find(({ queueUrl }) => queueUrl.split('/').at(-1) === queueName);
-  if (!lane) throw new Error(`This function has no settings for the queue ${queueName}.`);
+  if (!lane) throw new Error(`No lane is configured for the queue ${queueName}.`);
   return lane;
 }
 
-function receivesOf(record: SQSRecord): number {
+function receiveCountOf(record: SQSRecord): number {
   return Number(record.attributes.ApproximateReceiveCount) || 1;
 }
 
-/** Milliseconds since the Unix epoch. A record without times that can be read is as new as can be. */
-function timesOf(record: SQSRecord, time: Time) {
+/** Milliseconds since the Unix epoch. A record without valid timestamps counts as just sent. */
+function timestampsOf(record: SQSRecord, time: Time) {
   const { SentTimestamp, ApproximateFirstReceiveTimestamp } = record.attributes;
   const sentAt = Number(SentTimestamp) || time.now();
   const firstReceivedAt = Number(ApproximateFirstReceiveTimestamp) || sentAt;
-  const receivedAt = receivesOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now());
+  const receivedAt = receiveCountOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now());
   return { sentAt, firstReceivedAt, receivedAt };
 }
 
-/** SQS states times in milliseconds since the epoch, as text. */
+/** @param milliseconds a timestamp attribute of SQS: milliseconds since the Unix epoch, as text. Invalid text counts as 0 */
 export function instantOf(milliseconds: string): string {
   return new Date(Number(milliseconds) || 0).toISOString();
 }

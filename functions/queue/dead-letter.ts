@@ -1,6 +1,6 @@
 /**
- * Dead letters that the functions send themselves, so that none lacks a reason. SQS's own redrive policy stands
- * behind, for functions that crash.
+ * Functions send dead letters themselves, so that each has a code and a reason. SQS's redrive policy moves only the
+ * messages that crash the function.
  */
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { ArchiverError, nameOf } from '../errors.ts';
@@ -8,25 +8,25 @@ import { queues } from '../limits.ts';
 import { redact } from '../redact.ts';
 
 export interface DeadLetter {
-  /** The message's body as it came. */
+  /** The body of the original message. */
   body: string;
   code: string;
   /** An `ArchiverError`'s message. */
   reason: string;
-  /** How often SQS had delivered the message. */
+  /** SQS's receive count of the original message. */
   attempts: number;
-  /** When it was first received, ISO 8601. */
+  /** First receive of the original message, ISO 8601. */
   firstSeenAt: string;
 }
 
-/** Kept free for the attributes, which count towards a message's size as its body does. */
+/** Reserved for the attributes, which count towards the size limit of a message. */
 const attributeBytes = 4 * 1024;
 
 /**
- * A body that leaves no room for the attributes is cut, and an attribute says so: what SQS refused would come back for
- * days, and no message of ours is anywhere near as long.
+ * Truncates a body that leaves no room for the attributes and sets the attribute `truncated`: SQS would refuse the
+ * message again and again for days. Messages that the archiver sends are far shorter.
  *
- * @throws ArchiverError QueueUnavailable, in which case the original message must not be acknowledged
+ * @throws ArchiverError QueueUnavailable; the original message must then not be acknowledged
  */
 export async function sendDeadLetter(
   sqs: Pick<SQSClient, 'send'>,
@@ -34,7 +34,7 @@ export async function sendDeadLetter(
   letter: DeadLetter,
   signal: AbortSignal,
 ): Promise<void> {
-  const body = cutToBytes(letter.body, queues.messageBytes - attributeBytes);
+  const body = truncateToBytes(letter.body, queues.messageBytes - attributeBytes);
   const command = new SendMessageCommand({
     QueueUrl: queueUrl,
     MessageBody: body,
@@ -49,18 +49,18 @@ export async function sendDeadLetter(
   await sqs.send(command, { abortSignal: signal }).catch((error: unknown) => {
     throw new ArchiverError(
       'QueueUnavailable',
-      `The message could not be sent to the dead-letter queue (${nameOf(error)}). The original stays where it is.`,
+      `Could not send the message to the dead-letter queue (${nameOf(error)}). The original stays in its queue.`,
       { cause: error },
     );
   });
 }
 
-/** The longest beginning of a text, of whole characters, that takes no more bytes of UTF-8. */
-function cutToBytes(text: string, most: number): string {
+/** Truncates a text to at most `maxBytes` bytes of UTF-8 without splitting a character. */
+function truncateToBytes(text: string, maxBytes: number): string {
   const bytes = Buffer.from(text);
-  if (bytes.length <= most) return text;
-  // Bytes of the form 10xxxxxx go on with a character (RFC 3629).
-  let end = most;
+  if (bytes.length <= maxBytes) return text;
+  // Bytes of the form 10xxxxxx continue a character (RFC 3629).
+  let end = maxBytes;
   while ((bytes.readUInt8(end) & 0xc0) === 0x80) end -= 1;
   return bytes.toString('utf8', 0, end);
 }

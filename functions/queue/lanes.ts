@@ -1,4 +1,7 @@
-/** The archiver's lanes, each with a queue and a dead-letter queue; within each stage the live lane comes first. */
+/**
+ * Names of the archiver's lanes, each with a queue and a dead-letter queue. The archive function reads `documents`
+ * (live) and `backfill`, the discover function `discovery` (live) and `spans`.
+ */
 export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
 
 export type LaneName = (typeof laneNames)[number];

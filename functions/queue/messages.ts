@@ -1,6 +1,6 @@
 /**
- * What travels through the queues: ids and where they came from, never payloads. One versioned union, one
- * parser, one serialiser.
+ * The messages of all queues: a versioned discriminated union with one parser and one serialiser (`serialise.ts`).
+ * Messages carry ids and their origin, never payloads.
  */
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
@@ -26,7 +26,7 @@ const documentMessage = v.strictObject({
   event: v.optional(eventOrigin),
   requestedAt: instant,
 });
-/** "Archive this document": on the `documents` and `backfill` queues. */
+/** Asks to archive one document. Sent to the `documents` and `backfill` queues. */
 export type DocumentMessage = v.InferOutput<typeof documentMessage>;
 
 const order = { v: v.literal(1), orderId: uuid, event: v.optional(eventOrigin), requestedAt: instant };
@@ -44,27 +44,27 @@ const discoveryMessages = [
 ] as const;
 const discoveryMessage = v.variant('kind', discoveryMessages);
 /**
- * "Find out which documents there are": spans on the `spans` queue, all else on `discovery`. `createdAfter` and
- * `createdBefore` are exclusive.
+ * Asks to find documents: `span` is sent to the `spans` queue, the other kinds to `discovery`. The span includes both
+ * `createdAfter` and `createdBefore`.
  */
 export type DiscoveryMessage = v.InferOutput<typeof discoveryMessage>;
 
 export type QueueMessage = DocumentMessage | DiscoveryMessage;
 
 /**
- * Reads a message of the `documents` or `backfill` queue. A body that is just a UUID is an operator's request,
- * so that `aws sqs send-message --message-body <uuid>` works.
+ * Parses a message of the `documents` or `backfill` queue. A body that is only a UUID is an operator's request, so
+ * that `aws sqs send-message --message-body <uuid>` works.
  *
- * @param sentAt when SQS took the message, for bodies that do not say
+ * @param sentAt SQS's `SentTimestamp`; becomes `requestedAt` of a body that is only a UUID
  * @throws ArchiverError MalformedMessage, UnknownMessageKind or UnknownMessageVersion
  */
 export function parseDocumentMessage(body: string, sentAt: Date): DocumentMessage {
-  const bare = body.trim();
-  if (isUuid(bare)) {
+  const trimmed = body.trim();
+  if (isUuid(trimmed)) {
     return {
       v: 1,
       kind: 'document',
-      documentId: bare,
+      documentId: trimmed,
       trigger: 'operator',
       requestedAt: sentAt.toISOString(),
     };
@@ -73,7 +73,7 @@ export function parseDocumentMessage(body: string, sentAt: Date): DocumentMessag
 }
 
 /**
- * Reads a message of the `discovery` or `spans` queue. Either is read in both.
+ * Parses a message of the `discovery` or `spans` queue. Each queue accepts the messages of both.
  *
  * @throws ArchiverError MalformedMessage, UnknownMessageKind or UnknownMessageVersion
  */
@@ -92,24 +92,24 @@ function parse<Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const message = parseJson(body);
   const head = v.safeParse(v.object({ v: v.number(), kind: v.string() }), message);
-  if (!head.success) throw malformed('it has no version `v` and `kind`');
+  if (!head.success) throw malformed('`v` (a number) and `kind` (a string) are required');
   if (head.output.v !== 1) {
     throw new ArchiverError(
       'UnknownMessageVersion',
-      'The message has a version that this release does not know. Deploy the release that sent it, then redrive.',
-      // Reading it a second time within this receive would not end differently.
+      'This release does not support the version of the message. Deploy the release that sent it, then redrive.',
+      // Another attempt within this receive cannot succeed.
       { conclusive: true },
     );
   }
   if (!kinds.includes(head.output.kind)) {
     throw new ArchiverError(
       'UnknownMessageKind',
-      `This queue carries messages of kind ${kinds.join(', ')}. Send the message to the queue that it is meant for.`,
+      `This queue accepts messages of kind ${kinds.join(', ')}. Send the message to the queue for its kind.`,
     );
   }
   const result = v.safeParse(schema, message);
   if (!result.success) {
-    throw malformed(`${v.getDotPath(result.issues[0])} is missing, unknown or not as it should be`);
+    throw malformed(`${v.getDotPath(result.issues[0])} is missing, unknown or invalid`);
   }
   return result.output;
 }
@@ -118,14 +118,14 @@ function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    // The parser's own message quotes the body, which may be anything.
-    throw malformed('it is neither JSON nor a lower-case UUID');
+    // The parser's own error quotes the body, which may hold secrets.
+    throw malformed('the body is not valid JSON');
   }
 }
 
-function malformed(what: string): ArchiverError {
+function malformed(problem: string): ArchiverError {
   return new ArchiverError(
     'MalformedMessage',
-    `The message cannot be read: ${what}. Send {"v":1,"kind":…} as docs/architecture.md describes, or a document id alone.`,
+    `Invalid message: ${problem}. Send JSON as described in docs/architecture.md; the documents and backfill queues also accept a document ID alone.`,
   );
 }

@@ -1,4 +1,4 @@
-/** Puts messages into a queue, and does not return before SQS has taken every one of them. */
+/** Sends messages to a queue and resolves once SQS has accepted all of them. */
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { queues } from '../limits.ts';
@@ -11,28 +11,28 @@ export type SendMessages = (
   signal: AbortSignal,
 ) => Promise<void>;
 
-/** How often entries that SQS reports as failed are sent again before the whole is given up. */
-const rounds = 3;
+/** How often a batch is sent, each time with the entries that SQS has not accepted yet. */
+const maxRounds = 3;
 
-/** Batches under way at once: an order of a thousand documents must not take a webhook a hundred round trips. */
+/** Batches in flight: a webhook with a thousand documents has no time for a hundred round trips in sequence. */
 const parallelBatches = 10;
 
 /**
- * Sends in batches of ten, several side by side. SendMessageBatch answers 200 even where single entries failed
- * (Amazon SQS API reference): those are sent again. A message may end up in the queue twice, never not at all.
- * Nothing is under way any more when it returns or throws.
+ * Sends batches of ten in parallel. SendMessageBatch returns 200 even if single entries failed (Amazon SQS API
+ * reference); these entries are sent again. A message may be sent twice, but is never lost silently. No request is in
+ * flight once the returned promise settles.
  *
- * @throws ArchiverError QueueUnavailable where a message is not known to be in the queue
+ * @throws ArchiverError QueueUnavailable if SQS has not confirmed all messages
  */
 export function createSender(sqs: Pick<SQSClient, 'send'>): SendMessages {
   return async (queueUrl, messages, signal) => {
-    // All lanes draw from one generator. The lane that fails closes it, so that the others begin no further batch.
+    // All workers take batches from one generator. A worker that fails closes it, so that the others start no batch.
     const batches = batchesOf(messages);
-    const lane = async () => {
+    const worker = async () => {
       for (const batch of batches) await sendBatch(sqs, queueUrl, batch, signal);
     };
-    const ends = await Promise.allSettled(Array.from({ length: parallelBatches }, lane));
-    const failed = ends.find((end) => end.status === 'rejected');
+    const results = await Promise.allSettled(Array.from({ length: parallelBatches }, worker));
+    const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
   };
 }
@@ -53,24 +53,22 @@ async function sendBatch(
     Id: String(position),
     MessageBody: serialiseMessage(message),
   }));
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     const command = new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries: pending });
-    const answer = await sqs.send(command, { abortSignal: signal }).catch((error: unknown) => {
+    const response = await sqs.send(command, { abortSignal: signal }).catch((error: unknown) => {
       throw new ArchiverError(
         'QueueUnavailable',
-        `SQS took no message: ${nameOf(error)}. It is safe to try again.`,
-        {
-          cause: error,
-        },
+        `Could not send messages to SQS (${nameOf(error)}). It is safe to retry.`,
+        { cause: error },
       );
     });
-    // Only what SQS names as taken is taken.
-    const taken = new Set(answer.Successful?.map((entry) => entry.Id));
-    pending = pending.filter((entry) => !taken.has(entry.Id));
+    // An entry that SQS reports neither as successful nor as failed counts as failed.
+    const accepted = new Set(response.Successful?.map((entry) => entry.Id));
+    pending = pending.filter((entry) => !accepted.has(entry.Id));
     if (pending.length === 0) return;
   }
   throw new ArchiverError(
     'QueueUnavailable',
-    `SQS did not take ${pending.length} of ${messages.length} messages. It is safe to try again.`,
+    `SQS did not accept ${pending.length} of ${messages.length} messages. It is safe to retry.`,
   );
 }

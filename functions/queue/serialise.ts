@@ -1,12 +1,12 @@
 /**
- * The half of `messages.ts` that writes. It stands apart because it needs no schema library, and the webhook
- * function, which only writes, has to start fast.
+ * Serialises the messages of `messages.ts`. A file of its own, so that the webhook function, which parses no messages
+ * and must start fast, does not load the schema library.
  */
 import type { QueueMessage } from './messages.ts';
 
 /**
- * As JSON. The two characters of the Basic Multilingual Plane that SQS refuses in a body and JSON.stringify leaves as
- * they are (Amazon SQS API reference, SendMessage) are escaped: an event's id may hold them.
+ * JSON with U+FFFE and U+FFFF escaped: SQS refuses both in a body (Amazon SQS API reference, "SendMessage"),
+ * JSON.stringify does not escape them, and an event's id may contain them.
  */
 export function serialiseMessage(message: QueueMessage): string {
   return JSON.stringify(message).replace(

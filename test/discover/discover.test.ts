@@ -5,10 +5,10 @@ import { createWorld, documentId, minutes, noon, recent, someDocuments, span, ty
 
 const seconds = 1_000;
 const hours = 60 * minutes;
-/** Neither a fifth minute's sweep nor the first of its hour: it reads the last two minutes alone. */
+/** Not a multiple of five minutes: this sweep reads only the last two minutes. */
 const requestedAt = noon + 7 * minutes;
 
-/** As the archive function would: every document in a queue gets its receipt, and the queue is empty. */
+/** Does the archive function's work: writes a receipt for each queued document and empties the queue. */
 function archiveQueued(world: World): string[] {
   const ids = world.queued();
   for (const id of ids) world.archive(id);
@@ -17,7 +17,7 @@ function archiveQueued(world: World): string[] {
 }
 
 describe('a sweep', () => {
-  it('queues what has no receipt, as a live document that the sweep has found', async () => {
+  it('queues documents without a receipt in the live lane with the trigger sweep', async () => {
     const [archived, fresh] = someDocuments(2, requestedAt, seconds);
     const world = createWorld({
       documents: someDocuments(2, requestedAt, seconds),
@@ -44,7 +44,7 @@ describe('a sweep', () => {
     expect(world.counted('DocumentsQueued')).toBe(1);
   });
 
-  it('takes one request to Telnyx and one listing where there is little to see', async () => {
+  it('needs one request to Telnyx and at most three listings for ten archived documents', async () => {
     const documents = someDocuments(10, requestedAt, seconds);
     const world = createWorld({ documents, archived: documents.map(({ id }) => id) });
 
@@ -54,41 +54,41 @@ describe('a sweep', () => {
     expect(world.listings()).toBeLessThanOrEqual(3);
   });
 
-  it('believes an empty list when it comes empty twice', async () => {
+  it('accepts an empty list only after a second request confirms it', async () => {
     const world = createWorld({
       documents: someDocuments(3, requestedAt, seconds),
       step: (request) => ({ fault: request === 1 ? 'empty' : undefined }),
     });
-    const nothing = createWorld();
+    const empty = createWorld();
 
     await world.discover(recent(requestedAt));
-    await nothing.discover(recent(requestedAt));
+    await empty.discover(recent(requestedAt));
 
     expect(world.sent).toHaveLength(3);
-    expect(nothing.requested).toHaveLength(2);
-    expect(nothing.counted('SweepsCompleted')).toBe(1);
+    expect(empty.requested).toHaveLength(2);
+    expect(empty.counted('SweepsCompleted')).toBe(1);
   });
 
-  it('queues what it has seen before it goes on reading', async () => {
+  it('queues the documents of each page before it requests the next one', async () => {
     const documents = someDocuments(100, requestedAt, seconds);
     const world = createWorld({ documents });
-    const sentWhenAsked: number[] = [];
+    const sentBeforeCall: number[] = [];
     world.calls.before = () => {
-      sentWhenAsked.push(world.sent.length);
+      sentBeforeCall.push(world.sent.length);
     };
 
     await world.discover(recent(requestedAt));
 
-    expect(new Set(sentWhenAsked).size).toBeGreaterThanOrEqual(3);
+    expect(new Set(sentBeforeCall).size).toBeGreaterThanOrEqual(3);
     expect(
       world.queued().slice(
         0,
-        sentWhenAsked.find((sent) => sent > 0),
+        sentBeforeCall.find((sent) => sent > 0),
       ),
     ).toContain(documents[0]?.id);
   });
 
-  it('counts documents of 10 to 15 minutes without a receipt as overdue, each at one five-minute sweep only', async () => {
+  it('counts each document of 10 to 15 minutes without a receipt as overdue in exactly one five-minute sweep', async () => {
     const age = (minutesOld: number, number: number) => ({
       id: documentId(number),
       createdAt: noon - minutesOld * minutes,
@@ -106,7 +106,7 @@ describe('a sweep', () => {
     expect(world.counted('DocumentsOverdue')).toBe(2);
   });
 
-  it('gives what is 14 to 24 minutes old a second chance every fifth minute, and what is 25 hours old a last one', async () => {
+  it('queues documents younger than 2 minutes, of 14 to 24 minutes and of 25 to 26 hours at the full hour', async () => {
     const ages = [0, 1.9, 2.1, 13.9, 14, 23.9, 24.1, 25 * 60 - 0.1, 25 * 60, 26 * 60 - 0.1, 26 * 60 + 0.1];
     const documents = ages.map((age, number) => ({
       id: documentId(number),
@@ -127,28 +127,28 @@ describe('a sweep', () => {
     ]);
   });
 
-  it('does not queue, and does not call overdue, what the list shows cannot be archived', async () => {
+  it('neither queues nor counts as overdue documents that the list shows as infected or too large', async () => {
     const documents = [noon, noon - 11 * minutes, noon - 12 * minutes].map((createdAt, number) => ({
       id: documentId(number),
       createdAt,
     }));
-    const show = ({ id, createdAt }: { id: string; createdAt: number }) => ({
+    const rowOf = ({ id, createdAt }: { id: string; createdAt: number }) => ({
       id,
       created_at: new Date(createdAt).toISOString(),
       ...(id === documentId(2) ? { size: { unit: 'bytes', amount: 1_001 } } : { av_scan_status: 'infected' }),
     });
-    const world = createWorld({ documents, show, overrides: { maxDocumentBytes: 1_000 } });
-    const takesAll = createWorld({ documents, show, overrides: { archiveInfected: true } });
+    const world = createWorld({ documents, rowOf, overrides: { maxDocumentBytes: 1_000 } });
+    const archivesInfected = createWorld({ documents, rowOf, overrides: { archiveInfected: true } });
 
     const result = await world.discover(recent(noon));
-    await takesAll.discover(recent(noon));
+    await archivesInfected.discover(recent(noon));
 
     expect(result).toMatchObject({ queued: 0, leftOut: 3, overdue: 0 });
-    expect(takesAll.queued()).toEqual([documentId(0)]);
-    expect(takesAll.counted('DocumentsOverdue')).toBe(2);
+    expect(archivesInfected.queued()).toEqual([documentId(0)]);
+    expect(archivesInfected.counted('DocumentsOverdue')).toBe(2);
   });
 
-  it('queues a document that is never settled six times at most, however many sweeps see it', async () => {
+  it('queues a document that is never archived at most six times', async () => {
     const createdAt = noon + 37 * seconds;
     const world = createWorld({ documents: [{ id: documentId(1), createdAt }] });
 
@@ -163,27 +163,27 @@ describe('a sweep', () => {
     expect(world.counted('SweepsCompleted')).toBe(27 * 60);
   });
 
-  it('acknowledges a sweep that comes too late without a request, and counts no heartbeat for it', async () => {
+  it('skips a sweep that is more than 30 minutes late: no requests, and SweepsCompleted is not counted', async () => {
     const late = createWorld({ documents: someDocuments(3, requestedAt, seconds) });
-    const justInTime = createWorld({ documents: someDocuments(3, requestedAt, seconds) });
+    const inTime = createWorld({ documents: someDocuments(3, requestedAt, seconds) });
     late.time.set(requestedAt + 30 * minutes + 1);
-    justInTime.time.set(requestedAt + 30 * minutes);
+    inTime.time.set(requestedAt + 30 * minutes);
 
     const result = await late.discover(recent(requestedAt));
-    await justInTime.discover(recent(requestedAt));
+    await inTime.discover(recent(requestedAt));
 
     expect(result).toMatchObject({ found: 0, queued: 0, requests: 0 });
     expect(late.counted('SweepsCompleted')).toBe(0);
-    expect(justInTime.queued()).toHaveLength(3);
+    expect(inTime.queued()).toHaveLength(3);
   });
 
-  it('goes on where a row cannot be read', async () => {
+  it('continues after rows without a valid id', async () => {
     const world = createWorld({
       documents: someDocuments(3, requestedAt, seconds),
-      show: ({ id, createdAt }) => {
+      rowOf: ({ id, createdAt }) => {
         if (id === documentId(0))
           return { id: id.toUpperCase(), created_at: new Date(createdAt).toISOString() };
-        return id === documentId(1) ? 'what is this' : { id, created_at: 'no instant' };
+        return id === documentId(1) ? 'not a row' : { id, created_at: 'not a date' };
       },
     });
 
@@ -194,7 +194,7 @@ describe('a sweep', () => {
     expect(world.counted('SweepsCompleted')).toBe(1);
   });
 
-  it('calls a document of twelve minutes overdue although its id cannot be read, one of twenty not', async () => {
+  it('counts a row with an invalid id as overdue by its created_at', async () => {
     const documents = [12, 18, 20].map((age, number) => ({
       id: documentId(number),
       createdAt: noon - age * minutes,
@@ -202,7 +202,7 @@ describe('a sweep', () => {
     const world = createWorld({
       documents,
       archived: [documentId(1)],
-      show: ({ id, createdAt }) => ({
+      rowOf: ({ id, createdAt }) => ({
         id: id === documentId(1) ? id : 'unreadable',
         created_at: new Date(createdAt).toISOString(),
       }),
@@ -212,30 +212,30 @@ describe('a sweep', () => {
     expect(world.counted('DocumentsOverdue')).toBe(1);
   });
 
-  it('fails where no row at all can be read', async () => {
+  it('fails with UnexpectedResponse if no row has a valid id', async () => {
     const world = createWorld({
       documents: someDocuments(3, requestedAt, seconds),
-      show: ({ id }) => ({ identifier: id }),
+      rowOf: ({ id }) => ({ identifier: id }),
     });
 
-    const sweeping = world.discover(recent(requestedAt));
+    const promise = world.discover(recent(requestedAt));
 
-    await expect(sweeping).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    await expect(promise).rejects.toMatchObject({ code: 'UnexpectedResponse' });
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
-  it('queues what is fresh and fails where Telnyx does not heed the filter', async () => {
+  it('queues documents in its range and fails with UnexpectedResponse if Telnyx ignores the filter', async () => {
     const documents = someDocuments(300, requestedAt, 24 * hours);
     const world = createWorld({ documents, filtered: () => requestedAt });
 
-    const sweeping = world.discover(recent(requestedAt));
+    const promise = world.discover(recent(requestedAt));
 
-    await expect(sweeping).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    await expect(promise).rejects.toMatchObject({ code: 'UnexpectedResponse' });
     expect(world.queued()).toEqual([documents[0]?.id]);
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
-  it('asks again where an answer belongs to another question', async () => {
+  it('repeats a request when the response repeats the previous one', async () => {
     const documents = someDocuments(100, requestedAt, seconds);
     const world = createWorld({
       documents,
@@ -247,7 +247,7 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
-  it('asks again where a page of a crowded second holds documents of another time', async () => {
+  it('repeats a request when a page of a single second contains documents of another time', async () => {
     const documents = someDocuments(100, requestedAt, 0);
     const world = createWorld({
       documents,
@@ -260,7 +260,7 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
-  it('queues what it sees and fails where the further pages of a crowded second are always of another time', async () => {
+  it('queues what it found and fails if all further pages of a single second contain documents of another time', async () => {
     const documents = someDocuments(100, requestedAt, 0);
     const world: World = createWorld({
       documents,
@@ -270,16 +270,16 @@ describe('a sweep', () => {
       }),
     });
 
-    const sweeping = world.discover(recent(requestedAt));
+    const promise = world.discover(recent(requestedAt));
 
-    await expect(sweeping).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    await expect(promise).rejects.toMatchObject({ code: 'UnexpectedResponse' });
     expect(world.queued()).toHaveLength(20);
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
-  it('does not take an answer from before a failure for the list, when it reads again', async () => {
+  it('detects a response repeated from before a failure when it reads the list again', async () => {
     const documents = someDocuments(100, requestedAt, seconds);
-    // Once a part of the list is read: a failure, and then the answer of before.
+    // Applied after the first page: a failure, then the response from before it.
     const faults = ['nonsense', 'repeated'] as const;
     let next = 0;
     const world: World = createWorld({
@@ -297,7 +297,7 @@ describe('a sweep', () => {
     expect(new Set(world.queued())).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
-  it('reads a list whose answer is too large in smaller pieces', async () => {
+  it('reads a shorter time range when a response is too large', async () => {
     const documents = someDocuments(40, requestedAt, 2 * seconds);
     const world: World = createWorld({
       documents,
@@ -317,12 +317,12 @@ describe('a sweep', () => {
   });
 
   it.each(['2026-11-25', '5', '2026', 'Nov 25', '-1', '2026-11-24T12:07', 7, { at: 1 }])(
-    'queues a document whose created_at is not an instant (%j), and its neighbours',
+    'queues all documents of a page when one has the invalid created_at %j',
     async (createdAt) => {
       const documents = someDocuments(3, requestedAt, seconds);
       const world = createWorld({
         documents,
-        show: ({ id, createdAt: instant }) => ({
+        rowOf: ({ id, createdAt: instant }) => ({
           id,
           created_at: id === documentId(1) ? createdAt : new Date(instant).toISOString(),
         }),
@@ -334,12 +334,12 @@ describe('a sweep', () => {
     },
   );
 
-  it('goes on where a row without an id is nested 200,000 levels deep', async () => {
+  it('continues after a row whose id is nested 200,000 levels deep', async () => {
     let deep: unknown = 'core';
     for (let level = 0; level < 200_000; level += 1) deep = [deep];
     const world = createWorld({
       documents: someDocuments(3, requestedAt, seconds),
-      show: ({ id, createdAt }) => ({
+      rowOf: ({ id, createdAt }) => ({
         id: id === documentId(1) ? deep : id,
         created_at: new Date(createdAt).toISOString(),
       }),
@@ -350,7 +350,7 @@ describe('a sweep', () => {
     expect(result).toMatchObject({ queued: 2, unreadable: 1 });
   });
 
-  it('slows down at a rate limit instead of failing', async () => {
+  it('waits for the rate limit instead of failing', async () => {
     const documents = someDocuments(200, requestedAt, 500);
     const world = createWorld({
       documents,
@@ -360,14 +360,14 @@ describe('a sweep', () => {
 
     await world.discover(recent(requestedAt));
 
-    const refused = Math.floor(world.requested.length / 3);
+    const rateLimited = Math.floor(world.requested.length / 3);
     expect(world.sent).toHaveLength(200);
-    expect(world.time.monotonic() - before).toBeGreaterThanOrEqual(refused * 1_000);
+    expect(world.time.monotonic() - before).toBeGreaterThanOrEqual(rateLimited * 1_000);
   });
 });
 
-describe('sweeps after each other', () => {
-  it('find all that a silence of 20 minutes hid, inside the 30 minutes of what it hid first', async () => {
+describe('consecutive sweeps', () => {
+  it('find all documents within 30 minutes of their upload after 20 minutes without sweeps', async () => {
     const documents = someDocuments(200, noon + 20 * minutes, 6 * seconds);
     const world = createWorld({ documents });
     const queued: string[] = [];
@@ -381,7 +381,7 @@ describe('sweeps after each other', () => {
     expect(new Set(queued)).toEqual(new Set(documents.map(({ id }) => id)));
   });
 
-  it('find all when half an hour of them waited in the queue, each its own part', async () => {
+  it('queue each document once when 30 minutes of sweeps waited in the queue', async () => {
     const documents = someDocuments(180, noon, 10 * seconds);
     const world = createWorld({ documents, start: noon });
     const queued: string[] = [];
@@ -395,7 +395,7 @@ describe('sweeps after each other', () => {
     expect(queued).toHaveLength(180);
   });
 
-  it('overlap without harm: what two have seen at once is queued by each, once', async () => {
+  it('each queue a document at most once when two overlap', async () => {
     const documents = someDocuments(60, requestedAt, seconds);
     const world = createWorld({ documents });
 
@@ -408,24 +408,24 @@ describe('sweeps after each other', () => {
   });
 });
 
-describe('a run that is killed', () => {
+describe('a run that is stopped', () => {
   const kinds: Record<string, DiscoveryMessage> = {
     recent: recent(requestedAt),
     span: span(noon - hours, noon + hours),
   };
 
   it.each(Object.entries(kinds))(
-    'at any call of a %s message loses nothing and queues nothing archived',
+    'at any call loses no document and queues no archived one when run again (%s message)',
     async (_, message) => {
       const documents = someDocuments(90, requestedAt, 1_300);
       const archived = documents.filter((_document, number) => number % 3 === 0).map(({ id }) => id);
-      const untouched = createWorld({ documents, archived, pageRows: 25 });
-      await untouched.discover(message);
+      const complete = createWorld({ documents, archived, pageRows: 25 });
+      await complete.discover(message);
 
-      for (let fatal = 1; fatal <= untouched.calls.count; fatal += 1) {
+      for (let stopAt = 1; stopAt <= complete.calls.count; stopAt += 1) {
         const world = createWorld({ documents, archived, pageRows: 25 });
         world.calls.before = (count) => {
-          if (count >= fatal) throw new Error('Killed.');
+          if (count >= stopAt) throw new Error('Killed.');
         };
         await expect(world.discover(message)).rejects.toMatchObject({ code: 'Unexpected' });
         const before = archiveQueued(world);
@@ -439,27 +439,27 @@ describe('a run that is killed', () => {
     },
   );
 
-  it('by its signal stops at once with the signal’s reason, at any moment', async () => {
+  it('by its signal at any call fails with the signal’s reason', async () => {
     const documents = someDocuments(90, requestedAt, 1_300);
-    const untouched = createWorld({ documents, pageRows: 25 });
-    await untouched.discover(recent(requestedAt));
+    const complete = createWorld({ documents, pageRows: 25 });
+    await complete.discover(recent(requestedAt));
 
-    for (let fatal = 1; fatal <= untouched.calls.count; fatal += 1) {
+    for (let stopAt = 1; stopAt <= complete.calls.count; stopAt += 1) {
       const world = createWorld({ documents, pageRows: 25 });
       const abort = new AbortController();
       world.calls.before = (count) => {
-        if (count === fatal) abort.abort(new ArchiverError('OutOfTime', 'The time is over.'));
+        if (count === stopAt) abort.abort(new ArchiverError('OutOfTime', 'The time is over.'));
       };
-      const swept = world.discover(recent(requestedAt), abort.signal);
+      const promise = world.discover(recent(requestedAt), abort.signal);
 
-      await expect(swept).rejects.toMatchObject({ code: 'OutOfTime' });
+      await expect(promise).rejects.toMatchObject({ code: 'OutOfTime' });
       expect(world.counted('SweepsCompleted')).toBe(0);
     }
   });
 });
 
 describe('a span', () => {
-  it('goes into the backfill lane and counts nothing as overdue', async () => {
+  it('queues documents in the backfill lane and counts none as overdue', async () => {
     const documents = someDocuments(50, noon, hours);
     const world = createWorld({ documents });
 
@@ -477,7 +477,7 @@ describe('a span', () => {
     expect(world.counted('SweepsCompleted')).toBe(0);
   });
 
-  it('holds what was created at either end, so that spans which touch leave no gap', async () => {
+  it('includes documents created at either boundary, so that adjacent spans leave no gap', async () => {
     const documents = [noon - hours, noon].map((createdAt, number) => ({
       id: documentId(number),
       createdAt,
@@ -489,16 +489,16 @@ describe('a span', () => {
     expect(world.sent).toHaveLength(2);
   });
 
-  it('that ends before it begins is a malformed message', async () => {
+  it('that ends before it begins fails with MalformedMessage and makes no request', async () => {
     const world = createWorld();
 
-    const discovering = world.discover(span(noon, noon - hours));
+    const promise = world.discover(span(noon, noon - hours));
 
-    await expect(discovering).rejects.toMatchObject({ code: 'MalformedMessage' });
+    await expect(promise).rejects.toMatchObject({ code: 'MalformedMessage' });
     expect(world.requested).toHaveLength(0);
   });
 
-  it('of centuries takes few requests', async () => {
+  it('of centuries needs fewer than 80 requests for 1,000 documents', async () => {
     const world = createWorld({ documents: someDocuments(1_000, noon, hours) });
 
     await world.discover(span(Date.parse('1000-01-01T00:00:00Z'), noon + 8_000 * hours));
@@ -507,32 +507,32 @@ describe('a span', () => {
     expect(world.requested.length).toBeLessThan(80);
   });
 
-  it('keeps what it has found when reading on is not possible', async () => {
+  it('queues the documents found before Telnyx becomes unavailable', async () => {
     const world = createWorld({
       documents: someDocuments(400, noon, minutes),
       step: (request) => ({ fault: request > 8 ? 'unavailable' : undefined }),
     });
 
-    const discovering = world.discover(span(noon - 24 * hours, noon));
+    const promise = world.discover(span(noon - 24 * hours, noon));
 
-    await expect(discovering).rejects.toMatchObject({ code: 'TelnyxUnavailable' });
+    await expect(promise).rejects.toMatchObject({ code: 'TelnyxUnavailable' });
     expect(world.sent.length).toBeGreaterThan(0);
     expect(world.counted('DocumentsQueued')).toBe(world.sent.length);
   });
 
-  it('fails with the failure of the bucket or the queue', async () => {
+  it('fails with the error of the queue', async () => {
     const world = createWorld({
       documents: someDocuments(40, noon, minutes),
-      overrides: { send: () => Promise.reject(new ArchiverError('QueueUnavailable', 'SQS took nothing.')) },
+      overrides: { send: () => Promise.reject(new ArchiverError('QueueUnavailable', 'SQS is unavailable.')) },
     });
 
-    const discovering = world.discover(span(noon - 24 * hours, noon));
+    const promise = world.discover(span(noon - 24 * hours, noon));
 
-    await expect(discovering).rejects.toMatchObject({ code: 'QueueUnavailable' });
+    await expect(promise).rejects.toMatchObject({ code: 'QueueUnavailable' });
   });
 
-  it('asks bucket and queue no second time once one of them has failed', async () => {
-    const send = vi.fn().mockRejectedValue(new ArchiverError('QueueUnavailable', 'Its answer was lost.'));
+  it('sends the documents only once when the queue fails', async () => {
+    const send = vi.fn().mockRejectedValue(new ArchiverError('QueueUnavailable', 'No response from SQS.'));
     const world = createWorld({ documents: someDocuments(25, noon, minutes), overrides: { send } });
 
     await expect(world.discover(span(noon - hours, noon))).rejects.toMatchObject({
@@ -542,22 +542,22 @@ describe('a span', () => {
     expect(send).toHaveBeenCalledOnce();
   });
 
-  it('ends with the invocation, should the list never end', async () => {
-    let endless = 0;
-    const pages = Array.from({ length: 20_000 }, () => ({ id: documentId(0), createdAt: noon }));
+  it('stops at the deadline when the list never ends', async () => {
+    let number = 0;
+    const documents = Array.from({ length: 20_000 }, () => ({ id: documentId(0), createdAt: noon }));
     const world = createWorld({
       pageRows: 20,
-      show: () => {
-        endless += 1;
-        return { id: documentId(endless), created_at: new Date(noon).toISOString() };
+      rowOf: () => {
+        number += 1;
+        return { id: documentId(number), created_at: new Date(noon).toISOString() };
       },
-      arrange: () => pages,
+      arrange: () => documents,
     });
     const abort = new AbortController();
     world.time.after(30_000, () => abort.abort(new ArchiverError('OutOfTime', 'The time is over.')));
 
-    const discovering = world.discover(span(noon - hours, noon), abort.signal);
+    const promise = world.discover(span(noon - hours, noon), abort.signal);
 
-    await expect(discovering).rejects.toMatchObject({ code: 'OutOfTime' });
+    await expect(promise).rejects.toMatchObject({ code: 'OutOfTime' });
   });
 });

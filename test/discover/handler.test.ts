@@ -12,8 +12,8 @@ import { createWorld, noon, recent, someDocuments, span, type WorldOptions } fro
 
 const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
 
-function handlerOf(options: WorldOptions) {
-  // The day's sweeps would otherwise be superseded.
+function setUp(options: WorldOptions) {
+  // With the real clock the handler would skip the sweeps of `noon` as too late.
   const time = { ...systemTime, now: () => noon };
   const world = createWorld({ ...options, overrides: { time, ...options.overrides } });
   const lowLaneRequests: string[] = [];
@@ -28,7 +28,7 @@ function handlerOf(options: WorldOptions) {
           code: MessageAttributes?.code?.StringValue,
         });
       } else if (command instanceof ChangeMessageVisibilityCommand) {
-        commands.push({ queueUrl: command.input.QueueUrl, kind: 'comes back' });
+        commands.push({ queueUrl: command.input.QueueUrl, kind: 'visibility change' });
       }
       return {};
     },
@@ -43,9 +43,9 @@ function handlerOf(options: WorldOptions) {
     })),
     sqs,
     lowLaneTelnyx: {
-      get: (...asked) => {
-        lowLaneRequests.push(asked[0]);
-        return world.dependencies.telnyx.get(...asked);
+      get: (...request) => {
+        lowLaneRequests.push(request[0]);
+        return world.dependencies.telnyx.get(...request);
       },
     },
     spansQueueUrl: queue('spans'),
@@ -64,9 +64,9 @@ function eventOf(bodies: string[], lane: string): SQSEvent {
   );
 }
 
-it('works on each message, and sends nothing to the queue that it reads', async () => {
+it('processes each message and sends nothing to the queue that it reads', async () => {
   const documents = someDocuments(30, noon, 1_000);
-  const { world, commands, invoke } = handlerOf({ documents });
+  const { world, commands, invoke } = setUp({ documents });
   const orderId = 'b41d7f0a-93c4-4f57-8a2b-1c9d4e5f6071';
   const event = { id: 'event-1', type: 'portout.status_changed', occurredAt: '2026-11-24T11:59:58Z' };
   const requestedAt = new Date(noon).toISOString();
@@ -75,9 +75,9 @@ it('works on each message, and sends nothing to the queue that it reads', async 
     { v: 1, kind: 'port-out', orderId, event, requestedAt },
   ];
 
-  const answer = await invoke(messages.map(serialiseMessage));
+  const response = await invoke(messages.map(serialiseMessage));
 
-  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(response).toEqual({ batchItemFailures: [] });
   expect(new Set(world.sent.map(({ queueUrl }) => queueUrl))).toEqual(new Set(['documents']));
   expect(commands).toEqual([]);
   expect(world.lines.filter(({ outcome }) => outcome === 'done')).toEqual(
@@ -88,20 +88,20 @@ it('works on each message, and sends nothing to the queue that it reads', async 
   );
 });
 
-it('sends a span that it finds in the live lane on to the spans queue, without a request', async () => {
-  const { world, commands, invoke, lowLaneRequests } = handlerOf({
+it('forwards a span in the discovery queue to the spans queue without any request to Telnyx', async () => {
+  const { world, commands, invoke, lowLaneRequests } = setUp({
     documents: someDocuments(3, noon, 1_000),
   });
 
-  const answer = await invoke([serialiseMessage(span(noon - 86_400_000, noon))]);
+  const response = await invoke([serialiseMessage(span(noon - 86_400_000, noon))]);
 
-  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(response).toEqual({ batchItemFailures: [] });
   expect(world.sent).toEqual([{ queueUrl: queue('spans'), message: span(noon - 86_400_000, noon) }]);
   expect([...world.requested, ...lowLaneRequests, ...commands]).toEqual([]);
 });
 
-it('reads spans of their own lane through the client that leaves the limit to live work', async () => {
-  const { world, invoke, lowLaneRequests } = handlerOf({ documents: someDocuments(3, noon, 1_000) });
+it('uses the low-lane Telnyx client only for messages of the spans lane', async () => {
+  const { world, invoke, lowLaneRequests } = setUp({ documents: someDocuments(3, noon, 1_000) });
 
   await invoke([serialiseMessage(recent(noon))]);
   expect(lowLaneRequests).toEqual([]);
@@ -111,20 +111,20 @@ it('reads spans of their own lane through the client that leaves the limit to li
   expect(world.sent.map(({ queueUrl }) => queueUrl)).toContain('backfill');
 });
 
-it('makes a dead letter of what is no message, and nothing of its neighbour', async () => {
-  const { world, commands, invoke } = handlerOf({ documents: someDocuments(3, noon, 1_000) });
+it('dead-letters an invalid message and processes the other messages of the batch', async () => {
+  const { world, commands, invoke } = setUp({ documents: someDocuments(3, noon, 1_000) });
 
-  const answer = await invoke(['{"v":1}', serialiseMessage(recent(noon))]);
+  const response = await invoke(['{"v":1}', serialiseMessage(recent(noon))]);
 
-  expect(answer).toEqual({ batchItemFailures: [] });
+  expect(response).toEqual({ batchItemFailures: [] });
   expect(commands).toEqual([
     { queueUrl: queue('discovery-dead-letters'), kind: 'dead letter', code: 'MalformedMessage' },
   ]);
   expect(world.sent).toHaveLength(3);
 });
 
-it('puts a message back whose time is over, before Lambda ends the invocation', async () => {
-  const { world, commands, invoke } = handlerOf({
+it('returns a message with OutOfTime before Lambda ends the invocation', async () => {
+  const { world, commands, invoke } = setUp({
     overrides: {
       telnyx: {
         get: (_path, _query, _gone, signal) =>
@@ -133,15 +133,15 @@ it('puts a message back whose time is over, before Lambda ends the invocation', 
     },
   });
 
-  const answer = await invoke([serialiseMessage(recent(noon))], { remainingMs: timeouts.reserveMs + 50 });
+  const response = await invoke([serialiseMessage(recent(noon))], { remainingMs: timeouts.reserveMs + 50 });
 
-  expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'message-0' }] });
-  expect(commands).toEqual([{ queueUrl: queue('discovery'), kind: 'comes back' }]);
+  expect(response).toEqual({ batchItemFailures: [{ itemIdentifier: 'message-0' }] });
+  expect(commands).toEqual([{ queueUrl: queue('discovery'), kind: 'visibility change' }]);
   expect(world.lines).toContainEqual(expect.objectContaining({ code: 'OutOfTime', kind: 'recent' }));
 });
 
-it('has an arity that Lambda does not take for callback style', () => {
-  const { handler } = handlerOf({});
+it('accepts at most two parameters, so that Lambda does not treat the handler as callback-style', () => {
+  const { handler } = setUp({});
 
   expect(handler.length).toBeLessThanOrEqual(2);
 });
@@ -159,7 +159,7 @@ const environment = {
   TELNYX_API_KEY_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:key',
 };
 
-it('is set up by its environment', () => {
+it('reads its settings from the environment', () => {
   const settings = readDiscoverSettings({ ...environment, LOW_LANE_INVOCATIONS: '10' });
 
   expect(settings).toMatchObject({
@@ -170,7 +170,7 @@ it('is set up by its environment', () => {
   });
 });
 
-it('starts as a Lambda function does: a module with a handler', async () => {
+it('exports a handler from its Lambda entry point', async () => {
   for (const [name, value] of Object.entries({ ...environment, AWS_REGION: 'us-east-1' })) {
     vi.stubEnv(name, value);
   }

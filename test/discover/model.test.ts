@@ -1,4 +1,4 @@
-/** The list as the worst neighbour: it grows, shrinks, shuffles, repeats itself, comes empty and lies about totals. */
+/** A span must find every document when the list grows, shrinks, reorders, repeats pages, is empty or states wrong totals. */
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -8,15 +8,15 @@ import { createWorld, documentId, minutes, noon, type Step, span } from './world
 
 const windowMs = 30 * minutes;
 
-interface Act {
+interface RequestEvents {
   fault: Step['fault'];
-  /** Positions, among those that may go, of documents that go before this answer. */
-  gone: number[];
-  /** How many documents come, created now. */
-  come: number;
+  /** Positions, among the removable documents, of those removed before this response. */
+  removed: number[];
+  /** Number of documents created before this response. */
+  added: number;
 }
 
-const act = fc.record<Act>({
+const requestEvents = fc.record<RequestEvents>({
   fault: fc.option(
     fc.constantFrom('rate-limited', 'unavailable', 'garbled', 'empty', 'repeated', 'unfiltered'),
     {
@@ -24,77 +24,87 @@ const act = fc.record<Act>({
       freq: 2,
     },
   ),
-  gone: fc.array(fc.nat(1_000), { maxLength: 3 }),
-  come: fc.nat(3),
+  removed: fc.array(fc.nat(1_000), { maxLength: 3 }),
+  added: fc.nat(3),
 });
 
+/** How Telnyx's filter reads the bounds. */
 const filters = {
   exact: (instant: number) => instant,
-  'cut to seconds': (instant: number) => Math.floor(instant / 1_000) * 1_000,
+  'truncated to seconds': (instant: number) => Math.floor(instant / 1_000) * 1_000,
   'rounded to seconds': (instant: number) => Math.round(instant / 1_000) * 1_000,
 };
 
-const story = fc
+const scenarios = fc
   .record({
-    /** Many within few seconds need page numbers, and those an order; else any order at any request will do. */
+    /**
+     * Whether three of four documents share one second. They are then read by page number, which needs a stable order;
+     * otherwise the order changes with each request.
+     */
     crowded: fc.boolean(),
     pageRows: fc.integer({ min: 20, max: 40 }),
-    offsets: fc.array(fc.record({ ms: fc.nat(windowMs), stays: fc.boolean(), archived: fc.boolean() }), {
-      minLength: 1,
-      maxLength: 200,
-      size: 'max',
-    }),
-    crowdAt: fc.nat(windowMs - 1),
-    acts: fc.array(act, { minLength: 1, maxLength: 60, size: 'max' }),
+    offsets: fc.array(
+      fc.record({ ms: fc.nat(windowMs), isPermanent: fc.boolean(), archived: fc.boolean() }),
+      {
+        minLength: 1,
+        maxLength: 200,
+        size: 'max',
+      },
+    ),
+    crowdedAt: fc.nat(windowMs - 1),
+    events: fc.array(requestEvents, { minLength: 1, maxLength: 60, size: 'max' }),
     filter: fc.constantFrom(...(Object.keys(filters) as (keyof typeof filters)[])),
     inclusive: fc.boolean(),
     seed: fc.integer(),
   })
-  .map((told) => ({
-    ...told,
-    documents: told.offsets.map(({ ms }, number): ListedRow => {
-      const crowding = told.crowded && number % 4 !== 0;
-      const offset = crowding
-        ? told.crowdAt - (told.crowdAt % 1_000) + (ms % 1_000)
+  .map((scenario) => ({
+    ...scenario,
+    documents: scenario.offsets.map(({ ms }, number): ListedRow => {
+      const isCrowded = scenario.crowded && number % 4 !== 0;
+      const offset = isCrowded
+        ? scenario.crowdedAt - (scenario.crowdedAt % 1_000) + (ms % 1_000)
         : number * 9_000 + (ms % 9_000);
       return { id: documentId(number), createdAt: noon - windowMs + offset };
     }),
   }));
 
-it('misses no document that is there throughout, and ends, whatever the list does meanwhile', async () => {
+it('queues every document that exists throughout while the list changes and Telnyx fails', async () => {
   await fc.assert(
-    fc.asyncProperty(story, async (told) => {
-      const staying = told.documents.filter((_, number) => told.offsets[number]?.stays);
-      const archived = told.documents
-        .filter((_, number) => told.offsets[number]?.archived)
+    fc.asyncProperty(scenarios, async (scenario) => {
+      const permanent = scenario.documents.filter((_, number) => scenario.offsets[number]?.isPermanent);
+      const archived = scenario.documents
+        .filter((_, number) => scenario.offsets[number]?.archived)
         .map(({ id }) => id);
-      const leaving = told.documents.filter((_, number) => !told.offsets[number]?.stays);
-      const random = generator(told.seed);
-      let came = 1_000_000;
-      let faulty = false;
+      const removable = scenario.documents.filter((_, number) => !scenario.offsets[number]?.isPermanent);
+      const random = generator(scenario.seed);
+      let lastAdded = 1_000_000;
+      let lastFailed = false;
       const world = createWorld({
-        documents: told.documents,
+        documents: scenario.documents,
         archived,
-        pageRows: told.pageRows,
-        filtered: filters[told.filter],
-        inclusive: told.inclusive,
-        arrange: (documents) => (told.crowded ? newestFirst(documents) : shuffled(documents, random)),
+        pageRows: scenario.pageRows,
+        filtered: filters[scenario.filter],
+        inclusive: scenario.inclusive,
+        arrange: (documents) => (scenario.crowded ? newestFirst(documents) : shuffled(documents, random)),
         total: () => Math.floor(random() * 10_000),
         step: (request) => {
-          const planned = told.acts[request % told.acts.length];
-          // Of two requests in a row, one is served.
-          const fault = faulty ? undefined : planned?.fault;
-          faulty = fault !== undefined;
+          const planned = scenario.events[request % scenario.events.length];
+          // Two requests in a row never both fail.
+          const fault = lastFailed ? undefined : planned?.fault;
+          lastFailed = fault !== undefined;
           return {
             fault,
             change: () => {
-              for (const position of planned?.gone ?? []) {
-                const [document] = leaving.splice(position % Math.max(1, leaving.length), 1);
+              for (const position of planned?.removed ?? []) {
+                const [document] = removable.splice(position % Math.max(1, removable.length), 1);
                 if (document) world.documents.delete(document.id);
               }
-              for (let count = 0; count < (planned?.come ?? 0); count += 1) {
-                came += 1;
-                world.documents.set(documentId(came), { id: documentId(came), createdAt: world.time.now() });
+              for (let count = 0; count < (planned?.added ?? 0); count += 1) {
+                lastAdded += 1;
+                world.documents.set(documentId(lastAdded), {
+                  id: documentId(lastAdded),
+                  createdAt: world.time.now(),
+                });
               }
             },
           };
@@ -104,8 +114,8 @@ it('misses no document that is there throughout, and ends, whatever the list doe
       await world.discover(span(noon - windowMs, noon));
 
       const queued = world.queued();
-      const due = staying.map(({ id }) => id).filter((id) => !archived.includes(id));
-      expect(queued).toEqual(expect.arrayContaining(due));
+      const expected = permanent.map(({ id }) => id).filter((id) => !archived.includes(id));
+      expect(queued).toEqual(expect.arrayContaining(expected));
       expect(new Set(queued).size).toBe(queued.length);
       expect(queued.filter((id) => archived.includes(id))).toEqual([]);
     }),
@@ -113,7 +123,7 @@ it('misses no document that is there throughout, and ends, whatever the list doe
   );
 });
 
-it('holds many more documents in one second than go onto a page, while they come and go', async () => {
+it('queues every document of a second that fills many pages while other documents disappear', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer(), fc.integer({ min: 100, max: 400 }), async (seed, count) => {
       const random = generator(seed);
@@ -121,14 +131,14 @@ it('holds many more documents in one second than go onto a page, while they come
         id: documentId(number),
         createdAt: noon,
       }));
-      const staying = documents.filter(() => random() < 0.5);
-      const leaving = documents.filter((document) => !staying.includes(document));
+      const permanent = documents.filter(() => random() < 0.5);
+      const removable = documents.filter((document) => !permanent.includes(document));
       const world = createWorld({
         documents,
         pageRows: 20 + Math.floor(random() * 20),
         step: () => ({
           change: () => {
-            const [document] = leaving.splice(Math.floor(random() * leaving.length), 1);
+            const [document] = removable.splice(Math.floor(random() * removable.length), 1);
             if (document) world.documents.delete(document.id);
           },
         }),
@@ -136,7 +146,7 @@ it('holds many more documents in one second than go onto a page, while they come
 
       await world.discover(span(noon - windowMs, noon + windowMs));
 
-      expect(world.queued()).toEqual(expect.arrayContaining(staying.map(({ id }) => id)));
+      expect(world.queued()).toEqual(expect.arrayContaining(permanent.map(({ id }) => id)));
     }),
     { numRuns: propertyRuns(100) },
   );
@@ -144,12 +154,12 @@ it('holds many more documents in one second than go onto a page, while they come
 
 function shuffled(documents: ListedRow[], random: () => number): ListedRow[] {
   return documents
-    .map((document) => ({ document, place: random() }))
-    .sort((a, b) => a.place - b.place)
+    .map((document) => ({ document, order: random() }))
+    .sort((a, b) => a.order - b.order)
     .map(({ document }) => document);
 }
 
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
+/** Pseudorandom numbers in [0, 1), reproducible by seed (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed | 0;
   return () => {

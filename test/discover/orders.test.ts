@@ -8,16 +8,15 @@ import { createWorld, documentId, noon } from './world.ts';
 const orderId = 'b41d7f0a-93c4-4f57-8a2b-1c9d4e5f6071';
 const event = { id: 'event-1', type: 'porting_order.status_changed', occurredAt: '2026-11-24T11:59:58Z' };
 
-/** A Telnyx that answers these paths, pages of 25 rows, and 404 to all others. */
-function telnyxWith(answers: Record<string, unknown>) {
-  const asked: string[] = [];
+/** A fake Telnyx that returns the given data by path, in pages of 25 rows, and the error `gone` for other paths. */
+function telnyxWith(responses: Record<string, unknown>) {
+  let requests = 0;
   return {
-    asked,
-    requests: () => asked.length,
+    requests: () => requests,
     get: async (path: string, query: URLSearchParams, gone: ErrorCode) => {
-      asked.push(path);
-      if (!(path in answers)) throw new ArchiverError(gone, 'Not there.');
-      const data = answers[path];
+      requests += 1;
+      if (!(path in responses)) throw new ArchiverError(gone, 'Not found.');
+      const data = responses[path];
       if (data instanceof Error) throw data;
       if (!Array.isArray(data)) return { data: Object.assign({ id: orderId }, data) };
       const number = Number(query.get('page[number]') ?? 1);
@@ -28,15 +27,15 @@ function telnyxWith(answers: Record<string, unknown>) {
 
 async function idsOf(candidates: AsyncIterable<Candidate[]>): Promise<(string | undefined)[]> {
   const found: Candidate[] = [];
-  for await (const some of candidates) found.push(...some);
+  for await (const page of candidates) found.push(...page);
   return found.map(({ id }) => id);
 }
 
 const requirement = (type: string, value: unknown) => ({ field_type: type, field_value: value });
 const range = (count: number) => Array.from({ length: count }, (_, number) => number);
 
-describe('the documents of a porting order', () => {
-  it('are looked for in the order, its requirements, its additional documents and the links', async () => {
+describe('documentsOfPortingOrder', () => {
+  it('finds documents in the order, its requirements, its additional documents and the links', async () => {
     const telnyx = telnyxWith({
       [`porting_orders/${orderId}`]: {
         documents: { loa: documentId(1), invoice: documentId(2) },
@@ -44,7 +43,7 @@ describe('the documents of a porting order', () => {
           requirement('document', documentId(3)),
           requirement('document', null),
           requirement('textual', documentId(90)),
-          'no requirement at all',
+          'not a requirement',
         ],
       },
       [`porting_orders/${orderId}/requirements`]: [
@@ -61,7 +60,7 @@ describe('the documents of a porting order', () => {
     expect(ids).toEqual([1, 2, 3, 4, 5, 6].map(documentId));
   });
 
-  it('may stand on many pages', async () => {
+  it('reads all pages of a list', async () => {
     const additional = range(130).map((number) => ({ id: `row-${number}`, document_id: documentId(number) }));
     const telnyx = telnyxWith({ [`porting_orders/${orderId}/additional_documents`]: additional });
 
@@ -70,7 +69,7 @@ describe('the documents of a porting order', () => {
     expect(ids).toEqual(range(130).map(documentId));
   });
 
-  it('are found by their links where the order itself is gone', async () => {
+  it('finds documents by their links when the order itself is gone', async () => {
     const telnyx = telnyxWith({ document_links: [{ id: 'l', document_id: documentId(1) }] });
 
     const ids = await idsOf(documentsOfPortingOrder(telnyx, orderId));
@@ -78,15 +77,15 @@ describe('the documents of a porting order', () => {
     expect(ids).toEqual([documentId(1)]);
   });
 
-  it('are none where nothing of the order is left', async () => {
+  it('throws OrderGone when the order is gone and no document is linked to it', async () => {
     const telnyx = telnyxWith({ document_links: [] });
 
-    const looking = idsOf(documentsOfPortingOrder(telnyx, orderId));
+    const promise = idsOf(documentsOfPortingOrder(telnyx, orderId));
 
-    await expect(looking).rejects.toMatchObject({ code: 'OrderGone', retryPolicy: 'acknowledge' });
+    await expect(promise).rejects.toMatchObject({ code: 'OrderGone', retryPolicy: 'acknowledge' });
   });
 
-  it('are none yet where the order has none', async () => {
+  it('finds nothing in an order without documents', async () => {
     const telnyx = telnyxWith({
       [`porting_orders/${orderId}`]: { documents: null },
       [`porting_orders/${orderId}/requirements`]: [],
@@ -99,7 +98,7 @@ describe('the documents of a porting order', () => {
     expect(ids).toEqual([]);
   });
 
-  it('count as unreadable where something else stands in place of their id', async () => {
+  it('returns a candidate without id for each invalid document id', async () => {
     const telnyx = telnyxWith({
       [`porting_orders/${orderId}`]: { documents: { loa: '../../x', invoice: 7 } },
     });
@@ -113,31 +112,34 @@ describe('the documents of a porting order', () => {
     ['documents', { documents: 'a text' }, 1],
     ['requirements', { requirements: { 0: 'a text' } }, 1],
     ['documents and requirements', { documents: [7], requirements: 'a text' }, 2],
-  ])('count as unreadable where the order’s %s are not as specified', async (_what, order, unreadable) => {
-    const telnyx = telnyxWith({
-      [`porting_orders/${orderId}`]: order,
-      document_links: [{ id: 'l', document_id: documentId(1) }],
-    });
+  ])(
+    'returns a candidate without id where the order’s %s do not match the specification',
+    async (_fields, order, count) => {
+      const telnyx = telnyxWith({
+        [`porting_orders/${orderId}`]: order,
+        document_links: [{ id: 'l', document_id: documentId(1) }],
+      });
 
-    const ids = await idsOf(documentsOfPortingOrder(telnyx, orderId));
+      const ids = await idsOf(documentsOfPortingOrder(telnyx, orderId));
 
-    expect(ids).toEqual([...Array(unreadable).fill(undefined), documentId(1)]);
-  });
+      expect(ids).toEqual([...Array(count).fill(undefined), documentId(1)]);
+    },
+  );
 
   it.each([[{ data: [] }], [{ data: 'none' }], [null]])(
-    'cannot be read from an order that is %j',
+    'throws UnexpectedResponse when the order is %j',
     async (body) => {
       const telnyx = { requests: () => 0, get: async () => body };
 
-      const looking = idsOf(documentsOfPortingOrder(telnyx, orderId));
+      const promise = idsOf(documentsOfPortingOrder(telnyx, orderId));
 
-      await expect(looking).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+      await expect(promise).rejects.toMatchObject({ code: 'UnexpectedResponse' });
     },
   );
 });
 
-describe('the documents of a port-out', () => {
-  it('are its supporting documents and what is linked to it', async () => {
+describe('documentsOfPortOut', () => {
+  it('finds the supporting documents and the linked documents', async () => {
     const telnyx = telnyxWith({
       [`portouts/${orderId}/supporting_documents`]: [
         { id: 's', document_id: documentId(1), type: 'loa' },
@@ -151,32 +153,32 @@ describe('the documents of a port-out', () => {
     expect(ids).toEqual([documentId(1), documentId(2)]);
   });
 
-  it('are none where nothing of it is left', async () => {
-    const looking = idsOf(documentsOfPortOut(telnyxWith({}), orderId));
+  it('throws OrderGone when the port-out is gone and no document is linked to it', async () => {
+    const promise = idsOf(documentsOfPortOut(telnyxWith({}), orderId));
 
-    await expect(looking).rejects.toMatchObject({ code: 'OrderGone' });
+    await expect(promise).rejects.toMatchObject({ code: 'OrderGone' });
   });
 });
 
-describe('an order of which one place cannot be looked up', () => {
-  const portingPlaces = {
+describe('an order with a failing source', () => {
+  const portingSources = {
     [`porting_orders/${orderId}`]: { documents: { loa: documentId(1) } },
     [`porting_orders/${orderId}/requirements`]: [requirement('document', documentId(2))],
     [`porting_orders/${orderId}/additional_documents`]: [{ id: 'a', document_id: documentId(3) }],
     document_links: [{ id: 'l', document_id: documentId(4) }],
   };
-  const portOutPlaces = {
+  const portOutSources = {
     [`portouts/${orderId}/supporting_documents`]: [{ id: 's', document_id: documentId(1) }],
     document_links: [{ id: 'l', document_id: documentId(2) }],
   };
   const kinds: [string, Record<string, unknown>, typeof documentsOfPortingOrder][] = [
-    ['porting order', portingPlaces, documentsOfPortingOrder],
-    ['port-out', portOutPlaces, documentsOfPortOut],
+    ['porting order', portingSources, documentsOfPortingOrder],
+    ['port-out', portOutSources, documentsOfPortOut],
   ];
-  const places = kinds.flatMap(([kind, answers, documentsOf]) =>
-    Object.keys(answers).map((place) => [place, kind, answers, documentsOf] as const),
+  const sources = kinds.flatMap(([kind, responses, documentsOf]) =>
+    Object.keys(responses).map((source) => [source, kind, responses, documentsOf] as const),
   );
-  const lookUp = async (documents: AsyncIterable<Candidate[]>) => {
+  const readAll = async (documents: AsyncIterable<Candidate[]>) => {
     const found: (string | undefined)[] = [];
     try {
       for await (const candidates of documents) found.push(...candidates.map(({ id }) => id));
@@ -186,21 +188,21 @@ describe('an order of which one place cannot be looked up', () => {
     return { found, error: undefined };
   };
 
-  it.each(places)(
-    'has all others asked, and then fails: %s of a %s',
-    async (place, _kind, answers, documentsOf) => {
+  it.each(sources)(
+    'reads the other sources and then throws the error of %s of a %s',
+    async (source, _kind, responses, documentsOf) => {
       const failure = new ArchiverError('UnexpectedResponse', 'Not as specified.');
-      const telnyx = telnyxWith({ ...answers, [place]: failure });
+      const telnyx = telnyxWith({ ...responses, [source]: failure });
 
-      const { found, error } = await lookUp(documentsOf(telnyx, orderId));
+      const { found, error } = await readAll(documentsOf(telnyx, orderId));
 
-      const numbers = Object.keys(answers).flatMap((other, index) => (other === place ? [] : [index + 1]));
+      const numbers = Object.keys(responses).flatMap((other, index) => (other === source ? [] : [index + 1]));
       expect(found).toEqual(numbers.map(documentId));
       expect(error).toBe(failure);
     },
   );
 
-  it('fails with the first failure that is not OrderGone', async () => {
+  it('throws the first error that is not OrderGone', async () => {
     const [first, second] = (['TelnyxUnavailable', 'UnexpectedResponse'] as const).map(
       (code) => new ArchiverError(code, 'Refused.'),
     );
@@ -209,13 +211,13 @@ describe('an order of which one place cannot be looked up', () => {
       document_links: second,
     });
 
-    const { found, error } = await lookUp(documentsOfPortingOrder(telnyx, orderId));
+    const { found, error } = await readAll(documentsOfPortingOrder(telnyx, orderId));
 
     expect(found).toEqual([]);
     expect(error).toBe(first);
   });
 
-  it('queues what the others name before its message fails', async () => {
+  it('queues the documents of the other sources before its message fails', async () => {
     const failure = new ArchiverError('UnexpectedResponse', 'Not as specified.');
     const telnyx = telnyxWith({
       [`portouts/${orderId}/supporting_documents`]: failure,
@@ -231,16 +233,16 @@ describe('an order of which one place cannot be looked up', () => {
     });
     const requestedAt = new Date(noon).toISOString();
 
-    const discovering = world.discover({ v: 1, kind: 'port-out', orderId, requestedAt });
+    const promise = world.discover({ v: 1, kind: 'port-out', orderId, requestedAt });
 
-    await expect(discovering).rejects.toMatchObject({ code: 'UnexpectedResponse' });
+    await expect(promise).rejects.toMatchObject({ code: 'UnexpectedResponse' });
     expect(world.sent.map(({ message }) => message)).toMatchObject([{ documentId: documentId(2) }]);
   });
 });
 
-describe('an order’s message', () => {
+describe('a message about an order', () => {
   it.each(['porting-order', 'port-out'] as const)(
-    'of kind %s queues each document once, live, with its event',
+    'of kind %s queues each document without a receipt once, in the live lane, with its event',
     async (kind) => {
       const telnyx = telnyxWith({
         [`porting_orders/${orderId}`]: { documents: { loa: documentId(1), invoice: documentId(1) } },
@@ -281,16 +283,16 @@ describe('an order’s message', () => {
     },
   );
 
-  it('is a failure where Telnyx does not let it be looked up', async () => {
+  it('fails with ApiKeyForbidden when the API key may not read the order', async () => {
     const world = createWorld({
       overrides: {
-        telnyx: { get: () => Promise.reject(new ArchiverError('ApiKeyForbidden', 'Not with this key.')) },
+        telnyx: { get: () => Promise.reject(new ArchiverError('ApiKeyForbidden', 'Forbidden.')) },
       },
     });
     const requestedAt = new Date(noon).toISOString();
 
-    const discovering = world.discover({ v: 1, kind: 'port-out', orderId, requestedAt });
+    const promise = world.discover({ v: 1, kind: 'port-out', orderId, requestedAt });
 
-    await expect(discovering).rejects.toMatchObject({ code: 'ApiKeyForbidden' });
+    await expect(promise).rejects.toMatchObject({ code: 'ApiKeyForbidden' });
   });
 });

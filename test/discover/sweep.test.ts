@@ -8,8 +8,8 @@ const hour = 60 * minute;
 const noon = Date.parse('2026-11-24T12:00:00Z');
 const at = (instant: number) => new Date(instant).toISOString();
 
-/** Of a document that stays unsettled: the ages, in minutes, at which the sweeps of more than a day queue and count it. */
-function seenBySweeps(createdAt: number) {
+/** Ages, in minutes, at which the sweeps of 27 hours queue a document without a receipt and count it as overdue. */
+function agesAtSweeps(createdAt: number) {
   const queued: number[] = [];
   const overdue: number[] = [];
   for (
@@ -27,11 +27,11 @@ function seenBySweeps(createdAt: number) {
   return { queued, overdue };
 }
 
-describe('the plan of a sweep', () => {
-  it('queues every document within its first minutes, once more inside its 30, and six times at most', () => {
+describe('planSweep', () => {
+  it('queues every document three times when new, twice within its 30 minutes, and once on the next day', () => {
     fc.assert(
       fc.property(fc.integer({ min: noon, max: noon + 24 * hour }), (createdAt) => {
-        const { queued } = seenBySweeps(createdAt);
+        const { queued } = agesAtSweeps(createdAt);
 
         expect(queued).toHaveLength(6);
         expect(queued.filter((age) => age >= -1 && age < 2)).toHaveLength(3);
@@ -45,7 +45,7 @@ describe('the plan of a sweep', () => {
   it('counts every document as overdue at exactly one sweep, before it is 15 minutes old', () => {
     fc.assert(
       fc.property(fc.integer({ min: noon, max: noon + 24 * hour }), (createdAt) => {
-        const { overdue } = seenBySweeps(createdAt);
+        const { overdue } = agesAtSweeps(createdAt);
 
         expect(overdue).toHaveLength(1);
         expect(overdue[0]).toBeGreaterThanOrEqual(10);
@@ -55,7 +55,7 @@ describe('the plan of a sweep', () => {
     );
   });
 
-  it('hangs on the time of its message, and reads its bands alone', () => {
+  it('returns the bands for the minute of requestedAt', () => {
     const windows = (instant: number) =>
       planSweep(at(instant)).map(({ window }) => [
         (window.from - instant) / minute,
@@ -74,17 +74,27 @@ describe('the plan of a sweep', () => {
     ]);
   });
 
-  it('has bands to the millisecond: the youngest age included, the oldest not', () => {
+  it('includes the youngest age of a band and excludes the oldest, to the millisecond', () => {
     const [, second] = planSweep(at(noon + 5 * minute));
-    const aged = (ms: number) => noon + 5 * minute - ms;
-    const ends = (youngest: number, oldest: number) =>
-      [youngest * minute - 1, youngest * minute, oldest * minute - 1, oldest * minute].map(aged);
+    const createdAtAge = (ms: number) => noon + 5 * minute - ms;
+    const boundaries = (youngest: number, oldest: number) =>
+      [youngest * minute - 1, youngest * minute, oldest * minute - 1, oldest * minute].map(createdAtAge);
 
-    expect(ends(14, 24).map((createdAt) => second?.isQueued(createdAt))).toEqual([false, true, true, false]);
-    expect(ends(10, 15).map((createdAt) => second?.isOverdue(createdAt))).toEqual([false, true, true, false]);
+    expect(boundaries(14, 24).map((createdAt) => second?.isQueued(createdAt))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(boundaries(10, 15).map((createdAt) => second?.isOverdue(createdAt))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
   });
 
-  it('queues and counts a document whose creation Telnyx does not state', () => {
+  it('queues a document without a created_at and counts it as overdue in the band that counts', () => {
     const [fresh, second] = planSweep(at(noon));
 
     expect(fresh?.isQueued(undefined)).toBe(true);
@@ -93,8 +103,8 @@ describe('the plan of a sweep', () => {
   });
 });
 
-describe('a late sweep', () => {
-  it('is superseded after 30 minutes, the first of an hour after 60', () => {
+describe('isSuperseded', () => {
+  it('is true after 30 minutes, and for the first sweep of an hour after 60', () => {
     expect(isSuperseded(at(noon + minute), noon + 31 * minute)).toBe(false);
     expect(isSuperseded(at(noon + minute), noon + 31 * minute + 1)).toBe(true);
     expect(isSuperseded(at(noon), noon + hour)).toBe(false);

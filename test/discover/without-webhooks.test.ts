@@ -1,23 +1,20 @@
-/** Telnyx, S3 and SQS behind real sockets, the deployed handlers between, and not one webhook. */
+/** The deployed handlers with Telnyx, S3 and SQS behind real sockets, without any webhook. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
-import { createArchiveHandler } from '../../functions/archive/handler.ts';
-import { createReceipts, type Receipt } from '../../functions/bucket/receipts.ts';
+import { assembleArchive } from '../../functions/archive/assemble.ts';
+import { archiveSettings } from '../../functions/archive/settings.ts';
+import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
-import { createDiscoverHandler } from '../../functions/discover/handler.ts';
+import { createAgents } from '../../functions/connections.ts';
+import { assembleDiscover } from '../../functions/discover/assemble.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { retryTimings, singlePutBytes, timeouts } from '../../functions/limits.ts';
-import { createLog } from '../../functions/log.ts';
-import { createSender, type SendMessages } from '../../functions/queue/send.ts';
-import { createApiKey } from '../../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../../functions/telnyx/client.ts';
+import { retryTimings, timeouts } from '../../functions/limits.ts';
+import { createSender } from '../../functions/queue/send.ts';
+import { defaultsOf } from '../../functions/settings.ts';
 import { sleep, systemTime as time } from '../../functions/time.ts';
 import { pollQueue } from '../../local/lambda/event-source-mapping.ts';
 import { startQueues } from '../../local/queues.ts';
@@ -28,6 +25,21 @@ import { startStandIn, storageBucket } from '../../local/telnyx/stand-in.ts';
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-test' };
 const apiKey = 'KEY0123456789ABCDEF';
 const sweepIntervalMs = 400;
+
+/** Passes all commands on, and records the `requestedAt` of the first message sent for each document. */
+function observeSends(client: SQSClient) {
+  const firstQueuedBy = new Map<string, number>();
+  const send = (...request: Parameters<SQSClient['send']>) => {
+    const [command] = request;
+    const entries = command instanceof SendMessageBatchCommand ? command.input.Entries : undefined;
+    for (const { MessageBody = '' } of entries ?? []) {
+      const { documentId, requestedAt } = JSON.parse(MessageBody);
+      if (!firstQueuedBy.has(documentId)) firstQueuedBy.set(documentId, Date.parse(requestedAt));
+    }
+    return client.send(...request);
+  };
+  return { sqs: { send } as unknown as Pick<SQSClient, 'send'>, firstQueuedBy };
+}
 
 async function startStack() {
   const directory = await mkdtemp(join(tmpdir(), 'discover-test-'));
@@ -59,55 +71,43 @@ async function startStack() {
   const sqs = queues.createClient();
   onTestFinished(() => sqs.destroy());
 
-  const bucket = createBucket({ s3: s3Client, name: 'archive', time });
-  const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent() };
+  const agents = createAgents();
   onTestFinished(() => agents.http.destroy());
-  const telnyx = createTelnyxClient({
-    baseUrl: new URL(standIn.url),
-    apiKey: createApiKey(async () => apiKey, time),
-    httpGet: createHttpGet(agents, '0.0.0-test'),
-    time,
-  });
-  const timings = { ...retryTimings, leastWaitMs: 200, longestLiveWaitMs: 200, longestWaitMs: 200 };
+  const { lanes } = queues;
+  const settings = {
+    ...defaultsOf(archiveSettings),
+    archiverName: 'test',
+    version: '0.0.0-test',
+    bucketName: 'archive',
+    // The key is passed directly.
+    apiKeySecretArn: '',
+    telnyxUrl: new URL(standIn.url),
+    downloadHosts: [],
+    trustedDownloadOrigin: new URL(s3.endpoint),
+    documentsQueueUrl: lanes.documents.queueUrl,
+    documentsDeadLetterQueueUrl: lanes.documents.deadLetterQueueUrl,
+    backfillQueueUrl: lanes.backfill.queueUrl,
+    backfillDeadLetterQueueUrl: lanes.backfill.deadLetterQueueUrl,
+    discoveryQueueUrl: lanes.discovery.queueUrl,
+    discoveryDeadLetterQueueUrl: lanes.discovery.deadLetterQueueUrl,
+    spansQueueUrl: lanes.spans.queueUrl,
+    spansDeadLetterQueueUrl: lanes.spans.deadLetterQueueUrl,
+  };
   const lines: Record<string, unknown>[] = [];
-  const neighbours = {
-    telnyx,
-    lowLaneTelnyx: telnyx,
-    bucket,
-    sqs,
-    timings,
-    archiveInfected: false,
-    maxDocumentBytes: singlePutBytes,
-    log: createLog({ name: 'test', write: (line) => lines.push(JSON.parse(line)), now: time.now }),
+  const { sqs: observedSqs, firstQueuedBy } = observeSends(sqs);
+  const services = {
+    readSecret: async () => apiKey,
+    telnyxGet: createHttpGet(agents, settings.version),
+    s3: s3Client,
+    sqs: observedSqs,
+    writeLog: (line: string) => lines.push(JSON.parse(line)),
     time,
     random: Math.random,
+    timings: { ...retryTimings, leastWaitMs: 200, longestLiveWaitMs: 200, longestWaitMs: 200 },
   };
-  const { lanes } = queues;
-  const policy = { hosts: [], trustedOrigin: s3.endpoint };
-  const archive = createArchiveHandler({
-    ...neighbours,
-    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, '0.0.0-test'), time }),
-    receipts: createReceipts(bucket),
-    lanes: [lanes.documents, lanes.backfill],
-    version: '0.0.0-test',
-  });
+  const archive = assembleArchive(settings, services);
+  const discover = assembleDiscover(settings, services);
   const send = createSender(sqs);
-  const firstQueuedBy = new Map<string, number>();
-  const sendAndRemember: SendMessages = (queueUrl, messages, signal) => {
-    for (const message of messages) {
-      if (message.kind !== 'document' || firstQueuedBy.has(message.documentId)) continue;
-      firstQueuedBy.set(message.documentId, Date.parse(message.requestedAt));
-    }
-    return send(queueUrl, messages, signal);
-  };
-  const discover = createDiscoverHandler({
-    ...neighbours,
-    send: sendAndRemember,
-    documentsQueueUrl: lanes.documents.queueUrl,
-    backfillQueueUrl: lanes.backfill.queueUrl,
-    spansQueueUrl: lanes.spans.queueUrl,
-    lanes: [lanes.discovery],
-  });
   const mappings = [
     pollQueue({
       ...lanes.documents,
@@ -125,7 +125,7 @@ async function startStack() {
       handler: discover,
       functionName: 'discover',
       timeoutMs: timeouts.discoverMs,
-      // One sweep after the other, so that each finds what it is the first to see.
+      // Sweeps run one at a time, so that the first sweep after a document appeared is the one that queues it.
       batchSize: 1,
       maximumConcurrency: 1,
       time,
@@ -149,7 +149,7 @@ async function startStack() {
   };
 }
 
-it('archives every document at the first sweep after it appeared, though Telnyx fails now and then', async () => {
+it('archives every document from the first sweep after its upload, with no webhook and intermittent Telnyx failures', async () => {
   const { standIn, sweep, receipt, lines, firstQueuedBy } = await startStack();
   standIn.faults.add(...scatteredFaults);
   const sweeps: number[] = [];

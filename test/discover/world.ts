@@ -1,4 +1,4 @@
-/** A Telnyx whose list changes between any two requests, a bucket's receipts and a queue, all in virtual time. */
+/** Fakes for discover tests in virtual time: a Telnyx list that may change between requests, receipts, and a queue. */
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { type DiscoverDependencies, discover } from '../../functions/discover/discover.ts';
@@ -22,8 +22,9 @@ export function documentId(number: number): string {
 
 const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');
 
-/** What happens at one request, instead of or before its answer. */
+/** What happens at one request to Telnyx. */
 export interface Step {
+  /** Replaces the normal response. */
   fault?:
     | 'rate-limited'
     | 'unavailable'
@@ -34,25 +35,27 @@ export interface Step {
     | 'nonsense'
     | 'too-large'
     | undefined;
-  /** Called before the answer is made up. */
+  /** Changes the list before the response is built. */
   change?: (() => void) | undefined;
 }
 
 export interface WorldOptions extends ListOptions<ListedRow> {
   documents?: ListedRow[];
   archived?: Iterable<string>;
-  /** What the list shows of a document. @default its id and instant */
-  show?: (document: ListedRow) => unknown;
+  /** The row that the list returns for a document. @default its id and `created_at` */
+  rowOf?: (document: ListedRow) => unknown;
+  /** The totals in the response's `meta`. */
   total?: () => number;
+  /** @param request counts from 1 */
   step?: (request: number) => Step;
   start?: number;
   overrides?: Partial<DiscoverDependencies>;
 }
 
-/** Documents of another year: a page of its own for each page number. */
-function elsewhen(pageNumber: number): unknown[] {
+/** Documents of another year, different ones for each page number. */
+function rowsOfAnotherYear(pageNumber: number): unknown[] {
   return Array.from({ length: smallestFullPage }, (_, row) =>
-    shown({
+    rowOf({
       id: documentId(9_000_000 + pageNumber * smallestFullPage + row),
       createdAt: noon - 365 * 24 * 60 * minutes,
     }),
@@ -68,17 +71,17 @@ export function createWorld(options: WorldOptions = {}) {
   const sent: { queueUrl: string; message: QueueMessage }[] = [];
   const lines: Record<string, unknown>[] = [];
   const requested: { path: string; query: URLSearchParams }[] = [];
-  /** Counts every call to a neighbour; may throw in place of it. */
+  /** Counts the calls to Telnyx, bucket and queue. `before` may throw to fail a call. */
   const calls = { count: 0, before: (_count: number): void => undefined };
   let listings = 0;
-  let delivered: unknown;
+  let lastRows: unknown;
 
   const call = () => {
     calls.count += 1;
     calls.before(calls.count);
   };
   const listed = (query: URLSearchParams): unknown[] =>
-    pageOf(documents.values(), query, options).map(options.show ?? shown);
+    pageOf(documents.values(), query, options).map(options.rowOf ?? rowOf);
 
   const telnyx: Pick<TelnyxClient, 'get'> = {
     get: async (path, query, _gone, signal) => {
@@ -100,19 +103,19 @@ export function createWorld(options: WorldOptions = {}) {
         case 'nonsense':
           return { body: { rows: [] }, rateLimit };
         case 'empty':
-          delivered = [];
+          lastRows = [];
           break;
         case 'repeated':
-          delivered ??= [];
+          lastRows ??= [];
           break;
         case 'unfiltered':
-          delivered = elsewhen(Number(query.get('page[number]')));
+          lastRows = rowsOfAnotherYear(Number(query.get('page[number]')));
           break;
         default:
-          delivered = listed(query);
+          lastRows = listed(query);
       }
       const total = options.total?.() ?? 0;
-      return { body: { data: delivered, meta: { total_pages: total, total_results: total } }, rateLimit };
+      return { body: { data: lastRows, meta: { total_pages: total, total_results: total } }, rateLimit };
     },
   };
   const bucket: Pick<Bucket, 'list'> = {
@@ -156,7 +159,7 @@ export function createWorld(options: WorldOptions = {}) {
     dependencies,
     listings: () => listings,
     archive: (id: string) => receipts.add(receiptKey(id)),
-    /** Ids in the order in which they were queued. */
+    /** Ids of queued documents, in the order they were queued. */
     queued: () => sent.map(({ message }) => (message as DocumentMessage).documentId),
     /** The sum of a metric's values. */
     counted: (metric: string) =>
@@ -170,7 +173,7 @@ export function createWorld(options: WorldOptions = {}) {
   };
 }
 
-function shown({ id, createdAt }: ListedRow): unknown {
+function rowOf({ id, createdAt }: ListedRow): unknown {
   return { id, record_type: 'document', created_at: new Date(createdAt).toISOString() };
 }
 
@@ -188,10 +191,10 @@ export function span(createdAfter: number, createdBefore: number): DiscoveryMess
   };
 }
 
-/** Documents created one after the other, `apartMs` apart, the last of them at `last`. */
-export function someDocuments(count: number, last: number, apartMs: number): ListedRow[] {
+/** Documents created `intervalMs` apart, newest first, the newest at `newest`. */
+export function someDocuments(count: number, newest: number, intervalMs: number): ListedRow[] {
   return Array.from({ length: count }, (_, position) => ({
     id: documentId(position),
-    createdAt: last - position * apartMs,
+    createdAt: newest - position * intervalMs,
   }));
 }

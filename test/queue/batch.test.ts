@@ -10,11 +10,11 @@ import { systemTime } from '../../functions/time.ts';
 import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 
-function world(sqsFails: (command: unknown) => boolean = () => false) {
+function createWorld(sqsFails: (command: unknown) => boolean = () => false) {
   const commands: unknown[] = [];
   const sqs = {
     send: async (command: unknown) => {
-      if (sqsFails(command)) throw new Error('SQS is away');
+      if (sqsFails(command)) throw new Error('SQS is unavailable');
       commands.push(command);
       return {};
     },
@@ -53,14 +53,14 @@ const failuresOf = async (
   event: SQSEvent,
   work: (body: string, signal: AbortSignal) => Promise<unknown>,
   signal = never,
-  { dependencies } = world(),
+  { dependencies } = createWorld(),
 ) => {
   const response = await consumeBatch(event, signal, job(work), dependencies);
   return response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 };
 
-describe('a batch', () => {
-  it('reports exactly the records that are not done, each once, whatever they throw', async () => {
+describe('consumeBatch', () => {
+  it('reports each failed record exactly once, whatever the work throws', async () => {
     const thrown = fc.constantFrom<() => unknown>(
       () => undefined,
       () => 'a text',
@@ -96,11 +96,11 @@ describe('a batch', () => {
     );
   });
 
-  it('keeps a record whose dead letter is not taken, and acknowledges one whose is', async () => {
+  it('acknowledges a record only if its dead letter was sent', async () => {
     const gone = async () => {
       throw new ArchiverError('DocumentGone', 'gone');
     };
-    const fails = world((command) => command instanceof SendMessageCommand);
+    const fails = createWorld((command) => command instanceof SendMessageCommand);
 
     expect(await failuresOf(sqsEvent(sqsRecord(0)), gone, never, fails)).toEqual(['message-0']);
     expect(await failuresOf(sqsEvent(sqsRecord(0)), gone)).toEqual([]);
@@ -113,10 +113,10 @@ describe('a batch', () => {
     ['dead-lettered', new ArchiverError('DocumentGone', 'Gone.'), false],
     ['waiting', new ArchiverError('DocumentGone', 'Gone.'), true],
   ])(
-    'logs the outcome %s of a receive that ends with %s (SQS fails: %s)',
+    'logs the outcome %s when the work ends with %s (sending the dead letter fails: %s)',
     async (outcome, error, sqsFails) => {
       const lines: string[] = [];
-      const { dependencies } = world((command) => sqsFails && command instanceof SendMessageCommand);
+      const { dependencies } = createWorld((command) => sqsFails && command instanceof SendMessageCommand);
       const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
 
       await consumeBatch(
@@ -132,41 +132,41 @@ describe('a batch', () => {
     },
   );
 
-  it('reports a failed record although its visibility cannot be changed', async () => {
-    const fails = world((command) => command instanceof ChangeMessageVisibilityCommand);
+  it('reports a failed record when its visibility timeout cannot be changed', async () => {
+    const fails = createWorld((command) => command instanceof ChangeMessageVisibilityCommand);
 
     expect(
       await failuresOf(sqsEvent(sqsRecord(0)), () => Promise.reject(new Error('x')), never, fails),
     ).toEqual(['message-0']);
   });
 
-  it('reports a failed record although SQS never answers, in time for the invocation to end', async () => {
-    const { dependencies } = world();
+  it('reports a failed record before the invocation ends when SQS does not respond', async () => {
+    const { dependencies } = createWorld();
     const silent = {
       send: (_command: unknown, { abortSignal }: { abortSignal: AbortSignal }) =>
         new Promise((_resolve, reject) => {
           abortSignal.addEventListener('abort', () => reject(abortSignal.reason));
         }),
     } as unknown as Pick<SQSClient, 'send'>;
-    const hurried = {
+    const hundredfoldTime = {
       ...systemTime,
       after: (ms: number, callback: () => void) => systemTime.after(ms / 100, callback),
     };
 
     const failures = await failuresOf(sqsEvent(sqsRecord(0)), () => Promise.reject(new Error('x')), never, {
       commands: [],
-      dependencies: { ...dependencies, sqs: silent, time: hurried },
+      dependencies: { ...dependencies, sqs: silent, time: hundredfoldTime },
     });
 
     expect(failures).toEqual(['message-0']);
   });
 
-  it('takes a record that does not say how often it was received for new', async () => {
+  it('counts a record without a receive count as received once', async () => {
     const record = sqsRecord(0);
     record.attributes.ApproximateReceiveCount = '';
     const seen: number[] = [];
 
-    const { dependencies } = world();
+    const { dependencies } = createWorld();
     const counting = {
       ...job(async () => undefined),
       work: async (_: string, receive: Receive) => {
@@ -180,17 +180,13 @@ describe('a batch', () => {
   });
 
   it.each([
-    [
-      'never says when it was sent or first received',
-      { SentTimestamp: '', ApproximateFirstReceiveTimestamp: '' },
-      0,
-    ],
-    ['only says when it was sent', { SentTimestamp: '1000', ApproximateFirstReceiveTimestamp: '' }, 4_000],
-  ])('takes a record that %s for as new as it can be', async (_what, times, ageMs) => {
+    ['no timestamps', 0, { SentTimestamp: '', ApproximateFirstReceiveTimestamp: '' }],
+    ['only the sent timestamp', 4_000, { SentTimestamp: '1000', ApproximateFirstReceiveTimestamp: '' }],
+  ])('gives a record with %s an age of %i ms', async (_present, ageMs, times) => {
     const record = sqsRecord(0, { receives: 2 });
     Object.assign(record.attributes, times);
     const seen: Receive[] = [];
-    const { dependencies } = world();
+    const { dependencies } = createWorld();
 
     await consumeBatch(
       sqsEvent(record),
@@ -208,34 +204,34 @@ describe('a batch', () => {
     expect(seen).toMatchObject([{ receivedAt: 5_000, ageMs }]);
   });
 
-  it('leaves suspects for last and works on them one by one', async () => {
-    const suspects = [
+  it('processes records from their third receive last and one at a time', async () => {
+    const records = [
       sqsRecord(0, { receives: receives.isolateFrom }),
       sqsRecord(1, { receives: 9 }),
       sqsRecord(2),
       sqsRecord(3),
     ];
     const order: string[] = [];
-    let now = 0;
-    let mostOfSuspects = 0;
+    let running = 0;
+    let maxRunning = 0;
 
-    await failuresOf(sqsEvent(...suspects), async (body) => {
-      now += 1;
+    await failuresOf(sqsEvent(...records), async (body) => {
+      running += 1;
       order.push(body);
-      if (Number(body) < 2) mostOfSuspects = Math.max(mostOfSuspects, now);
+      if (Number(body) < 2) maxRunning = Math.max(maxRunning, running);
       await new Promise(setImmediate);
-      now -= 1;
+      running -= 1;
     });
 
     expect(order).toEqual(['2', '3', '0', '1']);
-    expect(mostOfSuspects).toBe(1);
+    expect(maxRunning).toBe(1);
   });
 
-  it('tells the work how long ago the message was first received, and from which lane it is', async () => {
+  it('passes the lane and the time since the first receive to the work', async () => {
     const firstReceived = systemTime.now() - 600_000;
     const record = sqsRecord(0, { sentAt: firstReceived, receives: 2 });
     const seen: Receive[] = [];
-    const { dependencies } = world();
+    const { dependencies } = createWorld();
 
     await consumeBatch(
       sqsEvent(record),
@@ -255,9 +251,9 @@ describe('a batch', () => {
     expect(seen[0]?.ageMs).toBeLessThan(660_000);
   });
 
-  it('takes the time of a first receive from SQS, whatever the container’s clock says', async () => {
+  it('takes the time of a first receive from SQS when the container’s clock is wrong', async () => {
     const sentAt = Date.parse('2026-11-24T12:00:00Z');
-    const { dependencies } = world();
+    const { dependencies } = createWorld();
     const wrongClock = { ...systemTime, now: () => sentAt + 3_600_000 };
     const seen: Receive[] = [];
 
@@ -279,12 +275,12 @@ describe('a batch', () => {
 
   it.each([
     [new ArchiverError('TelnyxUnavailable', 'down'), 'TelnyxUnavailable'],
-    [new ArchiverError('ChecksumMismatch', 'not shown for want of time'), 'OutOfTime'],
-    [new ArchiverError('RateLimitReserved', 'makes way for live work'), undefined],
+    [new ArchiverError('ChecksumMismatch', 'not conclusive'), 'OutOfTime'],
+    [new ArchiverError('RateLimitReserved', 'yields to live work'), undefined],
   ])(
-    'counts what waits for more than ten minutes by its code, but not what makes way: %s',
+    'counts a message older than ten minutes that fails with %s as waiting with the code %s',
     async (error, code) => {
-      const { dependencies } = world();
+      const { dependencies } = createWorld();
       const lines: string[] = [];
       const log = createLog({ name: 'test', write: (line) => lines.push(line), now: systemTime.now });
       const old = sqsRecord(0, { receives: 9, sentAt: systemTime.now() - 11 * 60_000 });
@@ -301,10 +297,10 @@ describe('a batch', () => {
     },
   );
 
-  it('lets a message wait through a day of outage, whatever its count of receives', async () => {
+  it('returns a message to the queue after a day of outage and 900 receives', async () => {
     const dayAgo = systemTime.now() - 86_400_000;
-    const { commands, dependencies } = world();
-    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is away'));
+    const { commands, dependencies } = createWorld();
+    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is unavailable'));
 
     const failures = await failuresOf(
       sqsEvent(sqsRecord(0, { receives: 900, sentAt: dayAgo })),
@@ -318,10 +314,10 @@ describe('a batch', () => {
     expect(commands[0]).toBeInstanceOf(ChangeMessageVisibilityCommand);
   });
 
-  it('makes a dead letter of what waits, with its code, before SQS would delete it', async () => {
+  it('dead-letters a waiting message with its code nine days after it was sent', async () => {
     const nineDaysAgo = systemTime.now() - 9 * 86_400_000;
-    const { commands, dependencies } = world();
-    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is away'));
+    const { commands, dependencies } = createWorld();
+    const outage = () => Promise.reject(new ArchiverError('BucketUnavailable', 'S3 is unavailable'));
 
     const failures = await failuresOf(
       sqsEvent(sqsRecord(0, { sentAt: nineDaysAgo, receives: 400 })),
@@ -339,11 +335,11 @@ describe('a batch', () => {
     );
   });
 
-  it('counts as waiting what fails through somebody else ten minutes after the first receive or later', async () => {
+  it('counts messages as waiting from ten minutes after the first receive until they are dead-lettered', async () => {
     const now = Date.parse('2026-11-24T12:00:00Z');
     const codesCounted = async (ageMs: number) => {
       const counted: unknown[] = [];
-      const { dependencies } = world();
+      const { dependencies } = createWorld();
       const write = (line: string) => {
         const { MessagesWaiting, Code } = JSON.parse(line);
         if (MessagesWaiting === 1) counted.push(Code);
@@ -367,46 +363,46 @@ describe('a batch', () => {
 
     const waiting = errorCodes.flatMap((code) => {
       if (retryPolicies[code] === 'wait') return code;
-      // Not shown to be the document's own fault for want of time.
+      // A document fault that could not be proven conclusive in the time left.
       return retryPolicies[code] === 'retry' ? 'OutOfTime' : [];
     });
 
     expect(await codesCounted(waitingAfterMs - 1)).toEqual([]);
     expect(await codesCounted(waitingAfterMs)).toEqual(waiting);
-    // Given up by then, which is counted as a dead letter.
+    // Dead-lettered by then, which has a metric of its own.
     expect(await codesCounted(retryTimings.giveUpAfterMs)).toEqual([]);
   });
 
-  it('begins nothing once the time is over, and puts everything back', async () => {
-    const over = AbortSignal.abort(new ArchiverError('OutOfTime', 'over'));
-    const { commands, dependencies } = world();
-    let begun = 0;
+  it('starts no record after the deadline and returns all of them to the queue', async () => {
+    const expired = AbortSignal.abort(new ArchiverError('OutOfTime', 'over'));
+    const { commands, dependencies } = createWorld();
+    let started = 0;
 
     const failures = await failuresOf(
       sqsEvent(sqsRecord(0), sqsRecord(1, { receives: 5 })),
       async () => {
-        begun += 1;
+        started += 1;
       },
-      over,
+      expired,
       { commands, dependencies },
     );
 
-    expect(begun).toBe(0);
+    expect(started).toBe(0);
     expect(failures).toEqual(['message-0', 'message-1']);
     expect(commands.every((command) => command instanceof ChangeMessageVisibilityCommand)).toBe(true);
     expect(commands).toHaveLength(2);
   });
 
-  it('puts suspects that wait for their turn back as soon as the time is over', async () => {
+  it('returns isolated records that have not started to the queue when the deadline passes', async () => {
     const invocation = new AbortController();
-    const { commands, dependencies } = world();
+    const { commands, dependencies } = createWorld();
     const records = [0, 1, 2].map((position) => sqsRecord(position, { receives: receives.isolateFrom }));
-    let begun = 0;
+    let started = 0;
 
     const failures = await failuresOf(
       sqsEvent(...records),
       async () => {
-        begun += 1;
+        started += 1;
         invocation.abort(new ArchiverError('OutOfTime', 'over'));
         invocation.signal.throwIfAborted();
       },
@@ -414,30 +410,30 @@ describe('a batch', () => {
       { commands, dependencies },
     );
 
-    expect(begun).toBe(1);
+    expect(started).toBe(1);
     expect(failures).toEqual(['message-0', 'message-1', 'message-2']);
     expect(commands.filter((command) => command instanceof ChangeMessageVisibilityCommand)).toHaveLength(3);
   });
 
-  it('of a queue that the function has no settings for fails as a whole', async () => {
+  it('rejects the whole batch if a record is from a queue without a lane', async () => {
     await expect(
       failuresOf(sqsEvent(sqsRecord(0, { queue: 'other' })), async () => undefined),
-    ).rejects.toThrow('no settings');
+    ).rejects.toThrow('No lane is configured for the queue other.');
   });
 
-  it('acknowledges what there is nothing to do for', async () => {
+  it('acknowledges a message with an error of policy acknowledge', async () => {
     const orderGone = () => Promise.reject(new ArchiverError('OrderGone', 'gone'));
 
     expect(await failuresOf(sqsEvent(sqsRecord(0)), orderGone)).toEqual([]);
   });
 });
 
-describe('an instant as SQS states it', () => {
+describe('instantOf', () => {
   it.each([
     ['1764000000123', '2025-11-24T16:00:00.123Z'],
     ['', '1970-01-01T00:00:00.000Z'],
-    ['what is this', '1970-01-01T00:00:00.000Z'],
-  ])('%j is %s', (stated, instant) => {
-    expect(instantOf(stated)).toBe(instant);
+    ['not a number', '1970-01-01T00:00:00.000Z'],
+  ])('converts the SQS timestamp %j to %s', (milliseconds, instant) => {
+    expect(instantOf(milliseconds)).toBe(instant);
   });
 });

@@ -14,7 +14,7 @@ const letter: DeadLetter = {
   firstSeenAt: '2026-11-24T00:00:00.250Z',
 };
 
-/** The dead-letter queue of a real SQS protocol, and what lies in it. */
+/** A dead-letter queue behind the real SQS protocol. `received` returns its messages with their attributes. */
 async function startDeadLetterQueue() {
   const queues = await startQueues();
   const sqs = queues.createClient();
@@ -40,21 +40,21 @@ async function startDeadLetterQueue() {
   return { sqs, queueUrl, received };
 }
 
-/** The attributes with which a letter goes out. */
+/** The message attributes with which a dead letter is sent. */
 async function attributesOf(
-  facts: Partial<DeadLetter>,
+  overrides: Partial<DeadLetter>,
 ): Promise<[string, { DataType: string; StringValue: string }][]> {
   const sent: SendMessageCommand[] = [];
   const sqs = { send: async (command: SendMessageCommand) => sent.push(command) } as unknown as SQSClient;
-  await sendDeadLetter(sqs, 'queue', { ...letter, ...facts }, never);
+  await sendDeadLetter(sqs, 'queue', { ...letter, ...overrides }, never);
   return Object.entries(sent[0]?.input.MessageAttributes ?? {}).map(
     ([name, { DataType = '', StringValue = '' }]) => [name, { DataType, StringValue }],
   );
 }
 
-describe('a dead letter', () => {
-  it.each([letter.body, 'not JSON, but\ta text\r\nof söme – kind', 'x'.repeat(1_000_000)])(
-    'is the message as it came, with code, reason, attempts and the time of the first receive',
+describe('sendDeadLetter', () => {
+  it.each([letter.body, 'not JSON\tbut söme\r\nother – text', 'x'.repeat(1_000_000)])(
+    'sends the unchanged body with code, reason, attempts and the time of the first receive',
     async (body) => {
       const { sqs, queueUrl, received } = await startDeadLetterQueue();
 
@@ -72,7 +72,7 @@ describe('a dead letter', () => {
     },
   );
 
-  it('has attributes that SQS takes, small beside the message, whatever the reason says', async () => {
+  it('sends attributes that SQS accepts, of less than 1 KiB in all, for any reason text', async () => {
     // Amazon SQS message quotas, "Message content".
     const allowed = /^[\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]+$/u;
     const anyText = fc.oneof(
@@ -80,7 +80,7 @@ describe('a dead letter', () => {
       fc
         .array(fc.integer({ min: 0, max: 0xffff }), { minLength: 1 })
         .map((units) => String.fromCharCode(...units)),
-      // Cut in the middle of a character.
+      // Truncated in the middle of a character.
       fc.nat({ max: 3 }).map((shift) => 'x'.repeat(198 + shift) + '📄'.repeat(400)),
     );
     await fc.assert(
@@ -99,7 +99,7 @@ describe('a dead letter', () => {
     );
   });
 
-  it('tells no secret that its reason quotes', async () => {
+  it('redacts secrets in the reason', async () => {
     const reason = 'S3 refused https://s3/x?X-Amz-Signature=f00d with Bearer KEY0123456789';
 
     const attributes = JSON.stringify(await attributesOf({ reason }));
@@ -107,38 +107,38 @@ describe('a dead letter', () => {
     expect(attributes).not.toMatch(/f00d|KEY01/);
   });
 
-  // Behind each number of bytes, so that the cut comes to every place within a character.
+  // Prefixes of different lengths move the cut to every position within a character.
   it.each(['x', 'ä', 'xä', '漢', 'x漢', 'xx漢'])(
-    'cuts a body of one mebibyte that is %s and more of its last character between characters, and says so',
-    async (beginning) => {
+    'truncates a body of 1 MiB between characters and sets the attribute truncated (body starts with %s)',
+    async (prefix) => {
       const { sqs, queueUrl, received } = await startDeadLetterQueue();
-      const character = beginning.slice(-1);
-      const left = 1_048_576 - Buffer.byteLength(beginning);
-      const body = beginning + character.repeat(Math.floor(left / Buffer.byteLength(character)));
+      const character = prefix.slice(-1);
+      const remaining = 1_048_576 - Buffer.byteLength(prefix);
+      const body = prefix + character.repeat(Math.floor(remaining / Buffer.byteLength(character)));
 
       await sendDeadLetter(sqs, queueUrl, { ...letter, body, reason: 'ä'.repeat(300) }, never);
 
-      const [taken] = await received();
-      expect(taken).toMatchObject({ code: 'String MalformedMessage', truncated: 'String true' });
-      expect(body.startsWith(taken?.body ?? 'nothing')).toBe(true);
-      expect(Buffer.byteLength(taken?.body ?? '')).toBeGreaterThan(1_040_000);
+      const [sent] = await received();
+      expect(sent).toMatchObject({ code: 'String MalformedMessage', truncated: 'String true' });
+      expect(body.startsWith(sent?.body ?? 'nothing')).toBe(true);
+      expect(Buffer.byteLength(sent?.body ?? '')).toBeGreaterThan(1_040_000);
     },
   );
 
-  it('is not taken while SQS refuses it, so that the original stays', async () => {
+  it('fails with QueueUnavailable when SQS cannot be reached', async () => {
     const { sqs, received } = await startDeadLetterQueue();
-    const elsewhere = 'http://127.0.0.1:1/000000000000/none';
+    const unreachable = 'http://127.0.0.1:1/000000000000/none';
 
-    await expect(sendDeadLetter(sqs, elsewhere, letter, never)).rejects.toMatchObject({
+    await expect(sendDeadLetter(sqs, unreachable, letter, never)).rejects.toMatchObject({
       code: 'QueueUnavailable',
       retryPolicy: 'wait',
-      message: expect.stringMatching(/could not be sent.* \([\w. ]+\)\. The original stays where it is\.$/),
+      message: expect.stringMatching(/^Could not send.* \([\w. ]+\)\. The original stays in its queue\.$/),
     });
 
     expect(await received()).toEqual([]);
   });
 
-  it('is given up when its time is', async () => {
+  it('fails with QueueUnavailable when its signal is aborted', async () => {
     const { sqs, queueUrl } = await startDeadLetterQueue();
 
     await expect(sendDeadLetter(sqs, queueUrl, letter, AbortSignal.abort())).rejects.toMatchObject({

@@ -23,7 +23,7 @@ function codeOf(parse: () => unknown): string | undefined {
   }
 }
 
-describe('a message', () => {
+describe('messages', () => {
   it.each<QueueMessage>([
     { v: 1, kind: 'document', documentId: id, trigger: 'sweep', requestedAt: at },
     {
@@ -38,7 +38,7 @@ describe('a message', () => {
     { v: 1, kind: 'port-out', orderId: id, requestedAt: at },
     { v: 1, kind: 'recent', requestedAt: '2022-03-22T18:59:43Z' },
     { v: 1, kind: 'span', createdAfter: at, createdBefore: at, requestedAt: at },
-  ])('of kind $kind is read as it was written', (message) => {
+  ])('of kind $kind are parsed as they were serialised', (message) => {
     const body = serialiseMessage(message);
 
     expect(
@@ -46,41 +46,41 @@ describe('a message', () => {
     ).toEqual(message);
   });
 
-  it('that is just an id is an operator’s request of the moment it was sent', () => {
+  it('that are only an id are parsed as an operator’s request with the time they were sent', () => {
     expect(parseDocumentMessage(` ${id}\n`, new Date(at))).toEqual({ ...document, trigger: 'operator' });
   });
 
   it.each<[string, unknown, string]>([
-    ['a hostile id', { ...document, documentId: '../../etc/passwd' }, 'MalformedMessage'],
+    ['a path as id', { ...document, documentId: '../../etc/passwd' }, 'MalformedMessage'],
     ['an upper-case id', { ...document, documentId: id.toUpperCase() }, 'MalformedMessage'],
-    ['an id in other letters', { ...document, documentId: id.replace('a', 'а') }, 'MalformedMessage'],
-    ['an id with a line end', { ...document, documentId: `${id}\n` }, 'MalformedMessage'],
-    ['a field too many', { ...document, extra: 1 }, 'MalformedMessage'],
-    ['a field missing', { ...document, trigger: undefined }, 'MalformedMessage'],
+    ['a Cyrillic letter in the id', { ...document, documentId: id.replace('a', 'а') }, 'MalformedMessage'],
+    ['a line break after the id', { ...document, documentId: `${id}\n` }, 'MalformedMessage'],
+    ['an extra field', { ...document, extra: 1 }, 'MalformedMessage'],
+    ['a missing field', { ...document, trigger: undefined }, 'MalformedMessage'],
     ['an unknown trigger', { ...document, trigger: 'magic' }, 'MalformedMessage'],
-    ['no version', { kind: 'document' }, 'MalformedMessage'],
+    ['a missing version', { kind: 'document' }, 'MalformedMessage'],
     ['a later version', { v: 2, kind: 'documents' }, 'UnknownMessageVersion'],
-    ['another queue’s kind', { v: 1, kind: 'recent', requestedAt: at }, 'UnknownMessageKind'],
+    ['a kind of another queue', { v: 1, kind: 'recent', requestedAt: at }, 'UnknownMessageKind'],
     ['an unknown kind', { v: 1, kind: 'constructor' }, 'UnknownMessageKind'],
-    ['null', null, 'MalformedMessage'],
-    ['a list', [document], 'MalformedMessage'],
-  ])('with %s is refused with its code', (_what, message, code) => {
+    ['null as JSON', null, 'MalformedMessage'],
+    ['an array as JSON', [document], 'MalformedMessage'],
+  ])('with %s are rejected', (_flaw, message, code) => {
     expect(codeOf(() => parseDocumentMessage(JSON.stringify(message), new Date(0)))).toBe(code);
   });
 
   it.each<[string, string, string]>([
-    ['is no JSON', 'what is this', 'it is neither JSON nor a lower-case UUID'],
-    ['has no version', '{"kind":"document"}', 'it has no version `v` and `kind`'],
+    ['are not JSON', 'not JSON', 'Invalid message: the body is not valid JSON. Send JSON'],
+    ['have no version', '{"kind":"document"}', '`v` (a number) and `kind` (a string) are required'],
     [
-      'has a wrong field',
+      'have an invalid field',
       JSON.stringify({ ...document, trigger: 'magic' }),
-      'trigger is missing, unknown or not',
+      'trigger is missing, unknown or invalid',
     ],
-    ['can be read in no way', '[]', 'Send {"v":1,"kind":…} as docs/architecture.md describes'],
-    ['is of a later version', '{"v":2,"kind":"document"}', 'Deploy the release that sent it, then redrive.'],
-    ['belongs elsewhere', '{"v":1,"kind":"recent"}', 'This queue carries messages of kind document.'],
-  ])('that %s is refused with words that say so, and what to do', (_what, body, words) => {
-    expect(() => parseDocumentMessage(body, new Date(0))).toThrow(words);
+    ['are an array', '[]', 'Send JSON as described in docs/architecture.md'],
+    ['are of a later version', '{"v":2,"kind":"document"}', 'Deploy the release that sent it, then redrive.'],
+    ['belong to another queue', '{"v":1,"kind":"recent"}', 'This queue accepts messages of kind document.'],
+  ])('that %s are rejected with a message that names the problem and the fix', (_flaw, body, text) => {
+    expect(() => parseDocumentMessage(body, new Date(0))).toThrow(text);
   });
 
   it.each([
@@ -93,7 +93,7 @@ describe('a message', () => {
     '+002026-11-24T00:00:00Z',
     'yesterday',
     '',
-  ])('with a timestamp that cannot be read as the date it names is malformed: %j', (instant) => {
+  ])('with the invalid timestamp %j are rejected', (instant) => {
     const recent = JSON.stringify({ v: 1, kind: 'recent', requestedAt: instant });
     const span = JSON.stringify({
       v: 1,
@@ -107,7 +107,7 @@ describe('a message', () => {
     expect(codeOf(() => parseDiscoveryMessage(span))).toBe('MalformedMessage');
   });
 
-  it('is read only with timestamps that Date.parse reads, whatever they look like', () => {
+  it('are accepted only with timestamps that Date.parse understands', () => {
     const part = (digits: number) =>
       fc.integer({ min: 0, max: 10 ** digits - 1 }).map((n) => String(n).padStart(digits, '0'));
     const instants = fc
@@ -133,7 +133,7 @@ describe('a message', () => {
   });
 
   it.each(['\ufffe', '\uffff', '\ud800', '\u0000'])(
-    'holds no character that SQS refuses: %j',
+    'are serialised without characters that SQS refuses: %j',
     (character) => {
       const event = { id: `a${character}b`, type: 't', occurredAt: at };
       const body = serialiseMessage({ ...document, event } as QueueMessage);
@@ -144,13 +144,13 @@ describe('a message', () => {
     },
   );
 
-  it('of no kind that discovery knows is refused with the kinds that it knows', () => {
+  it('of an unknown kind are rejected by discovery with the list of supported kinds', () => {
     expect(() => parseDiscoveryMessage('{"v":1,"kind":"document"}')).toThrow(
-      'This queue carries messages of kind porting-order, port-out, recent, span. Send the message to the queue',
+      'This queue accepts messages of kind porting-order, port-out, recent, span. Send the message to the queue',
     );
   });
 
-  it('is never taken from anything else, and nothing but an ArchiverError is thrown', () => {
+  it('are never parsed from arbitrary text, which is rejected with an ArchiverError', () => {
     const bodies = fc.oneof(
       fc.string(),
       fc.json(),

@@ -18,84 +18,84 @@ function messages(count: number): DocumentMessage[] {
   }));
 }
 
-/** An SQS that takes the entries that `takes` says, and remembers them. */
-function sqsThat(takes: (entry: { Id?: string | undefined }, call: number) => boolean) {
-  const taken: string[] = [];
-  const state = { calls: 0, underWay: 0, most: 0 };
+/** A fake SQS that accepts the entries for which `accepts` is true, and records their document ids. */
+function createSqs(accepts: (entry: { Id?: string | undefined }, call: number) => boolean) {
+  const accepted: string[] = [];
+  const state = { calls: 0, inFlight: 0, maxInFlight: 0 };
   const send = async ({ input }: SendMessageBatchCommand) => {
     const call = state.calls;
     state.calls += 1;
-    state.underWay += 1;
-    state.most = Math.max(state.most, state.underWay);
+    state.inFlight += 1;
+    state.maxInFlight = Math.max(state.maxInFlight, state.inFlight);
     await new Promise((resolve) => setImmediate(resolve));
-    state.underWay -= 1;
+    state.inFlight -= 1;
     const entries = input.Entries ?? [];
-    const good = entries.filter((entry) => takes(entry, call));
-    taken.push(...good.map((entry) => JSON.parse(entry.MessageBody ?? '').documentId));
+    const successful = entries.filter((entry) => accepts(entry, call));
+    accepted.push(...successful.map((entry) => JSON.parse(entry.MessageBody ?? '').documentId));
     return {
-      Successful: good.map(({ Id }) => ({ Id })),
+      Successful: successful.map(({ Id }) => ({ Id })),
       Failed: entries
-        .filter((entry) => !good.includes(entry))
+        .filter((entry) => !successful.includes(entry))
         .map(({ Id }) => ({ Id, Code: 'InternalError' })),
     };
   };
-  return { sqs: { send } as unknown as Pick<SQSClient, 'send'>, taken, state };
+  return { sqs: { send } as unknown as Pick<SQSClient, 'send'>, accepted, state };
 }
 
-describe('messages sent to a queue', () => {
-  it('are all taken, each once, in batches of ten of which several are under way at a time', async () => {
-    const { sqs, taken, state } = sqsThat(() => true);
+describe('createSender', () => {
+  it('sends every message once, in batches of ten with at most ten batches in flight', async () => {
+    const { sqs, accepted, state } = createSqs(() => true);
     const all = messages(1_003);
 
     await createSender(sqs)(queueUrl, all, never);
 
-    expect(taken.toSorted()).toEqual(all.map(({ documentId }) => documentId));
+    expect(accepted.toSorted()).toEqual(all.map(({ documentId }) => documentId));
     expect(state.calls).toBe(101);
-    expect(state.most).toBe(10);
+    expect(state.maxInFlight).toBe(10);
   });
 
-  it('cost no call where there are none', async () => {
-    const { sqs, state } = sqsThat(() => true);
+  it('makes no request for an empty list of messages', async () => {
+    const { sqs, state } = createSqs(() => true);
 
     await createSender(sqs)(queueUrl, [], never);
 
     expect(state.calls).toBe(0);
   });
 
-  it('are never lost in silence, whichever entries SQS names as failed', async () => {
+  it('either sends all messages or throws QueueUnavailable, whichever entries SQS reports as failed', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 35 }),
         fc.array(fc.boolean(), { minLength: 1, maxLength: 200 }),
-        async (count, verdicts) => {
-          let asked = 0;
-          const { sqs, taken } = sqsThat(() => verdicts[asked++ % verdicts.length] ?? false);
+        async (count, results) => {
+          let entries = 0;
+          const { sqs, accepted } = createSqs(() => results[entries++ % results.length] ?? false);
           const all = messages(count);
 
-          const ended = await createSender(sqs)(queueUrl, all, never).then(
-            () => 'taken' as const,
+          const outcome = await createSender(sqs)(queueUrl, all, never).then(
+            () => 'sent' as const,
             (error: unknown) => error,
           );
 
-          if (ended !== 'taken') expect(ended).toMatchObject({ code: 'QueueUnavailable' });
-          else expect(taken.toSorted()).toEqual(all.map(({ documentId }) => documentId));
+          if (outcome !== 'sent') expect(outcome).toMatchObject({ code: 'QueueUnavailable' });
+          else expect(accepted.toSorted()).toEqual(all.map(({ documentId }) => documentId));
         },
       ),
       { numRuns: propertyRuns(300) },
     );
   });
 
-  it('are sent again where they failed, and only those', async () => {
-    const { sqs, taken, state } = sqsThat(({ Id }, call) => Id !== '3' || call > 1);
+  it('sends only the failed entries again', async () => {
+    const { sqs, accepted, state } = createSqs(({ Id }, call) => Id !== '3' || call > 1);
     const all = messages(10);
 
     await createSender(sqs)(queueUrl, all, never);
 
     expect(state.calls).toBe(3);
-    expect(taken).toHaveLength(10);
+    expect(accepted).toHaveLength(10);
   });
 
-  it('count as not taken where SQS names them neither as taken nor as failed', async () => {
+  it('throws QueueUnavailable if SQS reports entries neither as successful nor as failed', async () => {
     const sqs = { send: async () => ({}) } as unknown as Pick<SQSClient, 'send'>;
 
     await expect(createSender(sqs)(queueUrl, messages(2), never)).rejects.toMatchObject({
@@ -103,14 +103,14 @@ describe('messages sent to a queue', () => {
     });
   });
 
-  it('begin no further batch once one has failed, and leave nothing under way', async () => {
-    const { sqs, state } = sqsThat(() => false);
+  it('starts no further batch after a failure and leaves none in flight', async () => {
+    const { sqs, state } = createSqs(() => false);
 
     await expect(createSender(sqs)(queueUrl, messages(1_000), never)).rejects.toMatchObject({
       code: 'QueueUnavailable',
     });
 
-    expect(state.underWay).toBe(0);
+    expect(state.inFlight).toBe(0);
     expect(state.calls).toBeLessThanOrEqual(30);
   });
 });

@@ -6,8 +6,8 @@ import { calls } from '../../functions/limits.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { startQueues } from '../../local/queues.ts';
 
-/** The environment in which Lambda, or the local stack, starts a function. */
-function environment(endpoint: string) {
+/** Sets the environment variables with which Lambda, or the local stack, starts a function. */
+function stubEnvironment(endpoint: string) {
   const variables = {
     AWS_ENDPOINT_URL_SQS: endpoint,
     AWS_REGION: 'us-east-1',
@@ -20,28 +20,28 @@ function environment(endpoint: string) {
   });
 }
 
-function clientOfTheEnvironment() {
+function createClient() {
   const client = createSqsClient();
   onTestFinished(() => client.destroy());
   return client;
 }
 
-const elsewhere = 'http://sqs.us-east-1.invalid:1/000000000000/documents';
+const unresolvable = 'http://sqs.us-east-1.invalid:1/000000000000/documents';
 
 describe('the SQS client', () => {
-  it('goes to the endpoint of its environment, wherever the queue’s URL would lead', async () => {
+  it('sends requests to the endpoint from the environment, not to the host of the queue URL', async () => {
     const queues = await startQueues();
     onTestFinished(queues.close);
-    environment(queues.endpoint);
+    stubEnvironment(queues.endpoint);
 
-    const { MessageId } = await clientOfTheEnvironment().send(
-      new SendMessageCommand({ QueueUrl: elsewhere, MessageBody: 'x' }),
+    const { MessageId } = await createClient().send(
+      new SendMessageCommand({ QueueUrl: unresolvable, MessageBody: 'x' }),
     );
 
     expect(MessageId).toEqual(expect.any(String));
   });
 
-  it('keeps its connection, and gives up an SQS that does not answer', async () => {
+  it('reuses its connection and times out when SQS does not respond', async () => {
     let requests = 0;
     let connections = 0;
     const server = createServer((request, response) => {
@@ -60,15 +60,15 @@ describe('the SQS client', () => {
       server.closeAllConnections();
       server.close();
     });
-    environment(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const client = clientOfTheEnvironment();
-    const send = () => client.send(new SendMessageCommand({ QueueUrl: elsewhere, MessageBody: 'x' }));
+    stubEnvironment(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const client = createClient();
+    const send = () => client.send(new SendMessageCommand({ QueueUrl: unresolvable, MessageBody: 'x' }));
 
     for (let call = 0; call < 3; call += 1) await send();
     expect(connections).toBe(1);
 
-    const began = performance.now();
+    const startedAt = performance.now();
     await expect(send()).rejects.toMatchObject({ name: 'TimeoutError' });
-    expect(performance.now() - began).toBeGreaterThanOrEqual(calls.queueMs - 1);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(calls.queueMs - 1);
   });
 });

@@ -151,8 +151,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'every record of a batch is acknowledged',
     'queue/batch.ts',
-    'if (await isDone(record, lane, signal, job, dependencies)) done',
-    'await isDone(record, lane, signal, job, dependencies);\n    done',
+    'if (await processRecord(record, lane, signal, job, dependencies)) acknowledged',
+    'await processRecord(record, lane, signal, job, dependencies);\n    acknowledged',
   ),
   bug(
     'a dead letter that could not be sent is acknowledged',
@@ -163,8 +163,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'what comes back later is acknowledged',
     'queue/batch.ts',
-    'await returnLater(record, lane, decision.afterMs, dependencies);\n    return false;',
-    'await returnLater(record, lane, decision.afterMs, dependencies);\n    return true;',
+    'await returnToQueue(record, lane, decision.afterMs, dependencies);\n    return false;',
+    'await returnToQueue(record, lane, decision.afterMs, dependencies);\n    return true;',
   ),
   bug(
     'a dead letter has no reason',
@@ -270,7 +270,7 @@ export const seededBugs: readonly SeededBug[] = [
     ...bug(
       'a body that leaves no room for attributes is not cut',
       'queue/dead-letter.ts',
-      'cutToBytes(letter.body, queues.messageBytes - attributeBytes)',
+      'truncateToBytes(letter.body, queues.messageBytes - attributeBytes)',
       'letter.body',
     ),
     provokedBy: ['message-huge'],
@@ -287,8 +287,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a visibility timeout that cannot be changed fails the whole batch',
     'queue/batch.ts',
-    "    log.warn('Visibility not changed', {",
-    "    if (error) throw error;\n    log.warn('Visibility not changed', {",
+    "    log.warn('Visibility timeout not changed', {",
+    "    if (error) throw error;\n    log.warn('Visibility timeout not changed', {",
   ),
   bug(
     'visibility timeouts are in milliseconds',
@@ -307,8 +307,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'entries that SQS reports as failed are forgotten',
     'queue/send.ts',
-    'pending = pending.filter((entry) => !taken.has(entry.Id));',
-    'pending = pending.filter(() => taken.size < 0);',
+    'pending = pending.filter((entry) => !accepted.has(entry.Id));',
+    'pending = pending.filter(() => accepted.size < 0);',
   ),
   bug('a send that fails is taken for a success', 'queue/send.ts', 'if (failed) throw failed.reason;', ''),
   bug(
@@ -350,8 +350,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'discovery queues again what bucket or queue have failed',
     'discover/discover.ts',
-    '      const taken = gathered;\n      gathered = new Map();',
-    '      const taken = gathered;',
+    '      const batch = collected;\n      collected = new Map();',
+    '      const batch = collected;',
   ),
   bug('discovery queues what has a receipt', 'bucket/unarchived.ts', 'first?.slice(0, -1)', 'first'),
 
@@ -405,7 +405,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     "a sweep takes the container's clock for the time of its receive",
     'queue/batch.ts',
-    'receivesOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now())',
+    'receiveCountOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now())',
     'time.now()',
     {
       file: 'discover/sweep.ts',
