@@ -98,7 +98,7 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
     telnyxUrl: telnyx.url,
     s3Endpoint: s3.endpoint,
     sqsEndpoint: queues.endpoint,
-    queueUrl: queues.lanes.backfill.queueUrl,
+    lanes: queues.lanes,
   };
 
   const idle = await outcomeOf({

@@ -1,17 +1,20 @@
-/** A process that works on one discovery message and tells its parent what it took. */
+/** A process that handles one span message in the discover function and reports what it measured to its parent. */
+import type { SQSEvent } from 'aws-lambda';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
 import { createAgents } from '../../functions/connections.ts';
-import { type Discovered, discover } from '../../functions/discover/discover.ts';
+import { assembleDiscover } from '../../functions/discover/assemble.ts';
+import type { DiscoveryResult } from '../../functions/discover/discover.ts';
+import { discoverSettings } from '../../functions/discover/settings.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
-import { createLog, standardOutput } from '../../functions/log.ts';
+import { timeouts } from '../../functions/limits.ts';
+import { standardOutput } from '../../functions/log.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
-import { createSender } from '../../functions/queue/send.ts';
+import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
-import { createApiKey } from '../../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../../functions/telnyx/client.ts';
+import { defaultsOf } from '../../functions/settings.ts';
 import { systemTime as time } from '../../functions/time.ts';
+import { invoke } from '../../local/lambda/invoke.ts';
+import type { LocalQueues } from '../../local/queues.ts';
 import { peakMb } from '../peak-memory.ts';
 
 export interface Job {
@@ -21,44 +24,83 @@ export interface Job {
   telnyxUrl: string;
   s3Endpoint: string;
   sqsEndpoint: string;
-  queueUrl: string;
+  lanes: LocalQueues['lanes'];
 }
 
-export interface Outcome extends Discovered {
+export interface Outcome extends Pick<DiscoveryResult, 'found' | 'requests'> {
   ms: number;
   /** Of the resident set. */
   peakMb: number;
 }
 
 process.once('message', async (job: Job) => {
-  const { credentials } = job;
+  const { credentials, lanes } = job;
   const region = 'us-east-1';
-  const s3 = createS3Client({ endpoint: job.s3Endpoint, region, credentials });
-  const sqs = createSqsClient({ endpoint: job.sqsEndpoint, region, credentials });
-  const lines = { write: (line: string) => (line.includes('_aws') ? undefined : standardOutput(line)) };
+  let result: Pick<DiscoveryResult, 'found' | 'requests'> | undefined;
+  const writeLog = (line: string) => {
+    const fields = JSON.parse(line);
+    if (fields.outcome === 'done') result = fields;
+    else if (!('_aws' in fields)) standardOutput(line);
+  };
   const started = time.monotonic();
-  const discovered = await discover(
-    job.message,
-    { receivedAt: time.now(), deadline: started + 297_000, signal: new AbortController().signal },
+  const handler = assembleDiscover(
     {
-      telnyx: createTelnyxClient({
-        baseUrl: new URL(job.telnyxUrl),
-        apiKey: createApiKey(async () => job.apiKey, time),
-        httpGet: createHttpGet(createAgents(), 'bench'),
-        time,
-      }),
-      bucket: createBucket({ s3, name: 'archive', time }),
-      send: createSender(sqs),
-      documentsQueueUrl: job.queueUrl,
-      backfillQueueUrl: job.queueUrl,
-      archiveInfected: false,
-      maxDocumentBytes: singlePutBytes,
-      timings: retryTimings,
-      log: createLog({ name: 'bench', ...lines, now: time.now }),
+      ...defaultsOf(discoverSettings),
+      archiverName: 'bench',
+      version: 'bench',
+      bucketName: 'archive',
+      // The key is passed directly.
+      apiKeySecretArn: '',
+      telnyxUrl: new URL(job.telnyxUrl),
+      documentsQueueUrl: lanes.documents.queueUrl,
+      backfillQueueUrl: lanes.backfill.queueUrl,
+      discoveryQueueUrl: lanes.discovery.queueUrl,
+      discoveryDeadLetterQueueUrl: lanes.discovery.deadLetterQueueUrl,
+      spansQueueUrl: lanes.spans.queueUrl,
+      spansDeadLetterQueueUrl: lanes.spans.deadLetterQueueUrl,
+    },
+    {
+      readSecret: async () => job.apiKey,
+      telnyxGet: createHttpGet(createAgents(), 'bench'),
+      s3: createS3Client({ endpoint: job.s3Endpoint, region, credentials }),
+      sqs: createSqsClient({ endpoint: job.sqsEndpoint, region, credentials }),
+      writeLog,
       time,
       random: Math.random,
     },
   );
+  await invoke(handler, eventOf(job), {
+    functionName: 'discover',
+    timeoutMs: timeouts.discoverMs,
+    time,
+  });
   const ms = time.monotonic() - started;
-  process.send?.({ ...discovered, ms, peakMb: peakMb() } satisfies Outcome);
+  if (!result) throw new Error('The span message was not completed; see the log lines above.');
+  const { found, requests } = result;
+  process.send?.({ found, requests, ms, peakMb: peakMb() } satisfies Outcome);
 });
+
+/** The message as Lambda delivers it from the spans queue. */
+function eventOf({ message, lanes }: Job): SQSEvent {
+  const now = String(time.now());
+  return {
+    Records: [
+      {
+        messageId: 'message',
+        receiptHandle: 'handle',
+        body: serialiseMessage(message),
+        attributes: {
+          ApproximateReceiveCount: '1',
+          SentTimestamp: now,
+          SenderId: 'bench',
+          ApproximateFirstReceiveTimestamp: now,
+        },
+        messageAttributes: {},
+        md5OfBody: '',
+        eventSource: 'aws:sqs',
+        eventSourceARN: lanes.spans.queueArn,
+        awsRegion: 'us-east-1',
+      },
+    ],
+  };
+}
