@@ -11,20 +11,16 @@ import { pipeline } from 'node:stream/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { type ArchiveDependencies, archiveDocument } from '../../functions/archive/archive-document.ts';
+import { createArchiveDependencies } from '../../functions/archive/assemble.ts';
 import { copyToBucket } from '../../functions/archive/copy.ts';
-import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
+import { archiveSettings } from '../../functions/archive/settings.ts';
 import { keepYoungGenerationSmall } from '../../functions/archive/young-generation.ts';
 import { hexToBase64 } from '../../functions/bucket/checksum.ts';
 import { documentKey } from '../../functions/bucket/keys.ts';
-import { createReceipts } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
 import { createAgents } from '../../functions/connections.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
-import { createLog } from '../../functions/log.ts';
-import { createApiKey } from '../../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../../functions/telnyx/client.ts';
+import { defaultsOf } from '../../functions/settings.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import type { Trigger } from '../../functions/trigger.ts';
 import type { BenchDocument } from '../wire/contents.ts';
@@ -142,49 +138,42 @@ function answerTo(request: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-function archiver(route: Route) {
-  keepYoungGenerationSmall();
-  const policy = { hosts: [], trustedOrigin: route.source };
-  const s3 = createS3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true });
-  const bucket = createBucket({ s3, name: bucketName, time });
-  return {
-    bucket,
-    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, 'bench'), time }),
-  };
-}
-
 /** The archive function's copy path: guarded download, every check, one PUT. */
 function copy(route: Route): CopyOne {
-  const { bucket, download } = archiver(route);
+  const { bucket, download } = archiveDependencies(route);
   return async ({ id, bytes, sha256 }) => {
-    const answer = await download(`${route.source}/storage/${id}`, never);
-    const object = { key: documentKey(id), bytes, sha256, contentType, contentDisposition: 'attachment' };
-    await copyToBucket(answer, object, { bucket, time }, never);
+    const response = await download(`${route.source}/storage/${id}`, never);
+    const target = { key: documentKey(id), bytes, sha256, contentType, contentDisposition: 'attachment' };
+    await copyToBucket(response, target, { bucket, time }, never);
   };
 }
 
-/** What the archive function is made of, with a clock, a log and a Telnyx of the bench's own. */
+/** The archive function's own dependencies, with a log that writes nothing. */
 export function archiveDependencies(route: Route): ArchiveDependencies {
-  const { bucket, download } = archiver(route);
-  const telnyx = createTelnyxClient({
-    baseUrl: new URL(`${route.source}/v2`),
-    apiKey: createApiKey(async () => 'KEY0123456789ABCDEF', time),
-    httpGet: createHttpGet(createAgents(), 'bench'),
-    time,
-  });
-  return {
-    telnyx,
-    download,
-    bucket,
-    receipts: createReceipts(bucket),
-    log: createLog({ name: 'bench', write: () => undefined, now: time.now }),
+  keepYoungGenerationSmall();
+  const settings = {
+    ...defaultsOf(archiveSettings),
+    archiverName: 'bench',
+    version: 'bench',
+    bucketName,
+    apiKeySecretArn: '',
+    telnyxUrl: new URL(`${route.source}/v2`),
+    trustedDownloadOrigin: new URL(route.source),
+    documentsQueueUrl: '',
+    documentsDeadLetterQueueUrl: '',
+    backfillQueueUrl: '',
+    backfillDeadLetterQueueUrl: '',
+  };
+  return createArchiveDependencies(settings, {
+    readSecret: async () => 'KEY0123456789ABCDEF',
+    telnyxGet: createHttpGet(createAgents(), settings.version),
+    s3: createS3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true }),
+    // `archiveDocument` sends no messages.
+    sqs: { send: () => Promise.reject(new Error('Unexpected SQS request.')) },
+    writeLog: () => undefined,
     time,
     random: Math.random,
-    timings: retryTimings,
-    archiveInfected: false,
-    maxDocumentBytes: singlePutBytes,
-    version: 'bench',
-  };
+  });
 }
 
 /** All that the archive function does for one document: six requests, receipt included. */

@@ -1,5 +1,6 @@
 /**
- * The story of one document: is there a receipt? → metadata and link → download → one PUT → receipt.
+ * Archives one document: check for a receipt, get metadata and download link from Telnyx, copy the download into one
+ * PUT, write the receipt.
  */
 import { contentDisposition, contentType } from '../bucket/content-disposition.ts';
 import { documentKey } from '../bucket/keys.ts';
@@ -13,7 +14,7 @@ import type { DocumentMessage } from '../queue/messages.ts';
 import { withRetry } from '../retry.ts';
 import type { TelnyxClient, TelnyxDocument } from '../telnyx/client.ts';
 import type { Random, Time } from '../time.ts';
-import { copyToBucket, measure } from './copy.ts';
+import { copyToBucket, measureDownload } from './copy.ts';
 import type { Download } from './download.ts';
 import { documentTooLarge } from './verifying-body.ts';
 
@@ -26,16 +27,16 @@ export interface ArchiveDependencies {
   time: Time;
   random: Random;
   timings: RetryTimings;
-  /** Whether documents that Telnyx's scanner calls infected are archived too. */
+  /** Whether to archive documents that Telnyx's malware scanner reports as infected. */
   archiveInfected: boolean;
   maxDocumentBytes: number;
   /** Version of the archiver, for the receipt. */
   version: string;
 }
 
-/** The receive that a document is archived in. */
+/** The SQS receive in which a document is archived. */
 export interface DocumentReceive {
-  /** How often SQS has delivered the message, this time included. */
+  /** How often SQS has delivered the message, including this time. */
   receives: number;
   /** Milliseconds since the message was first received. */
   ageMs: number;
@@ -49,10 +50,10 @@ export type Outcome =
   | { outcome: 'already-archived' };
 
 /**
- * Archives one document, or finds that it is archived. Attempts are made until one succeeds, each from the beginning
- * with a fresh link, bounded by their count, the time left and the signal.
+ * Archives one document unless its receipt exists. Retries until an attempt succeeds. Each attempt starts over with a
+ * fresh download link. The number of attempts, the remaining time and the signal limit the retries.
  *
- * @throws ArchiverError of any code that is not about messages, or the signal's reason
+ * @throws ArchiverError with any code that is not about messages, or the signal's reason
  */
 export function archiveDocument(
   message: DocumentMessage,
@@ -61,18 +62,18 @@ export function archiveDocument(
 ): Promise<Outcome> {
   const { time, random, log, timings } = dependencies;
   const { documentId } = message;
-  // Once the document itself may be at fault, attempts are spread, so that a dead letter says something.
-  const spread = receive.ageMs >= timings.documentFaultAfterMs;
-  // The event may be faster than the document: what Telnyx does not know (yet) is looked up twice.
-  let isGone = false;
-  return withRetry(() => archiveOnce(message, receive, dependencies), {
+  // From this age on, a failure can make the document a dead letter. Attempts that are spread over time show that the
+  // document is at fault, and not a short outage.
+  const spreadAttempts = receive.ageMs >= timings.documentFaultAfterMs;
+  // An event can arrive before Telnyx's API knows the document, so the first "not found" is retried.
+  let wasNotFound = false;
+  return withRetry(() => attemptArchive(message, receive, dependencies), {
     most: attempts.most,
     delayAfter: (error, attempt, sinceFirstMs) => {
-      const isFirstGone = error.code === 'DocumentGone' && !isGone;
-      isGone ||= isFirstGone;
-      const delay =
-        isFirstGone || isWorthAnotherAttempt(error) ? delayBefore(error, attempt, random) : undefined;
-      if (delay === undefined || !spread || error.retryPolicy !== 'retry') return delay;
+      const isFirstNotFound = error.code === 'DocumentGone' && !wasNotFound;
+      wasNotFound ||= isFirstNotFound;
+      const delay = isFirstNotFound || isRetryable(error) ? retryDelayMs(error, attempt, random) : undefined;
+      if (delay === undefined || !spreadAttempts || error.retryPolicy !== 'retry') return delay;
       return Math.max(delay, (timings.attemptsSpanMs * attempt) / (attempts.most - 1) - sinceFirstMs);
     },
     leastTimeMs: attempts.leastTimeMs,
@@ -85,50 +86,51 @@ export function archiveDocument(
   });
 }
 
-/** What passes so soon that another attempt within the same receive is worth it. */
-const briefOutages: ReadonlySet<ErrorCode> = new Set([
+/** Errors that are often over within seconds, so that another attempt within the same receive is worthwhile. */
+const transientErrors: ReadonlySet<ErrorCode> = new Set([
   'TelnyxUnavailable',
   'DownloadFailed',
   'BucketConflict',
   'BucketUnavailable',
 ]);
 
-function isWorthAnotherAttempt({ code, retryPolicy, retryAfterMs }: ArchiverError): boolean {
+/** Whether another attempt within the same receive can succeed. */
+function isRetryable({ code, retryPolicy, retryAfterMs }: ArchiverError): boolean {
   if (code === 'RateLimited') return retryAfterMs !== undefined;
-  return retryPolicy === 'retry' || briefOutages.has(code);
+  return retryPolicy === 'retry' || transientErrors.has(code);
 }
 
-/** Milliseconds to wait before another attempt; undefined where the other side asks for more than a receive allows. */
-function delayBefore({ retryAfterMs }: ArchiverError, attempt: number, random: Random): number | undefined {
+/** Milliseconds until the next attempt; undefined if the server asks for a longer wait than one receive allows. */
+function retryDelayMs({ retryAfterMs }: ArchiverError, attempt: number, random: Random): number | undefined {
   if (retryAfterMs !== undefined) return retryAfterMs <= attempts.maxDelayMs ? retryAfterMs : undefined;
   const ceiling = Math.min(attempts.maxDelayMs, attempts.minDelayMs * 2 ** attempt);
   return ceiling * (0.5 + random() / 2);
 }
 
-async function archiveOnce(
+async function attemptArchive(
   message: DocumentMessage,
   receive: DocumentReceive,
   dependencies: ArchiveDependencies,
 ): Promise<Outcome> {
   const { receipts, log, time, version } = dependencies;
-  const asked = isFoundWithoutReceipt(message, receive)
-    ? ask(message.documentId, receive.signal, dependencies)
+  const earlyLookup = isReceiptUnlikely(message, receive)
+    ? lookUp(message.documentId, receive.signal, dependencies)
     : undefined;
-  // All are waited for, whatever comes of one of them: nothing is left running.
-  const [isSettled] = await Promise.allSettled([
+  // Waits for all requests, even if one fails, so that none outlives the attempt.
+  const [receiptExists] = await Promise.allSettled([
     receipts.exists(message.documentId, receive.signal),
-    ...(asked ?? []),
+    ...(earlyLookup ?? []),
   ]);
-  if (isSettled.status === 'rejected') throw isSettled.reason;
-  if (isSettled.value) return { outcome: 'already-archived' };
+  if (receiptExists.status === 'rejected') throw receiptExists.reason;
+  if (receiptExists.value) return { outcome: 'already-archived' };
 
   const { document, object, sha256 } = await transfer(
-    asked ?? ask(message.documentId, receive.signal, dependencies),
+    earlyLookup ?? lookUp(message.documentId, receive.signal, dependencies),
     receive.signal,
     dependencies,
   );
   reportRecord(document, log);
-  const written = await receipts.writeOnce(
+  const isOwnReceipt = await receipts.writeOnce(
     {
       v: 1,
       documentId: message.documentId,
@@ -153,15 +155,15 @@ async function archiveOnce(
     },
     receive.signal,
   );
-  return written
+  return isOwnReceipt
     ? { outcome: 'archived', bytes: object.bytes, createdAt: document.createdAt }
     : { outcome: 'already-archived' };
 }
 
-/** Says what of Telnyx's record is not as specified, or not in the receipt. */
+/** Logs and counts malformed fields of Telnyx's record, and records that the receipt does not hold in full. */
 function reportRecord({ id, malformed, cut }: TelnyxDocument, log: Log): void {
   if (malformed.length > 0) {
-    log.warn('Fields of the record are not as specified and count as not stated', {
+    log.warn('Ignored malformed fields of the record', {
       documentId: id,
       problems: malformed.length,
       reason: malformed.join(', '),
@@ -169,49 +171,50 @@ function reportRecord({ id, malformed, cut }: TelnyxDocument, log: Log): void {
     log.count('FieldsMalformed', malformed.length);
   }
   if (cut) {
-    log.warn('The receipt holds only the specified fields of an oversized record', { documentId: id });
+    log.warn('The record is oversized; the receipt holds only its documented fields', { documentId: id });
     log.count('RecordsCut');
   }
 }
 
 /**
- * Whether a sweep or a span has looked for the receipt just before and found none. Then Telnyx is asked without
- * waiting for the answer to a second look, which is one wait less for nearly every document.
+ * Whether a sweep or a span found, just before it queued the message, that the receipt does not exist. Telnyx is then
+ * asked in parallel with the receipt check, which saves nearly every document one round trip.
  */
-function isFoundWithoutReceipt({ trigger }: DocumentMessage, { receives }: DocumentReceive): boolean {
+function isReceiptUnlikely({ trigger }: DocumentMessage, { receives }: DocumentReceive): boolean {
   return receives === 1 && (trigger === 'sweep' || trigger === 'backfill');
 }
 
-type Questions = readonly [document: Promise<TelnyxDocument>, link: Promise<string>];
+/** The two Telnyx requests for one document, running in parallel. */
+type TelnyxLookup = readonly [document: Promise<TelnyxDocument>, link: Promise<string>];
 
-function ask(documentId: string, signal: AbortSignal, { telnyx }: ArchiveDependencies): Questions {
+function lookUp(documentId: string, signal: AbortSignal, { telnyx }: ArchiveDependencies): TelnyxLookup {
   return [telnyx.document(documentId, signal), telnyx.downloadLink(documentId, signal)];
 }
 
 interface Transferred {
   document: TelnyxDocument;
   object: StoredObject;
-  /** Lower-case hex: of the bytes in the bucket, and of those at Telnyx. */
+  /** Lower-case hex. The same for the object and for the document at Telnyx. */
   sha256: string;
 }
 
-/** From metadata and link, asked for side by side, to the object. */
+/** Waits for metadata and link, then copies the document. */
 async function transfer(
-  asked: Questions,
+  lookup: TelnyxLookup,
   signal: AbortSignal,
   dependencies: ArchiveDependencies,
 ): Promise<Transferred> {
-  // Both are waited for even if one fails: nothing is left running.
-  await Promise.allSettled(asked);
-  const [document, link] = await Promise.all(asked);
-  refuseUnwanted(document, dependencies);
+  // Waits for both requests, even if one fails, so that none outlives the attempt.
+  await Promise.allSettled(lookup);
+  const [document, link] = await Promise.all(lookup);
+  assertAllowed(document, dependencies);
   return copyDocument(document, link, document, signal, dependencies);
 }
 
 /**
- * From the link to the object.
+ * Downloads the document and uploads it to the bucket.
  *
- * @param known length and SHA-256 of the bytes behind the link, where they are known
+ * @param known length and SHA-256 of the document, if known
  */
 async function copyDocument(
   document: TelnyxDocument,
@@ -221,38 +224,38 @@ async function copyDocument(
   dependencies: ArchiveDependencies,
 ): Promise<Transferred> {
   const { telnyx, download, bucket, time, maxDocumentBytes } = dependencies;
-  const answer = await download(link, signal);
-  const bytes = announcedBytes(known.bytes, answer, maxDocumentBytes);
+  const response = await download(link, signal);
+  const bytes = lengthOf(response, known.bytes, maxDocumentBytes);
   if (bytes === undefined) {
-    // S3 must know the length before the first byte: one reading to learn it, another to copy.
-    const promised = { bytes, maxBytes: maxDocumentBytes, sha256: known.sha256 };
-    const measured = await measure(answer, promised, time, signal);
+    // S3 requires the length before the first byte: download once to measure, then again to copy.
+    const expected = { bytes, maxBytes: maxDocumentBytes, sha256: known.sha256 };
+    const measured = await measureDownload(response, expected, time, signal);
     const freshLink = await telnyx.downloadLink(document.id, signal);
     return copyDocument(document, freshLink, measured, signal, dependencies);
   }
 
-  const copy = {
+  const target = {
     key: documentKey(document.id),
     bytes,
     sha256: known.sha256,
     contentType: contentType(document.contentType),
     contentDisposition: contentDisposition(document.fileName),
   };
-  const { stored, digest } = await copyToBucket(answer, copy, { bucket, time }, signal);
+  const { stored, digest } = await copyToBucket(response, target, { bucket, time }, signal);
   if (stored !== 'exists') return { document, object: stored, sha256: digest };
 
-  // Another delivery of this message, or a receive that ended before the receipt, was here first.
-  const readAgain = async () =>
-    (await measure(await download(link, signal), { bytes, sha256: undefined }, time, signal)).sha256;
-  const expected = known.sha256 ?? digest ?? (await readAgain());
-  return { document, object: await assertSameContent(copy.key, expected, bucket, signal), sha256: expected };
+  // The object exists: another delivery of this message stored it, or an earlier receive that failed before its receipt.
+  const downloadedDigest = async () =>
+    (await measureDownload(await download(link, signal), { bytes, sha256: undefined }, time, signal)).sha256;
+  const sha256 = known.sha256 ?? digest ?? (await downloadedDigest());
+  return { document, object: await assertSameContent(target.key, sha256, bucket, signal), sha256 };
 }
 
 /**
- * The object that stands at the key, if it has the digest: as S3 states it or, where S3 has none for the whole
- * object, as its bytes read back have it.
+ * Returns the existing object if its SHA-256 is `sha256`. If S3 states no SHA-256 of the whole object, reads the
+ * object back to compute it.
  *
- * @throws ArchiverError KeyCollision
+ * @throws ArchiverError KeyCollision, or BucketConflict if the object no longer exists
  */
 async function assertSameContent(
   key: string,
@@ -262,16 +265,17 @@ async function assertSameContent(
 ): Promise<StoredObject> {
   const existing = await bucket.head(key, signal);
   if (existing === undefined) {
-    throw new ArchiverError('BucketConflict', 'The object was there and is gone again.');
+    throw new ArchiverError('BucketConflict', 'The object existed during the upload but was then not found.');
   }
   if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;
   throw new ArchiverError(
     'KeyCollision',
-    'The key of this document holds other bytes. Nothing was overwritten; compare both by hand.',
+    'The key of this document already holds different bytes. Nothing was overwritten. Compare the two manually.',
   );
 }
 
-function refuseUnwanted(
+/** @throws ArchiverError DocumentInfected, DocumentTooLarge */
+function assertAllowed(
   document: TelnyxDocument,
   { archiveInfected, maxDocumentBytes }: ArchiveDependencies,
 ): void {
@@ -281,37 +285,38 @@ function refuseUnwanted(
       "Telnyx's scanner found malware in the document. Set archiveInfected to keep such documents too.",
     );
   }
-  if (document.bytes !== undefined) refuseTooLarge(document.bytes, maxDocumentBytes);
+  if (document.bytes !== undefined) assertWithinLimit(document.bytes, maxDocumentBytes);
 }
 
-function refuseTooLarge(bytes: number, maxDocumentBytes: number): void {
+/** @throws ArchiverError DocumentTooLarge */
+function assertWithinLimit(bytes: number, maxDocumentBytes: number): void {
   if (bytes <= maxDocumentBytes) return;
   throw documentTooLarge(bytes, maxDocumentBytes);
 }
 
 /**
- * How many bytes there will be: as known already, else as the storage announces; undefined if it does not.
+ * Length of the document in bytes: `known`, or the response's Content-Length; undefined if neither is stated.
  *
- * @throws ArchiverError SizeMismatch, DocumentTooLarge; the answer's body is destroyed then
+ * @throws ArchiverError SizeMismatch, DocumentTooLarge; the response's body is then destroyed
  */
-function announcedBytes(
+function lengthOf(
+  response: HttpAnswer,
   known: number | undefined,
-  answer: HttpAnswer,
   maxDocumentBytes: number,
 ): number | undefined {
-  const header = answer.headers['content-length'];
+  const header = response.headers['content-length'];
   const bytes = known ?? (header === undefined ? undefined : Number(header));
   try {
     if (header !== undefined && Number(header) !== bytes) {
       throw new ArchiverError(
         'SizeMismatch',
-        `The storage announces ${header} bytes for a document of ${bytes}.`,
+        `Expected ${bytes} bytes, but the Content-Length is ${header}.`,
       );
     }
-    if (bytes !== undefined) refuseTooLarge(bytes, maxDocumentBytes);
+    if (bytes !== undefined) assertWithinLimit(bytes, maxDocumentBytes);
     return bytes;
   } catch (error) {
-    answer.body.destroy();
+    response.body.destroy();
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** Builds the archive function from its settings and neighbours, wherever it runs. */
+/** Builds the archive function from its settings and the services around it: on Lambda, locally, in tests and benches. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createReceipts } from '../bucket/receipts.ts';
@@ -10,7 +10,7 @@ import { createApiKey } from '../telnyx/api-key.ts';
 import { createLaneClients } from '../telnyx/lane-clients.ts';
 import type { Random, Time } from '../time.ts';
 import { createDownload, createGuardedHttpGet } from './download.ts';
-import { createArchiveHandler } from './handler.ts';
+import { type ArchiveHandlerDependencies, createArchiveHandler } from './handler.ts';
 import type { ArchiveSettings } from './settings.ts';
 
 interface ArchiveNeighbours {
@@ -19,11 +19,11 @@ interface ArchiveNeighbours {
   telnyxGet: HttpGet;
   /** Telnyx requests for the backfill lane. @default `telnyxGet` */
   lowLaneTelnyxGet?: HttpGet;
-  /** Opens download links. @default the guarded client that refuses private addresses */
+  /** Opens download links. @default the guarded client, which refuses private addresses */
   storageGet?: HttpGet;
   s3: Pick<S3Client, 'send'>;
   sqs: Pick<SQSClient, 'send'>;
-  /** Takes one log line without its line end. */
+  /** Writes one log line, given without its line break. */
   writeLog: (line: string) => void;
   time: Time;
   random: Random;
@@ -32,11 +32,19 @@ interface ArchiveNeighbours {
 }
 
 export function assembleArchive(settings: ArchiveSettings, neighbours: ArchiveNeighbours) {
+  return createArchiveHandler(createArchiveDependencies(settings, neighbours));
+}
+
+/** What the handler and `archiveDocument` work with, for a caller that replaces or measures parts of it. */
+export function createArchiveDependencies(
+  settings: ArchiveSettings,
+  neighbours: ArchiveNeighbours,
+): ArchiveHandlerDependencies {
   const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = neighbours;
   const bucket = createBucket({ s3, name: settings.bucketName, owner: settings.bucketOwner, time });
   const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
   const storageGet = neighbours.storageGet ?? createGuardedHttpGet(policy, settings.version, time.monotonic);
-  return createArchiveHandler({
+  return {
     ...createLaneClients({
       baseUrl: settings.telnyxUrl,
       apiKey: createApiKey(readSecret, time),
@@ -71,5 +79,5 @@ export function assembleArchive(settings: ArchiveSettings, neighbours: ArchiveNe
     archiveInfected: settings.archiveInfected,
     maxDocumentBytes: settings.maxDocumentBytes,
     version: settings.version,
-  });
+  };
 }

@@ -1,80 +1,86 @@
 /**
- * One document's bytes, from an open download into one PUT. Whatever goes wrong on either side ends both sides.
+ * Copies an open download into one PUT. A failure on either side ends both.
  */
 import type { Bucket, StoredObject } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
 import type { HttpAnswer } from '../http.ts';
 import { calls } from '../limits.ts';
 import type { Time } from '../time.ts';
-import { type Promised, VerifyingBody } from './verifying-body.ts';
+import { type ExpectedContent, VerifyingBody } from './verifying-body.ts';
 
-export interface Copy {
+export interface CopyTarget {
   key: string;
   bytes: number;
-  /** What Telnyx states, in lower-case hex. */
+  /** The SHA-256 of the document, in lower-case hex, if known. */
   sha256: string | undefined;
   contentType: string;
   contentDisposition: string;
 }
 
-/** What the PUT ended with, and the digest of the bytes in lower-case hex, known only if all of them were read. */
-export type Copied =
+/**
+ * `stored` is the new object, or `exists` if the key was taken. `digest` is the SHA-256 of the download in lower-case
+ * hex, undefined if the download was not read to its end.
+ */
+export type CopyResult =
   | { stored: StoredObject; digest: string }
   | { stored: 'exists'; digest: string | undefined };
 
 /**
  * @throws ArchiverError SizeMismatch, ChecksumMismatch, DownloadFailed, those of `Bucket`, or the signal's reason:
- *   whichever came first
+ *   whichever comes first
  */
 export function copyToBucket(
-  answer: HttpAnswer,
-  copy: Copy,
+  response: HttpAnswer,
+  target: CopyTarget,
   { bucket, time }: { bucket: Bucket; time: Time },
   signal: AbortSignal,
-): Promise<Copied> {
-  return withBody(answer, copy, time, signal, async (body) => {
+): Promise<CopyResult> {
+  return withBody(response, target, time, signal, async (body) => {
     const upload = new AbortController();
     body.verified.catch((cause: unknown) => upload.abort(cause));
-    // The invocation's end too must reach an upload whose bytes have all been read.
-    const stored = await bucket.putOnce({ ...copy, body }, AbortSignal.any([signal, upload.signal]));
+    // `signal` is needed as well: once all bytes are verified, it no longer reaches the upload through the body.
+    const stored = await bucket.putOnce({ ...target, body }, AbortSignal.any([signal, upload.signal]));
     if (stored === 'exists') return { stored, digest: body.digest };
     const digest = await body.verified;
     if (stored.sha256 !== undefined && stored.sha256 !== digest) {
-      throw new ArchiverError('ChecksumMismatch', 'S3 states another SHA-256 than that of the bytes sent.');
+      throw new ArchiverError(
+        'ChecksumMismatch',
+        'S3 returned a SHA-256 that does not match the bytes sent.',
+      );
     }
     return { stored, digest };
   });
 }
 
 /**
- * Length and SHA-256 (lower-case hex) of a download, which is read to its end and kept nowhere.
+ * Reads a download to its end without storing it, and returns its length and SHA-256 (lower-case hex).
  *
- * @throws as `copyToBucket` for the side of the download, and ArchiverError DocumentTooLarge
+ * @throws ArchiverError SizeMismatch, ChecksumMismatch, DocumentTooLarge, DownloadFailed, or the signal's reason
  */
-export function measure(
-  answer: HttpAnswer,
-  promised: Promised,
+export function measureDownload(
+  response: HttpAnswer,
+  expected: ExpectedContent,
   time: Time,
   signal: AbortSignal,
 ): Promise<{ bytes: number; sha256: string }> {
-  return withBody(answer, promised, time, signal, async (body) => {
+  return withBody(response, expected, time, signal, async (body) => {
     body.resume();
     const sha256 = await body.verified;
-    return { bytes: body.passed, sha256 };
+    return { bytes: body.bytesReceived, sha256 };
   });
 }
 
-/** The download is open no longer than `use` takes, breaks off with the signal, and is watched over meanwhile. */
+/** Runs `use` with the verified body of the response. Aborts the body with the signal, or if the download stalls. */
 async function withBody<Result>(
-  answer: HttpAnswer,
-  promised: Promised,
+  response: HttpAnswer,
+  expected: ExpectedContent,
   time: Time,
   signal: AbortSignal,
   use: (body: VerifyingBody) => Promise<Result>,
 ): Promise<Result> {
-  const body = new VerifyingBody(answer.body, promised);
+  const body = new VerifyingBody(response.body, expected);
   const stopWatching = watchForStall(body, time);
-  const onAbort = () => body.breakOff(signal.reason);
+  const onAbort = () => body.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
@@ -86,42 +92,41 @@ async function withBody<Result>(
   }
 }
 
-/** How often to look: a stall is found out within 10 s, before S3's own patience of 15 s is at an end. */
-const lookEveryMs = calls.downloadIdleMs / 4;
+/** A stall is detected within 10 s, before the S3 client times out after 15 s without a byte. */
+const checkIntervalMs = calls.downloadIdleMs / 4;
 
 /**
- * Ends a download whose source sends nothing while it is asked for more, or too little on the whole. Only the time in
- * which bytes are awaited counts, so that a slow upload is not blamed on the source.
+ * Aborts a download that sends nothing for too long, or that is too slow on average. Counts only the time in which
+ * the body waits for the source, so that a slow upload does not count against the source.
+ *
+ * @returns stops watching
  */
 function watchForStall(body: VerifyingBody, time: Time): () => void {
-  let seen = 0;
-  let lookedAt = time.monotonic();
-  let silentMs = 0;
-  let awaitedMs = 0;
+  let bytesAtLastCheck = 0;
+  let lastCheckAt = time.monotonic();
+  let idleMs = 0;
+  let waitedMs = 0;
   let cancel: () => void;
-  const look = () => {
-    const passedMs = time.monotonic() - lookedAt;
-    lookedAt += passedMs;
-    silentMs = body.passed === seen && body.awaitsSource ? silentMs + passedMs : 0;
-    seen = body.passed;
-    if (body.awaitsSource) awaitedMs += passedMs;
-    const problem = problemOf(body.passed, silentMs, awaitedMs);
-    if (problem === undefined) cancel = time.after(lookEveryMs, look);
-    else
-      body.breakOff(
-        new ArchiverError('DownloadFailed', `${problem} The next attempt asks for a fresh link.`),
-      );
+  const check = () => {
+    const elapsedMs = time.monotonic() - lastCheckAt;
+    lastCheckAt += elapsedMs;
+    idleMs = body.bytesReceived === bytesAtLastCheck && body.isWaitingForSource ? idleMs + elapsedMs : 0;
+    bytesAtLastCheck = body.bytesReceived;
+    if (body.isWaitingForSource) waitedMs += elapsedMs;
+    const problem = paceProblem(body.bytesReceived, idleMs, waitedMs);
+    if (problem === undefined) cancel = time.after(checkIntervalMs, check);
+    else body.abort(new ArchiverError('DownloadFailed', `${problem} The next attempt uses a fresh link.`));
   };
-  cancel = time.after(lookEveryMs, look);
+  cancel = time.after(checkIntervalMs, check);
   return () => cancel();
 }
 
-/** What is wrong with the pace of a download, if anything. */
-function problemOf(bytes: number, silentMs: number, awaitedMs: number): string | undefined {
-  if (silentMs >= calls.downloadIdleMs)
+/** Why the download is too slow; undefined if it is not. */
+function paceProblem(bytes: number, idleMs: number, waitedMs: number): string | undefined {
+  if (idleMs >= calls.downloadIdleMs)
     return `The storage sent nothing for ${calls.downloadIdleMs / 1_000} s.`;
   const allowedMs = Math.max(calls.downloadMs, (bytes / calls.downloadBytesPerSecond) * 1_000);
-  if (awaitedMs <= allowedMs) return undefined;
-  const seconds = Math.round(awaitedMs / 1_000);
-  return `The storage sent only ${bytes} bytes in ${seconds} s, less than ${calls.downloadBytesPerSecond} a second.`;
+  if (waitedMs <= allowedMs) return undefined;
+  const seconds = Math.round(waitedMs / 1_000);
+  return `The storage sent only ${bytes} bytes in ${seconds} s; the minimum is ${calls.downloadBytesPerSecond} bytes per second.`;
 }

@@ -14,21 +14,21 @@ export type ArchiveHandlerDependencies = ArchiveDependencies &
     lowLaneTelnyx: TelnyxClient;
   };
 
-/** The archive function: messages of the documents and backfill lanes in, what is not done out. */
+/** The archive function: takes messages of the documents and backfill lanes, returns those that must be redelivered. */
 export function createArchiveHandler(dependencies: ArchiveHandlerDependencies) {
   const { time } = dependencies;
   const archive = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
     await nextTurn();
-    const forDocuments = context.getRemainingTimeInMillis() - timeouts.reserveMs;
-    const deadline = time.monotonic() + forDocuments;
-    return withDeadline(time, forDocuments, signal, outOfTime, (limited) =>
-      consumeBatch(event, limited, archiving(dependencies, deadline), dependencies),
+    const availableMs = context.getRemainingTimeInMillis() - timeouts.reserveMs;
+    const deadline = time.monotonic() + availableMs;
+    return withDeadline(time, availableMs, signal, outOfTime, (limited) =>
+      consumeBatch(event, limited, createJob(dependencies, deadline), dependencies),
     );
   };
   return middy(archive, { timeoutEarlyInMillis: timeouts.lastResortMs });
 }
 
-function archiving(dependencies: ArchiveHandlerDependencies, deadline: number): Job<DocumentMessage> {
+function createJob(dependencies: ArchiveHandlerDependencies, deadline: number): Job<DocumentMessage> {
   return {
     parse: (record) =>
       parseDocumentMessage(record.body, new Date(instantOf(record.attributes.SentTimestamp))),
@@ -45,13 +45,17 @@ function archiving(dependencies: ArchiveHandlerDependencies, deadline: number): 
         { receives, ageMs, deadline, signal },
         { ...dependencies, telnyx: lane.live ? telnyx : lowLaneTelnyx },
       );
-      count(outcome, message, dependencies);
+      countOutcome(outcome, message, dependencies);
       return { outcome: outcome.outcome, bytes: outcome.outcome === 'archived' ? outcome.bytes : undefined };
     },
   };
 }
 
-function count(outcome: Outcome, message: DocumentMessage, { log, time }: ArchiveHandlerDependencies): void {
+function countOutcome(
+  outcome: Outcome,
+  message: DocumentMessage,
+  { log, time }: ArchiveHandlerDependencies,
+): void {
   if (outcome.outcome === 'already-archived') {
     log.count('DocumentsAlreadyArchived');
     return;
@@ -59,10 +63,13 @@ function count(outcome: Outcome, message: DocumentMessage, { log, time }: Archiv
   log.count('DocumentsArchived');
   log.count('BytesArchived', outcome.bytes);
   const createdAt = Date.parse(outcome.createdAt ?? '');
-  const live = message.trigger === 'webhook' || message.trigger === 'sweep';
-  if (live && Number.isFinite(createdAt)) log.count('ArchiveLatency', Math.max(0, time.now() - createdAt));
+  const isLive = message.trigger === 'webhook' || message.trigger === 'sweep';
+  if (isLive && Number.isFinite(createdAt)) log.count('ArchiveLatency', Math.max(0, time.now() - createdAt));
 }
 
 function outOfTime(): ArchiverError {
-  return new ArchiverError('OutOfTime', 'The invocation ended before the document was done; it comes back.');
+  return new ArchiverError(
+    'OutOfTime',
+    'The invocation ran out of time before the document was archived. The message returns to its queue.',
+  );
 }

@@ -1,4 +1,4 @@
-/** What Lambda loads: settings from the environment, clients built once per container, and the handler. */
+/** Entry point on Lambda: reads the settings from the environment and creates the clients once per container. */
 import { createS3Client } from '../bucket/s3-client.ts';
 import { createAgents } from '../connections.ts';
 import { createHttpGet } from '../http.ts';

@@ -1,55 +1,54 @@
-/** The bytes on their way from Telnyx's storage to S3: counted, hashed and compared with what was promised. */
+/** Counts, hashes and verifies the bytes of a download on their way to S3. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ArchiverError, nameOf } from '../errors.ts';
 
-/** What a download must turn out to be. */
-export type Promised = {
-  /** Lower-case hex, where it is known. */
+/** What the bytes of a download are verified against. */
+export type ExpectedContent = {
+  /** Lower-case hex, if known. */
   sha256: string | undefined;
 } & (
   | { bytes: number }
-  /** Neither Telnyx nor its storage states the length: any up to `maxBytes` will do. */
+  /** The length is not known: any length up to `maxBytes` is accepted. */
   | { bytes: undefined; maxBytes: number }
 );
 
 /**
- * A download's bytes, unchanged, for whoever uploads them. Breaks off as soon as there are more than promised, and
- * before its end if there are fewer or their digest is another one, so that no upload ever ends well with wrong
- * bytes. Owns the source: neither of the two outlives the other.
+ * Readable stream over a download that verifies length and SHA-256 while the bytes pass. Destroys itself before its end
+ * on a mismatch, so an upload can never complete with wrong bytes. Owns the source: destroying either destroys both.
  *
- * It emits no errors: a reader sees it close without an end, and `verified` tells why. One stream over the source,
- * rather than a Transform behind it, is half the work for each piece (docs/performance.md).
+ * Emits no `error` event: on a failure the reader sees `close` without `end`, and `verified` rejects with the reason.
+ * A Transform stream behind the source would need twice the work per chunk (docs/performance.md).
  */
 export class VerifyingBody extends Readable {
   /**
-   * Lower-case hex, as soon as all bytes have come and are right, read or not. Rejects with ArchiverError
-   * SizeMismatch, ChecksumMismatch, DocumentTooLarge or DownloadFailed, or whatever else it was broken off with first.
+   * Resolves with the SHA-256 (lower-case hex) once all bytes have arrived and match, even if the reader has not yet
+   * read them. Rejects with ArchiverError SizeMismatch, ChecksumMismatch, DocumentTooLarge or DownloadFailed, or with
+   * the reason the stream was aborted or destroyed, whichever comes first.
    */
   readonly verified: Promise<string>;
-  /** What `verified` has come to, if it has. */
+  /** The value of `verified` once it has resolved. */
   digest: string | undefined;
-  /** Bytes that have come so far. */
-  passed = 0;
+  bytesReceived = 0;
   readonly #source: Readable;
-  readonly #settle = Promise.withResolvers<string>();
+  readonly #verification = Promise.withResolvers<string>();
 
-  constructor(source: Readable, promised: Promised) {
+  constructor(source: Readable, expected: ExpectedContent) {
     super();
     this.#source = source;
-    this.verified = this.#settle.promise;
-    // Nobody need ask.
+    this.verified = this.#verification.promise;
+    // Prevents an unhandled rejection when nobody awaits it.
     this.verified.catch(() => undefined);
 
     const hash = createHash('sha256');
-    const most = promised.bytes === undefined ? promised.maxBytes : promised.bytes;
+    const maxBytes = expected.bytes === undefined ? expected.maxBytes : expected.bytes;
     source.on('data', (chunk: Buffer) => {
-      this.passed += chunk.length;
-      if (this.passed > most) {
-        this.breakOff(
-          promised.bytes === undefined
-            ? documentTooLarge(`more than ${most}`, most)
-            : sizeMismatch(`more than the ${most}`),
+      this.bytesReceived += chunk.length;
+      if (this.bytesReceived > maxBytes) {
+        this.abort(
+          expected.bytes === undefined
+            ? documentTooLarge(`more than ${maxBytes}`, maxBytes)
+            : sizeMismatch(maxBytes, 'more'),
         );
         return;
       }
@@ -57,36 +56,36 @@ export class VerifyingBody extends Readable {
       if (!this.push(chunk)) source.pause();
     });
     source.on('end', () => {
-      if (promised.bytes !== undefined && this.passed !== promised.bytes) {
-        this.breakOff(sizeMismatch(`${this.passed} instead of ${promised.bytes}`));
+      if (expected.bytes !== undefined && this.bytesReceived !== expected.bytes) {
+        this.abort(sizeMismatch(expected.bytes, this.bytesReceived));
         return;
       }
       const digest = hash.digest('hex');
-      if (promised.sha256 !== undefined && digest !== promised.sha256) {
-        this.breakOff(checksumMismatch());
+      if (expected.sha256 !== undefined && digest !== expected.sha256) {
+        this.abort(checksumMismatch());
         return;
       }
       this.digest = digest;
-      this.#settle.resolve(digest);
+      this.#verification.resolve(digest);
       this.push(null);
     });
-    source.on('error', (error) => this.breakOff(brokenOff(nameOf(error), error)));
+    source.on('error', (error) => this.abort(interrupted(nameOf(error), error)));
     const onClose = () => {
-      if (this.digest === undefined) this.breakOff(brokenOff('closed early', undefined));
+      if (this.digest === undefined) this.abort(interrupted('closed early', undefined));
     };
     source.on('close', onClose);
     source.pause();
     if (source.destroyed) onClose();
   }
 
-  /** Whether bytes are asked for and have not come; otherwise the silence is the reader's, or there are no more. */
-  get awaitsSource(): boolean {
+  /** False while the reader is slower than the source, and once all bytes are verified. */
+  get isWaitingForSource(): boolean {
     return this.digest === undefined && !this.#source.isPaused();
   }
 
-  /** Ends it and its source. Without effect on what has been verified, or is broken off already. */
-  breakOff(cause: unknown): void {
-    this.#settle.reject(cause);
+  /** Destroys the stream and its source. Does not change `verified` once it has settled. */
+  abort(reason: unknown): void {
+    this.#verification.reject(reason);
     this.destroy();
   }
 
@@ -95,31 +94,31 @@ export class VerifyingBody extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#settle.reject(error ?? brokenOff('nobody reads it', undefined));
+    this.#verification.reject(error ?? interrupted('closed by the reader', undefined));
     this.#source.destroy();
     done();
   }
 }
 
-/** @param bytes the document's length, or words for it */
+/** @param bytes the document's length, or a description such as `more than 10` */
 export function documentTooLarge(bytes: number | string, maxBytes: number): ArchiverError {
   return new ArchiverError(
     'DocumentTooLarge',
-    `The document has ${bytes} bytes; at most ${maxBytes} are archived. Raise maxDocumentBytes to archive it.`,
+    `The document has ${bytes} bytes; the limit is ${maxBytes}. Raise maxDocumentBytes to archive it.`,
   );
 }
 
-function sizeMismatch(what: string): ArchiverError {
-  return new ArchiverError('SizeMismatch', `The download held ${what} bytes that were announced.`);
+function sizeMismatch(expected: number, received: number | 'more'): ArchiverError {
+  return new ArchiverError('SizeMismatch', `Expected ${expected} bytes, received ${received}.`);
 }
 
 function checksumMismatch(): ArchiverError {
   return new ArchiverError(
     'ChecksumMismatch',
-    'The bytes that arrived do not have the SHA-256 that Telnyx states or, where it states none, that of the first reading.',
+    'The bytes received do not have the SHA-256 that Telnyx states or, if it states none, that of the first download.',
   );
 }
 
-function brokenOff(why: string, cause: unknown): ArchiverError {
-  return new ArchiverError('DownloadFailed', `The download broke off (${why}).`, { cause });
+function interrupted(why: string, cause: unknown): ArchiverError {
+  return new ArchiverError('DownloadFailed', `The download was interrupted (${why}).`, { cause });
 }

@@ -7,15 +7,14 @@ import { archiveDocument } from '../../functions/archive/archive-document.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import type { TelnyxDocument } from '../../functions/telnyx/client.ts';
-import { systemTime } from '../../functions/time.ts';
 import type { Trigger } from '../../functions/trigger.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
 import {
-  hurriedTime,
+  acceleratedTime,
+  isDownload,
+  isReceiptUpload,
+  isUpload,
   messageFor,
-  ofDownload,
-  ofReceipt,
-  ofUpload,
   receive,
   sha256,
   someBytes,
@@ -29,9 +28,9 @@ const always = Number.POSITIVE_INFINITY;
 const archive = (world: World, id: string, overrides = {}) =>
   archiveDocument(messageFor(id), receive(overrides), world.dependencies);
 
-async function codeOf(work: Promise<unknown>): Promise<ErrorCode> {
+async function errorCodeOf(work: Promise<unknown>): Promise<ErrorCode> {
   const error = await work.then(
-    () => new Error('It was archived.'),
+    () => new Error('Expected an error, but it resolved.'),
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof ArchiverError)) throw error;
@@ -46,8 +45,8 @@ async function expectNothingStored(world: World, id: string) {
 const put = (world: World, key: string, body: Buffer, extra = {}) =>
   world.client.send(new PutObjectCommand({ Bucket: 'archive', Key: key, Body: body, ...extra }));
 
-describe('a document that is new', () => {
-  it('ends as an exact copy with a receipt that tells its whole story', async () => {
+describe('archiveDocument for a new document', () => {
+  it('stores an exact copy and a receipt with all facts about it', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte, { fileName: 'Vollmacht Müller.pdf' });
     const event = { id: 'e1', type: 'number_order.complete', occurredAt: '2026-11-24T00:00:00Z' };
@@ -84,7 +83,7 @@ describe('a document that is new', () => {
     });
   });
 
-  it('is archived although fields of its record are malformed, with one warning and a metric', async () => {
+  it('archives a document with malformed record fields, logs one warning and counts the fields', async () => {
     const world = await startWorld();
     const record = '{"id":"x","filename":12345,"size":10}';
     const malformed = ['filename', 'size'];
@@ -102,7 +101,7 @@ describe('a document that is new', () => {
     expect((await world.receipt(document.id))?.telnyx).toEqual(JSON.parse(record));
   });
 
-  it('is archived with a mark in its receipt where its record is cut, and counted', async () => {
+  it('sets telnyxCut in the receipt and counts RecordsCut only when the record is cut', async () => {
     const world = await startWorld();
     const [whole, cut] = [await world.add(megabyte), await world.add(megabyte, { cut: true })];
 
@@ -116,7 +115,7 @@ describe('a document that is new', () => {
     expect((await world.receipt(cut.id))?.telnyxCut).toBe(true);
   });
 
-  it('has Telnyx’s record in its receipt as it came, numbers and all', async () => {
+  it('writes the record from Telnyx unchanged into the receipt, including numbers JavaScript cannot represent', async () => {
     const world = await startWorld();
     const record = '{"id" : "x",\n"account":2791500000000000123, "e":1e400}';
     const document = await world.add(megabyte, { record });
@@ -127,7 +126,7 @@ describe('a document that is new', () => {
     expect(receipt).toContain(`"telnyx": ${record}\n}\n`);
   });
 
-  it('costs three requests to S3, one download and no connection more than it must', async () => {
+  it('sends three requests to the bucket and one download over at most two connections', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
 
@@ -139,10 +138,10 @@ describe('a document that is new', () => {
   });
 
   it.each([
-    ['its hash', { sha256: undefined }],
-    ['its size', { bytes: undefined }],
-    ['its hash and its size', { sha256: undefined, bytes: undefined }],
-  ])('is archived although Telnyx does not state %s', async (_what, facts) => {
+    ['the SHA-256', { sha256: undefined }],
+    ['the size', { bytes: undefined }],
+    ['the SHA-256 and the size', { sha256: undefined, bytes: undefined }],
+  ])('archives a document when Telnyx does not state %s', async (_what, facts) => {
     const world = await startWorld();
     const document = await world.add(megabyte, facts);
 
@@ -156,7 +155,7 @@ describe('a document that is new', () => {
   });
 
   it.each([0, 1, 65_536, 20_000_000])(
-    'of %i bytes is copied exactly, with its hash stated or not',
+    'copies %i bytes exactly whether or not Telnyx states the SHA-256',
     async (length) => {
       const world = await startWorld();
       const bytes = someBytes(length);
@@ -172,58 +171,64 @@ describe('a document that is new', () => {
   );
 });
 
-describe('a document whose length neither Telnyx nor its storage states', () => {
-  /** The end of the connection is the end of the body. */
+describe('archiveDocument when neither Telnyx nor its storage states the length', () => {
+  /** A response without Content-Length: the body ends when the connection closes. */
   const withoutLength: S3Fault = { kind: 'truncate', afterBytes: megabyte.length, withLength: false };
   const unstated = { bytes: undefined, sha256: undefined };
 
   it.each([
     ['stated', { bytes: undefined }, 'telnyx'],
     ['not stated', unstated, 'archiver'],
-  ])('is read twice, through two links, and put once, with its hash %s', async (_how, facts, statedBy) => {
-    const world = await startWorld();
-    const document = await world.add(megabyte, facts);
-    world.fail(withoutLength, ofDownload, always);
-    const putOnce = vi.spyOn(world.dependencies.bucket, 'putOnce');
+  ])(
+    'downloads the document twice with two links and uploads it once when the SHA-256 is %s',
+    async (_how, facts, statedBy) => {
+      const world = await startWorld();
+      const document = await world.add(megabyte, facts);
+      world.fail(withoutLength, isDownload, always);
+      const putOnce = vi.spyOn(world.dependencies.bucket, 'putOnce');
 
-    expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived', bytes: megabyte.length });
+      expect(await archive(world, document.id)).toMatchObject({
+        outcome: 'archived',
+        bytes: megabyte.length,
+      });
 
-    expect(world.linkCalls).toHaveLength(2);
-    expect(world.s3.requests.get('GetObject')).toBe(2);
-    expect(putOnce.mock.calls[0]?.[0]).toMatchObject({ bytes: megabyte.length, sha256: sha256(megabyte) });
-    expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
-    expect((await world.receipt(document.id))?.object).toMatchObject({
-      bytes: megabyte.length,
-      sha256: sha256(megabyte),
-      sha256StatedBy: statedBy,
-    });
-  });
+      expect(world.linkCalls).toHaveLength(2);
+      expect(world.s3.requests.get('GetObject')).toBe(2);
+      expect(putOnce.mock.calls[0]?.[0]).toMatchObject({ bytes: megabyte.length, sha256: sha256(megabyte) });
+      expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
+      expect((await world.receipt(document.id))?.object).toMatchObject({
+        bytes: megabyte.length,
+        sha256: sha256(megabyte),
+        sha256StatedBy: statedBy,
+      });
+    },
+  );
 
-  it('is archived if it is empty', async () => {
+  it('archives an empty document', async () => {
     const world = await startWorld();
     const document = await world.add(Buffer.alloc(0), unstated);
-    world.fail(withoutLength, ofDownload, always);
+    world.fail(withoutLength, isDownload, always);
 
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived', bytes: 0 });
   });
 
-  it('is archived if it has exactly as many bytes as the stage allows', async () => {
+  it('archives a document of exactly maxDocumentBytes', async () => {
     const world = await startWorld({ overrides: { maxDocumentBytes: megabyte.length } });
     const document = await world.add(megabyte, unstated);
-    world.fail(withoutLength, ofDownload, always);
+    world.fail(withoutLength, isDownload, always);
 
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
   });
 
-  it('is DocumentTooLarge at the first byte over the limit, however much would follow', async () => {
+  it('fails with DocumentTooLarge and closes the download at the first byte over the limit', async () => {
     const bytes = someBytes(20_000_000);
     const world = await startWorld({ overrides: { maxDocumentBytes: 999_999 } });
     const document = await world.add(bytes, unstated);
-    world.fail({ ...withoutLength, afterBytes: bytes.length }, ofDownload, always);
+    world.fail({ ...withoutLength, afterBytes: bytes.length }, isDownload, always);
     const download = vi.fn(world.dependencies.download);
     world.dependencies.download = download;
 
-    expect(await codeOf(archive(world, document.id))).toBe('DocumentTooLarge');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('DocumentTooLarge');
 
     expect(world.linkCalls).toHaveLength(1);
     expect((await download.mock.results[0]?.value)?.body.destroyed).toBe(true);
@@ -231,40 +236,40 @@ describe('a document whose length neither Telnyx nor its storage states', () => 
   });
 
   it.each<[string, S3Fault, ErrorCode]>([
-    ['ends earlier', { ...withoutLength, afterBytes: 999_999 }, 'SizeMismatch'],
+    ['is shorter', { ...withoutLength, afterBytes: 999_999 }, 'SizeMismatch'],
     ['is longer', { kind: 'longer', extraBytes: 1, withLength: false }, 'SizeMismatch'],
-    ['announces another length', { kind: 'longer', extraBytes: 1, withLength: true }, 'SizeMismatch'],
-    ['holds other bytes', { kind: 'corrupt', atByte: 5 }, 'ChecksumMismatch'],
-  ])('is not stored if the second reading %s than the first', async (_how, fault, code) => {
+    ['states a different length', { kind: 'longer', extraBytes: 1, withLength: true }, 'SizeMismatch'],
+    ['has different bytes', { kind: 'corrupt', atByte: 5 }, 'ChecksumMismatch'],
+  ])('stores nothing when the second download %s', async (_how, fault, code) => {
     const world = await startWorld();
-    // One byte more than the first reading shows, unless the length is what shall be right.
+    // Where the second download has one byte more, the first one is cut by one byte, so that it states a valid length.
     const isShort = fault.kind === 'longer' && fault.withLength;
     const document = await world.add(megabyte, unstated);
     const first = isShort ? { ...withoutLength, afterBytes: 999_999 } : withoutLength;
-    world.fail(first, ofDownload);
-    world.fail(fault, ofDownload);
+    world.fail(first, isDownload);
+    world.fail(fault, isDownload);
 
     const deadline = world.dependencies.time.monotonic();
-    expect(await codeOf(archive(world, document.id, { deadline }))).toBe(code);
+    expect(await errorCodeOf(archive(world, document.id, { deadline }))).toBe(code);
 
     await expectNothingStored(world, document.id);
   });
 
-  it('is given up as ChecksumMismatch after the first reading if that has another hash than Telnyx states', async () => {
+  it('fails with ChecksumMismatch after the first download when its SHA-256 differs from the one Telnyx states', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte, { bytes: undefined, sha256: 'a'.repeat(64) });
-    world.fail(withoutLength, ofDownload, always);
+    world.fail(withoutLength, isDownload, always);
 
     const deadline = world.dependencies.time.monotonic();
-    expect(await codeOf(archive(world, document.id, { deadline }))).toBe('ChecksumMismatch');
+    expect(await errorCodeOf(archive(world, document.id, { deadline }))).toBe('ChecksumMismatch');
 
     expect(world.linkCalls).toHaveLength(1);
   });
 
-  it('needs no third reading to recognise the object that another delivery has stored', async () => {
+  it('downloads only twice when another delivery has already stored the object', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte, unstated);
-    world.fail(withoutLength, ofDownload, always);
+    world.fail(withoutLength, isDownload, always);
     await put(world, documentKey(document.id), megabyte);
 
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
@@ -273,49 +278,53 @@ describe('a document whose length neither Telnyx nor its storage states', () => 
   });
 });
 
-describe('a document that a sweep or a span has just found without a receipt', () => {
-  /** The order in which questions are asked and answered, with a receipt that is looked for until `answer` is called. */
-  async function startAsking(trigger: Trigger, receives = 1, document?: () => Promise<TelnyxDocument>) {
+describe('archiveDocument when a sweep or a span has just found no receipt', () => {
+  /** Starts archiving a document; the receipt check is pending until the test settles `receiptCheck`. */
+  async function startWithPendingReceiptCheck(
+    trigger: Trigger,
+    receives = 1,
+    document?: () => Promise<TelnyxDocument>,
+  ) {
     const world = await startWorld();
     const known = await world.add(megabyte);
-    const found = Promise.withResolvers<boolean>();
-    const asked: string[] = [];
+    const receiptCheck = Promise.withResolvers<boolean>();
+    const requests: string[] = [];
     const { telnyx, receipts } = world.dependencies;
     world.dependencies.receipts = {
       ...receipts,
       exists: () => {
-        asked.push('receipt');
-        return found.promise;
+        requests.push('receipt');
+        return receiptCheck.promise;
       },
     };
     world.dependencies.telnyx = {
       ...telnyx,
       document: (id, signal) => {
-        asked.push('metadata');
+        requests.push('metadata');
         return document ? document() : telnyx.document(id, signal);
       },
       downloadLink: (id, signal) => {
-        asked.push('link');
+        requests.push('link');
         return telnyx.downloadLink(id, signal);
       },
     };
     const message = { ...messageFor(known.id), trigger };
     const work = archiveDocument(message, receive({ receives }), world.dependencies);
     await realSleep(0);
-    return { world, known, asked, found, work };
+    return { world, known, requests, receiptCheck, work };
   }
 
   it.each(['sweep', 'backfill'] as const)(
-    'asks for receipt, metadata and link at once (%s), with the same requests as ever',
+    'requests receipt, metadata and link in parallel for the trigger %s, without extra requests',
     async (trigger) => {
-      const { world, known, asked, found, work } = await startAsking(trigger);
+      const { world, known, requests, receiptCheck, work } = await startWithPendingReceiptCheck(trigger);
 
-      const askedAtOnce = [...asked].sort();
-      found.resolve(false);
+      const initialRequests = [...requests].sort();
+      receiptCheck.resolve(false);
 
-      expect(askedAtOnce).toEqual(['link', 'metadata', 'receipt']);
+      expect(initialRequests).toEqual(['link', 'metadata', 'receipt']);
       expect(await work).toMatchObject({ outcome: 'archived' });
-      expect(asked).toHaveLength(3);
+      expect(requests).toHaveLength(3);
       expect(Object.fromEntries(world.s3.requests)).toEqual({ PutObject: 2, GetObject: 1 });
       expect((await world.object(known.id))?.equals(megabyte)).toBe(true);
     },
@@ -326,56 +335,56 @@ describe('a document that a sweep or a span has just found without a receipt', (
     ['operator', 1],
     ['sweep', 2],
     ['backfill', 2],
-  ])('asks for the receipt first where that may well exist (%s, receive %i)', async (trigger, receives) => {
-    const { asked, found, work } = await startAsking(trigger, receives);
+  ])('requests only the receipt at first for the trigger %s in receive %i', async (trigger, receives) => {
+    const { requests, receiptCheck, work } = await startWithPendingReceiptCheck(trigger, receives);
 
-    const askedAtOnce = [...asked];
-    found.resolve(true);
+    const initialRequests = [...requests];
+    receiptCheck.resolve(true);
 
-    expect(askedAtOnce).toEqual(['receipt']);
+    expect(initialRequests).toEqual(['receipt']);
     expect(await work).toEqual({ outcome: 'already-archived' });
-    expect(asked).toEqual(['receipt']);
+    expect(requests).toEqual(['receipt']);
   });
 
-  it('is already-archived if the receipt turns out to exist, whatever Telnyx answers, and nothing is downloaded', async () => {
+  it('returns already-archived and downloads nothing when the receipt exists, even if the Telnyx request fails', async () => {
     const gone = () => Promise.reject(new ArchiverError('DocumentGone', 'gone'));
-    const { world, found, work } = await startAsking('sweep', 1, gone);
+    const { world, receiptCheck, work } = await startWithPendingReceiptCheck('sweep', 1, gone);
 
-    found.resolve(true);
+    receiptCheck.resolve(true);
 
     expect(await work).toEqual({ outcome: 'already-archived' });
     expect(Object.fromEntries(world.s3.requests)).toEqual({});
   });
 
-  it.each(['the receipt exists', 'the receipt cannot be looked for'])(
-    'leaves no question unanswered when %s',
+  it.each(['the receipt exists', 'the receipt check fails'])(
+    'waits for the pending Telnyx requests when %s',
     async (what) => {
       const answer = Promise.withResolvers<TelnyxDocument>();
-      const { found, work } = await startAsking('sweep', 1, () => answer.promise);
-      let isDone = false;
+      const { receiptCheck, work } = await startWithPendingReceiptCheck('sweep', 1, () => answer.promise);
+      let hasEnded = false;
       const done = work.then(
         () => undefined,
         (error: unknown) => error,
       );
       done.then(() => {
-        isDone = true;
+        hasEnded = true;
       });
       const unavailable = new ArchiverError('BucketUnavailable', 'down');
 
-      if (what === 'the receipt exists') found.resolve(true);
-      else found.reject(unavailable);
+      if (what === 'the receipt exists') receiptCheck.resolve(true);
+      else receiptCheck.reject(unavailable);
       await realSleep(20);
-      const wasDone = isDone;
+      const hadEnded = hasEnded;
       answer.reject(new ArchiverError('TelnyxUnavailable', 'down'));
 
-      expect(wasDone).toBe(false);
+      expect(hadEnded).toBe(false);
       expect(await done).toBe(what === 'the receipt exists' ? undefined : unavailable);
     },
   );
 
-  it('asks Telnyx afresh in the next attempt when the first answer was a failure', async () => {
+  it('repeats the Telnyx requests in the next attempt when one of them failed', async () => {
     let failures = 0;
-    const world = await startWorld({ time: hurriedTime(20) });
+    const world = await startWorld({ time: acceleratedTime(20) });
     const known = await world.add(megabyte);
     const { telnyx } = world.dependencies;
     world.dependencies.telnyx = {
@@ -398,8 +407,8 @@ describe('a document that a sweep or a span has just found without a receipt', (
   });
 });
 
-describe('a document that is archived already', () => {
-  it('costs one request to S3 and none to Telnyx', async () => {
+describe('archiveDocument for a document that is already archived', () => {
+  it('sends one request to S3 and none to Telnyx', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
     await archive(world, document.id);
@@ -413,7 +422,7 @@ describe('a document that is archived already', () => {
     expect(world.linkCalls).toHaveLength(1);
   });
 
-  it('is written once even if twenty deliveries race', async () => {
+  it('stores the document once when twenty deliveries run at the same time', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
 
@@ -427,24 +436,24 @@ describe('a document that is archived already', () => {
   });
 });
 
-describe('a key that is taken', () => {
+describe('archiveDocument when the object key is taken', () => {
   it.each([
-    ['with the hash that S3 states', { ChecksumAlgorithm: 'SHA256' }],
-    ['with no SHA-256 at S3, so that its bytes are read back', { ChecksumAlgorithm: 'CRC32' }],
-  ])('by the same bytes %s is receipted as it stands', async (_how, checksum) => {
+    ['whose SHA-256 S3 states', { ChecksumAlgorithm: 'SHA256' }],
+    ['whose SHA-256 S3 does not state, by reading it back', { ChecksumAlgorithm: 'CRC32' }],
+  ])('writes a receipt for an identical object %s', async (_how, checksum) => {
     const world = await startWorld();
     const document = await world.add(megabyte);
-    const standing = await put(world, documentKey(document.id), megabyte, checksum);
+    const existing = await put(world, documentKey(document.id), megabyte, checksum);
 
     await archive(world, document.id);
 
     expect((await world.receipt(document.id))?.object).toMatchObject({
-      versionId: standing.VersionId,
+      versionId: existing.VersionId,
       sha256: sha256(megabyte),
     });
   });
 
-  it('by the same bytes is recognised even if nobody states the hash', async () => {
+  it('accepts an identical object when neither Telnyx nor S3 states the SHA-256', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte, { sha256: undefined });
     await put(world, documentKey(document.id), megabyte);
@@ -454,41 +463,44 @@ describe('a key that is taken', () => {
     expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(megabyte));
   });
 
-  it('by the same bytes is recognised even if nobody states the hash and S3 refuses before it has read them', async () => {
+  it('accepts an identical object when no SHA-256 is stated and S3 returns 412 before reading the body', async () => {
     const world = await startWorld();
     const bytes = someBytes(20_000_000);
     const document = await world.add(bytes, { sha256: undefined });
     await put(world, documentKey(document.id), bytes);
     const early: S3Fault = { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'before-body' };
-    world.fail(early, ofUpload);
+    world.fail(early, isUpload);
 
     await archive(world, document.id);
 
     expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(bytes));
-    // The download, the same once more for its digest, and what stands in the bucket, which has no SHA-256.
+    // The download, a second download for its digest, and the object itself, for which S3 states no SHA-256.
     expect(world.s3.requests.get('GetObject')).toBe(3);
   });
 
   it.each([
     ['states', {}],
     ['does not state', { sha256: undefined }],
-  ])('by other bytes is a KeyCollision and stays as it is, if Telnyx %s the hash', async (_how, facts) => {
-    const world = await startWorld();
-    const document = await world.add(megabyte, facts);
-    const other = someBytes(1_000);
-    await put(world, documentKey(document.id), other);
+  ])(
+    'fails with KeyCollision and keeps a different object when Telnyx %s the SHA-256',
+    async (_how, facts) => {
+      const world = await startWorld();
+      const document = await world.add(megabyte, facts);
+      const other = someBytes(1_000);
+      await put(world, documentKey(document.id), other);
 
-    expect(await codeOf(archive(world, document.id))).toBe('KeyCollision');
+      expect(await errorCodeOf(archive(world, document.id))).toBe('KeyCollision');
 
-    expect((await world.object(document.id))?.equals(other)).toBe(true);
-    expect(await world.receipt(document.id)).toBeUndefined();
-  });
+      expect((await world.object(document.id))?.equals(other)).toBe(true);
+      expect(await world.receipt(document.id)).toBeUndefined();
+    },
+  );
 
-  it('and is free again when looked at is a BucketConflict, and tried again', async () => {
-    const world = await startWorld({ time: hurriedTime(4) });
+  it('retries with BucketConflict when the existing object is gone at the check after the upload', async () => {
+    const world = await startWorld({ time: acceleratedTime(4) });
     const document = await world.add(megabyte);
     const taken: S3Fault = { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' };
-    world.fail(taken, ofUpload);
+    world.fail(taken, isUpload);
 
     await archive(world, document.id);
 
@@ -496,115 +508,130 @@ describe('a key that is taken', () => {
     expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
   });
 
-  it('by a receipt for other bytes is a KeyCollision', async () => {
+  it('fails with KeyCollision when another delivery wrote a receipt for different bytes', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
     const receipt = Buffer.from(JSON.stringify({ object: { sha256: 'f'.repeat(64) } }));
-    // Written by another delivery, between this one's look and its own receipt.
-    const headOnce = world.dependencies.receipts.exists;
+    // Another delivery writes its receipt between this delivery's receipt check and its own receipt.
+    const receiptExists = world.dependencies.receipts.exists;
     world.dependencies.receipts.exists = async (...args) => {
-      const found = await headOnce(...args);
+      const found = await receiptExists(...args);
       await put(world, receiptKey(document.id), receipt);
       return found;
     };
 
-    expect(await codeOf(archive(world, document.id))).toBe('KeyCollision');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('KeyCollision');
     expect(world.s3.requests.get('PutObject')).toBe(3);
   });
 });
 
-describe('a download that goes wrong once', () => {
-  const once: [string, S3Fault][] = [
+describe('archiveDocument when one download fails', () => {
+  const faults: [string, S3Fault][] = [
     ['is reset before the first byte', { kind: 'reset', during: 'response', afterBytes: 0 }],
     ['is reset in the middle', { kind: 'reset', during: 'response', afterBytes: 500_000 }],
-    ['ends early, against its Content-Length', { kind: 'truncate', afterBytes: 500_000, withLength: true }],
-    ['ends early without a Content-Length', { kind: 'truncate', afterBytes: 500_000, withLength: false }],
-    ['is longer than announced', { kind: 'longer', extraBytes: 10, withLength: false }],
+    ['is shorter than its Content-Length', { kind: 'truncate', afterBytes: 500_000, withLength: true }],
+    [
+      'is shorter than Telnyx states, without a Content-Length',
+      { kind: 'truncate', afterBytes: 500_000, withLength: false },
+    ],
+    ['is longer than Telnyx states', { kind: 'longer', extraBytes: 10, withLength: false }],
     ['has one bit flipped', { kind: 'corrupt', atByte: 777_777 }],
-    ['is compressed on the way', { kind: 'gzip', real: true }],
+    ['is gzip-encoded', { kind: 'gzip', real: true }],
     ['is redirected', { kind: 'redirect', location: 'http://127.0.0.1:9/elsewhere' }],
-    ['is refused as expired', { kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }],
-    ['is answered with 500', { kind: 'error', status: 500, code: 'InternalError', when: 'before-body' }],
+    ['returns 403', { kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }],
+    ['returns 500', { kind: 'error', status: 500, code: 'InternalError', when: 'before-body' }],
   ];
 
-  it.each(once)('%s is tried again with a fresh link, and archived', async (_what, fault) => {
-    const world = await startWorld();
-    const document = await world.add(megabyte);
-    world.fail(fault, ofDownload);
+  it.each(faults)(
+    'archives the document with a fresh link when the first download %s',
+    async (_what, fault) => {
+      const world = await startWorld();
+      const document = await world.add(megabyte);
+      world.fail(fault, isDownload);
 
-    await archive(world, document.id);
+      await archive(world, document.id);
 
-    expect(world.linkCalls).toHaveLength(2);
-    expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
-  });
+      expect(world.linkCalls).toHaveLength(2);
+      expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
+    },
+  );
 });
 
-describe('a download that goes wrong for good', () => {
-  const forGood: [string, S3Fault, ErrorCode][] = [
-    ['reset in the middle', { kind: 'reset', during: 'response', afterBytes: 500_000 }, 'DownloadFailed'],
-    ['cut, with a length', { kind: 'truncate', afterBytes: 500_000, withLength: true }, 'DownloadFailed'],
-    ['cut, without a length', { kind: 'truncate', afterBytes: 500_000, withLength: false }, 'SizeMismatch'],
-    ['too long', { kind: 'longer', extraBytes: 10, withLength: false }, 'SizeMismatch'],
-    ['with one bit flipped', { kind: 'corrupt', atByte: 0 }, 'ChecksumMismatch'],
-    ['really compressed', { kind: 'gzip', real: true }, 'SizeMismatch'],
-    ['redirected', { kind: 'redirect', location: 'http://127.0.0.1:9/' }, 'RedirectRefused'],
-    ['expired', { kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, 'LinkExpired'],
-    ['not there', { kind: 'error', status: 404, code: 'NoSuchKey', when: 'before-body' }, 'DownloadRefused'],
+describe('archiveDocument when every download fails', () => {
+  const faults: [string, S3Fault, ErrorCode][] = [
+    ['is reset in the middle', { kind: 'reset', during: 'response', afterBytes: 500_000 }, 'DownloadFailed'],
+    [
+      'is shorter than its Content-Length',
+      { kind: 'truncate', afterBytes: 500_000, withLength: true },
+      'DownloadFailed',
+    ],
+    [
+      'is short, without a Content-Length',
+      { kind: 'truncate', afterBytes: 500_000, withLength: false },
+      'SizeMismatch',
+    ],
+    ['is too long', { kind: 'longer', extraBytes: 10, withLength: false }, 'SizeMismatch'],
+    ['has one bit flipped', { kind: 'corrupt', atByte: 0 }, 'ChecksumMismatch'],
+    ['is gzip-encoded', { kind: 'gzip', real: true }, 'SizeMismatch'],
+    ['is redirected', { kind: 'redirect', location: 'http://127.0.0.1:9/' }, 'RedirectRefused'],
+    ['returns 403', { kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, 'LinkExpired'],
+    [
+      'returns 404',
+      { kind: 'error', status: 404, code: 'NoSuchKey', when: 'before-body' },
+      'DownloadRefused',
+    ],
   ];
 
-  it.each(forGood)('(%s) is given up with its code, and nothing is stored', async (_what, fault, code) => {
-    const world = await startWorld({ time: hurriedTime(4) });
+  it.each(faults)('stores nothing after three attempts when the download %s', async (_what, fault, code) => {
+    const world = await startWorld({ time: acceleratedTime(4) });
     const document = await world.add(megabyte);
-    world.fail(fault, ofDownload, always);
+    world.fail(fault, isDownload, always);
 
-    expect(await codeOf(archive(world, document.id))).toBe(code);
+    expect(await errorCodeOf(archive(world, document.id))).toBe(code);
 
     await expectNothingStored(world, document.id);
     expect(world.linkCalls).toHaveLength(3);
   });
 
-  it('(wrong hash at Telnyx) is given up as ChecksumMismatch, and nothing is stored', async () => {
+  it('fails with ChecksumMismatch and stores nothing when Telnyx states a wrong SHA-256', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte, { sha256: 'a'.repeat(64) });
 
-    expect(await codeOf(archive(world, document.id))).toBe('ChecksumMismatch');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('ChecksumMismatch');
 
     await expectNothingStored(world, document.id);
   });
 
-  it('(another length at Telnyx than at its storage) is given up as SizeMismatch before a byte is sent', async () => {
-    const world = await startWorld({ time: hurriedTime(4) });
+  it('fails with SizeMismatch before any upload when Telnyx and its storage state different lengths', async () => {
+    const world = await startWorld({ time: acceleratedTime(4) });
     const document = await world.add(megabyte, { bytes: megabyte.length + 1 });
 
-    expect(await codeOf(archive(world, document.id))).toBe('SizeMismatch');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('SizeMismatch');
 
     expect(world.s3.requests.get('PutObject')).toBeUndefined();
     await expectNothingStored(world, document.id);
   });
 
-  it('(one byte every 1.5 s) is given up as DownloadFailed after 15 s, not at the end of the invocation', async () => {
+  it('fails with DownloadFailed soon after 15 s when the storage sends one byte every 1.5 s', async () => {
     const factor = 30;
-    const time = {
-      ...hurriedTime(factor),
-      monotonic: () => systemTime.monotonic() * factor,
-    };
+    const time = acceleratedTime(factor);
     const world = await startWorld({ time });
     const document = await world.add(megabyte);
-    world.fail({ kind: 'drip', bytesPerSecond: factor / 1.5 }, ofDownload, always);
+    world.fail({ kind: 'drip', bytesPerSecond: factor / 1.5 }, isDownload, always);
     const began = time.monotonic();
 
     const deadline = began + 20_000;
-    expect(await codeOf(archive(world, document.id, { deadline }))).toBe('DownloadFailed');
+    expect(await errorCodeOf(archive(world, document.id, { deadline }))).toBe('DownloadFailed');
 
     expect(world.s3.requests.get('PutObject')).toBe(1);
     expect(time.monotonic() - began).toBeLessThan(57_000);
     await expectNothingStored(world, document.id);
   });
 
-  it('keeps raw bytes where the encoding is only claimed', async () => {
+  it('stores the bytes unchanged when the response claims gzip but is not compressed', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
-    world.fail({ kind: 'gzip', real: false }, ofDownload, always);
+    world.fail({ kind: 'gzip', real: false }, isDownload, always);
 
     await archive(world, document.id);
 
@@ -612,24 +639,24 @@ describe('a download that goes wrong for good', () => {
   });
 });
 
-describe('a neighbour that falls silent', () => {
-  it('is named as the source when the download stalls', async () => {
-    const world = await startWorld({ time: hurriedTime(20) });
+describe('archiveDocument when a connection stalls', () => {
+  it('fails with DownloadFailed when the download stalls', async () => {
+    const world = await startWorld({ time: acceleratedTime(20) });
     const document = await world.add(megabyte);
-    world.fail({ kind: 'stall', during: 'response', afterBytes: 200_000 }, ofDownload, always);
+    world.fail({ kind: 'stall', during: 'response', afterBytes: 200_000 }, isDownload, always);
 
-    expect(await codeOf(archive(world, document.id))).toBe('DownloadFailed');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('DownloadFailed');
 
     await expectNothingStored(world, document.id);
   });
 
-  it('is named as S3 when the upload stalls, although the source is then silent too', async () => {
+  it('does not fail with DownloadFailed when the upload stalls and the source therefore sends nothing', async () => {
     const bytes = someBytes(20_000_000);
-    const world = await startWorld({ time: hurriedTime(20) });
+    const world = await startWorld({ time: acceleratedTime(20) });
     const document = await world.add(bytes);
-    // Longer than the source's patience in hurried time, to see that it does not run out.
+    // Longer than the idle timeout of the download in accelerated time, to show that the timeout does not fire.
     const signal = AbortSignal.timeout(2_000);
-    world.fail({ kind: 'stall', during: 'request', afterBytes: 1_000_000 }, ofUpload, always);
+    world.fail({ kind: 'stall', during: 'request', afterBytes: 1_000_000 }, isUpload, always);
 
     await expect(archive(world, document.id, { signal })).rejects.toHaveProperty('name', 'TimeoutError');
 
@@ -637,68 +664,62 @@ describe('a neighbour that falls silent', () => {
     await expectNothingStored(world, document.id);
   });
 
-  it('is given up when its upload gets no answer, by the socket timeout of the client', async () => {
+  it('fails with BucketUnavailable by the socket timeout of the S3 client when the upload gets no response', async () => {
     const { NodeHttpHandler } = await import('@smithy/node-http-handler');
     const requestHandler = new NodeHttpHandler({ requestTimeout: 500, throwOnRequestTimeout: true });
     const world = await startWorld({ s3Config: { requestHandler } });
     const document = await world.add(megabyte);
-    world.fail({ kind: 'stall', during: 'request', afterBytes: 100_000 }, ofUpload, always);
+    world.fail({ kind: 'stall', during: 'request', afterBytes: 100_000 }, isUpload, always);
 
-    expect(await codeOf(archive(world, document.id))).toBe('BucketUnavailable');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('BucketUnavailable');
   });
 });
 
-describe('an upload that goes wrong', () => {
+describe('archiveDocument when an upload fails', () => {
   const transient: [string, S3Fault][] = [
-    ['503 SlowDown', { kind: 'error', status: 503, code: 'SlowDown', when: 'before-body' }],
-    ['500 after all bytes', { kind: 'error', status: 500, code: 'InternalError', when: 'after-body' }],
-    ['409', { kind: 'error', status: 409, code: 'ConditionalRequestConflict', when: 'after-body' }],
-    ['400 BadDigest', { kind: 'error', status: 400, code: 'BadDigest', when: 'after-body' }],
+    ['a 503 SlowDown', { kind: 'error', status: 503, code: 'SlowDown', when: 'before-body' }],
+    ['a 500 after all bytes', { kind: 'error', status: 500, code: 'InternalError', when: 'after-body' }],
+    ['a 409', { kind: 'error', status: 409, code: 'ConditionalRequestConflict', when: 'after-body' }],
+    ['a 400 BadDigest', { kind: 'error', status: 400, code: 'BadDigest', when: 'after-body' }],
     ['a reset in the middle', { kind: 'reset', during: 'request', afterBytes: 300_000 }],
     ['a lost reply', { kind: 'lose-reply' }],
   ];
 
-  it.each(transient)(
-    'with %s is tried again, link and all, and the key is written once',
-    async (_what, fault) => {
-      const world = await startWorld();
-      const document = await world.add(megabyte);
-      world.fail(fault, ofUpload);
+  it.each(transient)('stores the object once, with a fresh link, after %s', async (_what, fault) => {
+    const world = await startWorld();
+    const document = await world.add(megabyte);
+    world.fail(fault, isUpload);
 
-      await archive(world, document.id);
+    await archive(world, document.id);
 
-      expect(world.linkCalls).toHaveLength(2);
-      expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
-      expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(megabyte));
-    },
-  );
+    expect(world.linkCalls).toHaveLength(2);
+    expect((await world.object(document.id))?.equals(megabyte)).toBe(true);
+    expect((await world.receipt(document.id))?.object.sha256).toBe(sha256(megabyte));
+  });
 
   const forGood: [string, number, string, ErrorCode][] = [
-    ['no permission', 403, 'AccessDenied', 'BucketMisconfigured'],
-    ['no bucket', 404, 'NoSuchBucket', 'BucketMisconfigured'],
-    ['another region', 301, 'PermanentRedirect', 'BucketMisconfigured'],
-    ['no conditional writes', 501, 'NotImplemented', 'BucketMisconfigured'],
-    ['a disabled KMS key', 400, 'KMS.DisabledException', 'EncryptionKeyUnavailable'],
+    ['permission is missing', 403, 'AccessDenied', 'BucketMisconfigured'],
+    ['the bucket does not exist', 404, 'NoSuchBucket', 'BucketMisconfigured'],
+    ['the bucket is in another region', 301, 'PermanentRedirect', 'BucketMisconfigured'],
+    ['conditional writes are not supported', 501, 'NotImplemented', 'BucketMisconfigured'],
+    ['the KMS key is disabled', 400, 'KMS.DisabledException', 'EncryptionKeyUnavailable'],
   ];
 
-  it.each(forGood)(
-    'for want of %s waits for a person, without another attempt',
-    async (_what, status, code, expected) => {
-      const world = await startWorld();
-      const document = await world.add(megabyte);
-      world.fail({ kind: 'error', status, code, when: 'after-body' }, ofUpload, always);
+  it.each(forGood)('does not retry when %s', async (_what, status, code, expected) => {
+    const world = await startWorld();
+    const document = await world.add(megabyte);
+    world.fail({ kind: 'error', status, code, when: 'after-body' }, isUpload, always);
 
-      expect(await codeOf(archive(world, document.id))).toBe(expected);
+    expect(await errorCodeOf(archive(world, document.id))).toBe(expected);
 
-      expect(world.linkCalls).toHaveLength(1);
-      await expectNothingStored(world, document.id);
-    },
-  );
+    expect(world.linkCalls).toHaveLength(1);
+    await expectNothingStored(world, document.id);
+  });
 
-  it('hints at permissions where S3 refuses before it has read the body', async () => {
+  it('mentions permissions in the error when S3 returns 403 before it reads the body', async () => {
     const world = await startWorld();
     const document = await world.add(someBytes(5_000_000));
-    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, ofUpload, always);
+    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, isUpload, always);
 
     const error = await archive(world, document.id).then(
       () => undefined,
@@ -709,11 +730,11 @@ describe('an upload that goes wrong', () => {
     expect((error as ArchiverError).message).toMatch(/permission|denies/);
   });
 
-  it('leaves an object without a receipt when the receipt fails, and the next receive writes only that', async () => {
+  it('keeps the object when the receipt fails, and writes only the receipt in the next receive', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
-    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'after-body' }, ofReceipt);
-    expect(await codeOf(archive(world, document.id))).toBe('BucketMisconfigured');
+    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'after-body' }, isReceiptUpload);
+    expect(await errorCodeOf(archive(world, document.id))).toBe('BucketMisconfigured');
     const version = await world.client.send(
       new HeadObjectCommand({ Bucket: 'archive', Key: documentKey(document.id) }),
     );
@@ -724,27 +745,27 @@ describe('an upload that goes wrong', () => {
   });
 });
 
-describe('a document that must not be archived', () => {
+describe('archiveDocument for a document that must not be archived', () => {
   it.each<[string, object, ErrorCode]>([
-    ['infected', { infected: true }, 'DocumentInfected'],
-    ['larger than the stage allows, as Telnyx says', { bytes: 1_000_001 }, 'DocumentTooLarge'],
-  ])('because it is %s is refused', async (_why, facts, code) => {
+    ['is infected', { infected: true }, 'DocumentInfected'],
+    ['is larger than maxDocumentBytes according to Telnyx', { bytes: 1_000_001 }, 'DocumentTooLarge'],
+  ])('stores nothing when the document %s', async (_why, facts, code) => {
     const world = await startWorld({ overrides: { maxDocumentBytes: 1_000_000 } });
     const document = await world.add(megabyte, facts);
 
-    expect(await codeOf(archive(world, document.id))).toBe(code);
+    expect(await errorCodeOf(archive(world, document.id))).toBe(code);
 
     await expectNothingStored(world, document.id);
   });
 
-  it('because it is larger than the stage allows, as its storage says, is refused', async () => {
+  it('fails with DocumentTooLarge when the document is larger than maxDocumentBytes according to its storage', async () => {
     const world = await startWorld({ overrides: { maxDocumentBytes: 999_999 } });
     const document = await world.add(megabyte, { bytes: undefined });
 
-    expect(await codeOf(archive(world, document.id))).toBe('DocumentTooLarge');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('DocumentTooLarge');
   });
 
-  it('is archived where the stage wants infected documents too', async () => {
+  it('archives an infected document when archiveInfected is set', async () => {
     const world = await startWorld({ overrides: { archiveInfected: true } });
     const document = await world.add(megabyte, { infected: true });
 
@@ -752,21 +773,21 @@ describe('a document that must not be archived', () => {
   });
 });
 
-describe('the bounds of trying', () => {
-  it('lets a document that Telnyx does not know yet be looked up twice, not more', async () => {
+describe('the retries of archiveDocument', () => {
+  it('looks up a document that Telnyx does not know twice and then fails with DocumentGone', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
-    const lookUp = vi
+    const documentRequest = vi
       .spyOn(world.dependencies.telnyx, 'document')
       .mockRejectedValue(new ArchiverError('DocumentGone', 'gone'));
 
-    expect(await codeOf(archive(world, document.id))).toBe('DocumentGone');
+    expect(await errorCodeOf(archive(world, document.id))).toBe('DocumentGone');
 
-    expect(lookUp).toHaveBeenCalledTimes(2);
+    expect(documentRequest).toHaveBeenCalledTimes(2);
   });
 
-  it('looks a document up once more when Telnyx first says that it is gone, also after another failure', async () => {
-    const world = await startWorld({ time: hurriedTime(20) });
+  it('retries the first DocumentGone even after another failure', async () => {
+    const world = await startWorld({ time: acceleratedTime(20) });
     const document = await world.add(megabyte);
     vi.spyOn(world.dependencies.telnyx, 'document')
       .mockRejectedValueOnce(new ArchiverError('TelnyxUnavailable', 'down'))
@@ -775,48 +796,48 @@ describe('the bounds of trying', () => {
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
   });
 
-  it('waits out a short rate limit and leaves a long one to the queue', async () => {
-    const world = await startWorld({ time: hurriedTime(20) });
+  it('retries after a short rate limit and fails with RateLimited after a long one', async () => {
+    const world = await startWorld({ time: acceleratedTime(20) });
     const document = await world.add(megabyte);
     const limited = (retryAfterMs: number) => new ArchiverError('RateLimited', 'slow down', { retryAfterMs });
-    const lookUp = vi.spyOn(world.dependencies.telnyx, 'document');
+    const documentRequest = vi.spyOn(world.dependencies.telnyx, 'document');
 
-    lookUp.mockRejectedValueOnce(limited(60_000));
-    expect(await codeOf(archive(world, document.id))).toBe('RateLimited');
-    lookUp.mockRejectedValueOnce(limited(1_000));
+    documentRequest.mockRejectedValueOnce(limited(60_000));
+    expect(await errorCodeOf(archive(world, document.id))).toBe('RateLimited');
+    documentRequest.mockRejectedValueOnce(limited(1_000));
     expect(await archive(world, document.id)).toMatchObject({ outcome: 'archived' });
   });
 
-  it('tries again after a mistake of its own, and names it as Unexpected in the end', async () => {
-    const world = await startWorld({ time: hurriedTime(20) });
+  it('retries after a programming error and finally fails with Unexpected', async () => {
+    const world = await startWorld({ time: acceleratedTime(20) });
     const document = await world.add(megabyte);
-    const mistake = new TypeError('x is not a function');
-    world.dependencies.telnyx = { ...world.dependencies.telnyx, document: () => Promise.reject(mistake) };
+    const bug = new TypeError('x is not a function');
+    world.dependencies.telnyx = { ...world.dependencies.telnyx, document: () => Promise.reject(bug) };
 
-    await expect(archive(world, document.id)).rejects.toMatchObject({ code: 'Unexpected', cause: mistake });
+    await expect(archive(world, document.id)).rejects.toMatchObject({ code: 'Unexpected', cause: bug });
 
     expect(world.linkCalls).toHaveLength(3);
   });
 
-  it('begins no further attempt when the time left is short', async () => {
+  it('starts no further attempt when less than 5 s are left', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
     world.fail(
       { kind: 'error', status: 500, code: 'InternalError', when: 'before-body' },
-      ofDownload,
+      isDownload,
       always,
     );
 
     const deadline = world.dependencies.time.monotonic() + 2_000;
-    expect(await codeOf(archive(world, document.id, { deadline }))).toBe('DownloadFailed');
+    expect(await errorCodeOf(archive(world, document.id, { deadline }))).toBe('DownloadFailed');
 
     expect(world.linkCalls).toHaveLength(1);
   });
 
-  it('ends at once with the signal, in the middle of the bytes, and leaves neither object nor connection in use', async () => {
+  it('stops in the middle of a download when the signal aborts, without an object or a connection in use', async () => {
     const world = await startWorld();
     const document = await world.add(someBytes(20_000_000));
-    world.fail({ kind: 'drip', bytesPerSecond: 1_000_000 }, ofDownload, always);
+    world.fail({ kind: 'drip', bytesPerSecond: 1_000_000 }, isDownload, always);
     const abort = new AbortController();
     const reason = new ArchiverError('OutOfTime', 'over');
     const work = archive(world, document.id, { signal: abort.signal });
@@ -829,10 +850,10 @@ describe('the bounds of trying', () => {
     await vi.waitFor(() => expect(world.s3.connections.open).toBeLessThanOrEqual(1));
   });
 
-  it('never shows a presigned URL in a log line, whatever goes wrong', async () => {
+  it('never writes a presigned URL to an error or a log line', async () => {
     const world = await startWorld();
     const document = await world.add(megabyte);
-    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, ofDownload, always);
+    world.fail({ kind: 'error', status: 403, code: 'AccessDenied', when: 'before-body' }, isDownload, always);
 
     const error = await archive(world, document.id).catch((thrown: unknown) => thrown);
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { copyToBucket, measure } from '../../functions/archive/copy.ts';
+import { copyToBucket, measureDownload } from '../../functions/archive/copy.ts';
 import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
 import type { HttpAnswer } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
@@ -8,7 +8,7 @@ import { sleep, type Time } from '../../functions/time.ts';
 import { noon } from '../discover/world.ts';
 import { virtualTime } from '../fakes/clock.ts';
 
-const copy = {
+const target = {
   key: 'documents/x',
   bytes: 100,
   sha256: undefined,
@@ -16,7 +16,7 @@ const copy = {
   contentDisposition: 'attachment',
 };
 
-/** An S3 that reads and never answers. */
+/** A bucket that reads the body and never responds. */
 const silentBucket = {
   putOnce: ({ body }: NewObject, signal: AbortSignal) =>
     new Promise<never>((_resolve, reject) => {
@@ -26,38 +26,39 @@ const silentBucket = {
     }),
 } as unknown as Bucket;
 
-function answerOf(body: Readable): HttpAnswer {
+function responseWith(body: Readable): HttpAnswer {
   return { status: 200, headers: {}, body };
 }
 
-describe('a source that stalls', () => {
-  it.each([0, 60])('after %i bytes is found out before S3 could be blamed for it', async (sent) => {
-    const time = virtualTime(noon);
-    const body = new Readable({ read: () => undefined });
-    if (sent > 0) body.push(Buffer.alloc(sent));
+describe('copyToBucket', () => {
+  it.each([0, 60])(
+    'fails with DownloadFailed before the timeout of S3 when the source stalls after %i bytes',
+    async (sent) => {
+      const time = virtualTime(noon);
+      const body = new Readable({ read: () => undefined });
+      if (sent > 0) body.push(Buffer.alloc(sent));
 
-    const copying = copyToBucket(
-      answerOf(body),
-      copy,
-      { bucket: silentBucket, time },
-      new AbortController().signal,
-    );
+      const copying = copyToBucket(
+        responseWith(body),
+        target,
+        { bucket: silentBucket, time },
+        new AbortController().signal,
+      );
 
-    await expect(copying).rejects.toMatchObject({ code: 'DownloadFailed' });
-    expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
-    expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
-  });
-});
+      await expect(copying).rejects.toMatchObject({ code: 'DownloadFailed' });
+      expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
+      expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
+    },
+  );
 
-describe('a copy whose time is over before it begins', () => {
-  it('ends with the signal’s reason, and closes the download', async () => {
+  it('rejects with the reason of a signal that is already aborted and closes the download', async () => {
     const time = virtualTime(noon);
     const body = new Readable({ read: () => undefined });
     const reason = new Error('The invocation ends.');
 
     const copying = copyToBucket(
-      answerOf(body),
-      copy,
+      responseWith(body),
+      target,
       { bucket: silentBucket, time },
       AbortSignal.abort(reason),
     );
@@ -67,8 +68,8 @@ describe('a copy whose time is over before it begins', () => {
   });
 });
 
-describe('a source that sends, but slowly', () => {
-  /** Sends a piece at the start of every interval. */
+describe('a slow download', () => {
+  /** Sends `piece` bytes every `everyMs`, `bytes` in total. */
   function sourceAt(
     time: Time,
     { piece, everyMs, bytes }: { piece: number; everyMs: number; bytes: number },
@@ -93,28 +94,31 @@ describe('a source that sends, but slowly', () => {
     ['of 100 bytes', 100],
     ['of 100 MB', 100_000_000],
     ['of unknown length', undefined],
-  ])('is DownloadFailed soon after 15 s at one byte every 1.5 s, in a document %s', async (_which, bytes) => {
-    const time = virtualTime(noon);
-    const body = sourceAt(time, { piece: 1, everyMs: 1_500, bytes: 100_000_000 });
-    const promised =
-      bytes === undefined
-        ? { bytes: undefined, maxBytes: 100_000_000, sha256: undefined }
-        : { bytes, sha256: undefined };
+  ])(
+    'fails with DownloadFailed soon after 15 s at one byte every 1.5 s for a document %s',
+    async (_which, bytes) => {
+      const time = virtualTime(noon);
+      const body = sourceAt(time, { piece: 1, everyMs: 1_500, bytes: 100_000_000 });
+      const promised =
+        bytes === undefined
+          ? { bytes: undefined, maxBytes: 100_000_000, sha256: undefined }
+          : { bytes, sha256: undefined };
 
-    const reading = measure(answerOf(body), promised, time, new AbortController().signal);
+      const reading = measureDownload(responseWith(body), promised, time, new AbortController().signal);
 
-    await expect(reading).rejects.toMatchObject({ code: 'DownloadFailed' });
-    expect(time.monotonic()).toBeGreaterThanOrEqual(15_000);
-    expect(time.monotonic()).toBeLessThan(18_000);
-    expect(body.destroyed).toBe(true);
-  });
+      await expect(reading).rejects.toMatchObject({ code: 'DownloadFailed' });
+      expect(time.monotonic()).toBeGreaterThanOrEqual(15_000);
+      expect(time.monotonic()).toBeLessThan(18_000);
+      expect(body.destroyed).toBe(true);
+    },
+  );
 
-  it('is read to its end at 200 kB a second, for as long as that takes', async () => {
+  it('completes at 200 kB per second no matter how long it takes', async () => {
     const time = virtualTime(noon);
     const body = sourceAt(time, { piece: 100_000, everyMs: 500, bytes: 8_000_000 });
 
-    const read = await measure(
-      answerOf(body),
+    const read = await measureDownload(
+      responseWith(body),
       { bytes: 8_000_000, sha256: undefined },
       time,
       new AbortController().signal,
@@ -124,7 +128,7 @@ describe('a source that sends, but slowly', () => {
     expect(time.monotonic()).toBeGreaterThanOrEqual(39_000);
   });
 
-  it('is not blamed for an S3 that takes the bytes slowly', async () => {
+  it('completes when only the upload is slow', async () => {
     const time = virtualTime(noon);
     const bytes = 2_000_000;
     const slowBucket = {
@@ -136,8 +140,8 @@ describe('a source that sends, but slowly', () => {
     const source = Readable.from(Array.from({ length: 40 }, () => Buffer.alloc(bytes / 40)));
 
     const copied = await copyToBucket(
-      answerOf(source),
-      { ...copy, bytes },
+      responseWith(source),
+      { ...target, bytes },
       { bucket: slowBucket, time },
       new AbortController().signal,
     );
@@ -147,33 +151,38 @@ describe('a source that sends, but slowly', () => {
   });
 });
 
-describe('the end of the invocation', () => {
-  it('ends an upload too whose bytes are all under way already', async () => {
+describe('an upload whose bytes have all been sent', () => {
+  it('is aborted when the invocation ends', async () => {
     const time = virtualTime(noon);
     const invocation = new AbortController();
-    const body = Readable.from([Buffer.alloc(copy.bytes)]);
-    const timeIsUp = new Error('The time is up.');
-    body.on('close', () => setImmediate(() => invocation.abort(timeIsUp)));
+    const body = Readable.from([Buffer.alloc(target.bytes)]);
+    const timeout = new Error('The time is up.');
+    body.on('close', () => setImmediate(() => invocation.abort(timeout)));
 
-    const copying = copyToBucket(answerOf(body), copy, { bucket: silentBucket, time }, invocation.signal);
+    const copying = copyToBucket(
+      responseWith(body),
+      target,
+      { bucket: silentBucket, time },
+      invocation.signal,
+    );
 
-    await expect(copying).rejects.toBe(timeIsUp);
+    await expect(copying).rejects.toBe(timeout);
   }, 2_000);
 });
 
-describe('an S3 that states another digest than that of the bytes sent', () => {
-  it('is not believed, although Telnyx states none to compare with', async () => {
-    const forgetfulBucket = {
+describe('the SHA-256 that S3 returns', () => {
+  it('causes ChecksumMismatch when it differs from the bytes sent, even if Telnyx states none', async () => {
+    const corruptingBucket = {
       putOnce: async ({ body }: NewObject) => {
         for await (const _ of body as Readable);
-        return { bytes: copy.bytes, sha256: '0'.repeat(64), etag: undefined, versionId: undefined };
+        return { bytes: target.bytes, sha256: '0'.repeat(64), etag: undefined, versionId: undefined };
       },
     } as unknown as Bucket;
 
     const copying = copyToBucket(
-      answerOf(Readable.from([Buffer.alloc(copy.bytes)])),
-      copy,
-      { bucket: forgetfulBucket, time: virtualTime(noon) },
+      responseWith(Readable.from([Buffer.alloc(target.bytes)])),
+      target,
+      { bucket: corruptingBucket, time: virtualTime(noon) },
       new AbortController().signal,
     );
 
@@ -181,11 +190,11 @@ describe('an S3 that states another digest than that of the bytes sent', () => {
   });
 });
 
-describe('a download that is only read for its digest', () => {
+describe('measureDownload', () => {
   it.each([
-    ['breaks off', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'DownloadFailed'],
+    ['is interrupted', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'DownloadFailed'],
     ['ends early', undefined, 'SizeMismatch'],
-  ])('and %s fails as any other', async (_how, error, code) => {
+  ])('rejects when the download %s', async (_how, error, code) => {
     const body = Readable.from(
       (function* () {
         yield Buffer.alloc(60);
@@ -193,9 +202,9 @@ describe('a download that is only read for its digest', () => {
       })(),
     );
 
-    const reading = measure(
-      answerOf(body),
-      { bytes: copy.bytes, sha256: undefined },
+    const reading = measureDownload(
+      responseWith(body),
+      { bytes: target.bytes, sha256: undefined },
       virtualTime(noon),
       new AbortController().signal,
     );

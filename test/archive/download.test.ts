@@ -15,17 +15,17 @@ import type { HttpAnswer } from '../../functions/http.ts';
 import { defaultDownloadHosts } from '../../functions/limits.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
-import { hurriedTime } from './world.ts';
+import { acceleratedTime } from './world.ts';
 
-const policy: LinkPolicy = {
+const defaultPolicy: LinkPolicy = {
   hosts: defaultDownloadHosts,
   trustedOrigin: undefined,
 };
 const secret = 'X-Amz-Signature=c0ffee';
 
-function refusalOf(link: string, rules = policy): ArchiverError | undefined {
+function refusalOf(link: string, policy = defaultPolicy): ArchiverError | undefined {
   try {
-    allowedUrl(link, rules);
+    allowedUrl(link, policy);
     return undefined;
   } catch (error) {
     if (error instanceof ArchiverError) return error;
@@ -33,7 +33,7 @@ function refusalOf(link: string, rules = policy): ArchiverError | undefined {
   }
 }
 
-/** A storage on a real socket, and a download that trusts it. */
+/** Starts a storage on a real socket and a download whose trusted origin it is. */
 async function startStorage(listener: RequestListener, time: Time = systemTime) {
   let requests = 0;
   const server = createServer(listener)
@@ -47,16 +47,16 @@ async function startStorage(listener: RequestListener, time: Time = systemTime) 
   });
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const rules = { hosts: [], trustedOrigin: origin };
+  const policy = { hosts: [], trustedOrigin: origin };
   const download = createDownload({
-    policy: rules,
-    httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
+    policy,
+    httpGet: createGuardedHttpGet(policy, '0.0.0-test'),
     time,
   });
   return { origin, download, requests: () => requests };
 }
 
-describe('where a download link may lead', () => {
+describe('allowedUrl', () => {
   it.each([
     'https://s3.amazonaws.com/bucket/path/to/document?X-Amz-Algorithm=AWS4-HMAC-SHA256',
     'https://bucket.s3.amazonaws.com/a',
@@ -65,7 +65,7 @@ describe('where a download link may lead', () => {
     'https://bucket.s3.dualstack.eu-west-1.amazonaws.com/a',
     'https://S3.AMAZONAWS.COM/bucket/a',
     'https://s3.amazonaws.com:443/bucket/a',
-  ])('follows %s', (link) => {
+  ])('accepts %s', (link) => {
     expect(refusalOf(link)).toBeUndefined();
   });
 
@@ -137,14 +137,14 @@ describe('where a download link may lead', () => {
     'https://s3.amazonaws.com/a\r\nHost: evil.example',
     'https://s3.amazonaws.com/a\0b',
     'https://s3.amazonaws.com/a\u0085b',
-  ])('does not follow %j', (link) => {
+  ])('throws LinkNotAllowed without the secret query for %j', (link) => {
     const refusal = refusalOf(`${link}?${secret}`);
 
     expect(refusal?.code).toBe('LinkNotAllowed');
     expect(refusal?.message).not.toContain(secret);
   });
 
-  it('lets nothing through that is not https to an allowed host, whatever the text', () => {
+  it('accepts only https URLs of allowed hosts for arbitrary text', () => {
     const hostile = fc.oneof(
       fc.webUrl({
         withQueryParameters: true,
@@ -168,7 +168,7 @@ describe('where a download link may lead', () => {
     );
   });
 
-  it('does not follow a link of more than 8,192 characters, nor a host name of more than 253', () => {
+  it('throws LinkNotAllowed for a link of more than 8,192 characters or a host name of more than 253', () => {
     const prefix = 'https://s3.amazonaws.com/';
     const hostOf = (length: number) => `${'a'.repeat(length - '.s3.amazonaws.com'.length)}.s3.amazonaws.com`;
 
@@ -178,7 +178,7 @@ describe('where a download link may lead', () => {
     expect(refusalOf(`https://${hostOf(254)}/a`)?.code).toBe('LinkNotAllowed');
   });
 
-  it('is left to the one trusted origin of a local stack, and no other of the same machine', () => {
+  it('accepts the trusted origin of a local stack but no other origin on the same machine', () => {
     const local = { hosts: [], trustedOrigin: 'http://127.0.0.1:4566' };
 
     expect(refusalOf('http://127.0.0.1:4566/a?b', local)).toBeUndefined();
@@ -187,11 +187,11 @@ describe('where a download link may lead', () => {
   });
 });
 
-describe('an allowed name', () => {
+describe('a download from an allowed host name that resolves to a loopback address', () => {
   it.each([
-    ['anywhere', undefined],
-    ['beside the trusted origin of a local stack', 'http://127.0.0.1:9'],
-  ])('that resolves to an address of this machine is not connected to, %s', async (_where, trustedOrigin) => {
+    ['without a trusted origin', undefined],
+    ['with another trusted origin', 'http://127.0.0.1:9'],
+  ])('fails with LinkNotAllowed before it connects, %s', async (_case, trustedOrigin) => {
     let connections = 0;
     const server = createServer().on('connection', () => {
       connections += 1;
@@ -200,30 +200,30 @@ describe('an allowed name', () => {
       server.listen(443, '127.0.0.1', resolve).on('error', () => resolve()),
     );
     onTestFinished(() => void server.close());
-    const rules = { hosts: ['localhost'], trustedOrigin };
+    const policy = { hosts: ['localhost'], trustedOrigin };
     const download = createDownload({
-      policy: rules,
-      httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
+      policy,
+      httpGet: createGuardedHttpGet(policy, '0.0.0-test'),
       time: systemTime,
     });
 
-    const work = download('https://localhost/a', new AbortController().signal);
+    const downloading = download('https://localhost/a', new AbortController().signal);
 
-    await expect(work).rejects.toHaveProperty('code', 'LinkNotAllowed');
+    await expect(downloading).rejects.toHaveProperty('code', 'LinkNotAllowed');
     expect(connections).toBe(0);
   });
 });
 
 describe('a download', () => {
-  const answer = (status: number): HttpAnswer => ({ status, headers: {}, body: Readable.from(['no']) });
+  const responseWith = (status: number): HttpAnswer => ({ status, headers: {}, body: Readable.from(['no']) });
 
-  it('sends no credentials and asks for the bytes as they are', async () => {
+  it('sends no credentials and requests the identity encoding', async () => {
     const seen: Record<string, string>[] = [];
     const download = createDownload({
-      policy,
+      policy: defaultPolicy,
       httpGet: async (_url, { headers }) => {
         seen.push(headers);
-        return answer(200);
+        return responseWith(200);
       },
       time: systemTime,
     });
@@ -244,18 +244,21 @@ describe('a download', () => {
     ['/bucket/Müller', '/bucket/M%C3%BCller'],
     ['?x=1', '/?x=1'],
     ['', '/'],
-  ])('asks for %j exactly as the link says', async (target, expected) => {
-    const targets: (string | undefined)[] = [];
-    const { origin, download } = await startStorage((request, response) => {
-      targets.push(request.url);
-      response.end();
-    });
+  ])(
+    'sends the request target of a link that ends in %j unchanged except for non-ASCII characters',
+    async (target, expected) => {
+      const targets: (string | undefined)[] = [];
+      const { origin, download } = await startStorage((request, response) => {
+        targets.push(request.url);
+        response.end();
+      });
 
-    const answer = await download(origin + target, new AbortController().signal);
+      const response = await download(origin + target, new AbortController().signal);
 
-    answer.body.destroy();
-    expect(targets).toEqual([expected]);
-  });
+      response.body.destroy();
+      expect(targets).toEqual([expected]);
+    },
+  );
 
   it.each([
     ['http:/', '/a'],
@@ -263,17 +266,14 @@ describe('a download', () => {
     ['http:///', '/a'],
     ['http:\\\\', '/a'],
     ['http://', '\\a'],
-  ])(
-    'does not follow a link that only a lenient parser takes for one: %s<host>%s',
-    async (scheme, target) => {
-      const { origin, download, requests } = await startStorage((_request, response) => void response.end());
+  ])('throws LinkNotAllowed for %s<host>%s, which only a lenient parser accepts', async (scheme, target) => {
+    const { origin, download, requests } = await startStorage((_request, response) => void response.end());
 
-      const work = download(scheme + new URL(origin).host + target, new AbortController().signal);
+    const downloading = download(scheme + new URL(origin).host + target, new AbortController().signal);
 
-      await expect(work).rejects.toHaveProperty('code', 'LinkNotAllowed');
-      expect(requests()).toBe(0);
-    },
-  );
+    await expect(downloading).rejects.toHaveProperty('code', 'LinkNotAllowed');
+    expect(requests()).toBe(0);
+  });
 
   it.each<[number, ErrorCode]>([
     [204, 'DownloadFailed'],
@@ -292,45 +292,52 @@ describe('a download', () => {
     [499, 'DownloadRefused'],
     [500, 'DownloadFailed'],
     [503, 'DownloadFailed'],
-  ])('that the storage answers with %i fails with %s', async (status, code) => {
+  ])('with the status %i fails with %s', async (status, code) => {
     const { origin, download } = await startStorage((_request, response) =>
       response.writeHead(status, { location: 'https://evil.example/' }).end(),
     );
 
-    const work = download(`${origin}/a?${secret}`, new AbortController().signal);
+    const downloading = download(`${origin}/a?${secret}`, new AbortController().signal);
 
-    await expect(work).rejects.toMatchObject({ code, message: expect.stringContaining(String(status)) });
-    await expect(work).rejects.not.toHaveProperty('message', expect.stringContaining(secret));
+    await expect(downloading).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(String(status)),
+    });
+    await expect(downloading).rejects.not.toHaveProperty('message', expect.stringContaining(secret));
   });
 
-  it('that is refused is read no further', async () => {
-    const refused = answer(500);
-    const download = createDownload({ policy, httpGet: async () => refused, time: systemTime });
+  it('destroys the body of a response with an error status', async () => {
+    const response = responseWith(500);
+    const download = createDownload({
+      policy: defaultPolicy,
+      httpGet: async () => response,
+      time: systemTime,
+    });
 
     await expect(download('https://s3.amazonaws.com/a', new AbortController().signal)).rejects.toHaveProperty(
       'code',
       'DownloadFailed',
     );
 
-    expect(refused.body.destroyed).toBe(true);
+    expect(response.body.destroyed).toBe(true);
   });
 
-  it('that nobody answers has failed, and its error does not tell the link', async () => {
-    const rules = { hosts: [], trustedOrigin: 'http://127.0.0.1:9' };
+  it('fails with DownloadFailed and an error without the link when the connection is refused', async () => {
+    const policy = { hosts: [], trustedOrigin: 'http://127.0.0.1:9' };
     const download = createDownload({
-      policy: rules,
-      httpGet: createGuardedHttpGet(rules, '0.0.0-test'),
+      policy,
+      httpGet: createGuardedHttpGet(policy, '0.0.0-test'),
       time: systemTime,
     });
 
-    const failing = download('http://127.0.0.1:9/a?X-Amz-Signature=c0ffee', new AbortController().signal);
+    const downloading = download('http://127.0.0.1:9/a?X-Amz-Signature=c0ffee', new AbortController().signal);
 
-    await expect(failing).rejects.toMatchObject({ code: 'DownloadFailed' });
-    await expect(failing).rejects.toThrow(/^The connection to the storage broke \([\w ]+\)\.$/);
+    await expect(downloading).rejects.toMatchObject({ code: 'DownloadFailed' });
+    await expect(downloading).rejects.toThrow(/^The connection to the storage failed \([\w ]+\)\.$/);
   });
 
-  it('whose headers do not come is given up', async () => {
-    const { origin, download } = await startStorage(() => undefined, hurriedTime(50));
+  it('fails with DownloadFailed when the headers do not arrive', async () => {
+    const { origin, download } = await startStorage(() => undefined, acceleratedTime(50));
 
     await expect(download(`${origin}/a`, new AbortController().signal)).rejects.toHaveProperty(
       'code',

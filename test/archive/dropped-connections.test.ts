@@ -1,4 +1,4 @@
-/** The archive function after a pause in which every neighbour has dropped its idle connections. */
+/** The archive function after a freeze during which every service has dropped its idle connections. */
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { concurrency } from '../../functions/limits.ts';
@@ -9,8 +9,8 @@ import { sha256, someBytes } from './world.ts';
 const never = new AbortController().signal;
 const anHour = 3_600_000;
 
-describe('when all idle connections were dropped, a document is archived in its first receive', () => {
-  it('if a write to them is reset at once', async () => {
+describe('the archive function after all idle connections were dropped', () => {
+  it('archives a document without a retry when a write to such a connection is reset', async () => {
     const { add, archive, receipts, drop, lines } = await startWarm();
     const id = await add();
 
@@ -21,7 +21,7 @@ describe('when all idle connections were dropped, a document is archived in its 
     expect(lines.join()).not.toContain('Trying again');
   });
 
-  it('if they stay silent for ever, without waiting for any of them', async () => {
+  it('archives a document without using any of them when they never respond', async () => {
     const { add, archive, receipts, drop, pause, usedAfterDrop } = await startWarm();
     const id = await add();
 
@@ -35,7 +35,7 @@ describe('when all idle connections were dropped, a document is archived in its 
     expect(usedAfterDrop()).toEqual({ bucket: 0, storage: 0, telnyx: 0 });
   });
 
-  it('if a whole batch meets them at the same time', async () => {
+  it('archives a whole batch without a retry', async () => {
     const { add, archive, drop, lines } = await startWarm();
     const ids = await Promise.all(Array.from({ length: concurrency.batchSize }, () => add()));
 
@@ -46,8 +46,8 @@ describe('when all idle connections were dropped, a document is archived in its 
   });
 });
 
-describe('an upload that meets a dropped connection', () => {
-  it('fails at once, since its bytes cannot be sent twice, and the next upload meets no other', async () => {
+describe('an upload on a dropped connection', () => {
+  it('fails without a retry when its body is a stream, and the next upload uses a fresh connection', async () => {
     const { bucket, drop, proxies } = await startWarm();
     const bytes = someBytes(20_000);
     const put = (body: Readable | Buffer) =>
@@ -71,7 +71,7 @@ describe('an upload that meets a dropped connection', () => {
     expect(proxies.bucket.seen.usedAfterDrop).toBe(1);
   });
 
-  it('is repeated at once where it is no stream', async () => {
+  it('is retried on a fresh connection when its body is a buffer', async () => {
     const { bucket, drop, proxies } = await startWarm();
     const bytes = someBytes(2_000);
 

@@ -7,10 +7,10 @@ import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
 import { receivedAgain, sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
-import { messageFor, ofDownload, someBytes, startWorld, type World } from './world.ts';
+import { isDownload, messageFor, someBytes, startWorld, type World } from './world.ts';
 
-const single = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
-const bare = '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02';
+const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const otherId = '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02';
 
 async function sampleEvent(name: string): Promise<SQSEvent> {
   return JSON.parse(await readFile(new URL(`../../events/${name}`, import.meta.url), 'utf8'));
@@ -21,7 +21,7 @@ function contextWith(remainingMs: number): Context {
   return { getRemainingTimeInMillis: () => end - systemTime.monotonic() } as Context;
 }
 
-/** The handler over a world, with an SQS that takes everything and remembers it. */
+/** The handler with a fake SQS that accepts and records all requests. */
 function handlerOf(world: World, lowLaneTelnyx = world.dependencies.telnyx) {
   const deadLetters: { queueUrl: string; body: string; attributes: Record<string, string | undefined> }[] =
     [];
@@ -41,47 +41,35 @@ function handlerOf(world: World, lowLaneTelnyx = world.dependencies.telnyx) {
       return {};
     },
   } as unknown as Pick<SQSClient, 'send'>;
-  const lane = (name: string) => ({
-    name,
-    live: name === 'documents',
-    queueUrl: `http://127.0.0.1:1/000000000000/${name}`,
-    deadLetterQueueUrl: `http://127.0.0.1:1/000000000000/${name}-dead-letters`,
-  });
-  const handler = createArchiveHandler({
-    ...world.dependencies,
-    lanes: [lane('documents'), lane('backfill')],
-    sqs,
-    lowLaneTelnyx,
-    timings: retryTimings,
-  });
+  const handler = createArchiveHandler({ ...world.dependencies, sqs, lowLaneTelnyx });
   const invoke = (event: SQSEvent, remainingMs: number = timeouts.archiveMs) =>
     handler(event, contextWith(remainingMs));
   return { handler, invoke, deadLetters, visibilities };
 }
 
 describe('the archive function', () => {
-  it('takes at most two parameters, as Lambda would otherwise wait for a callback', async () => {
+  it('has at most two parameters, because Lambda would wait for a callback otherwise', async () => {
     const { handler } = handlerOf(await startWorld());
 
     expect(handler.length).toBeLessThanOrEqual(2);
   });
 
-  it('archives a single message and says so in one line and in its metrics', async () => {
+  it('archives the document of a single message, writes one log line and counts metrics', async () => {
     const world = await startWorld();
-    await world.add(someBytes(1_000), { id: single });
+    await world.add(someBytes(1_000), { id: documentId });
     const { invoke, deadLetters } = handlerOf(world);
 
     const response = await invoke(await sampleEvent('sqs-single.json'));
 
     expect(response).toEqual({ batchItemFailures: [] });
     expect(deadLetters).toEqual([]);
-    expect((await world.receipt(single))?.request).toMatchObject({
+    expect((await world.receipt(documentId))?.request).toMatchObject({
       trigger: 'webhook',
       event: { type: 'number_order.complete' },
     });
     const lines = world.lines.map((line) => JSON.parse(line));
     expect(lines.find(({ outcome }) => outcome !== undefined)).toMatchObject({
-      documentId: single,
+      documentId,
       outcome: 'archived',
       bytes: 1_000,
     });
@@ -90,16 +78,16 @@ describe('the archive function', () => {
     );
   });
 
-  it('asks for documents of the backfill lane through the client that leaves the limit to live work', async () => {
+  it('uses the low-lane Telnyx client for the backfill lane only', async () => {
     const world = await startWorld();
     const ids = ['0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02', '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a03'] as const;
     for (const id of ids) await world.add(someBytes(10), { id });
-    const asked: string[] = [];
+    const lowLaneIds: string[] = [];
     const { telnyx } = world.dependencies;
     const { invoke } = handlerOf(world, {
       ...telnyx,
       document: (id, signal) => {
-        asked.push(id);
+        lowLaneIds.push(id);
         return telnyx.document(id, signal);
       },
     });
@@ -112,22 +100,22 @@ describe('the archive function', () => {
     );
 
     expect(response).toEqual({ batchItemFailures: [] });
-    expect(asked).toEqual([ids[1]]);
+    expect(lowLaneIds).toEqual([ids[1]]);
   });
 
-  it('archives what is good in a batch and makes dead letters with reasons of what is not', async () => {
+  it('archives the valid messages of a batch and sends the others to the dead-letter queue with a reason', async () => {
     const world = await startWorld({
       overrides: { time: { ...systemTime, now: () => Date.parse('2026-11-24T00:00:01Z') } },
     });
-    await world.add(someBytes(1_000), { id: single });
-    await world.add(someBytes(2_000), { id: bare });
+    await world.add(someBytes(1_000), { id: documentId });
+    await world.add(someBytes(2_000), { id: otherId });
     const { invoke, deadLetters, visibilities } = handlerOf(world);
     const event = await sampleEvent('sqs-batch.json');
 
     const response = await invoke(event);
 
-    expect(await world.receipt(single)).toBeDefined();
-    expect((await world.receipt(bare))?.request.trigger).toBe('operator');
+    expect(await world.receipt(documentId)).toBeDefined();
+    expect((await world.receipt(otherId))?.request.trigger).toBe('operator');
     expect(deadLetters.map(({ body, attributes }) => [body, attributes.code])).toEqual(
       expect.arrayContaining([
         [event.Records[1]?.body, 'MalformedMessage'],
@@ -142,13 +130,13 @@ describe('the archive function', () => {
       expect(attributes).toMatchObject({ attempts: '1', firstSeenAt: '2026-11-24T00:00:00.250Z' });
       expect(attributes.reason?.length).toBeGreaterThan(20);
     }
-    // The version of tomorrow is left for the function of tomorrow.
-    const tomorrow = event.Records[7];
-    expect(response.batchItemFailures).toEqual([{ itemIdentifier: tomorrow?.messageId }]);
-    expect(visibilities).toEqual([{ receiptHandle: tomorrow?.receiptHandle, seconds: 5 }]);
+    // A message of a newer version returns to the queue, for a newer version of the function.
+    const newer = event.Records[7];
+    expect(response.batchItemFailures).toEqual([{ itemIdentifier: newer?.messageId }]);
+    expect(visibilities).toEqual([{ receiptHandle: newer?.receiptHandle, seconds: 5 }]);
   });
 
-  it('waits for as long as a document is old, and makes a dead letter of its own fault after ten minutes', async () => {
+  it('waits as long as a faulty document is old before each retry and sends it to the dead-letter queue after ten minutes', async () => {
     let now = Date.parse('2026-11-24T00:00:00Z');
     const world = await startWorld({
       overrides: {
@@ -156,9 +144,9 @@ describe('the archive function', () => {
         timings: { ...retryTimings, attemptsSpanMs: 200 },
       },
     });
-    await world.add(someBytes(1_000), { id: single, sha256: 'b'.repeat(64) });
+    await world.add(someBytes(1_000), { id: documentId, sha256: 'b'.repeat(64) });
     const { invoke, deadLetters, visibilities } = handlerOf(world);
-    const event = sqsEvent(sqsRecord(0, { body: JSON.stringify(messageFor(single)), sentAt: now }));
+    const event = sqsEvent(sqsRecord(0, { body: JSON.stringify(messageFor(documentId)), sentAt: now }));
 
     for (let receives = 1; deadLetters.length === 0 && receives < 30; receives += 1) {
       const { batchItemFailures } = await invoke(receivedAgain(event, receives));
@@ -179,18 +167,18 @@ describe('the archive function', () => {
     ]);
   });
 
-  it('spreads three attempts, each with a fresh link, over the time asked for before it gives a document up', async () => {
+  it('spreads three attempts with fresh links over attemptsSpanMs before it sends a document to the dead-letter queue', async () => {
     const time = { ...systemTime, now: () => Date.parse('2026-11-24T00:11:00Z') };
     const timings = { ...retryTimings, attemptsSpanMs: 900 };
     const world = await startWorld({ overrides: { time, timings } });
-    await world.add(someBytes(1_000), { id: single, sha256: 'b'.repeat(64) });
+    await world.add(someBytes(1_000), { id: documentId, sha256: 'b'.repeat(64) });
     const { invoke, deadLetters } = handlerOf(world);
     const before = time.monotonic();
 
     await invoke(
       sqsEvent(
         sqsRecord(0, {
-          body: JSON.stringify(messageFor(single)),
+          body: JSON.stringify(messageFor(documentId)),
           receives: 8,
           sentAt: Date.parse('2026-11-24T00:00:00Z'),
         }),
@@ -203,18 +191,20 @@ describe('the archive function', () => {
   });
 
   it.each(['ApiKeyRejected', 'TelnyxUnavailable', 'RateLimited'] as const)(
-    'lets a document wait for as long as Telnyx is at fault (%s), instead of giving it up',
+    'returns a document to the queue as long as Telnyx is at fault with %s',
     async (code) => {
       const world = await startWorld();
-      await world.add(someBytes(1_000), { id: single });
+      await world.add(someBytes(1_000), { id: documentId });
       vi.spyOn(world.dependencies.telnyx, 'document').mockRejectedValue(
-        new ArchiverError(code, 'Telnyx is at fault'),
+        new ArchiverError(code, 'not available'),
       );
       const { invoke, deadLetters, visibilities } = handlerOf(world);
       const dayAgo = systemTime.now() - 86_400_000;
 
       const response = await invoke(
-        sqsEvent(sqsRecord(0, { body: JSON.stringify(messageFor(single)), receives: 700, sentAt: dayAgo })),
+        sqsEvent(
+          sqsRecord(0, { body: JSON.stringify(messageFor(documentId)), receives: 700, sentAt: dayAgo }),
+        ),
       );
 
       expect(response.batchItemFailures).toHaveLength(1);
@@ -223,13 +213,13 @@ describe('the archive function', () => {
     },
   );
 
-  it('ends before its time limit, with what is not done put back', async () => {
+  it('ends before its time limit and returns unfinished messages to the queue', async () => {
     const world = await startWorld();
-    await world.add(someBytes(1_000), { id: bare });
-    await world.add(someBytes(20_000_000), { id: single });
+    await world.add(someBytes(1_000), { id: otherId });
+    await world.add(someBytes(20_000_000), { id: documentId });
     world.fail(
       { kind: 'drip', bytesPerSecond: 100_000 },
-      (request) => ofDownload(request) && request.key === single,
+      (request) => isDownload(request) && request.key === documentId,
     );
     const { invoke, visibilities } = handlerOf(world);
     const records = (await sampleEvent('sqs-batch.json')).Records;
@@ -242,18 +232,18 @@ describe('the archive function', () => {
     expect(systemTime.monotonic() - began).toBeLessThan(limit - timeouts.lastResortMs);
     expect(response.batchItemFailures).toEqual([{ itemIdentifier: records[0]?.messageId }]);
     expect(visibilities).toHaveLength(1);
-    expect(await world.receipt(bare)).toBeDefined();
-    expect(await world.object(single)).toBeUndefined();
+    expect(await world.receipt(otherId)).toBeDefined();
+    expect(await world.object(documentId)).toBeUndefined();
   });
 
-  it('answers an event without records with no failures, and refuses one that is not from SQS', async () => {
+  it('returns no failures for an event without records and throws for an event that is not from SQS', async () => {
     const { invoke } = handlerOf(await startWorld());
 
     expect(await invoke(sqsEvent())).toEqual({ batchItemFailures: [] });
     await expect(invoke({} as SQSEvent)).rejects.toThrow('SQS event source mapping');
   });
 
-  it('tells no latency of a document of which Telnyx does not say since when it is there', async () => {
+  it('counts no ArchiveLatency when Telnyx states no created_at', async () => {
     const world = await startWorld();
     const { id } = await world.add(someBytes(1_000), { createdAt: undefined });
     const { invoke } = handlerOf(world);
@@ -265,7 +255,7 @@ describe('the archive function', () => {
     expect(world.lines.join('')).not.toContain('ArchiveLatency');
   });
 
-  it('starts as a Lambda function does: a module with a handler', async () => {
+  it('exports a handler from the module that Lambda loads', async () => {
     const queue = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
     const environment = {
       AWS_REGION: 'us-east-1',
@@ -288,9 +278,9 @@ describe('the archive function', () => {
     expect(await handler(sqsEvent(), contextWith(60_000))).toEqual({ batchItemFailures: [] });
   });
 
-  it('leaves no timer and no open answer behind', async () => {
+  it('leaves no timer running', async () => {
     const world = await startWorld();
-    await world.add(someBytes(100_000), { id: single });
+    await world.add(someBytes(100_000), { id: documentId });
     const { invoke } = handlerOf(world);
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     const before = timers();

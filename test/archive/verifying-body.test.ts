@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Promised, VerifyingBody } from '../../functions/archive/verifying-body.ts';
+import { type ExpectedContent, VerifyingBody } from '../../functions/archive/verifying-body.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import { sha256 } from './world.ts';
 
@@ -12,9 +12,9 @@ const pieces = fc.array(
   { maxLength: 20 },
 );
 
-/** What comes out at the other end, or the code of the error that ended it. */
-async function through(chunks: readonly Buffer[], promised: Promised) {
-  const body = new VerifyingBody(Readable.from(chunks), promised);
+/** Reads a body over `chunks`. `verified` is its digest or the code of its error. */
+async function readThrough(chunks: readonly Buffer[], expected: ExpectedContent) {
+  const body = new VerifyingBody(Readable.from(chunks), expected);
   const out: Buffer[] = [];
   body.on('data', (chunk: Buffer) => out.push(chunk));
   const closed = once(body, 'close');
@@ -23,35 +23,35 @@ async function through(chunks: readonly Buffer[], promised: Promised) {
   return { body, out: Buffer.concat(out), verified };
 }
 
-describe('the verifying body', () => {
-  it('passes the right bytes on unchanged, however they are cut, and knows their digest', async () => {
+describe('VerifyingBody', () => {
+  it('passes matching bytes on unchanged in any chunks and resolves with their digest', async () => {
     await fc.assert(
       fc.asyncProperty(pieces, fc.boolean(), async (chunks, stated) => {
         const whole = Buffer.concat(chunks);
         const digest = sha256(whole);
 
-        const { body, out, verified } = await through(chunks, {
+        const { body, out, verified } = await readThrough(chunks, {
           bytes: whole.length,
           sha256: stated ? digest : undefined,
         });
 
         expect(out).toEqual(whole);
         expect([verified, body.digest]).toEqual([digest, digest]);
-        expect(body.passed).toBe(whole.length);
+        expect(body.bytesReceived).toBe(whole.length);
         expect(body.readableEnded).toBe(true);
       }),
       { numRuns: propertyRuns(300) },
     );
   });
 
-  it('refuses any other number of bytes than promised, and lets no more of them out', async () => {
+  it('fails with SizeMismatch and passes on at most the expected number of bytes when the length differs', async () => {
     await fc.assert(
       fc.asyncProperty(pieces, fc.integer({ min: -50, max: 50 }), async (chunks, off) => {
         const whole = Buffer.concat(chunks);
         const bytes = whole.length + off;
         fc.pre(off !== 0 && bytes >= 0);
 
-        const { body, out, verified } = await through(chunks, { bytes, sha256: undefined });
+        const { body, out, verified } = await readThrough(chunks, { bytes, sha256: undefined });
 
         expect(verified).toBe('SizeMismatch');
         expect(body.digest).toBeUndefined();
@@ -63,18 +63,18 @@ describe('the verifying body', () => {
   });
 
   it.each([
-    ['more', 12, undefined, 'The download held more than the 10 bytes that were announced.'],
-    ['fewer', 8, undefined, 'The download held 8 instead of 10 bytes that were announced.'],
-    ['other', 10, '0'.repeat(64), 'The bytes that arrived do not have the SHA-256 that Telnyx states'],
-  ])('says what is wrong with %s bytes', async (_which, length, digest, words) => {
-    const body = new VerifyingBody(Readable.from([Buffer.alloc(length)]), { bytes: 10, sha256: digest });
+    ['more', 12, undefined, 'Expected 10 bytes, received more.'],
+    ['fewer', 8, undefined, 'Expected 10 bytes, received 8.'],
+    ['different', 10, '0'.repeat(64), 'The bytes received do not have the SHA-256 that Telnyx states'],
+  ])('explains the mismatch when the source sends %s bytes', async (_which, length, sha256, message) => {
+    const body = new VerifyingBody(Readable.from([Buffer.alloc(length)]), { bytes: 10, sha256 });
 
     body.resume();
 
-    await expect(body.verified).rejects.toThrow(words);
+    await expect(body.verified).rejects.toThrow(message);
   });
 
-  it('notices any single flipped bit', async () => {
+  it('fails with ChecksumMismatch for any single flipped bit', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ minLength: 1, maxLength: 2_000 }),
@@ -86,7 +86,10 @@ describe('the verifying body', () => {
           const at = position % wrong.length;
           wrong[at] = (wrong[at] ?? 0) ^ (1 << bit);
 
-          const { body, verified } = await through([wrong], { bytes: right.length, sha256: sha256(right) });
+          const { body, verified } = await readThrough([wrong], {
+            bytes: right.length,
+            sha256: sha256(right),
+          });
 
           expect(verified).toBe('ChecksumMismatch');
           expect(body.readableEnded).toBe(false);
@@ -96,45 +99,45 @@ describe('the verifying body', () => {
     );
   });
 
-  it('asks the source for no more than its reader takes', async () => {
-    let asked = 0;
+  it('stops reading the source when its own reader does not read', async () => {
+    let reads = 0;
     const source = new Readable({
       read() {
-        asked += 1;
+        reads += 1;
         this.push(Buffer.alloc(64 * 1_024));
       },
     });
     const body = new VerifyingBody(source, { bytes: 2 ** 40, sha256: undefined });
-    expect(body.awaitsSource).toBe(false);
+    expect(body.isWaitingForSource).toBe(false);
 
     body.on('readable', () => undefined);
     await turn();
     await turn();
 
-    const before = asked;
+    const before = reads;
     await turn();
-    expect(asked).toBe(before);
-    expect(asked).toBeLessThan(6);
-    expect(body.awaitsSource).toBe(false);
+    expect(reads).toBe(before);
+    expect(reads).toBeLessThan(6);
+    expect(body.isWaitingForSource).toBe(false);
     body.destroy();
   });
 
-  it('awaits the source while its reader is ahead, and no longer once everything has come', async () => {
+  it('waits for the source while its reader wants bytes and stops waiting once all bytes are verified', async () => {
     const source = new Readable({ read: () => undefined });
     const body = new VerifyingBody(source, { bytes: 3, sha256: undefined });
     body.on('readable', () => undefined);
     await turn();
-    expect(body.awaitsSource).toBe(true);
+    expect(body.isWaitingForSource).toBe(true);
 
     source.push('abc');
     source.push(null);
     await body.verified;
 
-    expect(body.awaitsSource).toBe(false);
+    expect(body.isWaitingForSource).toBe(false);
     body.destroy();
   });
 
-  it('keeps what has come for a reader that is slower than the source is to close', async () => {
+  it('keeps the received bytes for its reader after the source has closed', async () => {
     const source = Readable.from([Buffer.from('abc')]);
     const body = new VerifyingBody(source, { bytes: 3, sha256: undefined });
     const closed = once(source, 'close');
@@ -147,70 +150,80 @@ describe('the verifying body', () => {
   });
 });
 
-describe('a verifying body that is broken off', () => {
-  const promised = { bytes: 10, sha256: undefined };
-  const endless = () => new Readable({ read: () => undefined });
+describe('an aborted or failed VerifyingBody', () => {
+  const expected = { bytes: 10, sha256: undefined };
+  const silentSource = () => new Readable({ read: () => undefined });
 
-  it('tells the first cause, and destroys its source', async () => {
-    const source = endless();
-    const body = new VerifyingBody(source, promised);
-    const cause = new Error('The time is up.');
+  it('rejects with the first abort reason and destroys its source', async () => {
+    const source = silentSource();
+    const body = new VerifyingBody(source, expected);
+    const reason = new Error('The time is up.');
 
-    body.breakOff(cause);
-    body.breakOff(new Error('And something else.'));
+    body.abort(reason);
+    body.abort(new Error('A later reason.'));
 
-    await expect(body.verified).rejects.toBe(cause);
+    await expect(body.verified).rejects.toBe(reason);
     expect([body.destroyed, source.destroyed]).toEqual([true, true]);
   });
 
   it.each([
-    ['breaks', () => Object.assign(new Error('https://secret'), { code: 'ECONNRESET' }), 'Error ECONNRESET'],
+    [
+      'emits an error',
+      () => Object.assign(new Error('https://secret'), { code: 'ECONNRESET' }),
+      'Error ECONNRESET',
+    ],
     ['closes', () => undefined, 'closed early'],
-  ])('because its source %s says so, without what may be secret', async (_how, makeError, words) => {
-    const source = endless();
-    const body = new VerifyingBody(source, promised);
+  ])(
+    'fails with DownloadFailed and quotes no secret when its source %s',
+    async (_how, makeError, description) => {
+      const source = silentSource();
+      const body = new VerifyingBody(source, expected);
 
-    source.destroy(makeError());
+      source.destroy(makeError());
 
-    const error = await body.verified.catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'DownloadFailed', message: `The download broke off (${words}).` });
-    expect(body.destroyed).toBe(true);
-  });
+      const error = await body.verified.catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({
+        code: 'DownloadFailed',
+        message: `The download was interrupted (${description}).`,
+      });
+      expect(body.destroyed).toBe(true);
+    },
+  );
 
-  it('from the start, over a source that is closed already, does not wait for it', async () => {
-    const source = endless().destroy();
+  it('rejects at once when its source is already closed', async () => {
+    const source = silentSource().destroy();
     await once(source, 'close');
 
-    const { verified } = new VerifyingBody(source, promised);
+    const { verified } = new VerifyingBody(source, expected);
 
     await expect(verified).rejects.toMatchObject({ code: 'DownloadFailed' });
   });
 
-  it('by its reader emits no error, tells it, and destroys its source', async () => {
-    const source = endless();
-    const body = new VerifyingBody(source, promised);
-    const cause = new Error('The upload failed.');
+  it('emits no error, rejects with the reason and destroys its source when the reader destroys it', async () => {
+    const source = silentSource();
+    const body = new VerifyingBody(source, expected);
+    const reason = new Error('The upload failed.');
 
-    body.destroy(cause);
+    body.destroy(reason);
 
-    await expect(body.verified).rejects.toBe(cause);
+    await expect(body.verified).rejects.toBe(reason);
     expect(source.destroyed).toBe(true);
   });
 
-  it('by its reader without a cause says that nobody reads it', async () => {
-    const body = new VerifyingBody(endless(), promised);
+  it('rejects with DownloadFailed when the reader destroys it without a reason', async () => {
+    const body = new VerifyingBody(silentSource(), expected);
 
     body.destroy();
 
-    await expect(body.verified).rejects.toThrow('The download broke off (nobody reads it).');
+    await expect(body.verified).rejects.toThrow('The download was interrupted (closed by the reader).');
   });
 
-  it('after the bytes were verified leaves it at that', async () => {
-    const body = new VerifyingBody(Readable.from([Buffer.alloc(10)]), promised);
+  it('keeps its digest when it is aborted after the verification', async () => {
+    const body = new VerifyingBody(Readable.from([Buffer.alloc(10)]), expected);
     body.resume();
     const digest = await body.verified;
 
-    body.breakOff(new Error('Too late.'));
+    body.abort(new Error('Too late.'));
 
     await expect(body.verified).resolves.toBe(digest);
   });

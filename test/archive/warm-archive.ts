@@ -1,62 +1,52 @@
-/** The archive function in the middle of its work: with connections that its neighbours may drop. */
+/** A warm archive function: its connection pools are full, and a test can drop all connections. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { Context } from 'aws-lambda';
 import { expect, onTestFinished } from 'vitest';
-import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
-import { createArchiveHandler } from '../../functions/archive/handler.ts';
+import { assembleArchive } from '../../functions/archive/assemble.ts';
+import { createGuardedHttpGet } from '../../functions/archive/download.ts';
 import { createReceipts } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { createAgents, retryOnFreshConnection } from '../../functions/connections.ts';
 import { createHttpGet } from '../../functions/http.ts';
-import { concurrency, retryTimings, singlePutBytes, timeouts } from '../../functions/limits.ts';
-import { createLog } from '../../functions/log.ts';
+import { concurrency, timeouts } from '../../functions/limits.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
-import { createApiKey } from '../../functions/telnyx/api-key.ts';
-import { createTelnyxClient } from '../../functions/telnyx/client.ts';
-import { systemTime as time } from '../../functions/time.ts';
+import { systemTime, type Time } from '../../functions/time.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { startStandIn, storageBucket } from '../../local/telnyx/stand-in.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import type { Drop } from '../soak/dropping-front.ts';
-import { someBytes } from './world.ts';
+import { settingsForTests, someBytes } from './world.ts';
 
-/** What of `functions/` has to do with connections. */
+/** The parts of `functions/` that open or reuse connections. */
 const functionsOfThisCheckout = {
+  assembleArchive,
   createAgents,
-  createApiKey,
-  createArchiveHandler,
   createBucket,
-  createDownload,
   createGuardedHttpGet,
   createHttpGet,
-  createLog,
   createReceipts,
   createS3Client,
   createSqsClient,
-  createTelnyxClient,
   retryOnFreshConnection,
 };
 export type ConnectedFunctions = typeof functionsOfThisCheckout;
 
-/** @param folder of a copy of `functions/`; ends in a slash */
+/** @param folder URL of a copy of `functions/`, with a trailing slash */
 export async function loadConnectedFunctions(folder: URL): Promise<ConnectedFunctions> {
   const files = [
-    'connections.ts',
-    'telnyx/api-key.ts',
-    'archive/handler.ts',
-    'bucket/store.ts',
+    'archive/assemble.ts',
     'archive/download.ts',
-    'http.ts',
-    'log.ts',
     'bucket/receipts.ts',
     'bucket/s3-client.ts',
+    'bucket/store.ts',
+    'connections.ts',
+    'http.ts',
     'queue/sqs-client.ts',
-    'telnyx/client.ts',
   ];
   const modules = await Promise.all(
     files.map((file) => import(/* @vite-ignore */ new URL(file, folder).href)),
@@ -68,13 +58,13 @@ const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-
 const apiKey = 'KEY0123456789ABCDEF';
 
 export interface WarmOptions {
-  /** @default those of this checkout */
+  /** @default this checkout */
   functions?: ConnectedFunctions;
-  /** Of an invocation. @default Lambda's */
+  /** Time limit of one invocation. @default `timeouts.archiveMs` */
   timeLimitMs?: number;
 }
 
-/** The deployed handler with every neighbour behind a proxy, and its pools full of idle connections. */
+/** Starts the archive function with each service behind a proxy, and fills its pools with idle connections. */
 export async function startWarm({
   functions = functionsOfThisCheckout,
   timeLimitMs = timeouts.archiveMs,
@@ -86,7 +76,7 @@ export async function startWarm({
   const s3 = await startS3({
     buckets: { archive: join(directory, 'archive'), [storageBucket]: storage },
     credentials: [credentials],
-    time,
+    time: systemTime,
   });
   onTestFinished(() => s3.close());
   const bucketProxy = await startDroppingProxy(s3.endpoint, concurrency.batchSize);
@@ -95,7 +85,7 @@ export async function startWarm({
     apiKey,
     storage,
     presign: (name, key, options) => s3.presignGet(name, key, { ...options, origin: storageProxy.origin }),
-    time,
+    time: systemTime,
     random: Math.random,
     onUnreadable: (path) => expect.unreachable(path),
   });
@@ -103,43 +93,29 @@ export async function startWarm({
   const telnyxProxy = await startDroppingProxy(standIn.url, concurrency.batchSize);
   const proxies = { bucket: bucketProxy, storage: storageProxy, telnyx: telnyxProxy };
 
-  let paused = 0;
-  const monotonic = () => time.monotonic() + paused;
+  let pausedMs = 0;
+  const time: Time = { ...systemTime, monotonic: () => systemTime.monotonic() + pausedMs };
   const client = functions.createS3Client(
     { endpoint: bucketProxy.origin, region: 'us-east-1', credentials },
-    monotonic,
+    time.monotonic,
   );
   onTestFinished(() => client.destroy());
-  const agents = functions.createAgents(undefined, monotonic);
+  const agents = functions.createAgents(undefined, time.monotonic);
   onTestFinished(() => agents.http.destroy());
-  const policy = { hosts: [], trustedOrigin: storageProxy.origin };
   const bucket = functions.createBucket({ s3: client, name: 'archive', time });
   const lines: string[] = [];
-  const telnyx = functions.createTelnyxClient({
-    baseUrl: new URL(`${telnyxProxy.origin}${new URL(standIn.url).pathname}`),
-    apiKey: functions.createApiKey(async () => apiKey, time),
-    httpGet: functions.createHttpGet(agents, '0.0.0-test'),
-    time,
+  const settings = settingsForTests({
+    telnyxUrl: new URL(`${telnyxProxy.origin}${new URL(standIn.url).pathname}`),
+    trustedDownloadOrigin: new URL(storageProxy.origin),
   });
-  const handler = functions.createArchiveHandler({
-    telnyx,
-    lowLaneTelnyx: telnyx,
-    download: functions.createDownload({
-      policy,
-      httpGet: functions.createGuardedHttpGet(policy, '0.0.0-test', monotonic),
-      time,
-    }),
-    bucket,
-    receipts: functions.createReceipts(bucket),
-    lanes: [{ name: 'documents', queueUrl: 'documents', deadLetterQueueUrl: 'dead-letters', live: true }],
+  const handler = functions.assembleArchive(settings, {
+    readSecret: async () => apiKey,
+    telnyxGet: functions.createHttpGet(agents, settings.version),
+    s3: client,
     sqs: { send: async () => ({}) } as unknown as Pick<SQSClient, 'send'>,
-    timings: retryTimings,
-    log: functions.createLog({ name: 'test', write: (line) => lines.push(line), now: time.now }),
+    writeLog: (line) => lines.push(line),
     time,
     random: () => 0,
-    archiveInfected: false,
-    maxDocumentBytes: singlePutBytes,
-    version: '0.0.0-test',
   });
   const add = async (bytes = someBytes(20_000)) => (await standIn.documents.add('letter.pdf', bytes, {})).id;
   const archive = async (...ids: string[]) => {
@@ -171,8 +147,9 @@ export async function startWarm({
     proxies,
     drop,
     usedAfterDrop,
+    /** Advances the function's monotonic clock, as if Lambda had frozen the container. */
     pause: (ms: number) => {
-      paused += ms;
+      pausedMs += ms;
     },
   };
 }

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { onTestFinished } from 'vitest';
-import type { ArchiveDependencies, DocumentReceive } from '../../functions/archive/archive-document.ts';
-import { createDownload, createGuardedHttpGet } from '../../functions/archive/download.ts';
-import { createReceipts, type Receipt } from '../../functions/bucket/receipts.ts';
+import type { DocumentReceive } from '../../functions/archive/archive-document.ts';
+import { createArchiveDependencies } from '../../functions/archive/assemble.ts';
+import type { ArchiveHandlerDependencies } from '../../functions/archive/handler.ts';
+import { type ArchiveSettings, archiveSettings } from '../../functions/archive/settings.ts';
+import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
-import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
-import { createLog } from '../../functions/log.ts';
 import type { DocumentMessage } from '../../functions/queue/messages.ts';
+import { defaultsOf } from '../../functions/settings.ts';
 import type { TelnyxClient, TelnyxDocument } from '../../functions/telnyx/client.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
@@ -20,7 +20,7 @@ import { startS3 } from '../../local/s3/server.ts';
 
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-test' };
 
-/** What goes wrong with the next request that `when` picks; gone after `times` of them. */
+/** Injects `fault` into the next `times` requests that `when` selects. */
 interface PlannedFault {
   when: (request: S3RequestInfo) => boolean;
   fault: S3Fault;
@@ -29,9 +29,29 @@ interface PlannedFault {
 
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
-/** An archive bucket and a Telnyx storage bucket behind real sockets, and a Telnyx that knows what is added. */
+/** Settings of the archive function: the defaults, with queues that match `sqsRecord`. */
+export function settingsForTests(overrides: Partial<ArchiveSettings>): ArchiveSettings {
+  const queueUrl = (name: string) => `http://127.0.0.1:1/000000000000/${name}`;
+  return {
+    ...defaultsOf(archiveSettings),
+    archiverName: 'test',
+    version: '0.0.0-test',
+    bucketName: 'archive',
+    apiKeySecretArn: '',
+    documentsQueueUrl: queueUrl('documents'),
+    documentsDeadLetterQueueUrl: queueUrl('documents-dead-letters'),
+    backfillQueueUrl: queueUrl('backfill'),
+    backfillDeadLetterQueueUrl: queueUrl('backfill-dead-letters'),
+    ...overrides,
+  };
+}
+
+/**
+ * What the archive function depends on: an archive bucket and Telnyx's storage on real sockets, and a fake Telnyx client
+ * that serves the documents added with `add`.
+ */
 export async function startWorld(
-  options: { time?: Time; s3Config?: S3ClientConfig; overrides?: Partial<ArchiveDependencies> } = {},
+  options: { time?: Time; s3Config?: S3ClientConfig; overrides?: Partial<ArchiveHandlerDependencies> } = {},
 ) {
   const time = options.time ?? systemTime;
   const directory = await mkdtemp(join(tmpdir(), 'archive-test-'));
@@ -64,7 +84,7 @@ export async function startWorld(
 
   const known = (id: string): TelnyxDocument => {
     const document = documents.get(id);
-    if (!document) throw new Error('The test asks for a document that it has not added.');
+    if (!document) throw new Error('The test requested a document that it did not add.');
     return document;
   };
   const telnyx: TelnyxClient = {
@@ -73,22 +93,21 @@ export async function startWorld(
       linkCalls.push(id);
       return s3.presignGet('storage', known(id).id, { expiresInSeconds: 60 });
     },
-    get: () => Promise.reject(new Error('The archive function reads no lists.')),
+    get: () => Promise.reject(new Error('The archive function must not read lists.')),
   };
-  const policy = { hosts: [], trustedOrigin: s3.endpoint };
-  const bucket = createBucket({ s3: client, name: 'archive', time });
-  const dependencies: ArchiveDependencies = {
+  const unexpectedCall = (what: string) => () => Promise.reject(new Error(`Unexpected call: ${what}`));
+  const dependencies: ArchiveHandlerDependencies = {
+    ...createArchiveDependencies(settingsForTests({ trustedDownloadOrigin: new URL(s3.endpoint) }), {
+      readSecret: unexpectedCall('readSecret'),
+      telnyxGet: unexpectedCall('telnyxGet'),
+      s3: client,
+      sqs: { send: unexpectedCall('SQS') },
+      writeLog: (line) => lines.push(line),
+      time,
+      random: () => 0,
+    }),
     telnyx,
-    download: createDownload({ policy, httpGet: createGuardedHttpGet(policy, '0.0.0-test'), time }),
-    bucket,
-    receipts: createReceipts(bucket),
-    log: createLog({ name: 'test', write: (line) => lines.push(line), now: () => time.now() }),
-    time,
-    random: () => 0,
-    timings: retryTimings,
-    archiveInfected: false,
-    maxDocumentBytes: singlePutBytes,
-    version: '0.0.0-test',
+    lowLaneTelnyx: telnyx,
     ...options.overrides,
   };
 
@@ -99,7 +118,7 @@ export async function startWorld(
     dependencies,
     linkCalls,
     lines,
-    /** Puts a document where Telnyx has it. Facts left out are those of the bytes; `undefined` leaves them unstated. */
+    /** Adds a document to Telnyx. Facts default to those of `bytes`; a fact that is `undefined` is not stated. */
     add: async (bytes: Buffer, facts: Partial<TelnyxDocument> = {}): Promise<TelnyxDocument> => {
       const id = facts.id ?? randomUUID();
       const document: TelnyxDocument = {
@@ -120,15 +139,15 @@ export async function startWorld(
       return document;
     },
     fail: (fault: S3Fault, when: PlannedFault['when'], times = 1) => faults.push({ when, fault, times }),
-    object: (id: string) => readOrNothing(join(directory, 'archive', 'documents', id)),
+    object: (id: string) => readIfExists(join(directory, 'archive', 'documents', id)),
     receipt: async (id: string): Promise<Receipt | undefined> => {
-      const text = await readOrNothing(join(directory, 'archive', 'receipts', `${id}.json`));
+      const text = await readIfExists(join(directory, 'archive', 'receipts', `${id}.json`));
       return text === undefined ? undefined : JSON.parse(text.toString('utf8'));
     },
   };
 }
 
-async function readOrNothing(path: string): Promise<Buffer | undefined> {
+async function readIfExists(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
@@ -137,17 +156,17 @@ async function readOrNothing(path: string): Promise<Buffer | undefined> {
   }
 }
 
-export const ofDownload = (request: S3RequestInfo) => request.bucket === 'storage';
-export const ofUpload = (request: S3RequestInfo) =>
+export const isDownload = (request: S3RequestInfo) => request.bucket === 'storage';
+export const isUpload = (request: S3RequestInfo) =>
   request.operation === 'PutObject' && request.key?.startsWith('documents/') === true;
-export const ofReceipt = (request: S3RequestInfo) =>
+export const isReceiptUpload = (request: S3RequestInfo) =>
   request.operation === 'PutObject' && request.key?.startsWith('receipts/') === true;
 
 export function messageFor(documentId: string): DocumentMessage {
   return { v: 1, kind: 'document', documentId, trigger: 'operator', requestedAt: '2026-11-24T00:00:00Z' };
 }
 
-/** A first receive with a minute of time. */
+/** The first receive of a message, with 60 s left. */
 export function receive(overrides: Partial<DocumentReceive> = {}): DocumentReceive {
   return {
     receives: 1,
@@ -158,16 +177,21 @@ export function receive(overrides: Partial<DocumentReceive> = {}): DocumentRecei
   };
 }
 
-/** The machine's time, `factor` times as fast for whoever waits. */
-export function hurriedTime(factor: number): Time {
-  return { ...systemTime, after: (ms, callback) => systemTime.after(ms / factor, callback) };
+/** A time that passes `factor` times as fast as the system time from now on, except for the wall clock. */
+export function acceleratedTime(factor: number): Time {
+  const start = systemTime.monotonic();
+  return {
+    now: systemTime.now,
+    monotonic: () => start + (systemTime.monotonic() - start) * factor,
+    after: (ms, callback) => systemTime.after(ms / factor, callback),
+  };
 }
 
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Bytes that are the same at each run and compress badly. */
+/** Pseudo-random bytes, the same at each run. */
 export function someBytes(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = 0x2545f491;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import type { NewReceipt } from '../../functions/bucket/receipts.ts';
-import { ofReceipt, sha256, startWorld } from '../archive/world.ts';
+import { isReceiptUpload, sha256, startWorld } from '../archive/world.ts';
 
 const never = new AbortController().signal;
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -97,7 +97,7 @@ describe('a receipt', () => {
 
   it('whose first answer gets lost is this one all the same', async () => {
     const world = await startWorld();
-    world.fail({ kind: 'lose-reply' }, ofReceipt);
+    world.fail({ kind: 'lose-reply' }, isReceiptUpload);
 
     const written = await world.dependencies.receipts.writeOnce(receiptOf('bytes'), never);
 
@@ -107,7 +107,10 @@ describe('a receipt', () => {
 
   it('that was in the way and is gone again leaves the next attempt to write it', async () => {
     const world = await startWorld();
-    world.fail({ kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' }, ofReceipt);
+    world.fail(
+      { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' },
+      isReceiptUpload,
+    );
 
     await expect(world.dependencies.receipts.writeOnce(receiptOf('bytes'), never)).rejects.toMatchObject({
       code: 'BucketConflict',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asBucketError, statusOf } from '../../functions/bucket/s3-errors.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
-import { ofReceipt, sha256, startWorld } from '../archive/world.ts';
+import { isReceiptUpload, sha256, startWorld } from '../archive/world.ts';
 
 const never = new AbortController().signal;
 const body = Buffer.from('a receipt');
@@ -83,7 +83,7 @@ describe('a refusal of S3', () => {
 
   it('is told from a connection that breaks, which hints at permissions', async () => {
     const world = await startWorld();
-    world.fail({ kind: 'reset', during: 'request', afterBytes: 0 }, ofReceipt, 100);
+    world.fail({ kind: 'reset', during: 'request', afterBytes: 0 }, isReceiptUpload, 100);
 
     expect(await failureOf(world.dependencies.bucket.putOnce(small, never))).toMatchObject({
       code: 'BucketUnavailable',

@@ -6,7 +6,7 @@ import { createBucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { systemTime } from '../../functions/time.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
-import { hurriedTime, ofUpload, sha256, someBytes, startWorld } from '../archive/world.ts';
+import { acceleratedTime, isUpload, sha256, someBytes, startWorld } from '../archive/world.ts';
 
 const never = new AbortController().signal;
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -92,7 +92,7 @@ describe('an object that is put', () => {
 
   it('as a stream whose answer gets lost is BucketUnavailable, and turns out to be there', async () => {
     const world = await startWorld();
-    world.fail({ kind: 'lose-reply' }, ofUpload);
+    world.fail({ kind: 'lose-reply' }, isUpload);
     const { bucket } = world.dependencies;
 
     await expect(bucket.putOnce(streamed(), never)).rejects.toMatchObject({ code: 'BucketUnavailable' });
@@ -103,7 +103,7 @@ describe('an object that is put', () => {
 
   it('ends with the reason of whoever ends it', async () => {
     const world = await startWorld();
-    world.fail({ kind: 'stall', during: 'request', afterBytes: 10 }, ofUpload);
+    world.fail({ kind: 'stall', during: 'request', afterBytes: 10 }, isUpload);
     const end = new AbortController();
     const over = new ArchiverError('OutOfTime', 'over');
     const put = world.dependencies.bucket.putOnce(whole(), end.signal);
@@ -248,7 +248,7 @@ describe('a bucket', () => {
   });
 
   it.each(small)('that does not answer is given up after 10 s: %s', async (name) => {
-    const world = await startWorld({ time: hurriedTime(50) });
+    const world = await startWorld({ time: acceleratedTime(50) });
     world.fail(stalled, anyRequest, 10);
 
     await expect(calls[name](world.dependencies.bucket)).rejects.toMatchObject({

@@ -29,15 +29,15 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'the hash is neither compared nor sent',
     'archive/verifying-body.ts',
-    'promised.sha256 !== undefined && digest !== promised.sha256',
+    'expected.sha256 !== undefined && digest !== expected.sha256',
     "digest === ''",
     { file: 'bucket/store.ts', fragment: '{ ChecksumSHA256: hexToBase64(sha256) }', replacement: '{}' },
   ),
   bug(
     'a download that ends early is not noticed',
     'archive/verifying-body.ts',
-    'if (promised.bytes !== undefined && this.passed !== promised.bytes)',
-    'if (this.passed < 0)',
+    'if (expected.bytes !== undefined && this.bytesReceived !== expected.bytes)',
+    'if (this.bytesReceived < 0)',
   ),
   bug(
     'whatever stands at the key is believed to be the document',
@@ -55,14 +55,14 @@ export const seededBugs: readonly SeededBug[] = [
     'the receipt is written while the object is still on its way',
     'archive/archive-document.ts',
     `= await transfer(
-    asked ?? ask(message.documentId, receive.signal, dependencies),
+    earlyLookup ?? lookUp(message.documentId, receive.signal, dependencies),
     receive.signal,
     dependencies,
   );`,
     `= await (async () => {
-    const questions = asked ?? ask(message.documentId, receive.signal, dependencies);
-    const document = await questions[0];
-    transfer(questions, receive.signal, dependencies).catch(() => undefined);
+    const lookup = earlyLookup ?? lookUp(message.documentId, receive.signal, dependencies);
+    const document = await lookup[0];
+    transfer(lookup, receive.signal, dependencies).catch(() => undefined);
     const object = { bytes: document.bytes ?? 0, etag: undefined, versionId: undefined };
     return { document, object, sha256: document.sha256 ?? '' };
   })();`,
@@ -244,8 +244,8 @@ export const seededBugs: readonly SeededBug[] = [
     '',
     {
       file: 'archive/archive-document.ts',
-      fragment: 'const spread = receive.ageMs >= timings.documentFaultAfterMs;',
-      replacement: 'const spread = false;',
+      fragment: 'const spreadAttempts = receive.ageMs >= timings.documentFaultAfterMs;',
+      replacement: 'const spreadAttempts = false;',
     },
   ),
   bug(
@@ -505,7 +505,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'links with user info are followed',
     'archive/download.ts',
-    "  if (url.username !== '' || url.password !== '') throw notAllowed('it holds user info');\n",
+    "  if (url.username !== '' || url.password !== '') throw notAllowed('it contains user info');\n",
     '',
   ),
   bug(
@@ -517,7 +517,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'links to any port are followed',
     'archive/download.ts',
-    "  if (url.port !== '') throw notAllowed('it names a port');\n",
+    "  if (url.port !== '') throw notAllowed('it contains a port');\n",
     '',
   ),
   bug(
@@ -529,8 +529,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a redirect is taken for the document',
     'archive/download.ts',
-    'if (answer.status === 200) return answer;',
-    'if (answer.status < 400) return answer;',
+    'if (response.status === 200) return response;',
+    'if (response.status < 400) return response;',
   ),
   bug(
     'the words of others are quoted, and nothing is redacted',
@@ -566,19 +566,19 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'the body of a refused download is left open',
     'archive/download.ts',
-    '    answer.body.destroy();\n    throw refusal',
-    '    throw refusal',
+    '    response.body.destroy();\n    throw statusError',
+    '    throw statusError',
   ),
   bug(
     'the body of a download of the wrong length is left open',
     'archive/archive-document.ts',
-    '    answer.body.destroy();\n    throw error;',
+    '    response.body.destroy();\n    throw error;',
     '    throw error;',
   ),
   bug(
     'a call is left running when its twin has failed',
     'archive/archive-document.ts',
-    '  await Promise.allSettled(asked);\n',
+    '  await Promise.allSettled(lookup);\n',
     '',
   ),
   {
@@ -593,8 +593,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a stalled download is found out later than S3 gives up',
     'archive/copy.ts',
-    'const lookEveryMs = calls.downloadIdleMs / 4;',
-    'const lookEveryMs = calls.downloadIdleMs;',
+    'const checkIntervalMs = calls.downloadIdleMs / 4;',
+    'const checkIntervalMs = calls.downloadIdleMs;',
   ),
   bug(
     'nobody watches a download that stalls',

@@ -9,7 +9,7 @@ import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createTelnyxClient, type TelnyxClient } from '../../functions/telnyx/client.ts';
 import type { Pacer, StatedRateLimit } from '../../functions/telnyx/pacing.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
-import { hurriedTime } from '../archive/world.ts';
+import { acceleratedTime } from '../archive/world.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const firstKey = 'KEY0000FIRST_aaaaaaaaaaaa';
@@ -549,7 +549,7 @@ describe('an API key that Telnyx refuses', () => {
 });
 
 describe('an answer that does not come as it should', () => {
-  const hurried = { time: hurriedTime(50) };
+  const hurried = { time: acceleratedTime(50) };
   const began = (...[, response]: Answer) => response.writeHead(200).write('{"data":');
 
   it.each<[string, (...answer: Answer) => void]>([
