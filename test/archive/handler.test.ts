@@ -7,7 +7,7 @@ import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { systemTime } from '../../functions/time.ts';
 import { receivedAgain, sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
-import { isDownload, messageFor, someBytes, startWorld, type World } from './world.ts';
+import { acceleratedTime, isDownload, messageFor, someBytes, startWorld, type World } from './world.ts';
 
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const otherId = '0b3f7f0e-6f0e-4d0c-9a51-2f6f0c1f7a02';
@@ -140,7 +140,7 @@ describe('the archive function', () => {
     let now = Date.parse('2026-11-24T00:00:00Z');
     const world = await startWorld({
       overrides: {
-        time: { ...systemTime, now: () => now },
+        time: { ...acceleratedTime(10), now: () => now },
         timings: { ...retryTimings, attemptsSpanMs: 200 },
       },
     });
