@@ -1,4 +1,7 @@
-/** Builds the archive function from its settings and the services around it: on Lambda, locally, in tests and benches. */
+/**
+ * Builds the archive function from its settings and the services it talks to. Lambda, the local stack, tests and
+ * benches all use it.
+ */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createReceipts } from '../bucket/receipts.ts';
@@ -13,8 +16,8 @@ import { createDownload, createGuardedHttpGet } from './download.ts';
 import { type ArchiveHandlerDependencies, createArchiveHandler } from './handler.ts';
 import type { ArchiveSettings } from './settings.ts';
 
-interface ArchiveNeighbours {
-  /** Reads the text of the API key's secret. */
+interface ArchiveServices {
+  /** Resolves with the text of the API key's secret. */
   readSecret: () => Promise<string | undefined>;
   telnyxGet: HttpGet;
   /** Telnyx requests for the backfill lane. @default `telnyxGet` */
@@ -23,7 +26,7 @@ interface ArchiveNeighbours {
   storageGet?: HttpGet;
   s3: Pick<S3Client, 'send'>;
   sqs: Pick<SQSClient, 'send'>;
-  /** Writes one log line, given without its line break. */
+  /** Receives one log line without its line break. */
   writeLog: (line: string) => void;
   time: Time;
   random: Random;
@@ -31,19 +34,19 @@ interface ArchiveNeighbours {
   timings?: RetryTimings;
 }
 
-export function assembleArchive(settings: ArchiveSettings, neighbours: ArchiveNeighbours) {
-  return createArchiveHandler(createArchiveDependencies(settings, neighbours));
+export function assembleArchive(settings: ArchiveSettings, services: ArchiveServices) {
+  return createArchiveHandler(createArchiveDependencies(settings, services));
 }
 
 /** What the handler and `archiveDocument` work with, for a caller that replaces or measures parts of it. */
 export function createArchiveDependencies(
   settings: ArchiveSettings,
-  neighbours: ArchiveNeighbours,
+  services: ArchiveServices,
 ): ArchiveHandlerDependencies {
-  const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = neighbours;
+  const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = services;
   const bucket = createBucket({ s3, name: settings.bucketName, owner: settings.bucketOwner, time });
   const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
-  const storageGet = neighbours.storageGet ?? createGuardedHttpGet(policy, settings.version, time.monotonic);
+  const storageGet = services.storageGet ?? createGuardedHttpGet(policy, settings.version, time.monotonic);
   return {
     ...createLaneClients({
       baseUrl: settings.telnyxUrl,
@@ -72,7 +75,7 @@ export function createArchiveDependencies(
       },
     ],
     sqs,
-    timings: neighbours.timings ?? retryTimings,
+    timings: services.timings ?? retryTimings,
     log: createLog({ name: settings.archiverName, write: writeLog, now: time.now }),
     time,
     random,

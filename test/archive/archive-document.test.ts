@@ -359,8 +359,8 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
   it.each(['the receipt exists', 'the receipt check fails'])(
     'waits for the pending Telnyx requests when %s',
     async (what) => {
-      const answer = Promise.withResolvers<TelnyxDocument>();
-      const { receiptCheck, work } = await startWithPendingReceiptCheck('sweep', 1, () => answer.promise);
+      const metadata = Promise.withResolvers<TelnyxDocument>();
+      const { receiptCheck, work } = await startWithPendingReceiptCheck('sweep', 1, () => metadata.promise);
       let hasEnded = false;
       const done = work.then(
         () => undefined,
@@ -375,7 +375,7 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
       else receiptCheck.reject(unavailable);
       await realSleep(20);
       const hadEnded = hasEnded;
-      answer.reject(new ArchiverError('TelnyxUnavailable', 'down'));
+      metadata.reject(new ArchiverError('TelnyxUnavailable', 'down'));
 
       expect(hadEnded).toBe(false);
       expect(await done).toBe(what === 'the receipt exists' ? undefined : unavailable);
