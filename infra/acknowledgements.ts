@@ -1,7 +1,4 @@
-/**
- * Every finding of cdk-nag that stands, and why. A test sees to it that each of these still has its finding: one
- * that no longer applies must go.
- */
+/** Acknowledged cdk-nag findings, each with its reason. A test fails for an acknowledgement that matches no finding. */
 import { Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import { archivePrefixes } from './bucket.ts';
@@ -10,9 +7,9 @@ import type { Stage } from './stage.ts';
 import type { StorageStack } from './storage-stack.ts';
 
 export interface Acknowledgement {
-  /** Ids as cdk-nag reports them, pack first. */
+  /** Rule IDs as cdk-nag reports them, starting with the pack. */
   rules: readonly string[];
-  /** Where: the constructs themselves, and what they are made of. */
+  /** Applies to these constructs and their children. */
   on: readonly IConstruct[];
   reason: string;
 }
@@ -31,12 +28,12 @@ export function acknowledgements(
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'S3BucketReplicationEnabled'),
       on: [archive.accessLogs, archive.bucket],
       reason:
-        'A second region is a decision on where identity papers may lie, and on cost: left to whoever deploys.',
+        'Replication stores identity documents in a second Region and adds cost. The operator decides on it.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'S3DefaultEncryptionKMS'),
       on: [archive.accessLogs],
-      reason: 'S3 delivers access logs only to a bucket that is encrypted with keys of S3 itself (SSE-S3).',
+      reason: 'S3 delivers server access logs only to buckets that are encrypted with SSE-S3.',
     },
     {
       rules: [
@@ -45,75 +42,78 @@ export function acknowledgements(
       ],
       on: [apiKey],
       reason:
-        "Telnyx API keys are made in Telnyx's portal by a person; a new one is used within five minutes of being stored.",
+        'Telnyx API keys are created by hand in the Telnyx portal. The functions use a new key within five minutes.',
     },
     {
       rules: ['AwsSolutions-APIG4'],
       on: [webhookApi],
       reason:
-        'Telnyx signs each event with Ed25519, which the function verifies; API Gateway has no authorizer for that.',
+        'The function verifies the Ed25519 signature of each event. API Gateway has no authorizer for that.',
     },
     {
       rules: ['AwsSolutions-IAM5[Resource::*]'],
       on: lambdas,
       reason:
-        'X-Ray has no resource types for PutTraceSegments and PutTelemetryRecords; nothing else is granted on *.',
+        'PutTraceSegments and PutTelemetryRecords have no resource types. No other action is granted on *.',
     },
     {
       rules: [bucketWildcard(storage, archivePrefixes.receipts)],
       on: [functions.archive],
-      reason: 'One receipt for each document, whose id is not known beforehand; the prefix is exact.',
+      reason:
+        'Each document has its own receipt, and document IDs are not known in advance. The prefix is exact.',
     },
     {
       rules: [bucketWildcard(storage, archivePrefixes.documents)],
       on: [functions.archive],
-      reason: 'One object for each document, whose id is not known beforehand; the prefix is exact.',
+      reason:
+        'Each document has its own object, and document IDs are not known in advance. The prefix is exact.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
       on: [functions.discover, functions.archive],
       reason:
-        'Bounded by the event source mappings instead: with a reservation below them, throttled messages come back late.',
+        'The event source mappings limit concurrency. A lower reservation would throttle receives and delay messages.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
       on: stage.webhookConcurrency === 'unreserved' ? [functions.webhook] : [],
       reason:
-        "The stage says so: the account's quota leaves nothing to reserve. API Gateway's throttle remains.",
+        'The stage sets "unreserved" because the account\'s quota leaves nothing to reserve. API Gateway throttles requests.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'Serverless'], 'LambdaDLQ'),
       on: lambdas,
       reason:
-        'For asynchronous invocations, of which there are none: queues have dead letters of their own, Telnyx tries again.',
+        'Only for asynchronous invocations, which are not used: each queue has a dead-letter queue, and Telnyx retries.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'LambdaInsideVPC'),
       on: lambdas,
       reason:
-        'There is nothing private to reach: a VPC would add a NAT gateway, its cost and its outages to reach public addresses.',
+        'The functions call public endpoints only. A VPC would add a NAT gateway, with its cost and its outages.',
     },
     {
       rules: ['Serverless-LambdaEventSourceMappingDestination'],
       on: [functions.discover, functions.archive],
-      reason: 'SQS event sources take no failure destination; each queue has a redrive policy instead.',
+      reason:
+        'SQS event sources do not support failure destinations. Each queue has a redrive policy instead.',
     },
     {
       rules: ['Serverless-SQSRedrivePolicy'],
       on: lanes.map((lane) => lane.deadLetters),
-      reason: 'These are the dead-letter queues; an alarm calls a person for each message that lands there.',
+      reason: 'These are the dead-letter queues. An alarm notifies the operator of each new message.',
     },
     {
       rules: ['Serverless-SNSRedrivePolicy'],
       on: stage.alarmEmail === undefined ? [] : [alarmTopic],
       reason:
-        'SNS has no dead letters for e-mail: it tries again, and the alarm itself stays on the dashboard.',
+        'SNS retries email, and the dashboard shows the alarm state. A queue of missed emails would go unread.',
     },
     {
       rules: ['Serverless-EventBusDLQ'],
       on: [alarms],
       reason:
-        'A notification for people, which EventBridge tries for 24 hours; nobody would read it in a queue.',
+        'EventBridge retries the notification for 24 hours. A queue of missed notifications would go unread.',
     },
   ];
 }
@@ -122,7 +122,7 @@ function inPacks(packs: readonly string[], rule: string): string[] {
   return packs.map((pack) => `${pack}-${rule}`);
 }
 
-/** cdk-nag names a resource of another stack by its export. */
+/** cdk-nag identifies a resource of another stack by the name of its export. */
 function bucketWildcard(storage: StorageStack, prefix: string): string {
   const reference: unknown = Stack.of(storage).resolve(storage.exportValue(storage.archive.bucket.bucketArn));
   const name = (reference as { 'Fn::ImportValue': string })['Fn::ImportValue'];

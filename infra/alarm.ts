@@ -15,11 +15,11 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 
-/** What the person who is woken reads first. There is no alarm without it. */
+/** What the notification says. Required for every alarm. */
 interface Meaning {
-  /** What it means for the company's documents, in one sentence. */
+  /** What the alarm means for the documents, in one or two sentences. */
   impact: string;
-  /** Heading of the alarm's article in `docs/runbook.md`, as an anchor. */
+  /** Anchor of the alarm's article in `docs/runbook.md`. */
   runbook: `#${string}`;
 }
 
@@ -28,13 +28,13 @@ function describe({ impact, runbook }: Meaning): string {
 }
 
 export interface AlarmTopicProps {
-  /** @default nobody is subscribed */
+  /** Address to subscribe. @default no subscription */
   email?: string | undefined;
-  /** Must let CloudWatch's alarms use it. */
+  /** Encrypts the topic. Its key policy must allow CloudWatch alarms to use it. */
   key: IKey;
 }
 
-/** Where all alarms go. Of all services only CloudWatch's alarms of this account may publish. */
+/** The SNS topic of all alarms. The only AWS service that can publish to it is CloudWatch, for alarms of this account. */
 export class AlarmTopic extends Construct {
   readonly topic: Topic;
   readonly key: IKey;
@@ -80,13 +80,13 @@ export class AlarmTopic extends Construct {
 export interface ArchiverAlarmProps extends Omit<AlarmProps, 'alarmDescription' | 'actionsEnabled'>, Meaning {
   topic: AlarmTopic;
   /**
-   * Whether the topic is told of the return to OK, too. Only for alarms whose return means that the cause is gone: one
-   * that counts events goes back whenever nothing new happens, and its message would read as an all-clear.
+   * Whether the topic is also notified when the alarm returns to OK. Set it only if OK means that the cause is gone.
+   * An alarm that counts events returns to OK as soon as no new event happens, which must not read as an all-clear.
    */
   notifiesOk: boolean;
 }
 
-/** An alarm that says what it means and where its runbook article is. */
+/** An alarm whose description states its impact and links its runbook article. */
 export class ArchiverAlarm extends Alarm {
   constructor(
     scope: Construct,
@@ -103,14 +103,14 @@ export class ArchiverAlarm extends Alarm {
 export interface EventAlarmProps extends Meaning {
   topic: AlarmTopic;
   description: string;
-  /** What the event must look like (EventBridge user guide, "Event patterns"). */
+  /** Event pattern (EventBridge user guide, "Event patterns"). */
   eventPattern: Record<string, unknown>;
 }
 
 /**
- * For what shows as an event and in no metric. EventBridge publishes through a role of its own: were it to publish
- * as a service, the key's policy could not be limited to this account, as such calls carry neither aws:SourceAccount
- * nor aws:SourceArn (Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics").
+ * An alarm on an event that no metric shows. EventBridge publishes with a role of this account. If it published as a
+ * service, the key policy could not be limited to this account: such calls carry neither aws:SourceAccount nor
+ * aws:SourceArn (Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics").
  */
 export class EventAlarm extends Construct {
   constructor(

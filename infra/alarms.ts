@@ -1,4 +1,4 @@
-/** When a person is called, and what for. `docs/runbook.md` has an article for each. */
+/** All alarms. `docs/runbook.md` has an article for each. */
 import { Duration } from 'aws-cdk-lib';
 import {
   ComparisonOperator,
@@ -16,83 +16,84 @@ import { queues as queueLimits, retryTimings, timeouts, visibilityPerTimeout } f
 import { type AlarmTopic, ArchiverAlarm, EventAlarm } from './alarm.ts';
 import type { ArchiverFunction } from './archiver-function.ts';
 import type { Functions } from './functions.ts';
-import type { ArchiverMetrics, SplitBy } from './metrics.ts';
+import type { ArchiverMetrics, MetricWith } from './metrics.ts';
 import type { Queues } from './queues.ts';
 import type { WebhookApi } from './webhook-api.ts';
 
 export interface AlarmsProps {
-  /** Begins the alarms' names. */
+  /** Prefix of the alarm names. */
   prefix: string;
   topic: AlarmTopic;
   metrics: ArchiverMetrics;
   queues: Queues;
   functions: Functions;
   webhookApi: WebhookApi;
-  /** Encrypts documents and API key. */
+  /** Encrypts the documents and the API key. */
   dataKey: IKey;
 }
 
 interface Condition {
   metric: IMetric;
-  /** In alarm from this value on; with `below`, under it. */
+  /** In alarm at this value or above; with `below`, under it. */
   threshold: number;
   below?: boolean;
-  /** How many of the latest periods must be beyond the threshold. @default 1 of 1 */
+  /** M out of N: datapoints that must breach the threshold. @default 1 of 1 */
   datapoints?: { toAlarm: number; outOf: number };
-  /** What it means that nothing was counted. @default false: all is well */
-  silenceIsBad?: boolean;
+  /** Whether missing data counts as breaching. @default false */
+  missingIsBreaching?: boolean;
   /** See `ArchiverAlarmProps`. @default false */
   notifiesOk?: boolean;
   impact: string;
-  /** Heading of the article. @default the alarm's id */
+  /** Heading of the runbook article. @default the alarm's ID */
   article?: string;
 }
 
-/** What becomes of what a function was working on. */
+/** What happens to the work of a function that crashes. */
 const afterCrash = {
   webhook: 'Telnyx sends the event again.',
-  discover: `its messages come back after ${minutesHidden(timeouts.discoverMs)} minutes.`,
-  archive: `its documents come back after ${minutesHidden(timeouts.archiveMs)} minutes.`,
+  discover: `Its messages return to the queue after ${visibilityMinutes(timeouts.discoverMs)} minutes.`,
+  archive: `Its messages return to the queue after ${visibilityMinutes(timeouts.archiveMs)} minutes.`,
 } as const;
 
-/** Codes of policy `wait` that no passing trouble explains: a person is called at once. */
-const needPersonAtOnce = {
+/** Codes of policy `wait` that do not resolve by themselves: the alarm rings at once. */
+const needOperator = {
   ApiKeyUnusable: {
     codes: ['ApiKeyRejected', 'ApiKeyForbidden', 'ApiKeyUnavailable'],
-    impact: 'Telnyx does not accept the API key: nothing is archived until a valid key is stored.',
+    impact: 'Telnyx rejects the API key, or none is stored. Nothing is archived until a valid key is stored.',
   },
   BucketUnusable: {
     codes: ['BucketMisconfigured', 'EncryptionKeyUnavailable'],
-    impact: 'The bucket or its key refuses the archiver: nothing is archived until that is fixed.',
+    impact:
+      'The bucket or its KMS key rejects requests of the archiver. Nothing is archived until that is fixed.',
   },
   DownloadHostRefused: {
     codes: ['LinkNotAllowed'],
-    impact: 'Telnyx sends download links to a host that this stage does not allow; they are not followed.',
+    impact: 'Telnyx sends download links that the stage does not allow. Their documents are not archived.',
   },
 } as const satisfies Record<string, { codes: readonly ErrorCode[]; impact: string }>;
 
 const sumMs = 5 * 60_000;
 
 /**
- * An alarm on messages that wait holds for longer than the longest wait and a receive take, 40 minutes in all: so it
- * calls once per cause, and goes back only when nothing waits any more.
+ * Stays in alarm for longer than the longest wait plus one receive, 40 minutes in all. So an alarm on waiting messages
+ * rings once per cause, and returns to OK only when no message is waiting.
  */
-const whileWaiting = {
+const waitingDatapoints = {
   toAlarm: 1,
   outOf: 1 + Math.ceil((retryTimings.longestWaitMs + timeouts.discoverMs) / sumMs),
 };
 
 /**
- * SQS publishes the metrics of a queue that was inactive up to 15 minutes late (Amazon SQS developer guide, "Available
- * CloudWatch metrics"). Minutes in which growth is still noticed.
+ * In minutes. SQS publishes the metrics of a queue that was inactive up to 15 minutes late (Amazon SQS developer guide,
+ * "Available CloudWatch metrics").
  */
-const whileQueueMetricsAreLate = { toAlarm: 1, outOf: 20 };
+const lateMetricsDatapoints = { toAlarm: 1, outOf: 20 };
 
-/** Two days before SQS deletes a message without a word: time to see to it that a backlog is sent again. */
+/** Two days before SQS deletes a message without a dead letter, which leaves time to send the backlog again. */
 const tooOldMs = queueLimits.retentionMs - 2 * 24 * 60 * 60_000;
 
-/** An hour: while a backlog drains, the age of its oldest message goes up and down. */
-const whileBacklogDrains = { toAlarm: 1, outOf: 12 };
+/** One hour: the age of the oldest message rises and falls while a backlog drains. */
+const backlogDatapoints = { toAlarm: 1, outOf: 12 };
 
 export class Alarms extends Construct {
   /** All metric alarms, for the dashboard. */
@@ -113,22 +114,23 @@ export class Alarms extends Construct {
   }
 
   /**
-   * The functions count the letters that they send: each rings, whatever rests in the queue. Letters that no function
-   * sent (SQS's own redrive after crashes, the scheduler's) show only in the queue's depth. It cannot be told from
-   * there who sent a letter, so those of the functions ring a second time, later: better twice than never.
+   * The functions count the dead letters that they send, so each new one rings even if others are still in the queue.
+   * Dead letters that SQS or EventBridge Scheduler moved show only in the depth of the queue. The depth does not tell
+   * who sent a message, so those of the functions ring a second time, later.
    */
   private deadLetters(): void {
     const { metrics, queues } = this.props;
     const lanes = {
       documents:
-        'A live document was given up and is not archived; Telnyx may delete it 30 minutes after its upload.',
-      backfill: 'A document of a backfill was given up and is not archived.',
-      discovery: 'A look-up at Telnyx was given up: documents of an order or a sweep may not be found.',
-      spans: 'A time span of a backfill was given up: its documents are not found.',
+        'A document was not archived and is now a dead letter. Telnyx may delete it 30 minutes after its upload.',
+      backfill: 'A document of a backfill was not archived and is now a dead letter.',
+      discovery:
+        'A look-up at Telnyx failed and is now a dead letter. Documents of an order or a sweep may not be found.',
+      spans: 'A time span of a backfill failed and is now a dead letter. Not all its documents were found.',
     };
     for (const [lane, impact] of Object.entries(lanes) as [keyof typeof lanes, string][]) {
       this.add(`${capitalized(lane)}DeadLetters`, {
-        metric: metrics.counted('DeadLetters', {
+        metric: metrics.metric('DeadLetters', {
           dimensionsMap: { Lane: lane },
           period: Duration.minutes(1),
         }),
@@ -138,27 +140,27 @@ export class Alarms extends Construct {
       this.add(`DeadLetterGrowth${capitalized(lane)}`, {
         metric: growthOf(queues[lane].deadLetters),
         threshold: 1,
-        datapoints: whileQueueMetricsAreLate,
-        impact: `There are more dead letters of the lane ${lane}, perhaps of a function that crashed, and without a reason.`,
+        datapoints: lateMetricsDatapoints,
+        impact: `The ${lane} dead-letter queue has new messages. They have no error code if a function crashed.`,
         article: 'DeadLetterGrowth',
       });
     }
   }
 
   /**
-   * Messages that nobody has received yet. One that fails is not among them, as SQS leaves out of this metric what was
-   * received three times or more (Amazon SQS developer guide, "Available CloudWatch metrics"): it becomes a dead letter
-   * in time. In the live lanes a backlog rings far earlier, as `DocumentsOverdue` or `SweepMissing`.
+   * Messages that have not been received yet. Failing messages do not count: SQS leaves out of this metric what was
+   * received three times or more (Amazon SQS developer guide, "Available CloudWatch metrics"), and they become dead
+   * letters in time. A backlog in the live lanes rings far earlier, as `DocumentsOverdue` or `SweepMissing`.
    */
   private backlogs(): void {
     const { queues } = this.props;
-    const lanes = { backfill: 'documents', spans: 'time spans' } as const;
+    const lanes = { backfill: 'Documents', spans: 'Time spans' } as const;
     for (const [lane, what] of Object.entries(lanes) as [keyof typeof lanes, string][]) {
       this.add(`${capitalized(lane)}TooOld`, {
         metric: queues[lane].queue.metricApproximateAgeOfOldestMessage({ statistic: Stats.MAXIMUM }),
         threshold: tooOldMs / 1_000,
-        datapoints: whileBacklogDrains,
-        impact: `A backfill's ${what} have waited for 8 of the 10 days after which SQS deletes them without a dead letter.`,
+        datapoints: backlogDatapoints,
+        impact: `${what} of a backfill have been in the queue for 8 days. SQS deletes them after 10 days, without a dead letter.`,
       });
     }
   }
@@ -166,36 +168,37 @@ export class Alarms extends Construct {
   private documents(): void {
     const { metrics } = this.props;
     this.add('DocumentsOverdue', {
-      // Held for a second period: a sweep that is late, or its metric, must not end the alarm and make it ring again.
-      metric: metrics.counted('DocumentsOverdue'),
+      // The second period keeps a late sweep or metric from ending the alarm and making it ring again.
+      metric: metrics.metric('DocumentsOverdue'),
       threshold: 1,
       datapoints: { toAlarm: 1, outOf: 2 },
-      impact: 'Documents are not archived 10 minutes after their upload; Telnyx may delete them after 30.',
+      impact:
+        'Documents are not archived 10 minutes after their upload. Telnyx may delete them after 30 minutes.',
     });
     this.add('ChecksumMismatches', {
-      metric: metrics.countedByCode('ReceivesFailed', 'ChecksumMismatch'),
+      metric: metrics.metricForCode('ReceivesFailed', 'ChecksumMismatch'),
       threshold: 1,
-      impact: 'Bytes arrived that are not the ones Telnyx states. None were kept as a document.',
+      impact: 'The bytes of a document did not match their expected SHA-256. They were not archived.',
     });
   }
 
-  /** The codes of policy `wait`: nothing is lost yet, and a person must know before Telnyx deletes what waits. */
+  /** Codes of policy `wait`: no message is lost, but Telnyx may delete a waiting document after 30 minutes. */
   private waiting(): void {
     const { metrics } = this.props;
-    const waitsFor = (metric: SplitBy<'Code'>, codes: readonly ErrorCode[]) => ({
-      metric: filledSum(codes.map((code) => metrics.countedByCode(metric, code))),
+    const waitsFor = (metric: MetricWith<'Code'>, codes: readonly ErrorCode[]) => ({
+      metric: filledSum(codes.map((code) => metrics.metricForCode(metric, code))),
       threshold: 1,
-      datapoints: whileWaiting,
+      datapoints: waitingDatapoints,
       notifiesOk: true,
     });
-    for (const [id, { codes, impact }] of Object.entries(needPersonAtOnce)) {
+    for (const [id, { codes, impact }] of Object.entries(needOperator)) {
       this.add(id, { ...waitsFor('ReceivesFailed', codes), impact });
     }
-    const atOnce: readonly ErrorCode[] = Object.values(needPersonAtOnce).flatMap(({ codes }) => codes);
+    const atOnce: readonly ErrorCode[] = Object.values(needOperator).flatMap(({ codes }) => codes);
     for (const code of errorCodes.filter((one) => retryPolicies[one] === 'wait' && !atOnce.includes(one))) {
       this.add(`Waiting${code}`, {
         ...waitsFor('MessagesWaiting', [code]),
-        impact: `Messages have failed with ${code} for 10 minutes or more, and wait; live documents may come too late.`,
+        impact: `Messages have failed with ${code} for 10 minutes or more and will be retried. Telnyx may delete new documents meanwhile.`,
         article: 'Waiting',
       });
     }
@@ -206,26 +209,26 @@ export class Alarms extends Construct {
       metric: this.props.webhookApi.api.metricServerError({ period: Duration.minutes(1) }),
       threshold: 1,
       impact:
-        'Telnyx could not deliver an event and will try again; should that fail, a sweep finds its documents.',
+        'Telnyx could not deliver an event and will retry. If the retries fail, a sweep finds new documents.',
     });
     this.add('WebhooksRefused', {
-      metric: this.props.metrics.counted('WebhooksRefused', { period: Duration.minutes(15) }),
+      metric: this.props.metrics.metric('WebhooksRefused', { period: Duration.minutes(15) }),
       threshold: 3,
       impact:
-        "Requests without a valid signature: a wrong public key or clock refuses Telnyx's events, or it is not Telnyx.",
+        "The webhook refused requests. A wrong public key or clock refuses Telnyx's events, or they are not from Telnyx.",
     });
   }
 
   private discovery(): void {
     this.add('SweepMissing', {
-      metric: filledSum([this.props.metrics.counted('SweepsCompleted')]),
+      metric: filledSum([this.props.metrics.metric('SweepsCompleted')]),
       threshold: 1,
       below: true,
       datapoints: { toAlarm: 2, outOf: 3 },
-      silenceIsBad: true,
+      missingIsBreaching: true,
       notifiesOk: true,
       impact:
-        'No sweep was completed for ten minutes: documents that no event names are not found within their 30 minutes.',
+        'No sweep has completed for ten minutes. Telnyx may delete new documents before a sweep finds them.',
     });
   }
 
@@ -235,17 +238,17 @@ export class Alarms extends Construct {
     this.add(`${title}Errors`, {
       metric: lambda.metricErrors(),
       threshold: 1,
-      impact: `The ${name} function crashed or ran out of time; ${afterCrash[name]}`,
+      impact: `The ${name} function crashed or timed out. ${afterCrash[name]}`,
     });
     this.add(`${title}Throttles`, {
       metric: lambda.metricThrottles(),
       threshold: 1,
-      impact: `Lambda holds back the ${name} function: the account's or the function's concurrency is used up.`,
+      impact: `Lambda throttles the ${name} function: the concurrency of the account or the function is used up.`,
     });
     this.add(`${title}Slow`, {
       metric: lambda.metricDuration({ statistic: Stats.percentile(99) }),
       threshold: 0.8 * timeouts[`${name}Ms`],
-      impact: `The ${name} function takes more than 80 % of its time limit; beyond it work is done twice.`,
+      impact: `The ${name} function uses more than 80 % of its timeout. Work that times out is repeated.`,
     });
     if (name === 'webhook') return;
     this.add(`${title}RecursionStopped`, {
@@ -256,17 +259,17 @@ export class Alarms extends Construct {
         statistic: Stats.SUM,
       }),
       threshold: 1,
-      impact: `Lambda took the ${name} function's messages for an endless loop and dropped some to the dead letters.`,
+      impact: `Lambda detected a recursive loop in the ${name} function's messages and dropped some of them.`,
     });
   }
 
-  /** EventBridge sees this only where a trail of CloudTrail records management events; the runbook says how to check. */
+  /** Requires a CloudTrail trail that records management events. The runbook describes how to check that. */
   private keyDeletion(): void {
     const { topic, dataKey } = this.props;
     new EventAlarm(this, 'KeyDeletion', {
       topic,
       description:
-        'Someone schedules the deletion of the key that all archived documents need, or disables it',
+        'Notifies when the KMS key of the archived documents is scheduled for deletion or disabled',
       eventPattern: {
         source: ['aws.kms'],
         'detail-type': ['AWS API Call via CloudTrail'],
@@ -277,13 +280,14 @@ export class Alarms extends Construct {
         },
       },
       impact:
-        'Without its key no archived document can be read again. Cancel the deletion unless it is meant.',
+        'The KMS key of the archive is scheduled for deletion or disabled. Without it no document can be read.',
       runbook: '#keydeletion',
     });
   }
 
   private add(id: string, condition: Condition): void {
-    const { metric, threshold, below, datapoints, silenceIsBad, notifiesOk, impact, article } = condition;
+    const { metric, threshold, below, datapoints, missingIsBreaching, notifiesOk, impact, article } =
+      condition;
     const alarm = new ArchiverAlarm(this, id, {
       alarmName: `${this.props.prefix}-${id}`,
       topic: this.props.topic,
@@ -295,7 +299,7 @@ export class Alarms extends Construct {
       comparisonOperator: below
         ? ComparisonOperator.LESS_THAN_THRESHOLD
         : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: silenceIsBad ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+      treatMissingData: missingIsBreaching ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
       impact,
       runbook: `#${(article ?? id).toLowerCase()}`,
     });
@@ -304,9 +308,9 @@ export class Alarms extends Construct {
 }
 
 /**
- * Sums whose periods without data count as 0. Without this the alarm would look for missing periods in the past, over
- * a range that AWS does not state, and adding to a metric without data would give none. The period must be longer than
- * the metrics' delay (CloudWatch user guide, "Using metric math", on FILL).
+ * Sum of metrics, with 0 for periods without data. Otherwise the alarm would evaluate older periods, over a range that
+ * AWS does not document, and the sum with a metric without data would be missing, too. The period must be longer than
+ * the delay of the metrics (CloudWatch user guide, "Using metric math", on FILL).
  */
 function filledSum(metrics: readonly Metric[]): MathExpression {
   return new MathExpression({
@@ -318,10 +322,10 @@ function filledSum(metrics: readonly Metric[]): MathExpression {
 }
 
 /**
- * By how many messages a queue has grown from one minute to the next. Those in flight count, too, or a person who looks
- * at a message would make the queue shrink and grow again; they are reported only while there are any. An inactive
- * queue reports no depth, which counts as 0: so its first letter is growth, and so are letters that rest where SQS
- * has published nothing for a while.
+ * By how many messages a queue has grown from one minute to the next. Messages in flight are included: otherwise a
+ * person who looks at a message would make the queue shrink and grow again. SQS reports them only while there are any.
+ * An inactive queue reports no depth, which counts as 0. So the first message counts as growth, and so do messages
+ * that were there before SQS stopped publishing metrics for a while.
  */
 function growthOf(queue: IQueue): MathExpression {
   const options = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
@@ -336,8 +340,8 @@ function growthOf(queue: IQueue): MathExpression {
   });
 }
 
-/** How long SQS hides a message that nobody has put back, in minutes. */
-function minutesHidden(consumerTimeoutMs: number): number {
+/** Visibility timeout of the queue that the function reads, in minutes. */
+function visibilityMinutes(consumerTimeoutMs: number): number {
   return (visibilityPerTimeout * consumerTimeoutMs) / 60_000;
 }
 

@@ -8,8 +8,8 @@ export interface ApiKeySecretProps {
 }
 
 /**
- * An empty secret: the Telnyx API key is stored by hand after the first deployment and never passes through a
- * template. The higher-level `Secret` would generate a value, which the functions would take for an API key.
+ * An empty secret. The operator stores the Telnyx API key after the first deployment, so it never appears in a
+ * template. The L2 construct `Secret` would generate a value, which the functions would use as an API key.
  */
 export class ApiKeySecret extends Construct {
   readonly secretArn: string;
@@ -17,7 +17,7 @@ export class ApiKeySecret extends Construct {
   constructor(scope: Construct, id: string, props: ApiKeySecretProps) {
     super(scope, id);
     const secret = new CfnSecret(this, 'Secret', {
-      description: 'API key of Telnyx, with which the archiver reads documents',
+      description: 'Telnyx API key that the archiver uses to read documents',
       kmsKeyId: props.key.keyArn,
     });
     secret.applyRemovalPolicy(RemovalPolicy.RETAIN);

@@ -1,4 +1,4 @@
-/** What `cdk` runs. Settings come from `stage.json`, or from the file named by `-c settings=<file>`. */
+/** Entry point of the CDK app. Reads the settings from `stage.json`, or from the file in `-c settings=<file>`. */
 import { App } from 'aws-cdk-lib';
 import { createDeployment } from './deployment.ts';
 import { readStageFile, StageError } from './stage.ts';
@@ -9,8 +9,8 @@ try {
   createDeployment(app, readStageFile(typeof file === 'string' ? file : 'stage.json'));
 } catch (error) {
   if (!(error instanceof StageError)) throw error;
-  // A person reads this: the message says all, a stack trace would bury it.
+  // Without a stack trace, which would hide the list of problems.
   process.stderr.write(`${error.message}\n`);
-  // At once, or the app would synthesize itself, empty, at the end of the process.
+  // Exits at once: at the end of the process the CDK would synthesize the empty app.
   process.exit(1);
 }

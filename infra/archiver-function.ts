@@ -13,23 +13,23 @@ export interface ArchiverFunctionProps {
   /** Folder under `functions/`, whose `lambda.ts` exports `handler`. */
   folder: string;
   description: string;
-  /** Lambda's time limit, in milliseconds. */
+  /** Timeout in milliseconds. */
   timeoutMs: number;
   memoryMiB: number;
   environment: Record<string, string>;
-  /** All that the function may do, beyond writing its log and its trace. */
-  mayDo: readonly PolicyStatement[];
+  /** Permissions of the function, in addition to its log and its traces. */
+  permissions: readonly PolicyStatement[];
   /** Encrypts the log group. */
   logKey: IKey;
-  /** Laid over the defaults. @default none */
+  /** Overrides the defaults. @default none */
   functionProps?: NodejsFunctionProps;
 }
 
 const projectRoot = fileURLToPath(new URL('..', import.meta.url));
-/** Looks for credentials wherever a machine may have them; a quarter of a bundle, which Lambda has no use for. */
-const defaultCredentialsOfTheSdk = '@aws-sdk/credential-provider-node';
+/** The SDK's default credential chain: a quarter of a bundle, and not needed in Lambda. */
+const sdkCredentialChain = '@aws-sdk/credential-provider-node';
 
-/** One of the archiver's functions with a log group and a role of its own. No permission comes from anywhere else. */
+/** A Lambda function with its own log group and role. The role has no other permissions than those given here. */
 export class ArchiverFunction extends Construct {
   readonly function: NodejsFunction;
   readonly logGroup: LogGroup;
@@ -51,13 +51,13 @@ export class ArchiverFunction extends Construct {
         new PolicyStatement({
           sid: 'Trace',
           actions: ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'],
-          // X-Ray knows no resources for these (Service Authorization Reference, "AWS X-Ray").
+          // These actions have no resource types (Service Authorization Reference, "AWS X-Ray").
           resources: ['*'],
         }),
-        ...props.mayDo,
+        ...props.permissions,
       ],
     });
-    // The role holds the policy, not the other way round: whatever needs the role then waits for the policy, too.
+    // The role refers to the policy, so that resources that depend on the role also wait for the policy.
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       managedPolicies: [policy],
@@ -79,21 +79,21 @@ export class ArchiverFunction extends Construct {
       tracing: Tracing.ACTIVE,
       awsSdkConnectionReuse: false,
       bundling: {
-        // CommonJS starts a fifth faster than the same bundle as an ECMAScript module (docs/performance.md).
+        // A CommonJS bundle starts a fifth faster than the same bundle as an ECMAScript module (docs/performance.md).
         format: OutputFormat.CJS,
         target: 'node24',
-        // The bundled SDK starts 2.6 times faster than the runtime's, and is the one that was tested.
+        // The bundled SDK starts 2.6 times faster than the runtime's, and is the version that was tested.
         bundleAwsSDK: true,
         mainFields: ['module', 'main'],
         minify: true,
         keepNames: true,
-        esbuildArgs: { [`--alias:${defaultCredentialsOfTheSdk}`]: `${projectRoot}functions/credentials.ts` },
+        esbuildArgs: { [`--alias:${sdkCredentialChain}`]: `${projectRoot}functions/credentials.ts` },
       },
       ...props.functionProps,
     });
   }
 
-  /** Has Lambda feed the queue's messages to the function, at most `maxConcurrency` batches at once. */
+  /** Adds an event source mapping for the queue with at most `maxConcurrency` concurrent invocations. */
   consume(id: string, queue: IQueue, maxConcurrency: number): EventSourceMapping {
     return new EventSourceMapping(this, id, {
       target: this.function,

@@ -17,18 +17,18 @@ import type { Stage } from './stage.ts';
 export interface ArchiveBucketProps
   extends Pick<Stage, 'retentionDays' | 'retentionMode' | 'breakGlassArns'> {
   key: IKey;
-  /** Laid over the defaults of the archive bucket. @default none */
+  /** Overrides the defaults of the archive bucket. @default none */
   bucketProps?: BucketProps;
 }
 
-/** Where the functions write, and the operator's audit its manifests. */
+/** Key prefixes of all objects: the functions write documents and receipts, `archiver audit` writes manifests. */
 export const archivePrefixes = {
   documents: documentPrefix,
   receipts: receiptPrefix,
   manifests: manifestPrefix,
 } as const;
 
-/** Days that access logs are kept: longer than a year's audit. */
+/** Retention of access logs in days: longer than a year, so that a yearly review has all of them. */
 const accessLogDays = 400;
 
 const retained = {
@@ -41,8 +41,8 @@ const retained = {
 } satisfies BucketProps;
 
 /**
- * Where documents and receipts lie: written once, under a lock, and kept whatever happens to the stack. Beside it a
- * bucket for its access logs, which S3 delivers neither to a locked bucket nor to one encrypted with a key of ours.
+ * The archive bucket: objects are written once, locked by Object Lock, and retained when the stack is deleted. A second
+ * bucket has its server access logs, which S3 delivers neither to a bucket with Object Lock nor to one with SSE-KMS.
  */
 export class ArchiveBucket extends Construct {
   readonly bucket: Bucket;
@@ -55,7 +55,7 @@ export class ArchiveBucket extends Construct {
       encryption: BucketEncryption.S3_MANAGED,
       lifecycleRules: [
         {
-          id: 'ForgetOldLogs',
+          id: 'ExpireOldLogs',
           expiration: Duration.days(accessLogDays),
           noncurrentVersionExpiration: Duration.days(30),
         },
@@ -66,7 +66,7 @@ export class ArchiveBucket extends Construct {
       encryption: BucketEncryption.KMS,
       encryptionKey: props.key,
       bucketKeyEnabled: true,
-      // Cannot be switched on later without care, and does nothing by itself while there is no retention.
+      // Always on: it is hard to enable later, and has no effect without a retention.
       objectLockEnabled: true,
       ...(props.retentionDays !== 'none' && {
         objectLockDefaultRetention:
@@ -74,11 +74,11 @@ export class ArchiveBucket extends Construct {
             ? ObjectLockRetention.compliance(Duration.days(props.retentionDays))
             : ObjectLockRetention.governance(Duration.days(props.retentionDays)),
       }),
-      // CDK is not written for exactOptionalPropertyTypes: its `Bucket` is an `IBucket` but for one `undefined`.
+      // The cast is for exactOptionalPropertyTypes: CDK's `Bucket` differs from `IBucket` in one `undefined`.
       serverAccessLogsBucket: this.accessLogs as IBucket,
       serverAccessLogsPrefix: 'archive/',
       lifecycleRules: [
-        { id: 'DropUnfinishedUploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
+        { id: 'AbortIncompleteUploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
       ],
       ...props.bucketProps,
     });
@@ -92,37 +92,38 @@ export class ArchiveBucket extends Construct {
   }
 
   /**
-   * No object is ever overwritten, by whomever. `s3:ObjectCreationOperation` exempts the parts of a multipart
-   * upload, which take no such header; its completion does (Amazon S3 user guide, "Enforce conditional writes").
+   * Denies every PUT without `If-None-Match`, so that no principal can overwrite an object. The condition on
+   * `s3:ObjectCreationOperation` exempts the parts of a multipart upload, which do not support the header; completing
+   * the upload does (Amazon S3 user guide, "Enforce conditional writes").
    */
   private writeOnce(): PolicyStatement {
-    return this.deny('WriteOnce', ['s3:PutObject'], this.archived(), {
+    return this.deny('WriteOnce', ['s3:PutObject'], this.archivePaths(), {
       Null: { 's3:if-none-match': 'true' },
       Bool: { 's3:ObjectCreationOperation': 'true' },
     });
   }
 
   /**
-   * Whoever names a key or an algorithm must name ours; naming none means ours as well. `StringNotEqualsIfExists`
-   * would not do: in a Deny it also holds where the header is absent (IAM user guide, "…IfExists condition
-   * operators").
+   * Denies a PUT that names another key or algorithm. A PUT that names none uses the default, which is this key. The
+   * operator `StringNotEqualsIfExists` would also deny those: it matches if the header is absent (IAM user guide,
+   * "…IfExists condition operators").
    */
   private ownKeyOnly(key: IKey): PolicyStatement[] {
     const header = 's3:x-amz-server-side-encryption';
     const keyHeader = 's3:x-amz-server-side-encryption-aws-kms-key-id';
     return [
-      this.deny('OwnKeyOnly', ['s3:PutObject'], this.archived(), {
+      this.deny('OwnKeyOnly', ['s3:PutObject'], this.archivePaths(), {
         Null: { [keyHeader]: 'false' },
         StringNotEquals: { [keyHeader]: key.keyArn },
       }),
-      this.deny('OwnAlgorithmOnly', ['s3:PutObject'], this.archived(), {
+      this.deny('OwnAlgorithmOnly', ['s3:PutObject'], this.archivePaths(), {
         Null: { [header]: 'false' },
         StringNotEquals: { [header]: 'aws:kms' },
       }),
     ];
   }
 
-  /** CloudFormation's own role must be able to manage what it has created, or the stack locks itself out. */
+  /** Exempts the CloudFormation role, which must be able to update the bucket. */
   private keepVersions(breakGlassArns: readonly string[]): PolicyStatement {
     return this.deny(
       'KeepVersions',
@@ -138,7 +139,7 @@ export class ArchiveBucket extends Construct {
     );
   }
 
-  private archived(): string[] {
+  private archivePaths(): string[] {
     return Object.values(archivePrefixes).map((prefix) => this.bucket.arnForObjects(`${prefix}*`));
   }
 

@@ -13,7 +13,7 @@ import {
 import { Construct } from 'constructs';
 import type { Dimension } from '../functions/metrics.ts';
 import type { Functions } from './functions.ts';
-import type { ArchiverMetrics, SplitBy } from './metrics.ts';
+import type { ArchiverMetrics, MetricWith } from './metrics.ts';
 import type { Queues } from './queues.ts';
 
 export interface ArchiverDashboardProps {
@@ -26,7 +26,7 @@ export interface ArchiverDashboardProps {
 
 const width = 24;
 
-/** Three questions at a look: is everything archived, how fast, and what failed and why. */
+/** Answers three questions: is everything archived, how fast, and what failed and why. */
 export class ArchiverDashboard extends Construct {
   readonly dashboard: Dashboard;
 
@@ -50,13 +50,13 @@ export class ArchiverDashboard extends Construct {
         [new TextWidget({ markdown: '## Is everything archived?', width, height: 1 })],
         [
           new SingleValueWidget({
-            title: 'In the time shown',
+            title: 'In the selected time range',
             metrics: [
-              metrics.counted('DocumentsFound', { label: 'seen at Telnyx' }),
-              metrics.counted('DocumentsArchived', { label: 'archived' }),
-              metrics.counted('DocumentsAlreadyArchived', { label: 'archived already' }),
-              metrics.counted('DocumentsOverdue', { label: 'overdue' }),
-              metrics.counted('SweepsCompleted', { label: 'sweeps' }),
+              metrics.metric('DocumentsFound', { label: 'found at Telnyx' }),
+              metrics.metric('DocumentsArchived', { label: 'archived' }),
+              metrics.metric('DocumentsAlreadyArchived', { label: 'already archived' }),
+              metrics.metric('DocumentsOverdue', { label: 'overdue' }),
+              metrics.metric('SweepsCompleted', { label: 'sweeps' }),
             ],
             setPeriodToTimeRange: true,
             width: 12,
@@ -76,42 +76,42 @@ export class ArchiverDashboard extends Construct {
         [new TextWidget({ markdown: '## How fast?', width, height: 1 })],
         [
           new GraphWidget({
-            title: 'From upload at Telnyx to receipt',
+            title: 'Time from upload to receipt',
             left: ['p50', 'p99', Stats.MAXIMUM].map((statistic) =>
-              metrics.counted('ArchiveLatency', { statistic, label: statistic }),
+              metrics.metric('ArchiveLatency', { statistic, label: statistic }),
             ),
-            leftAnnotations: [{ value: 30 * 60_000, label: 'Telnyx deletes an unlinked document' }],
+            leftAnnotations: [{ value: 30 * 60_000, label: 'Telnyx deletes unlinked documents' }],
             width: 8,
           }),
           new GraphWidget({
-            title: 'Age of the oldest document that is not archived',
-            left: [metrics.counted('OldestUnarchived', { statistic: Stats.MAXIMUM })],
+            title: 'Age of the oldest unarchived document',
+            left: [metrics.metric('OldestUnarchived', { statistic: Stats.MAXIMUM })],
             leftAnnotations: [
               { value: 10 * 60_000, label: 'overdue' },
-              { value: 30 * 60_000, label: 'Telnyx deletes an unlinked document' },
+              { value: 30 * 60_000, label: 'Telnyx deletes unlinked documents' },
             ],
             width: 8,
           }),
           new GraphWidget({
             title: 'Documents and bytes archived',
-            left: [metrics.counted('DocumentsArchived')],
-            right: [metrics.counted('BytesArchived')],
+            left: [metrics.metric('DocumentsArchived')],
+            right: [metrics.metric('BytesArchived')],
             width: 8,
           }),
         ],
 
         [new TextWidget({ markdown: '## What failed, and why?', width, height: 1 })],
         [
-          bySplit(metrics, 'Receives that failed', 'ReceivesFailed', 'Code'),
-          bySplit(metrics, 'Receives of messages that wait', 'MessagesWaiting', 'Code'),
-          bySplit(metrics, 'Webhooks refused', 'WebhooksRefused', 'Reason'),
+          graphBy(metrics, 'Failed receives', 'ReceivesFailed', 'Code'),
+          graphBy(metrics, 'Waiting messages', 'MessagesWaiting', 'Code'),
+          graphBy(metrics, 'Refused webhooks', 'WebhooksRefused', 'Reason'),
         ],
         [
-          bySplit(metrics, 'Dead letters', 'DeadLetters', 'Code'),
-          bySplit(metrics, 'Dead letters', 'DeadLetters', 'Lane'),
+          graphBy(metrics, 'Dead letters', 'DeadLetters', 'Code'),
+          graphBy(metrics, 'Dead letters', 'DeadLetters', 'Lane'),
           new GraphWidget({
-            title: 'Records of Telnyx that are not as specified',
-            left: [metrics.counted('FieldsMalformed'), metrics.counted('RecordsCut')],
+            title: 'Malformed Telnyx records',
+            left: [metrics.metric('FieldsMalformed'), metrics.metric('RecordsCut')],
             width: 8,
           }),
         ],
@@ -119,10 +119,10 @@ export class ArchiverDashboard extends Construct {
           new GraphWidget({
             title: 'Webhooks',
             left: [
-              metrics.counted('WebhooksAccepted'),
-              metrics.counted('WebhooksRefused'),
-              metrics.counted('WebhooksIgnored'),
-              metrics.counted('WebhooksDeferred'),
+              metrics.metric('WebhooksAccepted'),
+              metrics.metric('WebhooksRefused'),
+              metrics.metric('WebhooksIgnored'),
+              metrics.metric('WebhooksDeferred'),
             ],
             width: 8,
           }),
@@ -142,18 +142,18 @@ export class ArchiverDashboard extends Construct {
   }
 }
 
-/** One line for each value that the dimension has taken. */
-function bySplit<Name extends Dimension>(
+/** One line for each value of the dimension. */
+function graphBy<Name extends Dimension>(
   { namespace }: ArchiverMetrics,
-  what: string,
-  metric: SplitBy<Name>,
+  title: string,
+  metric: MetricWith<Name>,
   dimension: Name,
 ): GraphWidget {
   return new GraphWidget({
-    title: `${what}, by ${dimension.toLowerCase()}`,
+    title: `${title}, by ${dimension.toLowerCase()}`,
     left: [
       new MathExpression({
-        // In quotes, as the name has a hyphen (CloudWatch user guide, "Metric search expression syntax").
+        // In quotes: the namespace can contain a hyphen (CloudWatch user guide, "Metric search expression syntax").
         expression: `SEARCH('{"${namespace}",${dimension}} MetricName="${metric}"', 'Sum', 300)`,
         usingMetrics: {},
         label: '',

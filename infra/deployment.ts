@@ -16,7 +16,7 @@ export interface Deployment {
   pipeline: PipelineStack;
 }
 
-/** Both stacks of one stage. What cdk-nag finds in them, and nobody has acknowledged, fails the synth. */
+/** Both stacks of one stage. A cdk-nag finding that is not acknowledged fails the synth. */
 export function createDeployment(app: App, stage: Stage): Deployment {
   const deployment = createStacks(app, stage);
   for (const { rules, on, reason } of acknowledgements(stage, deployment.storage, deployment.pipeline)) {
@@ -28,7 +28,7 @@ export function createDeployment(app: App, stage: Stage): Deployment {
   return deployment;
 }
 
-/** The stacks alone: what there would be to acknowledge shows in them. */
+/** The stacks without acknowledgements, so that a test can see all cdk-nag findings. */
 export function createStacks(app: App, stage: Stage): Deployment {
   const env = {
     ...(stage.account !== undefined && { account: stage.account }),

@@ -11,17 +11,17 @@ import { Key, type KeyProps } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 
 export interface EncryptionKeyProps extends KeyProps {
-  /** What the key protects, for the KMS console. */
+  /** What the key encrypts; shown in the KMS console. */
   description: string;
-  /** IAM roles that may schedule the key's deletion or disable it. @default nobody may */
+  /** ARNs of IAM roles that can schedule the key's deletion or disable it. @default none */
   breakGlassArns?: readonly string[];
-  /** What AWS services need. @default none */
+  /** Permissions of AWS services. @default none */
   serviceStatements?: readonly PolicyStatement[];
 }
 
 /**
- * A customer-managed key. IAM policies of the account decide who uses it; whoever would delete or disable it must
- * be a break-glass role, or change the key's policy first. AWS takes 30 days, the longest possible, over a deletion.
+ * A customer managed key. IAM policies of the account control its use. Only break-glass roles can delete or disable
+ * it; any other principal must change the key policy first. The waiting period for deletion is 30 days, the maximum.
  */
 export class EncryptionKey extends Key {
   constructor(scope: Construct, id: string, props: EncryptionKeyProps) {
@@ -33,7 +33,7 @@ export class EncryptionKey extends Key {
       policy: new PolicyDocument({
         statements: [
           new PolicyStatement({
-            sid: 'AccountDecides',
+            sid: 'EnableIamPolicies',
             principals: [new AccountRootPrincipal()],
             actions: ['kms:*'],
             resources: ['*'],
@@ -56,8 +56,8 @@ export class EncryptionKey extends Key {
   }
 }
 
-/** Amazon CloudWatch Logs user guide, "Encrypt log data using KMS": for log groups of this account and region. */
-export function logsUseKey(scope: Construct): PolicyStatement {
+/** For log groups of this account and Region (Amazon CloudWatch Logs user guide, "Encrypt log data using KMS"). */
+export function allowLogs(scope: Construct): PolicyStatement {
   const stack = Stack.of(scope);
   return new PolicyStatement({
     sid: 'LogsEncrypt',
@@ -77,8 +77,8 @@ export function logsUseKey(scope: Construct): PolicyStatement {
   });
 }
 
-/** Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics". */
-export function alarmsUseKey(scope: Construct): PolicyStatement {
+/** For alarms (Amazon SNS developer guide, "Enable compatibility between event sources and encrypted topics"). */
+export function allowAlarms(scope: Construct): PolicyStatement {
   const stack = Stack.of(scope);
   return new PolicyStatement({
     sid: 'AlarmsPublish',

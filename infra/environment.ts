@@ -3,7 +3,7 @@ import { type Settings, SettingsError } from '../functions/settings.ts';
 import type { Stage } from './stage.ts';
 
 type Passed = string | number | boolean | readonly string[];
-/** Names of the stage settings that an environment variable can hold. */
+/** Names of the stage settings whose values fit into an environment variable. */
 type PassedByName = {
   [Name in keyof Stage]-?: Stage[Name] extends Passed ? Name : never;
 }[keyof Stage];
@@ -11,8 +11,8 @@ type PassedByName = {
 /**
  * The environment of a function. A setting that the function declares under the name of a stage setting gets the
  * stage's value. `values` holds the others, except for those in `omitted`, which keep their default. A setting that is
- * missing or that the function does not declare does not compile. A value that the function would refuse at start-up
- * fails the synth.
+ * missing, or that the function does not declare, is a compile error. A value that the function would reject at
+ * start-up fails the synth.
  *
  * @throws SettingsError
  */
@@ -34,7 +34,7 @@ export function environmentFor<const Declared extends Settings, const Omitted ex
       continue;
     }
     environment[setting.variable] = value;
-    // A queue's URL and the like are known only once they are deployed.
+    // Such as the URL of a queue, which is known only after the deployment.
     if (Token.isUnresolved(value)) continue;
     try {
       setting.read(value);

@@ -1,4 +1,4 @@
-/** The three functions: what each is told, and all that each may do. */
+/** The three functions, each with its environment and its permissions. */
 import { Stack } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -13,12 +13,12 @@ import { archivePrefixes } from './bucket.ts';
 import { environmentFor } from './environment.ts';
 import {
   createObjects,
+  detectMissingKeys,
   listKeys,
   readObjects,
   readSecret,
   receiveFrom,
   sendTo,
-  tellMissingKeys,
   useKeyForBucket,
 } from './permissions.ts';
 import type { Queues } from './queues.ts';
@@ -48,13 +48,13 @@ export class Functions extends Construct {
   }
 }
 
-/** Verifies Telnyx's events and queues what they name. Holds no secret, and may do nothing but fill two queues. */
+/** Verifies Telnyx events and queues what they name. Has no access to secrets; can only send to two queues. */
 function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): ArchiverFunction {
   return new ArchiverFunction(scope, 'Webhook', {
     folder: 'webhook',
-    description: 'Verifies events of Telnyx and queues the documents and orders that they name',
+    description: 'Verifies Telnyx events and queues the documents and orders that they name',
     timeoutMs: timeouts.webhookMs,
-    // CPU time comes with memory: Telnyx waits 2 s, a cold start included.
+    // CPU is allocated in proportion to memory; Telnyx waits 2 s, including a cold start.
     memoryMiB: 1_024,
     logKey,
     environment: environmentFor(webhookSettings, stage, {
@@ -63,20 +63,20 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
       discoveryQueueUrl: queues.discovery.queue.queueUrl,
       publicKeys: stage.telnyxPublicKeys.join(','),
     }),
-    mayDo: [sendTo(queues.documents.queue, queues.discovery.queue)],
+    permissions: [sendTo(queues.documents.queue, queues.discovery.queue)],
     ...(stage.webhookConcurrency !== 'unreserved' && {
       functionProps: { reservedConcurrentExecutions: stage.webhookConcurrency },
     }),
   });
 }
 
-/** Asks Telnyx which documents there are, and queues those that have no receipt. */
+/** Lists documents at Telnyx and queues those that have no receipt. */
 function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
   const { discovery, spans, documents, backfill } = queues;
   const built = new ArchiverFunction(scope, 'Discover', {
     folder: 'discover',
-    description: 'Finds documents at Telnyx that have no receipt, and queues them',
+    description: 'Finds documents at Telnyx that have no receipt and queues them',
     timeoutMs: timeouts.discoverMs,
     memoryMiB: 512,
     logKey,
@@ -99,11 +99,11 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
       },
       ['telnyxUrl'],
     ),
-    mayDo: [
+    permissions: [
       receiveFrom(discovery.queue, spans.queue),
-      // Spans, too: one that is found in the discovery queue is sent on.
+      // Includes spans: a span in the discovery queue is forwarded to its own queue.
       sendTo(documents.queue, backfill.queue, spans.queue, discovery.deadLetters, spans.deadLetters),
-      // That a key is there says that a receipt is; it is never read.
+      // The existence of a key is enough; the function never reads a receipt.
       listKeys(bucket, archivePrefixes.receipts),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
@@ -113,16 +113,16 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   return built;
 }
 
-/** Copies one document after the other into the bucket, and writes its receipt. */
+/** Copies documents to the bucket and writes a receipt for each. */
 function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
   const prefixes = [archivePrefixes.documents, archivePrefixes.receipts];
   const { documents, backfill } = queues;
   const built = new ArchiverFunction(scope, 'Archive', {
     folder: 'archive',
-    description: 'Copies documents from Telnyx into the bucket and proves each copy exact',
+    description: 'Copies documents from Telnyx to the bucket and verifies each copy',
     timeoutMs: timeouts.archiveMs,
-    // Memory does not grow with the documents; network and CPU time come with it.
+    // For CPU and network bandwidth; memory use does not grow with the size of documents.
     memoryMiB: 1_024,
     logKey,
     environment: environmentFor(
@@ -140,13 +140,13 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
         lowLaneInvocations: lowLaneInvocations(stage),
         version: packageJson.version,
       },
-      // The second would take downloads from anywhere: it is for the local stack alone.
+      // For the local stack only. With `trustedDownloadOrigin` the function would download from any address.
       ['telnyxUrl', 'trustedDownloadOrigin'],
     ),
-    mayDo: [
+    permissions: [
       receiveFrom(documents.queue, backfill.queue),
       sendTo(documents.deadLetters, backfill.deadLetters),
-      tellMissingKeys(bucket, ...prefixes),
+      detectMissingKeys(bucket, ...prefixes),
       readObjects(bucket, ...prefixes),
       createObjects(bucket, ...prefixes),
       useKeyForBucket(dataKey, bucket),
@@ -158,7 +158,7 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
   return built;
 }
 
-/** Of both functions together: each leaves Telnyx's rate limit to live work with all of them in mind. */
+/** Invocations of both functions in low lanes, which share the part of Telnyx's rate limit that live work leaves. */
 function lowLaneInvocations({ backfillConcurrency }: Stage): string {
   return String(backfillConcurrency + concurrency.spans);
 }

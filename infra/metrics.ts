@@ -1,4 +1,4 @@
-/** The functions' own metrics, by the names under which they count. */
+/** The custom metrics of the functions. */
 import { Duration } from 'aws-cdk-lib';
 import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { ErrorCode } from '../functions/errors.ts';
@@ -9,8 +9,8 @@ import {
   type metrics,
 } from '../functions/metrics.ts';
 
-/** Metrics that have the dimension `Name`. */
-export type SplitBy<Name extends Dimension> = {
+/** Names of the metrics with the dimension `Name`. */
+export type MetricWith<Name extends Dimension> = {
   [Metric in MetricName]: (typeof metrics)[Metric] extends { dimensions: readonly (infer Known)[] }
     ? Name extends Known
       ? Metric
@@ -18,17 +18,17 @@ export type SplitBy<Name extends Dimension> = {
     : never;
 }[MetricName];
 
-/** The metrics of one archiver, which have a namespace of their own. */
+/** The metrics of one archiver, which has its own namespace. */
 export class ArchiverMetrics {
   readonly namespace: string;
 
-  /** @param name the archiver's, as its functions learn it from `ARCHIVER_NAME` */
+  /** @param name name of the archiver, which the functions get as `ARCHIVER_NAME` */
   constructor(name: string) {
     this.namespace = metricNamespacePrefix + name;
   }
 
-  /** @param options period (default: 5 minutes), statistic (default: the sum), label, dimensions */
-  counted(metricName: MetricName, options: MetricOptions = {}): Metric {
+  /** @param options period (default: 5 minutes), statistic (default: sum), label, dimensions */
+  metric(metricName: MetricName, options: MetricOptions = {}): Metric {
     return new Metric({
       namespace: this.namespace,
       metricName,
@@ -38,8 +38,8 @@ export class ArchiverMetrics {
     });
   }
 
-  /** What a metric has counted under one error code. */
-  countedByCode(metricName: SplitBy<'Code'>, code: ErrorCode): Metric {
-    return this.counted(metricName, { dimensionsMap: { Code: code }, label: code });
+  /** The metric for one error code. */
+  metricForCode(metricName: MetricWith<'Code'>, code: ErrorCode): Metric {
+    return this.metric(metricName, { dimensionsMap: { Code: code }, label: code });
   }
 }

@@ -1,13 +1,13 @@
 /**
- * The statements that the functions' policies are made of, written by hand: CDK's `grant…` methods give more than
- * is needed here (`grantPut` brings retention and legal hold).
+ * Policy statements of the functions. CDK's `grant…` methods are not used, because they allow more than is needed:
+ * `grantPut` includes retention and legal hold.
  */
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 
-/** What an event source mapping needs, and a message's own visibility timeout. */
+/** For an event source mapping, and to set the visibility timeout of single messages. */
 export function receiveFrom(...queues: readonly IQueue[]): PolicyStatement {
   return new PolicyStatement({
     sid: 'Receive',
@@ -29,7 +29,7 @@ export function sendTo(...queues: readonly IQueue[]): PolicyStatement {
   });
 }
 
-/** @param prefixes of keys, such as `documents/` */
+/** @param prefixes key prefixes, such as `documents/` */
 export function readObjects(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
   return new PolicyStatement({
     sid: 'ReadObjects',
@@ -56,12 +56,12 @@ export function listKeys(bucket: Bucket, prefix: string): PolicyStatement {
 }
 
 /**
- * Has a HEAD of a missing key answer 404 instead of 403. S3 then asks for the permission to list, but `s3:prefix`
- * stands in the requests of listings only: it must be allowed to be absent.
+ * Makes a HEAD request for a missing key return 404 instead of 403, for which S3 requires the permission to list. Only
+ * listings carry `s3:prefix`, so the condition also allows requests without it.
  */
-export function tellMissingKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
+export function detectMissingKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
   return new PolicyStatement({
-    sid: 'TellMissingKeys',
+    sid: 'DetectMissingKeys',
     actions: ['s3:ListBucket'],
     resources: [bucket.bucketArn],
     conditions: { StringLikeIfExists: { 's3:prefix': prefixes.map((prefix) => `${prefix}*`) } },
@@ -69,8 +69,8 @@ export function tellMissingKeys(bucket: Bucket, ...prefixes: readonly string[]):
 }
 
 /**
- * To write encrypted objects, and to read them: a HEAD that asks for the checksum decrypts, too. With S3 Bucket Keys
- * the encryption context is the bucket's ARN (Amazon S3 user guide, "Reducing the cost of SSE-KMS").
+ * To write and read encrypted objects; a HEAD request for the checksum also decrypts. With S3 Bucket Keys the
+ * encryption context is the bucket ARN (Amazon S3 user guide, "Reducing the cost of SSE-KMS").
  */
 export function useKeyForBucket(key: IKey, bucket: Bucket): PolicyStatement {
   return new PolicyStatement({
@@ -81,7 +81,7 @@ export function useKeyForBucket(key: IKey, bucket: Bucket): PolicyStatement {
   });
 }
 
-/** Secrets Manager's encryption context is the secret's ARN (AWS Secrets Manager user guide). */
+/** The encryption context of Secrets Manager is the secret ARN (AWS Secrets Manager user guide). */
 export function readSecret(secretArn: string, key: IKey): PolicyStatement[] {
   return [
     new PolicyStatement({

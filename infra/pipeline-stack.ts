@@ -3,7 +3,7 @@ import type { Construct } from 'constructs';
 import { AlarmTopic } from './alarm.ts';
 import { Alarms } from './alarms.ts';
 import { ArchiverDashboard } from './dashboard.ts';
-import { alarmsUseKey, EncryptionKey, logsUseKey } from './encryption-key.ts';
+import { allowAlarms, allowLogs, EncryptionKey } from './encryption-key.ts';
 import { Functions } from './functions.ts';
 import { ArchiverMetrics } from './metrics.ts';
 import { Queues } from './queues.ts';
@@ -17,7 +17,7 @@ export interface PipelineStackProps extends StackProps {
   storage: StorageStack;
 }
 
-/** All that works on documents and holds none: it may be deleted and deployed again at any time. */
+/** Everything that processes documents. Holds no data, so it can be deleted and deployed again at any time. */
 export class PipelineStack extends Stack {
   readonly queues: Queues;
   readonly functions: Functions;
@@ -27,14 +27,14 @@ export class PipelineStack extends Stack {
 
   constructor(scope: Construct, id: string, { stage, storage, ...stackProps }: PipelineStackProps) {
     super(scope, id, {
-      description: 'Telnyx document archiver: webhook, queues, functions, schedule and alarms.',
+      description: 'Telnyx document archiver: webhook, queues, functions, schedule and alarms',
       ...stackProps,
     });
-    // Not the documents' key: who may read a log must not need the key to every passport.
+    // A separate key, so that reading logs does not require access to the key of the documents.
     const operationsKey = new EncryptionKey(this, 'OperationsKey', {
       description: 'Telnyx document archiver: logs and alarms',
       breakGlassArns: stage.breakGlassArns,
-      serviceStatements: [logsUseKey(this), alarmsUseKey(this)],
+      serviceStatements: [allowLogs(this), allowAlarms(this)],
     });
     this.queues = new Queues(this, 'Queues', stage.name);
     this.functions = new Functions(this, 'Functions', {
@@ -71,30 +71,31 @@ export class PipelineStack extends Stack {
     });
 
     new CfnOutput(this, 'WebhookUrl', {
-      description: "Next: set this as webhook URL in Telnyx's portal, wherever events come from.",
+      description:
+        'Next: set this as the webhook URL in the Telnyx portal, for every service that sends events.',
       value: this.webhookApi.url,
     });
     if (this.webhookApi.domainTarget !== undefined) {
       new CfnOutput(this, 'WebhookDomainTarget', {
-        description: `Next: point a CNAME record of ${stage.domain?.name} at this.`,
+        description: `Next: create a CNAME record for ${stage.domain?.name} with this value.`,
         value: this.webhookApi.domainTarget,
       });
     }
     new CfnOutput(this, 'DashboardUrl', {
-      description: 'Is everything archived, how fast, what failed and why.',
+      description: 'CloudWatch dashboard: is everything archived, how fast, what failed and why',
       value: `https://${this.region}.${consoleHost(this)}/cloudwatch/home?region=${this.region}#dashboards/dashboard/${dashboard.dashboardName}`,
     });
     new CfnOutput(this, 'AlarmTopicArn', {
       description:
         stage.alarmEmail === undefined
-          ? 'Next: subscribe to this topic, or set alarmEmail. Until then nobody gets the alarms.'
-          : `Next: confirm the e-mail that ${stage.alarmEmail} has got. Until then nobody gets the alarms.`,
+          ? 'Next: subscribe to this topic, or set alarmEmail. Until then, alarms notify no one.'
+          : `Next: confirm the subscription in the email to ${stage.alarmEmail}. Until then, alarms notify no one.`,
       value: this.alarmTopic.topic.topicArn,
     });
   }
 }
 
-/** The AWS console has a domain of its own in each partition. */
+/** Host of the AWS Management Console, which differs by partition. */
 function consoleHost(stack: Stack): string {
   const hosts = new CfnMapping(stack, 'Console', {
     mapping: {

@@ -3,21 +3,21 @@ import { type IQueue, Queue, QueueEncryption, type QueueProps } from 'aws-cdk-li
 import { Construct } from 'constructs';
 import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 
-export interface LaneProps {
-  /** Queue's name; the dead-letter queue's is the same with `-dead-letters`. */
+export interface QueuePairProps {
+  /** Name of the queue. The dead-letter queue has the same name with the suffix `-dead-letters`. */
   queueName: string;
-  /** Time limit of the function that reads the queue, in milliseconds. */
+  /** Timeout of the function that reads the queue, in milliseconds. */
   consumerTimeoutMs: number;
-  /** Laid over the defaults of both queues. @default none */
+  /** Overrides the defaults of both queues. @default none */
   queueProps?: QueueProps;
 }
 
-/** A queue and its dead letters. */
+/** A queue and its dead-letter queue. */
 export class QueuePair extends Construct {
   readonly queue: IQueue;
   readonly deadLetters: IQueue;
 
-  constructor(scope: Construct, id: string, { queueName, consumerTimeoutMs, queueProps }: LaneProps) {
+  constructor(scope: Construct, id: string, { queueName, consumerTimeoutMs, queueProps }: QueuePairProps) {
     super(scope, id);
     const both = {
       encryption: QueueEncryption.SQS_MANAGED,
@@ -32,9 +32,9 @@ export class QueuePair extends Construct {
     this.deadLetters = new Queue(this, 'DeadLetters', {
       ...both,
       queueName: `${queueName}-dead-letters`,
-      // A dead letter keeps its first enqueue time, so it must be kept for longer than a message.
+      // A dead letter keeps its original enqueue time, so it needs a longer retention than the source queue.
       retentionPeriod: Duration.millis(queues.deadLetterRetentionMs),
-      // By name: the queue below refers to this one already.
+      // By name, to avoid a circular reference: the queue below refers to this one.
       redriveAllowPolicy: { sourceQueues: [Queue.fromQueueArn(this, 'Source', source)] },
       ...queueProps,
     });
@@ -43,7 +43,7 @@ export class QueuePair extends Construct {
       queueName,
       retentionPeriod: Duration.millis(queues.retentionMs),
       visibilityTimeout: Duration.millis(visibilityPerTimeout * consumerTimeoutMs),
-      // The functions send their own dead letters, with a reason; this stands behind them for crashes.
+      // The functions send dead letters themselves, with an error code. This policy is for functions that crash.
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: mostReceives(consumerTimeoutMs) },
       ...queueProps,
     });
@@ -51,9 +51,9 @@ export class QueuePair extends Construct {
 }
 
 /**
- * Two live lanes: `documents` for what is new, and `discovery` for what has yet to be looked up at Telnyx. Two low
- * lanes beside them, so that a million old documents never delay a new one: `backfill` and `spans`. All of it can be
- * found again by a backfill, so none of the queues outlives its stack.
+ * A lane is a queue with its own dead-letter queue and event source mapping. There are two live lanes, `documents` for
+ * new documents and `discovery` for look-ups at Telnyx, and two low lanes, `backfill` and `spans`, so that a million
+ * old documents never delay a new one. The queues are deleted with the stack: a backfill finds everything again.
  */
 export class Queues extends Construct {
   readonly documents: QueuePair;
@@ -61,7 +61,7 @@ export class Queues extends Construct {
   readonly discovery: QueuePair;
   readonly spans: QueuePair;
 
-  /** @param prefix begins the queues' names */
+  /** @param prefix prefix of the queue names */
   constructor(scope: Construct, id: string, prefix: string) {
     super(scope, id);
     const lane = (laneId: string, name: string, consumerTimeoutMs: number) =>

@@ -7,17 +7,17 @@ import { sendTo } from './permissions.ts';
 import type { QueuePair } from './queues.ts';
 
 export interface SweepScheduleProps {
-  /** Takes the `recent` messages; what the scheduler cannot deliver goes to its dead letters. */
+  /** Receives the `recent` messages. Messages that the scheduler cannot deliver go to its dead-letter queue. */
   discovery: QueuePair;
 }
 
 /**
- * The `recent` message as `functions/queue/messages.ts` reads it. EventBridge Scheduler replaces the placeholder by
- * an instant such as `2022-03-22T18:59:43Z` (its user guide, "Adding context attributes").
+ * A `recent` message, see `functions/queue/messages.ts`. EventBridge Scheduler replaces the placeholder with a time such
+ * as `2022-03-22T18:59:43Z` (EventBridge Scheduler user guide, "Adding context attributes").
  */
 const recentMessage = '{"v":1,"kind":"recent","requestedAt":"<aws.scheduler.scheduled-time>"}';
 
-/** Asks for a sweep every minute: most documents are found by it, within their 30 minutes. */
+/** Requests a sweep every minute. Sweeps find most documents, within 30 minutes of their upload. */
 export class SweepSchedule extends Construct {
   constructor(scope: Construct, id: string, { discovery }: SweepScheduleProps) {
     super(scope, id);
@@ -27,7 +27,7 @@ export class SweepSchedule extends Construct {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: {
           StringEquals: { 'aws:SourceAccount': stack.account },
-          // The group, not the schedule (EventBridge Scheduler user guide, "Confused deputy prevention").
+          // The schedule group, not the schedule (EventBridge Scheduler user guide, "Confused deputy prevention").
           ArnEquals: {
             'aws:SourceArn': stack.formatArn({
               service: 'scheduler',
@@ -43,9 +43,9 @@ export class SweepSchedule extends Construct {
       ],
     });
     new CfnSchedule(this, 'Schedule', {
-      description: 'Has the archiver look for documents that no event has named',
+      description: 'Requests a sweep, which finds documents that no event has named',
       groupName: group.ref,
-      // At the full minute: which sweep is a fifth minute's or an hour's shows in its time.
+      // At the full minute: the time of a sweep decides whether it is one of every fifth minute or of the hour.
       scheduleExpression: `cron(0/${sweep.intervalMinutes} * * * ? *)`,
       flexibleTimeWindow: { mode: 'OFF' },
       state: 'ENABLED',
@@ -53,7 +53,7 @@ export class SweepSchedule extends Construct {
         arn: discovery.queue.queueArn,
         roleArn: role.roleArn,
         input: recentMessage,
-        // Later than this the first sweep of an hour would be acknowledged unread, and any other one as well.
+        // The discover function ignores a sweep that arrives later than this.
         retryPolicy: {
           maximumEventAgeInSeconds: sweep.hourlySupersededAfterMinutes * 60,
           maximumRetryAttempts: 185,

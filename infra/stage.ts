@@ -53,7 +53,7 @@ export interface StageSettings {
   /** @default the region of the deploying credentials */
   region?: string;
   /**
-   * E-mail address that receives the alarms. It must confirm the subscription.
+   * Email address that receives the alarms. It must confirm the subscription.
    *
    * @default none; subscribe to the topic in the stack's outputs
    */
@@ -92,7 +92,7 @@ export interface StageSettings {
    *   `s3.<region>.amazonaws.com`, `s3-<region>.amazonaws.com`.
    *
    * For a region, use `<region>`, not `*`: `s3.*.amazonaws.com` also allows `s3.us-east-1.elb.amazonaws.com`, which
-   * can be anybody's load balancer. A label can hold one wildcard; the last label cannot hold any.
+   * can be any customer's load balancer. A label can hold one wildcard; the last label cannot hold any.
    *
    * @default all public endpoints of Amazon S3 under amazonaws.com, and `<region>.telnyxcloudstorage.com`
    */
@@ -159,7 +159,7 @@ export class StageError extends Error {
   }
 }
 
-const howToBegin = `Create it with the two required settings, for example
+const gettingStarted = `Create it with the two required settings, for example
     { "telnyxPublicKeys": ["<base64, from Telnyx's portal>"], "retentionDays": 365 }
     ("retentionDays": "none" for documents without a lock). infra/stage.ts describes all settings.`;
 
@@ -169,7 +169,7 @@ export function readStageFile(file: string): Stage {
   try {
     content = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new StageError(file, [`Cannot read the file (${codeOf(error)}). ${howToBegin}`]);
+    throw new StageError(file, [`Cannot read the file (${codeOf(error)}). ${gettingStarted}`]);
   }
   try {
     return readStage(JSON.parse(content), file);
@@ -186,7 +186,7 @@ export function readStage(settings: unknown, file = 'the settings'): Stage {
   return { ...defaults, ...(result.output as StageSettings) };
 }
 
-const bounded = (least: number, most: number) =>
+const integerBetween = (least: number, most: number) =>
   v.pipe(
     v.number('must be a whole number.'),
     v.integer('must be a whole number.'),
@@ -221,7 +221,7 @@ const schema = v.pipe(
     {
       telnyxPublicKeys: publicKeys,
       retentionDays: v.union(
-        [v.literal('none'), bounded(1, 36_500)],
+        [v.literal('none'), integerBetween(1, 36_500)],
         'must be a whole number of days from 1 to 36500, or "none".',
       ),
       retentionMode: v.optional(
@@ -235,8 +235,8 @@ const schema = v.pipe(
         ),
       ),
       account: v.optional(matching(/^\d{12}$/, 'must be twelve digits, in quotes.')),
-      region: v.optional(matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region, such as "eu-central-1".')),
-      alarmEmail: v.optional(v.pipe(v.string(), v.email('must be an e-mail address.'))),
+      region: v.optional(matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a Region, such as "eu-central-1".')),
+      alarmEmail: v.optional(v.pipe(v.string(), v.email('must be an email address.'))),
       breakGlassArns: v.optional(v.array(roleArn)),
       existingKeyArn: v.optional(
         matching(
@@ -260,18 +260,18 @@ const schema = v.pipe(
         ),
       ),
       archiveInfected: v.optional(flag),
-      maxDocumentBytes: v.optional(bounded(1, singlePutBytes)),
-      documentsConcurrency: v.optional(bounded(2, 50)),
-      backfillConcurrency: v.optional(bounded(2, 50)),
+      maxDocumentBytes: v.optional(integerBetween(1, singlePutBytes)),
+      documentsConcurrency: v.optional(integerBetween(2, 50)),
+      backfillConcurrency: v.optional(integerBetween(2, 50)),
       webhookConcurrency: v.optional(
         v.union(
-          [v.literal('unreserved'), bounded(1, 1_000)],
+          [v.literal('unreserved'), integerBetween(1, 1_000)],
           'must be a number from 1 to 1000, or "unreserved".',
         ),
       ),
       tags: v.optional(v.record(v.string(), v.string())),
     },
-    (issue) => (issue.expected === 'never' ? 'is not a known setting.' : 'is missing.'),
+    (issue) => (issue.expected === 'never' ? 'is an unknown setting.' : 'is missing.'),
   ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -287,23 +287,23 @@ const schema = v.pipe(
   }),
 );
 
-const answers: Record<string, string> = {
+const missingSettings: Record<string, string> = {
   telnyxPublicKeys:
     'is missing. Copy Telnyx\'s public key from its portal ("Keys & Credentials", "Public Key") into a list: ["…"].',
   retentionDays:
     'is missing. Set the days for which documents cannot be deleted, or "none". There is no default.',
 };
 
-/** Settings of earlier versions, and what to do about them. */
-const removed: Record<string, string> = {
+/** Settings of earlier versions, and what to do about each. */
+const removedSettings: Record<string, string> = {
   sweepLookBackMinutes: 'was removed: sweeps now run every minute and select documents by age. Delete it.',
 };
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue);
   if (path === null) return issue.message;
-  if (issue.expected === 'never' && path in removed) return `${path} ${removed[path]}`;
-  return `${path} ${issue.received === 'undefined' ? (answers[path] ?? issue.message) : issue.message}`;
+  if (issue.expected === 'never' && path in removedSettings) return `${path} ${removedSettings[path]}`;
+  return `${path} ${issue.received === 'undefined' ? (missingSettings[path] ?? issue.message) : issue.message}`;
 }
 
 function codeOf(error: unknown): string {

@@ -10,7 +10,7 @@ export interface StorageStackProps extends StackProps {
   stage: Stage;
 }
 
-/** All that must outlive every deployment: the bucket, its key, and the secret for Telnyx's API key. */
+/** Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. */
 export class StorageStack extends Stack {
   readonly key: IKey;
   readonly archive: ArchiveBucket;
@@ -19,7 +19,7 @@ export class StorageStack extends Stack {
   constructor(scope: Construct, id: string, { stage, ...stackProps }: StorageStackProps) {
     super(scope, id, {
       description:
-        'Telnyx document archiver: the archived documents. Holds data; protected against deletion.',
+        'Telnyx document archiver: archive bucket, KMS key and API key secret. Has termination protection.',
       terminationProtection: true,
       ...stackProps,
     });
@@ -34,11 +34,11 @@ export class StorageStack extends Stack {
     this.apiKey = new ApiKeySecret(this, 'ApiKey', { key: this.key });
 
     new CfnOutput(this, 'ArchiveBucketName', {
-      description: 'Documents under documents/, one receipt for each under receipts/.',
+      description: 'Bucket with the documents in documents/ and one receipt for each in receipts/',
       value: this.archive.bucket.bucketName,
     });
     new CfnOutput(this, 'StoreApiKey', {
-      description: 'Next: run this, paste the Telnyx API key, then press Enter and Ctrl+D.',
+      description: 'Next: run this command, paste the Telnyx API key, then press Enter and Ctrl+D.',
       value: `aws secretsmanager put-secret-value --secret-id ${this.apiKey.secretArn} --secret-string file:///dev/stdin`,
     });
   }

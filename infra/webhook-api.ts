@@ -22,23 +22,23 @@ export interface WebhookApiProps extends Pick<Stage, 'domain'> {
   logKey: IKey;
 }
 
-/** Requests per second, and at once, that reach the webhook; Telnyx sends one event per change of an order. */
+/** Requests per second, and burst. Telnyx sends one event per change of an order. */
 const throttle = { rateLimit: 50, burstLimit: 100 };
 
 const path = '/webhook';
 
-/** The one address that the world may call: `POST /webhook`. Neither headers nor bodies are logged. */
+/** The public endpoint, with the single route `POST /webhook`. The access log has neither headers nor bodies. */
 export class WebhookApi extends Construct {
   readonly api: HttpApi;
-  /** Where Telnyx sends events to. */
+  /** The webhook URL to enter at Telnyx. */
   readonly url: string;
-  /** What the domain's CNAME record must point at; undefined without a domain. */
+  /** Target of the custom domain's CNAME record; undefined without a domain. */
   readonly domainTarget: string | undefined;
 
   constructor(scope: Construct, id: string, { domain, handler, logKey }: WebhookApiProps) {
     super(scope, id);
     this.api = new HttpApi(this, 'Api', {
-      description: 'Receives the webhooks of Telnyx',
+      description: 'Receives Telnyx webhooks',
       createDefaultStage: false,
       disableExecuteApiEndpoint: domain !== undefined,
     });

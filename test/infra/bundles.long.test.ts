@@ -62,14 +62,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Folders of the assets, as they would be uploaded. */
+/** Folders of the assets that would be uploaded. */
 const assets = {} as Record<FunctionName, string>;
 
 function resourceOf(name: FunctionName) {
   return atPath(view, `Functions/${name}/Function`);
 }
 
-/** What CloudFormation would fill in, by what the template refers to. */
+/** @param values values for the references in the template, which CloudFormation would resolve */
 function environmentOf(name: FunctionName, values: Record<string, string>): Record<string, string> {
   const variables = Object.entries(at(resourceOf(name).properties, 'Environment', 'Variables') ?? {});
   return Object.fromEntries(
@@ -81,10 +81,10 @@ function reference(path: string): string {
   return `\${${atPath(view, path).id}}`;
 }
 
-describe.each(functionNames)('The bundle of %s that would be deployed', (name) => {
+describe.each(functionNames)('The bundle of %s', (name) => {
   const example = 'https://sqs.us-east-1.amazonaws.com/111122223333/queue';
 
-  /** Starts Node as Lambda would, which imports the module and takes its handler. */
+  /** Starts a Node process that imports the handler, as Lambda does. */
   function start(environment: Record<string, string>) {
     const [module = '', handler = ''] = text(resourceOf(name).properties.Handler).split('.');
     const script = `
@@ -98,7 +98,7 @@ describe.each(functionNames)('The bundle of %s that would be deployed', (name) =
     });
   }
 
-  test('starts by itself in a fresh process, with the environment and the handler of the template.', () => {
+  test('starts in a new process with the environment and the handler of the template', () => {
     const queues = ofType(view, 'AWS::SQS::Queue').map(({ id }) => [`\${${id}}`, example]);
 
     const { stdout, stderr } = start(environmentOf(name, Object.fromEntries(queues)));
@@ -106,38 +106,38 @@ describe.each(functionNames)('The bundle of %s that would be deployed', (name) =
     expect(stderr).toBe('');
     const { type, parameters } = JSON.parse(stdout);
     expect(type).toBe('function');
-    // Lambda takes a handler of three parameters for one with a callback, and refuses it.
+    // Lambda treats a handler with three parameters as one with a callback, and rejects it.
     expect(parameters).toBeLessThanOrEqual(2);
   });
 
-  test('does not start without what the template passes.', () => {
+  test('does not start without the environment of the template', () => {
     const { stdout, stderr } = start({});
 
     expect(stdout).toBe('');
     expect(stderr).toContain('DOCUMENTS_QUEUE_URL is not set.');
   });
 
-  test('is small enough to start fast.', () => {
-    const most = { Webhook: 340_000, Discover: 520_000, Archive: 520_000 };
+  test('is below its size limit', () => {
+    const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000 };
 
-    expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(most[name]);
+    expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(maxBytes[name]);
   });
 
-  test('knows of no place to look for credentials but its environment.', () => {
+  test('reads credentials only from its environment', () => {
     const code = readFileSync(join(assets[name], 'index.js'), 'utf8');
 
-    const elsewhere = [
+    const otherSources = [
       'AWS_WEB_IDENTITY_TOKEN_FILE',
       'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
       '/latest/meta-data/iam/security-credentials/',
       'credential_process',
     ];
     expect(code.includes('AWS_SESSION_TOKEN')).toBe(true);
-    expect(elsewhere.filter((place) => code.includes(place))).toEqual([]);
+    expect(otherSources.filter((source) => code.includes(source))).toEqual([]);
   });
 });
 
-describe('The bundles, run by a runtime between local queues, bucket and Telnyx', () => {
+describe('The bundles with local queues, a local bucket and a local Telnyx', () => {
   const archive = join(folder, 'archive');
   const apiKey = 'KEY-of-the-stand-in';
   const functions = {} as Record<FunctionName, RunningFunction>;
@@ -198,7 +198,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
           AWS_ENDPOINT_URL_S3: s3.endpoint,
           AWS_ENDPOINT_URL_SQS: queues.endpoint,
           AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${(secrets.address() as AddressInfo).port}`,
-          // The two settings that are left out of a deployment.
+          // The two settings that a deployment omits.
           TELNYX_API_URL: standIn.url,
           TRUSTED_DOWNLOAD_ORIGIN: s3.endpoint,
         },
@@ -252,7 +252,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     try {
       return readdirSync(join(archive, 'receipts'));
     } catch {
-      // There is no folder before the first receipt.
+      // The folder does not exist before the first receipt.
       return [];
     }
   };
@@ -264,7 +264,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     sqs.destroy();
   }
 
-  test('A signed event comes in at the webhook, and its document lies in the bucket.', async () => {
+  test('archive the document of a signed event', async () => {
     const document = standIn.documents.all()[0];
     const body = Buffer.from(
       JSON.stringify({
@@ -295,7 +295,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     expect(receipt).toMatchObject({ request: { trigger: 'webhook' }, object: { sha256: document?.sha256 } });
   });
 
-  test('A forged event is refused.', async () => {
+  test('reject an event with an invalid signature', async () => {
     const body = Buffer.from('{}');
 
     const answer = await fetch(webhook.url, {
@@ -307,7 +307,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     expect(answer.status).toBe(401);
   });
 
-  test('What the schedule sends has a plain upload found and archived.', async () => {
+  test('archive an upload that the message of the schedule finds', async () => {
     const upload = await standIn.documents.add('Passport.txt', Buffer.from('passport'));
     const input = text(at(atPath(view, 'Sweep/Schedule').properties, 'Target', 'Input'));
 
@@ -316,7 +316,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     await vi.waitFor(() => expect(receipts()).toContain(`${upload.id}.json`), 30_000);
   });
 
-  test('A span has everything else archived, by way of the backfill lane.', async () => {
+  test('archive all other documents through a span and the backfill lane', async () => {
     const now = Date.now();
     const year = 365 * 24 * 3_600_000;
 
@@ -337,7 +337,7 @@ describe('The bundles, run by a runtime between local queues, bucket and Telnyx'
     expect(problems).toEqual([]);
   });
 
-  test('No secret is in any log.', () => {
+  test('log no secret', () => {
     const logs = functionNames.map((name) => functions[name].log()).join('\n');
 
     expect(logs).toContain('"DocumentsArchived":1');

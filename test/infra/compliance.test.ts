@@ -10,8 +10,8 @@ interface Finding {
   path: string;
 }
 
-/** What cdk-nag finds where nothing is acknowledged, and what would be. */
-const unacknowledged = {} as Record<SettingsName, { findings: Finding[]; acknowledged: Acknowledgement[] }>;
+/** cdk-nag findings of the stacks without acknowledgements, and the acknowledgements. */
+const compliance = {} as Record<SettingsName, { findings: Finding[]; acknowledged: Acknowledgement[] }>;
 
 beforeAll(() => {
   for (const name of settingsNames) {
@@ -24,7 +24,7 @@ beforeAll(() => {
           violatingResources.map(({ constructPath }) => ({ rule: ruleName, path: constructPath ?? '' })),
         ),
     );
-    unacknowledged[name] = { findings, acknowledged };
+    compliance[name] = { findings, acknowledged };
   }
 });
 
@@ -33,20 +33,20 @@ function covers(construct: IConstruct, path: string): boolean {
 }
 
 describe.each(settingsNames)('With %s settings', (name) => {
-  test('C01 cdk-nag finds nothing in five packs that is not acknowledged.', () => {
-    const { findings, acknowledged } = unacknowledged[name];
+  test('every finding of the five cdk-nag packs is acknowledged', () => {
+    const { findings, acknowledged } = compliance[name];
 
-    const open = findings.filter(
+    const unacknowledged = findings.filter(
       ({ rule, path }) =>
         !acknowledged.some(({ rules, on }) => rules.includes(rule) && on.some((one) => covers(one, path))),
     );
 
     expect(findings.length).toBeGreaterThan(20);
-    expect(open).toEqual([]);
+    expect(unacknowledged).toEqual([]);
   });
 
-  test('C02 every acknowledgement still has its finding, at each construct that it names.', () => {
-    const { findings, acknowledged } = unacknowledged[name];
+  test('every acknowledgement matches a finding at each of its constructs', () => {
+    const { findings, acknowledged } = compliance[name];
 
     const stale = acknowledged.flatMap(({ rules, on }) =>
       rules.flatMap((rule) =>
@@ -60,8 +60,8 @@ describe.each(settingsNames)('With %s settings', (name) => {
   });
 });
 
-test('C02 every acknowledgement gives a reason that somebody can disagree with.', () => {
-  const { acknowledged } = unacknowledged.full;
+test('Every acknowledgement has its own reason of at least 20 characters', () => {
+  const { acknowledged } = compliance.full;
 
   const reasons = acknowledged.map(({ reason }) => reason);
 

@@ -1,4 +1,4 @@
-/** Deployments as they would be synthesized for several settings, without bundling the functions. */
+/** Synthesizes deployments with several settings, without bundling the functions. */
 import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { createDeployment, createStacks, type Deployment } from '../../infra/deployment.ts';
@@ -10,7 +10,7 @@ const telnyxPublicKeys = stageForSynth.telnyxPublicKeys;
 const account = '111122223333';
 const breakGlassArns = [`arn:aws:iam::${account}:role/break-glass`];
 
-/** The fewest answers that make a deployment. */
+/** Only the required settings. */
 export const minimal: StageSettings = { telnyxPublicKeys, retentionDays: 'none' };
 
 export const settings = {
@@ -51,7 +51,7 @@ export const settings = {
 export type SettingsName = keyof typeof settings;
 export const settingsNames = Object.keys(settings) as SettingsName[];
 
-/** The feature flags of `cdk.json`, which the command-line tool would pass on. */
+/** Feature flags of `cdk.json`, which the CDK CLI passes to the app. */
 export const featureFlags: Record<string, unknown> = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
 function newApp(): App {
@@ -59,9 +59,9 @@ function newApp(): App {
     context: {
       ...featureFlags,
       'aws:cdk:bundling-stacks': [],
-      // The checks find resources by the paths of their constructs.
+      // The checks find resources by construct path.
       'aws:cdk:enable-path-metadata': true,
-      // Where each construct was made: of no use here, and most of the time.
+      // Creation stack traces of constructs: not needed, and they take most of the time.
       'aws:cdk:disable-stack-trace': true,
     },
     analyticsReporting: false,
@@ -77,15 +77,15 @@ export interface Synthesized {
 
 const synthesized = new Map<string, Synthesized>();
 
-/** Once per process for the same settings: not to be changed. @throws Error where a validation fails the synth */
+/** Cached per process and settings: do not modify the result. @throws Error if a validation fails the synth */
 export function synthesize(stageSettings: StageSettings): Synthesized {
   const key = JSON.stringify(stageSettings);
-  const known = synthesized.get(key) ?? synthesizeAnew(stageSettings);
-  synthesized.set(key, known);
-  return known;
+  const result = synthesized.get(key) ?? synthesizeUncached(stageSettings);
+  synthesized.set(key, result);
+  return result;
 }
 
-function synthesizeAnew(stageSettings: StageSettings): Synthesized {
+function synthesizeUncached(stageSettings: StageSettings): Synthesized {
   const app = newApp();
   const stage = readStage(stageSettings);
   const deployment = createDeployment(app, stage);
@@ -105,7 +105,7 @@ function synthesizeAnew(stageSettings: StageSettings): Synthesized {
   return { stage, deployment, templates, view: viewOf(templates, terminationProtection) };
 }
 
-/** Synthesized too: until then a reference from one stack to the other is not what cdk-nag would see. */
+/** Synthesizes, because references between the stacks are resolved only then and cdk-nag must see them. */
 export function stacksWithoutAcknowledgements(stageSettings: StageSettings): Deployment {
   const app = newApp();
   const deployment = createStacks(app, readStage(stageSettings));

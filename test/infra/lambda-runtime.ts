@@ -1,6 +1,6 @@
 /**
- * Lambda's side of the Runtime API (AWS Lambda developer guide, "Using the Lambda runtime API"), and a runtime as
- * small as can be that runs a bundle in a Node process of its own, with its environment and nothing else.
+ * A server for the Lambda runtime API (AWS Lambda developer guide, "Using the Lambda runtime API"), and a minimal
+ * runtime that runs a bundle in a separate Node process with only its own environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,17 +9,17 @@ import type { AddressInfo } from 'node:net';
 import type { Context } from 'aws-lambda';
 
 export interface RunningFunction {
-  /** @throws Error for what the function throws, or once its process is gone */
+  /** @throws Error if the function throws or its process has exited */
   invoke(event: unknown, context: Context): Promise<unknown>;
-  /** What the function has written to its log so far. */
+  /** Log output so far. */
   log(): string;
   close(): Promise<void>;
 }
 
 export interface FunctionBundle {
-  /** Of the unpacked asset. */
+  /** Folder of the unpacked asset. */
   folder: string;
-  /** As in `index.handler`. */
+  /** Such as `index.handler`. */
   handler: string;
   environment: Record<string, string>;
 }
@@ -33,7 +33,7 @@ interface Invocation {
 
 const version = '/2018-06-01/runtime';
 
-/** Reads events and answers them, one after the other, as Lambda's own runtime for Node does. */
+/** Processes one event after the other, as the Node runtime of Lambda does. */
 const runtime = `
   const api = 'http://' + process.env.AWS_LAMBDA_RUNTIME_API + '${version}';
   const post = (path, body) => fetch(api + path, { method: 'POST', body: JSON.stringify(body ?? null) });
@@ -62,17 +62,17 @@ export async function startFunction({
 }: FunctionBundle): Promise<RunningFunction> {
   const waiting: Invocation[] = [];
   const pollers: ServerResponse[] = [];
-  const underWay = new Map<string, Invocation>();
+  const inProgress = new Map<string, Invocation>();
   let log = '';
 
-  const hand = () => {
+  const dispatch = () => {
     const poller = pollers[0];
     const invocation = waiting[0];
     if (poller === undefined || invocation === undefined) return;
     pollers.shift();
     waiting.shift();
     const { awsRequestId, invokedFunctionArn, getRemainingTimeInMillis } = invocation.context;
-    underWay.set(awsRequestId, invocation);
+    inProgress.set(awsRequestId, invocation);
     poller.writeHead(200, {
       'lambda-runtime-aws-request-id': awsRequestId,
       'lambda-runtime-deadline-ms': String(Date.now() + getRemainingTimeInMillis()),
@@ -84,13 +84,13 @@ export async function startFunction({
   const server = createServer(async (request, response) => {
     if (request.url === `${version}/invocation/next`) {
       pollers.push(response);
-      hand();
+      dispatch();
       return;
     }
     const [, requestId = '', kind] = /\/invocation\/([^/]+)\/(response|error)$/.exec(request.url ?? '') ?? [];
     const body: unknown = JSON.parse(await textOf(request));
-    const invocation = underWay.get(requestId);
-    underWay.delete(requestId);
+    const invocation = inProgress.get(requestId);
+    inProgress.delete(requestId);
     if (kind === 'response') invocation?.resolve(body);
     else invocation?.reject(new Error(JSON.stringify(body)));
     response.writeHead(202).end();
@@ -100,7 +100,7 @@ export async function startFunction({
   const { port } = server.address() as AddressInfo;
 
   const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '--eval', runtime], {
-    // Away from the checkout: a bundle must not find the project's own packages.
+    // Outside of the checkout, so that a bundle cannot load the project's packages.
     cwd: folder,
     env: { ...environment, _HANDLER: handler, AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${port}` },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -110,23 +110,23 @@ export async function startFunction({
       log += chunk;
     });
   }
-  const gone = once(child, 'exit').then(() => {
-    for (const { reject } of [...waiting.splice(0), ...underWay.values()]) {
-      reject(new Error(`The function's process has ended.\n${log}`));
+  const exited = once(child, 'exit').then(() => {
+    for (const { reject } of [...waiting.splice(0), ...inProgress.values()]) {
+      reject(new Error(`The process of the function has exited.\n${log}`));
     }
   });
 
   return {
     invoke: (event, context) =>
       new Promise((resolve, reject) => {
-        if (child.exitCode !== null) reject(new Error(`The function's process has ended.\n${log}`));
+        if (child.exitCode !== null) reject(new Error(`The process of the function has exited.\n${log}`));
         waiting.push({ event, context, resolve, reject });
-        hand();
+        dispatch();
       }),
     log: () => log,
     close: async () => {
       child.kill('SIGKILL');
-      await gone;
+      await exited;
       server.closeAllConnections();
       server.close();
       await once(server, 'close');

@@ -1,13 +1,14 @@
 /**
- * Guards that might be lost by a slip: what is done to the templates, and the check that must notice. Each is a
- * change that CloudFormation would deploy without a word.
+ * Changes to the templates that remove a protection, each with the check that must fail for it. CloudFormation would
+ * deploy all of them without an error.
  */
 import type { CheckName } from './template-checks.ts';
 import { at, atPath, type Json, list, object, ofType, type Properties, type View } from './view.ts';
 
 export interface Mutation {
-  what: string;
-  noticedBy: CheckName;
+  /** In the imperative. */
+  change: string;
+  detectedBy: CheckName;
   mutate: (view: View) => void;
 }
 
@@ -22,108 +23,152 @@ const documentsDeadLetters = 'Queues/Documents/DeadLetters';
 const documentsMapping = 'Functions/Archive/Documents';
 
 export const mutations: Mutation[] = [
-  drop('C03 documents are locked as the stage says, and versioned', archiveBucket, 'ObjectLockEnabled'),
-  drop('C03 documents are locked as the stage says, and versioned', archiveBucket, 'ObjectLockConfiguration'),
-  set('C03 documents are locked as the stage says, and versioned', archiveBucket, 1, retention, 'Days'),
+  drop(
+    'the archive bucket is versioned and has the Object Lock retention of the stage',
+    archiveBucket,
+    'ObjectLockEnabled',
+  ),
+  drop(
+    'the archive bucket is versioned and has the Object Lock retention of the stage',
+    archiveBucket,
+    'ObjectLockConfiguration',
+  ),
   set(
-    'C03 documents are locked as the stage says, and versioned',
+    'the archive bucket is versioned and has the Object Lock retention of the stage',
+    archiveBucket,
+    1,
+    retention,
+    'Days',
+  ),
+  set(
+    'the archive bucket is versioned and has the Object Lock retention of the stage',
     archiveBucket,
     'COMPLIANCE',
     retention,
     'Mode',
   ),
-  drop('C03 documents are locked as the stage says, and versioned', archiveBucket, 'VersioningConfiguration'),
+  drop(
+    'the archive bucket is versioned and has the Object Lock retention of the stage',
+    archiveBucket,
+    'VersioningConfiguration',
+  ),
 
   ...[archiveBucket, 'Key', 'ApiKey/Secret', 'Functions/Archive/Log'].map((path) => ({
-    what: `delete ${path} with its stack`,
-    noticedBy: 'C04 whatever holds data outlives its stack' as const,
+    change: `delete ${path} with its stack`,
+    detectedBy: 'every resource that holds data is retained when its stack is deleted' as const,
     mutate: (view: View) => {
       atPath(view, path).deletionPolicy = 'Delete';
     },
   })),
   {
-    what: 'delete the bucket when it is replaced',
-    noticedBy: 'C04 whatever holds data outlives its stack',
+    change: 'delete the bucket when it is replaced',
+    detectedBy: 'every resource that holds data is retained when its stack is deleted',
     mutate: (view) => {
       atPath(view, archiveBucket).updateReplacePolicy = undefined;
     },
   },
 
-  set('C05 no bucket can be made public', archiveBucket, false, blocked, 'BlockPublicPolicy'),
-  drop('C05 no bucket can be made public', 'Archive/AccessLogs', 'OwnershipControls'),
+  set('no bucket can be made public', archiveBucket, false, blocked, 'BlockPublicPolicy'),
+  drop('no bucket can be made public', 'Archive/AccessLogs', 'OwnershipControls'),
 
   dropStatement(
-    'C06 buckets are reached over TLS 1.2 or later only',
+    'buckets accept only TLS 1.2 or later',
     'Archive/Bucket/Policy',
     (statement) => at(statement, 'Condition', 'Bool', 'aws:SecureTransport') === 'false',
-    'the TLS deny of the archive',
+    'the TLS statement',
   ),
   dropStatement(
-    'C06 buckets are reached over TLS 1.2 or later only',
+    'buckets accept only TLS 1.2 or later',
     'Archive/AccessLogs/Policy',
     (statement) => at(statement, 'Condition', 'NumericLessThan') !== undefined,
-    'the TLS version deny of the access logs',
+    'the TLS version statement',
   ),
 
-  dropStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', bySid('WriteOnce')),
-  editStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', 'WriteOnce', (statement) => {
-    statement.Resource = list(statement.Resource).slice(0, 1);
-  }),
-  editStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', 'WriteOnce', (statement) => {
-    statement.Resource = list(statement.Resource).slice(0, 2);
-  }),
-  editStatement('C07 no object is ever overwritten', 'Archive/Bucket/Policy', 'WriteOnce', (statement) => {
-    statement.Condition = { Null: { 's3:if-none-match': 'true' } };
-  }),
-
   dropStatement(
-    'C08 objects are encrypted with our key and no other',
+    'no object can be overwritten',
     'Archive/Bucket/Policy',
-    bySid('OwnKeyOnly'),
-  ),
-  dropStatement(
-    'C08 objects are encrypted with our key and no other',
-    'Archive/Bucket/Policy',
-    bySid('OwnAlgorithmOnly'),
+    bySid('WriteOnce'),
+    'the statement WriteOnce',
   ),
   editStatement(
-    'C08 objects are encrypted with our key and no other',
+    'no object can be overwritten',
+    'Archive/Bucket/Policy',
+    'WriteOnce',
+    (statement) => {
+      statement.Resource = list(statement.Resource).slice(0, 1);
+    },
+    'apply only to the first prefix',
+  ),
+  editStatement(
+    'no object can be overwritten',
+    'Archive/Bucket/Policy',
+    'WriteOnce',
+    (statement) => {
+      statement.Resource = list(statement.Resource).slice(0, 2);
+    },
+    'apply only to the first two prefixes',
+  ),
+  editStatement(
+    'no object can be overwritten',
+    'Archive/Bucket/Policy',
+    'WriteOnce',
+    (statement) => {
+      statement.Condition = { Null: { 's3:if-none-match': 'true' } };
+    },
+    'also deny the parts of a multipart upload',
+  ),
+
+  dropStatement(
+    'objects can be encrypted only with the archive key',
+    'Archive/Bucket/Policy',
+    bySid('OwnKeyOnly'),
+    'the statement OwnKeyOnly',
+  ),
+  dropStatement(
+    'objects can be encrypted only with the archive key',
+    'Archive/Bucket/Policy',
+    bySid('OwnAlgorithmOnly'),
+    'the statement OwnAlgorithmOnly',
+  ),
+  editStatement(
+    'objects can be encrypted only with the archive key',
     'Archive/Bucket/Policy',
     'OwnKeyOnly',
     (statement) => {
       const expected = object(at(statement, 'Condition', 'StringNotEquals'));
       statement.Condition = { StringNotEqualsIfExists: expected };
     },
-    'use StringNotEqualsIfExists, which also refuses what names no key,',
+    'use StringNotEqualsIfExists, which also denies a PUT that names no key,',
   ),
 
   dropStatement(
-    'C09 nobody deletes versions, shortens locks or changes what protects them',
+    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
     'Archive/Bucket/Policy',
     bySid('KeepVersions'),
+    'the statement KeepVersions',
   ),
   editStatement(
-    'C09 nobody deletes versions, shortens locks or changes what protects them',
+    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
     'Archive/Bucket/Policy',
     'KeepVersions',
     (statement) => {
       statement.Action = list(statement.Action).filter((action) => action !== 's3:DeleteObjectVersion');
     },
-    'allow the deletion of versions',
+    'allow deleting versions',
   ),
   editStatement(
-    'C09 nobody deletes versions, shortens locks or changes what protects them',
+    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
     'Archive/Bucket/Policy',
     'KeepVersions',
     (statement) => {
       statement.Condition = { ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::1:role/else' } };
     },
-    'lock CloudFormation out',
+    'deny the CloudFormation role',
   ),
 
   {
-    what: "encrypt the archive with S3's own key",
-    noticedBy: 'C10 the bucket encrypts with a key of ours by default',
+    change: 'encrypt the archive bucket with SSE-S3',
+    detectedBy: 'the archive bucket encrypts with the archive key by default',
     mutate: (view) => {
       atPath(view, archiveBucket).properties.BucketEncryption = {
         ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
@@ -131,61 +176,71 @@ export const mutations: Mutation[] = [
     },
   },
   {
-    what: 'let documents expire',
-    noticedBy: 'C11 no lifecycle rule deletes documents, and unfinished uploads do not pile up',
+    change: 'add a lifecycle rule that expires documents',
+    detectedBy: 'no lifecycle rule deletes documents, and incomplete uploads are aborted',
     mutate: (view) => {
       const configuration = object(atPath(view, archiveBucket).properties.LifecycleConfiguration);
       configuration.Rules = [...list(configuration.Rules), { Id: 'Tidy', ExpirationInDays: 3_650 }];
     },
   },
   drop(
-    'C11 no lifecycle rule deletes documents, and unfinished uploads do not pile up',
+    'no lifecycle rule deletes documents, and incomplete uploads are aborted',
     archiveBucket,
     'LifecycleConfiguration',
   ),
 
-  drop('C12 keys rotate, and cannot be deleted or disabled in passing', 'Key', 'EnableKeyRotation'),
-  set('C12 keys rotate, and cannot be deleted or disabled in passing', 'Key', 7, root, 'PendingWindowInDays'),
+  drop('KMS keys rotate, and only break-glass roles can delete or disable them', 'Key', 'EnableKeyRotation'),
+  set(
+    'KMS keys rotate, and only break-glass roles can delete or disable them',
+    'Key',
+    7,
+    root,
+    'PendingWindowInDays',
+  ),
   dropStatement(
-    'C12 keys rotate, and cannot be deleted or disabled in passing',
+    'KMS keys rotate, and only break-glass roles can delete or disable them',
     'Key',
     bySid('KeepKey'),
-    undefined,
+    'the statement KeepKey',
     'KeyPolicy',
   ),
   editStatement(
-    'C12 keys rotate, and cannot be deleted or disabled in passing',
+    'KMS keys rotate, and only break-glass roles can delete or disable them',
     'Key',
-    'AccountDecides',
+    'EnableIamPolicies',
     (statement) => {
       statement.Principal = { AWS: '*' };
     },
-    'let anybody use',
+    'allow every AWS account',
     'KeyPolicy',
   ),
 
   set(
-    'C13 a message stays invisible for six times as long as its function may take',
+    'the visibility timeout of a queue is at least six times its function timeout',
     documents,
     120,
     root,
     'VisibilityTimeout',
   ),
   set(
-    'C13 a message stays invisible for six times as long as its function may take',
+    'the visibility timeout of a queue is at least six times its function timeout',
     archiveFunction,
     900,
     root,
     'Timeout',
   ),
-  drop('C14 every queue has dead letters behind it', documents, 'RedrivePolicy'),
+  drop(
+    'every queue has a dead-letter queue that messages reach before SQS deletes them',
+    documents,
+    'RedrivePolicy',
+  ),
   ...[
     ['Queues/Discovery/Queue', 1_000],
     ['Queues/Spans/Queue', 433],
     [documents, 5],
   ].map(([path, most]) =>
     set(
-      'C14 every queue has dead letters behind it',
+      'every queue has a dead-letter queue that messages reach before SQS deletes them',
       String(path),
       Number(most),
       (properties) => object(properties.RedrivePolicy),
@@ -193,27 +248,27 @@ export const mutations: Mutation[] = [
     ),
   ),
   set(
-    'C15 dead letters are kept for longer than messages',
+    'dead-letter queues keep messages for longer than their source queues',
     documentsDeadLetters,
     864_000,
     root,
     'MessageRetentionPeriod',
   ),
   drop(
-    'C16 dead letters take only what their own queue gives up',
+    'a dead-letter queue accepts messages only from its own source queue',
     documentsDeadLetters,
     'RedriveAllowPolicy',
   ),
-  drop('C17 queues are encrypted', documents, 'SqsManagedSseEnabled'),
+  drop('queues are encrypted', documents, 'SqsManagedSseEnabled'),
   dropStatement(
-    'C18 queues are reached over TLS only, and open to nobody',
+    'queues require TLS and are not public',
     'Queues/Documents/Queue/Policy',
     () => true,
-    'the TLS deny of a queue',
+    'all statements',
   ),
   {
-    what: 'open a queue to anybody',
-    noticedBy: 'C18 queues are reached over TLS only, and open to nobody',
+    change: 'allow every AWS account to send to a queue',
+    detectedBy: 'queues require TLS and are not public',
     mutate: (view) => {
       const policy = object(atPath(view, 'Queues/Documents/Queue/Policy').properties.PolicyDocument);
       policy.Statement = [
@@ -224,149 +279,150 @@ export const mutations: Mutation[] = [
   },
 
   drop(
-    'C19 batches are of ten, report single failures and run in bounded numbers',
+    'event source mappings use batches of ten, report partial failures and limit concurrency',
     documentsMapping,
     'FunctionResponseTypes',
   ),
   drop(
-    'C19 batches are of ten, report single failures and run in bounded numbers',
+    'event source mappings use batches of ten, report partial failures and limit concurrency',
     documentsMapping,
     'ScalingConfig',
   ),
   set(
-    'C19 batches are of ten, report single failures and run in bounded numbers',
+    'event source mappings use batches of ten, report partial failures and limit concurrency',
     documentsMapping,
     false,
     root,
     'Enabled',
   ),
   set(
-    'C20 no reservation throttles what a queue feeds',
+    'functions that read queues have no reserved concurrency',
     archiveFunction,
     5,
     root,
     'ReservedConcurrentExecutions',
   ),
   drop(
-    'C21 a flood of requests costs little, and Telnyx is not kept waiting',
+    'the webhook function has the reserved concurrency of the stage and a timeout of 3 to 5 seconds',
     webhookFunction,
     'ReservedConcurrentExecutions',
   ),
   set(
-    'C21 a flood of requests costs little, and Telnyx is not kept waiting',
+    'the webhook function has the reserved concurrency of the stage and a timeout of 3 to 5 seconds',
     webhookFunction,
     30,
     root,
     'Timeout',
   ),
   set(
-    'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced',
+    'functions use a supported runtime, tracing, and JSON logs that are encrypted and kept for a year',
     archiveFunction,
     'nodejs20.x',
     root,
     'Runtime',
   ),
   drop(
-    'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced',
+    'functions use a supported runtime, tracing, and JSON logs that are encrypted and kept for a year',
     archiveFunction,
     'LoggingConfig',
   ),
   drop(
-    'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced',
+    'functions use a supported runtime, tracing, and JSON logs that are encrypted and kept for a year',
     'Functions/Archive/Log',
     'KmsKeyId',
   ),
   drop(
-    'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced',
+    'functions use a supported runtime, tracing, and JSON logs that are encrypted and kept for a year',
     archiveFunction,
     'TracingConfig',
   ),
 
-  set('C23 functions are told what they declare, and no secret', archiveFunction, 'x', variables, 'EXTRA'),
   set(
-    'C23 functions are told what they declare, and no secret',
+    'functions get exactly the settings that they declare, and no secret',
+    archiveFunction,
+    'x',
+    variables,
+    'EXTRA',
+  ),
+  set(
+    'functions get exactly the settings that they declare, and no secret',
     archiveFunction,
     'http://127.0.0.1',
     variables,
     'TRUSTED_DOWNLOAD_ORIGIN',
   ),
   {
-    what: 'forget to tell archive its bucket',
-    noticedBy: 'C23 functions are told what they declare, and no secret',
+    change: 'remove BUCKET_NAME of the archive function',
+    detectedBy: 'functions get exactly the settings that they declare, and no secret',
     mutate: (view) => {
       delete variables(atPath(view, archiveFunction).properties).BUCKET_NAME;
     },
   },
   set(
-    'C23 functions are told what they declare, and no secret',
+    'functions get exactly the settings that they declare, and no secret',
     archiveFunction,
     'KEY0123456789ABCDEF0123456789ABCDEF',
     variables,
     'BUCKET_NAME',
   ),
   set(
-    'C23 functions are told what they declare, and no secret',
+    'functions get exactly the settings that they declare, and no secret',
     webhookFunction,
     Buffer.alloc(32).toString('base64'),
     variables,
     'TELNYX_PUBLIC_KEYS',
   ),
 
-  grant('C24 no policy has a wildcard but the few that are known', archivePolicy, 's3:*', 'x'),
-  grant('C24 no policy has a wildcard but the few that are known', discoverPolicy, 'sqs:SendMessage', '*'),
-  grant('C25 the webhook may fill two queues and nothing else', webhookPolicy, 's3:GetObject', 'x'),
+  grant('no policy has a wildcard except the known ones', archivePolicy, 's3:*', 'x'),
+  grant('no policy has a wildcard except the known ones', discoverPolicy, 'sqs:SendMessage', '*'),
+  grant('the webhook role can only send to two queues', webhookPolicy, 's3:GetObject', 'x'),
+  grant('the webhook role can only send to two queues', webhookPolicy, 'secretsmanager:GetSecretValue', 'x'),
   grant(
-    'C25 the webhook may fill two queues and nothing else',
-    webhookPolicy,
-    'secretsmanager:GetSecretValue',
-    'x',
-  ),
-  grant(
-    'C26 archive may create and read objects, and may delete nothing',
+    'the archive role can create and read objects but not delete them',
     archivePolicy,
     's3:DeleteObject',
     'x',
   ),
   grant(
-    'C26 archive may create and read objects, and may delete nothing',
+    'the archive role can create and read objects but not delete them',
     archivePolicy,
     's3:PutObjectRetention',
     'x',
   ),
   editStatement(
-    'C26 archive may create and read objects, and may delete nothing',
+    'the archive role can create and read objects but not delete them',
     archivePolicy,
-    'TellMissingKeys',
+    'DetectMissingKeys',
     (statement) => {
       delete statement.Condition;
     },
-    'list every prefix',
+    'allow listing every prefix',
   ),
   editStatement(
-    'C26 archive may create and read objects, and may delete nothing',
+    'the archive role can create and read objects but not delete them',
     archivePolicy,
     'UseKeyForBucket',
     (statement) => {
       delete statement.Condition;
     },
-    'use the key for anything',
+    'allow using the key for any resource',
   ),
   {
-    what: "attach AWS's own policy to archive",
-    noticedBy: 'C26 archive may create and read objects, and may delete nothing',
+    change: 'attach an AWS managed policy to the archive role',
+    detectedBy: 'the archive role can create and read objects but not delete them',
     mutate: (view) => {
       const { properties } = atPath(view, 'Functions/Archive/Role');
       properties.ManagedPolicyArns = [...list(properties.ManagedPolicyArns), 'AmazonS3FullAccess'];
     },
   },
   grant(
-    'C27 discover may list and queue, and may neither read nor write an object',
+    'the discover role can list receipts and send messages but neither read nor write objects',
     discoverPolicy,
     's3:PutObject',
     'x',
   ),
   editStatement(
-    'C27 discover may list and queue, and may neither read nor write an object',
+    'the discover role can list receipts and send messages but neither read nor write objects',
     discoverPolicy,
     'Send',
     (statement) => {
@@ -374,102 +430,106 @@ export const mutations: Mutation[] = [
         (resource) => !/QueuesSpansQueue/.test(JSON.stringify(resource)),
       );
     },
-    'refuse the spans queue',
+    'deny sending to the spans queue',
   ),
   grant(
-    'C28 no role may destroy queues, change keys or become somebody else',
+    'no role can delete queues or objects, change keys or assume another role',
     archivePolicy,
     'sqs:PurgeQueue',
     'x',
   ),
   grant(
-    'C28 no role may destroy queues, change keys or become somebody else',
+    'no role can delete queues or objects, change keys or assume another role',
     archivePolicy,
     'kms:PutKeyPolicy',
     'x',
   ),
   {
-    what: 'let the scheduler act for any account',
-    noticedBy: 'C29 AWS services act for this account only',
+    change: 'let the scheduler act for any account',
+    detectedBy: 'AWS services can act only for this account',
     mutate: (view) => {
       const policy = atPath(view, 'Sweep/Role').properties.AssumeRolePolicyDocument;
       delete object(at(policy, 'Statement', 0)).Condition;
     },
   },
   {
-    what: 'let any API invoke the webhook',
-    noticedBy: 'C29 AWS services act for this account only',
+    change: 'let any API invoke the webhook',
+    detectedBy: 'AWS services can act only for this account',
     mutate: (view) => {
       for (const { properties } of ofType(view, 'AWS::Lambda::Permission')) delete properties.SourceArn;
     },
   },
   {
-    what: 'let anybody invoke the webhook',
-    noticedBy: 'C30 nobody may invoke a function directly',
+    change: 'let any principal invoke the webhook',
+    detectedBy: 'only API Gateway has permission to invoke a function',
     mutate: (view) => {
       for (const { properties } of ofType(view, 'AWS::Lambda::Permission')) properties.Principal = '*';
     },
   },
   {
-    what: 'add a route',
-    noticedBy: 'C31 the front door is one throttled POST route that logs neither headers nor bodies',
+    change: 'add a route',
+    detectedBy: 'the API has one throttled POST route and logs neither headers nor bodies',
     mutate: (view) => {
       const [route] = ofType(view, 'AWS::ApiGatewayV2::Route');
       if (route) view.resources.push({ ...route, id: 'Another', properties: { RouteKey: '$default' } });
     },
   },
   drop(
-    'C31 the front door is one throttled POST route that logs neither headers nor bodies',
+    'the API has one throttled POST route and logs neither headers nor bodies',
     'WebhookApi/Stage',
     'DefaultRouteSettings',
   ),
   {
-    what: 'log what callers send',
-    noticedBy: 'C31 the front door is one throttled POST route that logs neither headers nor bodies',
+    change: 'log a request header',
+    detectedBy: 'the API has one throttled POST route and logs neither headers nor bodies',
     mutate: (view) => {
       object(atPath(view, 'WebhookApi/Stage').properties.AccessLogSettings).Format =
         '$context.requestId $request.header.telnyx-signature-ed25519';
     },
   },
   set(
-    'C32 the API key is stored by hand, encrypted with the documents’ key',
+    'the secret has no value in the template and is encrypted with the archive key',
     'ApiKey/Secret',
     'KEY',
     root,
     'SecretString',
   ),
-  drop('C32 the API key is stored by hand, encrypted with the documents’ key', 'ApiKey/Secret', 'KmsKeyId'),
+  drop(
+    'the secret has no value in the template and is encrypted with the archive key',
+    'ApiKey/Secret',
+    'KmsKeyId',
+  ),
   {
-    what: 'print the secret',
-    noticedBy: 'C33 outputs say what to do next, and no secret',
+    change: 'output the secret',
+    detectedBy: 'outputs cover all next steps and contain no secret',
     mutate: (view) => {
       view.outputs.ApiKey = '{{resolve:secretsmanager:x}}';
     },
   },
   set(
-    'C34 a sweep is asked for every minute, in words that discover reads',
+    'the schedule sends a valid sweep message every minute',
     'Sweep/Schedule',
     'rate(5 minutes)',
     root,
     'ScheduleExpression',
   ),
   set(
-    'C34 a sweep is asked for every minute, in words that discover reads',
+    'the schedule sends a valid sweep message every minute',
     'Sweep/Schedule',
     '{"v":1,"kind":"recent"}',
     (properties) => object(properties.Target),
     'Input',
   ),
   set(
-    'C34 a sweep is asked for every minute, in words that discover reads',
+    'the schedule sends a valid sweep message every minute',
     'Sweep/Schedule',
     1_800,
     (properties) => object(at(properties, 'Target', 'RetryPolicy')),
     'MaximumEventAgeInSeconds',
   ),
   {
-    what: 'drop the dead letters of the schedule',
-    noticedBy: 'C34 a sweep is asked for every minute, in words that discover reads',
+    change: 'remove the dead-letter queue of the schedule',
+    detectedBy: 'the schedule sends a valid sweep message every minute',
     mutate: (view) => {
       delete object(atPath(view, 'Sweep/Schedule').properties.Target).DeadLetterConfig;
     },
@@ -495,102 +555,98 @@ export const mutations: Mutation[] = [
     'ArchiveRecursionStopped',
     'KeyDeletion/Rule',
   ].map((alarm) => ({
-    what: `remove the alarm ${alarm}`,
-    noticedBy: 'C35 every kind of failure calls a person, who reads what it means' as const,
+    change: `remove the alarm ${alarm}`,
+    detectedBy: 'every kind of failure has an alarm that notifies the topic and explains its impact' as const,
     mutate: (view: View) => {
       view.resources = view.resources.filter(({ path }) => path !== `Alarms/${alarm}`);
     },
   })),
   set(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/SweepMissing',
     'notBreaching',
     root,
     'TreatMissingData',
   ),
   set(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/SweepMissing',
     3,
     root,
     'DatapointsToAlarm',
   ),
   set(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/DeadLetterGrowthDocuments',
     1,
     root,
     'EvaluationPeriods',
   ),
   set(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/DocumentsDeadLetters',
     ['arn'],
     root,
     'OKActions',
   ),
   drop(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/SweepMissing',
     'OKActions',
   ),
   drop(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/ArchiveErrors',
     'AlarmActions',
   ),
   drop(
-    'C35 every kind of failure calls a person, who reads what it means',
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/ArchiveErrors',
     'AlarmDescription',
   ),
   {
-    what: 'switch termination protection off',
-    noticedBy: 'C36 the stack that holds the documents is protected against deletion',
+    change: 'turn off termination protection',
+    detectedBy: 'the storage stack has termination protection',
     mutate: (view) => {
       view.terminationProtection.storage = false;
     },
   },
   {
-    what: 'empty the bucket by a custom resource',
-    noticedBy: 'C37 nothing runs at deployment but CloudFormation itself',
+    change: 'add a custom resource that empties the bucket',
+    detectedBy: 'no custom resource runs at deployment',
     mutate: (view) => {
       const [first] = view.resources;
       if (first)
         view.resources.push({ ...first, id: 'Empty', path: 'Empty', type: 'Custom::S3AutoDeleteObjects' });
     },
   },
-  drop(
-    'C38 reads and writes of documents are logged in another bucket',
-    archiveBucket,
-    'LoggingConfiguration',
-  ),
+  drop('the archive bucket has server access logs in another bucket', archiveBucket, 'LoggingConfiguration'),
   set(
-    'C41 nothing ties the templates to one partition or region',
+    'the templates are not tied to a partition or Region',
     archiveFunction,
     'arn:aws:lambda:us-east-1:1:layer:x',
     variables,
     'LAYER',
   ),
-  set('C42 Lambda stops endless loops', archiveFunction, 'Allow', root, 'RecursiveLoop'),
+  set('Lambda recursive loop detection is on', archiveFunction, 'Allow', root, 'RecursiveLoop'),
   drop(
-    'Alarms can be published, encrypted and over TLS, by alarms of this account alone',
+    'only CloudWatch alarms of this account can publish to the alarm topic, over TLS and encrypted',
     'AlarmTopic/Topic',
     'KmsMasterKeyId',
   ),
   dropStatement(
-    'Alarms can be published, encrypted and over TLS, by alarms of this account alone',
+    'only CloudWatch alarms of this account can publish to the alarm topic, over TLS and encrypted',
     'OperationsKey',
     bySid('AlarmsPublish'),
-    undefined,
+    'the statement AlarmsPublish',
     'KeyPolicy',
   ),
 ];
 
-function drop(noticedBy: CheckName, path: string, property: string): Mutation {
+function drop(detectedBy: CheckName, path: string, property: string): Mutation {
   return {
-    what: `drop ${property} of ${path}`,
-    noticedBy,
+    change: `remove ${property} of ${path}`,
+    detectedBy,
     mutate: (view) => {
       delete atPath(view, path).properties[property];
     },
@@ -598,15 +654,15 @@ function drop(noticedBy: CheckName, path: string, property: string): Mutation {
 }
 
 function set(
-  noticedBy: CheckName,
+  detectedBy: CheckName,
   path: string,
   value: Json,
   within: (properties: Properties) => Properties,
   property: string,
 ): Mutation {
   return {
-    what: `set ${property} of ${path} to ${JSON.stringify(value)}`,
-    noticedBy,
+    change: `set ${property} of ${path} to ${JSON.stringify(value)}`,
+    detectedBy,
     mutate: (view) => {
       within(atPath(view, path).properties)[property] = value;
     },
@@ -636,15 +692,15 @@ function bySid(sid: string): Predicate {
 }
 
 function dropStatement(
-  noticedBy: CheckName,
+  detectedBy: CheckName,
   path: string,
   dropped: Predicate,
-  what?: string,
+  what: string,
   document = 'PolicyDocument',
 ): Mutation {
   return {
-    what: `drop ${what ?? `the statement that ${noticedBy.slice(0, 3)} is about`} from ${path}`,
-    noticedBy,
+    change: `remove ${what} from ${path}`,
+    detectedBy,
     mutate: (view) => {
       const policy = object(atPath(view, path).properties[document]);
       policy.Statement = list(policy.Statement).filter((statement) => !dropped(statement));
@@ -653,16 +709,16 @@ function dropStatement(
 }
 
 function editStatement(
-  noticedBy: CheckName,
+  detectedBy: CheckName,
   path: string,
   sid: string,
   edit: (statement: Properties) => void,
-  what = 'weaken',
+  change: string,
   document = 'PolicyDocument',
 ): Mutation {
   return {
-    what: `${what} in ${sid} of ${path}`,
-    noticedBy,
+    change: `${change} in the statement ${sid} of ${path}`,
+    detectedBy,
     mutate: (view) => {
       const policy = object(atPath(view, path).properties[document]);
       for (const statement of list(policy.Statement)) if (bySid(sid)(statement)) edit(object(statement));
@@ -670,10 +726,10 @@ function editStatement(
   };
 }
 
-function grant(noticedBy: CheckName, path: string, action: string, resource: string): Mutation {
+function grant(detectedBy: CheckName, path: string, action: string, resource: string): Mutation {
   return {
-    what: `grant ${action} on ${resource} in ${path}`,
-    noticedBy,
+    change: `grant ${action} on ${resource} in ${path}`,
+    detectedBy,
     mutate: (view) => {
       const policy = object(atPath(view, path).properties.PolicyDocument);
       policy.Statement = [

@@ -1,4 +1,4 @@
-/** Reads and evaluates IAM policy documents, as far as the archiver's own use them. */
+/** Parses and evaluates IAM policy documents, as far as the policies of the archiver need it. */
 import { at, type Json, list, object, text } from './view.ts';
 
 export interface Statement {
@@ -6,7 +6,7 @@ export interface Statement {
   effect: 'Allow' | 'Deny';
   actions: string[];
   resources: string[];
-  /** Kind → names; `{ AWS: ['*'] }` for anybody. Empty in an identity's own policy. */
+  /** Type → names; `{ AWS: ['*'] }` for every principal. Empty in identity-based policies. */
   principals: Record<string, string[]>;
   /** Operator → key → values. */
   conditions: Record<string, Record<string, string[]>>;
@@ -40,29 +40,31 @@ function valuesByName(value: unknown): Record<string, string[]> {
 export interface Request {
   action: string;
   resource: string;
-  /** Condition keys that the request carries. */
+  /** Values of the condition keys in the request. */
   context: Record<string, string>;
 }
 
-/** Whether one of the statements denies the request to somebody of whom nothing else is known. */
+/** Whether a statement denies the request to every principal. */
 export function denies(statements: readonly Statement[], request: Request): boolean {
   return statements.some(
     ({ effect, actions, resources, principals, conditions }) =>
       effect === 'Deny' &&
       (principals.AWS ?? []).includes('*') &&
-      actions.some((pattern) => like(pattern, request.action)) &&
-      resources.some((pattern) => like(pattern, request.resource)) &&
+      actions.some((pattern) => matchesPattern(pattern, request.action)) &&
+      resources.some((pattern) => matchesPattern(pattern, request.resource)) &&
       Object.entries(conditions).every(([operator, keys]) =>
-        Object.entries(keys).every(([key, values]) => holds(operator, values, request.context[key])),
+        Object.entries(keys).every(([key, values]) =>
+          conditionMatches(operator, values, request.context[key]),
+        ),
       ),
   );
 }
 
 /**
- * IAM user guide, "Condition operators": where the key is absent a negated operator holds and any other does not, and
- * `IfExists` makes both hold.
+ * If the key is absent, negated operators and operators with `IfExists` match, and others do not (IAM user guide,
+ * "Condition operators").
  */
-function holds(operator: string, values: readonly string[], actual: string | undefined): boolean {
+function conditionMatches(operator: string, values: readonly string[], actual: string | undefined): boolean {
   if (operator === 'Null') return values.includes(String(actual === undefined));
   const ifExists = operator.endsWith('IfExists');
   const name = ifExists ? operator.slice(0, -'IfExists'.length) : operator;
@@ -79,11 +81,11 @@ function holds(operator: string, values: readonly string[], actual: string | und
     case 'NumericLessThan':
       return values.some((value) => Number(actual) < Number(value));
     default:
-      throw new Error(`The evaluator does not know ${operator}.`);
+      throw new Error(`Unsupported condition operator: ${operator}.`);
   }
 }
 
-function like(pattern: string, actual: string): boolean {
+function matchesPattern(pattern: string, actual: string): boolean {
   const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`, 'i').test(actual);
 }

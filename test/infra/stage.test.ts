@@ -8,7 +8,7 @@ import { readStage, readStageFile, StageError } from '../../infra/stage.ts';
 import stageForSynth from './stage.json' with { type: 'json' };
 
 const [publicKey = ''] = stageForSynth.telnyxPublicKeys;
-const answers = { telnyxPublicKeys: [publicKey], retentionDays: 365 };
+const required = { telnyxPublicKeys: [publicKey], retentionDays: 365 };
 
 const folder = mkdtempSync(join(tmpdir(), 'stage-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -24,11 +24,11 @@ function problemsOf(settings: unknown): readonly string[] {
 }
 
 describe('The two required settings', () => {
-  test('are sufficient: all other settings have a safe default.', () => {
-    const stage = readStage(answers);
+  test('are sufficient because all others have defaults', () => {
+    const stage = readStage(required);
 
     expect(stage).toEqual({
-      ...answers,
+      ...required,
       retentionMode: 'GOVERNANCE',
       acceptIrreversibleRetention: false,
       name: 'telnyx-archiver',
@@ -43,63 +43,63 @@ describe('The two required settings', () => {
     });
   });
 
-  test('are both reported when missing, with what to do.', () => {
+  test('are both reported when missing, with instructions', () => {
     expect(problemsOf({})).toEqual([
       expect.stringMatching(/^telnyxPublicKeys is missing\. Copy Telnyx's public key from its portal/),
       expect.stringMatching(/^retentionDays is missing\. Set the days/),
     ]);
   });
 
-  test('accept "none" as retention, but not 0 or null.', () => {
-    expect(readStage({ ...answers, retentionDays: 'none' }).retentionDays).toBe('none');
-    expect(problemsOf({ ...answers, retentionDays: 0 })).toHaveLength(1);
-    expect(problemsOf({ ...answers, retentionDays: null })).toHaveLength(1);
+  test('allow a retention of "none" but not 0 or null', () => {
+    expect(readStage({ ...required, retentionDays: 'none' }).retentionDays).toBe('none');
+    expect(problemsOf({ ...required, retentionDays: 0 })).toHaveLength(1);
+    expect(problemsOf({ ...required, retentionDays: null })).toHaveLength(1);
   });
 });
 
-describe("Telnyx's public keys", () => {
-  const lowOrder = Buffer.alloc(32).toString('base64');
+describe('telnyxPublicKeys', () => {
+  const zeroKey = Buffer.alloc(32).toString('base64');
   const identity = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]).toString('base64');
 
   test.each([
-    ['none', []],
-    ['three', [publicKey, publicKey, publicKey]],
-    ['one that is too short', ['c2hvcnQ=']],
+    ['no key', []],
+    ['three keys', [publicKey, publicKey, publicKey]],
+    ['a key that is too short', ['c2hvcnQ=']],
     ['a PEM', ['-----BEGIN PUBLIC KEY-----']],
-    ['an all-zero one, under which forgeries verify', [lowOrder]],
-    ['the identity, under which everything verifies', [publicKey, identity]],
-    ['one that is text', publicKey],
-  ])('are refused when invalid: %s.', (_, telnyxPublicKeys) => {
-    expect(problemsOf({ ...answers, telnyxPublicKeys })).toEqual([
+    ['an all-zero key, which accepts forged signatures', [zeroKey]],
+    ['the identity point, which accepts every signature', [publicKey, identity]],
+    ['a string instead of a list', publicKey],
+  ])('rejects %s', (_, telnyxPublicKeys) => {
+    expect(problemsOf({ ...required, telnyxPublicKeys })).toEqual([
       expect.stringMatching(/^telnyxPublicKeys /),
     ]);
   });
 
-  test('can be two, while Telnyx rotates its key.', () => {
-    expect(problemsOf({ ...answers, telnyxPublicKeys: [publicKey, publicKey] })).toEqual([]);
+  test('accepts two keys, for a key rotation', () => {
+    expect(problemsOf({ ...required, telnyxPublicKeys: [publicKey, publicKey] })).toEqual([]);
   });
 });
 
-describe('A retention that cannot be undone', () => {
+describe('Irreversible retention', () => {
   test.each([
     [{ retentionMode: 'COMPLIANCE' }, 'COMPLIANCE'],
     [{ retentionDays: 3_661 }, 'more than ten years'],
-  ])('is refused without acceptIrreversibleRetention: %j.', (settings, reason) => {
-    expect(problemsOf({ ...answers, ...settings })).toEqual([expect.stringContaining(reason)]);
-    expect(problemsOf({ ...answers, ...settings, acceptIrreversibleRetention: true })).toEqual([]);
+  ])('requires acceptIrreversibleRetention for %j', (settings, reason) => {
+    expect(problemsOf({ ...required, ...settings })).toEqual([expect.stringContaining(reason)]);
+    expect(problemsOf({ ...required, ...settings, acceptIrreversibleRetention: true })).toEqual([]);
   });
 
-  test('does not include retention "none" or ten years.', () => {
-    expect(problemsOf({ ...answers, retentionDays: 'none', retentionMode: 'COMPLIANCE' })).toEqual([]);
-    expect(problemsOf({ ...answers, retentionDays: 3_653 })).toEqual([]);
+  test('does not include "none" or ten years', () => {
+    expect(problemsOf({ ...required, retentionDays: 'none', retentionMode: 'COMPLIANCE' })).toEqual([]);
+    expect(problemsOf({ ...required, retentionDays: 3_653 })).toEqual([]);
   });
 });
 
 describe('downloadHosts', () => {
-  it('accepts host names with "*" or "<region>", including "*" in place of a region', () => {
+  it('accepts host names with "*" or "<region>", including "*" instead of a Region', () => {
     const downloadHosts = ['minio.example.com', '*.s3.<region>.amazonaws.com', 's3-*.amazonaws.com'];
 
-    expect(problemsOf({ ...answers, downloadHosts })).toEqual([]);
+    expect(problemsOf({ ...required, downloadHosts })).toEqual([]);
   });
 
   it.each([
@@ -110,21 +110,21 @@ describe('downloadHosts', () => {
     '*<region>.amazonaws.com',
     'https://s3.amazonaws.com',
     42,
-  ])('refuses %j', (host) => {
-    expect(problemsOf({ ...answers, downloadHosts: [host] })).toEqual([
+  ])('rejects %j', (host) => {
+    expect(problemsOf({ ...required, downloadHosts: [host] })).toEqual([
       'downloadHosts.0 must be a host name in lower case, with at most one "*" or "<region>" in each label and none in the last.',
     ]);
   });
 });
 
-test('All problems are reported at once, each with the name of its setting.', () => {
+test('All problems are reported at once, each with the name of the setting', () => {
   const problems = problemsOf({
     telnyxPublicKeys: ['?'],
     retentionDays: 1.5,
     name: 'Archiver!',
     account: '123',
     region: 'Frankfurt',
-    alarmEmail: 'nobody',
+    alarmEmail: 'on-call',
     breakGlassArns: ['arn:aws:iam::111122223333:role/*'],
     existingKeyArn: 'alias/mine',
     domain: { name: 'localhost', certificateArn: 'x' },
@@ -158,27 +158,27 @@ test('All problems are reported at once, each with the name of its setting.', ()
   ]);
 });
 
-test('A removed setting is refused with what to do about it.', () => {
-  expect(problemsOf({ ...answers, sweepLookBackMinutes: 90 })).toEqual([
+test('A removed setting is rejected with instructions', () => {
+  expect(problemsOf({ ...required, sweepLookBackMinutes: 90 })).toEqual([
     expect.stringMatching(/^sweepLookBackMinutes was removed: .* Delete it\.$/),
   ]);
 });
 
 describe('The settings file', () => {
-  test('is described in the error when it is missing.', () => {
+  test('is described in the error if it is missing', () => {
     expect(() => readStageFile(join(folder, 'none.json'))).toThrow(
       /Cannot read the file \(ENOENT\).*"telnyxPublicKeys".*"retentionDays"/s,
     );
   });
 
-  test('must be JSON.', () => {
+  test('must be JSON', () => {
     const file = join(folder, 'broken.json');
     writeFileSync(file, '{');
 
     expect(() => readStageFile(file)).toThrow(/The file is not JSON/);
   });
 
-  test('prints its problems without a stack trace when it is not valid.', () => {
+  test('causes an error message without a stack trace if it is not valid', () => {
     const file = join(folder, 'empty.json');
     writeFileSync(file, '{}');
     const output = join(folder, 'cdk.out');

@@ -1,7 +1,4 @@
-/**
- * What must hold for every template that is deployed, each as a function from the templates to the problems in them.
- * The keys say what is protected; the numbers are those of the project's list of checks.
- */
+/** Checks that every deployed template must pass. Each returns the problems that it finds in the templates. */
 import { archiveSettings } from '../../functions/archive/settings.ts';
 import { discoverSettings } from '../../functions/discover/settings.ts';
 import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
@@ -27,7 +24,7 @@ const functionNames = ['Webhook', 'Discover', 'Archive'] as const;
 type FunctionName = (typeof functionNames)[number];
 const lanes = ['Documents', 'Backfill', 'Discovery', 'Spans'] as const;
 type Lane = (typeof lanes)[number];
-/** Which function reads the lane. */
+/** The function that reads the queue of each lane. */
 const readers = {
   Documents: 'Archive',
   Backfill: 'Archive',
@@ -36,7 +33,7 @@ const readers = {
 } as const;
 
 export const checks = {
-  'C03 documents are locked as the stage says, and versioned': (view, stage) => {
+  'the archive bucket is versioned and has the Object Lock retention of the stage': (view, stage) => {
     const { properties } = bucket(view);
     const retention = at(properties, 'ObjectLockConfiguration', 'Rule', 'DefaultRetention');
     const expected =
@@ -48,7 +45,7 @@ export const checks = {
     ];
   },
 
-  'C04 whatever holds data outlives its stack': (view) =>
+  'every resource that holds data is retained when its stack is deleted': (view) =>
     [
       ...ofType(view, 'AWS::S3::Bucket'),
       ...ofType(view, 'AWS::KMS::Key'),
@@ -61,19 +58,19 @@ export const checks = {
       )
       .map(({ path }) => `${path} is not retained`),
 
-  'C05 no bucket can be made public': (view) =>
+  'no bucket can be made public': (view) =>
     ofType(view, 'AWS::S3::Bucket').flatMap(({ path, properties }) => [
       ...['BlockPublicAcls', 'BlockPublicPolicy', 'IgnorePublicAcls', 'RestrictPublicBuckets']
         .filter((flag) => at(properties, 'PublicAccessBlockConfiguration', flag) !== true)
         .map((flag) => `${path}: ${flag} is off`),
       ...unless(
         at(properties, 'OwnershipControls', 'Rules', 0, 'ObjectOwnership') === 'BucketOwnerEnforced',
-        `${path}: ACLs have effect`,
+        `${path}: ACLs are enabled`,
       ),
       ...unless(properties.AccessControl === undefined, `${path} has an ACL`),
     ]),
 
-  'C06 buckets are reached over TLS 1.2 or later only': (view) =>
+  'buckets accept only TLS 1.2 or later': (view) =>
     [bucket(view), accessLogs(view)].flatMap((target) => {
       const statements = bucketPolicy(view, target);
       const arn = arnOf(target);
@@ -84,16 +81,19 @@ export const checks = {
       ].flatMap(([action = '', resource = '']) => {
         const denied = (context: Record<string, string>) => denies(statements, { action, resource, context });
         return [
-          ...unless(denied({ 'aws:SecureTransport': 'false' }), `${target.path} takes ${action} without TLS`),
+          ...unless(
+            denied({ 'aws:SecureTransport': 'false' }),
+            `${target.path} accepts ${action} without TLS`,
+          ),
           ...unless(
             denied({ 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.1' }),
-            `${target.path} takes ${action} over TLS 1.1`,
+            `${target.path} accepts ${action} over TLS 1.1`,
           ),
         ];
       });
     }),
 
-  'C07 no object is ever overwritten': (view) => {
+  'no object can be overwritten': (view) => {
     const denied = (key: string, context: Record<string, string>) =>
       denies(bucketPolicy(view, bucket(view)), {
         action: 's3:PutObject',
@@ -102,15 +102,15 @@ export const checks = {
       });
     return ['documents/x', 'receipts/x.json', 'manifests/x/manifest-sha256.txt'].flatMap((key) => [
       ...unless(denied(key, {}), `${key} can be overwritten`),
-      ...unless(!denied(key, { 's3:if-none-match': '*' }), `a conditional PUT of ${key} is refused`),
+      ...unless(!denied(key, { 's3:if-none-match': '*' }), `a conditional PUT of ${key} is denied`),
       ...unless(
         !denied(key, { 's3:ObjectCreationOperation': 'false' }),
-        `parts of an upload of ${key} are refused`,
+        `parts of a multipart upload of ${key} are denied`,
       ),
     ]);
   },
 
-  'C08 objects are encrypted with our key and no other': (view) => {
+  'objects can be encrypted only with the archive key': (view) => {
     const statements = bucketPolicy(view, bucket(view));
     const header = 's3:x-amz-server-side-encryption';
     const keyHeader = `${header}-aws-kms-key-id`;
@@ -127,14 +127,17 @@ export const checks = {
         },
       });
     return [
-      ...unless(denied({ [header]: 'aws:kms', [keyHeader]: 'another' }), 'another key is taken'),
-      ...unless(denied({ [header]: 'AES256' }), "S3's own encryption is taken"),
-      ...unless(!denied({ [header]: 'aws:kms', [keyHeader]: key }), 'our own key is refused'),
-      ...unless(!denied({}), "what the functions send is refused: they leave it to the bucket's default"),
+      ...unless(denied({ [header]: 'aws:kms', [keyHeader]: 'another' }), 'another key is accepted'),
+      ...unless(denied({ [header]: 'AES256' }), 'SSE-S3 is accepted'),
+      ...unless(!denied({ [header]: 'aws:kms', [keyHeader]: key }), 'the archive key is denied'),
+      ...unless(!denied({}), 'a PUT without encryption headers, as the functions send it, is denied'),
     ];
   },
 
-  'C09 nobody deletes versions, shortens locks or changes what protects them': (view, stage) => {
+  'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket': (
+    view,
+    stage,
+  ) => {
     const statements = bucketPolicy(view, bucket(view));
     const role = /arn:[^"]*:role\/cdk-hnb659fds-cfn-exec-role-[^"]*/.exec(JSON.stringify(statements))?.[0];
     const arn = arnOf(bucket(view));
@@ -148,27 +151,27 @@ export const checks = {
     const denied = (action: string, resource: string, principal: string) =>
       denies(statements, { action, resource, context: { ...tls, 'aws:PrincipalArn': principal } });
     return [
-      ...unless(role !== undefined, "CloudFormation's role is locked out"),
+      ...unless(role !== undefined, 'the CloudFormation role is denied'),
       ...guarded.flatMap(([action = '', resource = '']) => [
-        ...unless(denied(action, resource, 'arn:aws:iam::1:role/admin'), `anybody may ${action}`),
+        ...unless(denied(action, resource, 'arn:aws:iam::1:role/admin'), `any principal can ${action}`),
         ...[role ?? '', ...stage.breakGlassArns]
           .filter((principal) => denied(action, resource, principal))
-          .map((principal) => `${principal} may not ${action}`),
+          .map((principal) => `${principal} cannot ${action}`),
       ]),
     ];
   },
 
-  'C10 the bucket encrypts with a key of ours by default': (view, stage) => {
+  'the archive bucket encrypts with the archive key by default': (view, stage) => {
     const rule = at(bucket(view).properties, 'BucketEncryption', 'ServerSideEncryptionConfiguration', 0);
     const expected = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
     return [
       ...unless(at(encryption(bucket(view)), 'SSEAlgorithm') === 'aws:kms', 'not encrypted with KMS'),
       ...unless(at(encryption(bucket(view)), 'KMSMasterKeyID') === expected, 'not encrypted with the key'),
-      ...unless(at(rule, 'BucketKeyEnabled') === true, 'every request costs a call to KMS'),
+      ...unless(at(rule, 'BucketKeyEnabled') === true, 'no S3 Bucket Key: every request calls KMS'),
     ];
   },
 
-  'C11 no lifecycle rule deletes documents, and unfinished uploads do not pile up': (view) => {
+  'no lifecycle rule deletes documents, and incomplete uploads are aborted': (view) => {
     const rules = list(at(bucket(view).properties, 'LifecycleConfiguration', 'Rules'));
     const days = rules.map((rule) =>
       Number(at(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation')),
@@ -176,7 +179,7 @@ export const checks = {
     return [
       ...unless(
         days.some((day) => day <= 7),
-        'unfinished uploads stay',
+        'incomplete uploads are kept',
       ),
       ...rules
         .filter((rule) => /Expiration/.test(Object.keys(object(rule)).join()))
@@ -184,80 +187,80 @@ export const checks = {
     ];
   },
 
-  'C12 keys rotate, and cannot be deleted or disabled in passing': (view, stage) =>
+  'KMS keys rotate, and only break-glass roles can delete or disable them': (view, stage) =>
     ofType(view, 'AWS::KMS::Key').flatMap(({ path, properties }) => {
       const statements = statementsOf(properties.KeyPolicy);
       const denied = (action: string, principal: string) =>
         denies(statements, { action, resource: '*', context: { 'aws:PrincipalArn': principal } });
       return [
         ...unless(properties.EnableKeyRotation === true, `${path} does not rotate`),
-        ...unless(properties.PendingWindowInDays === 30, `${path} is deleted in less than 30 days`),
+        ...unless(properties.PendingWindowInDays === 30, `${path} has a waiting period of less than 30 days`),
         ...statements
           .filter(
             ({ effect, principals, conditions }) =>
-              effect === 'Allow' && anybody(principals) && empty(conditions),
+              effect === 'Allow' && isPublic(principals) && empty(conditions),
           )
-          .map(({ sid }) => `${path}: ${sid} lets anybody in`),
+          .map(({ sid }) => `${path}: ${sid} allows every AWS account`),
         ...['kms:ScheduleKeyDeletion', 'kms:DisableKey'].flatMap((action) => [
-          ...unless(denied(action, 'arn:aws:iam::1:role/admin'), `${path}: anybody may ${action}`),
+          ...unless(denied(action, 'arn:aws:iam::1:role/admin'), `${path}: any principal can ${action}`),
           ...stage.breakGlassArns
             .filter((arn) => denied(action, arn))
-            .map((arn) => `${path}: ${arn} may not ${action}`),
+            .map((arn) => `${path}: ${arn} cannot ${action}`),
         ]),
       ];
     }),
 
-  'C13 a message stays invisible for six times as long as its function may take': (view) =>
+  'the visibility timeout of a queue is at least six times its function timeout': (view) =>
     lanes.flatMap((lane) => {
       const timeout = Number(lambda(view, readers[lane]).properties.Timeout);
       return [
         ...unless(
           Number(queue(view, lane).properties.VisibilityTimeout) >= 6 * timeout,
-          `${lane}: visibility is less than 6 × ${timeout} s`,
+          `${lane}: visibility timeout is less than 6 × ${timeout} s`,
         ),
         ...unless(
           readers[lane] !== 'Archive' || timeout <= 120,
-          `a document that kills its function comes back after more than ${6 * timeout} s`,
+          `a document that crashes the function returns after more than ${6 * timeout} s`,
         ),
       ];
     }),
 
-  'C14 every queue has dead letters behind it': (view) =>
+  'every queue has a dead-letter queue that messages reach before SQS deletes them': (view) =>
     lanes.flatMap((lane) => {
       const {
         RedrivePolicy: policy,
         VisibilityTimeout,
         MessageRetentionPeriod,
       } = queue(view, lane).properties;
-      const most = Number(at(policy, 'maxReceiveCount'));
-      /** How long a message takes to get there that crashes its function every time: SQS deletes it at the retention's end. */
-      const crashing = most * Number(VisibilityTimeout);
+      const maxReceives = Number(at(policy, 'maxReceiveCount'));
+      /** Seconds until a message that crashes its function on every receive reaches the dead-letter queue. */
+      const untilDeadLetter = maxReceives * Number(VisibilityTimeout);
       return [
         ...unless(
           at(policy, 'deadLetterTargetArn') === arnOf(deadLetters(view, lane)),
-          `${lane} loses what fails`,
+          `${lane} has no dead-letter queue`,
         ),
-        ...unless(most >= 400 && most <= 1_000, `${lane} gives up after ${most} receives`),
+        ...unless(maxReceives >= 400 && maxReceives <= 1_000, `${lane} has maxReceiveCount ${maxReceives}`),
         ...unless(
-          crashing <= 777_600 && crashing < Number(MessageRetentionPeriod),
-          `${lane} loses what crashes its function: that would be a dead letter after ${crashing} s`,
+          untilDeadLetter <= 777_600 && untilDeadLetter < Number(MessageRetentionPeriod),
+          `${lane}: a message that crashes the function becomes a dead letter only after ${untilDeadLetter} s`,
         ),
       ];
     }),
 
-  'C15 dead letters are kept for longer than messages': (view) =>
+  'dead-letter queues keep messages for longer than their source queues': (view) =>
     lanes.flatMap((lane) => {
       const kept = Number(deadLetters(view, lane).properties.MessageRetentionPeriod);
       return [
         ...unless(kept === 1_209_600, `${lane}: dead letters are not kept for 14 days`),
         ...unless(
           kept > Number(queue(view, lane).properties.MessageRetentionPeriod),
-          `${lane}: dead letters expire with their messages`,
+          `${lane}: dead letters expire with the messages of the source queue`,
         ),
       ];
     }),
 
-  'C16 dead letters take only what their own queue gives up': (view) =>
+  'a dead-letter queue accepts messages only from its own source queue': (view) =>
     lanes.flatMap((lane) => {
       const allowed = deadLetters(view, lane).properties.RedriveAllowPolicy;
       const sources = list(at(allowed, 'sourceQueueArns')).map(text);
@@ -266,16 +269,16 @@ export const checks = {
         at(allowed, 'redrivePermission') === 'byQueue' &&
           sources.length === 1 &&
           sources[0]?.split(':').at(-1) === name,
-        `${lane}: dead letters of ${text(allowed ?? null)} are let in`,
+        `${lane}: the redrive allow policy is ${text(allowed ?? null)}`,
       );
     }),
 
-  'C17 queues are encrypted': (view) =>
+  'queues are encrypted': (view) =>
     ofType(view, 'AWS::SQS::Queue')
       .filter(({ properties }) => properties.SqsManagedSseEnabled !== true && !properties.KmsMasterKeyId)
       .map(({ path }) => `${path} is not encrypted`),
 
-  'C18 queues are reached over TLS only, and open to nobody': (view) =>
+  'queues require TLS and are not public': (view) =>
     ofType(view, 'AWS::SQS::Queue').flatMap((target) => {
       const statements = ofType(view, 'AWS::SQS::QueuePolicy')
         .filter(({ properties }) => list(properties.Queues).includes(`\${${target.id}}`))
@@ -286,22 +289,23 @@ export const checks = {
         context: { 'aws:SecureTransport': 'false' },
       };
       return [
-        ...unless(denies(statements, request), `${target.path} is reached without TLS`),
+        ...unless(denies(statements, request), `${target.path} accepts requests without TLS`),
         ...statements
-          .filter(({ effect, principals }) => effect === 'Allow' && anybody(principals))
-          .map(() => `${target.path} is open to anybody`),
+          .filter(({ effect, principals }) => effect === 'Allow' && isPublic(principals))
+          .map(() => `${target.path} is public`),
       ];
     }),
 
-  'C19 batches are of ten, report single failures and run in bounded numbers': (view, stage) =>
+  'event source mappings use batches of ten, report partial failures and limit concurrency': (view, stage) =>
     lanes.flatMap((lane) => {
       const found = ofType(view, 'AWS::Lambda::EventSourceMapping').filter(
         ({ properties }) => properties.EventSourceArn === arnOf(queue(view, lane)),
       );
       const [mapping] = found;
-      if (mapping === undefined || found.length > 1) return [`${lane} has ${found.length} readers`];
+      if (mapping === undefined || found.length > 1)
+        return [`${lane} has ${found.length} event source mappings`];
       const { properties } = mapping;
-      const most = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
+      const maxConcurrency = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
       const expected: Partial<Record<Lane, number>> = {
         Documents: stage.documentsConcurrency,
         Backfill: stage.backfillConcurrency,
@@ -313,22 +317,31 @@ export const checks = {
         ),
         ...unless(
           same(properties.FunctionResponseTypes, ['ReportBatchItemFailures']),
-          `${lane}: one failure fails its whole batch`,
+          `${lane}: one failure fails the whole batch`,
         ),
-        ...unless(properties.BatchSize === 10, `${lane}: batches are not of ten`),
-        ...unless(most >= 2 && most <= 50, `${lane}: concurrency is unbounded`),
-        ...unless(most === (expected[lane] ?? most), `${lane}: not the stage's concurrency`),
-        ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: documents wait for a batch to fill`),
-        ...unless(properties.Enabled === true, `${lane} is not read`),
+        ...unless(properties.BatchSize === 10, `${lane}: batch size is not ten`),
+        ...unless(
+          maxConcurrency >= 2 && maxConcurrency <= 50,
+          `${lane}: maximum concurrency is ${maxConcurrency}`,
+        ),
+        ...unless(
+          maxConcurrency === (expected[lane] ?? maxConcurrency),
+          `${lane}: not the concurrency of the stage`,
+        ),
+        ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: has a batching window`),
+        ...unless(properties.Enabled === true, `${lane}: event source mapping is disabled`),
       ];
     }),
 
-  'C20 no reservation throttles what a queue feeds': (view) =>
+  'functions that read queues have no reserved concurrency': (view) =>
     (['Archive', 'Discover'] as const)
       .filter((name) => lambda(view, name).properties.ReservedConcurrentExecutions !== undefined)
-      .map((name) => `${name} has reserved concurrency: throttled receives would count`),
+      .map((name) => `${name} has reserved concurrency`),
 
-  'C21 a flood of requests costs little, and Telnyx is not kept waiting': (view, stage) => {
+  'the webhook function has the reserved concurrency of the stage and a timeout of 3 to 5 seconds': (
+    view,
+    stage,
+  ) => {
     const { properties } = lambda(view, 'Webhook');
     const reserved = properties.ReservedConcurrentExecutions;
     return [
@@ -345,7 +358,7 @@ export const checks = {
     ];
   },
 
-  'C22 functions run on a supported runtime, log JSON into kept and encrypted groups, and are traced': (
+  'functions use a supported runtime, tracing, and JSON logs that are encrypted and kept for a year': (
     view,
   ) =>
     ofType(view, 'AWS::Lambda::Function').flatMap(({ path, properties }) => {
@@ -359,17 +372,20 @@ export const checks = {
         ),
         ...unless(same(properties.Architectures, ['arm64']), `${path}: not arm64`),
         ...unless(at(properties, 'LoggingConfig', 'LogFormat') === 'JSON', `${path} does not log JSON`),
-        ...unless(Number(group?.properties.RetentionInDays) >= 365, `${path}: log without retention`),
+        ...unless(
+          Number(group?.properties.RetentionInDays) >= 365,
+          `${path}: log is kept for less than a year`,
+        ),
         ...unless(
           group?.properties.KmsKeyId === arnOf(atPath(view, 'OperationsKey')),
           `${path}: log not encrypted`,
         ),
         ...unless(at(properties, 'TracingConfig', 'Mode') === 'Active', `${path} is not traced`),
-        ...unless(Number(properties.MemorySize) >= 512, `${path}: memory left to the default`),
+        ...unless(Number(properties.MemorySize) >= 512, `${path}: less than 512 MB of memory`),
       ];
     }),
 
-  'C23 functions are told what they declare, and no secret': (view) => {
+  'functions get exactly the settings that they declare, and no secret': (view) => {
     const declared: Record<FunctionName, Settings> = {
       Webhook: webhookSettings,
       Discover: discoverSettings,
@@ -382,24 +398,24 @@ export const checks = {
       return [
         ...settings
           .filter((setting) => !('fallback' in setting) && !environment[setting.variable])
-          .map(({ variable }) => `${name} is not told ${variable}`),
+          .map(({ variable }) => `${name} does not get ${variable}`),
         ...Object.keys(environment)
           .filter((variable) => !settings.some((setting) => setting.variable === variable))
-          .map((variable) => `${name} is told ${variable}, which it does not read`),
+          .map((variable) => `${name} gets ${variable}, which it does not declare`),
         ...Object.entries(environment)
           .filter(
             ([variable, value]) =>
               (/SECRET|TOKEN|PASSWORD|API_KEY/.test(variable) && !variable.endsWith('_SECRET_ARN')) ||
               /\bKEY[0-9A-Za-z]{16,}|\b(AKIA|ASIA)[0-9A-Z]{12,}|-----BEGIN/.test(value),
           )
-          .map(([variable]) => `${name}: ${variable} is a secret`),
+          .map(([variable]) => `${name}: ${variable} looks like a secret`),
         ...unless(environment.TRUSTED_DOWNLOAD_ORIGIN === undefined, `${name} trusts a download origin`),
-        ...unless(name !== 'Webhook' || usable(keys), "the webhook has no usable key of Telnyx's"),
+        ...unless(name !== 'Webhook' || usable(keys), 'the webhook has no valid public key'),
       ];
     });
   },
 
-  'C24 no policy has a wildcard but the few that are known': (view) =>
+  'no policy has a wildcard except the known ones': (view) =>
     identityPolicies(view).flatMap(({ path, statements }) =>
       statements.flatMap(({ sid, actions, resources }) => [
         ...actions
@@ -412,16 +428,16 @@ export const checks = {
               !(sid === 'Trace' && actions.every((action) => action.startsWith('xray:Put'))) &&
               ![`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`].includes(resource),
           )
-          .map((resource) => `${path}: ${sid} reaches ${resource}`),
+          .map((resource) => `${path}: ${sid} applies to ${resource}`),
       ]),
     ),
 
-  'C25 the webhook may fill two queues and nothing else': (view) =>
+  'the webhook role can only send to two queues': (view) =>
     differences(grantsOf(view, 'Webhook'), {
       'sqs:SendMessage': [arnOf(queue(view, 'Documents')), arnOf(queue(view, 'Discovery'))],
     }),
 
-  'C26 archive may create and read objects, and may delete nothing': (view, stage) => {
+  'the archive role can create and read objects but not delete them': (view, stage) => {
     const objects = [`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`];
     const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
     const read = [arnOf(queue(view, 'Documents')), arnOf(queue(view, 'Backfill'))];
@@ -436,11 +452,14 @@ export const checks = {
         'sqs:SendMessage': [arnOf(deadLetters(view, 'Documents')), arnOf(deadLetters(view, 'Backfill'))],
         ...receiving(read),
       }),
-      ...narrowed(view, 'Archive', ['documents/*', 'receipts/*']),
+      ...conditionProblems(view, 'Archive', ['documents/*', 'receipts/*']),
     ];
   },
 
-  'C27 discover may list and queue, and may neither read nor write an object': (view, stage) => {
+  'the discover role can list receipts and send messages but neither read nor write objects': (
+    view,
+    stage,
+  ) => {
     const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
     return [
       ...differences(grantsOf(view, 'Discover'), {
@@ -456,11 +475,11 @@ export const checks = {
         ],
         ...receiving([arnOf(queue(view, 'Discovery')), arnOf(queue(view, 'Spans'))]),
       }),
-      ...narrowed(view, 'Discover', ['receipts/*']),
+      ...conditionProblems(view, 'Discover', ['receipts/*']),
     ];
   },
 
-  'C28 no role may destroy queues, change keys or become somebody else': (view) =>
+  'no role can delete queues or objects, change keys or assume another role': (view) =>
     identityPolicies(view).flatMap(({ path, statements }) =>
       statements
         .flatMap(({ actions }) => actions)
@@ -472,11 +491,11 @@ export const checks = {
         .map((action) => `${path} allows ${action}`),
     ),
 
-  'C29 AWS services act for this account only': (view) => [
+  'AWS services can act only for this account': (view) => [
     ...resourcePolicies(view).flatMap(({ path, statements }) =>
       statements
         .filter(({ effect, principals }) => effect === 'Allow' && principals.Service !== undefined)
-        // Lambda takes on a role for functions of the account alone; the console's own trust policies say no more.
+        // Lambda assumes a role only for functions of the same account; trust policies that AWS creates are the same.
         .filter(({ principals }) => !same(principals.Service, ['lambda.amazonaws.com']))
         .filter(
           ({ conditions }) =>
@@ -490,17 +509,17 @@ export const checks = {
     ),
     ...ofType(view, 'AWS::Lambda::Permission')
       .filter(({ properties }) => !properties.SourceArn && !properties.SourceAccount)
-      .map(({ path }) => `${path} is for any account`),
+      .map(({ path }) => `${path} applies to any account`),
   ],
 
-  'C30 nobody may invoke a function directly': (view) => [
+  'only API Gateway has permission to invoke a function': (view) => [
     ...ofType(view, 'AWS::Lambda::Permission')
       .filter(({ properties }) => properties.Principal !== 'apigateway.amazonaws.com')
-      .map(({ path, properties }) => `${path} lets ${text(properties.Principal ?? null)} in`),
-    ...ofType(view, 'AWS::Lambda::Url').map(({ path }) => `${path} is a second front door`),
+      .map(({ path, properties }) => `${path} allows ${text(properties.Principal ?? null)}`),
+    ...ofType(view, 'AWS::Lambda::Url').map(({ path }) => `${path} is a function URL`),
   ],
 
-  'C31 the front door is one throttled POST route that logs neither headers nor bodies': (view, stage) => {
+  'the API has one throttled POST route and logs neither headers nor bodies': (view, stage) => {
     const routes = ofType(view, 'AWS::ApiGatewayV2::Route').map(({ properties }) => properties.RouteKey);
     const { properties } = stageOfApi(view);
     const format = text(at(properties, 'AccessLogSettings', 'Format'));
@@ -512,24 +531,24 @@ export const checks = {
       ...unless(format.includes('$context.requestId'), 'no access log'),
       ...unless(
         !/header|body|query|authorizer|\$request/i.test(format),
-        'the access log holds what callers send',
+        'the access log contains data of the request',
       ),
-      ...unless(domains.length === (stage.domain ? 1 : 0), 'not the domain of the stage'),
+      ...unless(domains.length === (stage.domain ? 1 : 0), 'the API does not have the domain of the stage'),
       ...domains.flatMap((domain) =>
         unless(
           at(domain.properties, 'DomainNameConfigurations', 0, 'SecurityPolicy') === 'TLS_1_2',
-          'the domain takes TLS before 1.2',
+          'the domain accepts TLS before 1.2',
         ),
       ),
       ...unless(
         (atPath(view, 'WebhookApi/Api').properties.DisableExecuteApiEndpoint === true) ===
           (stage.domain !== undefined),
-        'there is a second address beside the domain, or none',
+        'the API has no endpoint, or one in addition to the domain',
       ),
     ];
   },
 
-  'C32 the API key is stored by hand, encrypted with the documents’ key': (view, stage) => {
+  'the secret has no value in the template and is encrypted with the archive key': (view, stage) => {
     const { properties } = secret(view);
     return [
       ...unless(
@@ -542,7 +561,7 @@ export const checks = {
     ];
   },
 
-  'C33 outputs say what to do next, and no secret': (view) => [
+  'outputs cover all next steps and contain no secret': (view) => [
     ...['ArchiveBucketName', 'StoreApiKey', 'WebhookUrl', 'DashboardUrl', 'AlarmTopicArn']
       .filter((name) => view.outputs[name] === undefined)
       .map((name) => `no output ${name}`),
@@ -550,10 +569,10 @@ export const checks = {
       .filter(([, value]) =>
         /resolve:secretsmanager|SecretString\b|:\*|\bKEY[0-9A-Za-z]{16,}/.test(text(value)),
       )
-      .map(([name]) => `output ${name} holds a secret or a wildcard`),
+      .map(([name]) => `output ${name} contains a secret or a wildcard`),
   ],
 
-  'C34 a sweep is asked for every minute, in words that discover reads': (view) => {
+  'the schedule sends a valid sweep message every minute': (view) => {
     const found = ofType(view, 'AWS::Scheduler::Schedule');
     const [schedule] = found;
     if (schedule === undefined || found.length > 1) return [`there are ${found.length} schedules`];
@@ -563,25 +582,25 @@ export const checks = {
     return [
       ...unless(
         properties.ScheduleExpression === 'cron(0/1 * * * ? *)',
-        `sweeps are ${text(properties.ScheduleExpression ?? null)}`,
+        `the schedule expression is ${text(properties.ScheduleExpression ?? null)}`,
       ),
-      ...unless(properties.State === 'ENABLED', 'the schedule is off'),
+      ...unless(properties.State === 'ENABLED', 'the schedule is disabled'),
       ...unless(
         at(properties, 'Target', 'Arn') === arnOf(queue(view, 'Discovery')),
-        'sweeps do not go to discovery',
+        'the target is not the discovery queue',
       ),
       ...unless(
-        readsAsRecent(input.replace('<aws.scheduler.scheduled-time>', '2022-03-22T18:59:43Z')),
-        `discover does not read ${input}`,
+        isRecentMessage(input.replace('<aws.scheduler.scheduled-time>', '2022-03-22T18:59:43Z')),
+        `discover cannot parse ${input}`,
       ),
       ...unless(Number(at(properties, 'Target', 'RetryPolicy', 'MaximumRetryAttempts')) > 0, 'no retries'),
       ...unless(
         at(properties, 'Target', 'RetryPolicy', 'MaximumEventAgeInSeconds') === 3_600,
-        'the first sweep of an hour is not sent for as long as discover takes it, or for longer',
+        'messages are not retried for exactly as long as discover accepts the first sweep of an hour',
       ),
       ...unless(
         at(properties, 'Target', 'DeadLetterConfig', 'Arn') === arnOf(deadLetters(view, 'Discovery')),
-        'sweeps that cannot be sent are lost',
+        'the schedule has no dead-letter queue',
       ),
       ...differences(grants, {
         'sqs:SendMessage': [arnOf(queue(view, 'Discovery')), arnOf(deadLetters(view, 'Discovery'))],
@@ -589,7 +608,7 @@ export const checks = {
     ];
   },
 
-  'C35 every kind of failure calls a person, who reads what it means': (view, stage) => {
+  'every kind of failure has an alarm that notifies the topic and explains its impact': (view, stage) => {
     const alarms = ofType(view, 'AWS::CloudWatch::Alarm');
     const topic = `\${${atPath(view, 'AlarmTopic/Topic').id}}`;
     const named = (name: string) =>
@@ -609,7 +628,7 @@ export const checks = {
           ...unless(JSON.stringify(properties).includes(`"${metric}"`), `${name} does not watch ${metric}`),
           ...unless(
             properties.ComparisonOperator === comparison && properties.Threshold === value,
-            `${name} fires at ${text(properties.ComparisonOperator ?? null)} ${text(properties.Threshold ?? null)}`,
+            `${name} is in alarm at ${text(properties.ComparisonOperator ?? null)} ${text(properties.Threshold ?? null)}`,
           ),
           ...unless(
             properties.DatapointsToAlarm === toAlarm && properties.EvaluationPeriods === outOf,
@@ -617,11 +636,11 @@ export const checks = {
           ),
           ...unless(
             properties.TreatMissingData === (below ? 'breaching' : 'notBreaching'),
-            `${name} takes silence for ${text(properties.TreatMissingData ?? null)}`,
+            `${name} treats missing data as ${text(properties.TreatMissingData ?? null)}`,
           ),
           ...unless(
             same(properties.OKActions, expected.notifiesOk ? [topic] : undefined),
-            `${name} tells of its end: ${text(properties.OKActions ?? null)}`,
+            `${name} has the OK actions ${text(properties.OKActions ?? null)}`,
           ),
         ];
       }),
@@ -629,46 +648,46 @@ export const checks = {
         .filter(
           ({ properties }) => !same(properties.AlarmActions, [topic]) || properties.ActionsEnabled === false,
         )
-        .map(({ path }) => `${path} calls nobody`),
+        .map(({ path }) => `${path} does not notify the topic`),
       ...alarms
         .filter(
           ({ properties }) =>
             !/^.{30,} Runbook: docs\/runbook\.md#\w+$/.test(text(properties.AlarmDescription)),
         )
-        .map(({ path }) => `${path} does not say what it means`),
+        .map(({ path }) => `${path} does not explain its impact`),
       ...alarms
         .filter(
           ({ properties }) => !(text(properties.AlarmName).slice(stage.name.length + 1) in expectedAlarms),
         )
-        .map(({ path }) => `${path} is not on the list of alarms`),
+        .map(({ path }) => `${path} is not an expected alarm`),
       ...errorCodes
         .filter((code) => retryPolicies[code] === 'wait' && !alarms.some((alarm) => countsCode(alarm, code)))
-        .map((code) => `nobody is called while documents wait for ${code}`),
+        .map((code) => `no alarm for messages that wait with ${code}`),
       ...keyDeletionProblems(view, stage, topic),
     ];
   },
 
-  'C36 the stack that holds the documents is protected against deletion': (view) =>
+  'the storage stack has termination protection': (view) =>
     unless(view.terminationProtection.storage, 'termination protection is off'),
 
-  'C37 nothing runs at deployment but CloudFormation itself': (view) =>
+  'no custom resource runs at deployment': (view) =>
     view.resources
       .filter(({ type }) => type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource')
       .map(({ path }) => `${path} is a custom resource`),
 
-  'C38 reads and writes of documents are logged in another bucket': (view) => {
+  'the archive bucket has server access logs in another bucket': (view) => {
     const target = at(bucket(view).properties, 'LoggingConfiguration', 'DestinationBucketName');
     const rules = list(at(accessLogs(view).properties, 'LifecycleConfiguration', 'Rules'));
     return [
       ...unless(target === `\${${accessLogs(view).id}}`, 'there are no access logs'),
       ...unless(
         rules.length > 0 && rules.every((rule) => Number(at(rule, 'ExpirationInDays')) >= 365),
-        'access logs are kept for less than a year, or for ever',
+        'access logs are kept for less than a year, or without limit',
       ),
     ];
   },
 
-  'C41 nothing ties the templates to one partition or region': (view, stage) => {
+  'the templates are not tied to a partition or Region': (view, stage) => {
     const all = JSON.stringify([view.resources.map(({ properties }) => properties), view.outputs]);
     const given = JSON.stringify(stage);
     const literals = all.match(/arn:aws[a-z-]*:[^"\\ ]*/g) ?? [];
@@ -684,12 +703,12 @@ export const checks = {
     ];
   },
 
-  'C42 Lambda stops endless loops': (view) =>
+  'Lambda recursive loop detection is on': (view) =>
     ofType(view, 'AWS::Lambda::Function')
       .filter(({ properties }) => properties.RecursiveLoop === 'Allow')
-      .map(({ path }) => `${path} may loop for ever`),
+      .map(({ path }) => `${path} allows recursive loops`),
 
-  'Alarms can be published, encrypted and over TLS, by alarms of this account alone': (view) => {
+  'only CloudWatch alarms of this account can publish to the alarm topic, over TLS and encrypted': (view) => {
     const topic = atPath(view, 'AlarmTopic/Topic');
     const statements = statementsOf(atPath(view, 'AlarmTopic/Topic/Policy').properties.PolicyDocument);
     const key = statementsOf(atPath(view, 'OperationsKey').properties.KeyPolicy);
@@ -706,22 +725,22 @@ export const checks = {
           resource: `\${${topic.id}}`,
           context: { 'aws:SecureTransport': 'false' },
         }),
-        'the topic is reached without TLS',
+        'the topic accepts requests without TLS',
       ),
       ...unless(
         statements.some((statement) => alarms(statement) && statement.actions.includes('sns:Publish')),
-        'alarms may not publish',
+        'alarms cannot publish',
       ),
       ...unless(
         key.some((statement) => alarms(statement) && statement.actions.includes('kms:Decrypt')),
-        'alarms may not use the key',
+        'alarms cannot use the key',
       ),
       ...statements
         .filter(
           ({ effect, principals }) =>
             effect === 'Allow' && !same(principals.Service, ['cloudwatch.amazonaws.com']),
         )
-        .map(({ sid }) => `${sid} lets others publish`),
+        .map(({ sid }) => `${sid} allows others to publish`),
     ];
   },
 } satisfies Record<string, Check>;
@@ -730,17 +749,17 @@ export type CheckName = keyof typeof checks;
 
 interface ExpectedAlarm {
   metric: string;
-  /** Fires from this value on; a function stands for 80 % of its time limit. */
+  /** In alarm at this value or above. The name of a function means 80 % of its timeout. */
   threshold: number | FunctionName;
-  /** Fires below the threshold, and if there is no data. @default false */
+  /** In alarm below the threshold, and if data is missing. @default false */
   below?: boolean;
   /** M out of N. @default 1 of 1 */
   datapoints?: [toAlarm: number, outOf: number];
-  /** Whether its end means that the cause is gone. @default false */
+  /** Whether the topic is also notified of OK. @default false */
   notifiesOk?: boolean;
 }
 
-/** While messages wait, for 40 minutes after the last receive that failed. */
+/** Stays in alarm for 40 minutes after the last failed receive. */
 const whileWaiting = { threshold: 1, datapoints: [1, 8], notifiesOk: true } satisfies Partial<ExpectedAlarm>;
 
 const expectedAlarms: Record<string, ExpectedAlarm> = {
@@ -810,7 +829,7 @@ function arnOf({ id }: Resource): string {
   return `\${${id}.Arn}`;
 }
 
-function anybody(principals: Record<string, string[]>): boolean {
+function isPublic(principals: Record<string, string[]>): boolean {
   return (principals.AWS ?? []).includes('*');
 }
 
@@ -847,7 +866,7 @@ function usable(publicKeys: string | undefined): boolean {
   try {
     return readPublicKeys((publicKeys ?? '').split(',')).length > 0;
   } catch {
-    // Then it is the check that says so.
+    // The check reports it.
     return false;
   }
 }
@@ -857,7 +876,7 @@ interface Policy {
   statements: Statement[];
 }
 
-/** All that roles are allowed, wherever it is written. */
+/** All policies of roles: managed, attached and inline. */
 function identityPolicies(view: View): Policy[] {
   return [
     ...[...ofType(view, 'AWS::IAM::ManagedPolicy'), ...ofType(view, 'AWS::IAM::Policy')].map(
@@ -888,7 +907,7 @@ function resourcePolicies(view: View): Policy[] {
 
 type Grants = Record<string, string[]>;
 
-/** What a function may do beyond its log and its trace: action → resources. */
+/** Permissions of a function without its log and traces: action → resources. */
 function grantsOf(view: View, name: FunctionName): Grants {
   return grantsOfRole(view, `Functions/${name}/Role`);
 }
@@ -906,16 +925,16 @@ function statementsOfRole(view: View, path: string): Statement[] {
   const role = atPath(view, path);
   const attached = list(role.properties.ManagedPolicyArns).map(text);
   const known = ofType(view, 'AWS::IAM::ManagedPolicy').filter(({ id }) => attached.includes(`\${${id}}`));
-  const foreign = attached.filter((arn) => !known.some(({ id }) => arn === `\${${id}}`));
+  const external = attached.filter((arn) => !known.some(({ id }) => arn === `\${${id}}`));
   return [
     ...known.flatMap(({ properties }) => statementsOf(properties.PolicyDocument)),
     ...ofType(view, 'AWS::IAM::Policy')
       .filter(({ properties }) => list(properties.Roles).includes(`\${${role.id}}`))
       .flatMap(({ properties }) => statementsOf(properties.PolicyDocument)),
     ...list(role.properties.Policies).flatMap((policy) => statementsOf(at(policy, 'PolicyDocument'))),
-    // A policy of somebody else's may allow anything.
-    ...foreign.map((arn) => ({
-      sid: 'Foreign',
+    // A policy that is not in the template can allow anything.
+    ...external.map((arn) => ({
+      sid: 'External',
       effect: 'Allow' as const,
       actions: [arn],
       resources: ['*'],
@@ -928,9 +947,12 @@ function statementsOfRole(view: View, path: string): Statement[] {
 function differences(actual: Grants, expected: Grants): string[] {
   const actions = new Set([...Object.keys(actual), ...Object.keys(expected)]);
   return [...actions].flatMap((action) => {
-    const has = [...new Set(actual[action] ?? [])].sort();
-    const should = [...(expected[action] ?? [])].sort();
-    return unless(same(has, should), `may ${action} on ${text(has)}, should on ${text(should)}`);
+    const allowed = [...new Set(actual[action] ?? [])].sort();
+    const wanted = [...(expected[action] ?? [])].sort();
+    return unless(
+      same(allowed, wanted),
+      `${action} is allowed on ${text(allowed)}, expected ${text(wanted)}`,
+    );
   });
 }
 
@@ -943,12 +965,12 @@ function receiving(queues: string[]): Grants {
   );
 }
 
-/** Listing is limited to the prefixes, and each use of the key to one encryption context. */
-function narrowed(view: View, name: FunctionName, prefixes: string[]): string[] {
+/** Problems where listing is not limited to the prefixes, or the use of the key not to one encryption context. */
+function conditionProblems(view: View, name: FunctionName, prefixes: string[]): string[] {
   return statementsOfRole(view, `Functions/${name}/Role`).flatMap(({ sid, actions, conditions }) => {
     if (actions.includes('s3:ListBucket')) {
       const listed = Object.values(conditions).flatMap((keys) => keys['s3:prefix'] ?? []);
-      return unless(same(listed, prefixes), `${name} may list ${text(listed)}`);
+      return unless(same(listed, prefixes), `${name} can list ${text(listed)}`);
     }
     if (!actions.some((action) => action.startsWith('kms:'))) return [];
     const context = Object.entries(conditions.StringEquals ?? {}).flatMap(([key, values]) =>
@@ -956,16 +978,16 @@ function narrowed(view: View, name: FunctionName, prefixes: string[]): string[] 
     );
     return unless(
       same(context, [arnOf(bucket(view))]) || same(context, [`\${${secret(view).id}}`]),
-      `${name}: ${sid} uses the key for ${text(context)}`,
+      `${name}: ${sid} allows the key for ${text(context)}`,
     );
   });
 }
 
-function readsAsRecent(message: string): boolean {
+function isRecentMessage(message: string): boolean {
   try {
     return parseDiscoveryMessage(message).kind === 'recent';
   } catch {
-    // Then it is the check that says so.
+    // The check reports it.
     return false;
   }
 }
@@ -976,15 +998,18 @@ function countsCode({ properties }: Resource, code: ErrorCode): boolean {
 
 function keyDeletionProblems(view: View, stage: Stage, topic: string): string[] {
   const rule = ofType(view, 'AWS::Events::Rule')[0];
-  if (rule === undefined) return ['nobody hears of the deletion of a key'];
+  if (rule === undefined) return ['no rule for the deletion of the key'];
   const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
   const detail = at(rule.properties, 'EventPattern', 'detail');
   return [
-    ...unless(rule.properties.State === 'ENABLED', 'the rule on key deletion is off'),
-    ...unless(list(at(detail, 'eventName')).includes('ScheduleKeyDeletion'), 'key deletion is not seen'),
-    ...unless(list(at(detail, 'eventName')).includes('DisableKey'), 'disabling the key is not seen'),
-    ...unless(same(at(detail, 'resources', 'ARN'), [key]), 'another key is watched'),
-    ...unless(at(rule.properties, 'Targets', 0, 'Arn') === topic, 'key deletion is told to nobody'),
+    ...unless(rule.properties.State === 'ENABLED', 'the rule for key deletion is disabled'),
+    ...unless(
+      list(at(detail, 'eventName')).includes('ScheduleKeyDeletion'),
+      'the rule does not match ScheduleKeyDeletion',
+    ),
+    ...unless(list(at(detail, 'eventName')).includes('DisableKey'), 'the rule does not match DisableKey'),
+    ...unless(same(at(detail, 'resources', 'ARN'), [key]), 'the rule is for another key'),
+    ...unless(at(rule.properties, 'Targets', 0, 'Arn') === topic, 'the rule does not notify the topic'),
     ...differences(grantsOfRole(view, 'Alarms/KeyDeletion/Role'), {
       'sns:Publish': [topic],
       'kms:Decrypt': [arnOf(atPath(view, 'OperationsKey'))],

@@ -20,7 +20,7 @@ beforeAll(() => {
 const checkNames = Object.keys(checks) as CheckName[];
 
 describe.each(settingsNames)('With %s settings', (name) => {
-  test.each(checkNames)('%s.', (check) => {
+  test.each(checkNames)('%s', (check) => {
     const { view, stage } = synthesized[name];
 
     const problems = checks[check](view, stage);
@@ -29,33 +29,33 @@ describe.each(settingsNames)('With %s settings', (name) => {
   });
 });
 
-describe('A guard that is lost is noticed by name', () => {
-  test.each(mutations)('$what: $noticedBy.', ({ mutate, noticedBy }) => {
+describe('A change that removes a protection', () => {
+  test.each(mutations)('fails a check: $change ($detectedBy)', ({ mutate, detectedBy }) => {
     const { view, stage } = synthesized.locked;
     const mutated = structuredClone(view);
     mutate(mutated);
 
-    const problems = checks[noticedBy](mutated, stage);
+    const problems = checks[detectedBy](mutated, stage);
 
     expect(mutated).not.toEqual(view);
     expect(problems).not.toEqual([]);
   });
 
-  test('There is a mutation for every check.', () => {
-    const noticed = new Set(mutations.map(({ noticedBy }) => noticedBy));
+  test('is tried for every check', () => {
+    const tried = new Set(mutations.map(({ detectedBy }) => detectedBy));
 
-    expect(checkNames.filter((check) => !noticed.has(check))).toEqual([]);
+    expect(checkNames.filter((check) => !tried.has(check))).toEqual([]);
   });
 });
 
-describe('The environment of a function', () => {
+describe('environmentFor', () => {
   const declared = {
     needed: { variable: 'NEEDED', read: wholeNumber(1, 9) },
     optional: { variable: 'OPTIONAL', read: text, fallback: 'x' },
   };
   const stage = readStage(settings.minimal);
 
-  test('has the variables that the function declares, but for those that are left out by name.', () => {
+  test('sets the variables that the function declares, except the omitted ones', () => {
     expect(environmentFor(declared, stage, { needed: '1' }, ['optional'])).toEqual({ NEEDED: '1' });
     expect(environmentFor(declared, stage, { needed: '1', optional: 'y' })).toEqual({
       NEEDED: '1',
@@ -63,7 +63,7 @@ describe('The environment of a function', () => {
     });
   });
 
-  test('holds what the stage settings of the same name say.', () => {
+  test('uses the stage settings with the same names', () => {
     const named = {
       ...declared,
       archiveInfected: { variable: 'ARCHIVE_INFECTED', read: flag },
@@ -88,42 +88,42 @@ describe('The environment of a function', () => {
     ).toThrow(/MAX_DOCUMENT_BYTES must be a whole/);
   });
 
-  test('does not compile with one missing or one too many.', () => {
-    // @ts-expect-error: `optional` is neither given nor left out.
+  test('does not compile if a setting is missing or unknown', () => {
+    // @ts-expect-error: `optional` is neither passed nor omitted.
     environmentFor(declared, stage, { needed: '1' });
     // @ts-expect-error: `needed` is missing.
     environmentFor(declared, stage, { optional: 'y' });
-    // @ts-expect-error: `other` is no setting.
+    // @ts-expect-error: `other` is not a setting.
     expect(() => environmentFor(declared, stage, { needed: '1', optional: 'y', other: 'z' })).toThrow(
       SettingsError,
     );
   });
 
-  test('is refused at synth with a value that the function would refuse at start-up.', () => {
+  test('throws for a value that the function would reject at start-up', () => {
     expect(() => environmentFor(declared, stage, { needed: '10', optional: 'y' })).toThrow(
       /NEEDED must be a whole/,
     );
   });
 });
 
-test('Every prefix that the functions and the audit write under is guarded.', () => {
-  const written = Object.entries(keys)
+test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () => {
+  const prefixes = Object.entries(keys)
     .filter(([name]) => name.endsWith('Prefix'))
     .map(([, prefix]) => prefix);
 
-  expect(written).toHaveLength(3);
-  expect(Object.values(archivePrefixes).toSorted()).toEqual(written.toSorted());
+  expect(prefixes).toHaveLength(3);
+  expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
 });
 
-describe('C36 an upgrade replaces nothing that holds data', () => {
-  test('when settings change that have nothing to do with it.', () => {
+describe('An upgrade keeps every resource that holds data', () => {
+  test('when other settings change', () => {
     const before = statefulResources(synthesized.minimal.view);
     const after = statefulResources(synthesized.locked.view);
 
     expect(lossesBetween(before, after)).toEqual([]);
   });
 
-  test('when this version follows the one that was released.', () => {
+  test('when it starts from the released version 0.1.0', () => {
     const after = statefulResources(synthesized.minimal.view);
 
     expect(lossesBetween(released as Record<string, Stateful>, after)).toEqual([]);
@@ -150,22 +150,22 @@ describe('C36 an upgrade replaces nothing that holds data', () => {
       }),
       'QueuesDocumentsQueueB9DF1CFF (AWS::SQS::Queue) is replaced',
     ],
-  ])('and a %s would be noticed.', (_, change, loss) => {
+  ])('and the test fails for a %s', (_, change, loss) => {
     const before = statefulResources(synthesized.minimal.view);
 
     expect(lossesBetween(before, change(before))).toEqual([loss]);
   });
 });
 
-describe('The templates are as they were', () => {
-  test.each(['storage', 'pipeline'] as const)('%s.', (stack) => {
+describe('The templates match their snapshots', () => {
+  test.each(['storage', 'pipeline'] as const)('%s stack', (stack) => {
     const { templates } = synthesized.locked;
 
     expect(masked(templates[stack])).toMatchSnapshot();
   });
 });
 
-/** Without what depends on the checkout's path or on the release. */
+/** Replaces what depends on the checkout path or the release. */
 function masked(template: Template): unknown {
   return JSON.parse(
     JSON.stringify(template)

@@ -1,7 +1,7 @@
-/** What CloudFormation would destroy or make anew when one template follows another. */
+/** Finds resources with data that CloudFormation would delete or replace in an upgrade. */
 import { at, type Json, type View } from './view.ts';
 
-/** Stateful resource types, and the properties whose change replaces them (AWS CloudFormation template reference). */
+/** Stateful resource types, each with the properties whose change causes replacement (AWS CloudFormation template reference). */
 const replacing: Record<string, readonly string[]> = {
   'AWS::KMS::Key': [],
   'AWS::Logs::LogGroup': ['LogGroupName'],
@@ -13,11 +13,11 @@ const replacing: Record<string, readonly string[]> = {
 export interface Stateful {
   type: string;
   stack: string;
-  /** The replacing properties that are set. */
+  /** The properties that cause replacement, if set. */
   properties: Record<string, Json>;
 }
 
-/** By logical id. */
+/** By logical ID. */
 export function statefulResources(view: View): Record<string, Stateful> {
   return Object.fromEntries(
     view.resources.flatMap(({ id, type, stack, properties }) => {

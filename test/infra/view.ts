@@ -1,7 +1,7 @@
 /**
- * Both stacks' templates as one flat list of resources whose intrinsic functions are written out as text:
- * `{ "Fn::GetAtt": ["Queue", "Arn"] }` reads `${Queue.Arn}`, and what one stack imports from the other reads as the
- * other stack exports it. So a check compares strings, and a mutation is one assignment.
+ * The templates of both stacks as one flat list of resources. Intrinsic functions become text, such as `${Queue.Arn}`
+ * for `{ "Fn::GetAtt": ["Queue", "Arn"] }`, and imports become the exported value. So checks compare strings, and a
+ * mutation is a single assignment.
  */
 
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
@@ -10,7 +10,7 @@ export type Properties = { [name: string]: Json };
 export interface Resource {
   id: string;
   type: string;
-  /** Path of the construct, without the stack's name and the trailing `Resource`. */
+  /** Path of the construct without the stack name and the trailing `Resource`. */
   path: string;
   stack: 'storage' | 'pipeline';
   properties: Properties;
@@ -94,7 +94,7 @@ export function atPath(view: View, path: string): Resource {
   return resource;
 }
 
-/** What lies at a path of property names and positions, or undefined. */
+/** The value at a path of property names and indexes, or undefined. */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
   return path.reduce<unknown>(
     (inner, step) =>
