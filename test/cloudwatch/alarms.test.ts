@@ -15,14 +15,14 @@ beforeAll(() => {
 
 const id = (position: number) => `5a3b1e00-0000-4000-8000-${String(position).padStart(12, '0')}`;
 
-/** A world in which sweeps have run for an hour, so that nothing is left of the start. */
-async function settledWorld(options?: WorldOptions): Promise<World> {
+/** A world after one hour of sweeps, so that no alarm is left from the start. */
+async function createRunningWorld(options?: WorldOptions): Promise<World> {
   const world = createWorld(synthesized, options);
   await world.pass(hourMs);
   return world;
 }
 
-const once = (code: ErrorCode) => {
+const failsOnce = (code: ErrorCode) => {
   let failed = false;
   return () => {
     if (failed) return undefined;
@@ -36,20 +36,22 @@ const failsFor = (world: World, ms: number, code: ErrorCode) => {
   return () => (world.now() < end ? code : undefined);
 };
 
-const needPersonAtOnce: Record<string, readonly ErrorCode[]> = {
+const needOperator: Record<string, readonly ErrorCode[]> = {
   ApiKeyUnusable: ['ApiKeyRejected', 'ApiKeyForbidden', 'ApiKeyUnavailable'],
   BucketUnusable: ['BucketMisconfigured', 'EncryptionKeyUnavailable'],
   DownloadHostRefused: ['LinkNotAllowed'],
 };
-const atOnce = Object.values(needPersonAtOnce).flat();
-const waitCodes = errorCodes.filter((code) => retryPolicies[code] === 'wait' && !atOnce.includes(code));
+const needOperatorCodes = Object.values(needOperator).flat();
+const waitCodes = errorCodes.filter(
+  (code) => retryPolicies[code] === 'wait' && !needOperatorCodes.includes(code),
+);
 
 interface Cause {
   alarm: string;
-  happens: (world: World) => void;
-  /** Minutes until the alarm rings at the latest. */
+  trigger: (world: World) => void;
+  /** Minutes within which the alarm rings. */
   within: number;
-  /** Alarms that ring for the same cause. @default none */
+  /** Other alarms that ring for the same cause. @default none */
   also?: string[];
 }
 
@@ -59,73 +61,73 @@ const causes: Cause[] = [
   ...laneNames.flatMap((lane): Cause[] => [
     {
       alarm: `${title(lane)}DeadLetters`,
-      happens: (world) => world.message(lane, () => 'MalformedMessage'),
+      trigger: (world) => world.message(lane, () => 'MalformedMessage'),
       within: 3,
       also: [`DeadLetterGrowth${title(lane)}`],
     },
-    { alarm: `DeadLetterGrowth${title(lane)}`, happens: (world) => world.queues[lane].add(), within: 18 },
+    { alarm: `DeadLetterGrowth${title(lane)}`, trigger: (world) => world.queues[lane].add(), within: 18 },
   ]),
   ...(['backfill', 'spans'] as const).map((lane) => ({
     alarm: `${title(lane)}TooOld`,
-    happens: (world: World) => world.backlog(lane, 8 * dayMs - 10 * minuteMs, hourMs),
+    trigger: (world: World) => world.backlog(lane, 8 * dayMs - 10 * minuteMs, hourMs),
     within: 13,
   })),
-  { alarm: 'DocumentsOverdue', happens: (world) => world.upload(id(1), 16 * minuteMs), within: 16 },
+  { alarm: 'DocumentsOverdue', trigger: (world) => world.upload(id(1), 16 * minuteMs), within: 16 },
   {
     alarm: 'ChecksumMismatches',
-    happens: (world) => world.message('documents', once('ChecksumMismatch')),
+    trigger: (world) => world.message('documents', failsOnce('ChecksumMismatch')),
     within: 3,
   },
-  ...Object.entries(needPersonAtOnce).flatMap(([alarm, codes]) =>
+  ...Object.entries(needOperator).flatMap(([alarm, codes]) =>
     codes.map((code) => ({
       alarm,
-      happens: (world: World) => world.message('documents', once(code)),
+      trigger: (world: World) => world.message('documents', failsOnce(code)),
       within: 3,
     })),
   ),
   ...waitCodes.map((code) => ({
     alarm: `Waiting${code}`,
-    happens: (world: World) =>
+    trigger: (world: World) =>
       world.message('documents', failsFor(world, waitingAfterMs + 2 * minuteMs, code)),
     within: 15,
   })),
-  { alarm: 'WebhookServerErrors', happens: (world) => world.webhookServerError(), within: 3 },
+  { alarm: 'WebhookServerErrors', trigger: (world) => world.webhookServerError(), within: 3 },
   {
     alarm: 'WebhooksRefused',
-    happens: (world) => {
+    trigger: (world) => {
       for (let count = 0; count < 3; count += 1) world.refusedWebhook();
     },
     within: 3,
   },
   {
     alarm: 'SweepMissing',
-    happens: (world) => {
+    trigger: (world) => {
       world.setSweeping(false);
       world.after(30 * minuteMs, () => world.setSweeping(true));
     },
     within: 13,
   },
   ...(['Webhook', 'Discover', 'Archive'] as const).flatMap((name): Cause[] => [
-    { alarm: `${name}Errors`, happens: (world) => world.lambdaMetric(name, 'Errors', 1), within: 3 },
-    { alarm: `${name}Throttles`, happens: (world) => world.lambdaMetric(name, 'Throttles', 1), within: 3 },
-    { alarm: `${name}Slow`, happens: (world) => world.lambdaMetric(name, 'Duration', 299_000), within: 3 },
+    { alarm: `${name}Errors`, trigger: (world) => world.lambdaMetric(name, 'Errors', 1), within: 3 },
+    { alarm: `${name}Throttles`, trigger: (world) => world.lambdaMetric(name, 'Throttles', 1), within: 3 },
+    { alarm: `${name}Slow`, trigger: (world) => world.lambdaMetric(name, 'Duration', 299_000), within: 3 },
   ]),
   ...(['Discover', 'Archive'] as const).map((name) => ({
     alarm: `${name}RecursionStopped`,
-    happens: (world: World) => world.lambdaMetric(name, 'RecursiveInvocationsDropped', 1),
+    trigger: (world: World) => world.lambdaMetric(name, 'RecursiveInvocationsDropped', 1),
     within: 3,
   })),
 ];
 
 describe('Each alarm of the template', () => {
   test.each(causes)(
-    '$alarm rings for its cause, alone, and again for the next one',
-    async ({ alarm, happens, within, also = [] }) => {
-      const world = await settledWorld();
+    '$alarm rings once for its cause and once again for the next',
+    async ({ alarm, trigger, within, also = [] }) => {
+      const world = await createRunningWorld();
 
       const rangFor = async () => {
         const since = world.now();
-        happens(world);
+        trigger(world);
         await world.pass(3 * hourMs);
         return world.rangSince(since);
       };
@@ -139,7 +141,7 @@ describe('Each alarm of the template', () => {
     },
   );
 
-  test('has a cause above', () => {
+  test('has a cause in this test', () => {
     const { view, stage } = synthesized;
 
     const alarms = alarmsOf(view, stage.name).map(({ name }) => name);
@@ -148,13 +150,13 @@ describe('Each alarm of the template', () => {
   });
 });
 
-describe.each([0, 2, 5])('Where CloudWatch looks at %i further periods', (furtherPeriods) => {
-  test('no alarm rings on a day of healthy work with passing trouble of every kind', async () => {
-    const world = await settledWorld({ furtherPeriods });
+describe.each([0, 2, 5])('With %i extra periods in the evaluation range', (extraPeriods) => {
+  test('no alarm rings during a day with short failures of every kind', async () => {
+    const world = await createRunningWorld({ extraPeriods });
     const since = world.now();
 
     for (const [position, code] of waitCodes.entries()) {
-      // A quarter of an hour apart, each for seven minutes, with documents that come in meanwhile.
+      // Every 15 minutes, failures of 7 minutes, and new documents during each.
       for (const lane of laneNames) world.message(lane, failsFor(world, 7 * minuteMs, code));
       await world.pass(3 * minuteMs);
       for (const lane of laneNames) world.message(lane, failsFor(world, 4 * minuteMs, code));
@@ -162,11 +164,11 @@ describe.each([0, 2, 5])('Where CloudWatch looks at %i further periods', (furthe
       await world.pass(12 * minuteMs);
     }
     for (const code of ['LinkExpired', 'UnexpectedResponse', 'OrderGone'] as const) {
-      world.message('documents', once(code));
+      world.message('documents', failsOnce(code));
     }
     world.refusedWebhook();
     world.refusedWebhook();
-    // A large backfill, which takes a week and leaves half of Telnyx's rate limit to live work.
+    // A backfill that takes a week and leaves half of Telnyx's rate limit to live work.
     for (const lane of ['backfill', 'spans'] as const) {
       world.backlog(lane, 6 * dayMs, dayMs);
       for (let count = 0; count < 3; count += 1) {
@@ -179,29 +181,29 @@ describe.each([0, 2, 5])('Where CloudWatch looks at %i further periods', (furthe
     expect(world.cloudWatch.notifications(since)).toEqual([]);
   });
 
-  test.each(laneNames)('each new dead letter of %s rings, whatever rests in the queue', async (lane) => {
-    const world = await settledWorld({ furtherPeriods });
+  test.each(laneNames)('each new dead letter of %s rings, even if others are in the queue', async (lane) => {
+    const world = await createRunningWorld({ extraPeriods });
     const since = world.now();
     const alarm = `${title(lane)}DeadLetters`;
 
-    for (let letter = 0; letter < 5; letter += 1) {
+    for (let count = 0; count < 5; count += 1) {
       world.message(lane, () => 'DocumentGone');
       await world.pass(10 * minuteMs);
     }
 
     const rang = world.rangSince(since)[alarm] ?? [];
     expect(rang).toHaveLength(5);
-    rang.forEach((minute, letter) => {
-      expect(minute).toBeGreaterThan(letter * 10);
-      expect(minute).toBeLessThanOrEqual(letter * 10 + 3);
+    rang.forEach((minute, position) => {
+      expect(minute).toBeGreaterThan(position * 10);
+      expect(minute).toBeLessThanOrEqual(position * 10 + 3);
     });
-    expect(world.endedSince(since)).toEqual([]);
+    expect(world.resolvedSince(since)).toEqual([]);
   });
 });
 
-describe('Letters that no function sent', () => {
-  test('ring as soon as SQS publishes the depth of the queue, and each time there are more', async () => {
-    const world = await settledWorld();
+describe('Dead letters that SQS or EventBridge Scheduler moved', () => {
+  test('ring once SQS publishes the depth of the queue, and again for each further one', async () => {
+    const world = await createRunningWorld();
     const since = world.now();
 
     world.queues.documents.add();
@@ -216,16 +218,16 @@ describe('Letters that no function sent', () => {
     expect((rang[1] ?? 0) - 60).toBeLessThanOrEqual(3);
   });
 
-  test('do not ring again while they rest, are looked at or are taken out', async () => {
-    const world = await settledWorld();
-    for (let letter = 0; letter < 3; letter += 1) world.queues.documents.add();
+  test('do not ring again while they stay in the queue, are received or are deleted', async () => {
+    const world = await createRunningWorld();
+    for (let count = 0; count < 3; count += 1) world.queues.documents.add();
     await world.pass(hourMs);
     const since = world.now();
 
     await world.pass(24 * hourMs);
-    world.queues.documents.look(30_000);
+    world.queues.documents.peek(30_000);
     await world.pass(hourMs);
-    world.queues.documents.look(5 * minuteMs);
+    world.queues.documents.peek(5 * minuteMs);
     await world.pass(hourMs);
     world.queues.documents.remove();
     await world.pass(hourMs);
@@ -234,11 +236,11 @@ describe('Letters that no function sent', () => {
   });
 });
 
-describe('A backfill that outlasts what its queues keep', () => {
+describe('A backfill that takes longer than the retention of its queues', () => {
   test.each(['backfill', 'spans'] as const)(
-    'rings two days before SQS deletes a message of %s, and once while the oldest ones are received',
+    'rings once, two days before SQS deletes a message of %s',
     async (lane) => {
-      const world = await settledWorld();
+      const world = await createRunningWorld();
       const since = world.now();
 
       world.backlog(lane, 8 * dayMs - hourMs, 2 * hourMs);
@@ -254,20 +256,20 @@ describe('A backfill that outlasts what its queues keep', () => {
       const [rangAt = 0] = world.rangSince(since)[alarm] ?? [];
       expect(rangAt).toBeGreaterThanOrEqual(60);
       expect(rangAt).toBeLessThanOrEqual(63);
-      // SQS may as well have deleted them.
-      expect(world.endedSince(since)).toEqual([]);
+      // No OK notification, because SQS may have deleted them.
+      expect(world.resolvedSince(since)).toEqual([]);
     },
   );
 });
 
-describe('Documents that are overdue', () => {
+describe('Overdue documents', () => {
   test.each([{ logDelayMs: 0 }, { logDelayMs: 30_000 }, { logDelayMs: 2 * minuteMs }])(
-    'ring once while more of them follow, again for the next one, and tell of no end, %o',
+    'ring once while others follow, and again for a later one, with the options %o',
     async (options) => {
-      const world = await settledWorld(options);
+      const world = await createRunningWorld(options);
       const since = world.now();
 
-      // One document every two minutes, none of them archived in time, for an hour; and one more later.
+      // One late document every two minutes for an hour, and another one an hour later.
       for (let count = 0; count < 30; count += 1) {
         world.upload(id(count), 25 * minuteMs);
         await world.pass(2 * minuteMs);
@@ -279,15 +281,15 @@ describe('Documents that are overdue', () => {
       const { DocumentsOverdue: rang = [], ...others } = world.rangSince(since);
       expect(others).toEqual({});
       expect(rang).toHaveLength(2);
-      // Counted by the next five-minute sweep at ten minutes of age, and published.
+      // The next five-minute sweep counts a document that is ten minutes old; then the metric is published.
       expect(rang[0]).toBeLessThanOrEqual(18);
       expect((rang[1] ?? 0) - 120).toBeLessThanOrEqual(18);
-      expect(world.endedSince(since)).toEqual([]);
+      expect(world.resolvedSince(since)).toEqual([]);
     },
   );
 
-  test('do not ring if they are archived nine minutes after their upload', async () => {
-    const world = await settledWorld();
+  test('do not include documents that are archived nine minutes after their upload', async () => {
+    const world = await createRunningWorld();
     const since = world.now();
 
     for (let count = 0; count < 30; count += 1) {
@@ -300,9 +302,9 @@ describe('Documents that are overdue', () => {
   });
 });
 
-describe('Messages that wait', () => {
-  test.each(laneNames)('ring once with a single message in %s, and tell of the end', async (lane) => {
-    const world = await settledWorld();
+describe('Waiting messages', () => {
+  test.each(laneNames)('ring once for a single message in %s, and notify of OK', async (lane) => {
+    const world = await createRunningWorld();
     const since = world.now();
 
     world.message(lane, failsFor(world, 6 * hourMs, 'TelnyxUnavailable'));
@@ -311,12 +313,12 @@ describe('Messages that wait', () => {
     const { WaitingTelnyxUnavailable: rang = [], ...others } = world.rangSince(since);
     expect(others).toEqual({});
     expect(rang).toHaveLength(1);
-    // Live messages are received every two minutes; others at twice their age, so at 20 minutes at the latest.
+    // Live messages are received every two minutes; others at twice their age, so after 20 minutes at the latest.
     expect(rang[0]).toBeLessThanOrEqual(lane === 'documents' || lane === 'discovery' ? 15 : 21);
-    expect(world.endedSince(since)).toEqual(['WaitingTelnyxUnavailable']);
+    expect(world.resolvedSince(since)).toEqual(['WaitingTelnyxUnavailable']);
   });
 
-  test('ring within a quarter of an hour with one live document, whatever the waits', async () => {
+  test('ring within 15 minutes for one live document, for any jitter', async () => {
     const jitter = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
       minLength: 1,
       maxLength: 50,
@@ -339,25 +341,28 @@ describe('Messages that wait', () => {
     );
   });
 
-  test.each(atOnce)('ring at once for %s, and once in a day of outage', async (code) => {
-    const world = await settledWorld();
-    const since = world.now();
+  test.each(needOperatorCodes)(
+    'ring within three minutes for %s, and only once during an outage of a day',
+    async (code) => {
+      const world = await createRunningWorld();
+      const since = world.now();
 
-    world.message('backfill', failsFor(world, 24 * hourMs, code));
-    await world.pass(26 * hourMs);
+      world.message('backfill', failsFor(world, 24 * hourMs, code));
+      await world.pass(26 * hourMs);
 
-    const [alarm = ''] = Object.entries(needPersonAtOnce).find(([, codes]) => codes.includes(code)) ?? [];
-    const { [alarm]: rang = [], ...others } = world.rangSince(since);
-    expect(others).toEqual({});
-    expect(rang).toHaveLength(1);
-    expect(rang[0]).toBeLessThanOrEqual(3);
-    expect(world.endedSince(since)).toEqual([alarm]);
-  });
+      const [alarm = ''] = Object.entries(needOperator).find(([, codes]) => codes.includes(code)) ?? [];
+      const { [alarm]: rang = [], ...others } = world.rangSince(since);
+      expect(others).toEqual({});
+      expect(rang).toHaveLength(1);
+      expect(rang[0]).toBeLessThanOrEqual(3);
+      expect(world.resolvedSince(since)).toEqual([alarm]);
+    },
+  );
 });
 
-describe('Sweeps', () => {
-  test('ring within 13 minutes of the last one, and tell of the end', async () => {
-    const world = await settledWorld();
+describe('SweepMissing', () => {
+  test('rings within 13 minutes after the last sweep, and notifies of OK', async () => {
+    const world = await createRunningWorld();
     const since = world.now();
 
     world.setSweeping(false);
@@ -367,11 +372,11 @@ describe('Sweeps', () => {
 
     expect(world.rangSince(since)).toEqual({ SweepMissing: [expect.any(Number)] });
     expect(world.rangSince(since).SweepMissing?.[0]).toBeLessThanOrEqual(13);
-    expect(world.endedSince(since)).toEqual(['SweepMissing']);
+    expect(world.resolvedSince(since)).toEqual(['SweepMissing']);
   });
 
-  test('do not ring if they stop for five minutes', async () => {
-    const world = await settledWorld();
+  test('does not ring if there are no sweeps for five minutes', async () => {
+    const world = await createRunningWorld();
     const since = world.now();
 
     world.setSweeping(false);
@@ -382,7 +387,7 @@ describe('Sweeps', () => {
     expect(world.cloudWatch.notifications(since)).toEqual([]);
   });
 
-  test('ring where there has never been one', async () => {
+  test('rings if there has never been a sweep', async () => {
     const world = createWorld(synthesized);
 
     world.setSweeping(false);
@@ -392,8 +397,8 @@ describe('Sweeps', () => {
   });
 });
 
-describe('Archivers with other names in the same account', () => {
-  test('have metrics of their own', () => {
+describe('Archivers with different names in the same account', () => {
+  test('have separate metrics', () => {
     const namespacesOf = ({ view, stage }: Synthesized) =>
       new Set(
         alarmsOf(view, stage.name)

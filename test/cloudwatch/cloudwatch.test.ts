@@ -17,7 +17,7 @@ const minutely: AlarmDefinition = {
   notifiesOn: ['ALARM', 'OK'],
 };
 
-/** The minutes at which the alarm changed to ALARM (positive) and back (negative), with values at the given minutes. */
+/** Minutes at which the alarm changes to ALARM (positive) and back (negative) for the given values. */
 function changes(
   definition: Partial<AlarmDefinition>,
   values: readonly [minute: number, value: number, visibleAfterMinutes?: number][],
@@ -37,13 +37,13 @@ function changes(
 }
 
 describe('An alarm', () => {
-  test('looks for missing periods in the evaluation range, so a single value holds it for a while', () => {
-    expect(changes({}, [[10, 1]], { furtherPeriods: 0 })).toEqual([11, -12]);
+  test('stays in ALARM after a single value until it leaves the evaluation range', () => {
+    expect(changes({}, [[10, 1]], { extraPeriods: 0 })).toEqual([11, -12]);
     expect(changes({}, [[10, 1]])).toEqual([11, -14]);
-    expect(changes({}, [[10, 1]], { furtherPeriods: 4 })).toEqual([11, -16]);
+    expect(changes({}, [[10, 1]], { extraPeriods: 4 })).toEqual([11, -16]);
   });
 
-  test('goes back with the next value that is below the threshold', () => {
+  test('returns to OK with the next value below the threshold', () => {
     expect(
       changes({}, [
         [10, 1],
@@ -52,7 +52,7 @@ describe('An alarm', () => {
     ).toEqual([11, -12]);
   });
 
-  test('does not notify while it stays in a state, and does again after it has gone back', () => {
+  test('notifies once per change of its state', () => {
     expect(
       changes({}, [
         [10, 1],
@@ -63,12 +63,12 @@ describe('An alarm', () => {
     ).toEqual([11, -16, 31, -34]);
   });
 
-  test('sees a value only once it is published, and not at all if that is beyond the range', () => {
+  test('ignores a value that is published after it left the evaluation range', () => {
     expect(changes({}, [[10, 1, 2]])).toEqual([12, -14]);
     expect(changes({}, [[10, 1, 5]])).toEqual([]);
   });
 
-  test('needs as many breaching periods as datapointsToAlarm says', () => {
+  test('changes to ALARM after as many breaching periods as datapointsToAlarm', () => {
     const twoOfThree = { evaluationPeriods: 3, datapointsToAlarm: 2 };
 
     expect(changes(twoOfThree, [[10, 1]])).toEqual([]);
@@ -79,12 +79,12 @@ describe('An alarm', () => {
           [10, 1],
           [12, 1],
         ],
-        { furtherPeriods: 0 },
+        { extraPeriods: 0 },
       ),
     ).toEqual([13, -14]);
   });
 
-  test('takes missing periods for breaching only as far as there are too few values', () => {
+  test('counts missing periods as breaching only if the range has too few values', () => {
     const heartbeat = {
       comparison: 'LessThanThreshold',
       missing: 'breaching',
@@ -93,12 +93,12 @@ describe('An alarm', () => {
     } as const;
     const beats = Array.from({ length: 11 }, (_, minute): [number, number] => [minute, 1]);
 
-    // The last value is of minute 10. With two further periods it takes four of silence.
+    // The last value is in minute 10. With two extra periods it takes four periods without data.
     expect(changes(heartbeat, beats)).toEqual([15]);
-    expect(changes(heartbeat, beats, { furtherPeriods: 0 })).toEqual([13]);
+    expect(changes(heartbeat, beats, { extraPeriods: 0 })).toEqual([13]);
   });
 
-  test('is evaluated every minute over periods that end there', () => {
+  test('is evaluated every minute over periods that end at that minute', () => {
     const sum = { period: 300, threshold: 2, queries: { m: { ...key, statistic: 'Sum' } } };
 
     expect(
@@ -108,7 +108,7 @@ describe('An alarm', () => {
           [13, 1],
           [17, 1],
         ],
-        { furtherPeriods: 0 },
+        { extraPeriods: 0 },
       ),
     ).toEqual([18, -19]);
     expect(
@@ -118,7 +118,7 @@ describe('An alarm', () => {
           [13, 1],
           [18, 1],
         ],
-        { furtherPeriods: 0 },
+        { extraPeriods: 0 },
       ),
     ).toEqual([]);
   });
@@ -139,7 +139,7 @@ describe('An alarm', () => {
     expect(changes({ ...definition, threshold: value + 0.1 }, values)).toEqual([]);
   });
 
-  test('that fills a minute before it is published stays in one state, unless it looks at several', () => {
+  test('with FILL sees a late value only if it evaluates several periods', () => {
     const queries = { m: { ...key, statistic: 'Sum' }, filled: { expression: 'FILL(m, 0)' } };
     const late = [[10, 1, 2]] as [number, number, number][];
 
@@ -148,7 +148,7 @@ describe('An alarm', () => {
   });
 });
 
-describe('The metrics of a log line', () => {
+describe('Metrics in a log line', () => {
   const lines: string[] = [];
   const log = createLog({ name: 'letters', write: (line) => lines.push(line), now: () => 5 * minuteMs });
   log.count('DeadLetters', 2, { Code: 'DocumentGone', Lane: 'documents' });
@@ -169,13 +169,13 @@ describe('The metrics of a log line', () => {
   };
 
   test.each<[Record<string, string>]>([[{}], [{ Code: 'DocumentGone' }], [{ Lane: 'documents' }]])(
-    'are found under the dimensions %j',
+    'are published with the dimensions %j',
     (dimensions) => {
       expect(stateFor('TelnyxArchiver/letters', 'DeadLetters', dimensions)).toEqual(['A']);
     },
   );
 
-  test('are found under no other dimensions, name or namespace, and not before they are published', () => {
+  test('are not published with other dimensions, names or namespaces, or before the delay', () => {
     const namespace = 'TelnyxArchiver/letters';
 
     expect(stateFor(namespace, 'DeadLetters', { Code: 'DocumentGone', Lane: 'documents' })).toEqual([]);
@@ -188,7 +188,7 @@ describe('The metrics of a log line', () => {
   test.each([
     ['without the value', { Dimensions: [[]] }, {}],
     ['without a dimension', { Dimensions: [['Lane']] }, { DeadLetters: 1 }],
-  ])('are refused %s', (_, { Dimensions }, members) => {
+  ])('are rejected %s', (_, { Dimensions }, members) => {
     const CloudWatchMetrics = [{ Namespace: 'N', Dimensions, Metrics: [{ Name: 'DeadLetters' }] }];
     const line = JSON.stringify({ _aws: { Timestamp: 0, CloudWatchMetrics }, ...members });
 

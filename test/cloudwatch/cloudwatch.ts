@@ -1,14 +1,14 @@
 /**
- * A model of CloudWatch's metrics and alarms on a virtual clock: enough to drive the alarms of a synthesized template
- * with what the functions write, and to see when they ring.
+ * A model of CloudWatch metrics and alarms on a virtual clock. It evaluates the alarms of a synthesized template on the
+ * log lines of the functions.
  *
- * The rules, from the CloudWatch user guide:
- * - A metric is its namespace, its name and exactly its dimensions ("Metrics concepts").
+ * Its rules, from the CloudWatch user guide:
+ * - A metric is identified by its namespace, its name and all its dimensions ("Metrics concepts").
  * - An alarm is evaluated every minute, over periods that end at that minute ("Alarm evaluation").
- * - It looks at more periods than `EvaluationPeriods`, the evaluation range. If at least `EvaluationPeriods` of them
- *   have data, the latest of these are evaluated; otherwise missing ones count as `TreatMissingData` says, as few of
- *   them as possible, and all that have data count ("Configuring how CloudWatch alarms treat missing data").
- * - It acts when its state changes, and not while it stays ("Using Amazon CloudWatch alarms").
+ * - The evaluation range has more periods than `EvaluationPeriods`. If at least `EvaluationPeriods` of them have data,
+ *   the latest of these are evaluated. Otherwise all that have data are evaluated, and the rest is filled up by
+ *   `TreatMissingData` ("Configuring how CloudWatch alarms treat missing data").
+ * - An alarm notifies only when its state changes ("Using Amazon CloudWatch alarms").
  */
 import { evaluate, type Series } from './metric-math.ts';
 
@@ -30,9 +30,9 @@ export interface AlarmDefinition {
   name: string;
   /** Seconds. */
   period: number;
-  /** By id: what is evaluated and what that is made of. */
+  /** ID → metric or expression. */
   queries: Readonly<Record<string, MetricQuery | { expression: string }>>;
-  /** The id that is compared with the threshold. */
+  /** The ID whose value is compared with the threshold. */
   returned: string;
   threshold: number;
   comparison: 'GreaterThanOrEqualToThreshold' | 'LessThanThreshold';
@@ -55,8 +55,8 @@ export interface CloudWatchOptions {
   now: number;
   /** Milliseconds from a log line to its metric. @default 30 s */
   logDelayMs?: number;
-  /** Periods of the evaluation range beyond `EvaluationPeriods`; AWS states only an example with two. @default 2 */
-  furtherPeriods?: number;
+  /** Periods of the evaluation range beyond `EvaluationPeriods`. AWS documents only an example with two. @default 2 */
+  extraPeriods?: number;
 }
 
 const minuteMs = 60_000;
@@ -66,25 +66,25 @@ export class CloudWatch {
   private readonly metrics = new Map<string, Metric>();
   private readonly sent: Notification[] = [];
   private readonly logDelayMs: number;
-  /** What has been published and cannot be seen yet, by the minute in which it can. */
-  private readonly late = new Map<number, (() => void)[]>();
-  /** The latest minute that was evaluated. */
+  /** Published values that are not visible yet, by the minute in which they become visible. */
+  private readonly delayed = new Map<number, (() => void)[]>();
+  /** The last evaluated minute. */
   private minute: number;
 
   constructor(definitions: readonly AlarmDefinition[], options: CloudWatchOptions) {
-    const { now, logDelayMs = 30_000, furtherPeriods = 2 } = options;
+    const { now, logDelayMs = 30_000, extraPeriods = 2 } = options;
     this.logDelayMs = logDelayMs;
     this.minute = Math.floor(now / minuteMs);
     this.alarms = definitions.map(
-      (definition) => new Alarm(definition, furtherPeriods, (key) => this.metricOf(key)),
+      (definition) => new Alarm(definition, extraPeriods, (key) => this.metricOf(key)),
     );
   }
 
   /**
-   * Takes one line of a function's log. Lines that hold no metrics in the embedded metric format are ignored.
+   * Takes one line of a function's log. Ignores lines without metrics in the embedded metric format.
    *
    * @param at when it was written, milliseconds since the Unix epoch
-   * @throws Error for metrics that CloudWatch would not accept
+   * @throws Error for metrics that CloudWatch would reject
    */
   ingest(line: string, at: number): void {
     if (!line.includes('"_aws"')) return;
@@ -113,30 +113,30 @@ export class CloudWatch {
   /**
    * Takes one value of a metric that an AWS service publishes.
    *
-   * @param timestamp the minute that it is about, milliseconds since the Unix epoch
-   * @param visibleAt from when on CloudWatch has it. @default at once
+   * @param timestamp time of the value, milliseconds since the Unix epoch
+   * @param visibleAt when alarms can see it, milliseconds since the Unix epoch. @default `timestamp`
    */
   publish(key: MetricKey, value: number, timestamp: number, visibleAt = timestamp): void {
-    // A metric that no alarm reads is not kept.
+    // Ignores metrics that no alarm reads.
     const metric = this.metrics.get(textOf(key));
     if (metric === undefined) return;
     const arrive = () => metric.add(Math.floor(timestamp / minuteMs), value);
     const minute = Math.ceil(visibleAt / minuteMs);
     if (minute <= this.minute) arrive();
     else {
-      const others = this.late.get(minute);
+      const others = this.delayed.get(minute);
       if (others) others.push(arrive);
-      else this.late.set(minute, [arrive]);
+      else this.delayed.set(minute, [arrive]);
     }
   }
 
-  /** Evaluates all alarms at every full minute up to the instant. */
+  /** Evaluates all alarms at every full minute until the instant. */
   advanceTo(instant: number): void {
     const last = Math.floor(instant / minuteMs);
     while (this.minute < last) {
       this.minute += 1;
-      for (const arrive of this.late.get(this.minute) ?? []) arrive();
-      this.late.delete(this.minute);
+      for (const arrive of this.delayed.get(this.minute) ?? []) arrive();
+      this.delayed.delete(this.minute);
       for (const alarm of this.alarms) {
         const changed = alarm.evaluateAt(this.minute);
         if (changed !== undefined && alarm.definition.notifiesOn.includes(changed)) {
@@ -146,12 +146,12 @@ export class CloudWatch {
     }
   }
 
-  /** Names of the alarms that are in ALARM, at the instant last advanced to. */
+  /** Names of the alarms that are in ALARM. */
   inAlarm(): string[] {
     return this.alarms.filter(({ state }) => state === 'ALARM').map(({ definition }) => definition.name);
   }
 
-  /** What was sent at the instant or later, oldest first. @param since @default all */
+  /** Notifications since the instant, oldest first. @param since @default all */
   notifications(since = Number.NEGATIVE_INFINITY): Notification[] {
     return this.sent.filter(({ at }) => at >= since);
   }
@@ -201,7 +201,7 @@ class Metric {
     }
   }
 
-  /** Whether there is any value from the minute on. */
+  /** Whether there is a value in the minute or later. */
   hasSince(minute: number): boolean {
     return this.latest >= minute;
   }
@@ -232,7 +232,7 @@ function statisticOf(name: string, values: readonly number[]): number {
       return Math.min(...values);
   }
   const percentile = Number(/^p(\d{1,2}(?:\.\d+)?)$/.exec(name)?.[1]);
-  if (Number.isNaN(percentile)) throw new Error(`The statistic ${name} is not part of this model`);
+  if (Number.isNaN(percentile)) throw new Error(`The statistic ${name} is not supported`);
   const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.ceil((percentile / 100) * sorted.length) - 1] ?? 0;
 }
@@ -245,9 +245,9 @@ class Alarm {
   private readonly periodMinutes: number;
   private stateWithoutData: AlarmState | undefined;
 
-  constructor(definition: AlarmDefinition, furtherPeriods: number, metricOf: (key: MetricKey) => Metric) {
+  constructor(definition: AlarmDefinition, extraPeriods: number, metricOf: (key: MetricKey) => Metric) {
     this.definition = definition;
-    this.periods = definition.evaluationPeriods + furtherPeriods;
+    this.periods = definition.evaluationPeriods + extraPeriods;
     this.periodMinutes = definition.period / 60;
     if (!Number.isInteger(this.periodMinutes)) throw new Error(`${definition.name} has periods of seconds`);
     for (const [id, query] of Object.entries(definition.queries)) {
@@ -258,7 +258,7 @@ class Alarm {
     }
   }
 
-  /** The new state, if it changes. */
+  /** @returns the new state, or undefined if it does not change */
   evaluateAt(minute: number): AlarmState | undefined {
     const state = this.stateAt(minute);
     if (state === this.state) return undefined;
@@ -269,7 +269,7 @@ class Alarm {
   private stateAt(minute: number): AlarmState {
     const since = minute - this.periods * this.periodMinutes;
     const metrics = [...this.metrics.values()];
-    // Without data the outcome is always the same; most alarms have none at most times.
+    // Cached: without data the state is always the same, and most alarms have no data most of the time.
     if (metrics.some((metric) => metric.hasSince(since))) {
       return this.judge(this.seriesAt(minute, this.definition.returned));
     }

@@ -11,11 +11,11 @@ const series: Record<string, Series> = {
 const resultOf = (expression: string) =>
   evaluate(expression, (id) => {
     const found = series[id];
-    if (found === undefined) throw new Error(`There is no ${id}`);
+    if (found === undefined) throw new Error(`Unknown ID ${id}`);
     return found;
   });
 
-describe('An expression', () => {
+describe('evaluate', () => {
   test.each<[string, Series]>([
     ['a', [1, undefined, 3, undefined]],
     ['a + b', [11, undefined, undefined, undefined]],
@@ -27,7 +27,7 @@ describe('An expression', () => {
     ['FILL(a, 1) * 2 - 6 / 3', [0, 0, 4, 0]],
     ['(FILL(a, 1) + 1) * 2', [4, 4, 8, 4]],
     ['10 - FILL(a, 1) - 2', [7, 7, 5, 7]],
-  ])('%s is evaluated period by period', (expression, expected) => {
+  ])('evaluates %s for each period', (expression, expected) => {
     expect(resultOf(expression)).toEqual(expected);
   });
 
@@ -43,11 +43,11 @@ describe('An expression', () => {
     'missing',
     '1 + 1',
     'REPEAT',
-  ])('%j is refused', (expression) => {
+  ])('throws for %j', (expression) => {
     expect(() => resultOf(expression)).toThrow();
   });
 
-  test('has a value in every period or is refused, whatever it is', () => {
+  test('returns a value for every period or throws, for any expression', () => {
     const part = fc.constantFrom(
       'a',
       'b',

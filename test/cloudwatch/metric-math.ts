@@ -1,6 +1,6 @@
 /**
- * The part of CloudWatch's metric math that our alarms use: numbers, the ids of metrics and expressions, `+`, `-`, `*`,
- * `/`, parentheses, `FILL` and `DIFF` (CloudWatch user guide, "Using metric math").
+ * The subset of CloudWatch metric math that the alarms use: numbers, IDs of metrics and expressions, `+`, `-`, `*`, `/`,
+ * parentheses, `FILL` and `DIFF` (CloudWatch user guide, "Using metric math").
  */
 
 /** One value per period, oldest first; undefined where there is no data. */
@@ -20,8 +20,8 @@ const operators: Record<string, (one: number, other: number) => number> = {
 /**
  * Evaluates an expression.
  *
- * @param series what the ids stand for
- * @throws Error for what is not part of the grammar above, and for an unknown id or function
+ * @param series returns the series of an ID
+ * @throws Error for a syntax error, and for an unknown ID or function
  */
 export function evaluate(expression: string, series: (id: string) => Series): Series {
   const tokens = tokensOf(expression);
@@ -29,7 +29,8 @@ export function evaluate(expression: string, series: (id: string) => Series): Se
   const next = () => tokens[position++];
   const expect = (expected: string) => {
     const found = next();
-    if (found !== expected) throw new Error(`${expression}: ${found ?? 'the end'} in place of ${expected}`);
+    if (found !== expected)
+      throw new Error(`${expression}: expected ${expected}, found ${found ?? 'the end'}`);
   };
 
   const sum = (): Value => chain(product, ['+', '-']);
@@ -45,7 +46,7 @@ export function evaluate(expression: string, series: (id: string) => Series): Se
   };
   const operand = (): Value => {
     const found = next();
-    if (found === undefined) throw new Error(`${expression} ends too early`);
+    if (found === undefined) throw new Error(`${expression}: unexpected end`);
     if (/^\d/.test(found)) return Number(found);
     if (found === '(') {
       const inner = sum();
@@ -53,7 +54,7 @@ export function evaluate(expression: string, series: (id: string) => Series): Se
       return inner;
     }
     if (!/^\w/.test(found)) throw new Error(`${expression}: unexpected ${found}`);
-    // Ids begin with a lower-case letter, functions do not.
+    // IDs start with a lower-case letter, functions with an upper-case one.
     if (/^[a-z]/.test(found)) return series(found);
     expect('(');
     const values = [sum()];
@@ -77,13 +78,13 @@ function tokensOf(expression: string): string[] {
   while (token.lastIndex < end) {
     const at = token.lastIndex;
     const match = token.exec(expression);
-    if (match === null) throw new Error(`${expression}: cannot be read from position ${at} on`);
+    if (match === null) throw new Error(`${expression}: unexpected character at position ${at}`);
     tokens.push(match[1] ?? match[2] ?? match[3] ?? '');
   }
   return tokens;
 }
 
-/** Where one side has no data, the result has none. */
+/** A period without data on one side has no data in the result. */
 function combine(left: Value, right: Value, operator: (one: number, other: number) => number): Value {
   if (typeof left === 'number' && typeof right === 'number') return operator(left, right);
   const length = Array.isArray(left) ? left.length : asSeries(right).length;
@@ -104,7 +105,7 @@ function call(name: string, [first, second]: readonly (Value | undefined)[]): Se
       return value === undefined || before === undefined ? undefined : value - before;
     });
   }
-  throw new Error(`${name} with these arguments is not part of this model`);
+  throw new Error(`${name} with these arguments is not supported`);
 }
 
 function asSeries(value: Value | undefined): Series {

@@ -1,19 +1,19 @@
-/** The alarms of a synthesized template, as the model in `cloudwatch.ts` takes them. */
+/** Converts the alarms of a synthesized template for the model in `cloudwatch.ts`. */
 import { at, list, object, ofType, text, type View } from '../infra/view.ts';
 import type { AlarmDefinition, AlarmState, MetricQuery } from './cloudwatch.ts';
 
 /**
- * @param prefix of the alarms' names, which is left out
- * @throws Error for an alarm that uses what the model does not know
+ * @param prefix prefix of the alarm names, which is removed
+ * @throws Error for an alarm that uses a feature that the model does not support
  */
 export function alarmsOf(view: View, prefix: string): AlarmDefinition[] {
   return ofType(view, 'AWS::CloudWatch::Alarm').map(({ path, properties }) => {
     const { ComparisonOperator: comparison, TreatMissingData: missing } = properties;
     if (comparison !== 'GreaterThanOrEqualToThreshold' && comparison !== 'LessThanThreshold') {
-      throw new Error(`${path} compares with ${text(comparison)}`);
+      throw new Error(`${path}: unsupported comparison operator ${text(comparison)}`);
     }
     if (missing !== 'breaching' && missing !== 'notBreaching') {
-      throw new Error(`${path} takes missing data for ${text(missing)}`);
+      throw new Error(`${path}: unsupported treatment of missing data ${text(missing)}`);
     }
     const evaluationPeriods = Number(properties.EvaluationPeriods);
     return {
@@ -53,7 +53,7 @@ function queriesOf(entries: readonly unknown[]): Pick<AlarmDefinition, 'period' 
   );
   const [period, another] = periods;
   if (period === undefined || another !== undefined || returned === undefined) {
-    throw new Error('An alarm must have one period and return one of its metrics.');
+    throw new Error('An alarm must have one period and return one metric.');
   }
   return { period, queries, returned };
 }

@@ -1,6 +1,6 @@
 /**
- * Lanes, sweeps and webhooks on a virtual clock, whose functions write their real lines into a model of CloudWatch with
- * the alarms of a synthesized template.
+ * An archiver on a virtual clock: the functions' own code works on messages, sweeps and webhook requests, and its log
+ * lines go to a model of CloudWatch with the alarms of a synthesized template.
  */
 import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { discover } from '../../functions/discover/discover.ts';
@@ -31,7 +31,7 @@ export type FunctionName = 'Webhook' | 'Discover' | 'Archive';
 export interface WorldOptions extends Omit<CloudWatchOptions, 'now'> {
   /** @default always 0.5 */
   random?: Random;
-  /** Milliseconds until the metrics of a queue that was inactive are published. @default 15 minutes */
+  /** Milliseconds until SQS publishes the metrics of a queue that was inactive. @default 15 minutes */
   inactiveQueueMs?: number;
 }
 
@@ -55,14 +55,14 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   const background = (work: Promise<unknown>) => {
     work.catch((error: unknown) => failures.push(error));
   };
-  /** Runs everything that is due up to the instant. */
+  /** Runs everything that is due until the instant. */
   const runUntil = async (instant: number) => {
     await clock.run(instant, () => false);
     cloudWatch.advanceTo(now());
     if (failures.length > 0) throw failures[0];
   };
 
-  /** The log of one function, by the name that the template gives it. */
+  /** The log of a function, with the archiver name of its environment in the template. */
   const logOf = (name: FunctionName) => {
     const variables = at(atPath(view, `Functions/${name}/Function`).properties, 'Environment', 'Variables');
     return createLog({
@@ -78,33 +78,33 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     ReturnType<typeof deadLetterQueue>
   >;
 
-  /** A dead-letter queue: inactive until its first letter, then with metrics every minute. */
+  /** A dead-letter queue that is inactive until its first message and then has metrics every minute. */
   function deadLetterQueue(lane: LaneName) {
     const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/DeadLetters`;
     const dimensions = { QueueName: `\${${atPath(view, path).id}.QueueName}` };
     const put = (metricName: string, value: number) =>
       cloudWatch.publish({ namespace: 'AWS/SQS', metricName, dimensions }, value, now(), now() + minuteMs);
-    let letters = 0;
+    let messages = 0;
     let inFlight = 0;
     let active = false;
     const report = () => {
       schedule(now() + minuteMs, report);
-      put('ApproximateNumberOfMessagesVisible', letters - inFlight);
-      // Reported only while there are messages in flight (Amazon SQS guide, "Available CloudWatch metrics").
+      put('ApproximateNumberOfMessagesVisible', messages - inFlight);
+      // Only published while messages are in flight (Amazon SQS guide, "Available CloudWatch metrics").
       if (inFlight > 0) put('ApproximateNumberOfMessagesNotVisible', inFlight);
     };
     return {
       add: () => {
-        letters += 1;
+        messages += 1;
         if (!active) schedule(now() + inactiveQueueMs, report);
         active = true;
       },
       remove: () => {
-        letters -= 1;
+        messages -= 1;
       },
-      /** Somebody receives all letters and lets them come back. */
-      look: (ms: number) => {
-        inFlight = letters;
+      /** Receives all messages and returns them after a while. */
+      peek: (ms: number) => {
+        inFlight = messages;
         schedule(now() + ms, () => {
           inFlight = 0;
         });
@@ -113,8 +113,10 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   }
 
   /**
-   * Messages of the lane that nobody has received yet: the oldest was sent this long ago, and is received after a while.
-   * Messages that were received three times do not count (Amazon SQS guide, "Available CloudWatch metrics").
+   * Messages of the lane that have not been received yet.
+   *
+   * @param ageMs age of the oldest message
+   * @param forMs time until it is received
    */
   function backlog(lane: LaneName, ageMs: number, forMs: number): void {
     const path = `Queues/${lane.charAt(0).toUpperCase()}${lane.slice(1)}/Queue`;
@@ -128,7 +130,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     report();
   }
 
-  /** Receives a message of the lane again and again, as its visibility says, until it succeeds or is given up. */
+  /** Receives a message of the lane after each visibility timeout, until it succeeds or becomes a dead letter. */
   function message(lane: LaneName, failsWith: () => ErrorCode | undefined): void {
     const sentAt = now();
     const receive = async (receives: number) => {
@@ -173,11 +175,11 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     background(receive(1));
   }
 
-  /** Documents at Telnyx that are not archived, by id: created when? */
+  /** Documents at Telnyx that are not archived: ID → time of creation. */
   const unarchived = new Map<string, number>();
   let sweeping = true;
 
-  /** One sweep a minute, as the schedule asks for them, each some seconds late. */
+  /** One sweep per minute, each some seconds late. */
   function sweep(): void {
     const requestedAt = now();
     schedule(requestedAt + minuteMs, sweep);
@@ -202,7 +204,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
               return { body: { data, meta: { total_results: data.length } }, rateLimit };
             },
           },
-          // Of what is listed nothing is archived: what has been is no longer listed.
+          // Telnyx lists only unarchived documents here, so there are no receipts for them.
           bucket: { list: async () => [] },
           send: async () => undefined,
           documentsQueueUrl: 'documents',
@@ -240,7 +242,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     cloudWatch,
     now,
     after: time.after,
-    /** Lets time pass. */
+    /** Advances the clock. */
     pass: (ms: number) => runUntil(now() + ms),
     message,
     backlog,
@@ -249,12 +251,12 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     setSweeping: (value: boolean) => {
       sweeping = value;
     },
-    /** A document is uploaded, and is archived after a while. */
+    /** Uploads a document, which is archived after a while. */
     upload: (id: string, archivedAfterMs: number) => {
       unarchived.set(id, now());
       schedule(now() + archivedAfterMs, () => unarchived.delete(id));
     },
-    /** Somebody sends what is not a signed event. */
+    /** Sends a request that is not a signed event. */
     refusedWebhook: () => {
       background(webhook({ requestContext: { http: { method: 'GET' } } } as Parameters<typeof webhook>[0]));
     },
@@ -267,7 +269,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
         now() + minuteMs,
       );
     },
-    /** Instants, in minutes after the given one, at which an alarm rang, by name. */
+    /** Alarm name → times at which it went into ALARM, in minutes after the given instant. */
     rangSince: (since: number) => {
       const rang: Record<string, number[]> = {};
       for (const { at: instant, alarm, state } of cloudWatch.notifications(since)) {
@@ -275,8 +277,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
       }
       return rang;
     },
-    /** Names of the alarms that told of their end. */
-    endedSince: (since: number) =>
+    /** Names of the alarms that notified of OK. */
+    resolvedSince: (since: number) =>
       cloudWatch.notifications(since).flatMap(({ alarm, state }) => (state === 'OK' ? [alarm] : [])),
   };
 }
