@@ -3,15 +3,15 @@ import { expect, test } from 'vitest';
 import { settings, synthesize } from '../infra/deployments.ts';
 import { ofType } from '../infra/view.ts';
 
-test('docs/architecture.md counts the alarms that are deployed, and the metrics that AWS charges for them', () => {
+test('docs/architecture.md states the number of deployed alarms and of the metrics that AWS charges for', () => {
   const alarms = ofType(synthesize(settings.minimal).view, 'AWS::CloudWatch::Alarm');
   const metrics = alarms.reduce((sum, { properties }) => {
-    // Of an alarm on an expression each metric in it is charged; of any other, its one.
+    // AWS charges each metric of an alarm on an expression, and one for any other alarm.
     const queries = Array.isArray(properties.Metrics) ? properties.Metrics : [{ MetricStat: true }];
     return sum + queries.filter((query) => JSON.stringify(query).includes('"MetricStat"')).length;
   }, 0);
   const page = readFileSync('docs/architecture.md', 'utf8');
 
-  const counted = /(\d+) alarms on (\d+) metrics, at 0\.10 a metric \| ([\d.]+) \|/.exec(page);
+  const counted = /(\d+) alarms on (\d+) metrics, at 0\.10 per metric \| ([\d.]+) \|/.exec(page);
   expect(counted?.slice(1).map(Number)).toEqual([alarms.length, metrics, metrics / 10]);
 });

@@ -22,7 +22,7 @@ const articles: Article[] = runbook.split(/^## /m).flatMap((section) =>
     })),
 );
 
-/** As GitHub makes it from a heading. */
+/** The anchor that GitHub generates for a heading. */
 function anchorOf(heading: string): string {
   return `#${heading
     .toLowerCase()
@@ -30,9 +30,9 @@ function anchorOf(heading: string): string {
     .replaceAll(' ', '-')}`;
 }
 
-/** What alarms and rules point at, in the templates. */
+/** Anchors in the descriptions of alarms and event rules. */
 let anchors: string[];
-/** The alarms by their names, without the stage's. */
+/** Alarms with their names, without the prefix of the stage. */
 let named: { name: string; anchor: string }[];
 
 const anchorIn = (properties: unknown) =>
@@ -49,13 +49,13 @@ beforeAll(() => {
 });
 
 describe('The runbook', () => {
-  test('has an article for every alarm, and none for alarms that there are not.', () => {
+  test('has an article for every alarm and no other articles about alarms', () => {
     const alarms = articles.filter(({ section }) => section === 'Alarms');
 
     expect(alarms.map(({ heading }) => anchorOf(heading)).sort()).toEqual([...new Set(anchors)].sort());
   });
 
-  test('names each alarm after its article, so that it can be found by the name in the message.', () => {
+  test('has headings with which the names of their alarms start', () => {
     const headings = articles.filter(({ section }) => section === 'Alarms').map(({ heading }) => heading);
 
     const misnamed = named.filter(({ name, anchor }) => {
@@ -67,31 +67,31 @@ describe('The runbook', () => {
     expect(misnamed).toEqual([]);
   });
 
-  test('has an article for every error code, in the order of the list.', () => {
+  test('has an article for every error code, in the order of errors.ts', () => {
     const codes = articles.filter(({ section }) => section === 'Error codes');
 
     expect(codes.map(({ heading }) => heading)).toEqual(errorCodes);
   });
 
-  test('says of every error code what its retry policy makes of a message.', () => {
+  test('states for every error code what its retry policy does with a message', () => {
     const outcomes: Record<RetryPolicy, string> = {
-      'dead-letter': 'Dead letter at once.',
-      retry: 'then a dead letter.',
-      wait: 'Messages wait',
-      yield: 'Messages make way',
-      acknowledge: 'Acknowledged, never a dead letter',
+      'dead-letter': 'The message becomes a dead letter at once.',
+      retry: 'then becomes a dead letter.',
+      wait: 'The message is retried until it succeeds',
+      yield: 'The message is delayed and retried',
+      acknowledge: 'is acknowledged and never becomes a dead letter',
     };
-    const told = articles
+    const stated = articles
       .filter(({ section }) => section === 'Error codes')
       .map(({ heading, text: article }) => [
         heading,
         Object.entries(outcomes).flatMap(([policy, words]) => (article.includes(words) ? [policy] : [])),
       ]);
 
-    expect(told).toEqual(errorCodes.map((code) => [code, [retryPolicies[code]]]));
+    expect(stated).toEqual(errorCodes.map((code) => [code, [retryPolicies[code]]]));
   });
 
-  test('says in every article what it means, how to look closer and how to put it right.', () => {
+  test('has a description, an investigation and a resolution in every article', () => {
     const incomplete = articles.filter(
       ({ text }) => !/\*\*Description\.\*\* .+\*\*Investigation\.\*\* .+\*\*Resolution\.\*\* .+/s.test(text),
     );
@@ -99,7 +99,7 @@ describe('The runbook', () => {
     expect(incomplete.map(({ heading }) => heading)).toEqual([]);
   });
 
-  test('has no two headings with the same anchor, and no link to a heading that there is not.', () => {
+  test('has unique anchors, and no link to a missing one', () => {
     const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
     const links = [...runbook.matchAll(/\]\((#[\w-]+)\)/g)].map(([, link = '']) => link);
 
