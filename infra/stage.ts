@@ -25,7 +25,7 @@ export interface StageSettings {
   retentionDays: number | 'none';
   /**
    * `GOVERNANCE`: principals with s3:BypassGovernanceRetention can still delete documents; the bucket policy allows
-   * that to `breakGlassArns` only. `COMPLIANCE`: nobody can, not even the root user of the account.
+   * that to `breakGlassArns` only. `COMPLIANCE`: no one can, not even the root user of the account.
    *
    * @default "GOVERNANCE"
    */
