@@ -1,4 +1,4 @@
-/** How the SDK's clients send their requests. */
+/** The HTTP request handler of the AWS SDK clients. */
 import { Readable } from 'node:stream';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import { createAgents, retryOnFreshConnection } from './connections.ts';
@@ -6,8 +6,9 @@ import { calls, concurrency } from './limits.ts';
 import { systemTime } from './time.ts';
 
 /**
- * For one client: it destroys the connections with itself. The SDK's own retries would each find out another dead
- * connection after a pause, and do not cover streams.
+ * Creates the request handler of one SDK client; destroying the client closes its connections. A request that fails on
+ * a reused connection is repeated on a fresh one. The SDK's own retries do not suffice: after a pause each of them would
+ * meet another dead connection, and they do not cover streams.
  *
  * @param monotonic milliseconds
  */
@@ -16,18 +17,18 @@ export function createRequestHandler(
   monotonic = systemTime.monotonic,
 ): NodeHttpHandler {
   const agents = createAgents(2 * concurrency.batchSize, monotonic);
-  return new RepeatingHandler({
+  return new FreshConnectionHandler({
     ...timeouts,
     connectionTimeout: calls.connectMs,
-    // Without the switch the SDK only logs that the time is up.
+    // Without this the SDK only logs that the request timeout has passed.
     throwOnRequestTimeout: true,
     httpsAgent: agents.https,
     httpAgent: agents.http,
   });
 }
 
-/** The archiver's AWS requests may all be repeated, but the bytes of a stream are gone once read. */
-class RepeatingHandler extends NodeHttpHandler {
+/** All AWS requests of the archiver are safe to repeat, except for a stream: its bytes can be read only once. */
+class FreshConnectionHandler extends NodeHttpHandler {
   override handle(...[request, options]: Parameters<NodeHttpHandler['handle']>) {
     const send = () => super.handle(request, options);
     return request.body instanceof Readable ? send() : retryOnFreshConnection(send, options?.abortSignal);

@@ -1,6 +1,6 @@
 /**
- * Keep-alive connections that survive a pause. While Lambda freezes a container, peers drop its idle connections,
- * no timer runs, and the FINs may be lost. Afterwards a write to such a connection is reset, or never answered.
+ * Keep-alive connections that are safe to use after a pause. While Lambda freezes a container, peers close its idle
+ * connections, no timer runs, and the FINs may be lost. A later write to such a connection is reset or never answered.
  */
 import { type ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -10,17 +10,17 @@ import { systemTime } from './time.ts';
 
 export interface Agents {
   https: HttpsAgent;
-  /** Without it, plain HTTP fails. */
+  /** Without it, requests over plain HTTP fail. */
   http?: HttpAgent;
 }
 
-/** What `node:http` calls for each request. Not in Node's documentation, so the tests must notice if it goes. */
-interface RequestTaker {
+/** The method that `node:http` calls for each request. Undocumented, so the tests must fail if Node removes it. */
+interface AgentInternals {
   addRequest(request: ClientRequest, ...rest: unknown[]): void;
 }
 
 /**
- * Keep-alive agents for one neighbour, as `dropStaleSockets` returns them.
+ * Creates keep-alive agents for one service, with `dropStaleSockets` applied.
  *
  * @param maxSockets connections per origin
  * @param monotonic milliseconds
@@ -36,12 +36,12 @@ export function createAgents(
   };
 }
 
-/** Errors of requests that had a connection which had served another request before. */
+/** Errors of requests on a connection that had served another request before. */
 const failuresOnReusedSockets = new WeakSet<Error>();
 
 /**
- * Makes an agent destroy idle sockets that may be dead, and returns it: before each request those that were idle
- * for longer than `calls.socketIdleMs`, and all of them once a request has failed on a reused socket.
+ * Makes an agent destroy idle sockets that may be dead: before each request, those idle for longer than
+ * `calls.socketIdleMs`; and all of them when a request fails on a reused socket. Returns the same agent.
  *
  * @param monotonic milliseconds
  */
@@ -58,11 +58,11 @@ export function dropStaleSockets<AnyAgent extends HttpAgent>(
   };
   agent.on('free', (socket: Duplex) => idleSince.set(socket, monotonic()));
 
-  const taker = agent as unknown as RequestTaker;
-  const addRequest = taker.addRequest.bind(agent);
-  taker.addRequest = (request, ...rest) => {
-    // Not by a timer: none runs during a freeze, and the request may come before a timer that is due.
-    // The longest idle ones stand first in the pool, where Node passes over what is destroyed.
+  const internals = agent as unknown as AgentInternals;
+  const addRequest = internals.addRequest.bind(agent);
+  internals.addRequest = (request, ...rest) => {
+    // Not by a timer: none runs during a freeze, and the request may run before an overdue timer.
+    // The sockets idle for longest are first in the pool, and Node skips destroyed ones.
     const now = monotonic();
     dropIdle((socket) => now - (idleSince.get(socket) as number) > calls.socketIdleMs);
     request.once('socket', (socket) => {
@@ -78,11 +78,11 @@ export function dropStaleSockets<AnyAgent extends HttpAgent>(
 }
 
 /**
- * Calls `send`, and once more at once if it fails on a reused socket: the agent has no idle sockets left by then, so
- * the second request gets a fresh connection. For requests that may be repeated.
+ * Calls `send`, and a second time, without delay, if it fails on a reused socket. The agent has no idle sockets left by
+ * then, so the second request gets a fresh connection. Only for requests that are safe to repeat.
  *
  * @param send makes one request through an agent of `dropStaleSockets`; rejects with the request's own error
- * @param signal after its abort nothing is repeated
+ * @param signal prevents the second call once it has aborted
  */
 export async function retryOnFreshConnection<Result>(
   send: () => Promise<Result>,

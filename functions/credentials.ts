@@ -1,6 +1,6 @@
 /**
- * Stands in for the SDK's `@aws-sdk/credential-provider-node` in the deployed bundles: credentials come from the
- * environment, where Lambda puts its role's (AWS Lambda developer guide, "Defined runtime environment variables"),
- * and from nowhere else. No profile, no token file, no metadata service and no other process is ever asked.
+ * Replaces the SDK's `@aws-sdk/credential-provider-node` in the deployed bundles. Credentials come only from the
+ * environment, where Lambda puts those of the function's role (AWS Lambda developer guide, "Defined runtime environment
+ * variables"): never from a profile, a token file, a metadata service or another process.
  */
 export { fromEnv as defaultProvider } from '@aws-sdk/credential-provider-env';

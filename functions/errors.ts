@@ -1,14 +1,15 @@
 /**
- * Every way in which the archiver can fail, in one list: a code for people and machines, and a retry policy, which
- * answers the question whose fault it is.
+ * All errors of the archiver. Each has a code for people and machines, and a retry policy that depends on where the
+ * fault is:
  *
- * - `dead-letter`: the message's or the document's own, for good. It becomes a dead letter at once.
- * - `retry`: the document's own, perhaps only for now. It becomes a dead letter once several real attempts within one
- *   receive have failed this way, ten minutes or more after the first receive.
- * - `wait`: somebody else's: Telnyx, the storage, S3, KMS, SQS, a key, a rate limit, our own time. The message waits
- *   for as long as it takes, and an alarm rings meanwhile. It becomes a dead letter only before SQS would delete it.
- * - `yield`: nobody's. The message makes way for live work; it comes back, and no alarm rings.
- * - `acknowledge`: nobody's. Nothing to do and nothing lost.
+ * - `dead-letter`: in the message or the document, permanently. The message becomes a dead letter at once.
+ * - `retry`: in the document, possibly for a while only. The message becomes a dead letter once several real attempts
+ *   within one receive have failed with this policy, ten minutes or more after the first receive.
+ * - `wait`: elsewhere: Telnyx, its storage, S3, KMS, SQS, a key, a rate limit, the function's time limit. The message is
+ *   retried for as long as it takes, and an alarm fires meanwhile. It becomes a dead letter only shortly before SQS
+ *   would delete it.
+ * - `yield`: there is none. A low lane leaves Telnyx's rate limit to live work. The message is retried, without an alarm.
+ * - `acknowledge`: there is none. Nothing needs to be done, and nothing is lost.
  *
  * `functions/queue/backoff.ts` turns policy and timestamps into a decision. Each code has an article in
  * `docs/runbook.md`.
@@ -16,71 +17,71 @@
 export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'yield' | 'acknowledge';
 
 export const retryPolicies = {
-  /** The message cannot be parsed: not JSON, a field is missing, an id is not a UUID. */
+  /** The message cannot be parsed: it is not JSON, a field is missing, or an ID is not a UUID. */
   MalformedMessage: 'dead-letter',
-  /** A well-formed message of a kind that this queue does not carry. */
+  /** The message is valid, but of a kind that this queue does not accept. */
   UnknownMessageKind: 'dead-letter',
-  /** A message of a later version, as met in the middle of a deployment: the next function version reads it. */
+  /** The message has a newer version, as happens during a deployment. The next version of the function can read it. */
   UnknownMessageVersion: 'retry',
 
-  /** Telnyx answers with its error code 10005: deleted (unlinked for 30 minutes), or of another account. */
+  /** Telnyx returns its error code 10005: the document was deleted (unlinked for 30 minutes) or is in another account. */
   DocumentGone: 'dead-letter',
-  /** Telnyx's scanner found malware and the stage does not archive infected documents. */
+  /** Telnyx's scanner found malware, and the stage does not archive infected documents. */
   DocumentInfected: 'dead-letter',
-  /** Larger than the stage allows, or than a single PUT to S3 can take (5 GiB). */
+  /** The document is larger than the stage allows, or than a single PUT to S3 can be (5 GiB). */
   DocumentTooLarge: 'dead-letter',
-  /** Telnyx no longer knows the porting order or port-out; the sweep finds its documents. */
+  /** The porting order or port-out no longer exists at Telnyx. Sweeps find its documents. */
   OrderGone: 'acknowledge',
-  /** Telnyx's API answers 422 to a request for a download link. */
+  /** Telnyx's API returns 422 for a download link. */
   LinkRefused: 'retry',
-  /** 401 from Telnyx's API, even with the API key read afresh. */
+  /** Telnyx's API returns 401, even after the API key was read again from its secret. */
   ApiKeyRejected: 'wait',
-  /** 403 from Telnyx's API: the API key is valid but may not read documents. */
+  /** Telnyx's API returns 403: the API key is valid, but is not allowed to read documents. */
   ApiKeyForbidden: 'wait',
-  /** The API key cannot be read from its secret, or the secret does not hold a key. */
+  /** The API key cannot be read from its secret, or the secret does not contain a key. */
   ApiKeyUnavailable: 'wait',
-  /** 429, or Telnyx's error code 10011. Carries how long to wait, where Telnyx states it. */
+  /** Telnyx returns 429 or its error code 10011. `retryAfterMs` is set if Telnyx states how long to wait. */
   RateLimited: 'wait',
   /** A low lane leaves the rest of Telnyx's rate limit to live work. */
   RateLimitReserved: 'yield',
-  /** 5xx, a broken connection, no answer in time, or an answer that is not from the API itself. */
+  /** 5xx, a failed connection, no response in time, or a response that is not from Telnyx's API itself. */
   TelnyxUnavailable: 'wait',
-  /** An answer of the Telnyx API that does not follow its specification. */
+  /** A response of the Telnyx API does not follow its specification. */
   UnexpectedResponse: 'retry',
-  /** An answer of the Telnyx API is larger than 32 MiB. A list is then read in smaller pieces. */
+  /** A response of the Telnyx API is larger than 32 MiB. Lists are then read in smaller pieces. */
   AnswerTooLarge: 'retry',
 
-  /** The storage refuses the presigned URL (403): expired before it was used. */
+  /** Telnyx's storage returns 403 for the presigned URL: it expired before it was used. */
   LinkExpired: 'retry',
-  /** The storage refuses the presigned URL with another 4xx. */
+  /** Telnyx's storage returns another 4xx for the presigned URL. */
   DownloadRefused: 'retry',
-  /** The download link leads to a host, scheme or address that the stage does not allow. */
+  /** The download link has a host, scheme or address that the stage does not allow. */
   LinkNotAllowed: 'wait',
-  /** The storage answers with a redirect; it is never followed. */
+  /** Telnyx's storage returns a redirect. Redirects are never followed. */
   RedirectRefused: 'retry',
-  /** The download broke off, stalled, or was answered with 408, 429 or 5xx. */
+  /** The download was interrupted, stalled, or failed with 408, 429 or 5xx. */
   DownloadFailed: 'wait',
-  /** More or fewer bytes arrived than announced. */
+  /** More or fewer bytes were received than stated. */
   SizeMismatch: 'retry',
-  /** The bytes that arrived, or that S3 received, do not have the SHA-256 that they should have. */
+  /** The bytes received, by the function or by S3, do not have the expected SHA-256. */
   ChecksumMismatch: 'retry',
 
-  /** The key holds other bytes than this document's, or a receipt for other bytes. Nothing is overwritten. */
+  /** The S3 key already holds different bytes, or a receipt for different bytes. Nothing is overwritten. */
   KeyCollision: 'dead-letter',
-  /** Another write to the same key is under way (S3 answers 409). */
+  /** S3 returns 409: another write to the same key is in progress. */
   BucketConflict: 'wait',
-  /** 5xx, SlowDown, a broken connection or no answer in time from S3. */
+  /** S3 returns 5xx or SlowDown, the connection fails, or there is no response in time. */
   BucketUnavailable: 'wait',
-  /** S3 refuses for good: no permission, no such bucket, wrong region or owner, a feature that is missing. */
+  /** S3 refuses every request: no permission, no such bucket, wrong region or owner, or a missing feature. */
   BucketMisconfigured: 'wait',
-  /** The bucket's KMS key is disabled, deleted, throttled or not ours to use. */
+  /** The bucket's KMS key is disabled, deleted or throttled, or the function may not use it. */
   EncryptionKeyUnavailable: 'wait',
 
-  /** SQS refuses a message, or does not answer in time. */
+  /** SQS does not accept a message, or does not respond in time. */
   QueueUnavailable: 'wait',
-  /** The invocation ended before the document was done. */
+  /** The invocation's time ended before the document was archived. */
   OutOfTime: 'wait',
-  /** Anything that no adapter has translated: a defect of ours until shown otherwise. */
+  /** Any other error: probably a defect in the archiver. */
   Unexpected: 'retry',
 } as const satisfies Record<string, RetryPolicy>;
 
@@ -89,17 +90,17 @@ export type ErrorCode = keyof typeof retryPolicies;
 export const errorCodes = Object.keys(retryPolicies) as ErrorCode[];
 
 export interface ErrorDetails {
-  /** What happened underneath. Never logged as it is: it may carry a presigned URL. */
+  /** The underlying error. Never logged as it is: it may contain a presigned URL. */
   cause?: unknown;
-  /** Milliseconds until another attempt makes sense, as the other side stated them. */
+  /** Milliseconds to wait before the next attempt, as stated by the other side. */
   retryAfterMs?: number | undefined;
   /** See `ArchiverError.conclusive`. @default false */
   conclusive?: boolean | undefined;
 }
 
 /**
- * The one error class of the archiver. `message` is written for the person on call and holds no URL, key or
- * content, so that it may go into logs and dead letters.
+ * The archiver's error class. `message` is written for the on-call engineer. It contains no URL, key or content, so it is
+ * safe in logs and dead letters.
  */
 export class ArchiverError extends Error {
   override readonly name = 'ArchiverError';
@@ -107,8 +108,8 @@ export class ArchiverError extends Error {
   readonly retryPolicy: RetryPolicy;
   readonly retryAfterMs: number | undefined;
   /**
-   * Whether enough attempts within one receive, spread over long enough, have all failed through the document's own
-   * fault (policy `retry`). Without this such an error is never a reason for a dead letter.
+   * Whether enough attempts within one receive, spread over enough time, have all failed with policy `retry`. Only then
+   * may such an error lead to a dead letter.
    */
   readonly conclusive: boolean;
 
@@ -121,45 +122,45 @@ export class ArchiverError extends Error {
   }
 }
 
-/** Whatever was thrown, as an `ArchiverError`. What no adapter has translated becomes `Unexpected`. */
+/** Converts anything thrown to an `ArchiverError`. Other errors become `Unexpected`. */
 export function asArchiverError(thrown: unknown): ArchiverError {
   if (isArchiverError(thrown)) return thrown;
-  return new ArchiverError('Unexpected', `An error that the archiver does not know: ${nameOf(thrown)}.`, {
+  return new ArchiverError('Unexpected', `Unexpected error: ${nameOf(thrown)}.`, {
     cause: thrown,
   });
 }
 
 function isArchiverError(thrown: unknown): thrown is ArchiverError {
-  // Stryker disable BlockStatement: of an empty block comes undefined, which says no, too.
+  // Stryker disable BlockStatement: an empty block returns undefined, which is falsy as well.
   try {
     return thrown instanceof ArchiverError;
   } catch {
-    // A proxy that does not let itself be looked at: none of ours.
+    // A proxy whose trap throws is not an `ArchiverError`.
     return false;
   }
   // Stryker restore BlockStatement
 }
 
 /**
- * The class and system code of whatever was thrown, such as `Error ECONNRESET`: all of it that is safe to show.
- * Reads nothing that could run foreign code twice or throw.
+ * The class name and system code of anything thrown, such as `Error ECONNRESET`: the only parts that are safe to show.
+ * Reads each property once and never throws.
  */
 export function nameOf(thrown: unknown): string {
   if (typeof thrown !== 'object' && typeof thrown !== 'function') return typeof thrown;
-  return [safeWord(thrown, 'name') ?? 'object', safeWord(thrown, 'code')].filter(Boolean).join(' ');
+  return [safeProperty(thrown, 'name') ?? 'object', safeProperty(thrown, 'code')].filter(Boolean).join(' ');
 }
 
-/** The name of a class or a system code: no key, digest or token, which have more digits or are access key ids. */
-const word = /^(?!.*A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
+/** Matches a class name or system code, but no key, digest or token: these have more digits or are access key IDs. */
+const safeName = /^(?!.*A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
 
-function safeWord(thrown: object | null, property: string): string | undefined {
-  // Stryker disable BlockStatement: of an empty block comes undefined, as where there is no name.
+function safeProperty(thrown: object | null, property: string): string | undefined {
+  // Stryker disable BlockStatement: an empty block returns undefined, as for a missing name.
   try {
-    // Of null there is nothing to get, which throws.
+    // Throws for null.
     const value: unknown = Reflect.get(thrown as object, property);
-    return typeof value === 'string' && word.test(value) ? value : undefined;
+    return typeof value === 'string' && safeName.test(value) ? value : undefined;
   } catch {
-    // A getter or a proxy trap that throws: then there is no name to show.
+    // A getter or a proxy trap threw: there is no name to show.
     return undefined;
   }
   // Stryker restore BlockStatement

@@ -1,16 +1,16 @@
 /**
- * HTTP GET over `node:https`, as little of it as the archiver needs: no redirects, no decoding, no buffering.
- * `fetch` does all three, and costs 39 ms at first use.
+ * HTTP GET over `node:https`, without redirects, decoding or buffering. `fetch` does all three, and its first use costs
+ * 39 ms.
  */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { type Agents, retryOnFreshConnection } from './connections.ts';
 
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number;
   headers: IncomingHttpHeaders;
-  /** The bytes as they came. Must be read to the end or destroyed. */
+  /** The bytes as received. Must be read to the end or destroyed. */
   body: Readable;
 }
 
@@ -18,8 +18,8 @@ interface HttpGetOptions {
   headers: Record<string, string>;
   signal: AbortSignal;
   /**
-   * What is asked for, exactly as it goes out: `/`, path and query. A `URL` removes `.` and `..` from its own path,
-   * which breaks the signature of a presigned one.
+   * Path and query, starting with `/`, sent exactly as given. A `URL` removes `.` and `..` from its path, which would
+   * invalidate the signature of a presigned URL.
    *
    * @default path and query of the URL
    */
@@ -27,12 +27,12 @@ interface HttpGetOptions {
 }
 
 /**
- * Resolves as soon as the answer's headers are there. When `signal` aborts, the connection is destroyed, the
- * body of an answer under way included.
+ * Resolves as soon as the response headers have arrived. When `signal` aborts, the connection is destroyed, also while
+ * the body is being read.
  */
-export type HttpGet = (url: URL, options: HttpGetOptions) => Promise<HttpAnswer>;
+export type HttpGet = (url: URL, options: HttpGetOptions) => Promise<HttpResponse>;
 
-/** @param version of the archiver, for the User-Agent: front ends block requests without one */
+/** @param version of the archiver, for the User-Agent header: some proxies block requests without one */
 export function createHttpGet(agents: Agents, version: string): HttpGet {
   const userAgent = `telnyx-document-archiver/${version}`;
   return (url, options) => {
@@ -41,11 +41,11 @@ export function createHttpGet(agents: Agents, version: string): HttpGet {
   };
 }
 
-function get(agents: Agents, url: URL, options: HttpGetOptions): Promise<HttpAnswer> {
+function get(agents: Agents, url: URL, options: HttpGetOptions): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
     if (!secure && !agents.http) {
-      reject(new Error('Only https is spoken here.'));
+      reject(new Error('Plain HTTP is not allowed. Use https.'));
       return;
     }
     const request = secure
@@ -55,7 +55,7 @@ function get(agents: Agents, url: URL, options: HttpGetOptions): Promise<HttpAns
       resolve({ status: Number(body.statusCode), headers: body.headers, body }),
     );
     request.on('error', (error) => {
-      // Where an answer is not HTTP, Node adds the bytes that it failed at: a presigned URL may be among them.
+      // For a response that is not HTTP, Node adds the bytes that it could not parse. They may contain a presigned URL.
       Reflect.deleteProperty(error, 'rawPacket');
       reject(error);
     });
@@ -64,9 +64,9 @@ function get(agents: Agents, url: URL, options: HttpGetOptions): Promise<HttpAns
 }
 
 /**
- * Reads a small body whole.
+ * Reads a small body into memory.
  *
- * @throws RangeError as soon as there are more than `maxBytes`; the connection is destroyed then
+ * @throws RangeError as soon as more than `maxBytes` have arrived; the connection is then destroyed
  */
 export async function readBody(body: Readable, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];

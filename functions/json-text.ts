@@ -1,11 +1,11 @@
 /**
- * JSON by its source text. `JSON.parse` rounds integers above 2^53, turns 1e400 into Infinity and drops repeated
- * members: where a text must survive as it came, it is sliced, not parsed.
+ * Reads JSON as source text. `JSON.parse` rounds integers above 2^53, turns 1e400 into Infinity and drops repeated
+ * members, so text that must be kept unchanged is sliced, not parsed.
  */
 
 /**
- * Source text of each member of an object, by name. Of repeated members the last one counts, as in `JSON.parse`.
- * Linear in the length of the text, and not recursive.
+ * Source text of each member of an object, by name. The last of repeated members counts, as in `JSON.parse`.
+ * Takes linear time and does not recurse.
  *
  * @param text a JSON object that `JSON.parse` accepts
  */
@@ -38,7 +38,7 @@ export function membersOf(text: string): Map<string, string> {
 }
 
 /**
- * How deeply arrays and objects are nested: 0 for a string, 1 for `{"a": 1}`. Linear, and not recursive.
+ * Nesting depth of arrays and objects: 0 for a string, 1 for `{"a": 1}`. Takes linear time and does not recurse.
  *
  * @param text JSON that `JSON.parse` accepts
  */

@@ -1,6 +1,6 @@
 /**
- * The numbers that the functions and the deployed resources must agree on, each written once. Imports nothing,
- * so that `infra/` may read it.
+ * The numbers that the functions and the deployed resources must agree on, each written once. Imports nothing, so that
+ * `infra/` can import it.
  */
 
 const seconds = 1_000;
@@ -10,38 +10,38 @@ const days = 24 * 60 * minutes;
 /** Telnyx deletes a document that no service links within 30 minutes (Telnyx's guide to documents). */
 export const unlinkedLifetimeMs = 30 * minutes;
 
-/** The most that one PutObject takes: 5 GiB (Amazon S3 quotas). */
+/** Maximum size of one PutObject: 5 GiB (Amazon S3 quotas). */
 export const singlePutBytes = 5 * 1024 ** 3;
 
-/** Lambda's time limit for one invocation, and what is kept back of it to end in order. */
+/** Timeouts of the functions, and the part of them that is reserved for an orderly end. */
 export const timeouts = {
   archiveMs: 60 * seconds,
   /** A span of 100,000 documents takes some 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
   discoverMs: 300 * seconds,
-  /** Telnyx gives a webhook 2 s in all. */
+  /** Telnyx waits 2 s in total for a webhook's response. */
   webhookMs: 3 * seconds,
-  /** Kept free at the end of an invocation, so that its answer always gets out. */
+  /** Reserved at the end of an invocation, so that its result is always returned. */
   reserveMs: 3 * seconds,
-  /** middy's early timeout, should an invocation not have ended of itself by then: the batch fails as a whole. */
+  /** middy's early timeout, for an invocation that has not ended by itself by then. The whole batch fails. */
   lastResortMs: 500,
 } as const;
 
 /**
- * When a message whose receive failed comes back, and when it is given up. All of it is counted from the record's
- * timestamps: an outage of any length, or receives that were throttled away, cost no document its chances.
+ * When a message is received again after a failure, and when it becomes a dead letter. All ages are computed from the
+ * record's timestamps and never from receive counts: neither a long outage nor throttled receives use up attempts.
  */
 export interface RetryTimings {
-  /** The shortest wait before the next receive; from then on the wait is the message's age. */
+  /** The shortest wait before the next receive. Otherwise the wait equals the message's age. */
   leastWaitMs: number;
-  /** The longest wait in a live lane, while the document may still be unlinked. */
+  /** The longest wait in a live lane while the document may still be unlinked at Telnyx. */
   longestLiveWaitMs: number;
   /** The longest wait in any other case. */
   longestWaitMs: number;
-  /** Age, from the first receive on, from which the document's own fault may become a dead letter. */
+  /** Minimum age, since the first receive, at which an error of policy `retry` may lead to a dead letter. */
   documentFaultAfterMs: number;
-  /** The attempts within one receive must span at least this for such a fault to count. */
+  /** Minimum time between the first and the last attempt of a receive for such an error to count. */
   attemptsSpanMs: number;
-  /** Age, from the send on, at which a message becomes a dead letter whoever is at fault: SQS would delete it on day 10. */
+  /** Age, since the send, at which any failing message becomes a dead letter: SQS would delete it on day 10. */
   giveUpAfterMs: number;
 }
 
@@ -55,124 +55,125 @@ export const retryTimings: RetryTimings = {
 };
 
 /**
- * Age, from the first receive on, from which a message that fails through somebody else's fault is counted as waiting,
- * which calls a person. In a live lane the next receive is two minutes later at most, so somebody knows after a quarter
- * of an hour, half of an unlinked document's life.
+ * Age, since the first receive, from which a message that fails with policy `wait` counts as waiting, which triggers an
+ * alarm. In a live lane the next receive follows within two minutes, so the alarm fires within 15 minutes: half of the
+ * time that Telnyx keeps an unlinked document.
  */
 export const waitingAfterMs = 10 * minutes;
 
-/** Counts of receives say nothing about a document. They only isolate a message that may crash the function. */
+/** Receive counts say nothing about a document. They only serve to isolate a message that may crash the function. */
 export const receives = {
-  /** From this receive on a message is worked on by itself, after the others of its batch. */
+  /** From this receive on, a message is processed alone, after the others of its batch. */
   isolateFrom: 3,
-  /** The most that SQS's `maxReceiveCount` may be (Amazon SQS API reference, "CreateQueue"). */
+  /** Upper limit of SQS's `maxReceiveCount` (Amazon SQS API reference, "CreateQueue"). */
   most: 1_000,
 } as const;
 
-/** AWS asks for a visibility timeout of six times the function's timeout (Lambda with SQS, "Configuring a queue"). */
+/** AWS recommends a visibility timeout of six times the function's timeout (Lambda with SQS, "Configuring a queue"). */
 export const visibilityPerTimeout = 6;
 
 /**
- * SQS's own `maxReceiveCount` for a queue, by the time limit of the function that reads it. A message that crashes the
- * function every time comes back once per visibility timeout: so it becomes a dead letter within nine days, before SQS
- * deletes it. Within five where the function may take a minute (1,000 receives), on day 9 where it may take five (432).
+ * SQS's `maxReceiveCount` for a queue, from the timeout of the function that reads it. A message that crashes the
+ * function every time is received again once per visibility timeout. It becomes a dead letter within nine days, before
+ * SQS deletes it: within five days for a timeout of one minute (1,000 receives), on day 9 for five minutes (432).
  */
 export function mostReceives(timeoutMs: number): number {
   return Math.min(receives.most, Math.floor(retryTimings.giveUpAfterMs / (visibilityPerTimeout * timeoutMs)));
 }
 
 export const queues = {
-  /** A dead letter keeps its first enqueue time, so its queue must keep messages for longer. */
+  /** A dead letter keeps its original enqueue time, so the dead-letter queue needs a longer retention. */
   retentionMs: 10 * days,
   deadLetterRetentionMs: 14 * days,
-  /** SQS's own limits: entries of one batch; bytes of one message with its attributes, or of one batch (Amazon SQS message quotas). */
+  /** SQS quotas: entries per batch; bytes per message with its attributes, or per batch (Amazon SQS message quotas). */
   batchEntries: 10,
   messageBytes: 1024 ** 2,
   maxVisibilityMs: 12 * 60 * minutes,
 } as const;
 
 export const concurrency = {
-  /** Records of one batch; all of them are worked on side by side. */
+  /** Records per batch; all of them are processed concurrently. */
   batchSize: 10,
-  /** Invocations at once, by the event source mapping's `maximumConcurrency`. */
+  /** Concurrent invocations: `maximumConcurrency` of the event source mapping. */
   documents: 20,
   backfill: 4,
   discovery: 2,
   spans: 2,
 } as const;
 
-/** Within one receive: one retry around (fresh link, download, PUT). */
+/** Attempts within one receive; each requests a fresh link, downloads and uploads. */
 export const attempts = {
   most: 3,
   minDelayMs: 200,
   maxDelayMs: 2 * seconds,
-  /** No further attempt is begun with less than this left. */
+  /** No further attempt starts with less time left than this. */
   leastTimeMs: 5 * seconds,
 } as const;
 
-/** How low lanes (spans, backfill) leave Telnyx's rate limit to live work. */
+/** How the low lanes (spans, backfill) leave Telnyx's rate limit to live work. */
 export const pacing = {
-  /** Part of the limit that live work always has. */
+  /** Share of the limit that is reserved for live work. */
   liveShare: 0.5,
-  /** The longest wait of one request for the limit's reset; beyond it the request fails with RateLimitReserved. */
+  /** The longest wait for the limit's reset. A request that would wait longer fails with RateLimitReserved. */
   longestWaitMs: 5 * seconds,
 } as const;
 
 /**
- * Deadlines of single calls. The source's idle timeout is the shorter one, so that S3 is never blamed for a
- * stall of the source.
+ * Timeouts of single calls. The idle timeout of the download is shorter than that of S3, so that a stalled download is
+ * never reported as an error of S3.
  */
 export const calls = {
   telnyxMs: 10 * seconds,
   downloadIdleMs: 8 * seconds,
-  /** Time that any download may take; a longer one must have brought this many bytes per second on average. */
+  /** Time that any download may take. After it, the download must average at least `downloadBytesPerSecond`. */
   downloadMs: 15 * seconds,
   downloadBytesPerSecond: 128 * 1024,
   bucketIdleMs: 15 * seconds,
   bucketMs: 10 * seconds,
-  /** Of which two must fit into `timeouts.reserveMs`: what is left undone is put back at the end. */
+  /** Two such calls must fit into `timeouts.reserveMs`: at the end, unprocessed messages are returned to the queue. */
   queueMs: 1_400,
-  /** All that a webhook may spend on SQS: Telnyx gives it 2 s, cold start included. */
+  /** Total time for SQS calls of a webhook: Telnyx waits 2 s, including a cold start. */
   webhookMs: 1_200,
   connectMs: 3 * seconds,
-  /** A connection idle for longer is not used again: its peer may have dropped it. Servers keep one for 5 s or more. */
+  /** A connection idle for longer is not reused: its peer may have closed it. Servers keep one for 5 s or more. */
   socketIdleMs: 4 * seconds,
   secretMs: 5 * seconds,
 } as const;
 
 /**
- * What a sweep reads and queues, by the age of a document: its `requestedAt` minus `created_at`. Ages in minutes, the
- * first included, the second not. A document that stays unsettled is queued six times at most.
+ * Which documents a sweep reads and queues, by age: the sweep's `requestedAt` minus the document's `created_at`. Ages in
+ * minutes, from `youngest` (inclusive) to `oldest` (exclusive). A document that stays unarchived is queued at most six
+ * times.
  */
 export const sweep = {
   intervalMinutes: 1,
-  /** Every sweep. The minute before its time is for clocks that differ, and for a sweep that runs late. */
+  /** Every sweep. The minute in the future allows for clock differences and for a sweep that runs late. */
   fresh: { youngest: -1, oldest: 2 },
-  /** A sweep of every fifth minute: the second chance, within the 30 minutes of an unlinked document. */
+  /** The sweep of every fifth minute: the second chance, while Telnyx still keeps an unlinked document. */
   second: { everyMinutes: 5, youngest: 14, oldest: 24 },
-  /** Of the same sweep: what is not settled at this age, it counts as overdue. As wide as its interval: each once. */
+  /** The same sweep counts unarchived documents of this age as overdue. As wide as its interval, so each counts once. */
   overdue: { youngest: 10, oldest: 15 },
-  /** The first sweep of an hour: the last chance, for what is linked. */
+  /** The first sweep of an hour: the last chance, for linked documents. */
   nextDay: { everyMinutes: 60, youngest: 25 * 60, oldest: 26 * 60 },
-  /** A sweep later than this is acknowledged without a request: those after it have done its work. */
+  /** A sweep message older than this is acknowledged without a request: later sweeps have done its work. */
   supersededAfterMinutes: 30,
   /** The same for the first sweep of an hour. */
   hourlySupersededAfterMinutes: 60,
 } as const;
 
 /**
- * Documents that one event may queue: an order of a thousand numbers shares a few. What is beyond is found by sweeps;
- * a signed event of 1 MB could otherwise make 26,000 messages.
+ * Maximum number of documents that one event queues; sweeps find the rest. An order of a thousand numbers shares a few
+ * documents, whereas a signed event of 1 MB could name 26,000.
  */
 export const mostDocumentsPerEvent = 1_000;
 
-/** Rows of one page of a Telnyx list, at most 250 (Telnyx API reference, "List all documents"). */
+/** Rows per page of a Telnyx list. The maximum is 250 (Telnyx API reference, "List all documents"). */
 export const telnyxPageSize = 250;
 
 /**
- * Where download links may lead unless the stage names hosts of its own: all public endpoints of Amazon S3 under
- * amazonaws.com, the old forms with a hyphen included (AWS General Reference, "Amazon Simple Storage Service endpoints
- * and quotas"), and Telnyx's own storage; path style, as Telnyx documents it, or with the bucket in front.
+ * Hosts that download links may have unless the stage lists its own: all public endpoints of Amazon S3 under
+ * amazonaws.com, including the old forms with a hyphen (AWS General Reference, "Amazon Simple Storage Service endpoints
+ * and quotas"), and Telnyx's own storage; path style, as Telnyx documents it, or with the bucket as a prefix.
  * `infra/stage.ts` documents the patterns.
  */
 export const defaultDownloadHosts = [

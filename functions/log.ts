@@ -1,9 +1,9 @@
 /**
- * One JSON object per line, for CloudWatch Logs. Metrics travel in the same lines (embedded metric format).
+ * Logs one JSON object per line to CloudWatch Logs, metrics included (embedded metric format).
  *
- * Own code rather than Powertools: logger and metrics together cost 22 ms of every cold start, and neither has
- * what matters here, a closed list of fields. Only the fields below can be logged; whatever is in them is
- * redacted and cut all the same, since file names and upstream messages are written by others.
+ * Powertools is not used: its logger and metrics add 22 ms to every cold start, and neither has a closed list of fields.
+ * Only the fields below can be logged. Their values are also redacted and truncated, since file names and upstream
+ * messages are written by others.
  */
 import { type Dimension, type MetricName, metricNamespacePrefix, metrics } from './metrics.ts';
 import { redact } from './redact.ts';
@@ -21,7 +21,7 @@ const loggedFields = [
   'code',
   /** An `ArchiverError`'s message. */
   'reason',
-  /** `nameOf` of what lay underneath. */
+  /** `nameOf` the underlying error. */
   'cause',
   'receives',
   'attempt',
@@ -50,15 +50,15 @@ export interface Log {
    * Adds to a metric.
    *
    * @param value @default 1
-   * @param dimensions values of those of the metric's dimensions by which it is split, too
+   * @param dimensions values of the dimensions by which the metric is also split; each is optional
    */
   count(metric: MetricName, value?: number, dimensions?: MetricDimensions): void;
 }
 
 export interface LogOptions {
-  /** Name of the archiver: the last part of its metrics' namespace. */
+  /** Name of the archiver, the last part of its metrics' namespace. */
   name: string;
-  /** Takes one line without its line end. */
+  /** Writes one line, given without its line break. */
   write: (line: string) => void;
   /** Milliseconds since the Unix epoch. */
   now: () => number;
@@ -84,14 +84,14 @@ export function createLog({ name, write, now }: LogOptions): Log {
 }
 
 /**
- * Lambda's JSON log format passes lines written to stdout on as they are, but wraps those of `console`, which
- * would hide the metrics.
+ * Writes a line to stdout. Lambda's JSON log format leaves such lines unchanged, but wraps those of `console`, which would
+ * hide the metrics.
  */
 export const standardOutput = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** CloudWatch embedded metric format specification: `_aws` metadata beside the values themselves. */
+/** One metric in the CloudWatch embedded metric format: `_aws` metadata next to the values. */
 function embeddedMetric(
   name: string,
   metric: MetricName,

@@ -1,53 +1,54 @@
 /**
- * What the functions count, as CloudWatch metrics. Alarms and the dashboard use the same names. Imports
- * nothing, so that `infra/` may read it.
+ * The CloudWatch metrics of the functions. Alarms and the dashboard use the same names. Imports nothing, so that `infra/`
+ * can import it.
  */
 
-/** Metrics of one archiver are in `TelnyxArchiver/<name>`: several in one account do not hide each other. */
+/** Each archiver has its own namespace, `TelnyxArchiver/<name>`: several in one account do not hide each other. */
 export const metricNamespacePrefix = 'TelnyxArchiver/';
 
 export type Dimension = 'Code' | 'Lane' | 'Reason';
 
 /**
- * Name → unit, and the dimensions by which it is also split, each on its own. Dimension values come from fixed sets.
+ * Unit of each metric, and the dimensions by which it is also split, each separately. Dimension values come from fixed
+ * sets.
  */
 export const metrics = {
-  /** Documents copied, verified and receipted. */
+  /** Documents copied and verified, with their receipt written. */
   DocumentsArchived: { unit: 'Count' },
-  /** Messages whose document had a receipt already. */
+  /** Messages whose document already had a receipt. */
   DocumentsAlreadyArchived: { unit: 'Count' },
-  /** Messages of any lane that a function has sent to the dead letters. */
+  /** Messages that a function has sent to the dead-letter queue of their lane. */
   DeadLetters: { unit: 'Count', dimensions: ['Code', 'Lane'] },
-  /** Receives that ended without the message being done, by error code. */
+  /** Receives that failed, by error code. */
   ReceivesFailed: { unit: 'Count', dimensions: ['Code'] },
-  /** Of these, through somebody else's fault (policy `wait`) and `limits.waitingAfterMs` or more after the first. */
+  /** Of these, the ones with policy `wait` that ended `limits.waitingAfterMs` or more after the first receive. */
   MessagesWaiting: { unit: 'Count', dimensions: ['Code'] },
   BytesArchived: { unit: 'Bytes' },
-  /** From `created_at` at Telnyx to the receipt, for live documents: must stay far below 30 minutes. */
+  /** From Telnyx's `created_at` to the receipt, for live documents. Must stay far below 30 minutes. */
   ArchiveLatency: { unit: 'Milliseconds' },
-  /** Fields of Telnyx's records that are not as its specification says, and were taken as not stated. */
+  /** Fields of Telnyx's records that do not follow its specification and were treated as missing. */
   FieldsMalformed: { unit: 'Count' },
-  /** Receipts whose copy of Telnyx's record was cut, because it was too large or too deeply nested. */
+  /** Receipts with a truncated copy of Telnyx's record, because it was too large or too deeply nested. */
   RecordsCut: { unit: 'Count' },
 
-  /** Webhook events whose messages are in the queue. */
+  /** Webhook events whose messages were queued. */
   WebhooksAccepted: { unit: 'Count' },
-  /** Webhook requests refused before their body meant anything, by reason. */
+  /** Webhook requests refused without an event being read, by reason. */
   WebhooksRefused: { unit: 'Count', dimensions: ['Reason'] },
-  /** Genuine events, or parts of them, that are not acted upon, by reason. */
+  /** Genuine events that were ignored, in whole or in part, by reason. */
   WebhooksIgnored: { unit: 'Count', dimensions: ['Reason'] },
-  /** Genuine events that could not be queued, so that Telnyx was asked to send them again. */
+  /** Genuine events that could not be queued. The 503 makes Telnyx send them again. */
   WebhooksDeferred: { unit: 'Count' },
 
-  /** The heartbeat: one per sweep that read all it was to read. */
+  /** Completed sweeps. The heartbeat of discovery. */
   SweepsCompleted: { unit: 'Count' },
-  /** Documents seen at Telnyx by discovery. */
+  /** Documents that discovery found at Telnyx. */
   DocumentsFound: { unit: 'Count' },
-  /** Documents that are not settled, queued by discovery. */
+  /** Documents without a receipt that discovery queued. */
   DocumentsQueued: { unit: 'Count' },
-  /** Documents 10 to 15 minutes old that a five-minute sweep found not settled; each counts once. */
+  /** Documents 10 to 15 minutes old without a receipt, found by the sweep of every fifth minute. Each counts once. */
   DocumentsOverdue: { unit: 'Count' },
-  /** Age of the oldest document that a sweep found not settled. For the dashboard. */
+  /** Age of the oldest document without a receipt that a sweep found. For the dashboard. */
   OldestUnarchived: { unit: 'Milliseconds' },
 } as const satisfies Record<
   string,

@@ -1,19 +1,19 @@
 /**
- * The last net in front of log lines and dead letters: takes secrets out of text that others may have written.
- * The net in front of it is that such text is not quoted at all.
+ * Removes secrets from text before it goes into a log line or a dead letter. The second line of defence: text of other
+ * parties should not be quoted in the first place.
  */
 
-/** Longest secret that is looked for, in characters: what `api-key.ts` accepts. */
+/** Longest secret that `api-key.ts` accepts, in characters. */
 const longestSecret = 512;
-/** Secrets that are remembered: the key in use, and those before it, which may still be accepted. */
+/** Number of secrets to remember: the key in use and its predecessors, which Telnyx may still accept. */
 const rememberedSecrets = 4;
 
 const secrets: string[] = [];
 let secretPattern: RegExp | undefined;
 
 /**
- * Has `redact` replace exactly this secret from now on, in whatever usual encoding. For the process, since whoever
- * writes a log line cannot know which secrets the text of others may hold.
+ * Makes `redact` replace this secret from now on, in any usual encoding. Applies to the whole process, since the author
+ * of a log line cannot know which secrets a quoted text contains.
  */
 export function hideSecret(secret: string): void {
   if (secret === '' || secrets.includes(secret)) return;
@@ -23,11 +23,11 @@ export function hideSecret(secret: string): void {
   secretPattern = new RegExp(forms.map((form) => form.replace(/\W/g, '\\$&')).join('|'), 'gi');
 }
 
-/** A secret as it is, as `decode` leaves it, in hex, and as it shows within the base64 of a longer text. */
+/** A secret unchanged, as `decode` returns it, in hex, and as it appears within the base64 of a longer text. */
 function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const forms = [secret, decode(secret), bytes.toString('hex')];
-  // Three bytes make four characters: the first and last characters depend on what stands around the secret.
+  // Three bytes become four characters: the first and last characters depend on the text around the secret.
   for (const before of [0, 1, 2]) {
     const shifted = Buffer.concat([Buffer.alloc(before), bytes]);
     const first = Math.ceil((before * 8) / 6);
@@ -40,26 +40,26 @@ function formsOf(secret: string): string[] {
 }
 
 const longestText = 200;
-/** Characters that are looked at, so that the time does not grow with the text. */
-const lookedAt = 16 * 1_024;
+/** Only so many characters are searched, so that the time is bounded. */
+const searchedLength = 16 * 1_024;
 
 /**
- * Takes out known secrets (`hideSecret`) and whatever looks like a query string, a bearer token, a Telnyx API key, an
- * AWS key or signature, also where they are percent-encoded, escaped as in JSON or HTML, or interspersed with
- * invisible characters. Cuts to 200 characters. Takes linear time.
+ * Replaces known secrets (`hideSecret`) and anything that looks like a query string, a bearer token, a Telnyx API key, or
+ * an AWS key or signature, also if percent-encoded, escaped as in JSON or HTML, or mixed with invisible characters.
+ * Truncates to 200 characters. Takes linear time.
  */
 export function redact(value: string): string {
-  const raw = value.slice(0, lookedAt);
+  const raw = value.slice(0, searchedLength);
   const decoded = decode(raw);
   const hidden = hide(decoded);
-  // The decoded text is shown only where it holds a secret.
+  // The decoded text is shown only if it contains a secret.
   const whole = hidden === decoded ? hide(raw) : hidden;
-  // A secret that the slice has cut in two is in no pattern.
-  const isCut = value.length > lookedAt;
+  // A secret that the slice has cut in two matches no pattern.
+  const isCut = value.length > searchedLength;
   const text = isCut ? whole.slice(0, -2 * longestSecret) : whole;
-  // Control characters, bidirectional controls, and the two code points that SQS accepts in no attribute.
+  // Control characters, bidirectional controls, and the two code points that SQS does not accept in attributes.
   const shown = text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]/gu, ' ');
-  // The cut may split a surrogate pair, which SQS does not accept either.
+  // Truncation may split a surrogate pair, which SQS does not accept either.
   const isLong = isCut || shown.length > longestText;
   return (isLong ? `${shown.slice(0, longestText)}…` : shown).toWellFormed();
 }
@@ -72,16 +72,16 @@ function hide(text: string): string {
       .replace(/(bearer|basic)[\s+:]+[^\s"',]+/gi, '$1 [redacted]')
       .replace(/KEY[0-9A-Za-z_-]{8,}/g, '[redacted]')
       .replace(/(?:AKIA|ASIA)[0-9A-Z]{12,}/g, '[redacted]')
-      // Whatever stands between name and value: `=`, JSON in JSON, a pair of name and value, tags.
+      // With any separator between name and value: `=`, JSON in JSON, a pair of name and value, tags.
       .replace(/(?:X-Amz-[\w-]+\W{0,64}(?:value\W{1,64})?)+[^\s"'&<>]*/gi, '[redacted]')
   );
 }
 
-/** Encodings within encodings that are undone. */
+/** Maximum number of nested encodings to undo. */
 const decodingRounds = 8;
 const entities = { amp: '&', quot: '"', apos: "'", lt: '<', gt: '>' };
 
-/** The text without invisible characters, percent-encoding, and the escapes of JSON, JavaScript and HTML. */
+/** Removes invisible characters, and undoes percent-encoding and the escapes of JSON, JavaScript and HTML. */
 function decode(text: string): string {
   let decoded = text;
   for (let round = 0; round < decodingRounds; round += 1) {

@@ -1,22 +1,22 @@
-/** Attempts within one receive: the only place where the archiver tries something again and waits in between. */
+/** Attempts within one receive: the only place where the archiver waits and tries again. */
 import pRetry from 'p-retry';
 import { ArchiverError, asArchiverError } from './errors.ts';
 import { attempts } from './limits.ts';
 import { sleep, type Time } from './time.ts';
 
 export interface RetryOptions {
-  /** Attempts at most, the first included. */
+  /** Maximum number of attempts, including the first. */
   most: number;
   /**
-   * Milliseconds until the next attempt, or undefined if there should be none. `attempt` counts from 1, and
-   * `sinceFirstMs` from the first attempt's start.
+   * Milliseconds until the next attempt, or undefined for no further attempt. `attempt` counts from 1; `sinceFirstMs`
+   * is the time since the start of the first attempt.
    */
   delayAfter: (error: ArchiverError, attempt: number, sinceFirstMs: number) => number | undefined;
-  /** No attempt begins with less than this left until the deadline, in milliseconds. */
+  /** No attempt starts with less time than this left until the deadline, in milliseconds. */
   leastTimeMs: number;
   /** Monotonic milliseconds. */
   deadline: number;
-  /** From the first attempt's start to the last one's, for the document's own fault to be conclusive. */
+  /** Minimum time from the start of the first attempt to that of the last one for an error to be conclusive. */
   attemptsSpanMs: number;
   signal: AbortSignal;
   time: Time;
@@ -24,11 +24,11 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `work` until it resolves, the error is not worth another attempt, or attempts or time are used up.
+ * Calls `work` until it resolves, `delayAfter` returns undefined, or attempts or time are used up.
  *
- * @throws ArchiverError the last attempt's. It is `conclusive` if all attempts, three at least, have failed through
- *   the document's own fault, the last of them at least `attemptsSpanMs` after the first. Or the signal's reason,
- *   unless the attempt under way was making way for live work
+ * @throws ArchiverError the last attempt's error. It is `conclusive` if all attempts, at least three, have failed with
+ *   policy `retry`, the last of them at least `attemptsSpanMs` after the first. If the signal aborts, its reason, unless
+ *   the last attempt failed with policy `yield`
  */
 export async function withRetry<Result>(work: () => Promise<Result>, options: RetryOptions): Promise<Result> {
   const { most, delayAfter, leastTimeMs, deadline, attemptsSpanMs, signal, time, onRetry } = options;
@@ -36,10 +36,10 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
   let failures = 0;
   let documentFaults = 0;
   let delayMs = 0;
-  let madeWay: ArchiverError | undefined;
+  let yielded: ArchiverError | undefined;
 
   const attempt = async () => {
-    // p-retry's own waiting knows only the real clock.
+    // p-retry's own delays use the real clock only.
     if (failures > 0) await sleep(time, delayMs, signal);
     const startedAt = time.monotonic();
     try {
@@ -48,7 +48,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       const error = asArchiverError(thrown);
       failures += 1;
       if (error.retryPolicy === 'retry') documentFaults += 1;
-      madeWay = error.retryPolicy === 'yield' ? error : undefined;
+      yielded = error.retryPolicy === 'yield' ? error : undefined;
       const isConclusive =
         failures >= attempts.most && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs;
       throw isConclusive ? conclusive(error) : error;
@@ -57,10 +57,10 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
   return pRetry(attempt, {
     retries: most - 1,
     minTimeout: 0,
-    // An aborted signal ends it with the signal's reason, whatever broke because of that.
+    // An aborted signal ends the attempts with its reason, whatever failed because of it.
     signal,
     shouldRetry: ({ error }) => {
-      // An attempt fails with nothing else, unless the signal has aborted, and then nobody asks here.
+      // Attempts throw nothing else, unless the signal has aborted. p-retry does not call this then.
       const failure = error as ArchiverError;
       const delay = delayAfter(failure, failures, time.monotonic() - firstAt);
       if (delay === undefined || deadline - time.monotonic() < delay + leastTimeMs) return false;
@@ -69,7 +69,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       return true;
     },
   }).catch((error: unknown) => {
-    throw signal.aborted ? (madeWay ?? error) : error;
+    throw signal.aborted ? (yielded ?? error) : error;
   });
 }
 

@@ -1,14 +1,14 @@
 /**
- * Settings are read from the environment once, at start-up, and all that is wrong with them is reported
- * together. Each function declares its own; `infra/` passes exactly the variables that are declared.
+ * Settings are read from the environment once, at start-up, and all problems are reported together. Each function
+ * declares its own settings; `infra/` passes exactly the declared variables.
  */
 
 interface Setting<Value> {
   /** Name of the environment variable. */
   variable: string;
-  /** Turns the variable's text into the value. Throws an `Error` whose message completes "VARIABLE …". */
+  /** Parses the variable's text. Throws an `Error` whose message completes "VARIABLE …". */
   read: (text: string) => Value;
-  /** What holds where the variable is not set or empty. Without it the setting is required. */
+  /** The value if the variable is not set or empty. Without it the setting is required. */
   fallback?: Value;
 }
 
@@ -18,13 +18,13 @@ export type ValuesOf<Declared extends Settings> = {
 };
 export type Environment = Record<string, string | undefined>;
 
-/** Thrown at start-up: the function must not run with settings that are only half understood. */
+/** Thrown at start-up: the function must not run with invalid settings. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`The settings are not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    super(`Invalid settings:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.problems = problems;
   }
 }
@@ -32,7 +32,7 @@ export class SettingsError extends Error {
 /**
  * Reads all declared settings.
  *
- * @throws SettingsError naming every variable that is missing or malformed, but no value: values may be secret
+ * @throws SettingsError naming every missing or malformed variable, but no value: values may be secret
  */
 export function readSettings<const Declared extends Settings>(
   declared: Declared,
@@ -50,7 +50,7 @@ export function readSettings<const Declared extends Settings>(
     try {
       values[name] = setting.read(text);
     } catch (error) {
-      problems.push(`${setting.variable} ${error instanceof Error ? error.message : 'cannot be read.'}`);
+      problems.push(`${setting.variable} ${error instanceof Error ? error.message : 'is not valid.'}`);
     }
   }
   if (problems.length > 0) throw new SettingsError(problems);
@@ -63,7 +63,7 @@ type DefaultsOf<Declared extends Settings> = {
     : never]: ValuesOf<Declared>[Name];
 };
 
-/** The settings that have a default, each with that default: what a function runs with when no variable is set. */
+/** The settings that have a default, each with that default. */
 export function defaultsOf<const Declared extends Settings>(declared: Declared): DefaultsOf<Declared> {
   const defaults = Object.entries(declared)
     .filter(([, setting]) => 'fallback' in setting)
@@ -81,7 +81,7 @@ export function flag(value: string): boolean {
   throw new Error('must be true or false.');
 }
 
-/** A whole number within bounds, both included. */
+/** A whole number from `least` to `most`, both inclusive. */
 export function wholeNumber(least: number, most: number): (value: string) => number {
   return (value) => {
     const number = Number(value);
@@ -92,7 +92,7 @@ export function wholeNumber(least: number, most: number): (value: string) => num
   };
 }
 
-/** Comma-separated, blanks around the entries ignored. */
+/** A comma-separated list. Blanks around the entries, and empty entries, are ignored. */
 export function list(value: string): string[] {
   return value
     .split(',')
@@ -102,7 +102,7 @@ export function list(value: string): string[] {
 
 const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
-/** An absolute URL that is https, or http to this very machine (the local stack). */
+/** An absolute https URL, or an http URL of this machine (the local stack). */
 export function serviceUrl(value: string): URL {
   const url = URL.parse(value);
   if (!url) throw new Error('is not a URL.');
@@ -110,7 +110,7 @@ export function serviceUrl(value: string): URL {
     throw new Error('must start with https:// (http:// only for 127.0.0.1).');
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw new Error('must have neither user info nor a query.');
+    throw new Error('must not contain credentials, a query or a fragment.');
   }
   return url;
 }

@@ -1,31 +1,31 @@
 /**
- * Time as the code sees it. Everything that waits, measures or stamps takes a `Time`, so that a test or a
- * simulation can run hours in a moment and stop the world between any two steps.
+ * Clocks and timers. All code that waits, measures or writes timestamps takes a `Time`, so that a test or a simulation
+ * can run hours in a moment and interrupt the code between any two steps.
  */
 export interface Time {
-  /** Wall clock, milliseconds since the Unix epoch. For stamps, never for measuring. */
+  /** Wall clock, milliseconds since the Unix epoch. For timestamps, never for durations. */
   now(): number;
-  /** Milliseconds that only ever grow, unmoved by clock changes. For durations and deadlines. */
+  /** Monotonic milliseconds, unaffected by clock changes. For durations and deadlines. */
   monotonic(): number;
-  /** Calls `callback` once after `ms` milliseconds, never earlier. Returns how to cancel it. */
+  /** Calls `callback` once after `ms` milliseconds, never earlier. Returns a function that cancels the timer. */
   after(ms: number, callback: () => void): () => void;
 }
 
-/** A number in [0, 1), as `Math.random` gives it. */
+/** Returns a number in [0, 1), as `Math.random` does. */
 export type Random = () => number;
 
-/** The machine's own clocks and timers. */
+/** The clocks and timers of the machine. */
 export const systemTime: Time = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, callback) => {
-    // Node cuts `ms` to a whole number, and counts from a clock of whole milliseconds that may lag by one.
+    // Node truncates `ms` to a whole number, and its clock of whole milliseconds may lag by one.
     const timer = setTimeout(callback, Math.ceil(ms) + 2);
     return () => clearTimeout(timer);
   },
 };
 
-/** Resolves after `ms`; rejects with the signal's reason as soon as `signal` aborts. Leaves no timer behind. */
+/** Resolves after `ms` milliseconds. Rejects with the signal's reason as soon as `signal` aborts. Leaves no timer behind. */
 export function sleep(time: Time, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -45,10 +45,10 @@ export function sleep(time: Time, ms: number, signal?: AbortSignal): Promise<voi
 }
 
 /**
- * Runs `work` with a signal that aborts after `ms` or with `parent`, whichever comes first, and clears the
- * timer as soon as the work settles.
+ * Runs `work` with a signal that aborts after `ms` milliseconds or together with `parent`, whichever is first. Clears the
+ * timer when the work has ended.
  *
- * @param onExpiry builds the reason that the signal carries when the time is up
+ * @param onExpiry creates the signal's reason when the time is up
  */
 export async function withDeadline<Result>(
   time: Time,
@@ -71,8 +71,8 @@ export async function withDeadline<Result>(
 }
 
 /**
- * Lets the event loop turn once. After a freeze, a container's kept-alive sockets may be dead without Node having
- * noticed; one turn lets it notice, before a streaming PUT would be lost to one.
+ * Resolves after one iteration of the event loop. After a freeze, a container's keep-alive sockets may be dead without
+ * Node having noticed. One iteration lets it notice, before a streaming PUT would fail on one.
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
@@ -81,8 +81,8 @@ export function nextTurn(): Promise<void> {
 }
 
 /**
- * Whether a text is an ISO 8601 date-time with a time zone that `Date.parse` reads as the very date it names: not
- * `2026-02-30`, not an offset of `+01`, and not one of the many other things that `Date.parse` takes for a date.
+ * Whether a text is an ISO 8601 date-time with a time zone that `Date.parse` reads as the date written: not `2026-02-30`,
+ * not an offset of `+01`, and none of the many other formats that `Date.parse` accepts.
  */
 export function isInstant(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return false;

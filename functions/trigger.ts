@@ -1,6 +1,6 @@
-/** Why a document is archived. Travels in queue messages and is kept in the receipt. */
+/** Why a document is archived. Part of queue messages and receipts. */
 
-/** What asked for the document. */
+/** The source of the request. */
 export const triggers = ['webhook', 'sweep', 'backfill', 'operator'] as const;
 export type Trigger = (typeof triggers)[number];
 
@@ -8,6 +8,6 @@ export type Trigger = (typeof triggers)[number];
 export interface EventOrigin {
   id: string;
   type: string;
-  /** As the event states it, unchecked. */
+  /** As stated by the event, unchecked. */
   occurredAt: string;
 }

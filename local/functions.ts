@@ -4,7 +4,7 @@ import { assembleArchive } from '../functions/archive/assemble.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
 import { createAgents } from '../functions/connections.ts';
 import { assembleDiscover } from '../functions/discover/assemble.ts';
-import { createHttpGet, type HttpAnswer, type HttpGet } from '../functions/http.ts';
+import { createHttpGet, type HttpGet, type HttpResponse } from '../functions/http.ts';
 import { concurrency, type RetryTimings, timeouts } from '../functions/limits.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { defaultsOf } from '../functions/settings.ts';
@@ -35,7 +35,7 @@ export interface FunctionsOptions {
   random: Random;
 }
 
-export interface TelnyxAnswer extends Pick<HttpAnswer, 'status' | 'headers'> {
+export interface TelnyxAnswer extends Pick<HttpResponse, 'status' | 'headers'> {
   /** Whether a live lane asked. */
   live: boolean;
 }

@@ -1,4 +1,4 @@
-/** All items of a stream. */
+/** Collects all items of a stream. */
 export async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const list: Item[] = [];
   for await (const item of items) list.push(item);

@@ -1,4 +1,4 @@
-/** Keep-alive agents over real connections, which are dropped while nobody uses them. */
+/** Keep-alive agents over real connections, which are dropped while they are idle. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -59,13 +59,13 @@ function bodyGetter(httpGet: HttpGet, origin: string) {
   };
 }
 
-/** `count` at the same time. */
+/** Calls `call` `count` times at once. */
 function many<Result>(count: number, call: () => Promise<Result>): Promise<Result[]> {
   return Promise.all(Array.from({ length: count }, () => call()));
 }
 
 describe('an idle connection', () => {
-  it('is used again within the time limit, and never after a longer pause', async () => {
+  it('is reused within the time limit, and never after a longer pause', async () => {
     const proxy = await startServer((_request, response) => response.end('yes'));
     const clock = manualClock();
     const get = getter(createAgents(undefined, clock.monotonic), proxy.origin);
@@ -81,7 +81,7 @@ describe('an idle connection', () => {
     await expect.poll(proxy.openConnections).toBe(1);
   });
 
-  it('counts its time from its last use, not from its opening', async () => {
+  it('is reused as long as its last use, not its opening, is within the time limit', async () => {
     const proxy = await startServer((_request, response) => response.end('yes'));
     const clock = manualClock();
     const get = getter(createAgents(undefined, clock.monotonic), proxy.origin);
@@ -94,7 +94,7 @@ describe('an idle connection', () => {
     expect(proxy.seen.connections).toBe(1);
   });
 
-  it('is closed after a pause also if the next request goes to another origin', async () => {
+  it('is closed after a pause even if the next request goes to another origin', async () => {
     const one = await startServer((_request, response) => response.end('yes'), 3);
     const other = await startServer((_request, response) => response.end('yes'));
     const clock = manualClock();
@@ -108,8 +108,8 @@ describe('an idle connection', () => {
   });
 });
 
-describe('a request that fails on a connection used before', () => {
-  it('is followed at once by one on a fresh connection, and all other idle connections are closed', async () => {
+describe('a request that fails on a reused connection', () => {
+  it('is repeated at once on a fresh connection, and all other idle connections are closed', async () => {
     const proxy = await startServer((_request, response) => response.end('yes'), 10);
     const get = getter(createAgents(), proxy.origin);
     await many(10, get);
@@ -121,7 +121,7 @@ describe('a request that fails on a connection used before', () => {
     await expect.poll(proxy.openConnections).toBe(1);
   });
 
-  it('is followed by a fresh connection even if all others of the limit fail at the same time', async () => {
+  it('is repeated on a fresh connection even if all connections of the pool fail at the same time', async () => {
     const proxy = await startServer((_request, response) => response.end('yes'), 5);
     const get = getter(createAgents(5), proxy.origin);
     await many(5, get);
@@ -147,25 +147,25 @@ describe('a request that fails on a connection used before', () => {
     expect(requests).toBe(3);
   });
 
-  it('is not repeated once its signal has aborted, but its silence closes all other idle connections', async () => {
+  it('is not repeated after its signal has aborted, but all other idle connections are closed', async () => {
     const proxy = await startServer((_request, response) => response.end('yes'), 10);
     const get = getter(createAgents(), proxy.origin);
     await many(10, get);
     proxy.drop('silence');
-    const timeUp = new AbortController();
+    const deadline = new AbortController();
 
-    const asked = get(timeUp.signal);
+    const response = get(deadline.signal);
     await expect.poll(() => proxy.seen.usedAfterDrop).toBe(1);
-    timeUp.abort();
+    deadline.abort();
 
-    await expect(asked).rejects.toHaveProperty('name', 'AbortError');
+    await expect(response).rejects.toHaveProperty('name', 'AbortError');
     await expect.poll(proxy.openConnections).toBe(0);
     expect(proxy.seen.connections).toBe(10);
     expect(await get()).toBe('yes');
   });
 });
 
-it('A request that fails on a fresh connection is not repeated.', async () => {
+it('does not repeat a request that fails on a fresh connection', async () => {
   let requests = 0;
   const proxy = await startServer((_request, response) => {
     requests += 1;
@@ -180,7 +180,8 @@ it('A request that fails on a fresh connection is not repeated.', async () => {
 describe('connections over TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'connections-test-'));
   const certificates = makeCertificates(folder);
-  const read = (path: string | undefined) => readFileSync(path ?? expect.unreachable('openssl is needed'));
+  const read = (path: string | undefined) =>
+    readFileSync(path ?? expect.unreachable('openssl is not installed'));
   const key = read(certificates?.trusted.key);
   const cert = String(read(certificates?.trusted.certificate));
   rmSync(folder, { recursive: true });
@@ -193,7 +194,7 @@ describe('connections over TLS', () => {
       'the storage',
       (origin, monotonic) => createGuardedHttpGet({ hosts: [], trustedOrigin: origin }, '1.2.3', monotonic),
     ],
-  ])('are dropped and replaced in the same way, to %s', async (_neighbour, create) => {
+  ])('to %s are dropped and replaced in the same way', async (_service, create) => {
     const server = createHttpsServer({ key, cert }, (_request, response) => response.end('yes'));
     const proxy = await startDroppingProxy(`http://127.0.0.1:${await listen(server)}`, 5);
     const clock = manualClock();
@@ -236,7 +237,7 @@ describe('a client of the AWS SDK', () => {
     onTestFinished(() => client.destroy());
     return () => client.send(new GetSecretValueCommand({ SecretId: 'key' }));
   };
-  const answers: RequestListener = (request, response) => {
+  const respond: RequestListener = (request, response) => {
     request.resume().on('end', () => {
       response.setHeader('content-type', 'application/x-amz-json-1.0');
       response.end(
@@ -249,9 +250,9 @@ describe('a client of the AWS SDK', () => {
     ['SQS', sqs],
     ['Secrets Manager', secrets],
   ])(
-    'for %s needs one dropped connection and none of its retries to get an answer',
+    'for %s gets a response after a single dropped connection, without its own retries',
     async (_name, client) => {
-      const proxy = await startServer(answers, 10);
+      const proxy = await startServer(respond, 10);
       const send = client(proxy.origin);
       await many(10, send);
 
@@ -265,8 +266,8 @@ describe('a client of the AWS SDK', () => {
   it.each([
     ['SQS', sqs],
     ['Secrets Manager', secrets],
-  ])('for %s uses no connection again after a pause', async (_name, client) => {
-    const proxy = await startServer(answers, 10);
+  ])('for %s reuses no connection after a pause', async (_name, client) => {
+    const proxy = await startServer(respond, 10);
     const clock = manualClock();
     const send = client(proxy.origin, clock.monotonic);
     await many(10, send);
@@ -278,13 +279,13 @@ describe('a client of the AWS SDK', () => {
     expect(proxy.seen).toEqual({ connections: 11, usedAfterDrop: 0 });
   });
 
-  it('for Secrets Manager gives up after its time limit when nothing answers', async () => {
+  it('for Secrets Manager fails after its timeout if there is no response', async () => {
     const proxy = await startServer(() => undefined);
     const send = secrets(proxy.origin);
-    const began = performance.now();
+    const startedAt = performance.now();
 
     await expect(send()).rejects.toHaveProperty('name', 'TimeoutError');
 
-    expect(performance.now() - began).toBeGreaterThanOrEqual(calls.secretMs - 1);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(calls.secretMs - 1);
   });
 });

@@ -1,4 +1,4 @@
-/** Milliseconds of processor time that the work takes in this thread: what else the machine does does not count. */
+/** Milliseconds of CPU time that `work` takes in this thread, independent of the load of the machine. */
 export function cpuMsOf(work: () => void): number {
   const before = process.threadCpuUsage();
   work();

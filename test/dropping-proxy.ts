@@ -1,10 +1,11 @@
-/** A proxy before a server, for one test: it drops connections as a network does while a client is frozen. */
+/** A proxy in front of a server, for one test. It drops connections as a network does while a client is frozen. */
 import { onTestFinished } from 'vitest';
 import { type DroppingFront, openDroppingFront } from './soak/dropping-front.ts';
 
 /**
  * @param target such as `http://127.0.0.1:4566`
- * @param gather nothing is passed on before there are so many connections, so that the client's pool holds them all
+ * @param gather number of connections that must be open before the proxy forwards anything, so that the client's pool
+ *   has them all
  */
 export async function startDroppingProxy(target: string, gather = 0): Promise<DroppingFront> {
   const proxy = await openDroppingFront(target, { gather });

@@ -11,7 +11,7 @@ import {
 } from '../functions/errors.ts';
 import { propertyRuns } from './fuzz-runs.ts';
 
-/** What dead letters, alarms and the runbook rely on: a code that changes its policy changes this list too. */
+/** Dead letters, alarms and the runbook rely on these policies, so a change must be made here as well. */
 const codesByPolicy: Record<RetryPolicy, string[]> = {
   acknowledge: ['OrderGone'],
   yield: ['RateLimitReserved'],
@@ -52,8 +52,8 @@ const codesByPolicy: Record<RetryPolicy, string[]> = {
   ],
 };
 
-describe('an error of the archiver', () => {
-  it('has a code of this list, and by it a retry policy', () => {
+describe('ArchiverError', () => {
+  it('has the listed codes, each with its retry policy', () => {
     const listed = Object.entries(codesByPolicy).flatMap(([policy, codes]) =>
       codes.map((code) => [code, policy]),
     );
@@ -62,20 +62,20 @@ describe('an error of the archiver', () => {
     expect(errorCodes.toSorted()).toEqual(listed.map(([code]) => code).toSorted());
   });
 
-  it.each(errorCodes)('carries its code, retry policy, words and how long to wait: %s', (code) => {
-    const error = new ArchiverError(code, 'In words.', { retryAfterMs: 5 });
+  it.each(errorCodes)('has its code, retry policy, message and wait: %s', (code) => {
+    const error = new ArchiverError(code, 'A message.', { retryAfterMs: 5 });
 
     expect(error).toMatchObject({
       name: 'ArchiverError',
       code,
       retryPolicy: retryPolicies[code],
-      message: 'In words.',
+      message: 'A message.',
       retryAfterMs: 5,
     });
     expect(error).toBeInstanceOf(Error);
   });
 
-  it('has a cause only where one is given, even one that is undefined', () => {
+  it('has a cause only if one is given, even if it is undefined', () => {
     expect('cause' in new ArchiverError('Unexpected', 'x')).toBe(false);
     expect('cause' in new ArchiverError('Unexpected', 'x', { cause: undefined })).toBe(true);
     expect(new ArchiverError('Unexpected', 'x', { cause: 'c' }).cause).toBe('c');
@@ -83,19 +83,19 @@ describe('an error of the archiver', () => {
 });
 
 const hostile: [string, unknown][] = [
-  ['a proxy that throws', new Proxy({}, { get: () => expect.unreachable('not to be shown') })],
+  ['a proxy that throws', new Proxy({}, { get: () => expect.unreachable('must not be shown') })],
   ['a revoked proxy', revoked()],
   [
-    'a getter that throws',
+    'an object with a getter that throws',
     {
       get name() {
-        throw new Error('not to be shown');
+        throw new Error('must not be shown');
       },
     },
   ],
-  ['a name that is a secret URL', { name: 'https://s3/x?X-Amz-Signature=1', code: 'KEY 1' }],
-  ['a name that is a megabyte', { name: 'x'.repeat(1_000_000) }],
-  ['a name that is a number', { name: 7, code: 8 }],
+  ['an object whose name is a secret URL', { name: 'https://s3/x?X-Amz-Signature=1', code: 'KEY 1' }],
+  ['an object whose name is a megabyte long', { name: 'x'.repeat(1_000_000) }],
+  ['an object whose name is a number', { name: 7, code: 8 }],
   ['an object without a prototype', Object.create(null)],
 ];
 
@@ -105,8 +105,8 @@ function revoked(): object {
   return proxy;
 }
 
-describe('whatever else is thrown', () => {
-  it('is Unexpected and tried again, with what was thrown for its cause and out of its words', () => {
+describe('any other thrown value', () => {
+  it('becomes Unexpected, which is retried, with the value as its cause and not in its message', () => {
     const thrown = new Error('https://s3/x?X-Amz-Signature=1');
 
     const error = asArchiverError(thrown);
@@ -114,12 +114,12 @@ describe('whatever else is thrown', () => {
     expect(error).toMatchObject({
       code: 'Unexpected',
       retryPolicy: 'retry',
-      message: 'An error that the archiver does not know: Error.',
+      message: 'Unexpected error: Error.',
     });
     expect(error.cause).toBe(thrown);
   });
 
-  it('stays itself if it is an error of the archiver', () => {
+  it('is returned unchanged if it is an ArchiverError', () => {
     const error = new ArchiverError('KeyCollision', 'x');
 
     expect(asArchiverError(error)).toBe(error);
@@ -138,16 +138,16 @@ describe('whatever else is thrown', () => {
     [{ name: 'AKIAEXAMPLEOFAKEY' }, 'object'],
     [{ name: 'ASIAEXAMPLEOFAKEY' }, 'object'],
     [{ name: 'a12bcd3efg4' }, 'object'],
-  ])('goes by its class and system code alone: %o', (thrown, name) => {
+  ])('is named by its class and system code alone: %o', (thrown, name) => {
     expect(nameOf(thrown)).toBe(name);
   });
 
-  it.each(hostile)('has a name that does no harm: %s', (_what, thrown) => {
+  it.each(hostile)('has a safe name if it is %s', (_what, thrown) => {
     expect(nameOf(thrown)).toBe('object');
     expect(asArchiverError(thrown).code).toBe('Unexpected');
   });
 
-  it('has a short name of plain words, whatever it is', () => {
+  it('always has a short name of plain words', () => {
     fc.assert(
       fc.property(fc.anything({ withNullPrototype: true, withDate: true }), fc.string(), (thrown, code) => {
         const named = thrown instanceof Object ? Object.assign(thrown, { code, name: code }) : thrown;

@@ -4,7 +4,7 @@ import { membersOf, nestingOf } from '../functions/json-text.ts';
 import { cpuMsOf } from './cpu-time.ts';
 import { fuzzRuns } from './fuzz-runs.ts';
 
-/** JSON as others write it: with white space of any kind between the tokens. */
+/** JSON with white space between the tokens. */
 const spaced = (text: string, space: string) => {
   // Outside strings only.
   let isInString = false;
@@ -23,8 +23,8 @@ const spaced = (text: string, space: string) => {
 const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 });
 const jsonObject = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue());
 
-describe('the members of a JSON object, as text', () => {
-  it('are those that JSON.parse finds, whatever the names, values and white space', () => {
+describe('membersOf', () => {
+  it('returns the same members as JSON.parse for any names, values and white space', () => {
     fc.assert(
       fc.property(jsonObject, space, (object, between) => {
         const text = spaced(JSON.stringify(object), between);
@@ -43,7 +43,7 @@ describe('the members of a JSON object, as text', () => {
     );
   });
 
-  it('keep numbers that JSON.parse rounds', () => {
+  it('keeps the digits of numbers that JSON.parse rounds', () => {
     expect(membersOf('{"a": 2791500000000000123, "b":1e400,"c":-0.10}')).toEqual(
       new Map([
         ['a', '2791500000000000123'],
@@ -53,7 +53,7 @@ describe('the members of a JSON object, as text', () => {
     );
   });
 
-  it('are the last ones where a name is repeated, as in JSON.parse, also where it is escaped', () => {
+  it('returns the last of repeated members, as JSON.parse does, even if a name is escaped', () => {
     const text = String.raw`{"a":1,"\u0061":{"a":[3]},"b":"a\":\"x"}`;
 
     expect(membersOf(text)).toEqual(
@@ -64,19 +64,19 @@ describe('the members of a JSON object, as text', () => {
     );
   });
 
-  it('of an empty object are none', () => {
+  it('returns no members for an empty object', () => {
     expect(membersOf(' { } ')).toEqual(new Map());
   });
 });
 
-describe('the nesting of a JSON text', () => {
+describe('nestingOf', () => {
   it.each([
     ['"[[[{"', 0],
     ['7', 0],
     ['[]', 1],
     ['{"a":{"b":["]"]},"c":[]}', 3],
     [`${'['.repeat(200_000)}${']'.repeat(200_000)}`, 200_000],
-  ])('is counted without recursion: %.20s', (text, levels) => {
+  ])('counts the levels without recursion: %.20s', (text, levels) => {
     expect(nestingOf(text)).toBe(levels);
   });
 });
@@ -86,20 +86,17 @@ it.each<[what: string, of: (size: number) => string]>([
   ['nested arrays', (size) => `{"a":${'['.repeat(size / 2)}${']'.repeat(size / 2)}}`],
   ['an array of numbers', (size) => `{"a":[${'1,'.repeat(size / 2)}1]}`],
   ['repeated members', (size) => `{${'"a":1,'.repeat(size / 6)}"a":1}`],
-])(
-  'Reading %s takes time in proportion to its length, up to the eight megabytes of an answer',
-  (_what, of) => {
-    const fastestOf = (text: string) =>
-      Math.min(
-        ...[1, 2, 3].map(() =>
-          cpuMsOf(() => {
-            membersOf(text);
-            nestingOf(text);
-          }),
-        ),
-      );
+])('reads %s in linear time, up to eight megabytes', (_what, of) => {
+  const fastestOf = (text: string) =>
+    Math.min(
+      ...[1, 2, 3].map(() =>
+        cpuMsOf(() => {
+          membersOf(text);
+          nestingOf(text);
+        }),
+      ),
+    );
 
-    // Four times the text: quadratic time would be sixteen times as much.
-    expect(fastestOf(of(8_000_000))).toBeLessThan(8 * fastestOf(of(2_000_000)));
-  },
-);
+  // The text is four times as long: quadratic time would be sixteen times as long.
+  expect(fastestOf(of(8_000_000))).toBeLessThan(8 * fastestOf(of(2_000_000)));
+});

@@ -23,7 +23,7 @@ function lineOf(fields: LogFields, message = 'm'): Record<string, unknown> {
 }
 
 describe('a log line', () => {
-  it('has its level, time and message, and the fields that may be logged', () => {
+  it('has a level, a time, a message and the allowed fields', () => {
     expect(lineOf({ documentId: 'd', bytes: 3, code: 'DocumentGone', lane: undefined })).toEqual({
       level: 'WARN',
       time: '1970-01-01T00:00:00.000Z',
@@ -34,7 +34,7 @@ describe('a log line', () => {
     });
   });
 
-  it('goes to standard output as it is, a line by itself, and not through the console', () => {
+  it('is written to standard output directly, not through the console', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     onTestFinished(() => write.mockRestore());
 
@@ -45,7 +45,7 @@ describe('a log line', () => {
     ]);
   });
 
-  it('leaves out what is not on the list, and what is neither text nor number', () => {
+  it('omits fields that are not listed, and values that are neither a string nor a number', () => {
     const fields = {
       url: 'https://x',
       headers: {},
@@ -55,7 +55,7 @@ describe('a log line', () => {
     expect(Object.keys(lineOf(fields))).toEqual(['level', 'time', 'message']);
   });
 
-  it('shows no secret, wherever in a text it stands', () => {
+  it('shows no secret, whatever text surrounds it', () => {
     fc.assert(
       fc.property(fc.constantFrom(...canaries), fc.string(), fc.string(), (canary, before, after) => {
         expect(JSON.stringify(lineOf({ reason: `${before} ${canary} ${after}` }))).not.toMatch(secret);
@@ -64,7 +64,7 @@ describe('a log line', () => {
     );
   });
 
-  it('is one line of bounded length, whatever is in its fields', () => {
+  it('is a single line of limited length, whatever its fields contain', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 5_000 }), (text) => {
         const { reason } = lineOf({ reason: text, cause: text, eventType: text });
@@ -76,10 +76,8 @@ describe('a log line', () => {
       { numRuns: propertyRuns(1_000) },
     );
   });
-});
 
-describe('a metric', () => {
-  it('travels in a line of the embedded metric format, in all and by each of its dimensions', () => {
+  it('is one line in the embedded metric format, in total and by each dimension', () => {
     const lines: string[] = [];
     const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 5 });
 
@@ -117,10 +115,8 @@ describe('a metric', () => {
       },
     ]);
   });
-});
 
-describe('a metric', () => {
-  it('is split by the dimensions that are given, each on its own, and by no other', () => {
+  it('is split only by the dimensions that are given', () => {
     const lines: string[] = [];
     const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
 

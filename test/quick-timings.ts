@@ -1,6 +1,6 @@
 import { type RetryTimings, retryTimings } from '../functions/limits.ts';
 
-/** For tests on the real clock: failed messages come back at once, and a document's own fault shows within a second. */
+/** For tests on the real clock: failed messages return at once, and a document's own fault is conclusive within a second. */
 export const quickTimings: RetryTimings = {
   ...retryTimings,
   leastWaitMs: 50,

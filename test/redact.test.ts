@@ -8,33 +8,33 @@ hideSecret(secret);
 
 describe('redact', () => {
   it.each([
-    ['Telnyx answered 404 (10005): it does not exist (any more).'],
+    ['Telnyx returned 404 (10005): it does not exist, or no longer exists.'],
     ['100 % of a Müller & Söhne letter, C:\\temp\\u, {"a": [1]} <b> %zz %41'],
-    ['e\u0301 and \u200d stay where there is nothing to hide'],
+    ['e\u0301 and \u200d are kept if there is no secret'],
     [''],
-  ])('leaves a text without secrets as it is: %s', (text) => {
+  ])('does not change a text without secrets: %s', (text) => {
     expect(redact(text)).toBe(text);
   });
 
-  it('replaces a known secret and nothing else', () => {
+  it('replaces a known secret, and nothing else', () => {
     expect(redact(`before ${secret}, after`)).toBe('before [redacted], after');
   });
 
-  it('forgets a secret only after several others', () => {
+  it('remembers the last four secrets', () => {
     const others = ['first', 'second', 'third'].map((name) => `${name}~secret`);
     for (const other of [...others, ...others]) hideSecret(other);
 
     expect(redact([secret, ...others].join())).toBe('[redacted],[redacted],[redacted],[redacted]');
   });
 
-  it('does not take an empty secret for a part of every text', () => {
+  it('ignores an empty secret', () => {
     hideSecret('');
 
     expect(redact('text')).toBe('text');
   });
 
-  it('shows no part of a secret that the end of what it looks at cuts in two', () => {
-    // All that is in front of the secret collapses, so that the end comes into view.
+  it('shows no part of a secret that is cut in two by the limit of the searched text', () => {
+    // The text before the secret is redacted, so the end of the searched text falls within the first 200 characters.
     for (let length = 16 * 1_024 - 60; length < 16 * 1_024; length += 1) {
       for (const form of [
         secret,
@@ -49,7 +49,7 @@ describe('redact', () => {
     }
   });
 
-  it('takes linear time, whatever it is given', () => {
+  it('takes linear time for any text', () => {
     const hostile = [
       '?',
       'Bearer ',
@@ -78,14 +78,14 @@ describe('redact', () => {
       'v',
     ];
     for (const text of hostile) {
-      const began = performance.now();
+      const startedAt = performance.now();
       redact(text.repeat(1_000_000 / text.length));
 
-      expect(performance.now() - began, text).toBeLessThan(200);
+      expect(performance.now() - startedAt, text).toBeLessThan(200);
     }
   });
 
-  it('gives at most 200 characters and an ellipsis, all of which SQS accepts', () => {
+  it('returns at most 200 characters and an ellipsis, all accepted by SQS', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 5_000 }), (text) => {
         const shown = redact(text);

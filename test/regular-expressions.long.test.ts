@@ -1,7 +1,7 @@
 /**
- * No text written by others may cost more time than its length allows. Every regular expression of the tree is found
- * in the source and tried with long hostile texts made of its own parts, so that a new one is tried as well; so is
- * every function that reads what others wrote.
+ * No input may take more than linear time. The test finds every regular expression in the source, so that new ones are
+ * covered automatically, and tries it with long hostile texts made of its own parts. It also tries every function that
+ * reads input written by others.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,13 +19,13 @@ import { defaultDownloadHosts } from '../functions/limits.ts';
 import { parseDiscoveryMessage, parseDocumentMessage } from '../functions/queue/messages.ts';
 import { redact } from '../functions/redact.ts';
 import { systemTime } from '../functions/time.ts';
-import { understand } from '../functions/webhook/events.ts';
+import { parseEvent } from '../functions/webhook/events.ts';
 import { cpuMsOf } from './cpu-time.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rooms = ['functions', 'infra', 'cli', 'local', 'terminal'];
 
-/** Milliseconds. Linear time takes a few, quadratic time a second or more for the longer texts. */
+/** Milliseconds. Linear code takes a few, quadratic code a second or more for the longer texts. */
 const limitMs = 300;
 
 interface Found {
@@ -39,7 +39,7 @@ interface Node {
   [property: string]: unknown;
 }
 
-/** All regular expressions of a source file, and where one is computed. */
+/** All regular expressions of a source file, and the places where one is constructed at run time. */
 function expressionsIn(path: string, text: string): { found: Found[]; computed: string[] } {
   const found: Found[] = [];
   const computed: string[] = [];
@@ -63,7 +63,7 @@ function expressionsIn(path: string, text: string): { found: Found[]; computed: 
   return { found, computed };
 }
 
-async function expressionsOfTheTree() {
+async function expressionsOfAllFiles() {
   const all: { found: Found[]; computed: string[] } = { found: [], computed: [] };
   for (const room of rooms) {
     const names = await readdir(join(root, room), { recursive: true }).catch(() => []);
@@ -77,7 +77,7 @@ async function expressionsOfTheTree() {
   return all;
 }
 
-/** Milliseconds, of the faster of two where the first is slow: the compiler may have been at work. */
+/** Milliseconds. A slow first run is repeated, since the JIT compiler may have been busy; the faster one counts. */
 function msOf(work: () => void): number {
   let fastest = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 2 && fastest > limitMs; round += 1) {
@@ -88,7 +88,7 @@ function msOf(work: () => void): number {
 
 const wordsIn = (source: string) => new Set(source.match(/[A-Za-z0-9"'=&;:/-]{2,}/g) ?? []);
 
-/** Hostile texts for an expression, made of what it names and of a member of each usual class of characters. */
+/** Hostile texts for an expression, made of its own literals and of one character of each usual class. */
 function* textsFor({ source }: RegExp, length: number): Generator<string> {
   const plain = source.replace(/\\./g, ' ');
   const words = wordsIn(plain);
@@ -104,18 +104,18 @@ function* textsFor({ source }: RegExp, length: number): Generator<string> {
     for (const pump of pumps) {
       const text = before + pump.repeat(length / pump.length);
       yield text;
-      // Most of them match up to here only.
+      // Most expressions match up to here only.
       yield `${text}\u{1}`;
     }
   }
 }
 
-/** The shortest text that takes too long, or undefined. */
+/** The shortest text that takes too long; undefined if there is none. */
 function slowTextFor(expression: RegExp): string | undefined {
-  // Cubic time shows in the shortest, and most of quadratic time in the second: the last would take half a minute.
+  // The shortest text reveals cubic time, the second most cases of quadratic time, where the longest takes half a minute.
   for (const length of [16_000, 48_000, 128_000]) {
     for (const text of textsFor(expression, length)) {
-      // Goes on after every match, as the callers do at most.
+      // Continues after every match, which is the most that callers do.
       const ms = msOf(() => text.replace(expression, ''));
       if (ms > limitMs) return `${JSON.stringify(text.slice(0, 40))}… of ${length}: ${Math.round(ms)} ms`;
     }
@@ -124,12 +124,12 @@ function slowTextFor(expression: RegExp): string | undefined {
 }
 
 describe('a regular expression', () => {
-  let tree: Awaited<ReturnType<typeof expressionsOfTheTree>>;
+  let all: Awaited<ReturnType<typeof expressionsOfAllFiles>>;
   beforeAll(async () => {
-    tree = await expressionsOfTheTree();
+    all = await expressionsOfAllFiles();
   });
 
-  it('is seen to be slow if it is', () => {
+  it('is reported if it is slow', () => {
     expect(slowTextFor(/[\s.]+$/)).toBeDefined();
     expect(slowTextFor(/\bX-Amz-[\w-]+=/)).toBeDefined();
     expect(
@@ -137,14 +137,14 @@ describe('a regular expression', () => {
     ).toBeDefined();
   });
 
-  it('stands in the source as it is, so that it can be found', () => {
-    expect(tree.found.length).toBeGreaterThan(50);
-    // Joins known secrets, which are plain text, with `|`: nothing in it repeats.
-    expect(tree.computed.map((where) => where.replace(/:.*/, ''))).toEqual(['functions/redact.ts']);
+  it('is a literal, so that this test finds it', () => {
+    expect(all.found.length).toBeGreaterThan(50);
+    // `redact.ts` joins known secrets, which are plain text, with `|`: the expression has no repetition.
+    expect(all.computed.map((where) => where.replace(/:.*/, ''))).toEqual(['functions/redact.ts']);
   });
 
-  it('takes time in proportion to the text, whatever that is', { timeout: 120_000 }, () => {
-    const slow = tree.found.flatMap(({ where, expression }) => {
+  it('takes linear time for any text', { timeout: 120_000 }, () => {
+    const slow = all.found.flatMap(({ where, expression }) => {
       const text = slowTextFor(expression);
       return text === undefined ? [] : [`${where} is slow for ${text}`];
     });
@@ -156,10 +156,10 @@ describe('a regular expression', () => {
 const policy = { hosts: defaultDownloadHosts, trustedOrigin: undefined };
 const download = createDownload({
   policy,
-  httpGet: () => Promise.reject(new Error('Nothing is sent.')),
+  httpGet: () => Promise.reject(new Error('The test sends no request.')),
   time: systemTime,
 });
-/** What reads others' words, by itself or within a text that gets it past the first check. */
+/** Functions that read input written by others, with the text itself or embedded so that it passes the first check. */
 const readers: [string, (text: string) => unknown][] = [
   ['the check of a link', (text) => allowedUrl(text, policy)],
   ['the check of a link with a long host', (text) => allowedUrl(`https://${text}/`, policy)],
@@ -178,7 +178,7 @@ const readers: [string, (text: string) => unknown][] = [
   ['the name of an error', (text) => nameOf(Object.assign(new Error('x'), { name: text, code: text }))],
   ['a message about a document', (text) => parseDocumentMessage(text, new Date(0))],
   ['a message about many documents', parseDiscoveryMessage],
-  ['an event', (text) => understand({ data: { event_type: text, id: text, payload: { id: text } } }, text)],
+  ['an event', (text) => parseEvent({ data: { event_type: text, id: text, payload: { id: text } } }, text)],
   ['a receipt', (text) => readReceipt('550e8400-e29b-41d4-a716-446655440000', Buffer.from(text))],
   ['a line of a manifest', readLine],
 ];
@@ -202,10 +202,10 @@ describe('a text of a megabyte', () => {
     '?',
     'X-Amz-',
   ];
-  // Canonical ordering moves every second one of these before all that came earlier.
+  // Unicode normalisation moves every second character of the first pair before all earlier ones.
   const accents = ['\u0301\u0316', '\u{1F600}', '\uD800', '\u202e'];
 
-  it.each(readers)('costs %s no more time than its length allows', (_what, read) => {
+  it.each(readers)('is read in linear time by %s', (_what, read) => {
     for (const length of [64_000, 1_000_000]) {
       for (const unit of [...units, ...accents]) {
         const text = unit.repeat(length / unit.length);
@@ -214,7 +214,7 @@ describe('a text of a megabyte', () => {
             try {
               read(hostile);
             } catch {
-              // Refused is as good as read: only the time counts.
+              // Only the time counts, not whether the text is refused.
             }
           });
           if (ms > limitMs)

@@ -7,7 +7,7 @@ import { virtualTime } from './fakes/clock.ts';
 
 const second = 1_000;
 
-/** Work that fails with these codes, one after the other, and then succeeds. */
+/** Work that fails with each of these codes in turn and then succeeds. */
 function failing(...codes: (ErrorCode | Error)[]) {
   const time = virtualTime(0);
   const startedAt: number[] = [];
@@ -36,8 +36,8 @@ function failing(...codes: (ErrorCode | Error)[]) {
   return { run, startedAt, retried, time };
 }
 
-describe('attempts within one receive', () => {
-  it('resolve with the first success, after the delays that are asked for', async () => {
+describe('withRetry', () => {
+  it('resolves with the first success, after the requested delays', async () => {
     const { run, startedAt, retried } = failing('DownloadFailed', 'SizeMismatch');
 
     expect(await run()).toBe('done');
@@ -45,7 +45,7 @@ describe('attempts within one receive', () => {
     expect(retried).toEqual([1, 2]);
   });
 
-  it('end conclusively when three have failed through the document’s own fault over fifteen seconds', async () => {
+  it('throws a conclusive error when three attempts over 15 s have failed with policy retry', async () => {
     const { run } = failing('ChecksumMismatch', 'SizeMismatch', 'LinkRefused');
 
     await expect(run()).rejects.toMatchObject({
@@ -55,7 +55,7 @@ describe('attempts within one receive', () => {
     });
   });
 
-  it('tell how long ago the first one began, so that the last can be put off for as long as it takes', async () => {
+  it('passes the time since the first attempt to delayAfter, so that the last attempt can be delayed', async () => {
     const { run, startedAt } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
     const nextAt = [4 * second, 15 * second];
 
@@ -67,7 +67,7 @@ describe('attempts within one receive', () => {
     expect(startedAt).toEqual([0, 4 * second, 15 * second]);
   });
 
-  it('are conclusive by the machine’s clock too when the last is put off to the very end of the time', async () => {
+  it('throws a conclusive error on the real clock when the last attempt is delayed by exactly the required time', async () => {
     const ends = Array.from({ length: 50 }, async (_, n) => {
       const span = 40 + n / 7;
       return withRetry(() => Promise.reject(new ArchiverError('ChecksumMismatch', 'x')), {
@@ -85,7 +85,7 @@ describe('attempts within one receive', () => {
     expect((await Promise.all(ends)).filter((isConclusive) => isConclusive !== true)).toEqual([]);
   });
 
-  it('are not conclusive when the last begins less than fifteen seconds after the first', async () => {
+  it('throws an inconclusive error when the last attempt starts less than 15 s after the first', async () => {
     const { run } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
 
     await expect(run({ delayAfter: () => 7 * second })).rejects.toMatchObject({ conclusive: false });
@@ -95,11 +95,14 @@ describe('attempts within one receive', () => {
     ['DownloadFailed', 'ChecksumMismatch', 'ChecksumMismatch'],
     ['ChecksumMismatch', 'TelnyxUnavailable', 'ChecksumMismatch'],
     ['ChecksumMismatch', 'ChecksumMismatch', 'BucketUnavailable'],
-  ] as const)('are not conclusive when another failure is among them: %s, %s, %s', async (...codes) => {
-    await expect(failing(...codes).run()).rejects.toMatchObject({ code: codes[2], conclusive: false });
-  });
+  ] as const)(
+    'throws an inconclusive error when not all attempts failed with policy retry: %s, %s, %s',
+    async (...codes) => {
+      await expect(failing(...codes).run()).rejects.toMatchObject({ code: codes[2], conclusive: false });
+    },
+  );
 
-  it('are not conclusive when two have failed over fifteen seconds', async () => {
+  it('throws an inconclusive error when only two attempts have failed', async () => {
     const { run } = failing('ChecksumMismatch', 'ChecksumMismatch');
 
     await expect(run({ most: 2, delayAfter: () => 16 * second })).rejects.toMatchObject({
@@ -107,7 +110,7 @@ describe('attempts within one receive', () => {
     });
   });
 
-  it('count from the first one, whatever the clock says', async () => {
+  it('measures the time since the first attempt, not since the start of the clock', async () => {
     const { run, time } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
     await sleep(time, 20 * second);
 
@@ -116,7 +119,7 @@ describe('attempts within one receive', () => {
     await expect(end).rejects.toMatchObject({ conclusive: false });
   });
 
-  it('wait for nothing before the first one', async () => {
+  it('does not wait before the first attempt', async () => {
     const { run, time } = failing();
     const after = vi.spyOn(time, 'after');
 
@@ -125,30 +128,30 @@ describe('attempts within one receive', () => {
     expect(after).not.toHaveBeenCalled();
   });
 
-  it('go on with exactly the least time left, and end with a millisecond less', async () => {
-    const enough = failing('DownloadFailed');
+  it('tries again with exactly the minimum time left, and not with a millisecond less', async () => {
+    const justEnough = failing('DownloadFailed');
     const tooLittle = failing('DownloadFailed');
     const deadline = 12.5 * second;
 
-    expect(await enough.run({ deadline })).toBe('done');
+    expect(await justEnough.run({ deadline })).toBe('done');
     await expect(tooLittle.run({ deadline: deadline - 1 })).rejects.toMatchObject({ code: 'DownloadFailed' });
   });
 
-  it('are not conclusive when there was no time for three', async () => {
+  it('throws an inconclusive error when there was no time for three attempts', async () => {
     const { run, startedAt } = failing('ChecksumMismatch', 'ChecksumMismatch', 'ChecksumMismatch');
 
     await expect(run({ deadline: 19 * second })).rejects.toMatchObject({ conclusive: false });
     expect(startedAt).toHaveLength(2);
   });
 
-  it('stop where another attempt makes no sense', async () => {
+  it('does not try again when delayAfter returns undefined', async () => {
     const { run, startedAt } = failing('KeyCollision');
 
     await expect(run({ delayAfter: () => undefined })).rejects.toMatchObject({ code: 'KeyCollision' });
     expect(startedAt).toHaveLength(1);
   });
 
-  it('translate what no adapter has translated, so that it is retried too', async () => {
+  it('converts any other error to Unexpected and retries it', async () => {
     const defect = new TypeError('x is not a function');
 
     await expect(failing(defect, defect, defect).run()).rejects.toMatchObject({
@@ -158,14 +161,14 @@ describe('attempts within one receive', () => {
     });
   });
 
-  it('end with making way for live work, if that is what the time ran out over', async () => {
+  it('throws RateLimitReserved, not the abort reason, when the last attempt failed with it', async () => {
     const { run } = failing('RateLimitReserved');
     const invocation = new AbortController();
 
     const attempts = run({
       signal: invocation.signal,
       delayAfter: () => {
-        invocation.abort(new ArchiverError('OutOfTime', 'over'));
+        invocation.abort(new ArchiverError('OutOfTime', 'The time is up.'));
         return undefined;
       },
     });
@@ -173,10 +176,10 @@ describe('attempts within one receive', () => {
     await expect(attempts).rejects.toMatchObject({ code: 'RateLimitReserved' });
   });
 
-  it('end with the signal’s reason as soon as it aborts, during a wait too', async () => {
+  it('throws the signal’s reason as soon as it aborts, even during a wait', async () => {
     const { run, startedAt, time } = failing('DownloadFailed', 'DownloadFailed');
     const invocation = new AbortController();
-    time.after(3 * second, () => invocation.abort(new ArchiverError('OutOfTime', 'over')));
+    time.after(3 * second, () => invocation.abort(new ArchiverError('OutOfTime', 'The time is up.')));
 
     await expect(run({ signal: invocation.signal })).rejects.toMatchObject({ code: 'OutOfTime' });
     expect(startedAt).toHaveLength(1);

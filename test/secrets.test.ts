@@ -8,7 +8,7 @@ import { systemTime } from '../functions/time.ts';
 import { propertyRuns } from './fuzz-runs.ts';
 
 const key = 'KEY0123456789ABCDEF_aBcDeFgHiJkLmNoP';
-/** In use, but in a form that no pattern knows. */
+/** An API key that matches no pattern of `redact`. */
 const oddKey = 'v2.Zq9~odd/key+of=some%25kind';
 const signature = 'c0ffeec0ffeec0ffee0123456789abcdef';
 const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20261124&X-Amz-Signature=${signature}`;
@@ -17,12 +17,12 @@ const hexOf = (character: string) => character.charCodeAt(0).toString(16).padSta
 const everyCharacter = (text: string, encode: (character: string) => string) =>
   [...text].map(encode).join('');
 
-/** Text as it looks after a usual encoding. */
+/** Usual encodings of a text. */
 const encodings: Record<string, (text: string) => string> = {
   plain: (text) => text,
   'lower case': (text) => text.toLowerCase(),
-  'glued to words': (text) => `x${text}y`,
-  'glued to digits and underscores': (text) => `0_${text}_0`,
+  'next to letters': (text) => `x${text}y`,
+  'next to digits and underscores': (text) => `0_${text}_0`,
   'percent-encoded': encodeURIComponent,
   'percent-encoded twice': (text) => encodeURIComponent(encodeURIComponent(text)),
   'percent-encoded, every character': (text) => everyCharacter(text, (character) => `%${hexOf(character)}`),
@@ -71,11 +71,11 @@ const signed: ((name: string) => string)[] = [
   (name) => `{'${name}': '${signature}'}`,
 ];
 
-/** Secrets as they turn up in the texts of others. */
+/** Secrets in the forms in which they may appear in text written by others. */
 const canaries = [
   ...Object.values(encodings).flatMap((encode) => [encode(key), encode(oddKey), encode(`Bearer ${key}`)]),
   ...Object.values(ofKeyAlone).flatMap((encode) => [encode(key), encode(oddKey)]),
-  // Without the case, which some encodings change, and without escapes that would change the name.
+  // Without the encodings that change the case, and without escapes that would change the name.
   ...signed.flatMap((form) =>
     ['X-Amz-Signature', 'X-Amz-Security-Token', 'X-Amz-Credential'].flatMap((name) =>
       [
@@ -111,7 +111,7 @@ const canaries = [
   `Basic dXNlcjpwYXNzd29yZA==`,
 ];
 
-/** A stretch of each secret, as it is and in base64 wherever it starts, to be looked for in all that can be decoded. */
+/** Parts of a secret, plain, in hex and in base64 at any offset, to search for in decoded text. */
 const middleOf = (secret: string) => {
   const inBase64 = [0, 1, 2].map((before) =>
     Buffer.from('x'.repeat(before) + secret)
@@ -120,16 +120,16 @@ const middleOf = (secret: string) => {
   );
   return [secret.slice(3, 15), Buffer.from(secret).toString('hex').slice(4, 20), ...inBase64];
 };
-const stretches = [
+const secretParts = [
   ...middleOf(key),
   ...middleOf(oddKey),
   signature.slice(0, 12),
   'IOSFODNN7EXAMPLE',
   'dXNlcjpwYXNzd29yZA',
-].map((stretch) => stretch.toLowerCase());
+].map((part) => part.toLowerCase());
 
-/** What a reader who undoes every encoding sees. */
-function undone(text: string): string[] {
+/** The text after undoing each usual encoding. */
+function decodedViews(text: string): string[] {
   const views = [text];
   for (let round = 0; round < 4; round += 1) {
     const before = views.at(-1) ?? '';
@@ -150,14 +150,14 @@ function undone(text: string): string[] {
 }
 
 function expectNoSecret(text: string, of: string) {
-  for (const view of undone(text)) {
-    const shown = stretches.filter((stretch) => view.includes(stretch));
+  for (const view of decodedViews(text)) {
+    const shown = secretParts.filter((part) => view.includes(part));
     expect(shown, `${text} of ${of}`).toEqual([]);
   }
 }
 
-/** An error of somebody else's with the canary in it. */
-const hiding: ((canary: string) => unknown)[] = [
+/** Errors of other code that contain the canary. */
+const errorsWith: ((canary: string) => unknown)[] = [
   (canary) => new Error(canary),
   (canary) => new Error('x', { cause: new Error('y', { cause: new Error(canary) }) }),
   (canary) => new AggregateError([new Error(canary)], canary),
@@ -179,9 +179,9 @@ const hiding: ((canary: string) => unknown)[] = [
   (canary) => Object.defineProperty(new Error('x'), 'message', { get: () => canary }),
 ];
 
-describe('a secret in the text of others', () => {
+describe('a secret in text written by others', () => {
   beforeAll(async () => {
-    // As the functions come to know it.
+    // The functions register the key in the same way.
     for (const known of [key, oddKey]) await createApiKey(async () => known, systemTime).current();
   });
 
@@ -191,7 +191,7 @@ describe('a secret in the text of others', () => {
     const sent: string[] = [];
     const sqs = { send: async (command: { input: unknown }) => sent.push(JSON.stringify(command.input)) };
 
-    log.warn('As it came', {
+    log.warn('A message', {
       reason: canary,
       cause: `a ${canary} b`,
       eventType: `${'a'.repeat(150)} ${canary}`,
@@ -208,25 +208,25 @@ describe('a secret in the text of others', () => {
     for (const text of [...lines, ...sent]) expectNoSecret(JSON.stringify(JSON.parse(text)), canary);
   });
 
-  it('is found by the test where it is shown', () => {
+  it('is found by this test if it is shown', () => {
     for (const canary of canaries) expect(() => expectNoSecret(canary, canary)).toThrow();
   });
 
-  it('in an error does not get into a message, a name or a log line', () => {
+  it('is not shown by the message, the name or a log line of an error that contains it', () => {
     const cases = fc.tuple(
       fc.constantFrom(...canaries),
-      fc.constantFrom(...hiding),
+      fc.constantFrom(...errorsWith),
       fc.string({ unit: fc.constantFrom(' ', '\n', '"', ',', '[', '{', '\u202e', 'é', 'x', '7', '%', '\\') }),
     );
 
     fc.assert(
-      fc.property(cases, ([canary, hide, around]) => {
-        const error = asArchiverError(hide(around + canary + around));
+      fc.property(cases, ([canary, errorWith, around]) => {
+        const error = asArchiverError(errorWith(around + canary + around));
         const lines: string[] = [];
         const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
 
         log.error(error.message, { reason: error.message, code: error.code, cause: nameOf(error.cause) });
-        log.warn('As it came', { reason: around + canary + around });
+        log.warn('A message', { reason: around + canary + around });
 
         expectNoSecret(error.message, canary);
         for (const line of lines) expectNoSecret(line, canary);

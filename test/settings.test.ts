@@ -31,7 +31,7 @@ function problemsOf(settings: Settings, environment: Environment): readonly stri
 }
 
 describe('settings', () => {
-  it('are read from the variables that they name, blanks around the values ignored', () => {
+  it('are read from their variables, without blanks around the values', () => {
     const values = readSettings(declared, {
       NAME: ' archive\n',
       COUNT: '7',
@@ -43,20 +43,23 @@ describe('settings', () => {
     expect(values).toEqual({ name: 'archive', count: 7, on: true, owner: '000000000000' });
   });
 
-  it.each(['', '  ', undefined])('that are %j take their fallback, which may be undefined', (nothing) => {
-    const values = readSettings(declared, { NAME: 'archive', COUNT: '7', ON: nothing, OWNER: nothing });
+  it.each(['', '  ', undefined])(
+    'have their fallback, which may be undefined, if the variable is %j',
+    (empty) => {
+      const values = readSettings(declared, { NAME: 'archive', COUNT: '7', ON: empty, OWNER: empty });
 
-    expect(values).toEqual({ name: 'archive', count: 7, on: false, owner: undefined });
-  });
+      expect(values).toEqual({ name: 'archive', count: 7, on: false, owner: undefined });
+    },
+  );
 
-  it('have as defaults what holds where no variable is set', () => {
+  it('have the same defaults as when no variable is set', () => {
     const { name, count, ...withDefault } = readSettings(declared, { NAME: 'archive', COUNT: '7' });
 
     expect(defaultsOf(declared)).toStrictEqual(withDefault);
     expect(Object.keys(defaultsOf(declared))).toEqual(['on', 'owner']);
   });
 
-  it('that are wrong are reported all together', () => {
+  it('are rejected with all problems reported together', () => {
     const environment = { COUNT: '11', ON: 'yes', OWNER: 'anyone' };
 
     const problems = problemsOf(declared, environment);
@@ -67,11 +70,11 @@ describe('settings', () => {
       'ON must be true or false.',
     ]);
     expect(() => readSettings(declared, environment)).toThrow(
-      'The settings are not usable:\n  - NAME is not set.\n  - COUNT must be a whole number from 1 to 10.\n  - ON must be true or false.',
+      'Invalid settings:\n  - NAME is not set.\n  - COUNT must be a whole number from 1 to 10.\n  - ON must be true or false.',
     );
   });
 
-  it('are named, but no value of theirs is shown: it may be a secret', () => {
+  it('are named in problems, but their values, which may be secret, are not shown', () => {
     const secret = 'KEY0123456789';
     const read = () => {
       throw secret;
@@ -85,7 +88,7 @@ describe('settings', () => {
     const problems = problemsOf(settings, environment);
 
     expect(problems).toHaveLength(kinds.length);
-    expect(problems.at(-1)).toBe('V4 cannot be read.');
+    expect(problems.at(-1)).toBe('V4 is not valid.');
     expect(problems.join()).not.toContain(secret);
   });
 });
@@ -93,9 +96,9 @@ describe('settings', () => {
 const problemWith = (read: (value: string) => unknown, value: string) =>
   problemsOf({ setting: { variable: 'V', read } }, { V: value })[0];
 
-describe('a value that is', () => {
+describe('a setting', () => {
   it.each(['0', '1.5', '-1', '1e3', '0x10', '11', 'one', '9'.repeat(16), '1 000', '٣'])(
-    'no whole number within its bounds is refused: %s',
+    'rejects a value that is not a whole number within its bounds: %s',
     (value) => {
       expect(problemWith(wholeNumber(1, 10), value)).toBe('V must be a whole number from 1 to 10.');
     },
@@ -105,16 +108,19 @@ describe('a value that is', () => {
     ['1', 1],
     ['10', 10],
     ['007', 7],
-  ])('a whole number within its bounds is taken: %s', (value, number) => {
+  ])('accepts a whole number within its bounds: %s', (value, number) => {
     expect(wholeNumber(1, 10)(value)).toBe(number);
   });
 
-  it.each(['TRUE', '1', 'yes', 'on', 'falsy'])('neither true nor false is refused: %s', (value) => {
-    expect(problemWith(flag, value)).toBe('V must be true or false.');
-    expect([flag('true'), flag('false')]).toEqual([true, false]);
-  });
+  it.each(['TRUE', '1', 'yes', 'on', 'falsy'])(
+    'rejects a value that is neither true nor false: %s',
+    (value) => {
+      expect(problemWith(flag, value)).toBe('V must be true or false.');
+      expect([flag('true'), flag('false')]).toEqual([true, false]);
+    },
+  );
 
-  it('a list is split at its commas, and may have gaps', () => {
+  it('splits a list at its commas and ignores empty entries', () => {
     expect(list(' s3.amazonaws.com, *.s3.amazonaws.com ,,x,')).toEqual([
       's3.amazonaws.com',
       '*.s3.amazonaws.com',
@@ -129,7 +135,7 @@ describe('a value that is', () => {
     'http://localhost/',
     'http://[::1]:1/',
     'https://sqs.eu-central-1.amazonaws.com/000000000000/documents',
-  ])('an address of a service is taken: %s', (value) => {
+  ])('accepts the URL of a service: %s', (value) => {
     expect(serviceUrl(value).href).toBe(new URL(value).href);
     expect(queueUrl(value)).toBe(new URL(value).href);
   });
@@ -142,11 +148,11 @@ describe('a value that is', () => {
     ['http://localhost.example.com', 'V must start with https:// (http:// only for 127.0.0.1).'],
     ['ftp://127.0.0.1/', 'V must start with https:// (http:// only for 127.0.0.1).'],
     ['file:///etc/passwd', 'V must start with https:// (http:// only for 127.0.0.1).'],
-    ['https://user@api.telnyx.com', 'V must have neither user info nor a query.'],
-    ['https://:secret@api.telnyx.com', 'V must have neither user info nor a query.'],
-    ['https://api.telnyx.com/?key=1', 'V must have neither user info nor a query.'],
-    ['https://api.telnyx.com/#part', 'V must have neither user info nor a query.'],
-  ])('no address of a service is refused: %s', (value, problem) => {
+    ['https://user@api.telnyx.com', 'V must not contain credentials, a query or a fragment.'],
+    ['https://:secret@api.telnyx.com', 'V must not contain credentials, a query or a fragment.'],
+    ['https://api.telnyx.com/?key=1', 'V must not contain credentials, a query or a fragment.'],
+    ['https://api.telnyx.com/#part', 'V must not contain credentials, a query or a fragment.'],
+  ])('rejects %s as the URL of a service', (value, problem) => {
     expect(problemWith(serviceUrl, value)).toBe(problem);
     expect(problemWith(queueUrl, value)).toBe(problem);
   });

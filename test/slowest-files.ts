@@ -1,10 +1,10 @@
-/** A reporter for the end of the long run: which files took longest. */
+/** A Vitest reporter that prints the slowest files at the end of the long run. */
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 
 const shown = 10;
 
-/** Milliseconds of a file's tests and hooks, without loading it. */
+/** Milliseconds of a file's tests and hooks, without the time to load it. */
 function durationOf(module: TestModule): number {
   return module.diagnostic().duration;
 }

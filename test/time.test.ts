@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { nextTurn, sleep, systemTime, type Time, withDeadline } from '../functions/time.ts';
 import { virtualTime } from './fakes/clock.ts';
 
-/** Virtual time that counts the timers which are neither over nor cancelled. */
+/** Virtual time that counts the running timers. */
 function countedTime(): Time & { running: () => number } {
   const time = virtualTime(0);
   const running = new Set<object>();
@@ -24,7 +24,7 @@ function countedTime(): Time & { running: () => number } {
   };
 }
 
-/** A signal of the test's own, and how many listen to it. */
+/** A signal that counts its listeners. */
 function countedSignal() {
   const controller = new AbortController();
   const { signal } = controller;
@@ -45,7 +45,7 @@ function countedSignal() {
 const ended = new Error('The invocation ends.');
 
 describe('sleep', () => {
-  it('lasts as long as it is told, by the clock that it is given', async () => {
+  it('resolves after the given time on the given clock', async () => {
     const time = countedTime();
 
     await sleep(time, 3_600_000);
@@ -54,20 +54,20 @@ describe('sleep', () => {
     expect(time.running()).toBe(0);
   });
 
-  it('is never shorter by the machine’s clock, also by a fraction of a millisecond', async () => {
-    const early = await Promise.all(
+  it('is never too short on the real clock, not even by a fraction of a millisecond', async () => {
+    const lateMs = await Promise.all(
       Array.from({ length: 500 }, async (_, n) => {
         const ms = 1 + ((n * 37.31) % 40);
-        const began = systemTime.monotonic();
+        const startedAt = systemTime.monotonic();
         await sleep(systemTime, ms);
-        return systemTime.monotonic() - began - ms;
+        return systemTime.monotonic() - startedAt - ms;
       }),
     );
 
-    expect(early.filter((late) => late < 0)).toEqual([]);
+    expect(lateMs.filter((ms) => ms < 0)).toEqual([]);
   });
 
-  it('ends with the signal’s reason as soon as it aborts, and leaves no timer behind', async () => {
+  it('rejects with the signal’s reason as soon as it aborts, and leaves no timer behind', async () => {
     const time = countedTime();
     const { controller, signal } = countedSignal();
     time.after(1_000, () => controller.abort(ended));
@@ -78,7 +78,7 @@ describe('sleep', () => {
     expect(time.running()).toBe(0);
   });
 
-  it('does not begin once the signal has aborted', async () => {
+  it('rejects at once if the signal has already aborted', async () => {
     const time = countedTime();
 
     await expect(sleep(time, 0, AbortSignal.abort(ended))).rejects.toBe(ended);
@@ -86,7 +86,7 @@ describe('sleep', () => {
     expect(time.monotonic()).toBe(0);
   });
 
-  it('leaves no listener on a signal that outlives it', async () => {
+  it('removes its listener from the signal', async () => {
     const { signal, listeners } = countedSignal();
 
     await sleep(countedTime(), 5, signal);
@@ -95,61 +95,63 @@ describe('sleep', () => {
   });
 });
 
-describe('a deadline', () => {
+describe('withDeadline', () => {
   const expired = new Error('Too late.');
-  const within = <Result>(
+  const runWithDeadline = <Result>(
     time: Time,
     parent: AbortSignal,
     work: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> => withDeadline(time, 10_000, parent, () => expired, work);
   const never = new AbortController().signal;
 
-  it('does nothing to work that ends before it, and leaves neither timer nor listener behind', async () => {
+  it('resolves with the result of work that ends in time, and leaves neither a timer nor a listener behind', async () => {
     const time = countedTime();
     const { signal, listeners } = countedSignal();
-    let given: AbortSignal | undefined;
+    let passed: AbortSignal | undefined;
 
-    const result = await within(time, signal, async (limited) => {
-      given = limited;
+    const result = await runWithDeadline(time, signal, async (limited) => {
+      passed = limited;
       await sleep(time, 9_999, limited);
       return 'done';
     });
 
     expect(result).toBe('done');
     expect([time.running(), listeners()]).toEqual([0, 0]);
-    expect(given?.aborted).toBe(false);
+    expect(passed?.aborted).toBe(false);
   });
 
-  it('ends the work with the reason that it was given', async () => {
+  it('aborts the work with the given reason when the time is up', async () => {
     const time = countedTime();
 
-    await expect(within(time, never, (signal) => sleep(time, 10_001, signal))).rejects.toBe(expired);
+    await expect(runWithDeadline(time, never, (signal) => sleep(time, 10_001, signal))).rejects.toBe(expired);
 
     expect(time.monotonic()).toBe(10_000);
     expect(time.running()).toBe(0);
   });
 
-  it('ends the work with the parent’s reason where that comes first', async () => {
+  it('aborts the work with the parent’s reason if the parent aborts first', async () => {
     const time = countedTime();
     const { controller, signal, listeners } = countedSignal();
     time.after(1_000, () => controller.abort(ended));
 
-    await expect(within(time, signal, (limited) => sleep(time, 60_000, limited))).rejects.toBe(ended);
+    await expect(runWithDeadline(time, signal, (limited) => sleep(time, 60_000, limited))).rejects.toBe(
+      ended,
+    );
 
     expect(time.monotonic()).toBe(1_000);
     expect([time.running(), listeners()]).toEqual([0, 0]);
   });
 
-  it('hands on a parent that has aborted already', async () => {
+  it('aborts the work at once if the parent has already aborted', async () => {
     const time = countedTime();
     const work = async (limited: AbortSignal) => limited.throwIfAborted();
 
-    await expect(within(time, AbortSignal.abort(ended), work)).rejects.toBe(ended);
+    await expect(runWithDeadline(time, AbortSignal.abort(ended), work)).rejects.toBe(ended);
 
     expect(time.running()).toBe(0);
   });
 
-  it('stands by its first reason', async () => {
+  it('keeps the first abort reason', async () => {
     const time = countedTime();
     const { controller, signal } = countedSignal();
     const work = async (limited: AbortSignal) => {
@@ -158,29 +160,29 @@ describe('a deadline', () => {
       return limited.reason;
     };
 
-    expect(await within(time, signal, work)).toBe(expired);
+    expect(await runWithDeadline(time, signal, work)).toBe(expired);
   });
 
-  it('lets an error of the work through as it is', async () => {
+  it('rejects with the error of the work unchanged', async () => {
     const time = countedTime();
     const failed = new Error('Something else.');
 
-    await expect(within(time, never, () => Promise.reject(failed))).rejects.toBe(failed);
+    await expect(runWithDeadline(time, never, () => Promise.reject(failed))).rejects.toBe(failed);
 
     expect(time.running()).toBe(0);
   });
 });
 
-describe('the machine’s time', () => {
-  it('is that of its clocks', () => {
+describe('systemTime', () => {
+  it('reads the clocks of the machine', () => {
     const [earlier, before] = [systemTime.monotonic(), Date.now()];
 
     expect(systemTime.now()).toBeGreaterThanOrEqual(before);
     expect(systemTime.monotonic()).toBeGreaterThanOrEqual(earlier);
   });
 
-  it('calls back after the time that was asked for, unless cancelled', async () => {
-    const began = systemTime.monotonic();
+  it('calls back after the given time, unless cancelled', async () => {
+    const startedAt = systemTime.monotonic();
     const called: string[] = [];
 
     const cancel = systemTime.after(1, () => called.push('cancelled'));
@@ -193,19 +195,19 @@ describe('the machine’s time', () => {
     });
 
     expect(called).toEqual(['called']);
-    // A timer of Node's may be up to one millisecond early.
-    expect(systemTime.monotonic() - began).toBeGreaterThanOrEqual(19);
+    // A timer of Node may fire up to one millisecond early.
+    expect(systemTime.monotonic() - startedAt).toBeGreaterThanOrEqual(19);
   });
 });
 
-describe('the next turn', () => {
-  it('comes after all that the event loop has to tell by then', async () => {
-    const told: string[] = [];
-    setImmediate(() => told.push('what was due'));
-    queueMicrotask(() => told.push('a promise'));
+describe('nextTurn', () => {
+  it('resolves after the callbacks that are already due', async () => {
+    const calls: string[] = [];
+    setImmediate(() => calls.push('immediate'));
+    queueMicrotask(() => calls.push('microtask'));
 
     await nextTurn();
 
-    expect(told).toEqual(['a promise', 'what was due']);
+    expect(calls).toEqual(['microtask', 'immediate']);
   });
 });

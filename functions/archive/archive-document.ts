@@ -7,7 +7,7 @@ import { documentKey } from '../bucket/keys.ts';
 import type { Receipts } from '../bucket/receipts.ts';
 import type { Bucket, StoredObject } from '../bucket/store.ts';
 import { ArchiverError, type ErrorCode } from '../errors.ts';
-import type { HttpAnswer } from '../http.ts';
+import type { HttpResponse } from '../http.ts';
 import { attempts, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { DocumentMessage } from '../queue/messages.ts';
@@ -300,7 +300,7 @@ function assertWithinLimit(bytes: number, maxDocumentBytes: number): void {
  * @throws ArchiverError SizeMismatch, DocumentTooLarge; the response's body is then destroyed
  */
 function lengthOf(
-  response: HttpAnswer,
+  response: HttpResponse,
   known: number | undefined,
   maxDocumentBytes: number,
 ): number | undefined {

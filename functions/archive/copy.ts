@@ -3,7 +3,7 @@
  */
 import type { Bucket, StoredObject } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
-import type { HttpAnswer } from '../http.ts';
+import type { HttpResponse } from '../http.ts';
 import { calls } from '../limits.ts';
 import type { Time } from '../time.ts';
 import { type ExpectedContent, VerifyingBody } from './verifying-body.ts';
@@ -30,7 +30,7 @@ export type CopyResult =
  *   whichever comes first
  */
 export function copyToBucket(
-  response: HttpAnswer,
+  response: HttpResponse,
   target: CopyTarget,
   { bucket, time }: { bucket: Bucket; time: Time },
   signal: AbortSignal,
@@ -58,7 +58,7 @@ export function copyToBucket(
  * @throws ArchiverError SizeMismatch, ChecksumMismatch, DocumentTooLarge, DownloadFailed, or the signal's reason
  */
 export function measureDownload(
-  response: HttpAnswer,
+  response: HttpResponse,
   expected: ExpectedContent,
   time: Time,
   signal: AbortSignal,
@@ -72,7 +72,7 @@ export function measureDownload(
 
 /** Runs `use` with the verified body of the response. Aborts the body with the signal, or if the download stalls. */
 async function withBody<Result>(
-  response: HttpAnswer,
+  response: HttpResponse,
   expected: ExpectedContent,
   time: Time,
   signal: AbortSignal,

@@ -5,7 +5,7 @@
 import { RequestFilteringHttpsAgent } from 'request-filtering-agent';
 import { createAgents, dropStaleSockets } from '../connections.ts';
 import { ArchiverError, nameOf } from '../errors.ts';
-import { createHttpGet, type HttpAnswer, type HttpGet } from '../http.ts';
+import { createHttpGet, type HttpGet, type HttpResponse } from '../http.ts';
 import { calls } from '../limits.ts';
 import { systemTime, type Time, withDeadline } from '../time.ts';
 import { matchesHost } from './download-hosts.ts';
@@ -21,7 +21,7 @@ export interface LinkPolicy {
 }
 
 /** Opens a presigned URL. Resolves only with a response of status 200. */
-export type Download = (link: string, signal: AbortSignal) => Promise<HttpAnswer>;
+export type Download = (link: string, signal: AbortSignal) => Promise<HttpResponse>;
 
 /**
  * @throws ArchiverError LinkNotAllowed, LinkExpired, DownloadRefused, RedirectRefused or DownloadFailed; no message

@@ -1,6 +1,6 @@
 /**
- * The Telnyx API key: read from its secret when first needed, kept for a while, read afresh when Telnyx refuses
- * it. A failed read is forgotten, so the next call tries again.
+ * The Telnyx API key: read from its secret when first needed, cached for five minutes, and read again when Telnyx rejects
+ * it. A failed read is not cached, so the next call tries again.
  */
 import { ArchiverError, nameOf } from '../errors.ts';
 import { hideSecret } from '../redact.ts';
@@ -10,22 +10,22 @@ export interface ApiKey {
   /** @throws ArchiverError ApiKeyUnavailable */
   current(): Promise<string>;
   /**
-   * The key to use after Telnyx has refused `refused`: read afresh, unless someone else has done so meanwhile or
-   * is doing so.
+   * The key to use after Telnyx has rejected `rejected`: read again, unless another caller has done so meanwhile or is
+   * doing so.
    *
    * @throws ArchiverError ApiKeyUnavailable
    */
-  after(refused: string): Promise<string>;
+  after(rejected: string): Promise<string>;
 }
 
-/** A rotated key is noticed within this time even if the old one is still accepted. */
-const keptForMs = 5 * 60_000;
+/** A rotated key is in use after this time, even if Telnyx still accepts the old one. */
+const cachedForMs = 5 * 60_000;
 
-/** @param readSecret gives the secret's text; its errors are never shown, as they may quote it */
+/** @param readSecret reads the secret's text. Its errors are never shown, as they may quote the secret. */
 export function createApiKey(readSecret: () => Promise<string | undefined>, time: Time): ApiKey {
   let reading: Promise<string> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
-  /** What the last reading gave; undefined while it goes on. */
+  /** The key from the last read; undefined while a read is in progress. */
   let known: string | undefined;
 
   const read = (): Promise<string> => {
@@ -35,7 +35,7 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
       .catch((error: unknown) => {
         throw new ArchiverError(
           'ApiKeyUnavailable',
-          `The Telnyx API key cannot be read from its secret (${nameOf(error)}). Store the key and check that the function may read it.`,
+          `Could not read the Telnyx API key from its secret (${nameOf(error)}). Store the key, and check that the function may read the secret.`,
           { cause: error },
         );
       })
@@ -57,22 +57,22 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
   };
 
   const current = (): Promise<string> =>
-    reading !== undefined && time.monotonic() - readAt < keptForMs ? reading : read();
+    reading !== undefined && time.monotonic() - readAt < cachedForMs ? reading : read();
 
   return {
     current,
-    // Told at once, without a wait in between: of all that were refused at the same time the first one reads.
-    after: (refused) => (known === refused ? read() : current()),
+    // Synchronous up to the read: of all callers rejected at the same time, only the first one reads.
+    after: (rejected) => (known === rejected ? read() : current()),
   };
 }
 
-/** The API key as it goes into the header: printable ASCII without blanks (RFC 6750, section 2.1). */
+/** The API key as sent in the header: printable ASCII without blanks (RFC 6750, section 2.1). */
 function cleanKey(secret: string | undefined): string {
   const key = secret?.trim().replace(/^bearer\s+/i, '') ?? '';
   if (!/^[\x21-\x7e]{8,512}$/.test(key) || /^[{["]/.test(key)) {
     throw new ArchiverError(
       'ApiKeyUnavailable',
-      "The secret does not hold a Telnyx API key. Store the key alone, as it stands in Telnyx's portal: no JSON, no quotes.",
+      "The secret does not contain a Telnyx API key. Store the key alone, as Telnyx's portal shows it: no JSON, no quotes.",
     );
   }
   return key;

@@ -1,11 +1,11 @@
 /**
  * The part of the Telnyx API v2 that the archiver uses (https://developers.telnyx.com/api-reference/documents).
- * Every answer is checked against what is relied on, no more, and nothing is concluded from an answer that is not
- * the API's own: whatever a gateway or firewall in front of it says is an outage.
+ * Only the fields that the archiver relies on are validated. A response that is not from the API itself, but from a
+ * gateway or firewall in front of it, is treated as an outage, whatever it says.
  */
 import * as v from 'valibot';
 import { ArchiverError, type ErrorCode, nameOf } from '../errors.ts';
-import { type HttpAnswer, type HttpGet, readBody } from '../http.ts';
+import { type HttpGet, type HttpResponse, readBody } from '../http.ts';
 import { membersOf } from '../json-text.ts';
 import { calls } from '../limits.ts';
 import { type Time, withDeadline } from '../time.ts';
@@ -14,30 +14,30 @@ import type { ApiKey } from './api-key.ts';
 import { type Pacer, type StatedRateLimit, unpaced } from './pacing.ts';
 import { boundRecord, isFields, readFacts, type StatedFacts } from './record.ts';
 
-const documentAnswer = v.object({ data: v.looseObject({ id: v.pipe(v.string(), v.regex(uuidPattern)) }) });
+const documentResponse = v.object({ data: v.looseObject({ id: v.pipe(v.string(), v.regex(uuidPattern)) }) });
 
 /** A document as Telnyx describes it. */
 export interface TelnyxDocument extends StatedFacts {
   id: string;
-  /** JSON text of Telnyx's record as it came, or cut: see `boundRecord`. */
+  /** JSON text of Telnyx's record, verbatim or truncated: see `boundRecord`. */
   record: string;
-  /** Whether `record` is cut, because it was too large or too deeply nested. */
+  /** Whether `record` is truncated, because it was too large or too deeply nested. */
   cut: boolean;
-  /** Names of the record's fields that are not as specified and count as not stated. */
+  /** Names of the record's fields that do not follow the specification. They are treated as missing. */
   malformed: readonly string[];
 }
 
-const linkAnswer = v.object({ data: v.object({ url: v.string() }) });
+const linkResponse = v.object({ data: v.object({ url: v.string() }) });
 
 /** Error codes of the Telnyx API (https://developers.telnyx.com/development/api-fundamentals/api-errors). */
 const errorCode = { notFound: '10005', tooManyRequests: '10011' } as const;
 
 /** Metadata of 250 documents takes about 300 kB. */
-const maxAnswerBytes = 32 * 1024 ** 2;
-/** No stated wait is believed beyond this. */
-const longestRetryAfterMs = 15 * 60_000;
+const maxResponseBytes = 32 * 1024 ** 2;
+/** Upper limit for a wait that Telnyx states. */
+const maxRetryAfterMs = 15 * 60_000;
 
-interface JsonAnswer {
+interface JsonResponse {
   body: unknown;
   rateLimit: StatedRateLimit;
 }
@@ -46,19 +46,19 @@ export interface TelnyxClient {
   /** GET /documents/{id}. @throws ArchiverError DocumentGone and those of `get` */
   document(id: string, signal: AbortSignal): Promise<TelnyxDocument>;
   /**
-   * GET /documents/{id}/download_link: a presigned URL, which is a secret while it lasts.
+   * GET /documents/{id}/download_link: a presigned URL, which is a secret until it expires.
    *
    * @throws ArchiverError DocumentGone, LinkRefused and those of `get`
    */
   downloadLink(id: string, signal: AbortSignal): Promise<string>;
   /**
-   * GET of any path below the base URL, for the lists.
+   * GET of any path below the base URL, for lists.
    *
-   * @param gone the code for Telnyx's error 10005, not found
+   * @param gone the error code for Telnyx's error 10005 (not found)
    * @throws ArchiverError `gone`, ApiKeyRejected, ApiKeyForbidden, ApiKeyUnavailable, RateLimited,
    *   TelnyxUnavailable, UnexpectedResponse
    */
-  get(path: string, query: URLSearchParams, gone: ErrorCode, signal: AbortSignal): Promise<JsonAnswer>;
+  get(path: string, query: URLSearchParams, gone: ErrorCode, signal: AbortSignal): Promise<JsonResponse>;
 }
 
 export interface TelnyxClientOptions {
@@ -67,7 +67,7 @@ export interface TelnyxClientOptions {
   apiKey: ApiKey;
   httpGet: HttpGet;
   time: Time;
-  /** @default nothing waits */
+  /** @default requests are not delayed */
   pacer?: Pacer;
 }
 
@@ -79,17 +79,17 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
       accept: 'application/json',
       'accept-encoding': 'identity',
     };
-    const tooLate = () =>
-      new ArchiverError('TelnyxUnavailable', `Telnyx did not answer within ${calls.telnyxMs / 1_000} s.`);
-    return withDeadline(time, calls.telnyxMs, signal, tooLate, async (limited) => {
+    const timedOut = () =>
+      new ArchiverError('TelnyxUnavailable', `Telnyx did not respond within ${calls.telnyxMs / 1_000} s.`);
+    return withDeadline(time, calls.telnyxMs, signal, timedOut, async (limited) => {
       try {
         const answer = await httpGet(url, { headers, signal: limited });
-        return { answer, text: (await readBody(answer.body, maxAnswerBytes)).toString('utf8') };
+        return { answer, text: (await readBody(answer.body, maxResponseBytes)).toString('utf8') };
       } catch (error) {
         limited.throwIfAborted();
         if (error instanceof RangeError)
-          throw new ArchiverError('AnswerTooLarge', 'An answer of the Telnyx API is larger than 32 MiB.');
-        throw new ArchiverError('TelnyxUnavailable', `The connection to Telnyx broke (${nameOf(error)}).`, {
+          throw new ArchiverError('AnswerTooLarge', 'A response of the Telnyx API is larger than 32 MiB.');
+        throw new ArchiverError('TelnyxUnavailable', `The connection to Telnyx failed (${nameOf(error)}).`, {
           cause: error,
         });
       }
@@ -97,37 +97,37 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
   };
 
   /** @throws ArchiverError as `TelnyxClient.get`, and `refused` for a 422 */
-  const ask = async (
+  const getJson = async (
     path: string,
     query: URLSearchParams,
-    { gone, refused }: Refusals,
+    { gone, refused }: ErrorResponses,
     signal: AbortSignal,
-  ): Promise<JsonAnswer & { text: string }> => {
+  ): Promise<JsonResponse & { text: string }> => {
     const url = new URL(`${baseUrl.href.replace(/\/$/, '')}/${path}`);
     url.search = query.toString();
     const key = await apiKey.current();
     const paced = (withKey: string) =>
       pacer(
         () => request(url, withKey, signal),
-        // Only from a success does it follow that there is no limit where none is stated.
+        // Only a successful response without these headers means that there is no limit.
         ({ answer }) =>
           answer.status < 300 || 'x-ratelimit-limit' in answer.headers ? rateLimitOf(answer) : undefined,
         signal,
       );
     let { answer, text } = await paced(key);
-    // A 401 that is not the API's own says nothing about the key.
+    // A 401 that is not from the API itself says nothing about the key.
     if (answer.status === 401 && errorCodesOf(text).length > 0) {
       const fresh = await apiKey.after(key);
       if (fresh !== key) ({ answer, text } = await paced(fresh));
     }
     const { status } = answer;
     if (status < 200 || status > 299)
-      throw refusal(answer, errorCodesOf(text), { gone, refused }, time.now());
+      throw errorFor(answer, errorCodesOf(text), { gone, refused }, time.now());
     const body = parseJson(text);
     if (body === undefined) {
       throw new ArchiverError(
         'TelnyxUnavailable',
-        `Telnyx answered ${status} without JSON. The answer is not from its API: check what stands in between.`,
+        `Telnyx returned ${status} without JSON. The response is not from its API: check proxies and firewalls in between.`,
       );
     }
     return { body, text, rateLimit: rateLimitOf(answer) };
@@ -135,15 +135,15 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
 
   return {
     get: async (path, query, gone, signal) => {
-      const { body, rateLimit } = await ask(path, query, { gone, refused: 'UnexpectedResponse' }, signal);
+      const { body, rateLimit } = await getJson(path, query, { gone, refused: 'UnexpectedResponse' }, signal);
       return { body, rateLimit };
     },
 
     document: async (id, signal) => {
-      const refusals = { gone: 'DocumentGone', refused: 'UnexpectedResponse' } as const;
-      const { body, text } = await ask(`documents/${id}`, new URLSearchParams(), refusals, signal);
-      const { data } = check(documentAnswer, body);
-      if (data.id !== id) throw unexpected('it sent another document than was asked for');
+      const errors = { gone: 'DocumentGone', refused: 'UnexpectedResponse' } as const;
+      const { body, text } = await getJson(`documents/${id}`, new URLSearchParams(), errors, signal);
+      const { data } = check(documentResponse, body);
+      if (data.id !== id) throw unexpected('it is about another document');
       const { facts, malformed } = readFacts(data);
       const record = boundRecord(membersOf(text).get('data') as string);
       return { id, ...facts, malformed, record: record.text, cut: record.cut };
@@ -151,29 +151,29 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
 
     downloadLink: async (id, signal) => {
       const path = `documents/${id}/download_link`;
-      const refusals = { gone: 'DocumentGone', refused: 'LinkRefused' } as const;
-      const { body } = await ask(path, new URLSearchParams(), refusals, signal);
-      return check(linkAnswer, body).data.url;
+      const errors = { gone: 'DocumentGone', refused: 'LinkRefused' } as const;
+      const { body } = await getJson(path, new URLSearchParams(), errors, signal);
+      return check(linkResponse, body).data.url;
     },
   };
 }
 
-/** What an answer of the API about the thing that was asked for means. */
-interface Refusals {
-  /** Of its error 10005, not found. */
+/** Error codes for responses of the API about the requested resource. */
+interface ErrorResponses {
+  /** For Telnyx's error 10005 (not found). */
   gone: ErrorCode;
-  /** Of a 422. */
+  /** For a 422. */
   refused: ErrorCode;
 }
 
-/** @throws ArchiverError UnexpectedResponse naming the field, but not what stands in it */
+/** @throws ArchiverError UnexpectedResponse naming the field, but not its value */
 export function check<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
-  throw unexpected(`${v.getDotPath(result.issues[0]) ?? 'its answer'} is missing or not as specified`);
+  throw unexpected(`${v.getDotPath(result.issues[0]) ?? 'its body'} is missing or invalid`);
 }
 
-/** @returns undefined for what is not JSON. The parser's message is not kept: it quotes the text. */
+/** @returns undefined if the text is not JSON. The parser's message is dropped: it quotes the text. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -183,54 +183,51 @@ function parseJson(text: string): unknown {
 }
 
 function unexpected(what: string): ArchiverError {
-  return new ArchiverError(
-    'UnexpectedResponse',
-    `The answer of the Telnyx API is not as specified: ${what}.`,
-  );
+  return new ArchiverError('UnexpectedResponse', `Unexpected response from the Telnyx API: ${what}.`);
 }
 
-/** Quotes status and codes alone: titles and details are the words of others, and may hold keys or links. */
-function refusal(
-  answer: HttpAnswer,
+/** Quotes only the status and codes: titles and details are written by others and may contain keys or links. */
+function errorFor(
+  answer: HttpResponse,
   codes: readonly string[],
-  { gone, refused }: Refusals,
+  { gone, refused }: ErrorResponses,
   now: number,
 ): ArchiverError {
   const { status } = answer;
-  const said = `Telnyx answered ${status}${codes.length === 0 ? '' : ` (${codes.slice(0, 3).join(', ')})`}`;
+  const returned = `Telnyx returned ${status}${codes.length === 0 ? '' : ` (${codes.slice(0, 3).join(', ')})`}`;
   const retryAfterMs = retryAfterOf(answer, now);
   if (status === 429 || codes.includes(errorCode.tooManyRequests)) {
-    return new ArchiverError('RateLimited', `${said}: too many requests.`, { retryAfterMs });
+    return new ArchiverError('RateLimited', `${returned}: too many requests.`, { retryAfterMs });
   }
   if (status < 400 || status === 408 || status >= 500) {
-    return new ArchiverError('TelnyxUnavailable', `${said}.`, { retryAfterMs });
+    return new ArchiverError('TelnyxUnavailable', `${returned}.`, { retryAfterMs });
   }
   if (codes.length === 0) {
     return new ArchiverError(
       'TelnyxUnavailable',
-      `${said} without an error code of its API. The answer is not from the API: check what stands in between.`,
+      `${returned} without an error code of its API. The response is not from the API: check proxies and firewalls in between.`,
       { retryAfterMs },
     );
   }
   if (status === 401) {
     return new ArchiverError(
       'ApiKeyRejected',
-      `${said}: the API key is not valid. Store a valid one in the secret.`,
+      `${returned}: the API key is not valid. Store a valid one in the secret.`,
     );
   }
   if (status === 403) {
-    return new ArchiverError('ApiKeyForbidden', `${said}: the API key may not read this.`);
+    return new ArchiverError('ApiKeyForbidden', `${returned}: the API key is not allowed to read this.`);
   }
   if (codes.includes(errorCode.notFound))
-    return new ArchiverError(gone, `${said}: it does not exist (any more).`);
-  if (status === 422) return new ArchiverError(refused, `${said}.`);
-  return new ArchiverError('UnexpectedResponse', `${said}, which its API specification does not name.`);
+    return new ArchiverError(gone, `${returned}: it does not exist, or no longer exists.`);
+  if (status === 422) return new ArchiverError(refused, `${returned}.`);
+  return new ArchiverError('UnexpectedResponse', `${returned}, which its API specification does not list.`);
 }
 
 /**
- * The codes of the error objects in an answer; without any, the answer is not the API's own. Telnyx's codes have
- * five digits and come as text or as a number; gateways put HTTP statuses and names there. The specification's 404
- * of `download_link` is a bare error object, everything else wraps it in `errors`.
+ * Codes of the error objects in a response. Without any, the response is not from the API itself. Telnyx's codes have
+ * five digits, as a string or a number; gateways use HTTP statuses and names. According to the specification the 404 of
+ * `download_link` is a bare error object; all other responses have an `errors` array.
  */
 function errorCodesOf(text: string): string[] {
   const body = parseJson(text);
@@ -247,7 +244,7 @@ function errorCodesOf(text: string): string[] {
  * `x-ratelimit-reset` counts seconds until the reset
  * (https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting).
  */
-function rateLimitOf({ headers }: HttpAnswer): StatedRateLimit {
+function rateLimitOf({ headers }: HttpResponse): StatedRateLimit {
   return {
     limit: countOf(headers['x-ratelimit-limit']),
     remaining: countOf(headers['x-ratelimit-remaining']),
@@ -259,8 +256,8 @@ function countOf(header: string | string[] | undefined): number | undefined {
   return typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
 }
 
-/** `Retry-After`, seconds or a date (RFC 9110, section 10.2.3), and at a 429 no less than `x-ratelimit-reset`. */
-function retryAfterOf(answer: HttpAnswer, now: number): number | undefined {
+/** `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). For a 429 at least `x-ratelimit-reset`. */
+function retryAfterOf(answer: HttpResponse, now: number): number | undefined {
   const header = answer.headers['retry-after'];
   const stated = [secondsOf(header) ?? untilDateOf(header, now)];
   if (answer.status === 429) stated.push(rateLimitOf(answer).resetMs);
@@ -270,11 +267,11 @@ function retryAfterOf(answer: HttpAnswer, now: number): number | undefined {
 
 function secondsOf(header: string | string[] | undefined): number | undefined {
   if (typeof header !== 'string' || !/^\d{1,9}(\.\d+)?$/.test(header)) return undefined;
-  return Math.min(Number(header) * 1_000, longestRetryAfterMs);
+  return Math.min(Number(header) * 1_000, maxRetryAfterMs);
 }
 
-/** Milliseconds until an HTTP date (RFC 9110, section 5.6.7), 0 for one that has passed. */
+/** Milliseconds until an HTTP date (RFC 9110, section 5.6.7); 0 for a date in the past. */
 function untilDateOf(header: string | undefined, now: number): number | undefined {
   const date = header?.endsWith(' GMT') ? Date.parse(header) : Number.NaN;
-  return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - now), longestRetryAfterMs);
+  return Number.isNaN(date) ? undefined : Math.min(Math.max(0, date - now), maxRetryAfterMs);
 }

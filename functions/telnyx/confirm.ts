@@ -9,14 +9,14 @@ interface Confirmed {
   matchesFilter: boolean;
 }
 
-/** Reads one page. `belongs` tells whether a row is one that the request's filter selects (default: every row). */
+/** Reads one page. `belongs` tells whether the request's filter selects a row (default: every row). */
 export type ConfirmingReader = (
   request: () => Promise<Page>,
   belongs?: (row: ListRow) => boolean,
 ) => Promise<Confirmed>;
 
-/** How often the same request is made. */
-const mostTimes = 4;
+/** Maximum number of identical requests for one page. */
+const maxRequests = 4;
 
 /**
  * A cache or proxy may return an empty page or repeat an earlier one. An empty or repeated page is accepted only when
@@ -31,7 +31,7 @@ export function createConfirmingReader(): ConfirmingReader {
     belongs: (row: ListRow) => boolean,
   ): Promise<Confirmed> => {
     let confirmed: Confirmed = { page: [], nothingNew: true, matchesFilter: false };
-    for (let times = 1; times <= mostTimes; times += 1) {
+    for (let times = 1; times <= maxRequests; times += 1) {
       const page = await request();
       if (!page.every(belongs)) {
         if (!confirmed.matchesFilter) confirmed = { page, nothingNew: false, matchesFilter: false };

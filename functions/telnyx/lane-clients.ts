@@ -4,14 +4,14 @@ import { createTelnyxClient, type TelnyxClient, type TelnyxClientOptions } from 
 import { createPacer } from './pacing.ts';
 
 export interface LaneClientOptions extends Omit<TelnyxClientOptions, 'pacer'> {
-  /** Requests of the low lane. @default `httpGet` */
+  /** For requests of the low lane. @default `httpGet` */
   lowLaneHttpGet?: HttpGet | undefined;
-  /** Low-lane invocations that may run at once, in all functions together. */
+  /** Maximum concurrent low-lane invocations of all functions together. */
   invocations: number;
   random: Random;
 }
 
-/** Two clients for a function with a live and a low lane. The low lane's leaves Telnyx's rate limit to the live one. */
+/** Two clients for a function with a live and a low lane. The low lane's client leaves Telnyx's rate limit to live work. */
 export function createLaneClients({ lowLaneHttpGet, invocations, random, ...options }: LaneClientOptions): {
   telnyx: TelnyxClient;
   lowLaneTelnyx: TelnyxClient;

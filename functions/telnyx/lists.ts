@@ -1,10 +1,10 @@
 /**
- * The lists of the Telnyx API in which document ids stand, a page at a time. What a page does not hold as
- * specified is passed on as such, row by row: one odd document must not hide all others.
+ * The lists of the Telnyx API that contain document IDs, a page at a time. A malformed row does not fail the page: one
+ * odd document must not hide all others.
  *
- * Pages are numbered from 1 and hold 20 rows unless asked for up to 250
- * (https://developers.telnyx.com/api-reference/documents/list-all-documents). `meta` is not looked at: nothing
- * here relies on totals.
+ * Pages are numbered from 1 and have 20 rows by default, 250 at most
+ * (https://developers.telnyx.com/api-reference/documents/list-all-documents). `meta` is ignored: nothing here relies on
+ * totals.
  */
 import * as v from 'valibot';
 import { telnyxPageSize } from '../limits.ts';
@@ -13,40 +13,39 @@ import { check } from './client.ts';
 import { type Fields, isFields, readFacts, type StatedFacts } from './record.ts';
 import type { RetryingTelnyx } from './retrying-telnyx.ts';
 
-/** A document as a list names it. */
+/** A document found in a list. */
 export interface Candidate {
-  /** Undefined where something stands in place of the id that is no lower-case UUID. */
+  /** Undefined if the ID is not a lower-case UUID. */
   id: string | undefined;
-  /** Milliseconds since the Unix epoch, where the list says so. */
+  /** Milliseconds since the Unix epoch, if the list states it. */
   createdAt: number | undefined;
-  /** What the list says of the document's bytes, where it gives the whole record. */
-  stated?: Stated;
+  /** What the list states about the document's bytes, if it contains the whole record. */
+  stated?: StatedBytes;
 }
 
-/** What a list states of a document's bytes. */
-type Stated = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
+/** What a list states about a document's bytes. */
+type StatedBytes = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
 
 export interface ListRow {
-  /** What makes it this row, for telling answers apart. */
+  /** Identifies the row, to compare pages. */
   key: string;
-  /** Undefined where the row is about something else, such as a requirement that is met by a text. */
+  /** Undefined if the row is not about a document, such as a requirement that is met by a text. */
   candidate: Candidate | undefined;
 }
 
 export type Page = readonly ListRow[];
 
-/** Both ends excluded, in milliseconds since the Unix epoch, whole seconds. */
+/** Both ends exclusive, in milliseconds since the Unix epoch, whole seconds. */
 export interface CreatedBetween {
   after: number;
   before: number;
 }
 
 /**
- * GET /documents. Without `sort[]`: nothing relies on an order, and whether Telnyx heeds that parameter is not
- * known.
+ * GET /documents. Without `sort[]`: nothing relies on an order, and it is unknown whether Telnyx applies that parameter.
  *
- * @param customerReference only documents with this one
- * @throws ArchiverError those of `RetryingTelnyx`, and UnexpectedResponse for what is no list at all
+ * @param customerReference lists only documents with this reference
+ * @throws ArchiverError those of `RetryingTelnyx`, and UnexpectedResponse if the response is not a list
  */
 export async function listDocuments(
   telnyx: RetryingTelnyx,
@@ -77,20 +76,22 @@ export async function listDocumentLinks(
 ): Promise<Page> {
   const query = paged(pageNumber, { 'filter[linked_resource_id]': resourceId });
   return pageOf(await telnyx.get('document_links', query, 'OrderGone'), ({ document_id }) =>
-    named(document_id),
+    candidateOf(document_id),
   );
 }
 
-/** GET /porting_orders/{id}: its letter of authorisation, its invoice, and what its requirements are met by. */
+/** GET /porting_orders/{id}: the letter of authorisation, the invoice, and the documents that meet its requirements. */
 export async function portingOrderDocuments(telnyx: RetryingTelnyx, orderId: string): Promise<Candidate[]> {
   const body = await telnyx.get(`porting_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
-  const { data } = check(portingOrderAnswer, body);
+  const { data } = check(portingOrderResponse, body);
   const { documents, requirements } = data;
-  // What cannot be read may name a document.
-  const read = isFields(documents) ? [named(documents.loa), named(documents.invoice)] : [named(documents)];
+  // A malformed value may still be a document's ID, so it counts as an unreadable one.
+  const read = isFields(documents)
+    ? [candidateOf(documents.loa), candidateOf(documents.invoice)]
+    : [candidateOf(documents)];
   const required = Array.isArray(requirements)
     ? requirements.filter(isFields).map(requiredDocument)
-    : [named(requirements)];
+    : [candidateOf(requirements)];
   return [...read, ...required].filter((candidate) => candidate !== undefined);
 }
 
@@ -112,7 +113,7 @@ export async function listAdditionalDocuments(
 ): Promise<Page> {
   const path = `porting_orders/${orderId}/additional_documents`;
   return pageOf(await telnyx.get(path, paged(pageNumber), 'OrderGone'), ({ document_id }) =>
-    named(document_id),
+    candidateOf(document_id),
   );
 }
 
@@ -120,21 +121,21 @@ export async function listAdditionalDocuments(
 export async function portOutDocuments(telnyx: RetryingTelnyx, orderId: string): Promise<Candidate[]> {
   const path = `portouts/${orderId}/supporting_documents`;
   const page = pageOf(await telnyx.get(path, new URLSearchParams(), 'OrderGone'), ({ document_id }) =>
-    named(document_id),
+    candidateOf(document_id),
   );
   return page.flatMap(({ candidate }) => candidate ?? []);
 }
 
-const listAnswer = v.object({ data: v.array(v.unknown()) });
-const portingOrderAnswer = v.object({
+const listResponse = v.object({ data: v.array(v.unknown()) });
+const portingOrderResponse = v.object({
   data: v.looseObject({ id: v.string() }),
 });
 
 function pageOf(body: unknown, read: (row: Fields) => Candidate | undefined): Page {
-  return check(listAnswer, body).data.map((data, position) => {
+  return check(listResponse, body).data.map((data, position) => {
     const row = isFields(data) ? data : {};
     const id = row.id;
-    // Whatever stands in place of an ID may be nested too deeply to be written out.
+    // A malformed ID may be nested too deeply to be serialised.
     return { key: typeof id === 'string' ? id : `row ${position}`, candidate: read(row) };
   });
 }
@@ -148,11 +149,11 @@ function paged(pageNumber: number, filter: Record<string, string> = {}): URLSear
 }
 
 function requiredDocument(requirement: Fields): Candidate | undefined {
-  return requirement.field_type === 'document' ? named(requirement.field_value) : undefined;
+  return requirement.field_type === 'document' ? candidateOf(requirement.field_value) : undefined;
 }
 
-/** A place for a document's id, which may still be empty. Anything else in it counts as an id that cannot be read. */
-function named(id: unknown): Candidate | undefined {
+/** From a field for a document's ID, which may be empty. Anything but a UUID counts as an unreadable ID. */
+function candidateOf(id: unknown): Candidate | undefined {
   if (id === undefined || id === null || id === '') return undefined;
   return { id: asDocumentId(id), createdAt: undefined };
 }

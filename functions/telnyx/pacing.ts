@@ -1,64 +1,64 @@
 /**
- * How a low lane (spans, backfill) leaves Telnyx's rate limit to live work. Nothing tells invocations apart at Telnyx,
- * so each keeps to a rule that holds for all of them together.
+ * How a low lane (spans, backfill) leaves Telnyx's rate limit to live work. Telnyx counts the requests of all invocations
+ * together, so each invocation follows a rule that allows for all the others.
  */
 import pLimit from 'p-limit';
 import { ArchiverError } from '../errors.ts';
 import { pacing } from '../limits.ts';
 import { type Random, sleep, type Time } from '../time.ts';
 
-/** What an answer states of the rate limit; each part undefined where it does not. */
+/** The rate limit as a response states it. Missing or malformed parts are undefined. */
 export interface StatedRateLimit {
-  /** Requests in a window. */
+  /** Requests per window. */
   limit: number | undefined;
   /** Requests left in this window. */
   remaining: number | undefined;
-  /** Milliseconds until the window starts anew. */
+  /** Milliseconds until the next window starts. */
   resetMs: number | undefined;
 }
 
-/** Decides when a request may go out. `rateLimitOf` gives undefined for an answer that says nothing of a limit. */
+/** Decides when a request is sent. `rateLimitOf` returns undefined for a response that says nothing about a limit. */
 export type Pacer = <Answer>(
   request: () => Promise<Answer>,
   rateLimitOf: (answer: Answer) => StatedRateLimit | undefined,
   signal: AbortSignal,
 ) => Promise<Answer>;
 
-/** Live work does not wait for anybody. */
+/** For live work: sends every request at once. */
 export const unpaced: Pacer = (request) => request();
 
-/** Wait before the next request if Telnyx states a limit but no reset. */
+/** Wait before the next request if Telnyx states a limit, but not its reset. */
 const unstatedResetMs = 4_000;
 
 export interface PacerOptions {
-  /** Invocations of low lanes that may run at once, in all functions together. */
+  /** Maximum concurrent low-lane invocations of all functions together. */
   invocations: number;
   time: Time;
   random: Random;
 }
 
 /**
- * One request at a time, and only while more than half of the limit is left, plus one request for each low-lane
- * invocation, since all of them may send their next one at this very moment. Otherwise the next request waits for the
- * window to start anew. Where Telnyx states no limit, nothing waits.
+ * Sends one request at a time, and only while more than half of the limit plus one request for each low-lane invocation
+ * is left, since all of them may send their next request at the same moment. Otherwise the next request waits for the
+ * next window. If Telnyx states no limit, requests are not delayed.
  *
- * A limit so low that the invocations' first requests alone would take more than half of a window is shared out over
- * several windows, at random.
+ * If the limit is so low that the first requests of all invocations would take more than half of a window, the
+ * invocations spread over several windows at random.
  *
- * @throws ArchiverError (by the pacer) RateLimitReserved where the wait is longer than 5 s: the message goes back
+ * @throws ArchiverError (by the pacer) RateLimitReserved if the wait is longer than 5 s: the message returns to its queue
  */
 export function createPacer({ invocations, time, random }: PacerOptions): Pacer {
   const oneAtATime = pLimit(1);
-  /** Whether the latest answer stated a limit; assumed until there is one. */
+  /** Whether the latest response stated a limit. Assumed before the first one. */
   let limited = true;
   let notBefore = Number.NEGATIVE_INFINITY;
-  /** The longest time to a reset that was ever stated: about a window's length, which Telnyx does not state. */
+  /** The longest time to a reset so far: about the length of a window, which Telnyx does not state. */
   let windowMs = 0;
 
   const update = ({ limit, remaining, resetMs = unstatedResetMs }: StatedRateLimit) => {
     limited = limit !== undefined && remaining !== undefined;
     if (limit === undefined || remaining === undefined) return;
-    // Whole seconds may have been rounded down.
+    // Telnyx may have rounded the seconds down.
     const untilReset = resetMs % 1_000 === 0 ? resetMs + 1_000 : resetMs;
     windowMs = Math.max(windowMs, untilReset);
     if (remaining > limit * pacing.liveShare + invocations) return;
@@ -70,12 +70,12 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   return (request, rateLimitOf, signal) => {
     const paced = async () => {
       const waitMs = notBefore - time.monotonic();
-      if (waitMs > pacing.longestWaitMs) throw leftToLiveWork(waitMs);
+      if (waitMs > pacing.longestWaitMs) throw reservedForLiveWork(waitMs);
       if (waitMs <= 0) signal.throwIfAborted();
       else {
-        // An invocation that ends meanwhile ends because of this wait.
+        // If the invocation ends meanwhile, this wait is the reason.
         await sleep(time, waitMs, signal).catch(() => {
-          throw leftToLiveWork(waitMs);
+          throw reservedForLiveWork(waitMs);
         });
       }
       const answer = await request();
@@ -87,10 +87,10 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   };
 }
 
-function leftToLiveWork(retryAfterMs: number): ArchiverError {
+function reservedForLiveWork(retryAfterMs: number): ArchiverError {
   return new ArchiverError(
     'RateLimitReserved',
-    "The rest of Telnyx's rate limit is left to live work. Nothing to do: backfill goes on by itself.",
+    "The rest of Telnyx's rate limit is reserved for live work. No action needed: the message is retried automatically.",
     { retryAfterMs },
   );
 }

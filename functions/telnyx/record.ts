@@ -1,14 +1,13 @@
 /**
- * A document's record, as GET /documents and GET /documents/{id} give it. Every field but `id` is optional in
- * Telnyx's specification, and one that is not as specified counts as not stated: a careless field must not cost the
- * document.
+ * A document's record, as returned by GET /documents and GET /documents/{id}. Telnyx's specification requires only `id`.
+ * A field that does not follow the specification is treated as missing: it must not prevent archiving the document.
  */
 import { membersOf, nestingOf } from '../json-text.ts';
 import { isInstant } from '../time.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Each part is undefined where Telnyx does not state it, or not as specified. */
+/** A fact is undefined if Telnyx's field is missing or does not follow the specification. */
 export interface StatedFacts {
   fileName: string | undefined;
   contentType: string | undefined;
@@ -21,19 +20,19 @@ export interface StatedFacts {
 }
 
 /**
- * Reads what the archiver relies on.
+ * Reads the facts that the archiver relies on.
  *
- * @returns `malformed`: names of the fields that hold something other than what the specification says. Null and
- *   an empty text are simply not stated.
+ * @returns `malformed`: names of the fields that do not follow the specification. Null and an empty string count as
+ *   missing, not as malformed.
  */
 export function readFacts(record: Fields): { facts: StatedFacts; malformed: readonly string[] } {
   const malformed: string[] = [];
   const stated = <Value>(name: string, read: (value: unknown) => Value | undefined): Value | undefined => {
     const value = record[name];
     if (value === undefined || value === null || value === '') return undefined;
-    const understood = read(value);
-    if (understood === undefined) malformed.push(name);
-    return understood;
+    const parsed = read(value);
+    if (parsed === undefined) malformed.push(name);
+    return parsed;
   };
   const facts: StatedFacts = {
     fileName: stated('filename', asText),
@@ -70,13 +69,13 @@ function asSize(value: unknown): { bytes: number | undefined } | undefined {
   return unit === 'bytes' && (isCount || amount === undefined) ? { bytes: amount } : undefined;
 }
 
-/** Bounds of the record in a receipt. Telnyx's records have some 500 characters and two levels. */
+/** Limits of the record in a receipt. Telnyx's records have about 500 characters and two levels. */
 export const recordBounds = { characters: 64 * 1_024, levels: 32 } as const;
 
-/** Bounds of a single field in a record that is cut. A file name has at most 512 characters (Telnyx's guide). */
+/** Limits of a single field in a truncated record. A file name has at most 512 characters (Telnyx's guide). */
 const fieldBounds = { characters: 1_024, levels: 4 } as const;
 
-/** The fields that the specification names, and of objects among them the parts. */
+/** The fields of the specification, each with its members if it is an object. */
 const specifiedFields: Readonly<Record<string, readonly string[]>> = {
   id: [],
   record_type: [],
@@ -92,8 +91,8 @@ const specifiedFields: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * A record's text as a receipt can hold it: verbatim, or, where it is too large or too deeply nested, cut to the
- * specified fields, each bounded.
+ * A record's text for the receipt: verbatim, or, if it is too large or too deeply nested, reduced to the specified fields,
+ * each of limited size.
  *
  * @param text a JSON object
  */
@@ -111,7 +110,7 @@ export function boundRecord(text: string): { text: string; cut: boolean } {
   };
 }
 
-/** @returns undefined for what can be kept neither whole nor cut */
+/** @returns undefined if the field cannot be kept, not even truncated */
 function boundField(text: string, parts: readonly string[] = []): string | undefined {
   if (text.length <= fieldBounds.characters && nestingOf(text) <= fieldBounds.levels) return text;
   if (text.startsWith('"')) {

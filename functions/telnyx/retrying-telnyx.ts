@@ -22,9 +22,9 @@ export interface RetryingTelnyxOptions {
 
 export interface RetryingTelnyx {
   /**
-   * GET of any path below the base URL. Resolves with the answer's JSON.
+   * GET of any path below the base URL. Resolves with the response's JSON.
    *
-   * @param gone the code for a 404
+   * @param gone the error code for Telnyx's error 10005 (not found)
    * @throws ArchiverError those of `TelnyxClient.get`, when retries are used up
    */
   get(path: string, query: URLSearchParams, gone: ErrorCode): Promise<unknown>;
@@ -33,7 +33,7 @@ export interface RetryingTelnyx {
 }
 
 /** Telnyx advises 3 to 5 attempts, backing off exponentially (API fundamentals, "Command retries"); one more here. */
-const mostAttempts = 6;
+const maxAttempts = 6;
 const minDelayMs = 1_000;
 const maxDelayMs = 15_000;
 /** With fewer requests left than this, requests are spread evenly over the time until the limit resets. */
@@ -68,7 +68,7 @@ export function createRetryingTelnyx(
         return telnyx.get(path, query, gone, signal);
       };
       const answer = await withRetry(request, {
-        most: mostAttempts,
+        most: maxAttempts,
         delayAfter: (error, attempt) =>
           retried.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
         leastTimeMs: calls.telnyxMs,

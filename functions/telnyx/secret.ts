@@ -22,7 +22,7 @@ export function createSecretsClient(
   });
 }
 
-/** Reads the API key's secret; to be given to `createApiKey`, which translates what goes wrong. */
+/** Returns a function that reads the API key's secret, for `createApiKey`, which converts its errors. */
 export function readSecretOf(
   secrets: Pick<SecretsManagerClient, 'send'>,
   secretArn: string,

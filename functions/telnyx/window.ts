@@ -64,7 +64,7 @@ export async function* readWindow(
     const created = { after: slice.from - second, before: slice.to + second };
     const readSlice = (request: () => Promise<Page>) => read(request, (row) => isNear(row, created));
     const confirmed = await readSlice(() => list(created, 1)).catch((error: unknown) => {
-      // Rows may be large: fewer of them fit.
+      // A narrower slice has fewer rows, so its response is smaller.
       if (isTooLarge(error) && slice.to - slice.from > second) return undefined;
       throw error;
     });

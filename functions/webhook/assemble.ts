@@ -1,4 +1,4 @@
-/** Builds the webhook function from its settings and neighbours, wherever it runs. */
+/** Assembles the webhook function from its settings and the services that it uses, for Lambda, `local/` and tests. */
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createLog } from '../log.ts';
 import { createSender } from '../queue/send.ts';
@@ -8,7 +8,7 @@ import type { WebhookSettings } from './settings.ts';
 
 interface WebhookNeighbours {
   sqs: Pick<SQSClient, 'send'>;
-  /** Takes one log line without its line end. */
+  /** Writes one log line, given without its line break. */
   writeLog: (line: string) => void;
   time: Time;
 }

@@ -1,29 +1,29 @@
 /**
- * Which documents and orders a Telnyx event names: one table from event type to message. Pure.
+ * Turns a Telnyx event into queue messages for the documents and orders that it names. Pure.
  *
- * Only `number_order.complete` is documented to carry document ids. Orders are looked up by the discover function.
- * And since Telnyx may come to announce uploads, any event is understood whose payload is a document record or
- * that names documents by `document_id` or `document_ids`.
+ * Only `number_order.complete` is documented to contain document IDs. For orders, the discover function looks up the
+ * documents. Since Telnyx may announce uploads in the future, documents are also taken from an event of any type whose
+ * payload is a document record or has `document_id` or `document_ids`.
  */
 import { mostDocumentsPerEvent } from '../limits.ts';
 import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { EventOrigin } from '../trigger.ts';
 import { isUuid } from '../uuid.ts';
 
-export interface Understood {
+export interface ParsedEvent {
   documents: DocumentMessage[];
   discovery: DiscoveryMessage[];
-  /** The event's type, for log and metrics; `unknown` where it has none. */
+  /** The event's type, for the log; `unknown` if it has none. */
   type: string;
   origin: EventOrigin | undefined;
-  /** Why there is nothing to do, or not all of it, where that is so. */
+  /** Why the event is ignored, in whole or in part. Undefined if all of it is used. */
   ignored?: 'unknown-type' | 'names-nothing' | 'too-many-documents';
 }
 
-type Named = { documents?: unknown[]; portingOrders?: unknown[]; portOuts?: unknown[] };
+type NamedIds = { documents?: unknown[]; portingOrders?: unknown[]; portOuts?: unknown[] };
 
-/** By event type, or by its part before the dot where all of a family are alike. */
-const table: Record<string, (payload: unknown) => Named> = {
+/** By event type, or by the part of it before the dot for all other types of a family. */
+const readersByType: Record<string, (payload: unknown) => NamedIds> = {
   'number_order.complete': (payload) => ({
     documents: items(payload, 'phone_numbers')
       .flatMap((phoneNumber) => items(phoneNumber, 'regulatory_requirements'))
@@ -40,15 +40,17 @@ const table: Record<string, (payload: unknown) => Named> = {
 };
 
 /**
- * @param body a verified event: usually within `data`, sometimes bare
+ * Reads a verified event. Never throws.
+ *
+ * @param body the event, usually wrapped in `data`, sometimes bare
  * @param requestedAt ISO 8601
  */
-export function understand(body: unknown, requestedAt: string): Understood {
+export function parseEvent(body: unknown, requestedAt: string): ParsedEvent {
   const event = field(body, 'data') ?? body;
   const type = text(field(event, 'event_type')) ?? 'unknown';
   const payload = field(event, 'payload');
-  const known = lookUp(type);
-  const named: Named = known?.(payload) ?? {};
+  const read = readerFor(type);
+  const named: NamedIds = read?.(payload) ?? {};
 
   const origin = originOf(event, type);
   const head = { v: 1 as const, ...(origin && { event: origin }), requestedAt };
@@ -62,15 +64,15 @@ export function understand(body: unknown, requestedAt: string): Understood {
     ),
     ...ids(named.portOuts).map((orderId): DiscoveryMessage => ({ ...head, kind: 'port-out', orderId })),
   ];
-  const understood: Understood = { documents, discovery, type, origin };
-  if (documentIds.length > documents.length) return { ...understood, ignored: 'too-many-documents' };
-  if (documents.length + discovery.length > 0) return understood;
-  return { ...understood, ignored: known ? 'names-nothing' : 'unknown-type' };
+  const parsed: ParsedEvent = { documents, discovery, type, origin };
+  if (documentIds.length > documents.length) return { ...parsed, ignored: 'too-many-documents' };
+  if (documents.length + discovery.length > 0) return parsed;
+  return { ...parsed, ignored: read ? 'names-nothing' : 'unknown-type' };
 }
 
-function lookUp(type: string): ((payload: unknown) => Named) | undefined {
+function readerFor(type: string): ((payload: unknown) => NamedIds) | undefined {
   const [family = type] = type.split('.');
-  for (const name of [type, family]) if (Object.hasOwn(table, name)) return table[name];
+  for (const name of [type, family]) if (Object.hasOwn(readersByType, name)) return readersByType[name];
   return undefined;
 }
 
@@ -88,23 +90,23 @@ function originOf(event: unknown, type: string): EventOrigin | undefined {
   return id === undefined || occurredAt === undefined ? undefined : { id, type, occurredAt };
 }
 
-/** Lower-case UUIDs among the values, each once. */
+/** The lower-case UUIDs among the values, without duplicates. */
 function ids(...lists: (readonly unknown[] | undefined)[]): string[] {
   return [...new Set<unknown>(lists.flat())].filter(isUuid);
 }
 
-/** A text that fits into a message; longer ones are not Telnyx's. */
+/** A string of at most 200 characters. Telnyx sends no longer ones, and they would make messages too large. */
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value.length <= 200 ? value : undefined;
 }
 
 function items(value: unknown, name: string): unknown[] {
   const found = field(value, name);
-  // Stryker disable next-line ArrayDeclaration: a text in it would be no id, and have no fields.
+  // Stryker disable next-line ArrayDeclaration: a string in it is not a valid ID and has no fields.
   return Array.isArray(found) ? found : [];
 }
 
-/** An own property, whatever the value is: nothing inherited, nothing thrown. */
+/** Own property of a value of any type; undefined if there is none. Never throws. */
 function field(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return Reflect.get(value, name);

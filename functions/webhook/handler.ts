@@ -5,7 +5,7 @@ import { calls } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { SendMessages } from '../queue/send.ts';
 import { type Time, withDeadline } from '../time.ts';
-import { type Understood, understand } from './events.ts';
+import { type ParsedEvent, parseEvent } from './events.ts';
 import { verify } from './verify.ts';
 
 export interface WebhookDependencies {
@@ -17,15 +17,15 @@ export interface WebhookDependencies {
   time: Time;
 }
 
-/** An order of a thousand numbers takes some 600 kB. */
+/** An order of a thousand numbers takes about 600 kB. */
 export const maxBodyBytes = 1024 ** 2;
 
-/** The webhook function: an event of Telnyx in, messages out, and only then 200. */
+/** Creates the webhook's handler. It verifies a Telnyx event, queues its messages, and only then returns 200. */
 export function createWebhookHandler(dependencies: WebhookDependencies) {
   const { publicKeys, log, time } = dependencies;
   const refuse = (status: number, reason: string, headers = {}) => {
     log.count('WebhooksRefused', 1, { Reason: reason });
-    return answer(status, headers);
+    return respond(status, headers);
   };
 
   return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
@@ -41,44 +41,47 @@ export function createWebhookHandler(dependencies: WebhookDependencies) {
     if (!verdict.genuine) return refuse(401, verdict.reason);
     if (!('payload' in verdict)) return refuse(400, 'unreadable');
 
-    const understood = understand(verdict.payload, new Date(time.now()).toISOString());
-    return answer(await queue(understood, dependencies));
+    const parsed = parseEvent(verdict.payload, new Date(time.now()).toISOString());
+    return respond(await queueMessages(parsed, dependencies));
   };
 }
 
-/** The status to answer with, once all that the event asks for is in the queues or is known not to be. */
-async function queue(understood: Understood, dependencies: WebhookDependencies): Promise<number> {
+/** Queues the messages of an event. Resolves with the HTTP status to return. */
+async function queueMessages(parsed: ParsedEvent, dependencies: WebhookDependencies): Promise<number> {
   const { documentsQueueUrl, discoveryQueueUrl, send, log, time } = dependencies;
-  const { documents, discovery, ignored } = understood;
+  const { documents, discovery, ignored } = parsed;
   const fields = {
-    eventId: understood.origin?.id,
-    eventType: understood.type,
+    eventId: parsed.origin?.id,
+    eventType: parsed.type,
     queued: documents.length + discovery.length,
   };
   if (ignored !== undefined) {
-    log.info('Not acted upon, or not on all of it', { ...fields, reason: ignored });
+    log.info('Event ignored in whole or in part', { ...fields, reason: ignored });
     log.count('WebhooksIgnored', 1, { Reason: ignored });
     if (fields.queued === 0) return 200;
   }
-  const tooLate = () => new Error('SQS is too slow for Telnyx, which waits two seconds.');
+  const timedOut = () => new Error('SQS did not respond in time. Telnyx waits two seconds.');
   try {
-    await withDeadline(time, calls.webhookMs, new AbortController().signal, tooLate, async (signal) => {
+    await withDeadline(time, calls.webhookMs, new AbortController().signal, timedOut, async (signal) => {
       await send(documentsQueueUrl, documents, signal);
       await send(discoveryQueueUrl, discovery, signal);
     });
   } catch (error) {
-    // Telnyx sends it again; what is queued already does no harm twice.
-    log.error('Not queued', { ...fields, cause: nameOf(error) });
+    // Telnyx sends the event again. Messages that were queued already do no harm when queued twice.
+    log.error('Could not queue the event', { ...fields, cause: nameOf(error) });
     log.count('WebhooksDeferred');
     return 503;
   }
-  log.info('Queued', fields);
+  log.info('Event queued', fields);
   log.count('WebhooksAccepted');
   return 200;
 }
 
-/** The same few bytes for everybody: nobody learns from an answer why it was refused. */
-function answer(statusCode: number, headers: Record<string, string> = {}): APIGatewayProxyStructuredResultV2 {
+/** The body is always the same, so that a response does not reveal why a request was refused. */
+function respond(
+  statusCode: number,
+  headers: Record<string, string> = {},
+): APIGatewayProxyStructuredResultV2 {
   return {
     statusCode,
     headers: { 'content-type': 'application/json', ...headers },

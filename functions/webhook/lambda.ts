@@ -1,4 +1,4 @@
-/** What Lambda loads: settings from the environment, the SQS client built once per container, and the handler. */
+/** The entry point for Lambda: reads the settings from the environment and creates one SQS client per container. */
 import { standardOutput } from '../log.ts';
 import { createSqsClient } from '../queue/sqs-client.ts';
 import { systemTime as time } from '../time.ts';

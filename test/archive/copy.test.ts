@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { copyToBucket, measureDownload } from '../../functions/archive/copy.ts';
 import type { Bucket, NewObject } from '../../functions/bucket/store.ts';
-import type { HttpAnswer } from '../../functions/http.ts';
+import type { HttpResponse } from '../../functions/http.ts';
 import { calls } from '../../functions/limits.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { noon } from '../discover/world.ts';
@@ -26,7 +26,7 @@ const silentBucket = {
     }),
 } as unknown as Bucket;
 
-function responseWith(body: Readable): HttpAnswer {
+function responseWith(body: Readable): HttpResponse {
   return { status: 200, headers: {}, body };
 }
 

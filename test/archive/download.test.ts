@@ -11,7 +11,7 @@ import {
   type LinkPolicy,
 } from '../../functions/archive/download.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
-import type { HttpAnswer } from '../../functions/http.ts';
+import type { HttpResponse } from '../../functions/http.ts';
 import { defaultDownloadHosts } from '../../functions/limits.ts';
 import { systemTime, type Time } from '../../functions/time.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
@@ -215,7 +215,11 @@ describe('a download from an allowed host name that resolves to a loopback addre
 });
 
 describe('a download', () => {
-  const responseWith = (status: number): HttpAnswer => ({ status, headers: {}, body: Readable.from(['no']) });
+  const responseWith = (status: number): HttpResponse => ({
+    status,
+    headers: {},
+    body: Readable.from(['no']),
+  });
 
   it('sends no credentials and requests the identity encoding', async () => {
     const seen: Record<string, string>[] = [];

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { HttpAnswer } from '../../functions/http.ts';
+import type { HttpResponse } from '../../functions/http.ts';
 import { abortError, type Container } from './container.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -53,7 +53,7 @@ export function createAnswer(
   headers: Record<string, string>,
   plan: BodyPlan,
   { container, clock, signal }: { container: Container; clock: Surroundings['clock']; signal: AbortSignal },
-): HttpAnswer {
+): HttpResponse {
   const body = new Body(plan, container, (ms, callback) => clock.after(ms, callback));
   const onAbort = () => body.destroy(abortError());
   signal.addEventListener('abort', onAbort, { once: true });

@@ -94,7 +94,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     "another document's record is taken for this one's",
     'telnyx/client.ts',
-    "if (data.id !== id) throw unexpected('it sent another document than was asked for');",
+    "if (data.id !== id) throw unexpected('it is about another document');",
     '',
   ),
   bug(
@@ -539,8 +539,8 @@ export const seededBugs: readonly SeededBug[] = [
     'export function redact(value: string): string {\n  if (value) return value;',
     {
       file: 'telnyx/client.ts',
-      fragment: 'throw refusal(answer, errorCodesOf(text), { gone, refused }, time.now());',
-      replacement: 'throw refusal(answer, [text], { gone, refused }, time.now());',
+      fragment: 'throw errorFor(answer, errorCodesOf(text), { gone, refused }, time.now());',
+      replacement: 'throw errorFor(answer, [text], { gone, refused }, time.now());',
     },
   ),
 

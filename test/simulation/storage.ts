@@ -1,5 +1,5 @@
 /** Telnyx's storage behind the presigned links, as one container reaches it. */
-import type { HttpAnswer, HttpGet } from '../../functions/http.ts';
+import type { HttpGet, HttpResponse } from '../../functions/http.ts';
 import type { Account, AccountDocument } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { type Container, connectionReset, type Reply } from './container.ts';
@@ -48,7 +48,7 @@ export function createStorage(
   { clock, random, weather, journal, watch }: Surroundings,
 ): HttpGet {
   return (url, { headers, signal }) =>
-    container.call('GET of the storage', signal, (reply: Reply<HttpAnswer>) => {
+    container.call('GET of the storage', signal, (reply: Reply<HttpResponse>) => {
       watch.requested(url, headers, 'storage');
       const say = (status: number, more: Record<string, string>, plan: BodyPlan) =>
         reply.making(() => createAnswer(status, more, plan, { container, clock, signal }));

@@ -1,5 +1,5 @@
 /** api.telnyx.com, as one container reaches it. */
-import type { HttpAnswer, HttpGet } from '../../functions/http.ts';
+import type { HttpGet, HttpResponse } from '../../functions/http.ts';
 import { concurrency } from '../../functions/limits.ts';
 import { type Account, type AccountDocument, type Order, otherHosts, usualHost } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
@@ -296,7 +296,7 @@ export function createTelnyxApi(
   };
 
   return (url, { headers, signal }) =>
-    container.call('GET of Telnyx', signal, (reply: Reply<HttpAnswer>) => {
+    container.call('GET of Telnyx', signal, (reply: Reply<HttpResponse>) => {
       watch.requested(url, headers, 'telnyx');
       noteAsked(url);
       const said = (answer: Answer) => {

@@ -7,13 +7,13 @@ const first = 'KEY0000FIRST_aaaaaaaaaaaa';
 const second = 'KEY0000SECOND_bbbbbbbbbbb';
 const minutes = 60_000;
 
-/** A key over a secret that gives these texts or failures one after the other, the last one for ever. */
-function keyOver(...secrets: (string | undefined | Error)[]) {
+/** An API key whose secret returns each of these texts or failures in turn, and the last one repeatedly. */
+function apiKeyFrom(...secrets: (string | undefined | Error)[]) {
   const clock = { now: 0, reads: 0 };
   const time: Time = {
-    now: () => expect.unreachable('a duration is not measured by the wall clock'),
+    now: () => expect.unreachable('the wall clock must not be used for durations'),
     monotonic: () => clock.now,
-    after: () => expect.unreachable('nothing waits here'),
+    after: () => expect.unreachable('no timer must be started'),
   };
   const readSecret = async () => {
     const secret = secrets[Math.min(clock.reads, secrets.length - 1)];
@@ -25,32 +25,32 @@ function keyOver(...secrets: (string | undefined | Error)[]) {
   return { apiKey: createApiKey(readSecret, time), clock };
 }
 
-describe('what stands in the secret', () => {
+describe('the secret', () => {
   it.each([
     ['the key alone', first],
-    ['blanks and a line end around it', `  ${first}\r\n`],
-    ['the scheme before it', `Bearer ${first}`],
-    ['the scheme in small letters', `bearer   ${first}\n`],
-  ])('is the key: %s', async (_form, secret) => {
-    expect(await keyOver(secret).apiKey.current()).toBe(first);
+    ['the key with blanks and a line break around it', `  ${first}\r\n`],
+    ['the key with the scheme in front', `Bearer ${first}`],
+    ['the key with the scheme in lower case', `bearer   ${first}\n`],
+  ])('is accepted if it contains %s', async (_form, secret) => {
+    expect(await apiKeyFrom(secret).apiKey.current()).toBe(first);
   });
 
   it.each([
-    ['nothing', undefined],
-    ['an empty text', ''],
+    ['no text', undefined],
+    ['an empty string', ''],
     ['blanks', ' \n\t '],
     ['the scheme alone', 'Bearer '],
     ['JSON with a key in it', `{"apiKey":"${first}"}`],
     ['a JSON string', `"${first}"`],
-    ['a list', `["${first}"]`],
+    ['a JSON array', `["${first}"]`],
     ['two keys', `${first} ${second}`],
     ['two lines', `${first}\n${second}`],
-    ['a key with a character that no header takes', `${first}\u00fc`],
-    ['a key with a line end for a header of its own', `${first}\r\nx-injected: 1`],
-    ['too little', 'KEY0000'],
-    ['a whole file', 'k'.repeat(513)],
-  ])('is no key: %s', async (_form, secret) => {
-    const error = await keyOver(secret)
+    ['a key with a character that is not allowed in a header', `${first}\u00fc`],
+    ['a key with a line break that would add a header', `${first}\r\nx-injected: 1`],
+    ['too few characters', 'KEY0000'],
+    ['too many characters', 'k'.repeat(513)],
+  ])('is rejected if it contains %s', async (_form, secret) => {
+    const error = await apiKeyFrom(secret)
       .apiKey.current()
       .catch((thrown: unknown) => thrown);
 
@@ -58,21 +58,21 @@ describe('what stands in the secret', () => {
     expect(String(error)).not.toContain('KEY0000');
   });
 
-  it('may be unreadable: then the error says how to mend it and quotes nothing', async () => {
-    const { apiKey } = keyOver(Object.assign(new Error(`denied for ${first}`), { name: 'AccessDenied' }));
+  it('leads to an error with instructions and without quotes if it cannot be read', async () => {
+    const { apiKey } = apiKeyFrom(Object.assign(new Error(`denied for ${first}`), { name: 'AccessDenied' }));
 
     const error = await apiKey.current().catch((thrown: unknown) => thrown);
 
     expect(error).toMatchObject({
       code: 'ApiKeyUnavailable',
       message: expect.stringContaining(
-        '(AccessDenied). Store the key and check that the function may read it.',
+        '(AccessDenied). Store the key, and check that the function may read the secret.',
       ),
     });
     expect(String(error)).not.toContain(first);
   });
 
-  it('is asked for by its ARN', async () => {
+  it('is requested by its ARN', async () => {
     const asked: unknown[] = [];
     const secrets = {
       send: async (command: { input: unknown }) => {
@@ -92,8 +92,8 @@ describe('what stands in the secret', () => {
 });
 
 describe('the API key', () => {
-  it('is read once for any number of callers at the same time, and those that follow', async () => {
-    const { apiKey, clock } = keyOver(first, second);
+  it('is read once for any number of concurrent and later callers', async () => {
+    const { apiKey, clock } = apiKeyFrom(first, second);
 
     const keys = await Promise.all(Array.from({ length: 50 }, () => apiKey.current()));
     keys.push(await apiKey.current());
@@ -103,15 +103,15 @@ describe('the API key', () => {
   });
 
   it('is not read before it is needed', async () => {
-    const { clock } = keyOver(first);
+    const { clock } = apiKeyFrom(first);
 
     await new Promise(setImmediate);
 
     expect(clock.reads).toBe(0);
   });
 
-  it('is kept for five minutes, and then read afresh', async () => {
-    const { apiKey, clock } = keyOver(first, second);
+  it('is cached for five minutes and then read again', async () => {
+    const { apiKey, clock } = apiKeyFrom(first, second);
 
     await apiKey.current();
     clock.now = 5 * minutes - 1;
@@ -126,11 +126,11 @@ describe('the API key', () => {
 
   it.each([
     ['fails', new Error('unavailable')],
-    ['finds no key', '{}'],
+    ['returns no key', '{}'],
   ])(
-    'is tried anew by the next caller when the reading %s; all who waited for it hear of it',
+    'is read again by the next caller when a read %s, which rejects for all current callers',
     async (_, bad) => {
-      const { apiKey, clock } = keyOver(bad, first);
+      const { apiKey, clock } = apiKeyFrom(bad, first);
 
       const ends = await Promise.allSettled([apiKey.current(), apiKey.current(), apiKey.after(first)]);
       expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
@@ -141,8 +141,8 @@ describe('the API key', () => {
     },
   );
 
-  it('that is refused is read afresh once, for however many were refused at the same moment', async () => {
-    const { apiKey, clock } = keyOver(first, second, 'KEY0000THIRD');
+  it('is read again once when any number of callers are rejected at the same moment', async () => {
+    const { apiKey, clock } = apiKeyFrom(first, second, 'KEY0000THIRD');
     await apiKey.current();
 
     const keys = await Promise.all(Array.from({ length: 20 }, () => apiKey.after(first)));
@@ -151,8 +151,8 @@ describe('the API key', () => {
     expect(clock.reads).toBe(2);
   });
 
-  it('that is refused is read afresh once for those too who hear of it while that goes on, or later', async () => {
-    const { apiKey, clock } = keyOver(first, second, 'KEY0000THIRD');
+  it('is not read a second time for callers that are rejected during or after the new read', async () => {
+    const { apiKey, clock } = apiKeyFrom(first, second, 'KEY0000THIRD');
     await apiKey.current();
 
     const early = apiKey.after(first);
@@ -164,8 +164,8 @@ describe('the API key', () => {
     expect(clock.reads).toBe(2);
   });
 
-  it('that stands in the secret although it is refused costs one reading for all who share it', async () => {
-    const { apiKey, clock } = keyOver(first);
+  it('is read again once for all callers when the secret still contains the rejected key', async () => {
+    const { apiKey, clock } = apiKeyFrom(first);
     await apiKey.current();
 
     const early = apiKey.after(first);
@@ -176,8 +176,8 @@ describe('the API key', () => {
     expect(clock.reads).toBe(2);
   });
 
-  it('that was read afresh is kept for five minutes from then', async () => {
-    const { apiKey, clock } = keyOver(first, second, 'KEY0000THIRD');
+  it('is cached for five minutes after it was read again', async () => {
+    const { apiKey, clock } = apiKeyFrom(first, second, 'KEY0000THIRD');
     await apiKey.current();
     clock.now = 3 * minutes;
     await apiKey.after(first);
@@ -190,8 +190,8 @@ describe('the API key', () => {
 
   it.each([
     ['fails', () => Promise.reject(new Error('too late'))],
-    ['gives a key', () => Promise.resolve(first)],
-  ])('stays the one of the later reading when one that a freeze had held up %s at last', async (_, end) => {
+    ['returns a key', () => Promise.resolve(first)],
+  ])('is the one of the later read when an earlier read, delayed by a freeze, finally %s', async (_, end) => {
     let now = 0;
     const slow = Promise.withResolvers<string>();
     const secrets = [slow.promise, Promise.resolve(second)];

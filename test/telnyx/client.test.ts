@@ -20,8 +20,8 @@ const never = new AbortController().signal;
 
 type Answer = Parameters<RequestListener>;
 
-/** A Telnyx on a real socket that answers as the test says, and the client of it. */
-async function telnyxThat(
+/** Starts a Telnyx API on a real socket with the given responses, and creates a client for it. */
+async function startTelnyx(
   answer: (...[request, response]: Answer) => void,
   { keys = [firstKey], time = systemTime, pacer }: { keys?: string[]; time?: Time; pacer?: Pacer } = {},
 ) {
@@ -69,19 +69,19 @@ const respond = (status: number, body: unknown, headers: Record<string, string> 
 const oneDocument = (fields: object = {}) => respond(200, { data: { id, ...fields } });
 const failureOf = (work: Promise<unknown>): Promise<ArchiverError> =>
   work.then(
-    () => expect.unreachable('it should have failed'),
+    () => expect.unreachable('the call should have failed'),
     (error) => error,
   );
 
-/** What each of the client's calls asks for. */
-const anyCall: [string, (client: TelnyxClient) => Promise<unknown>][] = [
+/** Each method of the client. */
+const eachCall: [string, (client: TelnyxClient) => Promise<unknown>][] = [
   ['metadata', (client) => client.document(id, never)],
   ['link', (client) => client.downloadLink(id, never)],
   ['list', (client) => client.get('documents', new URLSearchParams(), 'OrderGone', never)],
 ];
 
 describe('a document’s metadata', () => {
-  it('is asked for by id, as JSON, with the key, and comes with Telnyx’s whole record', async () => {
+  it('is requested by ID, as JSON, with the key, and includes Telnyx’s whole record', async () => {
     const record = {
       id,
       record_type: 'document',
@@ -93,7 +93,7 @@ describe('a document’s metadata', () => {
       av_scan_status: 'scanned',
       tomorrow: { a: ['field'] },
     };
-    const { client, requests } = await telnyxThat(respond(200, { data: record }));
+    const { client, requests } = await startTelnyx(respond(200, { data: record }));
 
     const document = await client.document(id, never);
 
@@ -122,8 +122,8 @@ describe('a document’s metadata', () => {
     ]);
   });
 
-  it('may lack everything but the id', async () => {
-    const { client } = await telnyxThat(oneDocument());
+  it('may be missing except for the ID', async () => {
+    const { client } = await startTelnyx(oneDocument());
 
     expect(await client.document(id, never)).toEqual({
       id,
@@ -146,8 +146,8 @@ describe('a document’s metadata', () => {
     ['created_at', 1_764_000_000],
     ['av_scan_status', { status: 'scanned' }],
     ['sha256', 'not available'],
-  ])('counts a malformed %s, such as %j, as not stated and keeps it in the record', async (field, value) => {
-    const { client } = await telnyxThat(oneDocument({ [field]: value, content_type: 'text/csv' }));
+  ])('omits a malformed %s, such as %j, and keeps it in the record', async (field, value) => {
+    const { client } = await startTelnyx(oneDocument({ [field]: value, content_type: 'text/csv' }));
 
     const document = await client.document(id, never);
 
@@ -157,9 +157,9 @@ describe('a document’s metadata', () => {
     expect(JSON.parse(document.record)[field]).toEqual(value);
   });
 
-  it('keeps the record’s own text, with the numbers that JSON.parse rounds', async () => {
+  it('includes the original text of the record, with numbers that JSON.parse rounds', async () => {
     const record = `{"z":1, "order_id" :2791500000000000123,"id":"${id}",\n"big":1e400,"z":[ -0.10 ]}`;
-    const { client } = await telnyxThat(respond(200, `{"meta":{}, "data" : ${record} ,"x":"}"}`));
+    const { client } = await startTelnyx(respond(200, `{"meta":{}, "data" : ${record} ,"x":"}"}`));
 
     expect(await client.document(id, never)).toMatchObject({ record, cut: false });
   });
@@ -168,33 +168,36 @@ describe('a document’s metadata', () => {
     ['larger than 64 Ki characters', `"junk":"${'x'.repeat(244_000)}"`],
     ['nested 2,000 levels deep', `"junk":${'['.repeat(2_000)}${']'.repeat(2_000)}`],
     ['nested 200,000 levels deep', `"junk":${'['.repeat(200_000)}${']'.repeat(200_000)}`],
-    ['with a reference of 1.1 MB', `"customer_reference":"${'r'.repeat(1_100_000)}"`],
-  ])('%s is cut to its specified fields, and read all the same', async (_what, junk) => {
-    const record = `{"id":"${id}",${junk},"filename":"a.pdf","size":{"unit":"bytes","amount":7}}`;
-    const { client } = await telnyxThat(respond(200, `{"data":${record}}`));
+    ['too long because of a reference of 1.1 MB', `"customer_reference":"${'r'.repeat(1_100_000)}"`],
+  ])(
+    'is read from a record that is %s, and the record is reduced to the specified fields',
+    async (_what, junk) => {
+      const record = `{"id":"${id}",${junk},"filename":"a.pdf","size":{"unit":"bytes","amount":7}}`;
+      const { client } = await startTelnyx(respond(200, `{"data":${record}}`));
 
-    const document = await client.document(id, never);
+      const document = await client.document(id, never);
 
-    expect(document).toMatchObject({ fileName: 'a.pdf', bytes: 7, cut: true, malformed: [] });
-    expect(JSON.parse(document.record)).toMatchObject({ id, size: { unit: 'bytes', amount: 7 } });
-    expect(document.record.length).toBeLessThan(2_000);
-  });
+      expect(document).toMatchObject({ fileName: 'a.pdf', bytes: 7, cut: true, malformed: [] });
+      expect(JSON.parse(document.record)).toMatchObject({ id, size: { unit: 'bytes', amount: 7 } });
+      expect(document.record.length).toBeLessThan(2_000);
+    },
+  );
 
   it.each<[string, object]>([
-    ['an id in capitals', { id: id.toUpperCase() }],
-    ['the id of another document', { id: id.replace('6e', '6f') }],
-    ['no id', { id: undefined }],
-    ['a number for an id', { id: 7 }],
-  ])('with %s is an UnexpectedResponse', async (_what, fields) => {
-    const { client } = await telnyxThat(oneDocument(fields));
+    ['an upper-case ID', { id: id.toUpperCase() }],
+    ['the ID of another document', { id: id.replace('6e', '6f') }],
+    ['no ID', { id: undefined }],
+    ['a number as ID', { id: 7 }],
+  ])('with %s is rejected as UnexpectedResponse', async (_what, fields) => {
+    const { client } = await startTelnyx(oneDocument(fields));
 
     expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'UnexpectedResponse' });
   });
 });
 
 describe('a download link', () => {
-  it('is the URL that Telnyx gives, whatever it is: where it may lead is decided by the download', async () => {
-    const { client, requests } = await telnyxThat(respond(200, { data: { url: presigned } }));
+  it('is returned as Telnyx sends it, since the download checks where it leads', async () => {
+    const { client, requests } = await startTelnyx(respond(200, { data: { url: presigned } }));
 
     expect(await client.downloadLink(id, never)).toBe(presigned);
     expect(requests.map(({ url }) => url)).toEqual([`/v2/documents/${id}/download_link`]);
@@ -210,18 +213,18 @@ describe('a download link', () => {
     null,
     'text',
     7,
-  ])('in an answer like %j is not as specified', async (body) => {
-    const { client } = await telnyxThat(respond(200, JSON.stringify(body)));
+  ])('is rejected as UnexpectedResponse in a response of %j', async (body) => {
+    const { client } = await startTelnyx(respond(200, JSON.stringify(body)));
 
     expect(await failureOf(client.downloadLink(id, never))).toMatchObject({ code: 'UnexpectedResponse' });
   });
 });
 
 describe('a list or an order', () => {
-  it('is asked for with its query, and comes as it is with the state of the rate limit', async () => {
+  it('is requested with its query and returned unchanged, with the state of the rate limit', async () => {
     const page = { data: [{ id }], meta: { page_number: 1 } };
     const limits = { 'x-ratelimit-limit': '20', 'x-ratelimit-remaining': '17', 'x-ratelimit-reset': '42' };
-    const { client, requests } = await telnyxThat(respond(200, page, limits));
+    const { client, requests } = await startTelnyx(respond(200, page, limits));
     const query = new URLSearchParams({
       'page[number]': '1',
       'filter[created_at][gt]': '2026-11-24T00:00:00Z',
@@ -239,28 +242,28 @@ describe('a list or an order', () => {
     {},
     { 'x-ratelimit-limit': '20, 20;w=1', 'x-ratelimit-remaining': 'some', 'x-ratelimit-reset': 'soon' },
     { 'x-ratelimit-limit': '', 'x-ratelimit-remaining': '-1', 'x-ratelimit-reset': '' },
-  ])('tells nothing of a rate limit that Telnyx does not state: %j', async (headers) => {
-    const { client } = await telnyxThat(respond(200, {}, headers));
+  ])('has no rate limit if the headers do not state one: %j', async (headers) => {
+    const { client } = await startTelnyx(respond(200, {}, headers));
 
     const { rateLimit } = await client.get('documents', new URLSearchParams(), 'OrderGone', never);
 
     expect(rateLimit).toEqual({ limit: undefined, remaining: undefined, resetMs: undefined });
   });
 
-  it('that does not exist has the code that the caller has for it', async () => {
-    const { client } = await telnyxThat(respond(404, { errors: [{ code: '10005' }] }));
+  it('is rejected with the error code of the caller if it does not exist', async () => {
+    const { client } = await startTelnyx(respond(404, { errors: [{ code: '10005' }] }));
     const order = client.get(`porting_orders/${id}`, new URLSearchParams(), 'OrderGone', never);
 
     expect(await failureOf(order)).toMatchObject({ code: 'OrderGone', retryPolicy: 'acknowledge' });
   });
 });
 
-describe('a success', () => {
+describe('a successful response', () => {
   it.each([200, 201, 202, 203, 206, 299])(
-    'may have status %i, as 201 of supporting documents',
+    'may have status %i, as supporting documents have 201',
     async (status) => {
       const page = { data: [{ document_id: id }] };
-      const { client } = await telnyxThat(respond(status, page));
+      const { client } = await startTelnyx(respond(status, page));
 
       const { body } = await client.get(
         `portouts/${id}/supporting_documents`,
@@ -278,19 +281,19 @@ describe('a success', () => {
     ['200 without a body', respond(200, '')],
     ['200 with a page of HTML', respond(200, '<html>Maintenance</html>', { 'content-type': 'text/html' })],
     ['200 with half an object', respond(200, '{"data":{"id":')],
-  ])('that is not JSON is not from the API, an outage: %s', async (_what, answer) => {
-    const { client } = await telnyxThat(answer);
+  ])('that is not JSON is treated as an outage: %s', async (_what, answer) => {
+    const { client } = await startTelnyx(answer);
 
-    for (const [, call] of anyCall) {
+    for (const [, call] of eachCall) {
       expect(await failureOf(call(client))).toMatchObject({ code: 'TelnyxUnavailable' });
     }
   });
 });
 
 describe('connections to Telnyx', () => {
-  it('are kept: many calls, good and bad, take one', async () => {
+  it('are reused by all calls, successful or not', async () => {
     let count = 0;
-    const { client, requests, seen } = await telnyxThat((request, response) => {
+    const { client, requests, seen } = await startTelnyx((request, response) => {
       count += 1;
       const answer = [
         oneDocument(),
@@ -312,7 +315,7 @@ describe('connections to Telnyx', () => {
 const apiError = { errors: [{ code: '10007', title: 'Unexpected error', detail: 'Try again later' }] };
 const nginxPage = '<html><head><title>404 Not Found</title></head><body>nginx</body></html>';
 
-describe('a refusal', () => {
+describe('an error response', () => {
   it.each<[number, ErrorCode]>([
     [300, 'TelnyxUnavailable'],
     [301, 'TelnyxUnavailable'],
@@ -330,88 +333,91 @@ describe('a refusal', () => {
     [502, 'TelnyxUnavailable'],
     [503, 'TelnyxUnavailable'],
     [504, 'TelnyxUnavailable'],
-  ])('of a link with %i and an error object of the API is %s, after one request', async (status, code) => {
-    const location = { location: 'http://127.0.0.1:1/elsewhere' };
-    const { client, requests } = await telnyxThat(respond(status, apiError, location));
+  ])(
+    'for a link with status %i and an error object of the API is %s, after one request',
+    async (status, code) => {
+      const location = { location: 'http://127.0.0.1:1/elsewhere' };
+      const { client, requests } = await startTelnyx(respond(status, apiError, location));
 
-    const error = await failureOf(client.downloadLink(id, never));
+      const error = await failureOf(client.downloadLink(id, never));
 
-    expect(error).toBeInstanceOf(ArchiverError);
-    expect(error.code).toBe(code);
-    expect(error.message).toContain(`Telnyx answered ${status} (10007)`);
-    expect(requests).toHaveLength(1);
-  });
+      expect(error).toBeInstanceOf(ArchiverError);
+      expect(error.code).toBe(code);
+      expect(error.message).toContain(`Telnyx returned ${status} (10007)`);
+      expect(requests).toHaveLength(1);
+    },
+  );
 
   it.each<[string, unknown]>([
     ['a page of HTML', nginxPage],
-    ['nothing', ''],
-    ['no error in it', { errors: [] }],
-    ['the JSON of a gateway', { message: 'Forbidden' }],
-    ['a gateway’s status for a code', { code: 404, message: 'no Route matched' }],
+    ['an empty body', ''],
+    ['an empty list of errors', { errors: [] }],
+    ['JSON of a gateway', { message: 'Forbidden' }],
+    ['the HTTP status of a gateway as code', { code: 404, message: 'no Route matched' }],
     [
-      'a firewall’s code of four digits',
+      'a four-digit code of a firewall',
       { success: false, errors: [{ code: 1020, message: 'Access denied' }] },
     ],
-    ['errors of another shape', { errors: ['10005', null, [], { code: {} }, { code: { toString: 1 } }] }],
-    ['a code with more behind it', { errors: [{ code: '10005x' }] }],
-  ])('with %s is not from the API: an outage, whatever the status', async (_what, body) => {
+    ['malformed errors', { errors: ['10005', null, [], { code: {} }, { code: { toString: 1 } }] }],
+    ['a code followed by other characters', { errors: [{ code: '10005x' }] }],
+  ])('with %s is treated as an outage, whatever its status', async (_what, body) => {
     for (const status of [400, 401, 403, 404, 405, 409, 410, 418, 422, 451]) {
-      const { client, seen } = await telnyxThat(respond(status, body));
-      for (const [, call] of anyCall) {
+      const { client, seen } = await startTelnyx(respond(status, body));
+      for (const [, call] of eachCall) {
         expect(await failureOf(call(client))).toMatchObject({
           code: 'TelnyxUnavailable',
           retryPolicy: 'wait',
-          message: expect.stringContaining(`Telnyx answered ${status} without an error code of its API`),
+          message: expect.stringContaining(`Telnyx returned ${status} without an error code of its API`),
         });
       }
-      // Nor does it say that the key is to be read afresh.
+      // Nor is the API key read again.
       expect(seen.secretReads).toBe(1);
     }
   });
 
   it.each<[string, unknown]>([
-    ['wrapped, as everywhere', { errors: [{ code: '10005', title: 'Resource not found' }] }],
-    ['bare, as at the 404 of a download link', { code: '10005', title: 'Resource not found' }],
+    ['in an errors array', { errors: [{ code: '10005', title: 'Resource not found' }] }],
+    ['in a bare error object, as for a download link', { code: '10005', title: 'Resource not found' }],
     ['as a number', { errors: [{ code: 10_005, title: null }] }],
-    ['bare and as a number', { code: 10_005 }],
-    ['behind another error', { errors: [{ code: '10007' }, { code: '10005' }] }],
-  ])('with the API’s code 10005, %s, says that the document is gone', async (_form, body) => {
-    const { client } = await telnyxThat(respond(404, body));
+    ['as a number in a bare error object', { code: 10_005 }],
+    ['after another error', { errors: [{ code: '10007' }, { code: '10005' }] }],
+  ])('with the API’s code 10005, %s, means that the document is gone', async (_form, body) => {
+    const { client } = await startTelnyx(respond(404, body));
 
     expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'DocumentGone' });
     expect(await failureOf(client.downloadLink(id, never))).toMatchObject({ code: 'DocumentGone' });
   });
 
-  it.each(anyCall)('with 404 and another code of the API is a passing fault: %s', async (_what, call) => {
-    const { client } = await telnyxThat(respond(404, apiError));
+  it.each(eachCall)('with 404 and another code of the API is UnexpectedResponse: %s', async (_what, call) => {
+    const { client } = await startTelnyx(respond(404, apiError));
 
     expect(await failureOf(call(client))).toMatchObject({ code: 'UnexpectedResponse', retryPolicy: 'retry' });
   });
 
-  it.each(anyCall)('with 422 is LinkRefused for a link alone: %s', async (what, call) => {
-    const { client } = await telnyxThat(respond(422, apiError));
+  it.each(eachCall)('with 422 is LinkRefused only for a link: %s', async (what, call) => {
+    const { client } = await startTelnyx(respond(422, apiError));
 
     const code = what === 'link' ? 'LinkRefused' : 'UnexpectedResponse';
     expect(await failureOf(call(client))).toMatchObject({ code });
   });
 
-  it('quotes the status and at most three codes, and no words of the other side', async () => {
+  it('is quoted with its status and at most three codes only', async () => {
     const errors = ['10007', 10_008, '10009', '10010'].map((code) => ({
       code,
       title: 'A title',
       detail: 'A detail',
     }));
-    const { client } = await telnyxThat(respond(500, { errors }));
+    const { client } = await startTelnyx(respond(500, { errors }));
 
     const { message } = await failureOf(client.document(id, never));
 
-    expect(message).toBe('Telnyx answered 500 (10007, 10008, 10009).');
+    expect(message).toBe('Telnyx returned 500 (10007, 10008, 10009).');
   });
 
-  it.each(anyCall)(
-    'of the rate limit is known by its error code too, whatever the status: %s',
+  it.each(eachCall)(
+    'with the code for too many requests is RateLimited, whatever its status: %s',
     async (_, call) => {
-      const { client } = await telnyxThat(
+      const { client } = await startTelnyx(
         respond(400, { errors: [{ code: '10011', title: 'Too many requests' }] }),
       );
 
@@ -420,66 +426,62 @@ describe('a refusal', () => {
   );
 });
 
-describe('what the pacer learns of the rate limit', () => {
+describe('the pacer', () => {
   const limits = { 'x-ratelimit-limit': '20', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' };
   const known = { limit: 20, remaining: 0, resetMs: 1_000 };
   const none = { limit: undefined, remaining: undefined, resetMs: undefined };
 
-  it.each<[what: string, answer: (...answer: Answer) => void, learnt: StatedRateLimit | undefined]>([
-    ['a success that states it', respond(200, { data: { id } }, limits), known],
-    ['a success that states none', oneDocument(), none],
-    ['a refusal that states it', respond(429, {}, limits), known],
-    ['a refusal that states none: nothing', respond(503, 'a page of a proxy'), undefined],
-  ])('from %s', async (_what, answer, learnt) => {
-    const learntOfAnswers: (StatedRateLimit | undefined)[] = [];
-    const { client } = await telnyxThat(answer, {
+  it.each<[what: string, answer: (...answer: Answer) => void, expected: StatedRateLimit | undefined]>([
+    ['a success with a rate limit', respond(200, { data: { id } }, limits), known],
+    ['a success without a rate limit', oneDocument(), none],
+    ['an error with a rate limit', respond(429, {}, limits), known],
+    ['an error without a rate limit, which says nothing', respond(503, 'a page of a proxy'), undefined],
+  ])('receives the rate limit of %s', async (_what, answer, expected) => {
+    const received: (StatedRateLimit | undefined)[] = [];
+    const { client } = await startTelnyx(answer, {
       pacer: async (request, rateLimitOf) => {
         const made = await request();
-        learntOfAnswers.push(rateLimitOf(made));
+        received.push(rateLimitOf(made));
         return made;
       },
     });
 
     await client.document(id, never).catch(() => undefined);
 
-    expect(learntOfAnswers).toEqual([learnt]);
+    expect(received).toEqual([expected]);
   });
 });
 
-describe('how long to wait, as a 429 states it', () => {
+describe('retryAfterMs', () => {
   const now = Date.parse('2026-11-24T12:00:00Z');
   const minutes = 60_000;
 
   it.each<[string, Record<string, string>, number | undefined]>([
     ['seconds', { 'retry-after': '7' }, 7_000],
-    ['no time at all', { 'retry-after': '0' }, 0],
+    ['zero seconds', { 'retry-after': '0' }, 0],
     ['a date', { 'retry-after': 'Tue, 24 Nov 2026 12:00:30 GMT' }, 30_000],
-    ['a date of the obsolete form', { 'retry-after': 'Tuesday, 24-Nov-26 12:00:30 GMT' }, 30_000],
-    ['a date that has passed', { 'retry-after': 'Tue, 24 Nov 2026 11:59:00 GMT' }, 0],
+    ['a date in the obsolete format', { 'retry-after': 'Tuesday, 24-Nov-26 12:00:30 GMT' }, 30_000],
+    ['a date in the past', { 'retry-after': 'Tue, 24 Nov 2026 11:59:00 GMT' }, 0],
     ['a date a year ahead', { 'retry-after': 'Wed, 24 Nov 2027 12:00:00 GMT' }, 15 * minutes],
-    ['a date that is none', { 'retry-after': 'Tue, 99 Foo 2026 12:00:30 GMT' }, undefined],
+    ['an invalid date', { 'retry-after': 'Tue, 99 Foo 2026 12:00:30 GMT' }, undefined],
     ['the reset of the window', { 'x-ratelimit-reset': '9' }, 9_000],
-    ['both, the reset the later', { 'retry-after': '2', 'x-ratelimit-reset': '9' }, 9_000],
-    ['both, the reset the earlier', { 'retry-after': '9', 'x-ratelimit-reset': '2' }, 9_000],
-    [
-      'one that can be read, and one that cannot',
-      { 'retry-after': 'soon', 'x-ratelimit-reset': '3.5' },
-      3_500,
-    ],
-    ['more than anyone should believe', { 'retry-after': '86400' }, 15 * minutes],
-    ['less than nothing', { 'retry-after': '-5' }, undefined],
-    ['nothing', {}, undefined],
-  ])('in %s', async (_form, headers, retryAfterMs) => {
-    const { client } = await telnyxThat(respond(429, {}, headers), {
+    ['both headers, the reset being later', { 'retry-after': '2', 'x-ratelimit-reset': '9' }, 9_000],
+    ['both headers, the reset being earlier', { 'retry-after': '9', 'x-ratelimit-reset': '2' }, 9_000],
+    ['one valid and one invalid header', { 'retry-after': 'soon', 'x-ratelimit-reset': '3.5' }, 3_500],
+    ['a whole day, limited to 15 minutes', { 'retry-after': '86400' }, 15 * minutes],
+    ['a negative number', { 'retry-after': '-5' }, undefined],
+    ['no header', {}, undefined],
+  ])('is read from a 429 with %s', async (_form, headers, retryAfterMs) => {
+    const { client } = await startTelnyx(respond(429, {}, headers), {
       time: { ...systemTime, now: () => now },
     });
 
     expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'RateLimited', retryAfterMs });
   });
 
-  it('is heeded at a 503 as well, but the window’s reset is not: it is no matter of rates', async () => {
+  it('is read from Retry-After of a 503, but not from its rate-limit reset', async () => {
     const headers = { 'retry-after': '4', 'x-ratelimit-reset': '900' };
-    const { client } = await telnyxThat(respond(503, {}, headers));
+    const { client } = await startTelnyx(respond(503, {}, headers));
 
     expect(await failureOf(client.document(id, never))).toMatchObject({
       code: 'TelnyxUnavailable',
@@ -488,14 +490,14 @@ describe('how long to wait, as a 429 states it', () => {
   });
 });
 
-describe('an API key that Telnyx refuses', () => {
+describe('an API key that Telnyx rejects', () => {
   const only = (accepted: string) => (request: Answer[0], response: ServerResponse) => {
     const good = request.headers.authorization === `Bearer ${accepted}`;
     (good ? oneDocument() : respond(401, { errors: [{ code: '10009' }] }))(request, response);
   };
 
-  it.each(anyCall.slice(0, 1))('is read afresh, and the call made again: %s', async (_what, call) => {
-    const { client, requests, seen } = await telnyxThat(only(secondKey), { keys: [firstKey, secondKey] });
+  it.each(eachCall.slice(0, 1))('is read again, and the call is repeated: %s', async (_what, call) => {
+    const { client, requests, seen } = await startTelnyx(only(secondKey), { keys: [firstKey, secondKey] });
 
     await call(client);
 
@@ -506,10 +508,10 @@ describe('an API key that Telnyx refuses', () => {
     expect(seen.secretReads).toBe(2);
   });
 
-  it.each(anyCall)(
-    'and whose successor is refused too is ApiKeyRejected after two requests: %s',
+  it.each(eachCall)(
+    'is ApiKeyRejected after two requests if the new key is rejected as well: %s',
     async (_, call) => {
-      const { client, requests, seen } = await telnyxThat(only('none'), { keys: [firstKey, secondKey] });
+      const { client, requests, seen } = await startTelnyx(only('none'), { keys: [firstKey, secondKey] });
 
       expect(await failureOf(call(client))).toMatchObject({ code: 'ApiKeyRejected', retryPolicy: 'wait' });
       expect(requests).toHaveLength(2);
@@ -517,16 +519,16 @@ describe('an API key that Telnyx refuses', () => {
     },
   );
 
-  it('and that still stands in its secret is not tried a second time', async () => {
-    const { client, requests, seen } = await telnyxThat(only('none'));
+  it('is not sent a second time if its secret still contains it', async () => {
+    const { client, requests, seen } = await startTelnyx(only('none'));
 
     expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'ApiKeyRejected' });
     expect(requests).toHaveLength(1);
     expect(seen.secretReads).toBe(2);
   });
 
-  it('is not suspected for a 401 that is a gateway’s, however often it comes', async () => {
-    const { client, requests, seen } = await telnyxThat(respond(401, nginxPage));
+  it('is not read again after a 401 that comes from a gateway', async () => {
+    const { client, requests, seen } = await startTelnyx(respond(401, nginxPage));
 
     for (let call = 0; call < 5; call += 1) {
       expect(await failureOf(client.document(id, never))).toMatchObject({ code: 'TelnyxUnavailable' });
@@ -536,8 +538,8 @@ describe('an API key that Telnyx refuses', () => {
     expect(seen.secretReads).toBe(1);
   });
 
-  it('is read afresh once for all calls that are under way', async () => {
-    const { client, seen } = await telnyxThat(only(secondKey), {
+  it('is read again once for all concurrent calls', async () => {
+    const { client, seen } = await startTelnyx(only(secondKey), {
       keys: [firstKey, secondKey, 'KEY_no_other'],
     });
 
@@ -548,27 +550,27 @@ describe('an API key that Telnyx refuses', () => {
   });
 });
 
-describe('an answer that does not come as it should', () => {
-  const hurried = { time: acceleratedTime(50) };
-  const began = (...[, response]: Answer) => response.writeHead(200).write('{"data":');
+describe('a failed response', () => {
+  const fastClock = { time: acceleratedTime(50) };
+  const startResponse = (...[, response]: Answer) => response.writeHead(200).write('{"data":');
 
   it.each<[string, (...answer: Answer) => void]>([
-    ['at all', () => undefined],
-    ['to its end', began],
-  ])('%s is given up after 10 s, and its connection with it', async (_what, answer) => {
-    const { client, seen } = await telnyxThat(answer, hurried);
+    ['does not start', () => undefined],
+    ['does not end', startResponse],
+  ])('that %s is aborted after 10 s, and its connection is closed', async (_what, answer) => {
+    const { client, seen } = await startTelnyx(answer, fastClock);
 
     expect(await failureOf(client.document(id, never))).toMatchObject({
       code: 'TelnyxUnavailable',
-      message: 'Telnyx did not answer within 10 s.',
+      message: 'Telnyx did not respond within 10 s.',
     });
     await expect.poll(() => seen.closed).toBe(1);
   });
 
-  it('in time for the caller ends with the caller’s reason', async () => {
+  it('is aborted with the caller’s reason when the caller aborts', async () => {
     const end = new AbortController();
-    const { client } = await telnyxThat((...exchange) => {
-      began(...exchange);
+    const { client } = await startTelnyx((...exchange) => {
+      startResponse(...exchange);
       end.abort(new ArchiverError('OutOfTime', 'The invocation ends.'));
     });
 
@@ -576,9 +578,9 @@ describe('an answer that does not come as it should', () => {
   });
 
   it.each<[string, (...answer: Answer) => void, ErrorCode]>([
-    ['broken off before the headers', ({ socket }) => socket.destroy(), 'TelnyxUnavailable'],
+    ['whose connection closes before the headers', ({ socket }) => socket.destroy(), 'TelnyxUnavailable'],
     [
-      'broken off in the body',
+      'whose connection closes within the body',
       (request, response) => {
         response.writeHead(200, { 'content-length': '100' });
         response.write('{"data":', () => request.socket.destroy());
@@ -586,13 +588,13 @@ describe('an answer that does not come as it should', () => {
       'TelnyxUnavailable',
     ],
     ['that is not HTTP', ({ socket }) => socket.end('Good day to you!\r\n\r\n'), 'TelnyxUnavailable'],
-  ])('(%s) is told from the others', async (_what, answer, code) => {
-    const { client } = await telnyxThat(answer);
+  ])('%s is rejected with its error code', async (_what, answer, code) => {
+    const { client } = await startTelnyx(answer);
 
     expect(await failureOf(client.document(id, never))).toMatchObject({ code });
   });
 
-  it('but goes on and on is read no further than 32 MiB', async () => {
+  it('that never ends is read up to 32 MiB only', async () => {
     const chunk = Buffer.alloc(64 * 1024, ' ');
     let written = 0;
     const pour = (...[, response]: Answer) => {
@@ -605,7 +607,7 @@ describe('an answer that does not come as it should', () => {
       response.on('drain', more);
       more();
     };
-    const { client, seen } = await telnyxThat(pour);
+    const { client, seen } = await startTelnyx(pour);
 
     expect(await failureOf(client.document(id, never))).toMatchObject({
       code: 'AnswerTooLarge',
@@ -615,7 +617,7 @@ describe('an answer that does not come as it should', () => {
     expect(written).toBeLessThan(64 * 1024 ** 2);
   });
 
-  it('for want of a Telnyx that listens is TelnyxUnavailable', async () => {
+  it('is TelnyxUnavailable when the connection is refused', async () => {
     const http = new HttpAgent();
     const client = createTelnyxClient({
       baseUrl: new URL('http://127.0.0.1:1'),
@@ -626,7 +628,7 @@ describe('an answer that does not come as it should', () => {
 
     expect(await failureOf(client.document(id, never))).toMatchObject({
       code: 'TelnyxUnavailable',
-      message: 'The connection to Telnyx broke (Error ECONNREFUSED).',
+      message: 'The connection to Telnyx failed (Error ECONNREFUSED).',
     });
   });
 });
@@ -637,22 +639,22 @@ describe('an error', () => {
 
   it.each<[string, (...answer: Answer) => void]>([
     ...[302, 400, 401, 403, 404, 422, 429, 500].map((status): [string, (...answer: Answer) => void] => [
-      `${status} that quotes them`,
+      `a ${status} that quotes them`,
       respond(status, quoting, { location: presigned }),
     ]),
-    ['JSON that ends within them', respond(200, `{"data":{"url":"${presigned}`)],
+    ['truncated JSON that quotes them', respond(200, `{"data":{"url":"${presigned}`)],
     ['a link of the wrong type', respond(200, { data: { id: quoted, url: [presigned] } })],
     ['a broken connection', ({ socket }) => socket.destroy()],
-    ['an answer that is not HTTP', ({ socket }) => socket.end(`HTTP/1.1 200 OK\r\n${quoted}\r\n\r\n`)],
+    ['a response that is not HTTP', ({ socket }) => socket.end(`HTTP/1.1 200 OK\r\n${quoted}\r\n\r\n`)],
     [
-      'an answer that ends within them',
+      'a truncated response that quotes them',
       (request, response) => {
         response.writeHead(200, { 'content-length': '100000' });
         response.write(quoted, () => request.socket.destroy());
       },
     ],
-  ])('holds neither the API key nor a presigned URL, wherever one looks: %s', async (_what, answer) => {
-    const { client } = await telnyxThat(answer);
+  ])('contains neither the API key nor a presigned URL in any property after %s', async (_what, answer) => {
+    const { client } = await startTelnyx(answer);
 
     const error = await failureOf(client.downloadLink(id, never));
 
@@ -664,7 +666,7 @@ describe('an error', () => {
   });
 });
 
-/** Everything that a careless logger could show of an error and of what lies under it. */
+/** All text that a careless logger could show of an error and its causes. */
 function allTextOf(error: unknown): string[] {
   const texts: string[] = [inspect(error, { depth: 10, showHidden: true, maxStringLength: null })];
   for (let at = error; at instanceof Error; at = at.cause) {

@@ -5,7 +5,7 @@ import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { createLaneClients } from '../../functions/telnyx/lane-clients.ts';
 import { virtualTime } from '../fakes/clock.ts';
 
-it('The client of the low lane waits for the rate limit to reset, that of the live lane does not', async () => {
+it('delays requests of the low lane until the rate limit resets, and no requests of the live lane', async () => {
   const time = virtualTime(0);
   const httpGet: HttpGet = async () => ({
     status: 200,
@@ -20,15 +20,15 @@ it('The client of the low lane waits for the rate limit to reset, that of the li
     time,
     random: () => 0,
   });
-  const askTwice = async (client: typeof telnyx) => {
-    const began = time.monotonic();
+  const msOfTwoRequests = async (client: typeof telnyx) => {
+    const startedAt = time.monotonic();
     for (let n = 0; n < 2; n += 1) {
       await client.get('documents', new URLSearchParams(), 'OrderGone', new AbortController().signal);
     }
-    return time.monotonic() - began;
+    return time.monotonic() - startedAt;
   };
 
-  expect(await askTwice(telnyx)).toBe(0);
+  expect(await msOfTwoRequests(telnyx)).toBe(0);
   // Telnyx states whole seconds, which may be rounded down: the wait is one second longer.
-  expect(await askTwice(lowLaneTelnyx)).toBe(3_000);
+  expect(await msOfTwoRequests(lowLaneTelnyx)).toBe(3_000);
 });

@@ -2,27 +2,30 @@ import { expect, it } from 'vitest';
 import { listDocuments } from '../../functions/telnyx/lists.ts';
 
 it.each([
-  ['of everybody', undefined, null],
-  ['of one customer reference', 'PO-17', 'PO-17'],
-])('A list %s is asked for by time, page and that reference alone.', async (_whose, reference, asked) => {
-  const queries: URLSearchParams[] = [];
-  const telnyx = {
-    get: async (_path: string, query: URLSearchParams) => {
-      queries.push(query);
-      return { data: [] };
-    },
-    requests: () => queries.length,
-  };
-  const created = { after: Date.parse('2026-11-24T00:00:00Z'), before: Date.parse('2026-11-24T01:00:00Z') };
+  ['all documents', undefined, null],
+  ['one customer reference', 'PO-17', 'PO-17'],
+])(
+  'requests the list of %s with the time span, the page and the reference',
+  async (_which, reference, expected) => {
+    const queries: URLSearchParams[] = [];
+    const telnyx = {
+      get: async (_path: string, query: URLSearchParams) => {
+        queries.push(query);
+        return { data: [] };
+      },
+      requests: () => queries.length,
+    };
+    const created = { after: Date.parse('2026-11-24T00:00:00Z'), before: Date.parse('2026-11-24T01:00:00Z') };
 
-  await listDocuments(telnyx, created, 3, reference);
+    await listDocuments(telnyx, created, 3, reference);
 
-  expect(queries[0]?.get('filter[customer_reference][eq]')).toBe(asked);
-  expect(queries[0]?.get('filter[created_at][gt]')).toBe('2026-11-24T00:00:00Z');
-  expect(queries[0]?.get('page[number]')).toBe('3');
-});
+    expect(queries[0]?.get('filter[customer_reference][eq]')).toBe(expected);
+    expect(queries[0]?.get('filter[created_at][gt]')).toBe('2026-11-24T00:00:00Z');
+    expect(queries[0]?.get('page[number]')).toBe('3');
+  },
+);
 
-it('A row of the list is read whatever its fields hold, and what is malformed counts as not stated.', async () => {
+it('reads every row and treats malformed fields as missing', async () => {
   const [first, second, third, fourth] = [1, 2, 3, 4].map(
     (digit) => `6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f0${digit}`,
   );

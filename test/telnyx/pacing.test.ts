@@ -7,7 +7,7 @@ import { virtualTime } from '../fakes/clock.ts';
 const second = 1_000;
 const never = new AbortController().signal;
 
-/** Telnyx with so many requests a window, which begins anew for everybody at the same time. */
+/** A Telnyx API with a limit of requests per window, shared by all clients. */
 function telnyxAllowing(limit: number, windowMs: number, time: Time) {
   let window = -1;
   let used = 0;
@@ -16,7 +16,7 @@ function telnyxAllowing(limit: number, windowMs: number, time: Time) {
   return {
     perWindow,
     refused: () => refused,
-    ask: async (): Promise<StatedRateLimit> => {
+    request: async (): Promise<StatedRateLimit> => {
       await sleep(time, 30);
       const current = Math.floor(time.monotonic() / windowMs);
       if (current !== window) {
@@ -44,33 +44,33 @@ const pacers = (invocations: number, time: Time) => {
   };
   return Array.from({ length: invocations }, () => createPacer({ invocations, time, random }));
 };
-const throughPacer = (pacer: Pacer, ask: () => Promise<StatedRateLimit>) =>
-  pacer(ask, (answer) => answer, never);
+const throughPacer = (pacer: Pacer, request: () => Promise<StatedRateLimit>) =>
+  pacer(request, (answer) => answer, never);
 
-/** Requests of ten milliseconds, and the most that were under way at once. */
-function countedAsks(time: Time, stated: StatedRateLimit) {
+/** Requests of ten milliseconds, and the maximum number that were in progress at once. */
+function countedRequests(time: Time, stated: StatedRateLimit) {
   let underWay = 0;
-  let most = 0;
-  const ask = async () => {
+  let max = 0;
+  const request = async () => {
     underWay += 1;
-    most = Math.max(most, underWay);
+    max = Math.max(max, underWay);
     await sleep(time, 10);
     underWay -= 1;
     return stated;
   };
-  return { ask, most: () => most };
+  return { request, max: () => max };
 }
 
 describe('a low lane', () => {
   it.each([20, 100])(
-    'leaves half of %i requests a second to live work, however much it has to do',
+    'leaves half of a limit of %i requests a second to live work, however many requests it makes',
     async (limit) => {
       const time = virtualTime(0);
       const telnyx = telnyxAllowing(limit, second, time);
 
       await Promise.all(
         pacers(6, time).map(async (pacer) => {
-          while (time.monotonic() < 30 * second) await throughPacer(pacer, telnyx.ask);
+          while (time.monotonic() < 30 * second) await throughPacer(pacer, telnyx.request);
         }),
       );
 
@@ -85,17 +85,17 @@ describe('a low lane', () => {
     ['rounded to whole seconds', (resetMs) => Math.round(resetMs / 1_000) * 1_000],
     ['rounded up to whole seconds', (resetMs) => Math.ceil(resetMs / 1_000) * 1_000],
     ['not stated', () => undefined],
-  ])('leaves half of the limit to live work where the time to the reset is %s', async (_how, stated) => {
+  ])('leaves half of the limit to live work when the time to the reset is %s', async (_how, stated) => {
     const time = virtualTime(0);
     const telnyx = telnyxAllowing(20, second, time);
-    const ask = async (): Promise<StatedRateLimit> => {
-      const { resetMs = 0, ...rest } = await telnyx.ask();
+    const request = async (): Promise<StatedRateLimit> => {
+      const { resetMs = 0, ...rest } = await telnyx.request();
       return { ...rest, resetMs: stated(resetMs) };
     };
 
     await Promise.all(
       pacers(6, time).map(async (pacer) => {
-        while (time.monotonic() < 60 * second) await throughPacer(pacer, ask);
+        while (time.monotonic() < 60 * second) await throughPacer(pacer, request);
       }),
     );
 
@@ -103,17 +103,17 @@ describe('a low lane', () => {
     expect(telnyx.perWindow.reduce((sum, used) => sum + (used ?? 0), 0)).toBeGreaterThan(60);
   });
 
-  it('shares out a limit that its first requests alone would use up over several windows', async () => {
+  it('spreads over several windows when the limit is too low for the first request of each invocation', async () => {
     const time = virtualTime(0);
     const telnyx = telnyxAllowing(2, second, time);
-    let asked = 0;
+    let requests = 0;
 
     await Promise.all(
       pacers(6, time).map(async (pacer) => {
         while (time.monotonic() < 120 * second) {
           try {
-            await throughPacer(pacer, telnyx.ask);
-            asked += 1;
+            await throughPacer(pacer, telnyx.request);
+            requests += 1;
           } catch (error) {
             expect(error).toMatchObject({ code: 'RateLimitReserved' });
             await sleep(time, (error as { retryAfterMs: number }).retryAfterMs);
@@ -122,91 +122,95 @@ describe('a low lane', () => {
       }),
     );
 
-    expect(asked).toBeGreaterThan(60);
-    expect(asked).toBeLessThan(160);
+    expect(requests).toBeGreaterThan(60);
+    expect(requests).toBeLessThan(160);
   });
 
-  it('asks one request at a time until an answer states no limit, then any number', async () => {
+  it('sends one request at a time until a response states no limit, and then any number', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 6, time, random: () => 0.5 });
-    const { ask, most } = countedAsks(time, { limit: undefined, remaining: undefined, resetMs: undefined });
+    const { request, max } = countedRequests(time, {
+      limit: undefined,
+      remaining: undefined,
+      resetMs: undefined,
+    });
 
-    await Promise.all([throughPacer(pacer, ask), throughPacer(pacer, ask)]);
-    const whileUnknown = most();
-    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
+    await Promise.all([throughPacer(pacer, request), throughPacer(pacer, request)]);
+    const whileUnknown = max();
+    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, request)));
 
     expect(whileUnknown).toBe(1);
-    expect(most()).toBe(5);
+    expect(max()).toBe(5);
   });
 
   it.each([
-    ['at once while more than half and one for each invocation are left', 13, 0],
-    ['after the reset once no more than that is left', 12, 1_500],
-  ])('asks %s', async (_when, remaining, waitedMs) => {
+    ['at once while more than half of the limit plus one request for each invocation is left', 13, 0],
+    ['after the reset otherwise', 12, 1_500],
+  ])('sends the next request %s', async (_when, remaining, waitedMs) => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    const ask = async (): Promise<StatedRateLimit> => ({ limit: 20, remaining, resetMs: 1_500 });
+    const request = async (): Promise<StatedRateLimit> => ({ limit: 20, remaining, resetMs: 1_500 });
 
-    await throughPacer(pacer, ask);
-    await throughPacer(pacer, ask);
+    await throughPacer(pacer, request);
+    await throughPacer(pacer, request);
 
     expect(time.monotonic()).toBe(waitedMs);
   });
 
-  it('asks one request at a time as long as answers state a limit', async () => {
+  it('sends one request at a time as long as responses state a limit', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    const { ask, most } = countedAsks(time, { limit: 20, remaining: 19, resetMs: 1_000 });
+    const { request, max } = countedRequests(time, { limit: 20, remaining: 19, resetMs: 1_000 });
 
-    await throughPacer(pacer, ask);
-    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, ask)));
+    await throughPacer(pacer, request);
+    await Promise.all(Array.from({ length: 5 }, () => throughPacer(pacer, request)));
 
-    expect(most()).toBe(1);
+    expect(max()).toBe(1);
   });
 
   it.each<[what: string, stated: StatedRateLimit]>([
-    ['how many requests are left', { limit: 20, remaining: undefined, resetMs: 1_500 }],
-    ['of how many', { limit: undefined, remaining: 0, resetMs: 1_500 }],
-  ])('neither waits nor asks one at a time where an answer does not state %s', async (_what, stated) => {
+    ['the remaining requests', { limit: 20, remaining: undefined, resetMs: 1_500 }],
+    ['the limit itself', { limit: undefined, remaining: 0, resetMs: 1_500 }],
+  ])('sends all requests at once when a response does not state %s', async (_what, stated) => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
-    const { ask, most } = countedAsks(time, stated);
+    const { request, max } = countedRequests(time, stated);
 
     await throughPacer(pacer, async () => stated);
-    await Promise.all([1, 2, 3].map(() => throughPacer(pacer, ask)));
+    await Promise.all([1, 2, 3].map(() => throughPacer(pacer, request)));
 
-    expect(most()).toBe(3);
+    expect(max()).toBe(3);
     expect(time.monotonic()).toBe(10);
   });
 
-  it('asks nothing once the invocation has ended', async () => {
+  it('sends no request after the invocation has ended', async () => {
     const pacer = createPacer({ invocations: 2, time: virtualTime(0), random: () => 0 });
-    const ask = vi.fn<() => Promise<StatedRateLimit>>();
+    const request = vi.fn<() => Promise<StatedRateLimit>>();
     const ended = new Error('The invocation ends.');
 
-    const asking = pacer(ask, (answer) => answer, AbortSignal.abort(ended));
+    const response = pacer(request, (answer) => answer, AbortSignal.abort(ended));
 
-    await expect(asking).rejects.toBe(ended);
-    expect(ask).not.toHaveBeenCalled();
+    await expect(response).rejects.toBe(ended);
+    expect(request).not.toHaveBeenCalled();
   });
 
-  it('tells an end at the very moment of the reset from one that comes of waiting', async () => {
+  it('throws the abort reason when the invocation ends exactly at the reset', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
     const ended = new ArchiverError('OutOfTime', 'over');
 
     await throughPacer(pacer, async () => ({ limit: 10, remaining: 1, resetMs: 1_500 }));
     await sleep(time, 1_500);
-    const asking = pacer(
+    const response = pacer(
       vi.fn<() => Promise<StatedRateLimit>>(),
       (answer) => answer,
       AbortSignal.abort(ended),
     );
 
-    await expect(asking).rejects.toBe(ended);
+    await expect(response).rejects.toBe(ended);
   });
 
-  it('gives the message back where the limit is reset in more than five seconds', async () => {
+  it('throws RateLimitReserved when the limit resets in more than five seconds', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
     const answers = [12_000, 1].map((resetMs) => async () => ({ limit: 100, remaining: 40, resetMs }));
@@ -216,12 +220,12 @@ describe('a low lane', () => {
 
     await expect(next).rejects.toMatchObject({
       code: 'RateLimitReserved',
-      message: expect.stringMatching(/left to live work.*goes on by itself/),
+      message: expect.stringMatching(/reserved for live work.*retried automatically/),
       retryAfterMs: 13_000,
     });
   });
 
-  it('makes way when the invocation ends while a request waits for the reset', async () => {
+  it('throws RateLimitReserved when the invocation ends while a request waits for the reset', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
     const limited = async (): Promise<StatedRateLimit> => ({ limit: 10, remaining: 1, resetMs: 3_000 });
@@ -235,7 +239,7 @@ describe('a low lane', () => {
     expect(time.monotonic()).toBe(1_000);
   });
 
-  it('keeps to the limit where a refusal says nothing of it', async () => {
+  it('keeps to the last stated limit when an error response does not state one', async () => {
     const time = virtualTime(0);
     const pacer = createPacer({ invocations: 2, time, random: () => 0 });
     const limited = async (): Promise<StatedRateLimit> => ({ limit: 10, remaining: 1, resetMs: 1_000 });
@@ -252,14 +256,14 @@ describe('a low lane', () => {
   });
 });
 
-it('Live work asks at once, any number at a time', async () => {
+it('sends all requests of live work at once', async () => {
   const time = virtualTime(0);
-  const ask = async (): Promise<StatedRateLimit> => {
+  const request = async (): Promise<StatedRateLimit> => {
     await sleep(time, 10);
     return { limit: 20, remaining: 0, resetMs: 1_000 };
   };
 
-  const answers = await Promise.all([1, 2, 3].map(() => throughPacer(unpaced, ask)));
+  const answers = await Promise.all([1, 2, 3].map(() => throughPacer(unpaced, request)));
 
   expect(answers).toEqual(Array(3).fill({ limit: 20, remaining: 0, resetMs: 1_000 }));
   expect(time.monotonic()).toBe(10);

@@ -32,8 +32,8 @@ const unstated = {
   infected: false,
 };
 
-describe('what a record states', () => {
-  it('is read where it is as specified', () => {
+describe('readFacts', () => {
+  it('returns the facts of a record that follows the specification', () => {
     expect(readFacts(record)).toEqual({ facts, malformed: [] });
   });
 
@@ -41,7 +41,7 @@ describe('what a record states', () => {
     {},
     { filename: null, content_type: null, created_at: null, sha256: null, size: null, av_scan_status: null },
     { filename: '', content_type: '', created_at: '', sha256: '', size: { unit: null, amount: null } },
-  ])('may be nothing but the id, and then nothing is malformed: %j', (fields) => {
+  ])('returns no facts and nothing malformed for missing fields: %j', (fields) => {
     expect(readFacts({ id, ...fields })).toEqual({ facts: unstated, malformed: [] });
   });
 
@@ -65,35 +65,35 @@ describe('what a record states', () => {
     ['size', { amount: 0.5 }, 'bytes'],
     ['size', { amount: 2 ** 53 }, 'bytes'],
     ['size', { unit: 'kilobytes', amount: 1 }, 'bytes'],
-  ])('does not include a malformed %s, such as %j, and names it', (field, value, fact) => {
+  ])('omits a malformed %s, such as %j, and names it', (field, value, fact) => {
     const { facts: read, malformed } = readFacts({ ...record, [field]: value });
 
     expect(malformed).toEqual([field]);
     expect(read).toEqual({ ...facts, [fact]: undefined });
   });
 
-  it('does not include a malformed scan status, and names it', () => {
+  it('omits a malformed scan status and names it', () => {
     expect(readFacts({ ...record, av_scan_status: { is: 'infected' } })).toEqual({
       facts,
       malformed: ['av_scan_status'],
     });
   });
 
-  it('includes a digest in capitals, and that the scanner found malware', () => {
+  it('converts a digest to lower case and reports malware', () => {
     const read = readFacts({ ...record, sha256: 'AB'.repeat(32), av_scan_status: 'infected' });
 
     expect(read).toEqual({ facts: { ...facts, infected: true }, malformed: [] });
   });
 });
 
-describe('the record in a receipt', () => {
-  it('is verbatim where it is of a usual size', () => {
+describe('boundRecord', () => {
+  it('keeps a record of usual size verbatim', () => {
     const text = `{ "id" :"${id}",\n"id": "${id}", "n":2791500000000000123, "e":1e400, "z": ${'['.repeat(31)}${']'.repeat(31)}}`;
 
     expect(boundRecord(text)).toEqual({ text, cut: false });
   });
 
-  it('holds only the specified fields where it is larger', () => {
+  it('keeps only the specified fields of a larger record', () => {
     const large = JSON.stringify({ ...record, junk: 'x'.repeat(recordBounds.characters) });
 
     const { text, cut } = boundRecord(large);
@@ -102,13 +102,13 @@ describe('the record in a receipt', () => {
     expect(JSON.parse(text)).toEqual(record);
   });
 
-  it('holds only the specified fields where it is nested more deeply', () => {
+  it('keeps only the specified fields of a more deeply nested record', () => {
     const deep = `{"id":"${id}","x":${'['.repeat(200_000)}${']'.repeat(200_000)},"status":"pending"}`;
 
     expect(boundRecord(deep)).toEqual({ text: `{"id":"${id}","status":"pending"}`, cut: true });
   });
 
-  it('holds of long fields the beginning, and of a long size its unit and amount', () => {
+  it('keeps the beginning of long fields, and unit and amount of a long size', () => {
     const large = JSON.stringify({
       id,
       customer_reference: '🦜'.repeat(600_000),
@@ -125,7 +125,7 @@ describe('the record in a receipt', () => {
     });
   });
 
-  it('holds a field whole that is long only because its characters are escaped', () => {
+  it('keeps a field that is long only because its characters are escaped', () => {
     const large = JSON.stringify({
       id,
       filename: '\u0001'.repeat(1_024),
@@ -135,13 +135,13 @@ describe('the record in a receipt', () => {
     expect(JSON.parse(boundRecord(large).text)).toEqual({ id, filename: '\u0001'.repeat(1_024) });
   });
 
-  it('holds of a long size what it states, and nothing of what it does not', () => {
+  it('keeps only the amount of a long size without a unit', () => {
     const large = `{"id":"${id}","size":{"amount":7,"junk":"${'x'.repeat(recordBounds.characters)}"}}`;
 
     expect(boundRecord(large)).toEqual({ text: `{"id":"${id}","size":{"amount":7}}`, cut: true });
   });
 
-  it('is bounded, and states the same of the bytes, whatever others wrote', () => {
+  it('limits the size of any record and keeps its digest, size and creation time', () => {
     const long = fc
       .constantFrom('x', '"', '\\', '\u0001', 'ü', '🦜', '\ud800')
       .map((unit) => unit.repeat(70_000));

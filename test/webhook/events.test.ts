@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseDiscoveryMessage, parseDocumentMessage } from '../../functions/queue/messages.ts';
 import { serialiseMessage } from '../../functions/queue/serialise.ts';
-import { understand } from '../../functions/webhook/events.ts';
+import { parseEvent } from '../../functions/webhook/events.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 
 const at = '2026-11-24T00:00:00.000Z';
@@ -12,16 +12,16 @@ const sample = (name: string) =>
 const order = 'd1f6b3c0-5f0a-4c57-9f43-6a3c7e9b2d11';
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 
-/** What an event asks for, as short words. */
-function asked(body: unknown): string[] {
-  const { documents, discovery } = understand(body, at);
+/** The messages of an event in short form. */
+function messagesOf(body: unknown): string[] {
+  const { documents, discovery } = parseEvent(body, at);
   return [
     ...documents.map(({ documentId }) => `document ${documentId}`),
     ...discovery.map((message) => `${message.kind} ${'orderId' in message ? message.orderId : ''}`),
   ];
 }
 
-describe('an event', () => {
+describe('parseEvent', () => {
   it.each<[string, string[]]>([
     [
       'number-order-complete',
@@ -35,12 +35,12 @@ describe('an event', () => {
     ['portout-new-comment', ['port-out c3d8e5f2-7c20-4e79-9b65-8c5e9f1d4f33']],
     ['document-uploaded', ['document 5a3b1e00-0000-4000-8000-000000000003']],
     ['hosted-numbers-order-updated', []],
-  ])('of the sample %s asks for exactly what it names, each once', (name, expected) => {
-    expect(asked(sample(name))).toEqual(expected);
+  ])('requests each document and order in the sample %s once', (name, expected) => {
+    expect(messagesOf(sample(name))).toEqual(expected);
   });
 
-  it('passes on its id, type and time with every message', () => {
-    const { documents, discovery } = understand(
+  it('adds the ID, type and time of the event to every message', () => {
+    const { documents, discovery } = parseEvent(
       { data: { id: 'e1', event_type: 'x.y', occurred_at: at, payload: { document_id: id } } },
       at,
     );
@@ -59,34 +59,42 @@ describe('an event', () => {
     ['document_id', { document_id: id }],
     ['document_ids', { document_ids: [id, id, 7, null] }],
     ['a document record', { record_type: 'document', id }],
-  ])('of a type that nobody knows is understood if its payload has %s', (_what, payload) => {
-    expect(asked({ data: { event_type: 'future.event', payload } })).toEqual([`document ${id}`]);
+  ])('requests the document of an unknown event type whose payload has %s', (_what, payload) => {
+    expect(messagesOf({ data: { event_type: 'future.event', payload } })).toEqual([`document ${id}`]);
   });
 
   it.each<[string, unknown, string]>([
-    ['of an unknown type', { data: { event_type: 'call.initiated', payload: { id } } }, 'unknown-type'],
-    ['without a type', { data: { payload: { id } } }, 'unknown-type'],
-    ['of the type __proto__', { event_type: '__proto__', payload: { id } }, 'unknown-type'],
-    ['of the type constructor', { event_type: 'constructor', payload: { id } }, 'unknown-type'],
-    ['of a known type without an id', { event_type: 'portout.status_changed', payload: {} }, 'names-nothing'],
     [
-      'with a hostile id',
+      'an event of an unknown type',
+      { data: { event_type: 'call.initiated', payload: { id } } },
+      'unknown-type',
+    ],
+    ['an event without a type', { data: { payload: { id } } }, 'unknown-type'],
+    ['an event of the type __proto__', { event_type: '__proto__', payload: { id } }, 'unknown-type'],
+    ['an event of the type constructor', { event_type: 'constructor', payload: { id } }, 'unknown-type'],
+    [
+      'an event of a known type without an ID',
+      { event_type: 'portout.status_changed', payload: {} },
+      'names-nothing',
+    ],
+    [
+      'an event with a malicious ID',
       { event_type: 'portout.status_changed', payload: { id: '../../x' } },
       'names-nothing',
     ],
     [
-      'with an upper-case id',
+      'an event with an upper-case ID',
       { event_type: 'portout.x', payload: { id: id.toUpperCase() } },
       'names-nothing',
     ],
-    ['that is null', null, 'unknown-type'],
-    ['that is a text', 'x', 'unknown-type'],
-    ['that is a list', [], 'unknown-type'],
-  ])('%s asks for nothing, and says why', (_what, body, reason) => {
-    expect(understand(body, at)).toMatchObject({ documents: [], discovery: [], ignored: reason });
+    ['null', null, 'unknown-type'],
+    ['a string', 'x', 'unknown-type'],
+    ['an array', [], 'unknown-type'],
+  ])('returns no messages for %s, and the reason', (_what, body, reason) => {
+    expect(parseEvent(body, at)).toMatchObject({ documents: [], discovery: [], ignored: reason });
   });
 
-  it('takes text and addresses of requirements for what they are', () => {
+  it('ignores requirements that are texts or addresses', () => {
     const requirement = (field_type: string) => ({ field_type, field_value: id });
     const body = {
       event_type: 'number_order.complete',
@@ -98,10 +106,10 @@ describe('an event', () => {
       },
     };
 
-    expect(asked(body)).toEqual([]);
+    expect(messagesOf(body)).toEqual([]);
   });
 
-  it('never throws, and asks only for messages that can be read again', () => {
+  it('never throws, and returns only messages that the queue parsers accept', () => {
     const shaped = fc.record(
       {
         event_type: fc.oneof(
@@ -134,7 +142,7 @@ describe('an event', () => {
           fc.anything(),
         ),
         (body) => {
-          const { documents, discovery } = understand(body, at);
+          const { documents, discovery } = parseEvent(body, at);
           for (const message of documents) {
             expect(parseDocumentMessage(serialiseMessage(message), new Date(0))).toEqual(message);
           }
@@ -147,15 +155,15 @@ describe('an event', () => {
     );
   });
 
-  it('queues a thousand documents at most, so that one event cannot make thousands of messages', () => {
+  it('returns at most 1,000 documents for one event', () => {
     const documentIds = Array.from(
       { length: 26_000 },
       (_, number) => `6e0c8a55-2d0b-4bb0-9d6a-${number.toString(16).padStart(12, '0')}`,
     );
     const event = (ids: string[]) => ({ event_type: 'document.uploaded', payload: { document_ids: ids } });
 
-    const tooMany = understand(event(documentIds), at);
-    const justEnough = understand(event(documentIds.slice(0, 1_000)), at);
+    const tooMany = parseEvent(event(documentIds), at);
+    const justEnough = parseEvent(event(documentIds.slice(0, 1_000)), at);
 
     expect(tooMany.documents).toHaveLength(1_000);
     expect(tooMany.ignored).toBe('too-many-documents');
@@ -163,26 +171,26 @@ describe('an event', () => {
     expect(justEnough.ignored).toBeUndefined();
   });
 
-  it('without a type is of an unknown one', () => {
-    expect(understand({ data: { payload: {} } }, at)).toMatchObject({
+  it('returns the type unknown for an event without a type', () => {
+    expect(parseEvent({ data: { payload: {} } }, at)).toMatchObject({
       type: 'unknown',
       ignored: 'unknown-type',
     });
   });
 
-  it('that names both an order and a document asks for both, and is not ignored', () => {
+  it('returns both messages for an event with an order and a document', () => {
     const event = { event_type: 'porting_order.status_changed', payload: { id: order, document_id: id } };
 
-    expect(asked(event)).toEqual([`document ${id}`, `porting-order ${order}`]);
-    expect(understand(event, at).ignored).toBeUndefined();
+    expect(messagesOf(event)).toEqual([`document ${id}`, `porting-order ${order}`]);
+    expect(parseEvent(event, at).ignored).toBeUndefined();
   });
 
   it.each([
     [200, true],
     [201, false],
-  ])('with an id of %i letters has an origin: %s', (length, known) => {
+  ])('returns an origin for an ID of %i characters: %s', (length, expected) => {
     const event = { id: 'x'.repeat(length), event_type: 'document.uploaded', occurred_at: at, payload: {} };
 
-    expect(understand(event, at).origin !== undefined).toBe(known);
+    expect(parseEvent(event, at).origin !== undefined).toBe(expected);
   });
 });

@@ -28,7 +28,7 @@ const event = readFileSync(new URL('../../events/number-order-complete.json', im
 const key = createSigningKey();
 const nowSeconds = () => systemTime.now() / 1_000;
 
-/** The handler behind a real port; what it sends is remembered, unless another sender is given. */
+/** The handler behind a real port. Records the messages that it sends, unless another sender is given. */
 async function openPort(overrides: Partial<WebhookDependencies> = {}) {
   const sent: { queueUrl: string; message: QueueMessage }[] = [];
   const lines: string[] = [];
@@ -72,7 +72,7 @@ async function openPort(overrides: Partial<WebhookDependencies> = {}) {
 }
 
 describe('the webhook', () => {
-  it('queues what a genuine event names and only then answers 200', async () => {
+  it('queues the documents of a genuine event and returns 200', async () => {
     const { post, sent, counted } = await openPort();
 
     const answer = await post(event);
@@ -85,7 +85,7 @@ describe('the webhook', () => {
     expect(counted()).toEqual([{ WebhooksAccepted: 1 }]);
   });
 
-  it('queues a thousand of too many documents, and counts that it did not act upon all of the event', async () => {
+  it('queues 1,000 documents of an event with more, and counts the event as partly ignored', async () => {
     const { post, sent, counted } = await openPort();
     const document_ids = Array.from({ length: 1_001 }, () => randomUUID());
     const body = Buffer.from(JSON.stringify({ data: { event_type: 'x', payload: { document_ids } } }));
@@ -102,7 +102,7 @@ describe('the webhook', () => {
   it.each([
     ['porting-order-status-changed.json', 'porting-order'],
     ['portout-status-changed.json', 'port-out'],
-  ])('queues the order that %s names for discovery before it answers 200', async (file, kind) => {
+  ])('queues the order of %s for discovery and returns 200', async (file, kind) => {
     const { post, sent, counted } = await openPort();
 
     const answer = await post(readFileSync(new URL(`../../events/${file}`, import.meta.url)));
@@ -115,7 +115,7 @@ describe('the webhook', () => {
   it.each([
     ['documents', 'number-order-complete.json'],
     ['discovery', 'porting-order-status-changed.json'],
-  ])('answers 503 when the %s queue does not take what %s names', async (refusing, file) => {
+  ])('returns 503 when the %s queue rejects the messages of %s', async (refusing, file) => {
     const { post, counted } = await openPort({
       send: async (queueUrl, messages) => {
         if (queueUrl === refusing && messages.length > 0) throw new Error('refused');
@@ -128,7 +128,7 @@ describe('the webhook', () => {
     expect(counted()).toEqual([{ WebhooksDeferred: 1 }]);
   });
 
-  it('verifies the same event whether it is delivered as text or in base64', async () => {
+  it('verifies an event that is delivered as text or in base64', async () => {
     const { handler, sent } = await openPort();
     const headers = signedHeaders(event, nowSeconds(), key);
     const requestContext = { http: { method: 'POST' } };
@@ -145,13 +145,13 @@ describe('the webhook', () => {
     expect(sent).toHaveLength(4);
   });
 
-  it('takes at most two parameters, as Lambda would otherwise wait for a callback', async () => {
+  it('has at most two parameters, since Lambda would otherwise wait for a callback', async () => {
     const { handler } = await openPort();
 
     expect(handler.length).toBeLessThanOrEqual(2);
   });
 
-  it('gives the same answer to every refusal, and says the reason only in a metric', async () => {
+  it('returns the same response for every unverified request, and reports the reason only in a metric', async () => {
     const { post, sent, lines, counted } = await openPort();
     const headers = signedHeaders(event, nowSeconds(), key);
     const { 'telnyx-signature-ed25519': _signature, ...unsigned } = headers;
@@ -180,7 +180,7 @@ describe('the webhook', () => {
     expect(lines.join()).not.toContain(signature.slice(0, 20));
   });
 
-  it('refuses what is no webhook at all with the status that says so', async () => {
+  it('returns 405, 415, 413 or 400 for a request that is not a valid webhook', async () => {
     const { post, sent } = await openPort();
     const headers = signedHeaders(event, nowSeconds(), key);
     const huge = Buffer.alloc(maxBodyBytes + 1, 0x20);
@@ -203,13 +203,13 @@ describe('the webhook', () => {
     expect(sent).toHaveLength(2);
   });
 
-  it('never verifies without a key: it is not ready then', async () => {
+  it('returns 503 when no public key is configured', async () => {
     const { post } = await openPort({ publicKeys: [] });
 
     expect(await post(event)).toMatchObject({ status: 503 });
   });
 
-  it('accepts genuine events that it has no use for, and counts them', async () => {
+  it('returns 200 for a genuine event that names nothing to archive, and counts it', async () => {
     const { post, sent, counted } = await openPort();
 
     expect(await post(Buffer.from('{"data":{"event_type":"call.initiated","payload":{}}}'))).toMatchObject({
@@ -226,7 +226,7 @@ describe('the webhook', () => {
     expect(counted().map(({ Reason }) => Reason)).toEqual(['unknown-type', 'names-nothing', 'unknown-type']);
   });
 
-  it('never crashes, whatever genuine JSON or bytes it gets', async () => {
+  it('returns 200 or 400 for any signed body', async () => {
     const { handler } = await openPort();
     const requestContext = { http: { method: 'POST' } };
 
@@ -278,7 +278,7 @@ describe('the webhook in front of SQS', () => {
     return { ...port, queues, client, received };
   }
 
-  it('has every message in the queue by the time it answers', async () => {
+  it('has queued every message by the time it responds', async () => {
     const { post, received, client, queues } = await startSqs();
     for (let round = 0; round < 20; round += 1) {
       expect(await post(event)).toMatchObject({ status: 200 });
@@ -287,14 +287,14 @@ describe('the webhook in front of SQS', () => {
     }
   });
 
-  it('answers 503 when SQS is gone, and 200 to the next attempt once it is back', async () => {
+  it('returns 503 while SQS is down, and 200 for the next delivery once it is back', async () => {
     const { post, queues, counted } = await startSqs();
     const portOfSqs = Number(new URL(queues.endpoint).port);
     await queues.close();
 
-    const began = systemTime.monotonic();
+    const startedAt = systemTime.monotonic();
     expect(await post(event)).toMatchObject({ status: 503 });
-    expect(systemTime.monotonic() - began).toBeLessThan(1_500);
+    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_500);
     expect(counted()).toContainEqual({ WebhooksDeferred: 1 });
 
     const again = await startQueues({ port: portOfSqs });
@@ -304,9 +304,9 @@ describe('the webhook in front of SQS', () => {
 
   it.each<[string, Drop, number]>([
     ['resets them at the next write', 'reset', 0],
-    ['has let them fall silent during a pause', 'silence', 3_600_000],
+    ['has stopped responding on them during a pause', 'silence', 3_600_000],
   ])(
-    'answers 200 at the first try when every idle connection is dead: SQS %s',
+    'returns 200 for the first delivery when every idle connection is dead: SQS %s',
     async (_how, drop, pauseMs) => {
       const { queues, received } = await startSqs();
       const proxy = await startDroppingProxy(queues.endpoint, 10);
@@ -332,17 +332,17 @@ describe('the webhook in front of SQS', () => {
 
       proxy.drop(drop);
       paused = pauseMs;
-      const began = systemTime.monotonic();
+      const startedAt = systemTime.monotonic();
 
       expect(await post(event)).toMatchObject({ status: 200 });
-      expect(systemTime.monotonic() - began).toBeLessThan(1_000);
+      expect(systemTime.monotonic() - startedAt).toBeLessThan(1_000);
       expect(await received()).toHaveLength(2);
       expect(proxy.seen.usedAfterDrop).toBe(drop === 'reset' ? 1 : 0);
     },
   );
 
-  /** Something that stands where SQS should be. */
-  async function startInPlaceOfSqs(listener: RequestListener) {
+  /** Starts the webhook with another server in place of SQS. */
+  async function startWithFakeSqs(listener: RequestListener) {
     const server = createServer(listener).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -360,32 +360,32 @@ describe('the webhook in front of SQS', () => {
   }
 
   it.each<[string, RequestListener]>([
-    ['takes the request and never answers', () => undefined],
-    ['begins its answer and never ends it', (_request, response) => response.writeHead(200).write('{')],
+    ['never responds', () => undefined],
+    ['starts a response and never ends it', (_request, response) => response.writeHead(200).write('{')],
     [
-      'fails after a second, and would again',
+      'fails after a second every time',
       (_request, response) => {
         setTimeout(() => response.writeHead(500).end('{}'), 1_000);
       },
     ],
     [
-      'asks to be left alone for half a minute',
+      'requests a delay of 30 s',
       (_request, response) =>
         response.writeHead(503, { 'retry-after': '30', 'x-amz-retry-after': '30000' }).end('{}'),
     ],
-    ['breaks the connection', (_request, response) => response.socket?.destroy()],
-    ['says 200, but not which messages it took', (_request, response) => response.writeHead(200).end('{}')],
-  ])('answers 503 within 1.5 s, as Telnyx waits two, when SQS %s', async (_what, listener) => {
-    const { post, counted } = await startInPlaceOfSqs(listener);
+    ['closes the connection', (_request, response) => response.socket?.destroy()],
+    ['returns 200 without the accepted messages', (_request, response) => response.writeHead(200).end('{}')],
+  ])('returns 503 within 1.5 s, before Telnyx stops waiting, when SQS %s', async (_what, listener) => {
+    const { post, counted } = await startWithFakeSqs(listener);
 
-    const began = systemTime.monotonic();
+    const startedAt = systemTime.monotonic();
     expect(await post(event)).toMatchObject({ status: 503 });
 
-    expect(systemTime.monotonic() - began).toBeLessThan(1_500);
+    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_500);
     expect(counted()).toEqual([{ WebhooksDeferred: 1 }]);
   });
 
-  /** SQS as far as SendMessageBatch: answers after `ms`, and fails the entries that `fails` says. */
+  /** SendMessageBatch of SQS: responds after `ms` milliseconds, and rejects the entries for which `fails` is true. */
   function sqs(ms: number, fails: (position: number) => boolean): RequestListener {
     return (incoming, response) => {
       let text = '';
@@ -411,14 +411,14 @@ describe('the webhook in front of SQS', () => {
     };
   }
 
-  it('answers 503 when SQS says 200 but keeps failing one of two messages', async () => {
-    const { post } = await startInPlaceOfSqs(sqs(0, (position) => position === 0));
+  it('returns 503 when SQS returns 200 but rejects one of two messages every time', async () => {
+    const { post } = await startWithFakeSqs(sqs(0, (position) => position === 0));
 
     expect(await post(event)).toMatchObject({ status: 503 });
   });
 
-  it('has time for an order of a thousand documents', async () => {
-    const { post } = await startInPlaceOfSqs(sqs(20, () => false));
+  it('returns 200 in time for an order of 1,000 documents', async () => {
+    const { post } = await startWithFakeSqs(sqs(20, () => false));
     const document_ids = Array.from({ length: 1_000 }, () => randomUUID());
     const order = Buffer.from(JSON.stringify({ data: { event_type: 'x', payload: { document_ids } } }));
 
@@ -427,7 +427,7 @@ describe('the webhook in front of SQS', () => {
 });
 
 describe('the webhook function', () => {
-  it('starts as a Lambda function does, and refuses a request without type and body', async () => {
+  it('starts from its environment variables and refuses a request without content type and body', async () => {
     const environment = {
       AWS_REGION: 'us-east-1',
       ARCHIVER_NAME: 'test',

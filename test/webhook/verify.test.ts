@@ -28,7 +28,7 @@ const genuine = signed(body, ours.privateKey);
 const isAccepted = (request: SignedRequest, keys = ours.key, at = now) => verify(request, keys, at).genuine;
 
 describe('a genuine event', () => {
-  it('is accepted, and its payload is what was signed', () => {
+  it('is accepted, and its payload is the signed one', () => {
     expect(verify(genuine, ours.key, now)).toEqual({
       genuine: true,
       payload: JSON.parse(body.toString('utf8')),
@@ -39,7 +39,7 @@ describe('a genuine event', () => {
     expect(isAccepted(genuine, ours.key, now + seconds * 1_000)).toBe(true);
   });
 
-  it('is accepted by either key while keys are rotated, and by neither afterwards', () => {
+  it('is accepted with either key during a rotation, and not with the new key alone', () => {
     const next = keyPair();
     const both = readPublicKeys([ours.text, next.text]);
 
@@ -48,13 +48,13 @@ describe('a genuine event', () => {
     expect(isAccepted(genuine, next.key)).toBe(false);
   });
 
-  it('is never accepted without a key', () => {
+  it('is not accepted if no key is configured', () => {
     expect(isAccepted(genuine, [])).toBe(false);
   });
 
-  it('that is no UTF-8, begins with a byte order mark or is no JSON is genuine, but not read', () => {
+  it('is unreadable if it is not UTF-8, starts with a byte order mark or is not JSON', () => {
     const bodies = [
-      // JSON, if only the byte that is no UTF-8 were replaced.
+      // This would be JSON if the invalid byte were replaced.
       Buffer.from('{"a":"\xff"}', 'latin1'),
       Buffer.from('\ufeff{}'),
       Buffer.from('{'),
@@ -68,14 +68,14 @@ describe('a genuine event', () => {
     }
   });
 
-  it('may nest as deep as it likes', () => {
+  it('is accepted at any nesting depth', () => {
     const deep = Buffer.from('['.repeat(200_000) + ']'.repeat(200_000));
 
     expect(isAccepted(signed(deep, ours.privateKey))).toBe(true);
   });
 });
 
-describe('anything else', () => {
+describe('a request that is not genuine', () => {
   it.each<[string, Partial<SignedRequest>, string]>([
     ['no signature', { signature: undefined }, 'signature-missing'],
     ['no timestamp', { timestamp: undefined }, 'signature-missing'],
@@ -93,22 +93,22 @@ describe('anything else', () => {
     ],
     ['a signature in hex', { signature: 'ab'.repeat(64) }, 'signature-malformed'],
     ['a timestamp in milliseconds', { timestamp: String(now) }, 'timestamp-malformed'],
-    ['a timestamp that is none', { timestamp: 'NaN' }, 'timestamp-malformed'],
+    ['a timestamp that is not a number', { timestamp: 'NaN' }, 'timestamp-malformed'],
     ['a timestamp with an exponent', { timestamp: '1795478e03' }, 'timestamp-malformed'],
     ['a timestamp with a sign', { timestamp: '+795478400' }, 'timestamp-malformed'],
     ['a timestamp in other digits', { timestamp: '١٧٩٥٤٧٨٤٠٠' }, 'timestamp-malformed'],
-    ['a timestamp with a line end', { timestamp: `${timestamp}\n` }, 'timestamp-malformed'],
+    ['a timestamp with a line break', { timestamp: `${timestamp}\n` }, 'timestamp-malformed'],
     ['another timestamp', { timestamp: String(now / 1_000 + 1) }, 'signature-wrong'],
     [
-      'a body of other form',
+      'a body with other white space',
       { rawBody: Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)) },
       'signature-wrong',
     ],
-  ])('such as %s is refused', (_what, change, reason) => {
+  ])('is refused with %s', (_what, change, reason) => {
     expect(verify({ ...genuine, ...change }, ours.key, now)).toEqual({ genuine: false, reason });
   });
 
-  it('such as the same signature with the group order added to its scalar is refused', () => {
+  it('is refused if the group order was added to the scalar of its signature', () => {
     const groupOrder = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n;
     const bytes = Buffer.from(genuine.signature ?? '', 'base64');
     const scalar = BigInt(`0x${Buffer.from(bytes.subarray(32)).reverse().toString('hex')}`);
@@ -117,7 +117,7 @@ describe('anything else', () => {
     expect(isAccepted({ ...genuine, signature: twin.toString('base64') })).toBe(false);
   });
 
-  it.each([-301, 301, 3_600, -86_400])('such as an event %i seconds off is refused', (seconds) => {
+  it.each([-301, 301, 3_600, -86_400])('is refused %i seconds from its timestamp', (seconds) => {
     expect(verify(genuine, ours.key, now + seconds * 1_000)).toEqual({
       genuine: false,
       reason: 'timestamp-outside-window',
@@ -125,7 +125,7 @@ describe('anything else', () => {
   });
 
   it('is refused in each of 100,000 mutations of signature, timestamp, body and key', () => {
-    // A small body: what is mutated counts, not how much is hashed.
+    // A small body, since hashing a large one would only take longer.
     const small = signed(Buffer.from('{"data":{"event_type":"number_order.complete"}}'), ours.privateKey);
     const signature = Buffer.from(small.signature ?? '', 'base64');
     const publicKey = Buffer.from(ours.text, 'base64');
@@ -170,7 +170,7 @@ describe('anything else', () => {
   });
 });
 
-/** The key, unless it is refused as one of low order. */
+/** The key, or none if it is a low-order point. */
 function usable(key: Buffer): KeyObject[] {
   try {
     return readPublicKeys([key.toString('base64')]);
@@ -181,25 +181,25 @@ function usable(key: Buffer): KeyObject[] {
 
 describe('a public key', () => {
   it.each([
-    ['nothing', ''],
-    ['hex', 'ab'.repeat(32)],
+    ['empty', ''],
+    ['in hex', 'ab'.repeat(32)],
     ['too short', Buffer.alloc(31, 7).toString('base64')],
     ['too long', Buffer.alloc(33, 7).toString('base64')],
     ['without padding', Buffer.alloc(32, 7).toString('base64').replace('=', '')],
-    ['base64url', Buffer.alloc(32, 0xfb).toString('base64url')],
-    ['a PEM', '-----BEGIN PUBLIC KEY-----'],
-    ['with a line end', `${ours.text}\n`],
-  ])('that is %s is refused with a word on what it should be', (_what, key) => {
+    ['in base64url', Buffer.alloc(32, 0xfb).toString('base64url')],
+    ['in PEM', '-----BEGIN PUBLIC KEY-----'],
+    ['followed by a line break', `${ours.text}\n`],
+  ])('is refused if it is %s, and the error names the expected format', (_what, key) => {
     expect(() => readPublicKeys([key])).toThrow('base64 of 32 bytes');
   });
 
-  it('of low order is refused in every encoding, and no other is', () => {
+  it('is refused if it is a low-order point in any encoding, and otherwise accepted', () => {
     const p = 2n ** 255n - 19n;
     const points = smallOrderPoints(p);
     expect(points).toHaveLength(8);
     const encodings = new Set<string>();
     for (const { y } of points) {
-      // Also unreduced, where that fits into 255 bits, and with either sign bit.
+      // Also unreduced, if that fits into 255 bits, and with both sign bits.
       for (const value of [y, y + p].filter((candidate) => candidate < 2n ** 255n)) {
         for (const sign of [0n, 1n]) encodings.add(littleEndian(value + (sign << 255n)).toString('base64'));
       }
@@ -217,7 +217,7 @@ describe('a public key', () => {
   });
 });
 
-/** The points P of edwards25519 with 8P = 0, by arithmetic of their own: what the code has as constants. */
+/** The points P of edwards25519 with 8P = 0. Computed here, to check the constants in the code. */
 function smallOrderPoints(p: bigint): { x: bigint; y: bigint }[] {
   const mod = (value: bigint) => ((value % p) + p) % p;
   const power = (base: bigint, exponent: bigint): bigint => {
@@ -252,7 +252,7 @@ function smallOrderPoints(p: bigint): { x: bigint; y: bigint }[] {
     }
     return undefined;
   };
-  // Any point times the group's large order is of small order; some point's is a generator of all eight.
+  // Any point times the large prime order is a low-order point, and for some point it generates all eight.
   for (let y = 2n; ; y += 1n) {
     const x = root((y * y - 1n) * inverse(mod(d * y * y + 1n)));
     if (x === undefined) continue;
@@ -266,8 +266,8 @@ function littleEndian(value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse();
 }
 
-describe('signatures made by others', () => {
-  it('with the key of RFC 8032, section 7.1, test 1, over an event in Telnyx’s form are accepted', () => {
+describe('a signature', () => {
+  it('is accepted if it was made with the key of RFC 8032, section 7.1, test 1', () => {
     const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex');
     const publicKey = Buffer.from('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a', 'hex');
     const privateKey = createPrivateKey({
@@ -283,7 +283,7 @@ describe('signatures made by others', () => {
     expect(isAccepted(signed(body, privateKey), readPublicKeys([publicKey.toString('base64')]))).toBe(true);
   });
 
-  it('by OpenSSL at the command line are accepted', () => {
+  it('is accepted if it was made by the openssl command', () => {
     const directory = mkdtempSync(join(tmpdir(), 'openssl-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const file = (name: string) => join(directory, name);
@@ -308,7 +308,7 @@ describe('signatures made by others', () => {
     );
   });
 
-  it('by OpenSSL once, kept here for machines without it, are accepted', () => {
+  it('is accepted if it was made by OpenSSL and stored here, for machines without OpenSSL', () => {
     const fixture = JSON.parse(readFileSync(new URL('./openssl-signature.json', import.meta.url), 'utf8'));
 
     expect(
