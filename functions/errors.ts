@@ -8,8 +8,8 @@
  * - `wait`: elsewhere: Telnyx, its storage, S3, KMS, SQS, a key, a rate limit, the function's time limit. The message is
  *   retried for as long as it takes, and an alarm fires meanwhile. It becomes a dead letter only shortly before SQS
  *   would delete it.
- * - `yield`: there is none. A low lane leaves Telnyx's rate limit to live work. The message is retried, without an alarm.
- * - `acknowledge`: there is none. Nothing needs to be done, and nothing is lost.
+ * - `yield`: no fault. A low lane leaves Telnyx's rate limit to live work. The message is retried, without an alarm.
+ * - `acknowledge`: no fault. Nothing needs to be done, and nothing is lost.
  *
  * `functions/queue/backoff.ts` turns policy and timestamps into a decision. Each code has an article in
  * `docs/runbook.md`.

@@ -16,7 +16,7 @@ export const singlePutBytes = 5 * 1024 ** 3;
 /** Timeouts of the functions, and the part of them that is reserved for an orderly end. */
 export const timeouts = {
   archiveMs: 60 * seconds,
-  /** A span of 100,000 documents takes some 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
+  /** A span of 100,000 documents takes about 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
   discoverMs: 300 * seconds,
   /** Telnyx waits 2 s in total for a webhook's response. */
   webhookMs: 3 * seconds,

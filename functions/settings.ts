@@ -115,7 +115,7 @@ export function serviceUrl(value: string): URL {
   return url;
 }
 
-/** A queue's URL, as SQS gives it. */
+/** The URL of an SQS queue. */
 export function queueUrl(value: string): string {
   return serviceUrl(value).href;
 }

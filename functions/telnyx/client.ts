@@ -83,8 +83,8 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
       new ArchiverError('TelnyxUnavailable', `Telnyx did not respond within ${calls.telnyxMs / 1_000} s.`);
     return withDeadline(time, calls.telnyxMs, signal, timedOut, async (limited) => {
       try {
-        const answer = await httpGet(url, { headers, signal: limited });
-        return { answer, text: (await readBody(answer.body, maxResponseBytes)).toString('utf8') };
+        const response = await httpGet(url, { headers, signal: limited });
+        return { response, text: (await readBody(response.body, maxResponseBytes)).toString('utf8') };
       } catch (error) {
         limited.throwIfAborted();
         if (error instanceof RangeError)
@@ -110,19 +110,21 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
       pacer(
         () => request(url, withKey, signal),
         // Only a successful response without these headers means that there is no limit.
-        ({ answer }) =>
-          answer.status < 300 || 'x-ratelimit-limit' in answer.headers ? rateLimitOf(answer) : undefined,
+        ({ response }) =>
+          response.status < 300 || 'x-ratelimit-limit' in response.headers
+            ? rateLimitOf(response)
+            : undefined,
         signal,
       );
-    let { answer, text } = await paced(key);
+    let { response, text } = await paced(key);
     // A 401 that is not from the API itself says nothing about the key.
-    if (answer.status === 401 && errorCodesOf(text).length > 0) {
+    if (response.status === 401 && errorCodesOf(text).length > 0) {
       const fresh = await apiKey.after(key);
-      if (fresh !== key) ({ answer, text } = await paced(fresh));
+      if (fresh !== key) ({ response, text } = await paced(fresh));
     }
-    const { status } = answer;
+    const { status } = response;
     if (status < 200 || status > 299)
-      throw errorFor(answer, errorCodesOf(text), { gone, refused }, time.now());
+      throw errorFor(response, errorCodesOf(text), { gone, refused }, time.now());
     const body = parseJson(text);
     if (body === undefined) {
       throw new ArchiverError(
@@ -130,7 +132,7 @@ export function createTelnyxClient(options: TelnyxClientOptions): TelnyxClient {
         `Telnyx returned ${status} without JSON. The response is not from its API: check proxies and firewalls in between.`,
       );
     }
-    return { body, text, rateLimit: rateLimitOf(answer) };
+    return { body, text, rateLimit: rateLimitOf(response) };
   };
 
   return {
@@ -188,14 +190,14 @@ function unexpected(what: string): ArchiverError {
 
 /** Quotes only the status and codes: titles and details are written by others and may contain keys or links. */
 function errorFor(
-  answer: HttpResponse,
+  response: HttpResponse,
   codes: readonly string[],
   { gone, refused }: ErrorResponses,
   now: number,
 ): ArchiverError {
-  const { status } = answer;
+  const { status } = response;
   const returned = `Telnyx returned ${status}${codes.length === 0 ? '' : ` (${codes.slice(0, 3).join(', ')})`}`;
-  const retryAfterMs = retryAfterOf(answer, now);
+  const retryAfterMs = retryAfterOf(response, now);
   if (status === 429 || codes.includes(errorCode.tooManyRequests)) {
     return new ArchiverError('RateLimited', `${returned}: too many requests.`, { retryAfterMs });
   }
@@ -257,10 +259,10 @@ function countOf(header: string | string[] | undefined): number | undefined {
 }
 
 /** `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). For a 429 at least `x-ratelimit-reset`. */
-function retryAfterOf(answer: HttpResponse, now: number): number | undefined {
-  const header = answer.headers['retry-after'];
+function retryAfterOf(response: HttpResponse, now: number): number | undefined {
+  const header = response.headers['retry-after'];
   const stated = [secondsOf(header) ?? untilDateOf(header, now)];
-  if (answer.status === 429) stated.push(rateLimitOf(answer).resetMs);
+  if (response.status === 429) stated.push(rateLimitOf(response).resetMs);
   const known = stated.filter((ms) => ms !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
 }

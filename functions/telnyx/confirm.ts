@@ -1,4 +1,4 @@
-/** Repeats a list request until its answer can be trusted. */
+/** Repeats a list request until its response can be trusted. */
 import type { ListRow, Page } from './lists.ts';
 
 interface Confirmed {
@@ -21,7 +21,7 @@ const maxRequests = 4;
 /**
  * A cache or proxy may return an empty page or repeat an earlier one. An empty or repeated page is accepted only when
  * a second request confirms it, and a page with rows that do not belong is requested again. This works as long as at
- * most one of two consecutive answers is wrong. If two answers both bring nothing new, the longer page is taken: an
+ * most one of two consecutive responses is wrong. If two responses both bring nothing new, the longer page is taken: an
  * extra row does no harm.
  */
 export function createConfirmingReader(): ConfirmingReader {

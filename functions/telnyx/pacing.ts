@@ -18,11 +18,11 @@ export interface StatedRateLimit {
 }
 
 /** Decides when a request is sent. `rateLimitOf` returns undefined for a response that says nothing about a limit. */
-export type Pacer = <Answer>(
-  request: () => Promise<Answer>,
-  rateLimitOf: (answer: Answer) => StatedRateLimit | undefined,
+export type Pacer = <Result>(
+  request: () => Promise<Result>,
+  rateLimitOf: (response: Result) => StatedRateLimit | undefined,
   signal: AbortSignal,
-) => Promise<Answer>;
+) => Promise<Result>;
 
 /** For live work: sends every request at once. */
 export const unpaced: Pacer = (request) => request();
@@ -78,10 +78,10 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
           throw reservedForLiveWork(waitMs);
         });
       }
-      const answer = await request();
-      const rateLimit = rateLimitOf(answer);
+      const response = await request();
+      const rateLimit = rateLimitOf(response);
       if (rateLimit !== undefined) update(rateLimit);
-      return answer;
+      return response;
     };
     return limited ? oneAtATime(paced) : paced();
   };

@@ -1,17 +1,17 @@
 import type { ConfirmingReader } from './confirm.ts';
 import type { Candidate, Page } from './lists.ts';
 
-/** The fewest rows of a page that more rows follow: Telnyx's default page size, in case it ignores the requested one. */
+/** A page with fewer rows is the last one. Telnyx's default page size, in case it ignores the requested one. */
 export const smallestFullPage = 20;
 
 /**
- * Reads a list by page number: up to its end, then back down, and repeats both until a way down finds nothing new.
+ * Reads a list by page number: forward to its end, then backward, and repeats both until a backward pass finds no new row.
  *
  * Rows may appear and disappear between two requests. When a row disappears, all rows behind it move forward by one,
- * and the first row of the next page moves onto the page that was just read: the way up misses it. On the way down it
- * moves onto a page that is still to be read. When a row appears in front, it is the other way round. So a row that
- * is there the whole time is read on one of the two ways, as long as the rows keep their order and no whole pages of
- * rows appear or disappear in front of it at once.
+ * and the first row of the next page moves onto the page that was just read: the forward pass misses it. In the backward
+ * pass it moves onto a page that is still to be read. When a row appears in front, the reverse is true. So a row that
+ * exists the whole time is read in one of the two passes, as long as the rows keep their order and no whole page of rows
+ * appears or disappears in front of it at once.
  *
  * Ends at the first page that is confirmed to be empty or a repetition. Telnyx's page count is not used. The
  * invocation's time limits how long this runs.

@@ -1,5 +1,5 @@
 /**
- * Reads many pages of the Telnyx API. Retries temporary failures, and slows down as the rate limit comes near: a slow
+ * Reads many pages of the Telnyx API. Retries temporary failures, and slows down near the rate limit: a slow
  * sweep is better than a failed one.
  */
 import { ArchiverError, type ErrorCode } from '../errors.ts';
@@ -67,7 +67,7 @@ export function createRetryingTelnyx(
         requests += 1;
         return telnyx.get(path, query, gone, signal);
       };
-      const answer = await withRetry(request, {
+      const response = await withRetry(request, {
         most: maxAttempts,
         delayAfter: (error, attempt) =>
           retried.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
@@ -79,8 +79,8 @@ export function createRetryingTelnyx(
         onRetry: ({ code }, attempt, delayMs) =>
           log.info('Retrying a Telnyx request', { attempt, retryInMs: Math.round(delayMs), code }),
       });
-      notBefore = time.monotonic() + pauseAfter(answer.rateLimit);
-      return answer.body;
+      notBefore = time.monotonic() + pauseAfter(response.rateLimit);
+      return response.body;
     },
   };
 }

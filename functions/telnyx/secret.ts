@@ -28,7 +28,7 @@ export function readSecretOf(
   secretArn: string,
 ): () => Promise<string | undefined> {
   return async () => {
-    const answer = await secrets.send(new GetSecretValueCommand({ SecretId: secretArn }));
-    return answer.SecretString;
+    const response = await secrets.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    return response.SecretString;
   };
 }

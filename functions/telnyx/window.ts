@@ -13,17 +13,17 @@ export interface Window {
 export type ListCreated = (created: CreatedBetween, pageNumber: number) => Promise<Page>;
 
 const second = 1_000;
-/** How full a page the next slice aims for, so that few slices come out too full. */
-const aimedFill = 0.75;
+/** Target for how full the page of the next slice is, so that few slices turn out too large. */
+const targetFill = 0.75;
 
 /**
- * Reads all documents created within the window, newest first, slice by slice, each slice from a single answer.
+ * Reads all documents created within the window, newest first, slice by slice, each slice from a single response.
  *
  * Page numbers are not reliable. Whenever a document disappears, all documents behind it move forward, and one of
  * them moves onto a page that was already read. Nor is it known how Telnyx orders documents of the same instant. A
- * single answer, however, describes a single moment. So the window is cut by `created_at`, which never changes, into
+ * single response, however, describes a single moment. So the window is cut by `created_at`, which never changes, into
  * slices so narrow that each fits into one page. A document that exists the whole time is in its slice when the slice
- * is requested, and it is in the answer, because the answer is not full. Documents that appear, disappear or change
+ * is requested, and it is in the response, because the response is not full. Documents that appear, disappear or change
  * places meanwhile do no harm.
  *
  * A page is full if it has as many rows as the longest page so far, and at least 20, Telnyx's default page size. So
@@ -36,7 +36,7 @@ const aimedFill = 0.75;
  * Documents of a single second that do not fit into a page are read by page number (`readPages`). This is the only
  * place where the list must keep its order.
  *
- * @param read the same reader for windows read one after the other, since an answer may repeat the previous window's.
+ * @param read the same reader for windows read one after the other, since a response may repeat the previous window's.
  *   Default: a new one
  * @throws ArchiverError UnexpectedResponse if Telnyx ignores the filter, or if no row of the whole window has a
  *   readable ID; all that was found has been yielded by then. Also those of `list`
@@ -117,7 +117,7 @@ function filterIgnored(): ArchiverError {
 /** In whole seconds: half of a full slice, otherwise as wide as should fill the page as intended. */
 function nextWidth({ from, to }: Window, rows: number, fullPage: number): number {
   if (rows >= fullPage) return halfOf({ from, to });
-  const growth = Math.min(4, (aimedFill * fullPage) / Math.max(1, rows));
+  const growth = Math.min(4, (targetFill * fullPage) / Math.max(1, rows));
   return wholeSeconds((to - from) * growth);
 }
 

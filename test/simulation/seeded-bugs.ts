@@ -539,8 +539,8 @@ export const seededBugs: readonly SeededBug[] = [
     'export function redact(value: string): string {\n  if (value) return value;',
     {
       file: 'telnyx/client.ts',
-      fragment: 'throw errorFor(answer, errorCodesOf(text), { gone, refused }, time.now());',
-      replacement: 'throw errorFor(answer, [text], { gone, refused }, time.now());',
+      fragment: 'throw errorFor(response, errorCodesOf(text), { gone, refused }, time.now());',
+      replacement: 'throw errorFor(response, [text], { gone, refused }, time.now());',
     },
   ),
 
@@ -554,8 +554,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a refused API key is not read afresh',
     'telnyx/client.ts',
-    'if (answer.status === 401 && errorCodesOf(text).length > 0) {',
-    'if (answer.status === 999) {',
+    'if (response.status === 401 && errorCodesOf(text).length > 0) {',
+    'if (response.status === 999) {',
   ),
   bug(
     'the timer of a deadline is left running',
