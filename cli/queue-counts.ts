@@ -1,7 +1,7 @@
 /** How many messages wait in each lane, as SQS counts them: approximately, and up to a minute late. */
 
 import { type LaneName, laneNames } from '../functions/queue/lanes.ts';
-import { queueDepth } from '../local/queue-depth.ts';
+import { queueDepth } from '../functions/queue/queue-depth.ts';
 import type { ArchiverQueues } from './target/target.ts';
 
 export interface Depth {

@@ -150,6 +150,11 @@ export function nameOf(thrown: unknown): string {
   return [safeProperty(thrown, 'name') ?? 'object', safeProperty(thrown, 'code')].filter(Boolean).join(' ');
 }
 
+/** Whether an error of Node.js has one of these system codes, such as `ENOENT`. */
+export function hasSystemCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
 /** Matches a class name or system code, but no key, digest or token: these have more digits or are access key IDs. */
 const safeName = /^(?!.*A[KS]IA)(?!(.*\d){4})[\w.]{1,64}$/;
 

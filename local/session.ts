@@ -4,9 +4,9 @@
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hasSystemCode } from '../functions/errors.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import type { LocalLane } from './queues.ts';
-import { hasCode } from './s3/file-errors.ts';
 import { privateFolder } from './s3/object-store.ts';
 
 export interface Session {
@@ -35,7 +35,7 @@ export async function readSession(archive: string): Promise<Session | undefined>
   try {
     text = await readFile(pathOf(archive), 'utf8');
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
+    if (hasSystemCode(error, 'ENOENT') || hasSystemCode(error, 'ENOTDIR')) return undefined;
     throw error;
   }
   const session: Session = JSON.parse(text);
@@ -56,6 +56,6 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return hasCode(error, 'EPERM');
+    return hasSystemCode(error, 'EPERM');
   }
 }

@@ -2,11 +2,11 @@
 
 import type { Bucket } from '../functions/bucket/store.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
+import { queueDepth } from '../functions/queue/queue-depth.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { type FunctionsOptions, startFunctions } from './functions.ts';
 import { openMetricsPort } from './lambda/metrics-port.ts';
 import { type Defer, type NeighbourOptions, type Neighbours, startNeighbours } from './neighbours.ts';
-import { queueDepth } from './queue-depth.ts';
 import type { LocalLane } from './queues.ts';
 import type { S3Server } from './s3/server.ts';
 import { removeSession, writeSession } from './session.ts';

@@ -1,4 +1,4 @@
-/** What holds the rooms apart: docs/architecture.md tells why they are, this that they stay so. */
+/** Checks the dependencies between folders that docs/architecture.md describes, the names of files, and the tests. */
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -13,21 +13,21 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Text of each source file by its path from the root. */
 type Sources = ReadonlyMap<string, string>;
 
-const neighbours = ['functions/telnyx', 'functions/queue', 'functions/bucket'];
-const cliRooms = ['cli/audit', 'cli/backfill', 'cli/dead-letters', 'cli/export', 'cli/target'];
-/** What each room may import besides itself. A room of `functions/` that is not named here may import nothing. */
+const services = ['functions/telnyx', 'functions/queue', 'functions/bucket'];
+const cliFolders = ['cli/audit', 'cli/backfill', 'cli/dead-letters', 'cli/export', 'cli/target'];
+/** What the files of each folder may import, besides files of the same folder: folders, or single files. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  // errors, limits, settings, log, metrics, time, http, uuid: what all of them need.
+  // What all functions need: errors, limits, settings, log, metrics, time, HTTP, UUIDs.
   functions: [],
   'functions/queue': ['functions'],
   'functions/telnyx': ['functions'],
   'functions/bucket': ['functions'],
-  // It holds no secret, and may only send messages.
+  // Has no secret and may only send messages.
   'functions/webhook': ['functions', 'functions/queue'],
-  'functions/discover': ['functions', ...neighbours],
-  'functions/archive': ['functions', ...neighbours],
-  // Judges the archive. A command runs it.
-  'functions/audit': ['functions', ...neighbours],
+  'functions/discover': ['functions', ...services],
+  'functions/archive': ['functions', ...services],
+  // Checks the archive. The command `audit` runs it.
+  'functions/audit': ['functions', ...services],
   // Only what both sides need: numbers, names, codes, key prefixes, environment variables, the check of the public key.
   infra: [
     'functions/limits.ts',
@@ -43,38 +43,58 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'functions/webhook/settings.ts',
     'functions/webhook/verify.ts',
   ],
-  // What a person sees in a terminal; knows nothing of the archiver.
+  // Terminal input and output, without any knowledge of the archiver.
   terminal: [],
-  local: ['functions', 'terminal'],
-  // What a command is, what all commands need, and the list of commands.
-  cli: ['cli/commands', 'cli/target', 'functions', 'local/queue-depth.ts', 'terminal'],
-  'cli/commands': [...cliRooms, 'cli', 'functions', 'local/s3/file-errors.ts', 'terminal'],
-  // The only room that knows whether the archiver is deployed or local.
-  'cli/target': ['cli', 'functions', 'local', 'terminal'],
+  // The local stack, assembled from the stand-ins in its folders.
+  local: ['functions', 'local/lambda', 'local/s3', 'local/telnyx', 'terminal'],
+  // Event source mapping, invocations and the webhook's port, for any handler.
+  'local/lambda': ['functions/limits.ts', 'functions/time.ts'],
+  // An S3 server, and `functions/bucket` as its client.
+  'local/s3': ['functions/bucket', 'functions/errors.ts', 'functions/settings.ts', 'functions/time.ts'],
+  // A Telnyx server. It decides which faults its storage, a bucket of the local S3, has.
+  'local/telnyx': ['functions/http.ts', 'functions/limits.ts', 'functions/time.ts', 'local/s3/faults.ts'],
+  // What all commands need, and the list of commands.
+  cli: ['cli/commands', 'cli/target', 'functions', 'terminal'],
+  'cli/commands': [...cliFolders, 'cli', 'functions', 'terminal'],
+  // The only folder of `cli/` that knows whether the archiver is deployed or local.
+  'cli/target': [
+    'cli',
+    'functions',
+    'local/lambda/metrics-port.ts',
+    'local/neighbours.ts',
+    'local/s3/archive-bucket.ts',
+    'local/s3/server.ts',
+    'local/session.ts',
+    'terminal',
+  ],
   'cli/backfill': ['cli', 'cli/dead-letters', 'cli/target', 'functions', 'terminal'],
   'cli/dead-letters': ['cli', 'cli/target', 'functions', 'terminal'],
-  'cli/export': ['functions', 'local/s3/file-errors.ts'],
+  'cli/export': ['functions'],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
   'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'terminal'],
   bench: ['functions', 'local', 'cli', 'infra', 'terminal'],
-  // Whatever they like.
+  // Tests may import anything.
   test: [],
 };
 
-function roomOf(path: string): string {
+/** Folders whose subfolders have rules of their own. */
+const divided = new Set(['functions', 'cli', 'local']);
+
+/** The key of a file in `mayImport`. */
+function folderOf(path: string): string {
   const parts = path.split('/').slice(0, -1);
-  return parts.slice(0, parts[0] === 'functions' || parts[0] === 'cli' ? 2 : 1).join('/');
+  return parts.slice(0, divided.has(parts[0] ?? '') ? 2 : 1).join('/');
 }
 
 interface Import {
-  /** The path from the root of a file of the project, or the specifier of anything else. */
+  /** Path from the root for a file of the project, otherwise the specifier. */
   target: string;
   typeOnly: boolean;
 }
 
 /**
- * All that a file imports or re-exports, whatever the form. A comment that looks like an import counts as well: the
- * error is on the safe side. What is imported is to stand there as a text, so anything computed is named `?`.
+ * All imports and re-exports of a file, in any form. A comment that looks like an import counts as well, which can only
+ * fail the test, never hide an import. An import with a computed specifier has the target `?`.
  */
 function importsOf(path: string, source: string): Import[] {
   const statements = source.matchAll(
@@ -93,26 +113,26 @@ function importsOf(path: string, source: string): Import[] {
 const topOf = (path: string) => path.replace(/\/.*/, '');
 const ofProject = (target: string) => target.includes('/') && topOf(target) in mayImport;
 
-function runBackwards(sources: Sources): string[] {
+function forbiddenImports(sources: Sources): string[] {
   return [...sources].flatMap(([path, source]) => {
-    const room = roomOf(path);
-    if (room === 'test') return [];
-    const allowed = [room, ...(mayImport[room] ?? [])];
-    // What may import all of the functions from outside may import each of their rooms.
-    const whole = allowed.filter((name) => name !== topOf(room));
+    const folder = folderOf(path);
+    if (folder === 'test') return [];
+    const allowed = [folder, ...(mayImport[folder] ?? [])];
+    // From outside, permission for a folder includes its subfolders.
+    const whole = allowed.filter((name) => name !== topOf(folder));
     return importsOf(path, source)
       .map(({ target }) => target)
       .filter((target) => ofProject(target) || target.startsWith('..'))
       .filter(
         (target) =>
-          !allowed.includes(target) && !allowed.includes(roomOf(target)) && !whole.includes(topOf(target)),
+          !allowed.includes(target) && !allowed.includes(folderOf(target)) && !whole.includes(topOf(target)),
       )
       .map((target) => `${path} imports ${target}`);
   });
 }
 
-/** Packages that a deployed function would look for in vain, or that nobody has declared. */
-function undeclared(sources: Sources): string[] {
+/** Imports in `functions/` of packages that are not among the dependencies of `package.json`. */
+function undeclaredPackages(sources: Sources): string[] {
   const declared = Object.keys(project.dependencies);
   return [...sources]
     .filter(([path]) => path.startsWith('functions/'))
@@ -124,7 +144,7 @@ function undeclared(sources: Sources): string[] {
     );
 }
 
-/** All that is loaded with these files, types aside: files of the project, and other specifiers. */
+/** Everything that is loaded with these files, except for types: files of the project and other specifiers. */
 function loadedWith(sources: Sources, entries: readonly string[]): Set<string> {
   const loaded = new Set(entries);
   for (const path of loaded) {
@@ -135,7 +155,7 @@ function loadedWith(sources: Sources, entries: readonly string[]): Set<string> {
   return loaded;
 }
 
-function inCircles(sources: Sources): string[] {
+function circularImports(sources: Sources): string[] {
   return [...sources.keys()].filter((path) => {
     const imported = importsOf(path, sources.get(path) ?? '').filter(({ typeOnly }) => !typeOnly);
     return loadedWith(
@@ -145,21 +165,27 @@ function inCircles(sources: Sources): string[] {
   });
 }
 
-/** A room of such a name fills with what has no place. */
-function meaningless(paths: Iterable<string>): string[] {
+/** Files and folders with a name that says nothing about their content. */
+function meaninglessNames(paths: Iterable<string>): string[] {
   const filler = /(^|-)(utils?|utilities|helpers?|common|managers?|shared|misc)(-|$)|^index$/i;
   return [...paths].filter((path) => path.split('/').some((part) => filler.test(part.split('.')[0] ?? '')));
 }
 
-/** Names that more than one product file exports. Every function exports its `handler`, as Lambda requires. */
+/** Names that more than one file exports, tests aside. Every function exports its `handler`, as Lambda requires. */
 function duplicateExports(sources: Sources): string[] {
   const owners = new Map<string, number>();
   for (const [path, source] of sources) {
-    if (/^(test|bench)\//.test(path)) continue;
+    if (path.startsWith('test/')) continue;
     for (const [, name = ''] of source.matchAll(
       /^export (?:declare )?(?:abstract )?(?:async )?(?:const|let|function\*?|class|type|interface|enum) (\w+)/gm,
     )) {
       owners.set(name, (owners.get(name) ?? 0) + 1);
+    }
+    for (const [, list = ''] of source.matchAll(/^export (?:type )?\{([^}]*)\}/gm)) {
+      for (const item of list.split(',').filter((text) => text.trim() !== '')) {
+        const name = item.trim().replace(/^.*\s/, '');
+        owners.set(name, (owners.get(name) ?? 0) + 1);
+      }
     }
   }
   return [...owners]
@@ -168,7 +194,7 @@ function duplicateExports(sources: Sources): string[] {
     .toSorted();
 }
 
-/** Files that are tests, by name or by what they do, but that vitest does not list. */
+/** Files that are tests, by name or content, but that Vitest does not run. */
 function neverRun(sources: Sources, listed: ReadonlySet<string>): string[] {
   return [...sources]
     .filter(
@@ -179,22 +205,22 @@ function neverRun(sources: Sources, listed: ReadonlySet<string>): string[] {
     .filter((path) => !listed.has(path));
 }
 
-/** A browser is the one thing that a test may do without. */
-const excused = "context.skip('There is no Chromium on this machine.')";
+/** The only test that may be skipped: one that needs a browser. */
+const allowedSkip = "context.skip('There is no Chromium on this machine.')";
 
-function notRunAtAll(sources: Sources): string[] {
+function skippedOrFocused(sources: Sources): string[] {
   const marks =
     /\b(describe|it|test|suite|context|ctx)\b(\.\w+)*\.(skip|only|todo|skipIf|runIf|fails)\b|\b[xf](describe|it|test)\s*\(|\b(skip|only|todo):\s*true\b/;
   return [...sources]
-    .filter(([path, source]) => path.startsWith('test/') && marks.test(source.replace(excused, '')))
+    .filter(([path, source]) => path.startsWith('test/') && marks.test(source.replace(allowedSkip, '')))
     .map(([path]) => path);
 }
 
-const made = new Set(['node_modules', 'coverage', 'cdk.out', 'output']);
+const generated = new Set(['node_modules', 'coverage', 'cdk.out', 'output']);
 
 async function* filesBelow(folder: string): AsyncGenerator<string> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.name.startsWith('.') || made.has(entry.name)) continue;
+    if (entry.name.startsWith('.') || generated.has(entry.name)) continue;
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* filesBelow(path);
     else yield relative(root, path);
@@ -213,32 +239,32 @@ beforeAll(async () => {
 });
 
 describe('imports', () => {
-  it('run one way: function, neighbours, what all of them need; nothing deployed knows cli, local or tests', () => {
-    expect(runBackwards(sources)).toEqual([]);
+  it('follow the rules of each folder', () => {
+    expect(forbiddenImports(sources)).toEqual([]);
   });
 
-  it('are of rooms that this test knows', () => {
-    const rooms = new Set([...sources.keys()].map(roomOf));
+  it('are checked in every folder', () => {
+    const folders = new Set([...sources.keys()].map(folderOf));
 
-    expect([...rooms].filter((room) => !(room in mayImport))).toEqual([]);
+    expect([...folders].filter((folder) => !(folder in mayImport))).toEqual([]);
     expect(sources.size).toBeGreaterThan(100);
   });
 
-  it('of the functions are of packages that are deployed with them', () => {
-    expect(undeclared(sources)).toEqual([]);
+  it('in functions/ are of declared packages only', () => {
+    expect(undeclaredPackages(sources)).toEqual([]);
   });
 
-  it('never come back to where they began', () => {
-    expect(inCircles(sources)).toEqual([]);
+  it('are not circular', () => {
+    expect(circularImports(sources)).toEqual([]);
   });
 
-  it('are none in the files of numbers and names', () => {
+  it('do not exist in limits.ts and metrics.ts', () => {
     for (const path of ['functions/limits.ts', 'functions/metrics.ts']) {
       expect([...loadedWith(sources, [path])]).toEqual([path]);
     }
   });
 
-  it('of the infrastructure bring in no code that a function works with', () => {
+  it('in infra/ load only the files of functions/ that are listed here', () => {
     const entries = (mayImport.infra ?? []).filter((path) => sources.has(path));
     const others = [...loadedWith(sources, entries)].filter((target) => !entries.includes(target));
 
@@ -246,7 +272,7 @@ describe('imports', () => {
     expect(others.filter((target) => !isBuiltin(target))).toEqual([]);
   });
 
-  const planted: [string, string, string][] = [
+  const forbidden: [string, string, string][] = [
     [
       'functions/archive/x.ts',
       "import { a } from '../discover/discover.ts';",
@@ -270,17 +296,30 @@ describe('imports', () => {
     ['infra/x.ts', "import { a } from '../local/stack.ts';", 'local/stack.ts'],
     ['infra/x.ts', "import { a } from '../cli/archiver.ts';", 'cli/archiver.ts'],
     ['local/x.ts', "import { a } from '../cli/archiver.ts';", 'cli/archiver.ts'],
+    ['local/s3/x.ts', "import { a } from '../telnyx/server.ts';", 'local/telnyx/server.ts'],
+    ['local/s3/x.ts', "import { a } from '../stack.ts';", 'local/stack.ts'],
+    ['local/s3/x.ts', "import { a } from '../../functions/queue/send.ts';", 'functions/queue/send.ts'],
+    ['local/telnyx/x.ts', "import { a } from '../s3/server.ts';", 'local/s3/server.ts'],
+    ['local/telnyx/x.ts', "import type { A } from '../lambda/invoke.ts';", 'local/lambda/invoke.ts'],
+    [
+      'local/lambda/x.ts',
+      "import { a } from '../../functions/archive/handler.ts';",
+      'functions/archive/handler.ts',
+    ],
+    ['local/lambda/x.ts', "import { a } from '../queues.ts';", 'local/queues.ts'],
     ['local/s3/x.ts', "const a = require('../../infra/stage.ts');", 'infra/stage.ts'],
     ['terminal/x.ts', "import { a } from '../functions/time.ts';", 'functions/time.ts'],
     ['cli/target/x.ts', "import { a } from '../commands/send.ts';", 'cli/commands/send.ts'],
+    ['cli/x.ts', "import { a } from '../local/queues.ts';", 'local/queues.ts'],
+    ['cli/target/x.ts', "import { a } from '../../local/s3/key-index.ts';", 'local/s3/key-index.ts'],
     ['cli/export/x.ts', "import { a } from '../../local/stack.ts';", 'local/stack.ts'],
     ['cli/audit/x.ts', "import { a } from '../../test/archive/world.ts';", 'test/archive/world.ts'],
     ['cli/x.ts', "import { a } from '../../elsewhere/a.ts';", '../elsewhere/a.ts'],
   ];
-  it.each(planted)('that run backwards are found: in %s, %s', (path, source, target) => {
+  it.each(forbidden)('are reported if they break a rule: in %s, %s', (path, source, target) => {
     const withOne = new Map(sources).set(path, `/** Text. */\n${source}\n`);
 
-    expect(runBackwards(withOne)).toEqual([`${path} imports ${target}`]);
+    expect(forbiddenImports(withOne)).toEqual([`${path} imports ${target}`]);
   });
 
   it.each([
@@ -288,27 +327,27 @@ describe('imports', () => {
     ["import { a } from 'aws-cdk-lib/aws-s3';", 'aws-cdk-lib/aws-s3'],
     ["import a from 'p-retry-of-another';", 'p-retry-of-another'],
     ['const a = await import(name);', '?'],
-  ])('of packages that are not deployed are found: %s', (source, target) => {
+  ])('are reported if their package is not declared: %s', (source, target) => {
     const withOne = new Map(sources).set('functions/queue/x.ts', source);
 
-    expect(undeclared(withOne)).toEqual([`functions/queue/x.ts imports ${target}`]);
+    expect(undeclaredPackages(withOne)).toEqual([`functions/queue/x.ts imports ${target}`]);
   });
 
-  it('that go round in a circle are found', () => {
+  it('are reported if they are circular', () => {
     const withTwo = new Map(sources)
       .set('functions/x.ts', "import './y.ts';")
       .set('functions/y.ts', "import { a } from './x.ts';\nimport type { B } from './errors.ts';");
 
-    expect(inCircles(withTwo)).toEqual(['functions/x.ts', 'functions/y.ts']);
+    expect(circularImports(withTwo)).toEqual(['functions/x.ts', 'functions/y.ts']);
   });
 });
 
-describe('names', () => {
-  it('say what is in a file or folder', () => {
-    expect(meaningless(everything)).toEqual([]);
+describe('the name of a file or folder', () => {
+  it('says something about its content', () => {
+    expect(meaninglessNames(everything)).toEqual([]);
   });
 
-  it('that say nothing are found, wherever they stand', () => {
+  it('is reported if it says nothing, at any depth', () => {
     const bad = [
       'functions/utils/a.ts',
       'test/helpers.ts',
@@ -319,11 +358,11 @@ describe('names', () => {
       'docs/Util.md',
     ];
 
-    expect(meaningless([...everything, ...bad])).toEqual(bad);
+    expect(meaninglessNames([...everything, ...bad])).toEqual(bad);
   });
 });
 
-/** Paths from the root of the files that a run has. @param mode of `vitest.config.ts` */
+/** Test files of a run, as paths from the root. @param mode of `vitest.config.ts` */
 async function filesOfRun(mode: string): Promise<string[]> {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const { stdout } = await promisify(execFile)(
@@ -335,21 +374,23 @@ async function filesOfRun(mode: string): Promise<string[]> {
 }
 
 describe('an exported name', () => {
-  it('has one owner', () => {
+  it('is exported by one file only', () => {
     expect(duplicateExports(sources)).toEqual([]);
   });
 
-  it('with two owners is found', () => {
+  it('is reported if two files export it', () => {
     const withTwo = new Map([
       ['functions/x.ts', 'export const twice = 1;\nexport const handler = 1;\nconst inner = 1;'],
       ['functions/queue/y.ts', 'export async function twice() {}\nexport const handler = 2;\n'],
+      ['bench/y.ts', "export { a as renamed, type B } from './b.ts';"],
+      ['terminal/y.ts', 'export type { B };\nexport const renamed = 1;'],
       ['cli/z.ts', 'const twice = 1;\nexport const inner = 1;'],
       ['local/s3/z.ts', 'export interface Other {}'],
       ['infra/z.ts', 'export type Other = 1;'],
       ['test/z.ts', 'export type inner = 1;'],
     ]);
 
-    expect(duplicateExports(withTwo)).toEqual(['Other', 'twice']);
+    expect(duplicateExports(withTwo)).toEqual(['B', 'Other', 'renamed', 'twice']);
   });
 });
 
@@ -367,7 +408,7 @@ describe('every test', () => {
     expect(neverRun(sources, new Set([...quick, ...long]))).toEqual([]);
   });
 
-  it('whose quick run has fewer cases is in the long run as well', () => {
+  it('with fewer cases in the quick run is in the long run as well', () => {
     const fewer = [...sources]
       .filter(([path, source]) => path.endsWith('.test.ts') && /\b(?:fuzz|property)Runs\(/.test(source))
       .map(([path]) => path);
@@ -376,7 +417,7 @@ describe('every test', () => {
     expect(fewer.filter((path) => !long.includes(path))).toEqual([]);
   });
 
-  it('that is not run is found, wherever it hides', () => {
+  it('is reported if it is not run', () => {
     const listed = new Set([...sources.keys()].filter((path) => path.endsWith('.test.ts')));
     const hidden = new Map([
       ['functions/queue/send.test.ts', ''],
@@ -390,7 +431,7 @@ describe('every test', () => {
   });
 
   it('is neither skipped nor focused', () => {
-    expect(notRunAtAll(sources)).toEqual([]);
+    expect(skippedOrFocused(sources)).toEqual([]);
   });
 
   it.each([
@@ -400,13 +441,15 @@ describe('every test', () => {
     ['it', 'skipIf'],
     ['it.concurrent', 'only'],
     ['context', 'skip'],
-  ])('that is marked with %s and %s is found', (name, mark) => {
+  ])('is reported if it is marked with %s.%s', (name, mark) => {
     const source = `  ${name}.${mark}('sends', () => undefined);`;
 
-    expect(notRunAtAll(new Map([['test/x.test.ts', source]]))).toEqual(['test/x.test.ts']);
+    expect(skippedOrFocused(new Map([['test/x.test.ts', source]]))).toEqual(['test/x.test.ts']);
   });
 
-  it.each(['x', 'f'])('that is crossed out or picked out with a letter is found: %s', (letter) => {
-    expect(notRunAtAll(new Map([['test/x.test.ts', `${letter}it('sends');`]]))).toEqual(['test/x.test.ts']);
+  it.each(['x', 'f'])('is reported if its function has the prefix %s', (letter) => {
+    expect(skippedOrFocused(new Map([['test/x.test.ts', `${letter}it('sends');`]]))).toEqual([
+      'test/x.test.ts',
+    ]);
   });
 });

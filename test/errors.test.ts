@@ -5,6 +5,7 @@ import {
   ArchiverError,
   asArchiverError,
   errorCodes,
+  hasSystemCode,
   nameOf,
   type RetryPolicy,
   retryPolicies,
@@ -79,6 +80,23 @@ describe('ArchiverError', () => {
     expect('cause' in new ArchiverError('Unexpected', 'x')).toBe(false);
     expect('cause' in new ArchiverError('Unexpected', 'x', { cause: undefined })).toBe(true);
     expect(new ArchiverError('Unexpected', 'x', { cause: 'c' }).cause).toBe('c');
+  });
+});
+
+describe('hasSystemCode', () => {
+  const missing = Object.assign(new Error('x'), { code: 'ENOENT' });
+
+  it('is true for an error with one of the codes', () => {
+    expect(hasSystemCode(missing, 'EEXIST', 'ENOENT')).toBe(true);
+  });
+
+  it.each<[what: string, thrown: unknown]>([
+    ['an error with another code', missing],
+    ['an error without a code', new Error('ENOSPC')],
+    ['an object that is not an error', { code: 'ENOSPC' }],
+    ['undefined', undefined],
+  ])('is false for %s', (_what, thrown) => {
+    expect(hasSystemCode(thrown, 'ENOSPC', 'undefined')).toBe(false);
   });
 });
 

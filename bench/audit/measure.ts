@@ -3,17 +3,17 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { exactly, type Measured } from '../figures.ts';
 import { openArchive } from './archive.ts';
-import type { Job, Outcome } from './worker.ts';
+import type { AuditJob, AuditOutcome } from './worker.ts';
 
 /** @throws Error unless the audit finds exactly the planted defects */
 export async function measureAudit(count: number, flags: readonly string[]): Promise<Measured> {
   const archive = await openArchive(count);
   try {
-    const job: Job = { endpoint: archive.endpoint, flags };
+    const job: AuditJob = { endpoint: archive.endpoint, flags };
     const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
     child.send(job);
     const outcome = await Promise.race([
-      once(child, 'message').then(([told]) => told as Outcome),
+      once(child, 'message').then(([told]) => told as AuditOutcome),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit ended with ${code}.`))),
     ]);
     child.kill();

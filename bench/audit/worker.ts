@@ -9,12 +9,12 @@ import { systemTime as time } from '../../functions/time.ts';
 import { createTerminal } from '../../terminal/terminal.ts';
 import { peakMb } from '../peak-memory.ts';
 
-export interface Job {
+export interface AuditJob {
   endpoint: string;
   flags: readonly string[];
 }
 
-export interface Outcome {
+export interface AuditOutcome {
   exitCode: number;
   findings: number;
   seconds: number;
@@ -23,7 +23,7 @@ export interface Outcome {
   idleMb: number;
 }
 
-process.once('message', async ({ endpoint, flags }: Job) => {
+process.once('message', async ({ endpoint, flags }: AuditJob) => {
   const command = auditCommand.configure(new Command('audit'));
   command.parse([...flags], { from: 'user' });
   const s3 = createS3Client({
@@ -68,5 +68,5 @@ process.once('message', async ({ endpoint, flags }: Job) => {
     command,
   );
   const seconds = (time.monotonic() - started) / 1_000;
-  process.send?.({ exitCode, findings, seconds, peakMb: peakMb(), idleMb } satisfies Outcome);
+  process.send?.({ exitCode, findings, seconds, peakMb: peakMb(), idleMb } satisfies AuditOutcome);
 });

@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { telnyxPageSize } from '../../functions/limits.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
+import { queueDepth } from '../../functions/queue/queue-depth.ts';
 import { systemTime as time } from '../../functions/time.ts';
-import { queueDepth } from '../../local/queue-depth.ts';
 import { startQueues } from '../../local/queues.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { Documents } from '../../local/telnyx/documents.ts';
@@ -21,7 +21,7 @@ import { Orders } from '../../local/telnyx/orders.ts';
 import { startTelnyx } from '../../local/telnyx/server.ts';
 import { credentials } from '../copy/ways.ts';
 import { exactly, type Measured, type Section } from '../figures.ts';
-import type { Job, Outcome } from './worker.ts';
+import type { DiscoverJob, DiscoverOutcome } from './worker.ts';
 
 const count = 100_000;
 const unarchivedEach = 100;
@@ -91,7 +91,7 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
     createdBefore: new Date(end + 1_000).toISOString(),
     requestedAt: new Date(end).toISOString(),
   };
-  const job: Job = {
+  const job: DiscoverJob = {
     message,
     apiKey,
     credentials,
@@ -129,11 +129,11 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
 }
 
 /** Of a new process. */
-async function outcomeOf(job: Job): Promise<Outcome> {
+async function outcomeOf(job: DiscoverJob): Promise<DiscoverOutcome> {
   const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url));
   child.send(job);
   const outcome = await Promise.race([
-    once(child, 'message').then(([told]) => told as Outcome),
+    once(child, 'message').then(([told]) => told as DiscoverOutcome),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`Discovery ended with ${code}.`))),
   ]);
   child.disconnect();

@@ -17,7 +17,7 @@ import { invoke } from '../../local/lambda/invoke.ts';
 import type { LocalQueues } from '../../local/queues.ts';
 import { peakMb } from '../peak-memory.ts';
 
-export interface Job {
+export interface DiscoverJob {
   message: DiscoveryMessage;
   apiKey: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
@@ -27,13 +27,13 @@ export interface Job {
   lanes: LocalQueues['lanes'];
 }
 
-export interface Outcome extends Pick<DiscoveryResult, 'found' | 'requests'> {
+export interface DiscoverOutcome extends Pick<DiscoveryResult, 'found' | 'requests'> {
   ms: number;
   /** Of the resident set. */
   peakMb: number;
 }
 
-process.once('message', async (job: Job) => {
+process.once('message', async (job: DiscoverJob) => {
   const { credentials, lanes } = job;
   const region = 'us-east-1';
   let result: Pick<DiscoveryResult, 'found' | 'requests'> | undefined;
@@ -77,11 +77,11 @@ process.once('message', async (job: Job) => {
   const ms = time.monotonic() - started;
   if (!result) throw new Error('The span message was not completed; see the log lines above.');
   const { found, requests } = result;
-  process.send?.({ found, requests, ms, peakMb: peakMb() } satisfies Outcome);
+  process.send?.({ found, requests, ms, peakMb: peakMb() } satisfies DiscoverOutcome);
 });
 
 /** The message as Lambda delivers it from the spans queue. */
-function eventOf({ message, lanes }: Job): SQSEvent {
+function eventOf({ message, lanes }: DiscoverJob): SQSEvent {
   const now = String(time.now());
   return {
     Records: [

@@ -29,7 +29,7 @@ export function newDocument(bytes: number): BenchDocument {
   return { id, bytes, sha256: digestOf(bytes) };
 }
 
-export function bytesOf(id: string): number {
+export function sizeOf(id: string): number {
   return Number.parseInt(id.slice(-12), 16);
 }
 

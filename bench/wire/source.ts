@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { bytesOf, digestOf, piecesOf } from './contents.ts';
+import { digestOf, piecesOf, sizeOf } from './contents.ts';
 import { serve } from './serve.ts';
 
 await serve((request: IncomingMessage, response: ServerResponse) => {
@@ -19,7 +19,7 @@ await serve((request: IncomingMessage, response: ServerResponse) => {
   }
   const [, room, ...path] = (request.url ?? '').split('/');
   const id = (room === 'v2' ? path[1] : path[0]) ?? '';
-  const bytes = bytesOf(id);
+  const bytes = sizeOf(id);
   if (room === 'storage') {
     response.writeHead(200, { 'content-length': bytes, 'content-type': 'application/pdf' });
     Readable.from(piecesOf(bytes)).pipe(response);

@@ -1,7 +1,7 @@
 /** `export.jsonl` in the exported folder: which file is which document. */
 import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../../local/s3/file-errors.ts';
+import { hasSystemCode } from '../../functions/errors.ts';
 import { ExportPaths } from './paths.ts';
 
 /** One line of the journal: a document that was exported completely. */
@@ -23,7 +23,7 @@ export async function openJournal(folder: string): Promise<Journal> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'export.jsonl');
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return '';
+    if (hasSystemCode(error, 'ENOENT')) return '';
     throw error;
   });
   const entries = new Map<string, Exported>();

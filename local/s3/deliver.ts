@@ -4,7 +4,7 @@ import type { Time } from '../../functions/time.ts';
 import type { Delivery, Silence } from './faults.ts';
 import type { RequestBody } from './request-body.ts';
 
-export interface Wire {
+export interface ClientConnection {
   readonly response: ServerResponse;
   readonly body: RequestBody;
   readonly time: Time;
@@ -13,7 +13,10 @@ export interface Wire {
 }
 
 /** Writes an answer to the wire, at the pace of the client, and ends the connection as it says. */
-export async function deliver(delivery: Delivery, { response, body, time, gone }: Wire): Promise<void> {
+export async function deliver(
+  delivery: Delivery,
+  { response, body, time, gone }: ClientConnection,
+): Promise<void> {
   const withBody = response.req.method !== 'HEAD';
   const early = !body.isComplete;
   const headers: Record<string, string> = { ...delivery.headers };

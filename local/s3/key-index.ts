@@ -1,7 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from './file-errors.ts';
+import { hasSystemCode } from '../../functions/errors.ts';
 
 /**
  * The keys of a bucket in S3's order, which is that of their UTF-8 bytes, read from its directory.
@@ -57,7 +57,7 @@ export class KeyIndex {
       found = await readdir(directory, { withFileTypes: true });
     } catch (error) {
       // Removed since its parent was read: no keys.
-      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return [];
       throw error;
     }
     const entries = found

@@ -3,8 +3,8 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { hasSystemCode } from '../../functions/errors.ts';
 import type { Checksum } from './checksums.ts';
-import { hasCode } from './file-errors.ts';
 import { KeyIndex } from './key-index.ts';
 import { invalidArgument, S3Error } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
@@ -110,8 +110,8 @@ export class ObjectStore {
       if (replaced) await rm(this.#metadataPath(key, replaced), { force: true });
     } catch (error) {
       await rm(claimed.metadataPath, { force: true });
-      if (hasCode(error, 'EEXIST') && (await this.exists(key))) return undefined;
-      if (hasCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw notAFile(key);
+      if (hasSystemCode(error, 'EEXIST') && (await this.exists(key))) return undefined;
+      if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw notAFile(key);
       throw error;
     }
     return { ...metadata, size, lastModified: claimed.lastModified };
@@ -144,7 +144,7 @@ export class ObjectStore {
         }
         return { metadataPath, lastModified: Math.round(stamped.mtimeMs) };
       } catch (error) {
-        if (!hasCode(error, 'EEXIST')) throw error;
+        if (!hasSystemCode(error, 'EEXIST')) throw error;
       }
     }
   }
@@ -153,7 +153,7 @@ export class ObjectStore {
     try {
       await mkdir(directory, { recursive: true });
     } catch (error) {
-      if (hasCode(error, 'EEXIST', 'ENOTDIR')) throw notAFile(key);
+      if (hasSystemCode(error, 'EEXIST', 'ENOTDIR')) throw notAFile(key);
       throw error;
     }
   }
@@ -163,7 +163,7 @@ export class ObjectStore {
       const metadata: Metadata = JSON.parse(await readFile(this.#metadataPath(key, found), 'utf8'));
       return { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) };
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
+      if (hasSystemCode(error, 'ENOENT')) return undefined;
       throw error;
     }
   }
@@ -179,7 +179,7 @@ export class ObjectStore {
     try {
       return await stat(this.#path(key));
     } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
       throw error;
     }
   }
@@ -190,7 +190,7 @@ export class ObjectStore {
     try {
       return await open(this.#path(key), 'r');
     } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from './file-errors.ts';
+import { hasSystemCode } from '../../functions/errors.ts';
 
 /** A directory of one process for files that are not finished. */
 export interface Scratch {
@@ -45,6 +45,6 @@ function isOfAnotherLiveProcess(name: string): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !hasCode(error, 'ESRCH');
+    return !hasSystemCode(error, 'ESRCH');
   }
 }

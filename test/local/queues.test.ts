@@ -9,8 +9,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { queues as limits, timeouts } from '../../functions/limits.ts';
+import { queueDepth } from '../../functions/queue/queue-depth.ts';
 import { queueUrl } from '../../functions/settings.ts';
-import { queueDepth } from '../../local/queue-depth.ts';
 import { type LocalQueues, startQueues } from '../../local/queues.ts';
 
 async function startWorld(): Promise<{ queues: LocalQueues; sqs: SQSClient }> {

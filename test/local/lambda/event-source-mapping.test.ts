@@ -8,11 +8,11 @@ import {
 import type { SQSEvent } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { queueDepth } from '../../../functions/queue/queue-depth.ts';
 import { createSqsClient } from '../../../functions/queue/sqs-client.ts';
 import { systemTime } from '../../../functions/time.ts';
 import { type EventSourceMapping, failedIds, pollQueue } from '../../../local/lambda/event-source-mapping.ts';
 import type { LambdaHandler } from '../../../local/lambda/invoke.ts';
-import { queueDepth } from '../../../local/queue-depth.ts';
 import { type LocalQueues, startQueues } from '../../../local/queues.ts';
 
 type Shape = (ids: readonly string[]) => unknown;

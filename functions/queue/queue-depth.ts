@@ -1,6 +1,6 @@
 import { GetQueueAttributesCommand, type QueueAttributeName, type SQSClient } from '@aws-sdk/client-sqs';
 
-/** Messages in a queue: to be received, being worked on or waiting out their visibility timeout, and delayed. */
+/** Approximate number of messages in a queue: available, in flight and delayed. */
 export async function queueDepth(client: SQSClient, queueUrl: string): Promise<number> {
   const counts: QueueAttributeName[] = [
     'ApproximateNumberOfMessages',
