@@ -32,26 +32,26 @@ export const timeouts = {
  */
 export interface RetryTimings {
   /** The shortest wait before the next receive. Otherwise the wait equals the message's age. */
-  leastWaitMs: number;
+  minWaitMs: number;
   /** The longest wait in a live lane while the document may still be unlinked at Telnyx. */
-  longestLiveWaitMs: number;
+  maxLiveWaitMs: number;
   /** The longest wait in any other case. */
-  longestWaitMs: number;
+  maxWaitMs: number;
   /** Minimum age, since the first receive, at which an error of policy `retry` may lead to a dead letter. */
   documentFaultAfterMs: number;
   /** Minimum time between the first and the last attempt of a receive for such an error to count. */
   attemptsSpanMs: number;
   /** Age, since the send, at which any failing message becomes a dead letter: SQS would delete it on day 10. */
-  giveUpAfterMs: number;
+  deadLetterAfterMs: number;
 }
 
 export const retryTimings: RetryTimings = {
-  leastWaitMs: 5 * seconds,
-  longestLiveWaitMs: 120 * seconds,
-  longestWaitMs: 30 * minutes,
+  minWaitMs: 5 * seconds,
+  maxLiveWaitMs: 120 * seconds,
+  maxWaitMs: 30 * minutes,
   documentFaultAfterMs: 10 * minutes,
   attemptsSpanMs: 15 * seconds,
-  giveUpAfterMs: 9 * days,
+  deadLetterAfterMs: 9 * days,
 };
 
 /**
@@ -66,7 +66,7 @@ export const receives = {
   /** From this receive on, a message is processed alone, after the others of its batch. */
   isolateFrom: 3,
   /** Upper limit of SQS's `maxReceiveCount` (Amazon SQS API reference, "CreateQueue"). */
-  most: 1_000,
+  max: 1_000,
 } as const;
 
 /** AWS recommends a visibility timeout of six times the function's timeout (Lambda with SQS, "Configuring a queue"). */
@@ -77,8 +77,11 @@ export const visibilityPerTimeout = 6;
  * function every time is received again once per visibility timeout. It becomes a dead letter within nine days, before
  * SQS deletes it: within five days for a timeout of one minute (1,000 receives), on day 9 for five minutes (432).
  */
-export function mostReceives(timeoutMs: number): number {
-  return Math.min(receives.most, Math.floor(retryTimings.giveUpAfterMs / (visibilityPerTimeout * timeoutMs)));
+export function maxReceives(timeoutMs: number): number {
+  return Math.min(
+    receives.max,
+    Math.floor(retryTimings.deadLetterAfterMs / (visibilityPerTimeout * timeoutMs)),
+  );
 }
 
 export const queues = {
@@ -103,11 +106,11 @@ export const concurrency = {
 
 /** Attempts within one receive; each requests a fresh link, downloads and uploads. */
 export const attempts = {
-  most: 3,
+  max: 3,
   minDelayMs: 200,
   maxDelayMs: 2 * seconds,
   /** No further attempt starts with less time left than this. */
-  leastTimeMs: 5 * seconds,
+  minTimeLeftMs: 5 * seconds,
 } as const;
 
 /** How the low lanes (spans, backfill) leave Telnyx's rate limit to live work. */
@@ -115,7 +118,7 @@ export const pacing = {
   /** Share of the limit that is reserved for live work. */
   liveShare: 0.5,
   /** The longest wait for the limit's reset. A request that would wait longer fails with RateLimitReserved. */
-  longestWaitMs: 5 * seconds,
+  maxWaitMs: 5 * seconds,
 } as const;
 
 /**
@@ -165,7 +168,7 @@ export const sweep = {
  * Maximum number of documents that one event queues; sweeps find the rest. An order of a thousand numbers shares a few
  * documents, whereas a signed event of 1 MB could name 26,000.
  */
-export const mostDocumentsPerEvent = 1_000;
+export const maxDocumentsPerEvent = 1_000;
 
 /** Rows per page of a Telnyx list. The maximum is 250 (Telnyx API reference, "List all documents"). */
 export const telnyxPageSize = 250;

@@ -6,14 +6,14 @@ import { sleep, type Time } from './time.ts';
 
 export interface RetryOptions {
   /** Maximum number of attempts, including the first. */
-  most: number;
+  maxAttempts: number;
   /**
    * Milliseconds until the next attempt, or undefined for no further attempt. `attempt` counts from 1; `sinceFirstMs`
    * is the time since the start of the first attempt.
    */
   delayAfter: (error: ArchiverError, attempt: number, sinceFirstMs: number) => number | undefined;
   /** No attempt starts with less time than this left until the deadline, in milliseconds. */
-  leastTimeMs: number;
+  minTimeLeftMs: number;
   /** Monotonic milliseconds. */
   deadline: number;
   /** Minimum time from the start of the first attempt to that of the last one for an error to be conclusive. */
@@ -31,7 +31,7 @@ export interface RetryOptions {
  *   the last attempt failed with policy `yield`
  */
 export async function withRetry<Result>(work: () => Promise<Result>, options: RetryOptions): Promise<Result> {
-  const { most, delayAfter, leastTimeMs, deadline, attemptsSpanMs, signal, time, onRetry } = options;
+  const { maxAttempts, delayAfter, minTimeLeftMs, deadline, attemptsSpanMs, signal, time, onRetry } = options;
   const firstAt = time.monotonic();
   let failures = 0;
   let documentFaults = 0;
@@ -50,12 +50,12 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       if (error.retryPolicy === 'retry') documentFaults += 1;
       yielded = error.retryPolicy === 'yield' ? error : undefined;
       const isConclusive =
-        failures >= attempts.most && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs;
+        failures >= attempts.max && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs;
       throw isConclusive ? conclusive(error) : error;
     }
   };
   return pRetry(attempt, {
-    retries: most - 1,
+    retries: maxAttempts - 1,
     minTimeout: 0,
     // An aborted signal ends the attempts with its reason, whatever failed because of it.
     signal,
@@ -63,7 +63,7 @@ export async function withRetry<Result>(work: () => Promise<Result>, options: Re
       // Attempts throw nothing else, unless the signal has aborted. p-retry does not call this then.
       const failure = error as ArchiverError;
       const delay = delayAfter(failure, failures, time.monotonic() - firstAt);
-      if (delay === undefined || deadline - time.monotonic() < delay + leastTimeMs) return false;
+      if (delay === undefined || deadline - time.monotonic() < delay + minTimeLeftMs) return false;
       delayMs = delay;
       onRetry(failure, failures, delay);
       return true;

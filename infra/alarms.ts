@@ -80,7 +80,7 @@ const sumMs = 5 * 60_000;
  */
 const waitingDatapoints = {
   toAlarm: 1,
-  outOf: 1 + Math.ceil((retryTimings.longestWaitMs + timeouts.discoverMs) / sumMs),
+  outOf: 1 + Math.ceil((retryTimings.maxWaitMs + timeouts.discoverMs) / sumMs),
 };
 
 /**

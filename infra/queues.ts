@@ -1,7 +1,7 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type IQueue, Queue, QueueEncryption, type QueueProps } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import { maxReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 
 export interface QueuePairProps {
   /** Name of the queue. The dead-letter queue has the same name with the suffix `-dead-letters`. */
@@ -44,7 +44,7 @@ export class QueuePair extends Construct {
       retentionPeriod: Duration.millis(queues.retentionMs),
       visibilityTimeout: Duration.millis(visibilityPerTimeout * consumerTimeoutMs),
       // The functions send dead letters themselves, with an error code. This policy is for functions that crash.
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: mostReceives(consumerTimeoutMs) },
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: maxReceives(consumerTimeoutMs) },
       ...queueProps,
     });
   }

@@ -35,9 +35,9 @@ interface Options {
 /** Short waits: with the stand-in, a retry should be visible within seconds. */
 const standInTimings: RetryTimings = {
   ...retryTimings,
-  leastWaitMs: 1_000,
-  longestLiveWaitMs: 5_000,
-  longestWaitMs: 5_000,
+  minWaitMs: 1_000,
+  maxLiveWaitMs: 5_000,
+  maxWaitMs: 5_000,
   documentFaultAfterMs: 10_000,
   attemptsSpanMs: 2_000,
 };

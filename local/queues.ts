@@ -8,7 +8,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
-import { mostReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import { maxReceives, queues, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import type { Lane } from '../functions/queue/batch.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
@@ -55,7 +55,7 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
       VisibilityTimeout: seconds(visibilityPerTimeout * timeoutMs),
       RedrivePolicy: JSON.stringify({
         deadLetterTargetArn: arnOf(deadLetters),
-        maxReceiveCount: mostReceives(timeoutMs),
+        maxReceiveCount: maxReceives(timeoutMs),
       }),
     });
     // fauxqs names a host in its queue URLs that does not resolve everywhere: the path is what counts.

@@ -22,9 +22,9 @@ function failing(...codes: (ErrorCode | Error)[]) {
         return 'done';
       },
       {
-        most: attempts.most,
+        maxAttempts: attempts.max,
         delayAfter: () => 7.5 * second,
-        leastTimeMs: 5 * second,
+        minTimeLeftMs: 5 * second,
         deadline: 57 * second,
         attemptsSpanMs: 15 * second,
         signal: new AbortController().signal,
@@ -71,9 +71,9 @@ describe('withRetry', () => {
     const ends = Array.from({ length: 50 }, async (_, n) => {
       const span = 40 + n / 7;
       return withRetry(() => Promise.reject(new ArchiverError('ChecksumMismatch', 'x')), {
-        most: attempts.most,
+        maxAttempts: attempts.max,
         delayAfter: (_error, attempt, sinceFirstMs) => Math.max(0, (span * attempt) / 2 - sinceFirstMs),
-        leastTimeMs: 0,
+        minTimeLeftMs: 0,
         deadline: Number.POSITIVE_INFINITY,
         attemptsSpanMs: span,
         signal: new AbortController().signal,
@@ -105,7 +105,7 @@ describe('withRetry', () => {
   it('throws an inconclusive error when only two attempts have failed', async () => {
     const { run } = failing('ChecksumMismatch', 'ChecksumMismatch');
 
-    await expect(run({ most: 2, delayAfter: () => 16 * second })).rejects.toMatchObject({
+    await expect(run({ maxAttempts: 2, delayAfter: () => 16 * second })).rejects.toMatchObject({
       conclusive: false,
     });
   });

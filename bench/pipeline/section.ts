@@ -74,7 +74,7 @@ async function perSecond(bytes: number, count: number): Promise<number> {
     archive,
     documents: empty,
     events: false,
-    timings: { ...retryTimings, leastWaitMs: 1_000, longestLiveWaitMs: 1_000, longestWaitMs: 1_000 },
+    timings: { ...retryTimings, minWaitMs: 1_000, maxLiveWaitMs: 1_000, maxWaitMs: 1_000 },
     onLog: (line) => {
       if (JSON.parse(line).outcome !== 'archived') return;
       archived += 1;

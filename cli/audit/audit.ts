@@ -27,7 +27,7 @@ import { draftManifest, type ManifestDraft } from '../../functions/bucket/manife
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
-import { inOrder } from '../../functions/in-order.ts';
+import { mapInOrder } from '../../functions/map-in-order.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { formatBytes } from '../../terminal/bytes.ts';
@@ -249,7 +249,7 @@ async function compare(
       tally.bytesRead += bytes;
     },
   };
-  const results = inOrder(rows, atOnce, signal, (row, limited) => inspect(row, limited, inspection));
+  const results = mapInOrder(rows, atOnce, signal, (row, limited) => inspect(row, limited, inspection));
   for await (const result of results) {
     count(tally, result);
     refuseTheHopeless(tally, result);

@@ -12,7 +12,7 @@ import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { ArchiverError, asArchiverError, hasSystemCode } from '../../functions/errors.ts';
-import { inOrder } from '../../functions/in-order.ts';
+import { mapInOrder } from '../../functions/map-in-order.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
@@ -80,7 +80,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   };
 
   const ordered = order(options, { archive, retry, journal, fail }, context);
-  const results = inOrder(ordered, atOnce, signal, async (document, limited): Promise<Result> => {
+  const results = mapInOrder(ordered, atOnce, signal, async (document, limited): Promise<Result> => {
     if ('state' in document) return document;
     try {
       return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
@@ -137,7 +137,7 @@ async function* order(
     options.since === undefined ? Number.NEGATIVE_INFINITY : parseInstant(options.since, time.now());
   const until =
     options.until === undefined ? Number.POSITIVE_INFINITY : parseInstant(options.until, time.now());
-  const receipts = inOrder(
+  const receipts = mapInOrder(
     wantedIds(options, archive, retry, time),
     2 * atOnce,
     signal,

@@ -68,15 +68,15 @@ export function archiveDocument(
   // An event can arrive before Telnyx's API knows the document, so the first "not found" is retried.
   let wasNotFound = false;
   return withRetry(() => attemptArchive(message, receive, dependencies), {
-    most: attempts.most,
+    maxAttempts: attempts.max,
     delayAfter: (error, attempt, sinceFirstMs) => {
       const isFirstNotFound = error.code === 'DocumentGone' && !wasNotFound;
       wasNotFound ||= isFirstNotFound;
       const delay = isFirstNotFound || isRetryable(error) ? retryDelayMs(error, attempt, random) : undefined;
       if (delay === undefined || !spreadAttempts || error.retryPolicy !== 'retry') return delay;
-      return Math.max(delay, (timings.attemptsSpanMs * attempt) / (attempts.most - 1) - sinceFirstMs);
+      return Math.max(delay, (timings.attemptsSpanMs * attempt) / (attempts.max - 1) - sinceFirstMs);
     },
-    leastTimeMs: attempts.leastTimeMs,
+    minTimeLeftMs: attempts.minTimeLeftMs,
     deadline: receive.deadline,
     attemptsSpanMs: timings.attemptsSpanMs,
     signal: receive.signal,

@@ -33,12 +33,12 @@ export function createStorageRetry({ time, random, signal }: StorageRetryOptions
     };
     try {
       return await withRetry(attempt, {
-        most: attempts,
+        maxAttempts: attempts,
         delayAfter: ({ code }, failures) =>
           temporary.has(code)
             ? Math.min(maxDelayMs, minDelayMs * 2 ** failures) * (0.5 + random() / 2)
             : undefined,
-        leastTimeMs: 0,
+        minTimeLeftMs: 0,
         deadline: Number.POSITIVE_INFINITY,
         attemptsSpanMs: Number.POSITIVE_INFINITY,
         signal,

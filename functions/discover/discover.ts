@@ -153,13 +153,13 @@ export async function discover(
   try {
     for (const part of plan.parts) {
       await withRetry(() => readPart(part), {
-        most: attempts.most,
+        maxAttempts: attempts.max,
         // Other errors were retried per request (`createRetryingTelnyx`), or the message waits in its queue.
         delayAfter: (error) =>
           error.retryPolicy === 'retry' && !error.conclusive
-            ? timings.attemptsSpanMs / (attempts.most - 1)
+            ? timings.attemptsSpanMs / (attempts.max - 1)
             : undefined,
-        leastTimeMs: attempts.leastTimeMs,
+        minTimeLeftMs: attempts.minTimeLeftMs,
         deadline,
         attemptsSpanMs: timings.attemptsSpanMs,
         signal,

@@ -21,7 +21,7 @@ export interface Timestamps {
  * - A conclusive fault of the document becomes a dead letter once the message is `documentFaultAfterMs` old.
  * - After any other failure the message returns to the queue. The wait equals the message's age, so the age doubles
  *   with each receive.
- * - A message whose next receive would come later than `giveUpAfterMs` becomes a dead letter, whatever the error: SQS
+ * - A message whose next receive would come later than `deadLetterAfterMs` becomes a dead letter, whatever the error: SQS
  *   would delete it soon after.
  *
  * @param live whether the lane is live. The wait is then short while Telnyx may still delete an unlinked document
@@ -39,12 +39,11 @@ export function decide(
   const isDocumentFault = error.retryPolicy === 'retry' && error.conclusive;
   if (isDocumentFault && ageMs >= timings.documentFaultAfterMs) return { action: 'dead-letter' };
 
-  const maxWaitMs =
-    live && now - sentAt < unlinkedLifetimeMs ? timings.longestLiveWaitMs : timings.longestWaitMs;
+  const maxWaitMs = live && now - sentAt < unlinkedLifetimeMs ? timings.maxLiveWaitMs : timings.maxWaitMs;
   // Jitter of up to 20 % keeps messages that failed together from returning together.
   const backoffMs = Math.min(maxWaitMs, ageMs) * (0.8 + random() * 0.2);
-  const afterMs = Math.min(maxWaitMs, Math.max(timings.leastWaitMs, backoffMs, error.retryAfterMs ?? 0));
-  return now + afterMs > sentAt + timings.giveUpAfterMs
+  const afterMs = Math.min(maxWaitMs, Math.max(timings.minWaitMs, backoffMs, error.retryAfterMs ?? 0));
+  return now + afterMs > sentAt + timings.deadLetterAfterMs
     ? { action: 'dead-letter' }
     : { action: 'return', afterMs };
 }

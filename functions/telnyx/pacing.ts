@@ -70,7 +70,7 @@ export function createPacer({ invocations, time, random }: PacerOptions): Pacer 
   return (request, rateLimitOf, signal) => {
     const paced = async () => {
       const waitMs = notBefore - time.monotonic();
-      if (waitMs > pacing.longestWaitMs) throw reservedForLiveWork(waitMs);
+      if (waitMs > pacing.maxWaitMs) throw reservedForLiveWork(waitMs);
       if (waitMs <= 0) signal.throwIfAborted();
       else {
         // If the invocation ends meanwhile, this wait is the reason.

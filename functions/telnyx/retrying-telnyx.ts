@@ -68,10 +68,10 @@ export function createRetryingTelnyx(
         return telnyx.get(path, query, gone, signal);
       };
       const response = await withRetry(request, {
-        most: maxAttempts,
+        maxAttempts,
         delayAfter: (error, attempt) =>
           retried.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,
-        leastTimeMs: calls.telnyxMs,
+        minTimeLeftMs: calls.telnyxMs,
         deadline,
         attemptsSpanMs: timings.attemptsSpanMs,
         signal,

@@ -5,7 +5,7 @@
  * documents. Since Telnyx may announce uploads in the future, documents are also taken from an event of any type whose
  * payload is a document record or has `document_id` or `document_ids`.
  */
-import { mostDocumentsPerEvent } from '../limits.ts';
+import { maxDocumentsPerEvent } from '../limits.ts';
 import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
 import type { EventOrigin } from '../trigger.ts';
 import { isUuid } from '../uuid.ts';
@@ -56,7 +56,7 @@ export function parseEvent(body: unknown, requestedAt: string): ParsedEvent {
   const head = { v: 1 as const, ...(origin && { event: origin }), requestedAt };
   const documentIds = ids(named.documents, documentsOfAnyEvent(payload));
   const documents = documentIds
-    .slice(0, mostDocumentsPerEvent)
+    .slice(0, maxDocumentsPerEvent)
     .map((documentId): DocumentMessage => ({ ...head, kind: 'document', documentId, trigger: 'webhook' }));
   const discovery = [
     ...ids(named.portingOrders).map(

@@ -103,7 +103,7 @@ async function startStack() {
     writeLog: (line: string) => lines.push(JSON.parse(line)),
     time,
     random: Math.random,
-    timings: { ...retryTimings, leastWaitMs: 200, longestLiveWaitMs: 200, longestWaitMs: 200 },
+    timings: { ...retryTimings, minWaitMs: 200, maxLiveWaitMs: 200, maxWaitMs: 200 },
   };
   const archive = assembleArchive(settings, services);
   const discover = assembleDiscover(settings, services);

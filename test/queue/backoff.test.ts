@@ -72,7 +72,7 @@ describe('the decision after a failed receive', () => {
           expect(sinceSent + decision.afterMs).toBeLessThanOrEqual(9 * day);
         } else {
           expect(decision).toEqual({ action: 'dead-letter' });
-          expect(sinceSent + retryTimings.longestWaitMs).toBeGreaterThan(9 * day);
+          expect(sinceSent + retryTimings.maxWaitMs).toBeGreaterThan(9 * day);
         }
       }),
       { numRuns: propertyRuns(2_000) },
@@ -97,7 +97,7 @@ describe('the decision after a failed receive', () => {
   });
 
   it('dead-letters a message one day before SQS deletes it, and keeps dead letters for longer', () => {
-    expect(retryTimings.giveUpAfterMs).toBe(9 * day);
+    expect(retryTimings.deadLetterAfterMs).toBe(9 * day);
     expect(queues.retentionMs).toBe(10 * day);
     expect(queues.deadLetterRetentionMs).toBeGreaterThan(queues.retentionMs);
   });

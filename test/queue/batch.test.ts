@@ -370,7 +370,7 @@ describe('consumeBatch', () => {
     expect(await codesCounted(waitingAfterMs - 1)).toEqual([]);
     expect(await codesCounted(waitingAfterMs)).toEqual(waiting);
     // Dead-lettered by then, which has a metric of its own.
-    expect(await codesCounted(retryTimings.giveUpAfterMs)).toEqual([]);
+    expect(await codesCounted(retryTimings.deadLetterAfterMs)).toEqual([]);
   });
 
   it('starts no record after the deadline and returns all of them to the queue', async () => {

@@ -229,12 +229,12 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'a single attempt proves that a document is at fault',
     'retry.ts',
-    'failures >= attempts.most && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs',
+    'failures >= attempts.max && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs',
     'documentFaults === failures',
     {
       file: 'archive/archive-document.ts',
-      fragment: '    most: attempts.most,',
-      replacement: '    most: 1,',
+      fragment: '    maxAttempts: attempts.max,',
+      replacement: '    maxAttempts: 1,',
     },
   ),
   bug(
@@ -263,7 +263,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'what waits is kept until SQS deletes it',
     'queue/backoff.ts',
-    'now + afterMs > sentAt + timings.giveUpAfterMs',
+    'now + afterMs > sentAt + timings.deadLetterAfterMs',
     'afterMs < 0',
   ),
   {

@@ -127,7 +127,7 @@ export class Watch {
     const ageMs = this.#clock.now() - Date.parse(firstSeenAt);
     // A container whose clock is wrong cannot know how old a message is.
     const clockWrong = by?.suffered.has('lambda-clock-wrong') === true;
-    const aboutToExpire = ageMs + retryTimings.longestWaitMs > retryTimings.giveUpAfterMs;
+    const aboutToExpire = ageMs + retryTimings.maxWaitMs > retryTimings.deadLetterAfterMs;
     if (policy === 'acknowledge' || (policy === 'wait' && !aboutToExpire)) {
       this.broken('given-up-in-time', subject, `${code} after ${Math.round(ageMs / 1_000)} s`);
     }
@@ -135,7 +135,7 @@ export class Watch {
     const asked = by?.asked.get(subject) ?? [];
     const spanMs = (asked.at(-1) ?? 0) - (asked[0] ?? 0);
     // Before it asks, an attempt may look for the receipt, and requests are under way for up to 40 ms each.
-    const isConclusive = asked.length >= attempts.most && spanMs >= retryTimings.attemptsSpanMs - 500;
+    const isConclusive = asked.length >= attempts.max && spanMs >= retryTimings.attemptsSpanMs - 500;
     const aboutDocument = this.#looked().account.documents.has(subject);
     if (ageMs < retryTimings.documentFaultAfterMs || (aboutDocument && !isConclusive && !aboutToExpire)) {
       const what = `${code} after ${Math.round(ageMs / 1_000)} s and ${asked.length} attempts over ${spanMs} ms`;

@@ -151,7 +151,7 @@ function createScene(surroundings: Surroundings, random: RandomSource): Scene {
       {
         name,
         visibilityMs: visibilityPerTimeout * timeoutMs,
-        redrive: { to: deadLetters, maxReceiveCount: receives.most },
+        redrive: { to: deadLetters, maxReceiveCount: receives.max },
       },
       surroundings,
     );

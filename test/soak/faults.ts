@@ -43,7 +43,7 @@ const passingDocumentFaults: Partial<Record<FaultKind, number>> = {
 };
 
 /** One attempt fewer than a document's own fault needs for a dead letter. */
-const mostDocumentFaults = attempts.most - 1;
+const mostDocumentFaults = attempts.max - 1;
 
 /** Of lists and of what orders name. Each of them would do for a dead letter if it were taken for the answer. */
 const ofDiscovery: FaultKind[] = [

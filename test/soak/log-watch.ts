@@ -82,7 +82,7 @@ export class LogWatch {
   finish(): void {
     for (const [documentId, codes] of this.#deadAfter) {
       if ((this.#messages.get(documentId)?.size ?? 0) > 1) continue;
-      const enough = codes.length >= attempts.most && codes.every((code) => policyOf(code) === 'retry');
+      const enough = codes.length >= attempts.max && codes.every((code) => policyOf(code) === 'retry');
       if (policyOf(codes.at(-1)) === 'retry' && !enough)
         this.violations.push(`${documentId} became a dead letter after the attempts ${codes.join(', ')}`);
     }

@@ -29,9 +29,9 @@ const quietWithinMsPerDocument = 100;
 const outage = { fromMs: 1_000, toMs: 6_000 };
 const timings = {
   ...retryTimings,
-  leastWaitMs: 100,
-  longestLiveWaitMs: 1_000,
-  longestWaitMs: 1_000,
+  minWaitMs: 100,
+  maxLiveWaitMs: 1_000,
+  maxWaitMs: 1_000,
   documentFaultAfterMs: 2_000,
   attemptsSpanMs: 500,
 };

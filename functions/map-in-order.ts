@@ -9,7 +9,7 @@ import pLimit from 'p-limit';
  *
  * @throws the first failure, or the signal's reason
  */
-export async function* inOrder<Item, Result>(
+export async function* mapInOrder<Item, Result>(
   items: AsyncIterable<Item>,
   concurrency: number,
   signal: AbortSignal,
