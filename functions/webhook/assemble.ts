@@ -1,4 +1,7 @@
-/** Assembles the webhook function from its settings and the services that it uses, for Lambda, `local/` and tests. */
+/**
+ * Builds the webhook function from its settings and the services it talks to. Lambda, the local stack, tests and benches
+ * all use it.
+ */
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createLog } from '../log.ts';
 import { createSender } from '../queue/send.ts';
@@ -6,14 +9,14 @@ import type { Time } from '../time.ts';
 import { createWebhookHandler } from './handler.ts';
 import type { WebhookSettings } from './settings.ts';
 
-interface WebhookNeighbours {
+interface WebhookServices {
   sqs: Pick<SQSClient, 'send'>;
-  /** Writes one log line, given without its line break. */
+  /** Receives one log line without its line break. */
   writeLog: (line: string) => void;
   time: Time;
 }
 
-export function assembleWebhook(settings: WebhookSettings, { sqs, writeLog, time }: WebhookNeighbours) {
+export function assembleWebhook(settings: WebhookSettings, { sqs, writeLog, time }: WebhookServices) {
   return createWebhookHandler({
     publicKeys: settings.publicKeys,
     documentsQueueUrl: settings.documentsQueueUrl,
