@@ -81,12 +81,12 @@ export function flag(value: string): boolean {
   throw new Error('must be true or false.');
 }
 
-/** A whole number from `least` to `most`, both inclusive. */
-export function wholeNumber(least: number, most: number): (value: string) => number {
+/** A whole number from `min` to `max`, both inclusive. */
+export function wholeNumber(min: number, max: number): (value: string) => number {
   return (value) => {
     const number = Number(value);
-    if (!/^\d{1,15}$/.test(value) || number < least || number > most) {
-      throw new Error(`must be a whole number from ${least} to ${most}.`);
+    if (!/^\d{1,15}$/.test(value) || number < min || number > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}.`);
     }
     return number;
   };
