@@ -13,7 +13,7 @@ import { allowedUrl, createDownload } from '../functions/archive/download.ts';
 import { isHostPattern, matchesHost } from '../functions/archive/download-hosts.ts';
 import { readReceipt } from '../functions/audit/receipt-reading.ts';
 import { contentDisposition, contentType } from '../functions/bucket/content-disposition.ts';
-import { readLine } from '../functions/bucket/manifest-text.ts';
+import { parseLine } from '../functions/bucket/manifest-text.ts';
 import { nameOf } from '../functions/errors.ts';
 import { defaultDownloadHosts } from '../functions/limits.ts';
 import { parseDiscoveryMessage, parseDocumentMessage } from '../functions/queue/messages.ts';
@@ -180,7 +180,7 @@ const readers: [string, (text: string) => unknown][] = [
   ['a message about many documents', parseDiscoveryMessage],
   ['an event', (text) => parseEvent({ data: { event_type: text, id: text, payload: { id: text } } }, text)],
   ['a receipt', (text) => readReceipt('550e8400-e29b-41d4-a716-446655440000', Buffer.from(text))],
-  ['a line of a manifest', readLine],
+  ['a line of a manifest', parseLine],
 ];
 
 describe('a text of a megabyte', () => {

@@ -1,25 +1,25 @@
 export interface AuditOptions {
   /** Compare listings only. */
   quick: boolean;
-  /** Percent of the objects whose bytes are read back. */
+  /** Percentage of the objects to download and hash. */
   readData: number;
-  /** Say what is as it should be, too. */
+  /** List documents without problems, too. */
   all: boolean;
-  /** Queue what is missing. */
+  /** Queue missing documents for archiving. */
   repair: boolean;
   /** Compare with Telnyx's list. */
   telnyx: boolean;
-  /** How long the archiver may be at a document before it counts as missing. */
+  /** How long the archiver may take to archive a document before it counts as missing. */
   graceMinutes: number;
-  /** Write a manifest: into the bucket, or into the file of this path. */
+  /** Write a manifest: to the bucket, or to a file at this path. */
   manifest: 'bucket' | { file: string } | undefined;
-  /** Have the manifest name receipts as they are now, where they were written anew for the same bytes. */
+  /** Accept in the manifest receipts that were written again for the same bytes. */
   acceptReceipts: boolean;
   /** SHA-256 of a manifest that must be in the bucket. */
   expectManifest: string | undefined;
-  /** Path of the HTML report to be written. */
+  /** Path of the HTML report to write. */
   html: string | undefined;
 }
 
-/** Exit codes, as the command's help has them. */
-export const exitCodes = { well: 0, findings: 1, incomplete: 3, interrupted: 130 } as const;
+/** The command's help lists them. */
+export const exitCodes = { success: 0, problems: 1, incomplete: 3 } as const;

@@ -5,23 +5,23 @@ import type { AuditOptions } from '../audit/options.ts';
 import { type ArchiverCommand, UsageError } from '../command.ts';
 
 const help = `
-Says of every document whether it is archived and unchanged. Telnyx's list, the receipts, the objects and the newest
-manifest are compared; nothing in the bucket is changed or deleted.
+Compares Telnyx's list, the receipts, the objects and the newest manifest, document by document. Does not change or
+delete any archived document.
 
-Lines on stdout, findings only unless --all is given:
+Prints one line per problem; --all adds documents without problems. Each line starts with a mark:
   =  archived and unchanged
   -  not in the archive: missing, lost, no-object, manifest-removed
-  +  in the archive only, no longer at Telnyx: kept, as it should be
-  *  in the archive, but not as it should be
+  +  archived and unchanged, no longer at Telnyx (not a problem)
+  *  in the archive, with a problem
   !  could not be checked
 
-Exit code: 0 all is well · 1 findings · 2 error · 3 no finding, but something could not be checked ·
-130 stopped by Ctrl-C
+Exit codes: 0 no problems · 1 problems found · 2 error · 3 no problems found, but some items could not be checked ·
+130 interrupted by Ctrl-C
 
-Rights: cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket, kms:Decrypt on its key;
-TELNYX_API_KEY, but for --no-telnyx. --manifest without a file: s3:PutObject on manifests/* and kms:GenerateDataKey.
---repair: sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and
-sqs:ChangeMessageVisibility on the dead-letter queues, or it shows no failures.`;
+Permissions: cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key.
+TELNYX_API_KEY must be set, except with --no-telnyx. --manifest without a file: s3:PutObject on manifests/* and
+kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and
+sqs:ChangeMessageVisibility on the dead-letter queues; without these the report does not show failures.`;
 
 interface Parsed {
   quick?: boolean;
@@ -40,42 +40,44 @@ export const auditCommand: ArchiverCommand = {
   name: 'audit',
   configure: (command) =>
     command
-      .description('say whether everything is there, and unchanged')
-      .option('--quick', 'compare listings only: whether objects and receipts exist, and sizes')
+      .description('check that every document is archived and unchanged')
+      .option(
+        '--quick',
+        'compare listings only: the existence of objects and receipts, and the sizes of objects',
+      )
       .option(
         '--read-data [percent]',
-        'read the bytes of all objects back, or of so many picked at random',
+        'download and hash all objects, or a random percentage of them',
         asPercent,
       )
-      .option('--all', 'also list what is as it should be')
-      .option('--repair', 'queue what is missing to be archived')
-      .option('--no-telnyx', 'do not compare with Telnyx’s list; what is missing then does not show')
-      .option('--grace <minutes>', 'how long a document may take to be archived', asMinutes, 15)
-      .option('--manifest [file]', 'write a manifest for sha256sum into the bucket, or into a file only')
+      .option('--all', 'also list documents without problems')
+      .option('--repair', 'queue missing documents for archiving')
+      .option('--no-telnyx', 'do not compare with Telnyx’s list; missing documents are not detected')
+      .option('--grace <minutes>', 'minutes that archiving a document may take', asMinutes, 15)
+      .option('--manifest [file]', 'write a manifest for sha256sum to the bucket, or to this file instead')
       .option(
         '--accept-receipts',
-        'with --manifest: name receipts that were written anew for the same bytes, as after --repair',
+        'with --manifest: accept receipts that were written again for the same bytes, as after --repair',
       )
       .option(
         '--expect-manifest <sha256>',
-        'a finding unless the bucket has the manifest with this digest',
+        'report a problem if the bucket has no manifest with this SHA-256',
         asDigest,
       )
-      .option('--html <file>', 'write a report to look at, one page that needs no network')
+      .option('--html <file>', 'write a report as one HTML page that works offline')
       .addHelpText('after', help),
   run: (context, parsed) => audit(auditOptions(parsed.opts()), context),
 };
 
-/** @param parsed what commander made of the command line */
+/** @param parsed the options as commander parsed them */
 function auditOptions(parsed: Parsed): AuditOptions {
   const { quick = false, readData, manifest } = parsed;
   if (quick && (readData || manifest || parsed.html)) {
     throw new UsageError(
-      '--quick reads neither receipts nor objects: it cannot be combined with --read-data, --manifest or --html.',
+      '--quick cannot be combined with --read-data, --manifest or --html, which need receipts and objects.',
     );
   }
-  if (parsed.acceptReceipts && !manifest)
-    throw new UsageError('--accept-receipts is about what --manifest writes: give both.');
+  if (parsed.acceptReceipts && !manifest) throw new UsageError('--accept-receipts requires --manifest.');
   return {
     quick,
     readData: readData === true ? 100 : (readData ?? 0),
@@ -93,16 +95,16 @@ function auditOptions(parsed: Parsed): AuditOptions {
 function asPercent(value: string): number {
   const percent = /^\d{1,3}(\.\d+)?%?$/.test(value) ? Number.parseFloat(value) : Number.NaN;
   if (percent > 0 && percent <= 100) return percent;
-  throw new InvalidArgumentError('It must be a percentage, above 0 and up to 100.');
+  throw new InvalidArgumentError('Must be a percentage above 0 and up to 100.');
 }
 
 function asMinutes(value: string): number {
   if (/^\d{1,5}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number of minutes.');
+  throw new InvalidArgumentError('Must be a whole number of minutes.');
 }
 
 function asDigest(value: string): string {
   const digest = value.toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digest)) return digest;
-  throw new InvalidArgumentError('It must be a SHA-256, 64 hex digits.');
+  throw new InvalidArgumentError('Must be a SHA-256: 64 hex digits.');
 }

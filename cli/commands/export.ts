@@ -11,8 +11,9 @@ import { listArchive } from '../../functions/bucket/listing.ts';
 import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { ArchiverError, asArchiverError, hasSystemCode } from '../../functions/errors.ts';
-import { mapInOrder } from '../../functions/map-in-order.ts';
+import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
+import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
+import { hasCode } from '../../local/s3/file-errors.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
@@ -80,19 +81,24 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   };
 
   const ordered = order(options, { archive, retry, journal, fail }, context);
-  const results = mapInOrder(ordered, atOnce, signal, async (document, limited): Promise<Result> => {
-    if ('state' in document) return document;
-    try {
-      return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
-        retry(() => work(limited)),
-      );
-    } catch (error) {
-      limited.throwIfAborted();
-      if (isOfTheDisk(error)) throw error;
-      const { code, message } = asArchiverError(error);
-      return fail(document.documentId, `${code}: ${message}`);
-    }
-  });
+  const results = mapStreamConcurrently(
+    ordered,
+    atOnce,
+    signal,
+    async (document, limited): Promise<Result> => {
+      if ('state' in document) return document;
+      try {
+        return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
+          retry(() => work(limited)),
+        );
+      } catch (error) {
+        limited.throwIfAborted();
+        if (isOfTheDisk(error)) throw error;
+        const { code, message } = asArchiverError(error);
+        return fail(document.documentId, `${code}: ${message}`);
+      }
+    },
+  );
   const progress = terminal.progress(() => ({
     ended: counts.exported + counts['was there'],
     total: undefined,
@@ -137,7 +143,7 @@ async function* order(
     options.since === undefined ? Number.NEGATIVE_INFINITY : parseInstant(options.since, time.now());
   const until =
     options.until === undefined ? Number.POSITIVE_INFINITY : parseInstant(options.until, time.now());
-  const receipts = mapInOrder(
+  const receipts = mapStreamConcurrently(
     wantedIds(options, archive, retry, time),
     2 * atOnce,
     signal,
@@ -205,7 +211,7 @@ async function bring(
       await link(part, target);
       break;
     } catch (error) {
-      if (!hasSystemCode(error, 'EEXIST')) throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
       // Somebody else's file, or one whose line did not get into the journal before the end.
       if (await isWhole(target, document, true)) break;
       path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;

@@ -4,13 +4,13 @@ import { peekDeadLetters } from '../dead-letters/lock.ts';
 import { NameCounts } from './histograms.ts';
 import type { DeadLetters } from './page.ts';
 
-const mostCodes = 12;
+const maxCodes = 12;
 
 /**
- * The documents, and messages without one, that are dead letters of any lane, by the code of the latest letter. The
- * letters are read and released, not consumed.
+ * Counts the failed documents of all lanes, and dead letters without a document, by the error code of the newest dead
+ * letter. Reads the dead letters and releases them again.
  *
- * @returns undefined where the queues cannot be reached or looked into: a report is still a report without
+ * @returns undefined if the queues cannot be read: the report is written without them
  * @throws the signal's reason
  */
 export async function failuresByCode({
@@ -25,9 +25,9 @@ export async function failuresByCode({
       codes.add(code === noCode ? 'no code' : code);
     }
   } catch {
-    // No queues where nothing runs, no right to look into them: the report says that it does not show them.
+    // The local stack is not running, or permission is missing. The report says that dead letters are not shown.
     signal.throwIfAborted();
     return undefined;
   }
-  return codes.top(mostCodes, 'others').map(({ name, count }) => ({ code: name, count }));
+  return codes.top(maxCodes, 'others').map(({ name, count }) => ({ code: name, count }));
 }

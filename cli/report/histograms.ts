@@ -1,17 +1,17 @@
-/** Counts of anything over time or size, in bounded memory however much is counted. */
+/** Counts over time, by size and by name. Memory is bounded, however many values are added. */
 
 export interface HistogramBucket {
-  /** Included. */
+  /** Inclusive; milliseconds since the Unix epoch. */
   from: number;
   count: number;
   bytes: number;
 }
 
-const mostBuckets = 2_048;
+const maxBuckets = 2_048;
 
 type Counted = Map<number, { count: number; bytes: number }>;
 
-/** Counts over time. Starts with buckets of a second and doubles their width whenever there are too many. */
+/** Counts over time. Starts with buckets of one second, and doubles their width when there are too many. */
 export class TimeHistogram {
   #widthMs = 1_000;
   #buckets: Counted = new Map();
@@ -19,25 +19,25 @@ export class TimeHistogram {
   /** @param instant milliseconds since the Unix epoch */
   add(instant: number, bytes: number): void {
     const position = Math.floor(instant / this.#widthMs);
-    this.#into(this.#buckets, position, 1, bytes);
-    while (this.#buckets.size > mostBuckets) {
+    this.#addTo(this.#buckets, position, 1, bytes);
+    while (this.#buckets.size > maxBuckets) {
       this.#widthMs *= 2;
       const coarser: Counted = new Map();
       for (const [finer, { count, bytes: size }] of this.#buckets) {
-        this.#into(coarser, Math.floor(finer / 2), count, size);
+        this.#addTo(coarser, Math.floor(finer / 2), count, size);
       }
       this.#buckets = coarser;
     }
   }
 
-  /** Oldest first, empty ones left out. */
+  /** Oldest first, without empty buckets. */
   buckets(): HistogramBucket[] {
     return [...this.#buckets]
       .sort(([a], [b]) => a - b)
       .map(([position, counted]) => ({ from: position * this.#widthMs, ...counted }));
   }
 
-  #into(buckets: Counted, position: number, count: number, bytes: number): void {
+  #addTo(buckets: Counted, position: number, count: number, bytes: number): void {
     const bucket = buckets.get(position);
     if (!bucket) buckets.set(position, { count, bytes });
     else {
@@ -47,12 +47,12 @@ export class TimeHistogram {
   }
 }
 
-/** Counts between fixed edges. */
+/** Counts in buckets with fixed edges. */
 export class Histogram {
   readonly counts: number[];
   readonly edges: readonly number[];
 
-  /** @param edges ascending; bucket 0 is below the first, the last one from the last edge on */
+  /** @param edges ascending. The first bucket is below the first edge, the last one is from the last edge on */
   constructor(edges: readonly number[]) {
     this.edges = edges;
     this.counts = Array.from({ length: edges.length + 1 }, () => 0);
@@ -69,7 +69,7 @@ export class Histogram {
   }
 }
 
-/** Quantiles of positive numbers, within 2.5 % of the true ones. */
+/** Quantiles of positive numbers, with an error of at most 2.5 %. */
 export class Quantiles {
   readonly #perOctave = 20;
   readonly #counts = new Map<number, number>();
@@ -81,31 +81,31 @@ export class Quantiles {
     this.#total += 1;
   }
 
-  /** @param part from 0 to 1 @returns undefined where nothing was added */
-  at(part: number): number | undefined {
-    let left = Math.ceil(part * this.#total);
+  /** @param quantile from 0 to 1 @returns undefined if no value was added */
+  at(quantile: number): number | undefined {
+    let remaining = Math.ceil(quantile * this.#total);
     for (const [bucket, count] of [...this.#counts].sort(([a], [b]) => a - b)) {
-      left -= count;
-      if (left <= 0) return 2 ** ((bucket + 0.5) / this.#perOctave);
+      remaining -= count;
+      if (remaining <= 0) return 2 ** ((bucket + 0.5) / this.#perOctave);
     }
     return undefined;
   }
 }
 
-const mostNames = 200;
+const maxNames = 200;
 
-/** Counts by name. Names come from elsewhere, so there may be any number of them: what comes late is counted as one. */
+/** Counts by name. The names come from Telnyx, so their number is not bounded: names after the first 200 share one count. */
 export class NameCounts {
   readonly #counts = new Map<string, number>();
   #others = 0;
 
   add(name: string): void {
     const count = this.#counts.get(name);
-    if (count === undefined && this.#counts.size >= mostNames) this.#others += 1;
+    if (count === undefined && this.#counts.size >= maxNames) this.#others += 1;
     else this.#counts.set(name, (count ?? 0) + 1);
   }
 
-  /** The most frequent first; the rest together under `restName`. */
+  /** The most frequent names first; all others together under `restName`. */
   top(names: number, restName: string): { name: string; count: number }[] {
     const sorted = [...this.#counts]
       .map(([name, count]) => ({ name, count }))

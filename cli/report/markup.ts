@@ -1,8 +1,8 @@
 import { printable } from '../../terminal/escape.ts';
 
 /**
- * HTML whose holes are escaped: what is filled in is text, whatever it looks like. Everything in the report that
- * others have written goes through here or, in the page's data, through `inlineJson`.
+ * HTML that is safe to insert as it is. Text from elsewhere, such as file names, enters the report only through `html`,
+ * which escapes it, or through `inlineJson`.
  */
 export class Markup {
   readonly text: string;
@@ -11,18 +11,18 @@ export class Markup {
   }
 }
 
-export type Hole = string | number | Markup | readonly Hole[] | undefined;
+export type HtmlValue = string | number | Markup | readonly HtmlValue[] | undefined;
 
-/** A template whose holes are escaped, unless they are `Markup` themselves; undefined is nothing. */
-export function html(parts: TemplateStringsArray, ...holes: readonly Hole[]): Markup {
-  return new Markup(parts.map((part, position) => part + filled(holes[position])).join(''));
+/** Template tag that escapes the interpolated values, except `Markup`. Undefined becomes an empty string. */
+export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Markup {
+  return new Markup(parts.map((part, position) => part + render(values[position])).join(''));
 }
 
-function filled(hole: Hole): string {
-  if (hole === undefined) return '';
-  if (hole instanceof Markup) return hole.text;
-  if (typeof hole === 'string' || typeof hole === 'number') return escaped(String(hole));
-  return hole.map(filled).join('');
+function render(value: HtmlValue): string {
+  if (value === undefined) return '';
+  if (value instanceof Markup) return value.text;
+  if (typeof value === 'string' || typeof value === 'number') return escapeHtml(String(value));
+  return value.map(render).join('');
 }
 
 const entities: Record<string, string> = {
@@ -33,12 +33,12 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** For text and for attributes in quotes. */
-function escaped(text: string): string {
+/** Escapes for text and for quoted attributes. */
+function escapeHtml(text: string): string {
   return printable(text).replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }
 
-/** JSON for a `<script type="application/json">`, which nothing in it can end or turn into a comment. */
+/** JSON for a `<script type="application/json">`, escaped so that it cannot end the element or start a comment. */
 export function inlineJson(value: unknown): Markup {
   return new Markup(
     JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => `\\u${hex(character)}`),

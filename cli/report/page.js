@@ -1,4 +1,4 @@
-// The table: searched, sorted and paged in the browser. Text goes in as text only (textContent), never as markup.
+// Searches, sorts and pages the table in the browser. Text is inserted as textContent only, never as markup.
 (() => {
   const data = JSON.parse(document.getElementById('rows').textContent);
   const names = [
@@ -36,13 +36,13 @@
   const view = { sorted: 'state', isDown: false, search: '', state: '', page: 0 };
 
   const element = (name, className, text) => {
-    const made = document.createElement(name);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = shown(text);
-    return made;
+    const created = document.createElement(name);
+    if (className) created.className = className;
+    if (text !== undefined) created.textContent = visible(text);
+    return created;
   };
-  /** What turns the reading direction round, or cannot be seen, is shown by its number. */
-  const shown = (text) =>
+  /** Shows bidirectional control characters and invisible characters as code points. */
+  const visible = (text) =>
     text.replace(
       /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
       (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
@@ -63,14 +63,14 @@
   const exact = (instant) => (instant === null ? null : new Date(instant).toISOString());
   const duration = (ms) => {
     if (ms === null) return '';
-    for (const [least, unit] of [
+    for (const [unitMs, unit] of [
       [86_400_000, 'd'],
       [3_600_000, 'h'],
       [60_000, 'min'],
       [1000, 's'],
     ]) {
-      if (ms >= least) {
-        const value = ms / least;
+      if (ms >= unitMs) {
+        const value = ms / unitMs;
         return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${unit}`;
       }
     }
@@ -78,18 +78,18 @@
   };
 
   const compare = (a, b) => {
-    const one = view.sorted === 'state' ? weights[a.weight] : a[view.sorted];
-    const other = view.sorted === 'state' ? weights[b.weight] : b[view.sorted];
-    // What is not known comes last, whichever way it goes.
-    if (one === null || other === null) return Number(one === null) - Number(other === null);
-    const order = typeof one === 'string' ? collator.compare(one, other) : one - other;
+    const left = view.sorted === 'state' ? weights[a.weight] : a[view.sorted];
+    const right = view.sorted === 'state' ? weights[b.weight] : b[view.sorted];
+    // Unknown values come last in both directions.
+    if (left === null || right === null) return Number(left === null) - Number(right === null);
+    const order = typeof left === 'string' ? collator.compare(left, right) : left - right;
     return (view.isDown ? -order : order) || (b.archived ?? b.created ?? 0) - (a.archived ?? a.created ?? 0);
   };
 
-  let chosen = rows;
-  const choose = () => {
+  let matching = rows;
+  const update = () => {
     const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
-    chosen = rows
+    matching = rows
       .filter((row) => view.state === '' || row.codes.includes(view.state))
       .filter((row) => words.every((word) => row.searched.includes(word)))
       .sort(compare);
@@ -99,14 +99,14 @@
 
   const cell = (className, text) => element('td', className, text);
   const draw = () => {
-    const pages = Math.max(1, Math.ceil(chosen.length / perPage));
+    const pages = Math.max(1, Math.ceil(matching.length / perPage));
     const from = view.page * perPage;
     const body = element('tbody');
-    for (const [position, row] of chosen.slice(from, from + perPage).entries()) {
+    for (const [position, row] of matching.slice(from, from + perPage).entries()) {
       body.append(...drawRow(row, position));
     }
-    if (chosen.length === 0) {
-      const nothing = cell('nothing', 'No document is like that.');
+    if (matching.length === 0) {
+      const nothing = cell('nothing', 'No matching documents.');
       nothing.colSpan = 8;
       const line = element('tr');
       line.append(nothing);
@@ -114,7 +114,7 @@
     }
     table.tBodies[0].replaceWith(body);
     byId('shown').textContent =
-      `${chosen.length.toLocaleString('en')} of ${rows.length.toLocaleString('en')}`;
+      `${matching.length.toLocaleString('en')} of ${rows.length.toLocaleString('en')}`;
     byId('page').textContent = `Page ${view.page + 1} of ${pages}`;
     byId('before').disabled = view.page === 0;
     byId('after').disabled = view.page >= pages - 1;
@@ -134,7 +134,7 @@
       state.append(element('span', 'code', `${data.marks[code]?.mark ?? ''} ${code}`));
     const name = element('th', 'name');
     name.scope = 'row';
-    const open = element('button', 'open', row.name ?? 'name not known');
+    const open = element('button', 'open', row.name ?? 'unknown name');
     open.type = 'button';
     open.setAttribute('aria-expanded', 'false');
     open.setAttribute('aria-controls', `more-${position}`);
@@ -152,24 +152,24 @@
     const more = element('tr', 'more');
     more.id = `more-${position}`;
     more.hidden = true;
-    const told = cell('');
-    told.colSpan = 8;
+    const details = cell('');
+    details.colSpan = 8;
     const list = element('dl', 'facts');
-    for (const [term, said] of [
-      ['Why', row.detail],
+    for (const [term, text] of [
+      ['Reason', row.detail],
       ['Uploaded', exact(row.created)],
       ['Archived', exact(row.archived)],
       ['Key', `documents/${row.id}`],
       ['SHA-256', row.sha256],
       ['Bytes', row.bytes === null ? null : row.bytes.toLocaleString('en')],
     ]) {
-      if (!said) continue;
+      if (!text) continue;
       const pair = element('div');
-      pair.append(element('dt', '', term), element('dd', 'said', said));
+      pair.append(element('dt', '', term), element('dd', 'fact', text));
       list.append(pair);
     }
-    told.append(list);
-    more.append(told);
+    details.append(list);
+    more.append(details);
     open.addEventListener('click', () => {
       more.hidden = !more.hidden;
       open.setAttribute('aria-expanded', String(!more.hidden));
@@ -187,11 +187,11 @@
 
   byId('search').addEventListener('input', ({ target }) => {
     view.search = target.value;
-    choose();
+    update();
   });
   byId('state').addEventListener('change', ({ target }) => {
     view.state = target.value;
-    choose();
+    update();
   });
   for (const [id, step] of [
     ['before', -1],
@@ -208,10 +208,10 @@
       view.isDown =
         view.sorted === column ? !view.isDown : column !== 'state' && column !== 'name' && column !== 'type';
       view.sorted = column;
-      choose();
+      update();
     });
   }
 
   for (const hidden of document.querySelectorAll('.tools, #table, .pages')) hidden.hidden = false;
-  choose();
+  update();
 })();

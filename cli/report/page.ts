@@ -1,24 +1,23 @@
-/** The report: one page that holds all it needs and asks the network for nothing, as its policy makes sure. */
+/** The report: one HTML page without network access, as its Content Security Policy enforces. */
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import {
-  type Code,
-  codes,
-  countOf,
-  defectsIn,
-  kinds,
+  type FindingCode,
+  findingCodes,
+  findingKinds,
+  formatFindingCount,
   type Tally,
-  uncheckedIn,
 } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { formatNumber } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
 import { html, inlineJson, Markup } from './markup.ts';
-import { type DocumentRow, latencyEdges, mostRows, type Statistics, sizeEdges } from './statistics.ts';
-import { type Scope, wellWords } from './summary.ts';
+import { type DocumentRow, latencyEdges, maxNewest, type Statistics, sizeEdges } from './statistics.ts';
+import { type AuditScope, type AuditVerdict, verdictOf } from './summary.ts';
 
+/** Failures with one error code. */
 export interface DeadLetters {
   code: string;
   count: number;
@@ -26,9 +25,9 @@ export interface DeadLetters {
 
 export interface PageOptions {
   tally: Tally;
-  scope: Scope;
+  scope: AuditScope;
   statistics: Statistics;
-  /** Undefined where the queues cannot be reached. */
+  /** Undefined if the queues cannot be read. */
   deadLetters: readonly DeadLetters[] | undefined;
   /** Milliseconds since the Unix epoch. */
   now: number;
@@ -46,6 +45,7 @@ export async function reportPage(options: PageOptions): Promise<string> {
     "form-action 'none'",
   ].join('; ');
   const rows = statistics.rows();
+  const verdict = verdictOf(tally, scope);
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -54,13 +54,13 @@ export async function reportPage(options: PageOptions): Promise<string> {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${`${headline(tally, scope)} · ${scope.archive} · ${day(now)}`}</title>
+<title>${`${verdict.text} · ${scope.archive} · ${formatDate(now)}`}</title>
 <style>${new Markup(style ?? '')}</style>
 </head>
 <body>
-<header class="${state(tally)}">
-  <p class="kicker">Telnyx document archive · audit of ${stamp(now)}</p>
-  <h1><span class="sign" aria-hidden="true">${sign(tally)}</span>${headline(tally, scope)}</h1>
+<header class="${verdict.state}">
+  <p class="kicker">Telnyx document archive · audit of ${formatTime(now)}</p>
+  <h1><span class="sign" aria-hidden="true">${signs[verdict.state]}</span>${verdict.text}</h1>
   <p class="archive">${scope.archive}</p>
 </header>
 <main>
@@ -72,22 +72,22 @@ ${growthChart(statistics.growth.buckets(), now)}</section>
 <div class="charts">
 ${latencySection(statistics)}
 <section aria-labelledby="sizes"><h2 id="sizes">Sizes</h2>
-<p class="lead">${formatBytes(tally.bytes)} in all, ${formatBytes(tally.bytes / Math.max(1, tally.archived))} on average.</p>
+<p class="lead">${formatBytes(tally.bytes)} in total, ${formatBytes(tally.bytes / Math.max(1, tally.archived))} on average.</p>
 ${bars('Documents by size', histogramBars(statistics.sizes, sizeEdges, roundSize), 'Size')}</section>
-<section aria-labelledby="types"><h2 id="types">Kinds</h2>
-<p class="lead">Content types, as Telnyx states them.</p>
-${bars('Documents by content type', named(statistics.types.top(7, 'other'), kindOf), 'Content type')}</section>
-<section aria-labelledby="found-by"><h2 id="found-by">Found by</h2>
-<p class="lead">What had each document archived.</p>
-${bars('Documents by trigger', named(statistics.triggers.top(7, 'other')), 'Trigger')}
+<section aria-labelledby="types"><h2 id="types">Content types</h2>
+<p class="lead">As Telnyx states them.</p>
+${bars('Documents by content type', toBars(statistics.types.top(7, 'other'), typeName), 'Content type')}</section>
+<section aria-labelledby="triggers"><h2 id="triggers">Triggers</h2>
+<p class="lead">What caused each document to be archived.</p>
+${bars('Documents by trigger', toBars(statistics.triggers.top(7, 'other')), 'Trigger')}
 ${deadLetterSection(deadLetters)}</section>
 </div>
 ${tableSection(tally, rows, statistics)}
 </main>
 <footer>
-<h2>How this was checked</h2>
-<dl class="facts">${checked(tally, scope).map(([term, said]) => html`<div><dt>${term}</dt><dd>${said}</dd></div>`)}</dl>
-<p>Written by telnyx-document-archiver ${version}. This page holds file names and document ids; it asks no network for anything.</p>
+<h2>Coverage of this audit</h2>
+<dl class="facts">${coverage(tally, scope).map(([term, text]) => html`<div><dt>${term}</dt><dd>${text}</dd></div>`)}</dl>
+<p>Written by telnyx-document-archiver ${version}. This page contains file names and document IDs. It works offline.</p>
 </footer>
 <script type="application/json" id="rows">${inlineJson({ rows: rows.map(tableRow), marks: marksOfCodes() })}</script>
 <script>${new Markup(script ?? '')}</script>
@@ -97,62 +97,51 @@ ${tableSection(tally, rows, statistics)}
   return page.text;
 }
 
-/** A file beside this one, with the line ends that its digest was made of. */
+/** Reads a file of this folder. Browsers normalize line ends before they compute the digest, so this does too. */
 async function asset(name: string): Promise<string> {
   return (await readFile(new URL(name, import.meta.url), 'utf8')).replaceAll('\r\n', '\n');
 }
 
-/** As a Content Security Policy names an inline style or script (W3C CSP Level 3, section 2.3.1). */
+/** The hash that allows an inline style or script in a Content Security Policy (W3C CSP Level 3, section 2.3.1). */
 function integrity(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-function state(tally: Tally): 'well' | 'amiss' | 'incomplete' {
-  if (defectsIn(tally) > 0) return 'amiss';
-  return uncheckedIn(tally) > 0 ? 'incomplete' : 'well';
-}
+const signs: Record<AuditVerdict['state'], string> = { ok: '✓', problems: '✗', incomplete: '!' };
 
-function sign(tally: Tally): string {
-  return { well: '✓', amiss: '✗', incomplete: '!' }[state(tally)];
-}
-
-function headline(tally: Tally, scope: Scope): string {
-  const defects = defectsIn(tally);
-  if (defects > 0) return defects === 1 ? 'One finding' : `${formatNumber(defects)} findings`;
-  return uncheckedIn(tally) > 0 ? 'Could not be checked in full' : wellWords(scope);
-}
-
-function tiles(tally: Tally, { listedAtTelnyx }: Scope, { latency }: Statistics): Markup {
-  const half = latency.at(0.5);
-  const most = latency.at(0.95);
-  const tile = (name: string, value: string, aside: string) =>
-    html`<div><dt>${name}</dt><dd>${value}</dd><dd class="aside-note">${aside}</dd></div>`;
+function tiles(tally: Tally, { listedAtTelnyx }: AuditScope, { latency }: Statistics): Markup {
+  const median = latency.at(0.5);
+  const p95 = latency.at(0.95);
+  const tile = (name: string, value: string, note: string) =>
+    html`<div><dt>${name}</dt><dd>${value}</dd><dd class="tile-note">${note}</dd></div>`;
   const { kept, pending } = tally.counts;
   return html`<dl class="tiles">
 ${tile('Archived', formatNumber(tally.archived), formatBytes(tally.bytes))}
-${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : formatNumber(listedAtTelnyx), listedAtTelnyx === undefined ? 'not asked' : pending === 0 ? 'on its list today' : `${formatNumber(pending)} on the way`)}
+${tile('At Telnyx', listedAtTelnyx === undefined ? '–' : formatNumber(listedAtTelnyx), listedAtTelnyx === undefined ? 'not compared' : pending === 0 ? 'documents listed' : `documents listed, ${formatNumber(pending)} pending`)}
 ${tile('Kept', formatNumber(kept), 'no longer at Telnyx')}
-${tile('Upload to archive', half === undefined ? '–' : duration(half), most === undefined ? 'no live documents yet' : `95 % within ${duration(most)}`)}
-${tile('Read back', formatNumber(tally.objectsRead), tally.objectsRead === 0 ? 'by S3’s SHA-256 instead' : `${formatBytes(tally.bytesRead)} hashed again`)}
+${tile('Upload to archive', median === undefined ? '–' : duration(median), p95 === undefined ? 'no live documents yet' : `median; 95 % within ${duration(p95)}`)}
+${tile('Downloaded', formatNumber(tally.objectsRead), tally.objectsRead === 0 ? 'S3’s SHA-256 used instead' : `${formatBytes(tally.bytesRead)} hashed`)}
 </dl>`;
 }
 
 function findingsSection(tally: Tally, statistics: Statistics): Markup {
-  const present = codes.filter((code) => kinds[code].weight !== 'fine' && tally.counts[code] > 0);
-  if (present.length === 0) return html`<p class="aside">There are no findings.</p>`;
+  const present = findingCodes.filter(
+    (code) => findingKinds[code].weight !== 'fine' && tally.counts[code] > 0,
+  );
+  if (present.length === 0) return html`<p class="aside">No problems found.</p>`;
   const others = statistics.otherFindings;
-  return html`<section class="wide" aria-labelledby="findings"><h2 id="findings">Findings</h2>
+  return html`<section class="wide" aria-labelledby="findings"><h2 id="findings">Problems</h2>
 <ul class="findings">${present.map(
     (
       code,
-    ) => html`<li class="${kinds[code].weight}"><p class="what"><b>${countOf(tally.counts[code], code)}</b> ${kinds[code].means} <code>${code}</code></p>
-<p class="advice">${withCode(kinds[code].advice)}</p></li>`,
+    ) => html`<li class="${findingKinds[code].weight}"><p class="what"><b>${formatFindingCount(tally.counts[code], code)}</b> ${findingKinds[code].meaning} <code>${code}</code></p>
+<p class="advice">${withCode(findingKinds[code].advice)}</p></li>`,
   )}</ul>
 ${
   others.length === 0
     ? undefined
-    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${formatNumber(others.length)} that ${others.length === 1 ? 'is' : 'are'} about no document</summary>
-<div class="scroll"><table class="rows"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Why</th></tr></thead>
+    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${formatCount(others.length, 'finding')} not about a document</summary>
+<div class="scroll"><table class="rows"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Reason</th></tr></thead>
 <tbody>${others.map(
         ({ code, key, detail }) =>
           html`<tr><td><code>${code}</code></td><td class="key">${key}</td><td>${detail}</td></tr>`,
@@ -160,12 +149,12 @@ ${
 }
 ${
   statistics.unlisted > 0
-    ? html`<p class="lead">${formatNumber(statistics.unlisted)} more findings are on no list of this page: the command’s own lines have all of them.</p>`
+    ? html`<p class="lead">${formatCount(statistics.unlisted, 'finding')} not listed on this page. The output of the command has all of them.</p>`
     : undefined
 }</section>`;
 }
 
-/** What stands between backticks is a command, or part of one. */
+/** Formats the text between backticks as code. */
 function withCode(text: string): Markup[] {
   return text
     .split('`')
@@ -176,15 +165,15 @@ function latencySection({ latencies, latency }: Statistics): Markup {
   const late = latencies.counts.slice(-2).reduce((sum, count) => sum + count, 0);
   const lead =
     latencies.total === 0
-      ? 'No document has come in live yet.'
-      : `Documents that came in live. ${late === 0 ? 'All' : `All but ${formatNumber(late)}`} were archived within the 30 minutes that Telnyx keeps an unlinked one.`;
-  const quantiles = [0.5, 0.95, 0.99].flatMap((part) => {
-    const value = latency.at(part);
-    return value === undefined ? [] : `${part * 100} % within ${duration(value)}`;
+      ? 'No live documents yet.'
+      : `Live documents. ${late === 0 ? 'All' : `All but ${formatNumber(late)}`} were archived within 30 minutes, after which Telnyx deletes an unlinked document.`;
+  const quantiles = [0.5, 0.95, 0.99].flatMap((quantile) => {
+    const value = latency.at(quantile);
+    return value === undefined ? [] : `${quantile * 100} % within ${duration(value)}`;
   });
   const rows = histogramBars(latencies, latencyEdges, duration).map((row, position) => ({
     ...row,
-    isAmiss: position >= latencyEdges.length - 1,
+    isProblem: position >= latencyEdges.length - 1,
   }));
   return html`<section aria-labelledby="latency"><h2 id="latency">Upload to archive</h2>
 <p class="lead">${lead}</p>
@@ -195,26 +184,26 @@ ${latencies.total === 0 ? undefined : bars('Documents by the time from upload to
 function deadLetterSection(deadLetters: readonly DeadLetters[] | undefined): Markup {
   const head = html`<h2 class="second" id="failures">Failures</h2>`;
   if (deadLetters === undefined)
-    return html`${head}<p class="lead">The queues could not be reached: dead letters are not shown.</p>`;
-  if (deadLetters.length === 0) return html`${head}<p class="lead">There are no dead letters.</p>`;
-  return html`${head}<p class="lead">Documents and messages that failed, by error code; the runbook has an article on each.</p>
+    return html`${head}<p class="lead">The queues could not be read, so dead letters are not shown.</p>`;
+  if (deadLetters.length === 0) return html`${head}<p class="lead">No dead letters.</p>`;
+  return html`${head}<p class="lead">Failed documents and messages by error code. The runbook explains each code.</p>
 ${bars(
   'Failures by code',
-  deadLetters.map(({ code, count }) => ({ label: code, count, isAmiss: true })),
+  deadLetters.map(({ code, count }) => ({ label: code, count, isProblem: true })),
   'Code',
 )}`;
 }
 
 function tableSection(tally: Tally, rows: readonly DocumentRow[], statistics: Statistics): Markup {
-  const isCut = tally.archived > mostRows || statistics.unlisted > 0;
+  const isCut = tally.archived > maxNewest || statistics.unlisted > 0;
   const lead = isCut
-    ? `The ${formatNumber(mostRows)} newest of ${formatNumber(tally.archived)} documents, and those with findings. The charts above are of all.`
-    : `All ${formatNumber(rows.length)} documents.`;
+    ? `The ${formatNumber(maxNewest)} newest of ${formatNumber(tally.archived)} documents, and those with findings. The charts cover all documents.`
+    : `${formatCount(rows.length, 'document')}.`;
   return html`<section class="wide" aria-labelledby="documents"><h2 id="documents">Documents</h2>
 <p class="lead">${lead}</p>
 <noscript><p class="lead">The table needs JavaScript; everything else on this page does not.</p></noscript>
 <div class="tools" hidden>
-  <label>Search <input type="search" id="search" placeholder="file name, id, digest, type, finding" autocomplete="off" spellcheck="false"></label>
+  <label>Search <input type="search" id="search" placeholder="file name, ID, SHA-256, type, finding" autocomplete="off" spellcheck="false"></label>
   <label>Show <select id="state"><option value="">all</option></select></label>
   <p id="shown" role="status"></p>
 </div>
@@ -226,19 +215,19 @@ function tableSection(tally: Tally, rows: readonly DocumentRow[], statistics: St
     ['bytes', 'Size'],
     ['created', 'Uploaded, UTC'],
     ['archived', 'Archived, UTC'],
-    ['latency', 'After'],
-    ['trigger', 'Found by'],
+    ['latency', 'Duration'],
+    ['trigger', 'Trigger'],
   ].map(
     ([column, label]) =>
       html`<th scope="col" class="column"><button type="button" class="sort" data-column="${column}">${label}</button></th>`,
   )}</tr></thead>
 <tbody></tbody></table></div>
 <nav class="pages" aria-label="Pages of the table" hidden>
-  <button type="button" id="before">← Newer</button><span id="page"></span><button type="button" id="after">Older →</button>
+  <button type="button" id="before">← Previous</button><span id="page"></span><button type="button" id="after">Next →</button>
 </nav></section>`;
 }
 
-/** As `page.js` reads it: short, as there are thousands. */
+/** A row as `page.js` expects it: an array, because there are thousands. */
 function tableRow(row: DocumentRow): readonly unknown[] {
   const {
     id,
@@ -252,38 +241,38 @@ function tableRow(row: DocumentRow): readonly unknown[] {
     trigger,
     sha256,
   } = row;
-  const kind = contentType && kindOf(contentType);
-  return [id, found, detail, fileName, kind, bytes, createdAt, archivedAt, trigger, sha256].map(
+  const type = contentType && typeName(contentType);
+  return [id, found, detail, fileName, type, bytes, createdAt, archivedAt, trigger, sha256].map(
     (value) => value ?? null,
   );
 }
 
-function marksOfCodes(): Record<Code, { mark: string; weight: string }> {
+function marksOfCodes(): Record<FindingCode, { mark: string; weight: string }> {
   return Object.fromEntries(
-    codes.map((code) => [code, { mark: kinds[code].mark, weight: kinds[code].weight }]),
-  ) as Record<Code, { mark: string; weight: string }>;
+    findingCodes.map((code) => [code, { mark: findingKinds[code].mark, weight: findingKinds[code].weight }]),
+  ) as Record<FindingCode, { mark: string; weight: string }>;
 }
 
-function checked(tally: Tally, scope: Scope): [string, string][] {
+function coverage(tally: Tally, scope: AuditScope): [string, string][] {
   const { newestManifest } = scope;
   return [
     [
       'Telnyx',
       scope.listedAtTelnyx === undefined
-        ? 'was not asked: what is missing does not show'
-        : `lists ${formatNumber(scope.listedAtTelnyx)} documents`,
+        ? 'not compared; missing documents are not detected'
+        : `${formatCount(scope.listedAtTelnyx, 'document')} listed`,
     ],
     [
       'Bytes',
-      `by the SHA-256 that S3 has verified, against receipt, manifest and Telnyx; ${formatNumber(tally.objectsRead)} objects were read back`,
+      `the SHA-256 that S3 verified, compared with receipt, manifest and Telnyx; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed`,
     ],
     [
       'Manifests',
       newestManifest === undefined
         ? 'none'
-        : `${formatNumber(scope.manifests)}; the newest, ${newestManifest.key}, has the SHA-256 ${newestManifest.sha256}`,
+        : `${formatNumber(scope.manifests)}; newest: ${newestManifest.key}, SHA-256 ${newestManifest.sha256}`,
     ],
-    ['Effort', `${duration(scope.seconds * second)}, ${formatNumber(tally.requests)} requests to S3`],
+    ['Duration', `${duration(scope.seconds * second)}, ${formatCount(tally.requests, 'request')} to S3`],
   ];
 }
 
@@ -301,7 +290,7 @@ function histogramBars({ counts }: Histogram, edges: readonly number[], show: (e
   });
 }
 
-function named(counts: readonly { name: string; count: number }[], label = (name: string) => name) {
+function toBars(counts: readonly { name: string; count: number }[], label = (name: string) => name) {
   return counts.map(({ name, count }) => ({ label: label(name), count }));
 }
 
@@ -315,11 +304,11 @@ function growthLead({ growth }: Statistics, now: number): string {
   const recent = buckets.filter(({ from }) => from >= now - days * 24 * 3_600 * second);
   const documents = recent.reduce((sum, { count }) => sum + count, 0);
   const bytes = recent.reduce((sum, bucket) => sum + bucket.bytes, 0);
-  return `Documents in the archive. ${formatNumber(documents)} came in within the last ${days} days (${formatBytes(bytes)}).`;
+  return `Documents in the archive. ${formatNumber(documents)} archived in the last ${days} days (${formatBytes(bytes)}).`;
 }
 
-/** The content types that Telnyx takes, as people call them (Telnyx's guide to documents). */
-const kindNames: Record<string, string> = {
+/** Common names of the content types that Telnyx accepts (Telnyx's guide to documents). */
+const typeNames: Record<string, string> = {
   'application/pdf': 'PDF',
   'image/png': 'PNG',
   'image/jpeg': 'JPEG',
@@ -333,13 +322,13 @@ const kindNames: Record<string, string> = {
   'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'Excel',
 };
 
-function kindOf(contentType: string): string {
-  return kindNames[contentType] ?? contentType;
+function typeName(contentType: string): string {
+  return typeNames[contentType] ?? contentType;
 }
 
 const second = 1_000;
 
-/** Two figures are enough: `4.2 s`, `12 min`, `3.5 h`, `21 d`. */
+/** Two significant digits: `4.2 s`, `12 min`, `3.5 h`, `21 d`. */
 function duration(ms: number): string {
   const units: [number, string][] = [
     [24 * 3_600 * second, 'd'],
@@ -347,15 +336,15 @@ function duration(ms: number): string {
     [60 * second, 'min'],
     [second, 's'],
   ];
-  const [size, unit] = units.find(([least]) => ms >= least) ?? [1, 'ms'];
+  const [size, unit] = units.find(([unitMs]) => ms >= unitMs) ?? [1, 'ms'];
   const value = ms / size;
   return `${value < 9.95 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
 }
 
-function stamp(instant: number): string {
+function formatTime(instant: number): string {
   return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
-function day(instant: number): string {
+function formatDate(instant: number): string {
   return new Date(instant).toISOString().slice(0, 10);
 }

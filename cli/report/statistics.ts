@@ -1,12 +1,12 @@
-/** What the report shows of all documents, gathered while they pass by. */
-import type { Code, Finding } from '../../functions/audit/findings.ts';
-import type { Inspected } from '../../functions/audit/inspect.ts';
+/** The report's figures on all documents, collected during the audit in bounded memory. */
+import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
+import type { Inspection } from '../../functions/audit/inspect.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from './histograms.ts';
 
-/** One line of the report's table. Times are milliseconds since the Unix epoch. */
+/** One row of the report's table. Times are milliseconds since the Unix epoch. */
 export interface DocumentRow {
   id: string;
-  codes: Code[];
+  codes: FindingCode[];
   detail: string;
   fileName: string | undefined;
   contentType: string | undefined;
@@ -17,44 +17,45 @@ export interface DocumentRow {
   sha256: string | undefined;
 }
 
-/** Documents in the table beside those with findings: the newest. A browser shows as many at once without effort. */
-export const mostRows = 5_000;
-export const mostFindings = 5_000;
+/** Newest documents in the table, in addition to those with findings. Browsers handle this many without delay. */
+export const maxNewest = 5_000;
+/** Rows with findings in the table; also the findings that are not about a document. */
+export const maxFindings = 5_000;
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-/** From upload to archive, in milliseconds; Telnyx deletes an unlinked document after 30 minutes. */
+/** Milliseconds from upload to archive. Telnyx deletes an unlinked document after 30 minutes. */
 export const latencyEdges = [5, 10, 30]
   .map((n) => n * second)
   .concat(
     [1, 2, 5, 10, 30].map((n) => n * minute),
     6 * hour,
   );
-/** Bytes. Telnyx takes files of up to 20 MB. */
+/** Bytes. Telnyx accepts files of up to 20 MB. */
 export const sizeEdges = [1e3, 1e4, 1e5, 1e6, 5e6, 1e7, 2e7];
 
 export class Statistics {
   readonly growth = new TimeHistogram();
   readonly sizes = new Histogram(sizeEdges);
-  /** Of documents that came in live: a backfill archives what is months old. */
+  /** Of live documents only: a backfill archives documents that are months old. */
   readonly latencies = new Histogram(latencyEdges);
   readonly latency = new Quantiles();
   readonly types = new NameCounts();
   readonly triggers = new NameCounts();
   #newest: DocumentRow[] = [];
-  readonly #amiss: DocumentRow[] = [];
+  readonly #withFindings: DocumentRow[] = [];
   readonly #otherFindings: Finding[] = [];
   #unlisted = 0;
 
-  add(inspected: Inspected): void {
-    const row = rowOf(inspected);
+  add(inspection: Inspection): void {
+    const row = rowOf(inspection);
     const { archivedAt, createdAt, bytes = 0 } = row;
-    if (inspected.findings.some(({ code }) => code !== 'same' && code !== 'kept' && code !== 'missing')) {
-      this.#addAmiss(row);
+    if (inspection.findings.some(({ code }) => code !== 'same' && code !== 'kept' && code !== 'missing')) {
+      this.#addWithFindings(row);
     } else if (archivedAt !== undefined) this.#addNewest(row);
-    // An altered receipt may state anything.
+    // An altered receipt is not credible.
     if (archivedAt === undefined || row.codes.includes('receipt-altered')) return;
     this.growth.add(archivedAt, bytes);
     this.sizes.add(bytes);
@@ -66,45 +67,45 @@ export class Statistics {
     this.latency.add(latency);
   }
 
-  /** A document that turned out to be missing indeed. */
+  /** Adds a document that is missing after the second lookup. */
   addMissing(id: string, createdAt: number | undefined, bytes: number | undefined): void {
-    this.#addAmiss({ ...emptyRow, id, codes: ['missing'], createdAt, bytes });
+    this.#addWithFindings({ ...emptyRow, id, codes: ['missing'], createdAt, bytes });
   }
 
-  /** A finding that is about no document. */
+  /** Adds a finding that is not about a document. */
   addOther(finding: Finding): void {
-    if (this.#otherFindings.length < mostFindings) this.#otherFindings.push(finding);
+    if (this.#otherFindings.length < maxFindings) this.#otherFindings.push(finding);
     else this.#unlisted += 1;
   }
 
-  /** Those with findings, then the newest. */
+  /** Documents with findings, then the newest ones. */
   rows(): DocumentRow[] {
     this.#keepNewest();
-    return [...this.#amiss, ...this.#newest];
+    return [...this.#withFindings, ...this.#newest];
   }
 
   get otherFindings(): readonly Finding[] {
     return this.#otherFindings;
   }
 
-  /** Findings that are in no table, because there are so many. */
+  /** Number of findings beyond `maxFindings`, which the report does not list. */
   get unlisted(): number {
     return this.#unlisted;
   }
 
-  #addAmiss(row: DocumentRow): void {
-    if (this.#amiss.length < mostFindings) this.#amiss.push(row);
+  #addWithFindings(row: DocumentRow): void {
+    if (this.#withFindings.length < maxFindings) this.#withFindings.push(row);
     else this.#unlisted += 1;
   }
 
   #addNewest(row: DocumentRow): void {
     this.#newest.push(row);
-    if (this.#newest.length >= 2 * mostRows) this.#keepNewest();
+    if (this.#newest.length >= 2 * maxNewest) this.#keepNewest();
   }
 
   #keepNewest(): void {
     this.#newest.sort((a, b) => (b.archivedAt ?? 0) - (a.archivedAt ?? 0));
-    this.#newest.length = Math.min(this.#newest.length, mostRows);
+    this.#newest.length = Math.min(this.#newest.length, maxNewest);
   }
 }
 
@@ -119,8 +120,8 @@ const emptyRow: Omit<DocumentRow, 'id' | 'codes'> = {
   sha256: undefined,
 };
 
-function rowOf({ evidence, findings }: Inspected): DocumentRow {
-  const { documentId, object, receipt, telnyx, named } = evidence;
+function rowOf({ evidence, findings }: Inspection): DocumentRow {
+  const { documentId, object, receipt, telnyx, manifest } = evidence;
   const reading = receipt?.reading;
   return {
     id: documentId,
@@ -132,7 +133,7 @@ function rowOf({ evidence, findings }: Inspected): DocumentRow {
     createdAt: reading?.createdAt ?? telnyx?.createdAt,
     archivedAt: reading?.archivedAt,
     trigger: reading?.trigger,
-    sha256: named?.document ?? reading?.stated.sha256,
+    sha256: manifest?.document ?? reading?.stated.sha256,
   };
 }
 

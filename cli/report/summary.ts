@@ -1,39 +1,40 @@
-/** What an audit prints on the terminal. */
+/** What an audit prints on the terminal, and the verdict that the report shares with it. */
 
 import {
-  type Code,
-  codes,
-  countOf,
-  defectsIn,
+  countDefects,
+  countUnchecked,
   type Finding,
-  kinds,
+  type FindingCode,
+  findingCodes,
+  findingKinds,
+  formatFindingCount,
   type Mark,
   type Tally,
-  uncheckedIn,
 } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
 
-const styles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
+const markStyles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
 
-/** After `rclone check --combined`: the mark, a blank, the key; then the code and, if there is more to say, why. */
+/** In the format of `rclone check --combined`: mark, space, key; then the code and, if there is one, the reason. */
 export function findingLine({ code, key, detail }: Finding, paint: Terminal['paint']): string {
-  const { mark } = kinds[code];
+  const { mark } = findingKinds[code];
   const reason = detail === '' ? code : `${code}: ${detail}`;
-  return `${paint(styles[mark], mark)} ${printable(key)}  ${paint('dim', printable(reason))}`;
+  return `${paint(markStyles[mark], mark)} ${printable(key)}  ${paint('dim', printable(reason))}`;
 }
 
 export function findingRecord({ code, key, documentId, detail }: Finding): object {
-  const { mark, weight } = kinds[code];
+  const { mark, weight } = findingKinds[code];
   return { type: 'finding', mark, code, weight, key, documentId, detail };
 }
 
-export interface Scope {
+/** What an audit covered. */
+export interface AuditScope {
   /** The target's name. */
   archive: string;
-  /** Documents on Telnyx's list; undefined where it was not asked for. */
+  /** Number of documents on Telnyx's list; undefined if the audit did not compare with it. */
   listedAtTelnyx: number | undefined;
   quick: boolean;
   manifests: number;
@@ -41,78 +42,79 @@ export interface Scope {
   seconds: number;
 }
 
-/** The verdict first, then each kind of problem with what to do about it, then what was checked. */
-export function auditSummary(tally: Tally, scope: Scope, paint: Terminal['paint']): string {
-  const defects = defectsIn(tally);
-  const unchecked = uncheckedIn(tally);
-  const lines = [verdict(defects, unchecked, tally, scope, paint), ''];
-  for (const code of codes) {
+export interface AuditVerdict {
+  state: 'ok' | 'problems' | 'incomplete';
+  /** Such as `3 problems found in 6 archived documents (20.1 MB)`, without a full stop. */
+  text: string;
+}
+
+export function verdictOf(
+  tally: Tally,
+  { listedAtTelnyx }: Pick<AuditScope, 'listedAtTelnyx'>,
+): AuditVerdict {
+  const defects = countDefects(tally);
+  const unchecked = countUnchecked(tally);
+  const archive = `${formatCount(tally.archived, 'archived document')} (${formatBytes(tally.bytes)})`;
+  const uncheckedItems = `${formatCount(unchecked, 'item')} could not be checked`;
+  if (defects > 0) {
+    const problems = `${formatCount(defects, 'problem')} found in ${archive}`;
+    return { state: 'problems', text: unchecked > 0 ? `${problems}; ${uncheckedItems}` : problems };
+  }
+  if (unchecked > 0) {
+    return { state: 'incomplete', text: `${uncheckedItems}; no problems found in ${archive}` };
+  }
+  // Without Telnyx's list, missing documents are not detected.
+  const limitation = listedAtTelnyx === undefined ? '; not compared with Telnyx' : '';
+  return { state: 'ok', text: `No problems found in ${archive}${limitation}` };
+}
+
+const verdictStyles: Record<AuditVerdict['state'], Style> = {
+  ok: 'green',
+  problems: 'red',
+  incomplete: 'yellow',
+};
+
+/** The verdict, then each kind of finding with what to do about it, then what the audit covered. */
+export function auditSummary(tally: Tally, scope: AuditScope, paint: Terminal['paint']): string {
+  const { state, text } = verdictOf(tally, scope);
+  const lines = [paint(verdictStyles[state], `${text}.`), ''];
+  for (const code of findingCodes) {
     const count = tally.counts[code];
     if (count === 0) continue;
-    const { mark, weight, means, advice } = kinds[code];
-    const what = weight === 'fine' ? means : `${means} (${code})`;
-    lines.push(`${paint(styles[mark], mark)} ${countOf(count, code)}: ${what}`);
+    const { mark, weight, meaning, advice } = findingKinds[code];
+    const description = weight === 'fine' ? meaning : `${meaning} (${code})`;
+    lines.push(`${paint(markStyles[mark], mark)} ${formatFindingCount(count, code)}: ${description}`);
     if (advice !== '') lines.push(`    ${paint('dim', advice)}`);
   }
-  lines.push('', ...looked(tally, scope));
+  lines.push('', ...coverage(tally, scope));
   return lines.join('\n');
 }
 
-function verdict(
-  defects: number,
-  unchecked: number,
-  tally: Tally,
-  scope: Scope,
-  paint: Terminal['paint'],
-): string {
-  const size = formatBytes(tally.bytes);
-  if (defects > 0) {
-    const rest = unchecked > 0 ? `, and ${formatNumber(unchecked)} could not be checked` : '';
-    const problems = `${formatCount(defects, 'problem')} found in ${formatCount(tally.archived, 'archived document')}`;
-    return paint('red', `${problems} (${size})${rest}.`);
-  }
-  const archived = `${formatCount(tally.archived, 'document')} archived (${size})`;
-  if (unchecked > 0) {
-    return `${paint('yellow', `Incomplete: ${formatNumber(unchecked)} could not be checked; no problems found in the rest.`)} ${archived}.`;
-  }
-  return `${paint('green', `${wellWords(scope)}.`)} ${archived}.`;
-}
-
-/** Without Telnyx's list nobody knows whether anything is missing. */
-export function wellWords({ listedAtTelnyx }: Pick<Scope, 'listedAtTelnyx'>): string {
-  return listedAtTelnyx === undefined ? 'All that is archived is well' : 'All is well';
-}
-
-function looked(tally: Tally, scope: Scope): string[] {
+function coverage(tally: Tally, scope: AuditScope): string[] {
   const { listedAtTelnyx, quick, manifests, newestManifest, seconds } = scope;
-  const lines = [`Archive    ${scope.archive}`];
-  lines.push(
+  return [
+    `Archive    ${scope.archive}`,
     listedAtTelnyx === undefined
-      ? 'Telnyx     not asked: what is missing does not show'
-      : `Telnyx     lists ${formatNumber(listedAtTelnyx)} documents`,
-  );
-  lines.push(
+      ? 'Telnyx     not compared; missing documents are not detected'
+      : `Telnyx     ${formatCount(listedAtTelnyx, 'document')} listed`,
     quick
-      ? 'Bytes      not looked at: only listings were compared'
-      : `Bytes      by the SHA-256 that S3 verified; ${formatNumber(tally.objectsRead)} read back (${formatBytes(tally.bytesRead)})`,
-  );
-  lines.push(
+      ? 'Bytes      not checked; only listings were compared'
+      : `Bytes      by the SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
     newestManifest === undefined
-      ? 'Manifests  none: --manifest writes one'
-      : `Manifests  ${formatNumber(manifests)}, the newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
-  );
-  lines.push(`Took       ${seconds.toFixed(1)} s, ${formatNumber(tally.requests)} requests to S3`);
-  return lines;
+      ? 'Manifests  none; write one with --manifest'
+      : `Manifests  ${formatNumber(manifests)}, newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
+    `Duration   ${seconds.toFixed(1)} s, ${formatCount(tally.requests, 'request')} to S3`,
+  ];
 }
 
-/** As `counts` of the JSON summary: every code, so that a program need not ask whether it is there. */
-export function summaryRecord(tally: Tally, scope: Scope): object {
-  const counts: Partial<Record<Code, number>> = tally.counts;
+/** The last line of `--json`. `counts` has every code, also those with 0. */
+export function summaryRecord(tally: Tally, scope: AuditScope): object {
+  const counts: Partial<Record<FindingCode, number>> = tally.counts;
   const { archived, bytes, objectsRead, bytesRead, requests } = tally;
   return {
     type: 'summary',
-    findings: defectsIn(tally),
-    unchecked: uncheckedIn(tally),
+    findings: countDefects(tally),
+    unchecked: countUnchecked(tally),
     counts,
     archived,
     bytes,

@@ -1,53 +1,57 @@
-/** Gathers the evidence on each document from listings, Telnyx, manifest and bucket, and has it judged. */
+/** Collects the evidence on each document from the listings, Telnyx, the manifest and the bucket, and judges it. */
 import {
+  documentIdOfObject,
   documentIdOfReceipt,
   documentKey,
-  documentPrefix,
   receiptKey,
   receiptPrefix,
 } from '../bucket/keys.ts';
 import { type ListedObject, type ListingOptions, listArchive } from '../bucket/listing.ts';
-import { documentsIn, manifestOfKey, type NamedDocument } from '../bucket/manifest-text.ts';
+import { type ManifestEntry, parseManifestKey, readManifestEntries } from '../bucket/manifest-text.ts';
 import type { StorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { asArchiverError } from '../errors.ts';
-import { uuidPattern } from '../uuid.ts';
-import { type Aligned, align } from './align.ts';
 import type { Finding } from './findings.ts';
-import { type Circumstances, type Evidence, judge } from './judge.ts';
-import { largestReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
+import { type AuditConditions, type Evidence, judge } from './judge.ts';
+import { type MergedRow, mergeById } from './merge-by-id.ts';
+import { maxReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
 import type { ListedDocument } from './telnyx-documents.ts';
 
-/** What the listings and the manifest hold of one document. */
-export interface Listed {
+/** What the listings and the manifest say about one document. */
+export interface SourceRow {
   id: string;
-  objects?: ListedObject & { id: string };
-  receipts?: ListedObject & { id: string };
+  object?: ListedObject & { id: string };
+  receipt?: ListedObject & { id: string };
   telnyx?: ListedDocument;
-  named?: NamedDocument;
+  manifest?: ManifestEntry;
 }
 
-export interface Sources {
+export interface AuditSources {
   listing: ListingOptions;
-  /** Sorted by id. */
+  /** Sorted by ID. */
   telnyx: Iterable<ListedDocument>;
-  /** Path of a manifest on this machine. */
+  /** Path of a local copy of a manifest. */
   manifest: string | undefined;
-  /** Told of each object whose key is none of the archiver's. */
+  /** Called for each object that the archiver did not write, judged by its key. */
   onForeign: (object: ListedObject) => void;
 }
 
-/** Every document that anybody knows of, sorted by id. @throws ArchiverError those of `listArchive` */
-export function gather({ listing, telnyx, manifest, onForeign }: Sources): AsyncGenerator<Listed> {
-  // Together these two listings are the whole bucket, so that nothing in it goes unseen.
+/** Merges all sources: every document that one of them has, sorted by ID. @throws ArchiverError the errors of `listArchive` */
+export function mergeSources({
+  listing,
+  telnyx,
+  manifest,
+  onForeign,
+}: AuditSources): AsyncGenerator<SourceRow> {
+  // Together these two listings cover the whole bucket, so no object is overlooked.
   const objects = listArchive(listing, { before: receiptPrefix });
   const receipts = listArchive(listing, { from: receiptPrefix });
-  type Streams = Aligned<{ [Name in keyof Omit<Listed, 'id'>]-?: NonNullable<Listed[Name]> }>;
-  const rows: AsyncGenerator<Streams> = align({
-    objects: withIds(objects, documentIdOfObject, onForeign),
-    receipts: withIds(receipts, documentIdOfReceipt, onForeign),
+  type Streams = MergedRow<{ [Name in keyof Omit<SourceRow, 'id'>]-?: NonNullable<SourceRow[Name]> }>;
+  const rows: AsyncGenerator<Streams> = mergeById({
+    object: withIds(objects, documentIdOfObject, onForeign),
+    receipt: withIds(receipts, documentIdOfReceipt, onForeign),
     telnyx,
-    named: manifest === undefined ? [] : documentsIn(manifest),
+    manifest: manifest === undefined ? [] : readManifestEntries(manifest),
   });
   return rows;
 }
@@ -60,16 +64,11 @@ async function* withIds(
   for await (const object of listed) {
     const id = idOf(object.key);
     if (id !== undefined) yield { ...object, id };
-    else if (!manifestOfKey(object.key)) onForeign(object);
+    else if (!parseManifestKey(object.key)) onForeign(object);
   }
 }
 
-function documentIdOfObject(key: string): string | undefined {
-  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
-  return uuidPattern.test(id) ? id : undefined;
-}
-
-export interface Inspected {
+export interface Inspection {
   evidence: Evidence;
   findings: Finding[];
 }
@@ -77,74 +76,75 @@ export interface Inspected {
 export interface InspectDependencies {
   bucket: Pick<Bucket, 'head' | 'read' | 'hash'>;
   retry: StorageRetry;
-  circumstances: Circumstances;
-  /** Listings only: no receipt is read, no object is asked for. */
+  conditions: AuditConditions;
+  /** Compare listings only: do not read receipts or request the checksums of objects. */
   quick: boolean;
-  /** Whether the bytes of the next object are to be read back although S3 has verified them. */
+  /** Decides for each object whether to download and hash it although S3 verified its SHA-256. */
   readData: () => boolean;
   /** Milliseconds since the Unix epoch. */
   now: () => number;
+  /** Called before each request. */
   onRequest: () => void;
-  /** Told how many bytes were read back. */
+  /** Called with the size of each object that was downloaded and hashed. */
   onRead: (bytes: number) => void;
 }
 
-/** @returns what was found; a request that failed is a finding as well. @throws the signal's reason */
+/** @returns the findings; a failed request is the finding `unreadable`. @throws the signal's reason */
 export async function inspect(
-  listed: Listed,
+  row: SourceRow,
   signal: AbortSignal,
   dependencies: InspectDependencies,
-): Promise<Inspected> {
-  const { circumstances } = dependencies;
-  const evidence: Evidence = { documentId: listed.id };
-  if (listed.telnyx) evidence.telnyx = listed.telnyx;
-  if (listed.named) evidence.named = listed.named;
+): Promise<Inspection> {
+  const { conditions } = dependencies;
+  const evidence: Evidence = { documentId: row.id };
+  if (row.telnyx) evidence.telnyx = row.telnyx;
+  if (row.manifest) evidence.manifest = row.manifest;
   try {
-    const looked = await Promise.allSettled([
-      lookAtObject(listed, dependencies),
-      lookAtReceipt(listed, dependencies),
+    const outcomes = await Promise.allSettled([
+      inspectObject(row, dependencies),
+      inspectReceipt(row, dependencies),
     ]);
     signal.throwIfAborted();
-    const [object, receipt] = looked.map((end) => {
-      if (end.status === 'rejected') throw end.reason;
-      return end.value;
+    const [object, receipt] = outcomes.map((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
     }) as [Evidence['object'], Evidence['receipt']];
     if (object) evidence.object = object;
     if (receipt) evidence.receipt = receipt;
-    return { evidence, findings: judge(evidence, circumstances) };
+    return { evidence, findings: judge(evidence, conditions) };
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message } = asArchiverError(thrown);
     const detail = `${code}: ${message}`;
-    const key = documentKey(listed.id);
-    return { evidence, findings: [{ code: 'unreadable', key, documentId: listed.id, detail }] };
+    const key = documentKey(row.id);
+    return { evidence, findings: [{ code: 'unreadable', key, documentId: row.id, detail }] };
   }
 }
 
 /**
- * The two listings are read side by side, not at one moment: whatever only one of them has is looked at once more,
- * and so is what a manifest names and none has.
+ * The two listings are not read at the same moment. So a document that only one of them has is looked up again, as is
+ * one that the manifest names and neither has.
  */
-function isInDoubt({ objects, receipts, named }: Listed): boolean {
-  return (objects === undefined) !== (receipts === undefined) || (named !== undefined && !objects);
+function needsLookup({ object, receipt, manifest }: SourceRow): boolean {
+  return (object === undefined) !== (receipt === undefined) || (manifest !== undefined && !object);
 }
 
-async function lookAtObject(
-  listed: Listed,
+async function inspectObject(
+  row: SourceRow,
   { bucket, retry, quick, readData, now, onRequest, onRead }: InspectDependencies,
 ): Promise<Evidence['object']> {
-  const { objects } = listed;
-  if (!objects && !isInDoubt(listed)) return undefined;
-  if (quick && objects) return { bytes: objects.bytes, modified: objects.modified };
-  const key = documentKey(listed.id);
+  const { object } = row;
+  if (!object && !needsLookup(row)) return undefined;
+  if (quick && object) return { bytes: object.bytes, modified: object.modified };
+  const key = documentKey(row.id);
   const head = await retry((limited) => {
     onRequest();
     return bucket.head(key, limited);
   });
   if (!head) return undefined;
-  const found = { bytes: head.bytes, modified: objects?.modified ?? now() };
+  const found = { bytes: head.bytes, modified: object?.modified ?? now() };
   if (quick) return found;
-  // Without a SHA-256 that S3 has verified there is nothing to go by but the bytes themselves.
+  // Without a SHA-256 that S3 verified, only the bytes themselves are evidence.
   if (head.sha256 !== undefined && !readData()) return { ...found, sha256: head.sha256 };
   const sha256 = await retry((limited) => {
     onRequest();
@@ -154,23 +154,23 @@ async function lookAtObject(
   return { ...found, sha256 };
 }
 
-async function lookAtReceipt(
-  listed: Listed,
+async function inspectReceipt(
+  row: SourceRow,
   { bucket, retry, quick, now, onRequest }: InspectDependencies,
 ): Promise<Evidence['receipt']> {
-  const { receipts } = listed;
-  if (!receipts && !isInDoubt(listed)) return undefined;
-  if (quick && receipts) return { modified: receipts.modified };
-  if (receipts && receipts.bytes > largestReceiptBytes) {
-    return { modified: receipts.modified, reading: tooLargeReceipt(receipts.bytes) };
+  const { receipt } = row;
+  if (!receipt && !needsLookup(row)) return undefined;
+  if (quick && receipt) return { modified: receipt.modified };
+  if (receipt && receipt.bytes > maxReceiptBytes) {
+    return { modified: receipt.modified, reading: tooLargeReceipt(receipt.bytes) };
   }
   const body = await retry((limited) => {
     onRequest();
-    return bucket.read(receiptKey(listed.id), limited);
+    return bucket.read(receiptKey(row.id), limited);
   });
   if (!body) return undefined;
   return {
-    modified: receipts?.modified ?? now(),
-    reading: quick ? undefined : readReceipt(listed.id, body),
+    modified: receipt?.modified ?? now(),
+    reading: quick ? undefined : readReceipt(row.id, body),
   };
 }

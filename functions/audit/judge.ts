@@ -1,72 +1,72 @@
-/** The judgement on one document: all that is known of it, and nothing else, goes in. */
+/** Judges one document by the evidence collected on it. Pure: no request, no clock. */
 import { documentKey, receiptKey } from '../bucket/keys.ts';
 import type { Finding } from './findings.ts';
 import type { ReceiptReading } from './receipt-reading.ts';
 import { clockSkewMs, type ListedDocument } from './telnyx-documents.ts';
 
-/** What witnesses say of a document's bytes. Digests are lower-case hex. */
+/** What each source says about one document. Digests are lower-case hex. */
 export interface Evidence {
   documentId: string;
-  /** As Telnyx lists it now. */
+  /** Telnyx's current list. */
   telnyx?: Omit<ListedDocument, 'id'>;
-  /** `sha256` of the bytes that are there, as S3 has verified or as they were read back; undefined: not looked at. */
+  /** `sha256` as S3 verified it or as computed from a download; undefined if it was not requested. */
   object?: { bytes: number; modified: number; sha256?: string | undefined };
-  /** `reading` is undefined where the receipt was not read. */
+  /** `reading` is undefined if the receipt was not read. */
   receipt?: { modified: number; reading?: ReceiptReading | undefined };
-  /** The digests that the newest manifest names. */
-  named?: { document?: string | undefined; receipt?: string | undefined };
+  /** The digests in the newest manifest. */
+  manifest?: { document?: string | undefined; receipt?: string | undefined };
 }
 
-export interface Circumstances {
-  /** When the audit began to list Telnyx's documents, in milliseconds since the Unix epoch. */
-  began: number;
-  /** Whether Telnyx was listed, so that a document that is not on the list is not at Telnyx. */
+export interface AuditConditions {
+  /** When the audit started to list Telnyx's documents, in milliseconds since the Unix epoch. */
+  startedAt: number;
+  /** Whether Telnyx's list is complete, so that a document absent from it is not at Telnyx. */
   telnyxListed: boolean;
-  /** How long the archiver may be at a document before it counts as missing. */
+  /** How long the archiver may take to archive a document before it counts as missing. */
   graceMs: number;
 }
 
-/** @returns findings, or one of `same`, `kept`, `pending` and `infected` where there are none */
-export function judge(evidence: Evidence, circumstances: Circumstances): Finding[] {
+/** @returns the problems, or one of `same`, `kept`, `pending` and `infected` if there are none */
+export function judge(evidence: Evidence, conditions: AuditConditions): Finding[] {
   const { object, receipt } = evidence;
-  if (!object && !receipt) return [judgeAbsent(evidence, circumstances)];
+  if (!object && !receipt) return [judgeUnarchived(evidence, conditions)];
   if (!object) return [finding(evidence, 'no-object', atTelnyx(evidence)), ...judgeReceipt(evidence)];
-  if (!receipt) return [judgeOrphan(evidence, object, circumstances)];
+  if (!receipt) return [judgeWithoutReceipt(evidence, object, conditions)];
   const findings = [...judgeReceipt(evidence), ...judgeObject(evidence, object)];
   if (findings.length === 0) findings.push(...judgeAgainstTelnyx(evidence, object));
-  return findings.length === 0 ? [judgeSound(evidence, receipt, circumstances)] : findings;
+  return findings.length === 0 ? [judgeUnchanged(evidence, receipt, conditions)] : findings;
 }
 
 /** Neither object nor receipt. */
-function judgeAbsent(evidence: Evidence, { began, graceMs }: Circumstances): Finding {
-  const { telnyx, named } = evidence;
-  if (named) return finding(evidence, 'lost', atTelnyx(evidence));
+function judgeUnarchived(evidence: Evidence, { startedAt, graceMs }: AuditConditions): Finding {
+  const { telnyx, manifest } = evidence;
+  if (manifest) return finding(evidence, 'lost', atTelnyx(evidence));
   const created = telnyx?.createdAt;
-  if (created !== undefined && created > began - graceMs)
+  if (created !== undefined && created > startedAt - graceMs)
     return finding(evidence, 'pending', createdOn(created));
   if (telnyx?.infected) return finding(evidence, 'infected', '');
   return finding(evidence, 'missing', created === undefined ? '' : createdOn(created));
 }
 
-/** An object without a receipt: the archiver may be about to write it. */
-function judgeOrphan(
+/** An object without a receipt. If it is recent, the archiver may be about to write the receipt. */
+function judgeWithoutReceipt(
   evidence: Evidence,
   object: { modified: number },
-  { began, graceMs }: Circumstances,
+  { startedAt, graceMs }: AuditConditions,
 ): Finding {
-  if (!evidence.named && object.modified > began - graceMs)
-    return finding(evidence, 'pending', 'its receipt is not yet there');
+  if (!evidence.manifest && object.modified > startedAt - graceMs)
+    return finding(evidence, 'pending', 'no receipt yet');
   return finding(evidence, 'no-receipt', atTelnyx(evidence));
 }
 
-/** Of the receipt by itself and against the manifest. */
+/** Checks the receipt itself, and compares it with the manifest. */
 function judgeReceipt(evidence: Evidence): Finding[] {
-  const { receipt, named } = evidence;
+  const { receipt, manifest } = evidence;
   const reading = receipt?.reading;
   if (!reading) return [];
   const changed =
-    named?.receipt !== undefined && named.receipt !== reading.digest
-      ? 'it is not the one that the manifest names'
+    manifest?.receipt !== undefined && manifest.receipt !== reading.digest
+      ? 'its SHA-256 differs from the manifest'
       : undefined;
   const alteration = reading.alteration ?? changed;
   return alteration === undefined
@@ -81,26 +81,26 @@ function judgeReceipt(evidence: Evidence): Finding[] {
       ];
 }
 
-/** Of the object against whoever said first what it must be: the manifest, then the receipt. */
+/** Compares the object with the manifest or, for a document that the manifest does not name, with the receipt. */
 function judgeObject(evidence: Evidence, object: NonNullable<Evidence['object']>): Finding[] {
-  const { receipt, named } = evidence;
+  const { receipt, manifest } = evidence;
   const stated = receipt?.reading?.stated;
-  // The manifest names no size; a receipt that it does not name as it is now proves none.
-  const isReceiptNamed = named?.receipt === undefined || named.receipt === receipt?.reading?.digest;
-  if (stated?.bytes !== undefined && isReceiptNamed && stated.bytes !== object.bytes) {
-    return [finding(evidence, 'size-differs', `${object.bytes} bytes, not ${stated.bytes}`)];
+  // A manifest has no sizes, and a receipt that differs from the manifest is no evidence of the size.
+  const isReceiptTrusted = manifest?.receipt === undefined || manifest.receipt === receipt?.reading?.digest;
+  if (stated?.bytes !== undefined && isReceiptTrusted && stated.bytes !== object.bytes) {
+    return [finding(evidence, 'size-differs', `${object.bytes} bytes, expected ${stated.bytes}`)];
   }
-  const expected = named?.document ?? stated?.sha256;
+  const expected = manifest?.document ?? stated?.sha256;
   if (expected !== undefined && object.sha256 !== undefined && expected !== object.sha256) {
-    const witness = named?.document === undefined ? 'receipt' : 'manifest';
+    const source = manifest?.document === undefined ? 'receipt' : 'manifest';
     return [
-      finding(evidence, 'checksum-differs', `SHA-256 ${object.sha256}, the ${witness} says ${expected}`),
+      finding(evidence, 'checksum-differs', `SHA-256 ${object.sha256}, expected ${expected} (${source})`),
     ];
   }
   return [];
 }
 
-/** Of what is sound in itself against what Telnyx says today. */
+/** Compares a consistent pair of object and receipt with Telnyx's current list. */
 function judgeAgainstTelnyx(evidence: Evidence, object: NonNullable<Evidence['object']>): Finding[] {
   const { telnyx, receipt } = evidence;
   const reading = receipt?.reading;
@@ -108,11 +108,7 @@ function judgeAgainstTelnyx(evidence: Evidence, object: NonNullable<Evidence['ob
   const differs = (now: unknown, then: unknown) => now !== undefined && then !== undefined && now !== then;
   if (differs(telnyx?.bytes, archived.bytes)) {
     return [
-      finding(
-        evidence,
-        'telnyx-differs',
-        `Telnyx states ${telnyx?.bytes} bytes, archived are ${archived.bytes}`,
-      ),
+      finding(evidence, 'telnyx-differs', `Telnyx states ${telnyx?.bytes} bytes, archived ${archived.bytes}`),
     ];
   }
   if (differs(telnyx?.sha256, archived.sha256)) {
@@ -120,31 +116,31 @@ function judgeAgainstTelnyx(evidence: Evidence, object: NonNullable<Evidence['ob
       finding(
         evidence,
         'telnyx-differs',
-        `Telnyx states SHA-256 ${telnyx?.sha256}, archived is ${archived.sha256}`,
+        `Telnyx states SHA-256 ${telnyx?.sha256}, archived ${archived.sha256}`,
       ),
     ];
   }
-  // The list need not state fractions of a second as the record did.
+  // Telnyx's list may omit the fraction of a second that its record has.
   const apart = Math.abs((telnyx?.createdAt ?? Number.NaN) - (reading?.createdAt ?? Number.NaN));
   if (apart >= 1_000) {
     return [
       finding(
         evidence,
         'telnyx-differs',
-        'Telnyx states another creation time than its record in the receipt',
+        'Telnyx states a different creation time than its record in the receipt',
       ),
     ];
   }
   return [];
 }
 
-function judgeSound(
+function judgeUnchanged(
   evidence: Evidence,
   receipt: { modified: number },
-  { began, telnyxListed }: Circumstances,
+  { startedAt, telnyxListed }: AuditConditions,
 ): Finding {
-  // Archived after Telnyx was listed: it was there then, whatever the list says.
-  const isOlder = receipt.modified < began - clockSkewMs;
+  // A document archived after the listing started was at Telnyx then, even if the list does not have it.
+  const isOlder = receipt.modified < startedAt - clockSkewMs;
   return finding(evidence, telnyxListed && !evidence.telnyx && isOlder ? 'kept' : 'same', '');
 }
 

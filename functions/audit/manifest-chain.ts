@@ -1,66 +1,66 @@
-/** Judges the chain of manifests: whether each is there and unchanged, and what the newest one names. */
+/** Checks the chain of manifests: whether each exists and is unchanged. */
 import type { ListedObject } from '../bucket/listing.ts';
-import { manifestOfKey } from '../bucket/manifest-text.ts';
+import { parseManifestKey } from '../bucket/manifest-text.ts';
 import {
   downloadManifest,
   type Manifest,
-  type ManifestClaim,
   type ManifestDependencies,
+  type ManifestReference,
   readManifests,
 } from '../bucket/manifests.ts';
 import type { Finding } from './findings.ts';
 
-export interface Chain {
+export interface ManifestChain {
   findings: Finding[];
-  /** Oldest first, altered ones included. */
+  /** Oldest first, including altered ones. */
   manifests: Manifest[];
-  /** The newest manifest that is unchanged, and the path of a local copy. */
-  base: { manifest: Manifest; path: string } | undefined;
-  /** Of all manifests, present or only named. */
-  latestStamp: string | undefined;
+  /** The newest unchanged manifest, and the path of a local copy. */
+  newestValid: { manifest: Manifest; path: string } | undefined;
+  /** Latest timestamp of all manifests, including those that are missing but named by another file. */
+  latestTimestamp: string | undefined;
 }
 
 /**
- * Each manifest names its predecessor, and a tag file beside it names the manifest. So no manifest can be removed or
- * changed alone without a finding. If the newest one was removed together with its tag file, only a copy of its
- * digest elsewhere (`expected`) shows it.
+ * Each manifest names its predecessor, and a tag file beside it names the manifest. So removing or changing a single
+ * manifest causes a finding. Removing the newest one together with its tag file is detected only through a copy of its
+ * digest kept elsewhere (`expected`).
  *
- * @param listed what is under `manifests/`
- * @param expected SHA-256 of a manifest that must be there
- * @param copy path of the file that the newest manifest is downloaded to
- * @throws ArchiverError those of `Bucket`
+ * @param listed the objects under `manifests/`
+ * @param expected SHA-256 of a manifest that must exist
+ * @param copy path to download the newest valid manifest to
+ * @throws ArchiverError the errors of `Bucket`
  */
-export async function readChain(
+export async function checkManifestChain(
   listed: AsyncIterable<ListedObject>,
   expected: string | undefined,
   copy: string,
   dependencies: ManifestDependencies,
-): Promise<Chain> {
-  const { manifests, claims } = await readManifests(listed, dependencies);
-  const findings = judgeManifests(manifests, claims, expected);
-  let base: Chain['base'];
+): Promise<ManifestChain> {
+  const { manifests, references } = await readManifests(listed, dependencies);
+  const findings = judgeManifests(manifests, references, expected);
+  let newestValid: ManifestChain['newestValid'];
   for (const manifest of manifests.toReversed()) {
     const { key } = manifest;
     if (findings.has(key)) continue;
     if (await downloadManifest(key, copy, dependencies)) {
-      base = { manifest, path: copy };
+      newestValid = { manifest, path: copy };
       break;
     }
-    findings.set(key, { code: 'manifest-altered', key, detail: 'it is not a manifest of the archiver' });
+    findings.set(key, { code: 'manifest-altered', key, detail: 'not in the format of a manifest' });
   }
-  const keys = [...manifests.map(({ key }) => key), ...claims.map(({ names }) => names.key)];
-  const latestStamp = keys
-    .map((key) => manifestOfKey(key)?.stamp)
-    .filter((stamp) => stamp !== undefined)
+  const keys = [...manifests.map(({ key }) => key), ...references.map(({ to }) => to.key)];
+  const latestTimestamp = keys
+    .map((key) => parseManifestKey(key)?.timestamp)
+    .filter((timestamp) => timestamp !== undefined)
     .toSorted()
     .at(-1);
-  return { findings: [...findings.values()], manifests, base, latestStamp };
+  return { findings: [...findings.values()], manifests, newestValid, latestTimestamp };
 }
 
-/** @returns at most one finding for each key */
+/** @returns at most one finding per key */
 function judgeManifests(
   manifests: readonly Manifest[],
-  claims: readonly ManifestClaim[],
+  references: readonly ManifestReference[],
   expected: string | undefined,
 ): Map<string, Finding> {
   const findings = new Map<string, Finding>();
@@ -68,19 +68,19 @@ function judgeManifests(
   const add = (code: Finding['code'], key: string, detail: string) => {
     if (!findings.has(key)) findings.set(key, { code, key, detail });
   };
-  for (const { by, names } of claims) {
-    const manifest = byKey.get(names.key);
-    if (!manifest) add('manifest-removed', names.key, `${by} names it`);
-    // Newer manifests come first: what an altered one says of its predecessor is ignored.
-    else if (manifest.sha256 !== names.sha256 && !findings.has(by)) {
-      add('manifest-altered', names.key, `its SHA-256 is not the one that ${by} names`);
+  for (const { from, to } of references) {
+    const manifest = byKey.get(to.key);
+    if (!manifest) add('manifest-removed', to.key, `named by ${from}`);
+    // Newer manifests come first, so the reference of an altered manifest to its predecessor is ignored.
+    else if (manifest.sha256 !== to.sha256 && !findings.has(from)) {
+      add('manifest-altered', to.key, `its SHA-256 differs from the one in ${from}`);
     }
   }
   for (const { key, predecessor } of manifests.slice(1)) {
-    if (!predecessor) add('manifest-altered', key, 'it does not name the manifest before it');
+    if (!predecessor) add('manifest-altered', key, 'does not name the previous manifest');
   }
   if (expected !== undefined && !manifests.some(({ sha256 }) => sha256 === expected)) {
-    add('manifest-removed', 'manifests/', `none has the SHA-256 ${expected}`);
+    add('manifest-removed', 'manifests/', `no manifest has the SHA-256 ${expected}`);
   }
   return findings;
 }

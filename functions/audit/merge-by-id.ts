@@ -1,7 +1,5 @@
-/** Sorted streams, read side by side. */
-
-/** An id, and what each stream holds of it; a stream that does not know the id has no entry. */
-export type Aligned<Streams extends Record<string, WithId>> = { id: string } & {
+/** One row per ID: the ID, and the entry of each stream that has the ID. */
+export type MergedRow<Streams extends Record<string, WithId>> = { id: string } & {
   [Name in keyof Streams]?: Streams[Name];
 };
 
@@ -12,15 +10,15 @@ export interface WithId {
 type Source<Item> = AsyncIterable<Item> | Iterable<Item>;
 
 /**
- * Merges streams that are each sorted by id, every id once. Of each stream one entry is held at a time.
+ * Merges streams that are each sorted by ID into rows sorted by ID. Holds one entry of each stream at a time.
  *
- * @throws RangeError where a stream is not sorted or names an id twice
+ * @throws RangeError if a stream is not sorted or has an ID twice
  */
-export async function* align<Streams extends Record<string, WithId>>(
+export async function* mergeById<Streams extends Record<string, WithId>>(
   streams: {
     [Name in keyof Streams]: Source<Streams[Name]>;
   },
-): AsyncGenerator<Aligned<Streams>> {
+): AsyncGenerator<MergedRow<Streams>> {
   const names = Object.keys(streams) as (keyof Streams & string)[];
   const cursors = names.map((name) => ({
     name,
@@ -38,18 +36,18 @@ export async function* align<Streams extends Record<string, WithId>>(
   try {
     for (const cursor of cursors) await advance(cursor);
     for (;;) {
-      let least: string | undefined;
+      let smallest: string | undefined;
       for (const { head } of cursors) {
-        if (head && (least === undefined || head.id < least)) least = head.id;
+        if (head && (smallest === undefined || head.id < smallest)) smallest = head.id;
       }
-      if (least === undefined) return;
-      const row: Record<string, unknown> = { id: least };
+      if (smallest === undefined) return;
+      const row: Record<string, unknown> = { id: smallest };
       for (const cursor of cursors) {
-        if (cursor.head?.id !== least) continue;
+        if (cursor.head?.id !== smallest) continue;
         row[cursor.name] = cursor.head;
         await advance(cursor);
       }
-      yield row as Aligned<Streams>;
+      yield row as MergedRow<Streams>;
     }
   } finally {
     for (const { iterator } of cursors) await iterator.return?.(undefined);

@@ -1,4 +1,4 @@
-/** A receipt as it is read back: by somebody who trusts neither its text nor where it lies. */
+/** Reads a receipt back and checks it, trusting neither its content nor its key. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { documentKey } from '../bucket/keys.ts';
@@ -12,7 +12,7 @@ const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.string();
 const instant = v.pipe(v.string(), v.isoTimestamp());
 
-/** As `functions/bucket/receipts.ts` writes it. */
+/** The form that `functions/bucket/receipts.ts` writes. */
 const receipt = v.strictObject({
   v: v.literal(1),
   documentId: text,
@@ -37,11 +37,11 @@ const receipt = v.strictObject({
 });
 
 export interface ReceiptReading {
-  /** SHA-256 of the receipt itself, in lower-case hex. */
+  /** SHA-256 of the receipt's own bytes, in lower-case hex. */
   digest: string;
-  /** What is not as the archiver wrote it; undefined where nothing shows. */
+  /** A sign that the receipt was changed after the archiver wrote it, in words; undefined if there is none. */
   alteration: string | undefined;
-  /** What the receipt states, as far as it can be believed. */
+  /** Size and SHA-256 of the document according to the receipt; undefined if the receipt is not credible. */
   stated: { bytes: number | undefined; sha256: string | undefined };
   archivedAt: number | undefined;
   createdAt: number | undefined;
@@ -50,7 +50,7 @@ export interface ReceiptReading {
   trigger: string | undefined;
 }
 
-const nothing: Omit<ReceiptReading, 'digest'> = {
+const emptyReading: Omit<ReceiptReading, 'digest'> = {
   alteration: undefined,
   stated: { bytes: undefined, sha256: undefined },
   archivedAt: undefined,
@@ -60,23 +60,26 @@ const nothing: Omit<ReceiptReading, 'digest'> = {
   trigger: undefined,
 };
 
-/** A receipt has some 2 kB, of which Telnyx's record is the most. What is larger is not worth reading. */
-export const largestReceiptBytes = 1024 ** 2;
+/** A receipt has about 2 kB, most of it Telnyx's record. A larger object is not read. */
+export const maxReceiptBytes = 1024 ** 2;
 
-/** Of an object in a receipt's place that cannot be one. */
+/** The reading of an object that is too large to be a receipt. */
 export function tooLargeReceipt(bytes: number): ReceiptReading {
-  return { ...nothing, digest: '', alteration: `it has ${bytes} bytes, more than any receipt` };
+  return { ...emptyReading, digest: '', alteration: `${bytes} bytes, too large for a receipt` };
 }
 
 /** @param documentId the one in the receipt's key */
 export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
-  const reading: ReceiptReading = { ...nothing, digest: createHash('sha256').update(body).digest('hex') };
+  const reading: ReceiptReading = {
+    ...emptyReading,
+    digest: createHash('sha256').update(body).digest('hex'),
+  };
   const json = parse(body);
-  if (json === undefined) return { ...reading, alteration: 'it is not JSON' };
+  if (json === undefined) return { ...reading, alteration: 'not JSON' };
   const result = v.safeParse(receipt, json);
   if (!result.success) {
-    const place = v.getDotPath(result.issues[0]) ?? 'its top level';
-    return { ...reading, alteration: `${place} is missing, unknown or not as the archiver writes it` };
+    const path = v.getDotPath(result.issues[0]) ?? 'the top level';
+    return { ...reading, alteration: `${path} is missing, unknown or not valid` };
   }
   const { object, telnyx, archivedAt, request } = result.output;
   reading.archivedAt = Date.parse(archivedAt);
@@ -86,12 +89,12 @@ export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   reading.contentType = facts.contentType;
   reading.trigger = request.trigger;
 
-  const stranger = aboutAnother(documentId, result.output);
-  if (stranger !== undefined) return { ...reading, alteration: stranger };
+  const mismatch = identityMismatch(documentId, result.output);
+  if (mismatch !== undefined) return { ...reading, alteration: mismatch };
   return {
     ...reading,
-    alteration: contradiction(object, facts) ?? otherLayout(json as Receipt, body),
-    // Where the two differ, Telnyx's words stand against the archiver's.
+    alteration: contradiction(object, facts) ?? layoutDifference(json as Receipt, body),
+    // If the two differ, `alteration` is set. Telnyx's record takes precedence.
     stated: {
       bytes: facts.bytes ?? object.bytes,
       sha256: facts.sha256 ?? object.sha256,
@@ -99,46 +102,46 @@ export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   };
 }
 
-type Written = v.InferOutput<typeof receipt>;
+type ParsedReceipt = v.InferOutput<typeof receipt>;
 
-function aboutAnother(documentId: string, written: Written): string | undefined {
-  if (written.documentId !== documentId) return 'it is about another document';
-  if (written.telnyx.id !== documentId) return 'Telnyx’s record in it is about another document';
-  if (written.object.key !== documentKey(documentId)) return 'it names another key';
+function identityMismatch(documentId: string, written: ParsedReceipt): string | undefined {
+  if (written.documentId !== documentId) return 'the receipt of another document';
+  if (written.telnyx.id !== documentId) return 'it contains Telnyx’s record of another document';
+  if (written.object.key !== documentKey(documentId)) return 'it names a different key';
   return undefined;
 }
 
 function contradiction(
-  object: Written['object'],
+  object: ParsedReceipt['object'],
   telnyx: { bytes: number | undefined; sha256: string | undefined },
 ): string | undefined {
   if (telnyx.sha256 !== undefined && telnyx.sha256 !== object.sha256) {
-    return 'it states another SHA-256 than Telnyx’s record in it';
+    return 'its SHA-256 differs from Telnyx’s record in it';
   }
   if (telnyx.bytes !== undefined && telnyx.bytes !== object.bytes) {
-    return 'it states another size than Telnyx’s record in it';
+    return 'its size differs from Telnyx’s record in it';
   }
   if ((object.sha256StatedBy === 'telnyx') !== (telnyx.sha256 !== undefined)) {
-    return 'it does not say correctly whether Telnyx stated the SHA-256';
+    return 'its sha256StatedBy does not match Telnyx’s record in it';
   }
   return undefined;
 }
 
 /**
- * Whoever edits a receipt by hand or with another program rarely lays it out as the archiver does. That goes for the
- * archiver's own part: the text of Telnyx's record is Telnyx's, or, in receipts of 0.1.0, indented like the rest.
+ * A receipt that was edited by hand or with another program is rarely formatted as the archiver formats it. This checks
+ * the archiver's own part: Telnyx's record keeps Telnyx's text or, in receipts of 0.1.0, is indented like the rest.
  */
-function otherLayout(json: Receipt, body: Buffer): string | undefined {
+function layoutDifference(json: Receipt, body: Buffer): string | undefined {
   const telnyx = membersOf(body.toString('utf8')).get('telnyx') as string;
   const written = Buffer.from(receiptText({ ...json, telnyx }));
-  return body.equals(written) ? undefined : 'it is laid out otherwise than the archiver does';
+  return body.equals(written) ? undefined : 'not formatted as the archiver formats it';
 }
 
 function parse(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
-    // The parser's words quote the receipt, and there is nothing else to say.
+    // The parser's message quotes the receipt, so it is not reported.
     return undefined;
   }
 }

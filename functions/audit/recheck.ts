@@ -1,41 +1,43 @@
 import type { StorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { withoutReceipt } from '../bucket/unarchived.ts';
-import type { Inspected } from './inspect.ts';
+import type { Inspection } from './inspect.ts';
 
-/** So many are looked up together, with few listings. */
-const together = 5_000;
+/** Documents per lookup, so that each needs few listings. */
+const batchSize = 5_000;
 
 export interface Recheck {
-  /** Takes a document that seems to be missing. */
-  add(inspected: Inspected): Promise<void>;
-  /** Looks at those that are left. */
+  /** Adds a document that seems to be missing. Looks up a full batch at once. */
+  add(inspection: Inspection): Promise<void>;
+  /** Looks up the remaining documents. */
   end(): Promise<void>;
 }
 
 /**
- * The listings are minutes old when the last of Telnyx's documents is compared with them. What seems to be missing
- * is looked up once more, since the archiver may have archived it meanwhile.
+ * By the end of an audit, the listings are minutes old. So a document that seems to be missing is looked up again: the
+ * archiver may have archived it in the meantime.
+ *
+ * @param onChecked called for each document after the lookup
  */
 export function createRecheck(
   bucket: Pick<Bucket, 'list'>,
   retry: StorageRetry,
-  told: (inspected: Inspected, isMissing: boolean) => void,
+  onChecked: (inspection: Inspection, isMissing: boolean) => void,
 ): Recheck {
-  let waiting: Inspected[] = [];
-  const look = async () => {
+  let waiting: Inspection[] = [];
+  const lookUp = async () => {
     const ids = waiting.map(({ evidence }) => evidence.documentId);
     const missing = new Set(await retry((signal) => withoutReceipt(ids, bucket, signal)));
-    for (const inspected of waiting) told(inspected, missing.has(inspected.evidence.documentId));
+    for (const inspection of waiting) onChecked(inspection, missing.has(inspection.evidence.documentId));
     waiting = [];
   };
   return {
-    add: async (inspected) => {
-      waiting.push(inspected);
-      if (waiting.length >= together) await look();
+    add: async (inspection) => {
+      waiting.push(inspection);
+      if (waiting.length >= batchSize) await lookUp();
     },
     end: async () => {
-      if (waiting.length > 0) await look();
+      if (waiting.length > 0) await lookUp();
     },
   };
 }

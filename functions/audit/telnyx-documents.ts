@@ -1,15 +1,14 @@
 /**
- * What Telnyx lists of an account's documents, held compactly: its list is not sorted by id, so it has to be held
- * whole. 65 bytes a document, and 4 more while it is being sorted.
+ * Telnyx's list of an account's documents. It is not sorted by ID, so all of it is held in memory, in a compact form:
+ * 65 bytes per document, and 4 more during sorting.
  */
-
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 import { readWindow } from '../telnyx/window.ts';
 
 export interface ListedDocument {
   id: string;
-  /** Milliseconds since the Unix epoch, where Telnyx says so. */
+  /** Milliseconds since the Unix epoch; undefined if Telnyx does not state it. */
   createdAt: number | undefined;
   bytes: number | undefined;
   /** Lower-case hex. */
@@ -34,7 +33,7 @@ export class TelnyxDocuments {
   readonly #chunks: Chunk[] = [];
   #count = 0;
 
-  /** Documents added, repetitions included. */
+  /** Documents added, including duplicates. */
   get count(): number {
     return this.#count;
   }
@@ -50,7 +49,7 @@ export class TelnyxDocuments {
         flags: new Uint8Array(perChunk),
       });
     }
-    const { chunk } = this.#place(this.#count);
+    const { chunk } = this.#locate(this.#count);
     this.#count += 1;
     chunk.ids.write(id.replaceAll('-', ''), at * idBytes, 'hex');
     if (sha256 !== undefined) chunk.digests.write(sha256, at * digestBytes, 'hex');
@@ -59,43 +58,43 @@ export class TelnyxDocuments {
     chunk.flags[at] = (sha256 === undefined ? 0 : flag.digest) | (infected ? flag.infected : 0);
   }
 
-  /** Sorted by id, each id once. */
+  /** The documents sorted by ID, without duplicates. */
   *sorted(): Generator<ListedDocument> {
     const order = new Uint32Array(this.#count);
     for (let position = 0; position < order.length; position += 1) order[position] = position;
     order.sort((a, b) => this.#compare(a, b));
-    let before: number | undefined;
+    let previous: number | undefined;
     for (const position of order) {
-      if (before === undefined || this.#compare(before, position) !== 0) yield this.#read(position);
-      before = position;
+      if (previous === undefined || this.#compare(previous, position) !== 0) yield this.#read(position);
+      previous = position;
     }
   }
 
-  #place(position: number): { chunk: Chunk; at: number } {
+  #locate(position: number): { chunk: Chunk; at: number } {
     const chunk = this.#chunks[Math.floor(position / perChunk)] as Chunk;
     return { chunk, at: position % perChunk };
   }
 
   #compare(a: number, b: number): number {
-    const one = this.#place(a);
-    const other = this.#place(b);
-    return one.chunk.ids.compare(
-      other.chunk.ids,
-      other.at * idBytes,
-      (other.at + 1) * idBytes,
-      one.at * idBytes,
-      (one.at + 1) * idBytes,
+    const left = this.#locate(a);
+    const right = this.#locate(b);
+    return left.chunk.ids.compare(
+      right.chunk.ids,
+      right.at * idBytes,
+      (right.at + 1) * idBytes,
+      left.at * idBytes,
+      (left.at + 1) * idBytes,
     );
   }
 
   #read(position: number): ListedDocument {
-    const { chunk, at } = this.#place(position);
+    const { chunk, at } = this.#locate(position);
     const hex = chunk.ids.toString('hex', at * idBytes, (at + 1) * idBytes);
     const flags = Number(chunk.flags[at]);
     return {
       id: [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-'),
-      createdAt: known(chunk.createdAt[at]),
-      bytes: known(chunk.sizes[at]),
+      createdAt: numberOrUndefined(chunk.createdAt[at]),
+      bytes: numberOrUndefined(chunk.sizes[at]),
       sha256:
         flags & flag.digest
           ? chunk.digests.toString('hex', at * digestBytes, (at + 1) * digestBytes)
@@ -105,33 +104,33 @@ export class TelnyxDocuments {
   }
 }
 
-function known(number: number | undefined): number | undefined {
+function numberOrUndefined(number: number | undefined): number | undefined {
   return number === undefined || Number.isNaN(number) ? undefined : number;
 }
 
 /**
- * Reads Telnyx's whole list, as discovery reads a span.
+ * Reads all of Telnyx's list, in the way in which discovery reads a time span.
  *
  * @param now milliseconds since the Unix epoch
- * @returns how many rows have no readable id
- * @throws ArchiverError those of `readWindow`
+ * @returns the number of rows without a valid ID
+ * @throws ArchiverError the errors of `readWindow`
  */
 export async function readTelnyxDocuments(
   telnyx: RetryingTelnyx,
   now: number,
   documents: TelnyxDocuments,
 ): Promise<number> {
-  let unreadable = 0;
+  let invalidRows = 0;
   const window = { from: 0, to: now + clockSkewMs };
   const list = (created: { after: number; before: number }, pageNumber: number) =>
     listDocuments(telnyx, created, pageNumber);
   for await (const candidates of readWindow(window, list)) {
     for (const candidate of candidates) {
-      if (candidate.id === undefined) unreadable += 1;
+      if (candidate.id === undefined) invalidRows += 1;
       else documents.add(toDocument(candidate.id, candidate));
     }
   }
-  return unreadable;
+  return invalidRows;
 }
 
 /** Telnyx's clock may be ahead of this machine's. */

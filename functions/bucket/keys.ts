@@ -1,34 +1,40 @@
 /**
- * Where things lie in the bucket. A key holds the document's id and nothing that anyone else has written: 512
- * characters of Unicode do not fit into S3's 1,024 bytes, and `..` passes the SDK unharmed.
+ * The keys of the objects in the bucket. A key contains the document ID and no text from elsewhere, such as a file
+ * name: 512 characters of Unicode exceed S3's limit of 1,024 bytes, and the SDK does not reject `..`.
  */
 import { isUuid } from '../uuid.ts';
 
 export const documentPrefix = 'documents/';
 export const receiptPrefix = 'receipts/';
-/** Written by the operator's audit, never by a function. */
+/** Written by the `audit` command, never by a function. */
 export const manifestPrefix = 'manifests/';
 const receiptSuffix = '.json';
 
 /** `documents/<id>` */
 export function documentKey(documentId: string): string {
-  return documentPrefix + checked(documentId);
+  return documentPrefix + checkId(documentId);
 }
 
 /** `receipts/<id>.json` */
 export function receiptKey(documentId: string): string {
-  return receiptPrefix + checked(documentId) + receiptSuffix;
+  return receiptPrefix + checkId(documentId) + receiptSuffix;
 }
 
-/** The document id in a receipt's key, or undefined where the key is not one of ours. */
+/** The document ID in the key of an archived document, or undefined for any other key. */
+export function documentIdOfObject(key: string): string | undefined {
+  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
+  return isUuid(id) ? id : undefined;
+}
+
+/** The document ID in the key of a receipt, or undefined for any other key. */
 export function documentIdOfReceipt(key: string): string | undefined {
   if (!key.startsWith(receiptPrefix) || !key.endsWith(receiptSuffix)) return undefined;
   const id = key.slice(receiptPrefix.length, -receiptSuffix.length);
   return isUuid(id) ? id : undefined;
 }
 
-function checked(documentId: string): string {
-  // Every message and every answer is checked before; a key is built from nothing else all the same.
-  if (!isUuid(documentId)) throw new RangeError('A key is built from a lower-case UUID only.');
+function checkId(documentId: string): string {
+  // Messages and responses are validated earlier; this is a second line of defence.
+  if (!isUuid(documentId)) throw new RangeError('The document ID is not a lower-case UUID.');
   return documentId;
 }

@@ -1,4 +1,4 @@
-/** The bucket's keys in S3's order, with what a listing tells of each object. */
+/** Lists the bucket's objects in the order of their keys. */
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { ArchiverError } from '../errors.ts';
 import { calls } from '../limits.ts';
@@ -13,10 +13,10 @@ export interface ListedObject {
   modified: number;
 }
 
-export interface Stretch {
-  /** This key and those after it. @default the first key */
+export interface KeyRange {
+  /** First key, inclusive. @default the first key of the bucket */
   from?: string;
-  /** Keys before this one. @default no end */
+  /** End of the range, exclusive. @default no end */
   before?: string;
   prefix?: string;
 }
@@ -26,7 +26,7 @@ export interface ListingOptions {
   name: string;
   time: Time;
   retry: StorageRetry;
-  /** Told of each request. */
+  /** Called before each request. */
   onRequest: () => void;
 }
 
@@ -36,40 +36,41 @@ interface Page {
 }
 
 /**
- * General purpose buckets list their keys in the order of their UTF-8 bytes (Amazon S3 API reference,
- * ListObjectsV2); other kinds and other servers may not, and nothing here works then. The next page is asked for
- * while one is worked on.
+ * Lists the objects of a key range. Requests the next page while the caller works on the current one.
  *
- * @throws ArchiverError BucketUnavailable, BucketMisconfigured and those of `createBucket`
+ * General purpose buckets list their keys in the order of their UTF-8 bytes (Amazon S3 API reference, ListObjectsV2).
+ * Other types of bucket and other servers may not; the audit relies on this order.
+ *
+ * @throws ArchiverError BucketMisconfigured if the keys are not in that order, and the errors of `createBucket`
  */
-export async function* listArchive(options: ListingOptions, stretch: Stretch): AsyncGenerator<ListedObject> {
-  const from = stretch.from ?? '';
-  let last = somewhatBefore(from);
-  let next: Promise<Page> | undefined = readPage(options, stretch.prefix, last);
+export async function* listArchive(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedObject> {
+  const from = range.from ?? '';
+  let last = startAfterFor(from);
+  let next: Promise<Page> | undefined = readPage(options, range.prefix, last);
   while (next) {
     const { objects, isLast }: Page = await next;
     const end: string = objects.at(-1)?.key ?? last;
-    const isPast: boolean = stretch.before !== undefined && end >= stretch.before;
-    next = isLast || isPast || objects.length === 0 ? undefined : readPage(options, stretch.prefix, end);
-    // Whoever stops reading here leaves it behind.
+    const isPast: boolean = range.before !== undefined && end >= range.before;
+    next = isLast || isPast || objects.length === 0 ? undefined : readPage(options, range.prefix, end);
+    // Prevents an unhandled rejection when the caller stops before this page.
     next?.catch(() => undefined);
     for (const object of objects) {
       if (!isBefore(last, object.key)) {
         throw new ArchiverError(
           'BucketMisconfigured',
-          'The bucket does not list its keys in the order of their bytes, as S3’s general purpose buckets do.',
+          'The bucket does not list its keys in UTF-8 byte order. Use a general purpose bucket.',
         );
       }
       last = object.key;
       if (object.key < from) continue;
-      if (stretch.before !== undefined && object.key >= stretch.before) return;
+      if (range.before !== undefined && object.key >= range.before) return;
       yield object;
     }
   }
 }
 
-/** S3 lists what comes after a key, the key itself excluded. What lies between is skipped. */
-function somewhatBefore(key: string): string {
+/** `StartAfter` excludes the key itself, so this is a key just before it. The caller skips keys between the two. */
+function startAfterFor(key: string): string {
   const last = key.length - 1;
   return key === '' ? '' : `${key.slice(0, last)}${String.fromCharCode(key.charCodeAt(last) - 1)}\u{10ffff}`;
 }
@@ -81,22 +82,22 @@ function readPage(
 ): Promise<Page> {
   const command = new ListObjectsV2Command({
     Bucket: name,
-    // XML cannot hold every character that a key can.
+    // XML cannot represent every character that a key can contain.
     EncodingType: 'url',
     ...(prefix === undefined ? {} : { Prefix: prefix }),
     ...(after === '' ? {} : { StartAfter: after }),
   });
   return retry((signal) =>
-    withDeadline(time, calls.bucketMs, signal, tooLate, async (abortSignal) => {
+    withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
       onRequest();
       try {
-        const answer = await s3.send(command, { abortSignal });
-        const objects = (answer.Contents ?? []).map(({ Key, Size, LastModified }) => ({
-          key: decoded(Key ?? ''),
+        const response = await s3.send(command, { abortSignal });
+        const objects = (response.Contents ?? []).map(({ Key, Size, LastModified }) => ({
+          key: decodeKey(Key ?? ''),
           bytes: Size ?? 0,
           modified: LastModified?.getTime() ?? 0,
         }));
-        return { objects, isLast: answer.IsTruncated !== true };
+        return { objects, isLast: response.IsTruncated !== true };
       } catch (error) {
         abortSignal.throwIfAborted();
         throw asBucketError(error);
@@ -105,17 +106,20 @@ function readPage(
   );
 }
 
-const plain = /^[\w./-]*$/;
+const plainKey = /^[\w./-]*$/;
 
-function decoded(key: string): string {
-  return plain.test(key) ? key : decodeURIComponent(key.replaceAll('+', ' '));
+function decodeKey(key: string): string {
+  return plainKey.test(key) ? key : decodeURIComponent(key.replaceAll('+', ' '));
 }
 
-/** In the order of UTF-8, which differs from that of JavaScript's strings beyond U+FFFF only. */
+/** Compares in UTF-8 byte order, which differs from the order of JavaScript's strings only above U+FFFF. */
 function isBefore(a: string, b: string): boolean {
-  return plain.test(a) && plain.test(b) ? a < b : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
+  return plainKey.test(a) && plainKey.test(b) ? a < b : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
 }
 
-function tooLate(): ArchiverError {
-  return new ArchiverError('BucketUnavailable', `S3 did not list within ${calls.bucketMs / 1_000} s.`);
+function timedOut(): ArchiverError {
+  return new ArchiverError(
+    'BucketUnavailable',
+    `S3 did not respond to a listing within ${calls.bucketMs / 1_000} s.`,
+  );
 }

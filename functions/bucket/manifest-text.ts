@@ -1,121 +1,122 @@
 /**
- * The text of a manifest: lines as `sha256sum` writes them and checks them inside the archive's folder, and as
- * BagIt's `manifest-sha256.txt` has them (RFC 8493, section 2.1.3).
+ * The text format of a manifest: the lines of `sha256sum`, which can check them in a copy of the archive, and of
+ * BagIt's `manifest-sha256.txt` (RFC 8493, section 2.1.3).
  *
- * The first line names the manifest before this one, if there is one. Then, sorted by id, each document and its
- * receipt.
+ * The first line names the previous manifest, if there is one. The following lines name each document and its receipt,
+ * sorted by document ID.
  */
 import { createReadStream } from 'node:fs';
-import { uuidPattern } from '../uuid.ts';
-import { documentIdOfReceipt, documentKey, documentPrefix, manifestPrefix, receiptKey } from './keys.ts';
+import { documentIdOfObject, documentIdOfReceipt, documentKey, manifestPrefix, receiptKey } from './keys.ts';
 
-/** A manifest of the archive, and a second file that names its digest: that one of the two is gone, the other shows. */
-export function manifestKey(stamp: string): string {
-  return `${manifestPrefix}${stamp}/manifest-sha256.txt`;
+/** @param timestamp as `formatTimestamp` returns it */
+export function manifestKey(timestamp: string): string {
+  return `${manifestPrefix}${timestamp}/manifest-sha256.txt`;
 }
 
-export function tagManifestKey(stamp: string): string {
-  return `${manifestPrefix}${stamp}/tagmanifest-sha256.txt`;
+/** The tag file beside a manifest names the manifest's digest, so the loss of either file shows in the other. */
+export function tagManifestKey(timestamp: string): string {
+  return `${manifestPrefix}${timestamp}/tagmanifest-sha256.txt`;
 }
 
 const keyPattern = /^manifests\/(\d{8}T\d{6}Z)\/(tag)?manifest-sha256\.txt$/;
 
-/** What a key under `manifests/` is, or undefined where it is none of the archiver's. */
-export function manifestOfKey(key: string): { stamp: string; isTag: boolean } | undefined {
-  const [, stamp, tag] = keyPattern.exec(key) ?? [];
-  return stamp === undefined ? undefined : { stamp, isTag: tag !== undefined };
+/** Reads a key under `manifests/`. @returns undefined for a key that the archiver does not write */
+export function parseManifestKey(key: string): { timestamp: string; isTag: boolean } | undefined {
+  const [, timestamp, tag] = keyPattern.exec(key) ?? [];
+  return timestamp === undefined ? undefined : { timestamp, isTag: tag !== undefined };
 }
 
-/** Seconds since the Unix epoch as ISO 8601's basic format, whose order is that of time. */
-export function stampOf(seconds: number): string {
+/** Seconds since the Unix epoch in ISO 8601's basic format, such as `20261124T041537Z`: sorts by time. */
+export function formatTimestamp(seconds: number): string {
   return new Date(seconds * 1_000).toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
-export function secondsOfStamp(stamp: string): number {
-  const extended = stamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/, '$1-$2-$3T$4:$5:$6Z');
+/** @returns seconds since the Unix epoch, or NaN for other text */
+export function parseTimestamp(timestamp: string): number {
+  const extended = timestamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/, '$1-$2-$3T$4:$5:$6Z');
   return Date.parse(extended) / 1_000;
 }
 
-/** A document in a manifest, with the digests in lower-case hex that it names. */
-export interface NamedDocument {
+/** What a manifest says about one document. SHA-256 digests in lower-case hex. */
+export interface ManifestEntry {
   id: string;
   document: string | undefined;
   receipt: string | undefined;
 }
 
-export interface NamedFile {
+export interface ManifestLine {
   sha256: string;
   key: string;
 }
 
-export function lineOf({ sha256, key }: NamedFile): string {
+export function formatLine({ sha256, key }: ManifestLine): string {
   return `${sha256}  ${key}\n`;
 }
 
-export function linesOf({ id, document, receipt }: NamedDocument): string {
-  const documentLine = document === undefined ? '' : lineOf({ sha256: document, key: documentKey(id) });
-  return documentLine + (receipt === undefined ? '' : lineOf({ sha256: receipt, key: receiptKey(id) }));
+export function formatEntry({ id, document, receipt }: ManifestEntry): string {
+  const documentLine = document === undefined ? '' : formatLine({ sha256: document, key: documentKey(id) });
+  return documentLine + (receipt === undefined ? '' : formatLine({ sha256: receipt, key: receiptKey(id) }));
 }
 
-/** One line, with or without its line end; undefined where it is none. */
-export function readLine(line: string): NamedFile | undefined {
+/** Parses one line, with or without its line feed. @returns undefined for other text */
+export function parseLine(line: string): ManifestLine | undefined {
   const [, sha256, key] = /^([0-9a-f]{64}) {2}(\S+)\n?$/.exec(line) ?? [];
   return sha256 === undefined || key === undefined ? undefined : { sha256, key };
 }
 
-/** The manifest before, as the first line of a manifest names it. */
-export function predecessorIn(line: string): NamedFile | undefined {
-  const named = readLine(line);
-  return named && manifestOfKey(named.key)?.isTag === false ? named : undefined;
+/** Parses the first line of a manifest. @returns the previous manifest, or undefined if the line does not name one */
+export function parsePredecessor(line: string): ManifestLine | undefined {
+  const parsed = parseLine(line);
+  return parsed && parseManifestKey(parsed.key)?.isTag === false ? parsed : undefined;
 }
 
 /**
- * The documents that a manifest names, in its order.
+ * Reads a manifest from a file: its documents, sorted by ID.
  *
- * @throws RangeError where it is no manifest of the archiver's, or not sorted
+ * @throws RangeError if the archiver did not write it in this form
  */
-export async function* documentsIn(path: string): AsyncGenerator<NamedDocument> {
-  let current: NamedDocument | undefined;
+export async function* readManifestEntries(path: string): AsyncGenerator<ManifestEntry> {
+  let current: ManifestEntry | undefined;
   let isFirst = true;
-  for await (const line of linesIn(path)) {
+  for await (const line of readLines(path)) {
     const wasFirst = isFirst;
     isFirst = false;
-    if (wasFirst && predecessorIn(line)) continue;
-    const named = readLine(line);
-    const place = named && placeOf(named.key);
-    if (!named || !place) throw new RangeError('A line of the manifest names no document and no receipt.');
-    if (current && place.id === current.id) {
-      if (current[place.part] !== undefined) throw new RangeError('The manifest names a file twice.');
-      current[place.part] = named.sha256;
+    if (wasFirst && parsePredecessor(line)) continue;
+    const parsed = parseLine(line);
+    const target = parsed && parseKey(parsed.key);
+    if (!parsed || !target)
+      throw new RangeError('A line of the manifest is not about a document or a receipt.');
+    if (current && target.id === current.id) {
+      if (current[target.part] !== undefined) throw new RangeError('The manifest names a file twice.');
+      current[target.part] = parsed.sha256;
       continue;
     }
     if (current) {
-      if (place.id < current.id) throw new RangeError('The manifest is not sorted.');
+      if (target.id < current.id) throw new RangeError('The manifest is not sorted.');
       yield current;
     }
-    current = { id: place.id, document: undefined, receipt: undefined, [place.part]: named.sha256 };
+    current = { id: target.id, document: undefined, receipt: undefined, [target.part]: parsed.sha256 };
   }
   if (current) yield current;
 }
 
-/** A digest, two blanks and a key: whatever is longer is none of ours, and is not read to its end. */
-const longestLine = 1_024;
+/** More than a digest, two spaces and any key of the archiver. Bounds the memory that a damaged file takes. */
+const maxLineLength = 1_024;
 
-async function* linesIn(path: string): AsyncGenerator<string> {
+async function* readLines(path: string): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 })) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() as string;
-    if (rest.length > longestLine)
-      throw new RangeError('A line of the manifest is longer than any could be.');
+    if (rest.length > maxLineLength) throw new RangeError('A line of the manifest is too long.');
     yield* lines;
   }
-  if (rest !== '') throw new RangeError('The manifest is cut off.');
+  if (rest !== '') throw new RangeError('The manifest is truncated.');
 }
 
-function placeOf(key: string): { id: string; part: 'document' | 'receipt' } | undefined {
-  const ofReceipt = documentIdOfReceipt(key);
-  if (ofReceipt !== undefined) return { id: ofReceipt, part: 'receipt' };
-  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
-  return uuidPattern.test(id) ? { id, part: 'document' } : undefined;
+function parseKey(key: string): { id: string; part: 'document' | 'receipt' } | undefined {
+  const receiptId = documentIdOfReceipt(key);
+  if (receiptId !== undefined) return { id: receiptId, part: 'receipt' };
+  const id = documentIdOfObject(key);
+  return id === undefined ? undefined : { id, part: 'document' };
 }

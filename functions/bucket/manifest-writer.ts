@@ -1,4 +1,4 @@
-/** Writes a manifest: first into a file on this machine, line by line, then in one PUT or one rename to its place. */
+/** Writes a manifest to a local draft file line by line, then publishes it with one PUT or one rename. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, open, rename, rm } from 'node:fs/promises';
@@ -7,12 +7,12 @@ import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Time } from '../time.ts';
 import { hexToBase64 } from './checksum.ts';
 import {
-  lineOf,
-  linesOf,
+  formatEntry,
+  formatLine,
+  formatTimestamp,
+  type ManifestEntry,
   manifestKey,
-  type NamedDocument,
-  secondsOfStamp,
-  stampOf,
+  parseTimestamp,
   tagManifestKey,
 } from './manifest-text.ts';
 import type { Manifest } from './manifests.ts';
@@ -21,7 +21,7 @@ import type { StorageRetry } from './storage-retry.ts';
 import type { Bucket } from './store.ts';
 
 interface WrittenManifest {
-  /** `s3://<bucket>/<key>`, or a file's path. */
+  /** `s3://<bucket>/<key>`, or the path of a file. */
   place: string;
   /** Lower-case hex. */
   sha256: string;
@@ -29,21 +29,21 @@ interface WrittenManifest {
 }
 
 export interface ManifestDraft {
-  add(document: NamedDocument): Promise<void>;
-  /** Ends the draft. Only now is anything seen of it outside. */
+  add(entry: ManifestEntry): Promise<void>;
+  /** Ends the draft and writes the manifest to its destination. Nothing is visible there before. */
   publish(): Promise<WrittenManifest>;
-  /** Forgets the draft; does nothing after it was published. */
+  /** Deletes the draft. Has no effect on a published manifest. */
   discard(): Promise<void>;
 }
 
 export interface DraftOptions {
-  /** A folder of this process's own. */
+  /** A folder that no other process uses. */
   folder: string;
-  /** The manifest that this one follows. */
+  /** The previous manifest, named in the first line. */
   predecessor: Manifest | undefined;
-  /** The latest of all in the bucket: this one comes after it. */
-  latestStamp: string | undefined;
-  /** Where it goes: a file's absolute path, or undefined for the bucket. */
+  /** Latest timestamp of the manifests in the bucket; the new one is later. */
+  latestTimestamp: string | undefined;
+  /** Absolute path of a file to write, or undefined to write to the bucket. */
   file: string | undefined;
   s3: Pick<S3Client, 'send'>;
   name: string;
@@ -54,9 +54,9 @@ export interface DraftOptions {
 }
 
 const contentType = 'text/plain; charset=utf-8';
-/** Lines are written to the file in pieces of this size. */
-const pieceBytes = 256 * 1024;
-/** A manifest of a million documents has some 230 MB; the functions' own limit of 60 s is not enough for every line. */
+/** Lines are buffered and written in blocks of this size. */
+const blockBytes = 256 * 1024;
+/** A manifest of a million documents has about 230 MB, too much for the client's default timeout on a slow network. */
 const uploadMs = 3_600_000;
 
 export async function draftManifest(options: DraftOptions): Promise<ManifestDraft> {
@@ -66,19 +66,19 @@ export async function draftManifest(options: DraftOptions): Promise<ManifestDraf
   const hash = createHash('sha256');
   let bytes = 0;
   let documents = 0;
-  let piece = predecessor ? lineOf(predecessor) : '';
+  let buffered = predecessor ? formatLine(predecessor) : '';
   const flush = async () => {
-    const written = Buffer.from(piece);
-    piece = '';
-    hash.update(written);
-    bytes += written.length;
-    await handle.writeFile(written);
+    const block = Buffer.from(buffered);
+    buffered = '';
+    hash.update(block);
+    bytes += block.length;
+    await handle.writeFile(block);
   };
   return {
-    add: async (document) => {
+    add: async (entry) => {
       documents += 1;
-      piece += linesOf(document);
-      if (piece.length >= pieceBytes) await flush();
+      buffered += formatEntry(entry);
+      if (buffered.length >= blockBytes) await flush();
     },
     publish: async () => {
       await flush();
@@ -97,10 +97,10 @@ export async function draftManifest(options: DraftOptions): Promise<ManifestDraf
 }
 
 async function copyTo(path: string, file: string): Promise<string> {
-  const beside = `${file}.part`;
-  // The draft may lie on another file system, from which nothing can be renamed.
-  await copyFile(path, beside);
-  await rename(beside, file);
+  const partial = `${file}.part`;
+  // The draft may be on another file system, and a rename works within one only.
+  await copyFile(path, partial);
+  await rename(partial, file);
   return file;
 }
 
@@ -108,12 +108,12 @@ async function upload(
   path: string,
   sha256: string,
   bytes: number,
-  { s3, name, bucket, latestStamp, retry, time }: DraftOptions,
+  { s3, name, bucket, latestTimestamp, retry, time }: DraftOptions,
 ): Promise<string> {
-  // Names follow the order of the chain, whatever this machine's clock says.
-  const earliest = latestStamp === undefined ? 0 : secondsOfStamp(latestStamp) + 1;
-  const stamp = stampOf(Math.max(earliest, Math.floor(time.now() / 1_000)));
-  const key = manifestKey(stamp);
+  // Keys sort in the order of the chain, even if this machine's clock is behind.
+  const earliest = latestTimestamp === undefined ? 0 : parseTimestamp(latestTimestamp) + 1;
+  const timestamp = formatTimestamp(Math.max(earliest, Math.floor(time.now() / 1_000)));
+  const key = manifestKey(timestamp);
   await retry(async (abortSignal) => {
     try {
       await s3.send(
@@ -130,24 +130,24 @@ async function upload(
       );
     } catch (error) {
       abortSignal.throwIfAborted();
-      // An attempt whose answer was lost on the way has written it.
+      // An earlier attempt wrote it, but its response was lost.
       if (statusOf(error) === 412 && (await bucket.head(key, abortSignal))?.sha256 === sha256) return;
       if (statusOf(error) === 412) {
         throw new Error(
-          'Somebody else is writing a manifest at this moment. Nothing was overwritten: try again.',
+          'Another audit wrote a manifest at the same time. Nothing was overwritten. Run the audit again.',
         );
       }
       throw asBucketError(error);
     }
   });
-  const tag = Buffer.from(lineOf({ sha256, key }));
-  const witness = {
-    key: tagManifestKey(stamp),
-    body: tag,
-    bytes: tag.length,
-    sha256: createHash('sha256').update(tag).digest('hex'),
+  const tagLine = Buffer.from(formatLine({ sha256, key }));
+  const tagFile = {
+    key: tagManifestKey(timestamp),
+    body: tagLine,
+    bytes: tagLine.length,
+    sha256: createHash('sha256').update(tagLine).digest('hex'),
     contentType,
   };
-  await retry((abortSignal) => bucket.putOnce(witness, abortSignal));
+  await retry((abortSignal) => bucket.putOnce(tagFile, abortSignal));
   return `s3://${name}/${key}`;
 }

@@ -1,9 +1,15 @@
-/** Reads the manifests in the bucket: their digests, and which manifest each of them and each tag file names. */
+/** Reads the manifests in the bucket: their digests, and the references between them. */
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { ListedObject } from './listing.ts';
-import { documentsIn, manifestOfKey, type NamedFile, predecessorIn, readLine } from './manifest-text.ts';
+import {
+  type ManifestLine,
+  parseLine,
+  parseManifestKey,
+  parsePredecessor,
+  readManifestEntries,
+} from './manifest-text.ts';
 import { openObject } from './open-object.ts';
 import { asBucketError } from './s3-errors.ts';
 import type { StorageRetry } from './storage-retry.ts';
@@ -11,15 +17,17 @@ import type { Bucket } from './store.ts';
 
 export interface Manifest {
   key: string;
-  stamp: string;
+  timestamp: string;
+  /** Lower-case hex. */
   sha256: string;
-  predecessor: NamedFile | undefined;
+  /** The previous manifest, as this one names it. */
+  predecessor: ManifestLine | undefined;
 }
 
-/** What the file `by` says of a manifest: its key and its digest. */
-export interface ManifestClaim {
-  by: string;
-  names: NamedFile;
+/** A manifest or a tag file names a manifest: its key and its digest. */
+export interface ManifestReference {
+  from: string;
+  to: ManifestLine;
 }
 
 export interface ManifestDependencies {
@@ -30,43 +38,43 @@ export interface ManifestDependencies {
   onRequest: () => void;
 }
 
-/** More than the longest first line: a digest, two spaces, a key. */
+/** More than any first line: a digest, two spaces and a key. */
 const firstLineBytes = 200;
-/** A tag file has one line. */
-const largestTagBytes = 4_096;
-/** Downloading a manifest of millions of documents takes longer than a function's requests may. */
+/** More than any tag file, which has one line. */
+const maxTagBytes = 4_096;
+/** A manifest of millions of documents takes longer than the client's default timeout. */
 const downloadMs = 3_600_000;
 
 /**
- * @param listed what is under `manifests/`
- * @returns manifests, oldest first; claims, those of tag files first, then those of manifests from the newest on
- * @throws ArchiverError those of `Bucket`
+ * @param listed the objects under `manifests/`
+ * @returns manifests, oldest first; references, first those of tag files, then those of manifests, newest first
+ * @throws ArchiverError the errors of `Bucket`
  */
 export async function readManifests(
   listed: AsyncIterable<ListedObject>,
   dependencies: ManifestDependencies,
-): Promise<{ manifests: Manifest[]; claims: ManifestClaim[] }> {
+): Promise<{ manifests: Manifest[]; references: ManifestReference[] }> {
   const manifests: Manifest[] = [];
-  const claims: ManifestClaim[] = [];
+  const references: ManifestReference[] = [];
   for await (const { key, bytes } of listed) {
-    const place = manifestOfKey(key);
-    if (place?.isTag && bytes > largestTagBytes) continue;
-    if (place?.isTag) {
-      for (const names of await readTag(key, dependencies)) claims.push({ by: key, names });
-    } else if (place) {
-      manifests.push({ key, stamp: place.stamp, ...(await readManifest(key, dependencies)) });
+    const parsed = parseManifestKey(key);
+    if (parsed?.isTag && bytes > maxTagBytes) continue;
+    if (parsed?.isTag) {
+      for (const to of await readTag(key, dependencies)) references.push({ from: key, to });
+    } else if (parsed) {
+      manifests.push({ key, timestamp: parsed.timestamp, ...(await readManifest(key, dependencies)) });
     }
   }
   for (const { key, predecessor } of manifests.toReversed()) {
-    if (predecessor) claims.push({ by: key, names: predecessor });
+    if (predecessor) references.push({ from: key, to: predecessor });
   }
-  return { manifests, claims };
+  return { manifests, references };
 }
 
 async function readManifest(
   key: string,
   { s3, name, bucket, retry, onRequest }: ManifestDependencies,
-): Promise<{ sha256: string; predecessor: NamedFile | undefined }> {
+): Promise<{ sha256: string; predecessor: ManifestLine | undefined }> {
   const sha256 = await retry(async (signal) => {
     onRequest();
     return (await bucket.head(key, signal))?.sha256 ?? bucket.hash(key, signal);
@@ -81,34 +89,34 @@ async function readManifest(
       return await (Body as NonNullable<typeof Body>).transformToString();
     } catch (error) {
       abortSignal.throwIfAborted();
-      const refused = asBucketError(error);
-      // An empty object has no range, and is not a manifest either.
-      if (refused.message.includes('InvalidRange')) return '';
-      throw refused;
+      const bucketError = asBucketError(error);
+      // S3 refuses any range of an empty object, which is not a manifest.
+      if (bucketError.message.includes('InvalidRange')) return '';
+      throw bucketError;
     }
   });
-  return { sha256, predecessor: predecessorIn(start.replace(/\n.*/s, '')) };
+  return { sha256, predecessor: parsePredecessor(start.replace(/\n.*/s, '')) };
 }
 
 async function readTag(
   key: string,
   { bucket, retry, onRequest }: ManifestDependencies,
-): Promise<NamedFile[]> {
+): Promise<ManifestLine[]> {
   const text = await retry((signal) => {
     onRequest();
     return bucket.read(key, signal);
   });
   return (text?.toString('utf8') ?? '')
     .split('\n')
-    .flatMap((line) => readLine(line) ?? [])
-    .filter((named) => manifestOfKey(named.key)?.isTag === false);
+    .flatMap((line) => parseLine(line) ?? [])
+    .filter(({ key: named }) => parseManifestKey(named)?.isTag === false);
 }
 
 /**
  * Downloads a manifest to a file.
  *
- * @returns false if the text is not a manifest of the archiver
- * @throws ArchiverError those of `Bucket`
+ * @returns false if the archiver did not write the text in this form
+ * @throws ArchiverError the errors of `Bucket`
  */
 export async function downloadManifest(
   key: string,
@@ -126,7 +134,7 @@ export async function downloadManifest(
     }
   });
   try {
-    for await (const _document of documentsIn(path));
+    for await (const _entry of readManifestEntries(path));
     return true;
   } catch (error) {
     if (error instanceof RangeError) return false;

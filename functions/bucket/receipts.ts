@@ -1,6 +1,6 @@
 /**
- * The receipt of an archived document: written last, so a document is archived if and only if its receipt exists.
- * The chain of custody in one file.
+ * The receipt of an archived document, its chain of custody in one file. It is written last: a document is archived if
+ * and only if its receipt exists.
  */
 
 import { createHash } from 'node:crypto';
@@ -20,33 +20,33 @@ export interface Receipt {
     bytes: number;
     /** Lower-case hex. */
     sha256: string;
-    /** Who said what the digest must be: `telnyx` before the transfer, or only the archiver's own reading of the bytes. */
+    /** `telnyx` if Telnyx stated the digest before the transfer, `archiver` if the archiver computed it from the bytes. */
     sha256StatedBy: 'telnyx' | 'archiver';
     etag: string | undefined;
     versionId: string | undefined;
   };
-  /** Why it was archived: what triggered it, which Telnyx event, when it was asked for, in which receive it succeeded. */
+  /** Why it was archived: the trigger, the Telnyx event, the time of the request, and the receive that succeeded. */
   request: {
     trigger: Trigger;
     event?: EventOrigin | undefined;
     requestedAt: string;
     receives: number;
   };
-  /** Version of the archiver that did it. */
+  /** Version of the archiver that wrote the receipt. */
   archiver: string;
-  /** There where Telnyx's record was too large or too deeply nested to be kept whole. */
+  /** True if Telnyx's record was too large or too deeply nested to keep in full; absent otherwise. */
   telnyxCut?: true | undefined;
-  /** Telnyx's record of the document, file name and all. Its text is Telnyx's own. */
+  /** Telnyx's record of the document, including the file name, as Telnyx wrote it. */
   telnyx: Readonly<Record<string, unknown>>;
 }
 
-/** A receipt to be written. */
+/** A receipt before it is written. */
 export interface NewReceipt extends Omit<Receipt, 'telnyx'> {
-  /** JSON text of Telnyx's record, bounded. */
+  /** JSON text of Telnyx's record, of bounded size. */
   telnyx: string;
 }
 
-/** A receipt's text: the archiver's own part indented, Telnyx's record verbatim behind it. */
+/** The text of a receipt: the archiver's part indented, followed by Telnyx's record unchanged. */
 export function receiptText({ telnyx, ...own }: NewReceipt): string {
   const opened = JSON.stringify(own, undefined, 2).slice(0, -'\n}'.length);
   return `${opened},\n  "telnyx": ${telnyx}\n}\n`;
@@ -57,10 +57,10 @@ const receiptDigest = v.object({ object: v.object({ sha256: v.string() }) });
 export interface Receipts {
   exists(documentId: string, signal: AbortSignal): Promise<boolean>;
   /**
-   * Writes the receipt unless there is one for the same bytes.
+   * Writes the receipt unless one for the same bytes exists.
    *
-   * @returns whether it is this one that stands there now
-   * @throws ArchiverError KeyCollision where there is one for other bytes, and those of `Bucket`
+   * @returns true if the bucket now has this receipt, false if it had another one for the same bytes
+   * @throws ArchiverError KeyCollision if a receipt for other bytes exists, and the errors of `Bucket`
    */
   writeOnce(receipt: NewReceipt, signal: AbortSignal): Promise<boolean>;
 }
@@ -85,14 +85,17 @@ export function createReceipts(bucket: Bucket): Receipts {
       if (stored !== 'exists') return true;
       const existing = await bucket.read(key, signal);
       if (existing === undefined) {
-        throw new ArchiverError('BucketConflict', 'The receipt was there and is gone again.');
+        throw new ArchiverError(
+          'BucketConflict',
+          'The receipt existed during the write, but was gone when it was read.',
+        );
       }
-      // The S3 client sends a receipt again when the first answer was lost.
+      // The S3 client repeats a request whose response was lost.
       if (existing.equals(body)) return true;
       if (digestIn(existing) === receipt.object.sha256) return false;
       throw new ArchiverError(
         'KeyCollision',
-        'There is a receipt for other bytes under this document id. Nothing was overwritten; compare both by hand.',
+        'A receipt for other bytes exists under this document ID. Nothing was overwritten. Compare the two by hand.',
       );
     },
   };
@@ -103,7 +106,7 @@ function digestIn(receipt: Buffer): string | undefined {
     const result = v.safeParse(receiptDigest, JSON.parse(receipt.toString('utf8')));
     return result.success ? result.output.object.sha256 : undefined;
   } catch {
-    // Not JSON, so not a receipt of ours: the caller reports the collision.
+    // Not JSON, so not written by the archiver: the caller reports the collision.
     return undefined;
   }
 }

@@ -4,19 +4,19 @@ import { calls, timeouts } from '../limits.ts';
 import { systemTime } from '../time.ts';
 
 /**
- * The S3 client with what streaming uploads need; region, endpoint and credentials come from the environment.
+ * Creates an S3 client for streaming uploads. Region, endpoint and credentials come from the environment.
  *
- * @param monotonic milliseconds; tells how long a connection was idle
+ * @param monotonic clock in milliseconds, to measure how long a connection was idle
  */
 export function createS3Client(config: S3ClientConfig = {}, monotonic = systemTime.monotonic): S3Client {
   return new S3Client({
-    // Saves a connection per upload of 2 MiB and more; an early refusal then shows as a broken pipe.
+    // Saves one connection per upload of 2 MiB and more. In return, an early refusal shows as a broken pipe.
     expectContinueHeader: false,
-    // S3 refuses aws-chunked chunks below 8 KiB (InvalidChunkSizeError), and sources give what they like.
+    // S3 refuses aws-chunked chunks of less than 8 KiB (InvalidChunkSizeError); a source's chunks have any size.
     requestStreamBufferSize: 64 * 1024,
-    // The archiver checks the digests itself, and the SDK would warn about every object that has none.
+    // The archiver verifies the digests itself, and the SDK would warn about each object without one.
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // Every failure reaches us as an error; the SDK's own words on the console would only break the log's format.
+    // The SDK throws every failure; its own console output would break the format of the log.
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     requestHandler: createRequestHandler(
       { socketTimeout: calls.bucketIdleMs, requestTimeout: timeouts.archiveMs },

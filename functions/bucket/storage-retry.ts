@@ -1,4 +1,4 @@
-/** Retries for a command that reads a whole archive: S3 under load answers SlowDown, and connections break. */
+/** Retries for a command that reads a whole archive: S3 responds SlowDown under load, and connections break. */
 import { ArchiverError, type ErrorCode } from '../errors.ts';
 import { withRetry } from '../retry.ts';
 import type { Random, Time } from '../time.ts';
@@ -9,10 +9,10 @@ export interface StorageRetryOptions {
   signal: AbortSignal;
 }
 
-/** Runs `work` and retries it while the storage fails temporarily. Throws what `work` threw last. */
+/** Runs `work`, and repeats it after a temporary failure of S3. Throws the last error of `work`. */
 export type StorageRetry = <Result>(work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>;
 
-/** With the delays below some 25 s in all; the SDK by itself tries each request three times. */
+/** About 25 s in total with the delays below. The SDK makes up to three attempts for each of these. */
 const attempts = 7;
 const minDelayMs = 250;
 const maxDelayMs = 10_000;
@@ -21,13 +21,13 @@ const temporary: ReadonlySet<ErrorCode> = new Set(['BucketUnavailable', 'BucketC
 
 export function createStorageRetry({ time, random, signal }: StorageRetryOptions): StorageRetry {
   return async (work) => {
-    // `withRetry` knows the archiver's own errors only; any other ends the attempts and is thrown as it is.
-    let foreign: { error: unknown } | undefined;
+    // `withRetry` translates errors that are not the archiver's. This keeps the original, which is thrown unchanged.
+    let otherError: { error: unknown } | undefined;
     const attempt = async () => {
       try {
         return await work(signal);
       } catch (error) {
-        if (!(error instanceof ArchiverError)) foreign = { error };
+        if (!(error instanceof ArchiverError)) otherError = { error };
         throw error;
       }
     };
@@ -47,7 +47,7 @@ export function createStorageRetry({ time, random, signal }: StorageRetryOptions
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw foreign === undefined ? error : foreign.error;
+      throw otherError === undefined ? error : otherError.error;
     }
   };
 }

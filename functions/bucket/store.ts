@@ -1,6 +1,4 @@
-/**
- * The archive bucket, written once per key and never deleted from. All of the archiver's S3 requests are here.
- */
+/** The requests to the archive bucket for one object or one page of keys. Each key is written once; nothing is deleted. */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,10 +15,10 @@ import { type Time, withDeadline } from '../time.ts';
 import { base64ToHex, hexToBase64 } from './checksum.ts';
 import { asBucketError, statusOf } from './s3-errors.ts';
 
-/** An object as S3 states it. Digests are lower-case hex. */
+/** Properties of an object in S3. Digests are lower-case hex. */
 export interface StoredObject {
   bytes: number;
-  /** The full-object SHA-256 that S3 has verified; undefined for a composite one, or none. */
+  /** The full-object SHA-256 that S3 verified; undefined if it is composite or absent. */
   sha256: string | undefined;
   etag: string | undefined;
   versionId: string | undefined;
@@ -28,36 +26,36 @@ export interface StoredObject {
 
 export interface NewObject {
   key: string;
-  /** A stream is read at S3's pace and must end after exactly `bytes`, or be aborted through the signal. */
+  /** A stream is read as fast as S3 accepts it. It must end after exactly `bytes`, or be aborted through the signal. */
   body: Readable | Buffer;
   bytes: number;
-  /** Sent up front, so that S3 refuses other bytes; without it, the digest of what is sent follows as a trailer. */
+  /** Sent in a header, so that S3 refuses other bytes. If undefined, the SDK computes the digest and sends it as a trailer. */
   sha256: string | undefined;
   contentType: string;
   contentDisposition?: string;
 }
 
 export interface Bucket {
-  /** The object's properties, or undefined where there is none. */
+  /** @returns undefined if the object does not exist */
   head(key: string, signal: AbortSignal): Promise<StoredObject | undefined>;
   /**
-   * One PUT, which creates the object or, where the key is taken, does nothing.
+   * Creates the object with one conditional PUT. Does nothing if the key exists.
    *
-   * @returns what S3 stored, or `exists`
+   * @returns the properties of the new object, or `exists`
    */
   putOnce(object: NewObject, signal: AbortSignal): Promise<StoredObject | 'exists'>;
-  /** A small object's bytes, or undefined where there is none. */
+  /** Reads a small object into memory. @returns undefined if the object does not exist */
   read(key: string, signal: AbortSignal): Promise<Buffer | undefined>;
-  /** SHA-256 of an object's bytes as they are read back, in lower-case hex. */
+  /** Downloads an object and computes its SHA-256, in lower-case hex. */
   hash(key: string, signal: AbortSignal): Promise<string>;
-  /** Up to 1,000 keys under `prefix`, in order, after `startAfter`. An empty page is the end. */
+  /** Up to 1,000 keys under `prefix` after `startAfter`, sorted. An empty page marks the end. */
   list(prefix: string, startAfter: string | undefined, signal: AbortSignal): Promise<string[]>;
 }
 
 export interface BucketOptions {
   s3: Pick<S3Client, 'send'>;
   name: string;
-  /** Account id that must own the bucket. */
+  /** ID of the AWS account that must own the bucket. */
   owner?: string | undefined;
   time: Time;
 }
@@ -81,21 +79,21 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
     }
   };
   const withTimeout = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
-    withDeadline(time, calls.bucketMs, signal, tooLate, (limited) => call(limited, send));
+    withDeadline(time, calls.bucketMs, signal, timedOut, (limited) => call(limited, send));
 
   return {
     head: (key, signal) =>
       withTimeout(signal, async (abortSignal) => {
         try {
-          const answer = await s3.send(
+          const response = await s3.send(
             new HeadObjectCommand({ ...address, Key: key, ChecksumMode: 'ENABLED' }),
             { abortSignal },
           );
           return {
-            bytes: answer.ContentLength ?? 0,
-            sha256: base64ToHex(answer.ChecksumSHA256),
-            etag: answer.ETag,
-            versionId: answer.VersionId,
+            bytes: response.ContentLength ?? 0,
+            sha256: base64ToHex(response.ChecksumSHA256),
+            etag: response.ETag,
+            versionId: response.VersionId,
           };
         } catch (error) {
           if (statusOf(error) === 404) return undefined;
@@ -110,7 +108,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
             ? { ChecksumAlgorithm: 'SHA256' as const }
             : { ChecksumSHA256: hexToBase64(sha256) };
         try {
-          const answer = await s3.send(
+          const response = await s3.send(
             new PutObjectCommand({
               ...address,
               ...checksum,
@@ -125,9 +123,9 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
           );
           return {
             bytes,
-            sha256: base64ToHex(answer.ChecksumSHA256),
-            etag: answer.ETag,
-            versionId: answer.VersionId,
+            sha256: base64ToHex(response.ChecksumSHA256),
+            etag: response.ETag,
+            versionId: response.VersionId,
           };
         } catch (error) {
           if (statusOf(error) === 412) return 'exists';
@@ -141,7 +139,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
           const { Body } = await s3.send(new GetObjectCommand({ ...address, Key: key }), { abortSignal });
           return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
         } catch (error) {
-          // A bucket that does not exist is a 404 too.
+          // A missing bucket has the status 404 as well, so the status is not enough.
           if (nameOf(error) === 'NoSuchKey') return undefined;
           throw error;
         }
@@ -157,7 +155,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
 
     list: (prefix, startAfter, signal) =>
       withTimeout(signal, async (abortSignal) => {
-        const answer = await s3.send(
+        const response = await s3.send(
           new ListObjectsV2Command({
             ...address,
             Prefix: prefix,
@@ -165,11 +163,11 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
           }),
           { abortSignal },
         );
-        return (answer.Contents ?? []).flatMap((entry) => entry.Key ?? []);
+        return (response.Contents ?? []).flatMap((entry) => entry.Key ?? []);
       }),
   };
 }
 
-function tooLate(): ArchiverError {
-  return new ArchiverError('BucketUnavailable', `S3 did not answer within ${calls.bucketMs / 1_000} s.`);
+function timedOut(): ArchiverError {
+  return new ArchiverError('BucketUnavailable', `S3 did not respond within ${calls.bucketMs / 1_000} s.`);
 }

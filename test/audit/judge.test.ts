@@ -5,10 +5,10 @@ import { noon } from '../fakes/documents.ts';
 
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 
-it('A document at Telnyx that does not say when it was created is missing, not pending', () => {
+it('A document at Telnyx without a creation time is missing, not pending', () => {
   const telnyx = { createdAt: undefined, bytes: 10, sha256: undefined, infected: false };
 
-  const findings = judge({ documentId, telnyx }, { began: noon, telnyxListed: true, graceMs: 60_000 });
+  const findings = judge({ documentId, telnyx }, { startedAt: noon, telnyxListed: true, graceMs: 60_000 });
 
   expect(findings).toEqual([{ code: 'missing', key: documentKey(documentId), documentId, detail: '' }]);
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { align } from '../../functions/audit/align.ts';
+import { mergeById } from '../../functions/audit/merge-by-id.ts';
 import { collected } from '../collected.ts';
 
-describe('streams read side by side', () => {
+describe('mergeById', () => {
   it.each([
-    ['not sorted', ['b', 'a']],
-    ['repeating an id', ['a', 'a']],
-  ])('are refused where one is %s, and all of them are closed', async (_what, ids) => {
+    ['is not sorted', ['b', 'a']],
+    ['repeats an ID', ['a', 'a']],
+  ])('throws RangeError if a stream %s, and closes all streams', async (_case, ids) => {
     let closed = false;
-    async function* sound() {
+    async function* sorted() {
       try {
         for (const id of ['a', 'b', 'c']) yield { id };
       } finally {
@@ -16,9 +16,9 @@ describe('streams read side by side', () => {
       }
     }
 
-    const reading = collected(align({ sound: sound(), unsound: ids.map((id) => ({ id })) }));
+    const merged = collected(mergeById({ sorted: sorted(), unsorted: ids.map((id) => ({ id })) }));
 
-    await expect(reading).rejects.toThrow('The stream unsound is not sorted by id.');
+    await expect(merged).rejects.toThrow('The stream unsorted is not sorted by id.');
     expect(closed).toBe(true);
   });
 });

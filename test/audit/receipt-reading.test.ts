@@ -12,7 +12,7 @@ import { propertyRuns } from '../fuzz-runs.ts';
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const archived = documentOf(id, Buffer.from('some bytes'));
 
-/** What the archiver itself writes for a receipt. */
+/** The bytes that the archiver writes for a receipt. */
 async function writtenByArchiver(receipt: NewReceipt): Promise<Buffer> {
   let body: Buffer = Buffer.alloc(0);
   const bucket: Pick<Bucket, 'putOnce'> = {
@@ -25,10 +25,10 @@ async function writtenByArchiver(receipt: NewReceipt): Promise<Buffer> {
   return body;
 }
 
-describe('A receipt that the archiver has written', () => {
+describe('A receipt that the archiver wrote', () => {
   const json = fc.jsonValue({ maxDepth: 3 });
 
-  it('is read as unaltered, whatever Telnyx’s record holds', async () => {
+  it('is unaltered for any record of Telnyx', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.dictionary(fc.string(), json),
@@ -44,7 +44,7 @@ describe('A receipt that the archiver has written', () => {
             ? { id: 'e', type: 'number_order.complete', occurredAt: 'then' }
             : undefined;
           const telnyx = JSON.stringify({ ...extra, ...archived.record }, undefined, indentation);
-          // Release 0.1.0 parsed the record and indented it with the rest of the receipt.
+          // Version 0.1.0 parsed the record and indented it with the rest of the receipt.
           const released = { ...receipt, telnyx: JSON.parse(telnyx) };
 
           for (const body of [
@@ -63,12 +63,12 @@ describe('A receipt that the archiver has written', () => {
   });
 
   it.each([
-    ['upper case', { sha256: archived.record.sha256?.toUpperCase() }, 'telnyx'],
-    ['an empty digest', { sha256: '' }, 'archiver'],
-    ['null for digest and size', { sha256: null, size: null }, 'archiver'],
+    ['the SHA-256 in upper case', { sha256: archived.record.sha256?.toUpperCase() }, 'telnyx'],
+    ['an empty SHA-256', { sha256: '' }, 'archiver'],
+    ['null for SHA-256 and size', { sha256: null, size: null }, 'archiver'],
     ['no size', { size: undefined }, 'telnyx'],
     ['a size without an amount', { size: { unit: 'bytes', amount: null } }, 'telnyx'],
-  ] as const)('is read as unaltered where Telnyx states %s', async (_what, changes, statedBy) => {
+  ] as const)('is unaltered if Telnyx states %s', async (_case, changes, statedBy) => {
     const receipt = receiptOf(archived);
     const telnyx = JSON.stringify({ ...receipt.telnyx, ...changes });
     receipt.object.sha256StatedBy = statedBy;
@@ -77,16 +77,16 @@ describe('A receipt that the archiver has written', () => {
   });
 
   it.each([
-    ['rounds no number', `"account":2791500000000000123,"big":1e400,"small":-0.10,"z":1,"a":2`],
-    ['names a member twice', '"status":"pending","status":"denied","__proto__":{"id":7}'],
-    ['is spread over lines', '\n\t"status" :\r\n [ ]  '],
-    ['is nested as deeply as a receipt takes', `"x":${'['.repeat(31)}${']'.repeat(31)}`],
-    ['is as long as a receipt takes', `"x":"${'ü'.repeat(60_000)}"`],
+    ['has numbers of any precision', `"account":2791500000000000123,"big":1e400,"small":-0.10,"z":1,"a":2`],
+    ['has duplicate members', '"status":"pending","status":"denied","__proto__":{"id":7}'],
+    ['has white space and line breaks', '\n\t"status" :\r\n [ ]  '],
+    ['has the maximum nesting depth', `"x":${'['.repeat(31)}${']'.repeat(31)}`],
+    ['has the maximum length', `"x":"${'ü'.repeat(60_000)}"`],
     [
       'has malformed fields',
       '"filename":12345,"content_type":{},"av_scan_status":[],"created_at":1764000000',
     ],
-  ])('holds a record’s own text, which %s, and is read as unaltered', async (_what, members) => {
+  ])('is unaltered and keeps the text of a record that %s', async (_case, members) => {
     const receipt = receiptOf(archived);
     const { sha256, size } = archived.record;
     const telnyx = `{${members},"id":"${id}","sha256":"${sha256}","size":${JSON.stringify(size)}}`;
@@ -105,7 +105,7 @@ describe('A receipt that the archiver has written', () => {
     ['size', 10],
     ['size', { unit: 'bytes', amount: '10' }],
     ['size', { unit: 'bytes', amount: 2 ** 53 }],
-  ])('is read as unaltered where Telnyx’s %s is malformed, such as %j', async (field, value) => {
+  ])('is unaltered if Telnyx’s %s is malformed, such as %j', async (field, value) => {
     const receipt = receiptOf(archived);
     const telnyx = JSON.stringify({ ...receipt.telnyx, [field]: value });
     receipt.object.sha256StatedBy = field === 'sha256' ? 'archiver' : 'telnyx';
@@ -116,7 +116,7 @@ describe('A receipt that the archiver has written', () => {
     expect(reading.stated).toEqual({ bytes: receipt.object.bytes, sha256: receipt.object.sha256 });
   });
 
-  it('is read as unaltered with all that it takes from others at its longest', async () => {
+  it('is unaltered if every value from outside has its maximum length', async () => {
     const text = '\u0001'.repeat(200);
     const receipt = receiptOf(archived);
     receipt.request.event = { id: text, type: text, occurredAt: text };
@@ -131,19 +131,19 @@ describe('A receipt that the archiver has written', () => {
 });
 
 it.each([
-  ['a line in the archiver’s own part', (text: string) => text.replace('\n  "v"', '\n "v"')],
-  ['something behind Telnyx’s record', (text: string) => text.replace(/\n}\n$/, ' \n}\n')],
-  ['a second record', (text: string) => text.replace('"telnyx":', '"telnyx": {},\n  "telnyx":')],
+  ['a different indentation', (text: string) => text.replace('\n  "v"', '\n "v"')],
+  ['a space after Telnyx’s record', (text: string) => text.replace(/\n}\n$/, ' \n}\n')],
+  ['a second record of Telnyx', (text: string) => text.replace('"telnyx":', '"telnyx": {},\n  "telnyx":')],
   [
-    'a mark that it is not cut',
+    'telnyxCut set to false',
     (text: string) => text.replace('  "telnyx":', '  "telnyxCut": false,\n  "telnyx":'),
   ],
-  ['another size in Telnyx’s record', (text: string) => text.replace('"amount":10', '"amount":11')],
-  ['another id in Telnyx’s record', (text: string) => text.replace(/("telnyx": .*"id":"6)e/, '$1f')],
-  ['a record that is null', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": null')],
-  ['a record that is not an object', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": []')],
+  ['a different size in Telnyx’s record', (text: string) => text.replace('"amount":10', '"amount":11')],
+  ['a different ID in Telnyx’s record', (text: string) => text.replace(/("telnyx": .*"id":"6)e/, '$1f')],
+  ['a record of null', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": null')],
+  ['an array for a record', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": []')],
   ['a byte that is not UTF-8', (text: string) => Buffer.from(text.replace('.pdf', '.p\u00ff'), 'latin1')],
-])('A receipt with %s added or changed is altered', async (_what, change) => {
+])('A receipt with %s is altered', async (_case, change) => {
   const receipt = receiptOf(archived);
   const body = await writtenByArchiver({ ...receipt, telnyx: JSON.stringify(archived.record) });
   expect(readReceipt(id, body).alteration).toBeUndefined();
@@ -154,12 +154,15 @@ it.each([
   expect(readReceipt(id, changed).alteration).toBeDefined();
 });
 
-it('A receipt with any one character changed is either altered, or says the same of the bytes', () => {
+it('A receipt with one changed character is altered, or states the same size and SHA-256', () => {
   const text = written(receiptOf(archived));
   const { stated } = readReceipt(id, Buffer.from(text));
   fc.assert(
-    fc.property(fc.nat(text.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (at, character) => {
-      const reading = readReceipt(id, Buffer.from(text.slice(0, at) + character + text.slice(at + 1)));
+    fc.property(fc.nat(text.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (position, character) => {
+      const reading = readReceipt(
+        id,
+        Buffer.from(text.slice(0, position) + character + text.slice(position + 1)),
+      );
 
       if (reading.alteration === undefined) expect(reading.stated).toEqual(stated);
     }),
@@ -167,7 +170,7 @@ it('A receipt with any one character changed is either altered, or says the same
   );
 });
 
-it('An object of any size in a receipt’s place is found without being read', async () => {
+it('An object too large for a receipt is reported without a download', async () => {
   const world = createWorld();
   world.archive(archived);
   world.bucket.put(receiptKey(id), Buffer.alloc(1024 ** 2 + 1), noon - day);
@@ -175,12 +178,10 @@ it('An object of any size in a receipt’s place is found without being read', a
   const { findings, details } = await world.run();
 
   expect(findings).toEqual([`receipt-altered ${receiptKey(id)}`]);
-  expect(details.get(`receipt-altered ${receiptKey(id)}`)).toBe(
-    'it has 1048577 bytes, more than any receipt',
-  );
+  expect(details.get(`receipt-altered ${receiptKey(id)}`)).toBe('1048577 bytes, too large for a receipt');
   expect(world.bucket.requests).not.toContain(`get ${receiptKey(id)}`);
 });
 
-it.each(['5', 'null', '"receipt"'])('A receipt that is %s is altered as a whole', (text) => {
-  expect(readReceipt(id, Buffer.from(text)).alteration).toMatch(/^its top level is missing, unknown/);
+it.each(['5', 'null', '"receipt"'])('A receipt of %s is altered at its top level', (text) => {
+  expect(readReceipt(id, Buffer.from(text)).alteration).toMatch(/^the top level is missing, unknown/);
 });

@@ -6,8 +6,8 @@ import type { Bucket } from '../../functions/bucket/store.ts';
 const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 const signal = new AbortController().signal;
 
-describe('what seems to be missing', () => {
-  it('is looked up again, 5,000 together and the rest at the end', async () => {
+describe('createRecheck', () => {
+  it('looks up 5,000 documents at a time and the rest at the end', async () => {
     const archivedSince = new Set([1, 4_999, 5_000].map(idOf));
     const bucket: Pick<Bucket, 'list'> = {
       list: async (prefix, startAfter) =>
@@ -16,21 +16,23 @@ describe('what seems to be missing', () => {
           .filter((key) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter))
           .sort(),
     };
-    const told = new Map<string, boolean>();
+    const checked = new Map<string, boolean>();
     const recheck = createRecheck(
       bucket,
       (work) => work(signal),
-      ({ evidence }, isMissing) => told.set(evidence.documentId, isMissing),
+      ({ evidence }, isMissing) => checked.set(evidence.documentId, isMissing),
     );
 
     for (let number = 0; number < 5_002; number += 1) {
       await recheck.add({ evidence: { documentId: idOf(number) }, findings: [] });
-      if (number === 4_998) expect(told.size).toBe(0);
-      if (number === 4_999) expect(told.size).toBe(5_000);
+      if (number === 4_998) expect(checked.size).toBe(0);
+      if (number === 4_999) expect(checked.size).toBe(5_000);
     }
     await recheck.end();
 
-    expect(told.size).toBe(5_002);
-    expect(new Set([...told].filter(([, isMissing]) => !isMissing).map(([id]) => id))).toEqual(archivedSince);
+    expect(checked.size).toBe(5_002);
+    expect(new Set([...checked].filter(([, isMissing]) => !isMissing).map(([id]) => id))).toEqual(
+      archivedSince,
+    );
   });
 });

@@ -6,20 +6,20 @@ import { pageOf } from '../fakes/telnyx-list.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 
-describe('what Telnyx lists', () => {
-  it('is held with what it does not state', () => {
-    const unstated = { id, createdAt: undefined, bytes: undefined, sha256: undefined, infected: false };
+describe('Telnyx’s list', () => {
+  it('keeps a document whose properties Telnyx does not state', () => {
+    const document = { id, createdAt: undefined, bytes: undefined, sha256: undefined, infected: false };
     const documents = new TelnyxDocuments();
 
-    documents.add(unstated);
+    documents.add(document);
 
-    expect([...documents.sorted()]).toEqual([unstated]);
+    expect([...documents.sorted()]).toEqual([document]);
   });
 
-  it('is read to its end, rows without a readable id counted', async () => {
+  it('is read to its end, and rows without a valid ID are counted', async () => {
     const rows = [
       { id, createdAt: noon - 1_000 },
-      { id: 'what is this', createdAt: noon - 2_000 },
+      { id: 'not an ID', createdAt: noon - 2_000 },
     ];
     const telnyx: RetryingTelnyx = {
       get: async (_path, query) => ({

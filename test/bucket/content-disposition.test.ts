@@ -3,10 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { base64ToHex, hexToBase64 } from '../../functions/bucket/checksum.ts';
 import { contentDisposition, contentType } from '../../functions/bucket/content-disposition.ts';
-import { documentIdOfReceipt, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 
-describe('a Content-Disposition', () => {
+describe('contentDisposition', () => {
   it.each([
     ['letter.pdf', 'letter.pdf'],
     ['Vollmacht Müller – 2026.pdf', 'Vollmacht Müller – 2026.pdf'],
@@ -19,15 +18,15 @@ describe('a Content-Disposition', () => {
     [`${'x'.repeat(300)}.sixteen--letters`, 'x'.repeat(200)],
     [`${'x'.repeat(300)}.a-sentence-and-no-extension`, 'x'.repeat(200)],
     [`${'😀'.repeat(512)}.pdf`, `${'😀'.repeat(49)}.pdf`],
-  ])('gives %j its name back, made safe and cut between characters', (name, expected) => {
+  ])('keeps the name %j, without unsafe characters, truncated between characters', (name, expected) => {
     expect(parse(contentDisposition(name)).parameters.filename).toBe(expected);
   });
 
-  it.each([undefined, '', ' ', '\u0000'])('is a plain attachment where there is no name: %j', (name) => {
+  it.each([undefined, '', ' ', '\u0000'])('returns a plain attachment for the empty name %j', (name) => {
     expect(contentDisposition(name)).toBe('attachment');
   });
 
-  it('is a header of ASCII and bounded length for any name at all', () => {
+  it('returns an ASCII header of bounded length for any name', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 600 }), (name) => {
         const header = contentDisposition(name);
@@ -39,7 +38,7 @@ describe('a Content-Disposition', () => {
   });
 });
 
-describe('a Content-Type', () => {
+describe('contentType', () => {
   it.each([
     ['application/pdf', 'application/pdf'],
     ['text/csv; charset=utf-8', 'text/csv; charset=utf-8'],
@@ -50,30 +49,17 @@ describe('a Content-Type', () => {
     [undefined, 'application/octet-stream'],
     ['pdf', 'application/octet-stream'],
     ['text/html\r\nX: y', 'application/octet-stream'],
-  ])('of %j is %s', (stated, expected) => {
+  ])('returns for %j %s', (stated, expected) => {
     expect(contentType(stated)).toBe(expected);
   });
 });
 
-describe('a key', () => {
-  it('is built from a lower-case UUID and nothing else, and is read back', () => {
-    fc.assert(
-      fc.property(fc.uuid(), fc.string(), (id, other) => {
-        expect(documentKey(id)).toBe(`documents/${id}`);
-        expect(documentIdOfReceipt(receiptKey(id))).toBe(id);
-        expect(() => documentKey(other)).toThrow(RangeError);
-        expect(documentIdOfReceipt(other)).toBeUndefined();
-      }),
-    );
-  });
-});
-
-describe('a digest', () => {
-  it('that S3 does not state is none', () => {
+describe('a SHA-256 of S3', () => {
+  it('is undefined if S3 does not state it', () => {
     expect(base64ToHex(undefined)).toBeUndefined();
   });
 
-  it('goes from hex to base64 and back, and a composite one is none', () => {
+  it('is converted between hex and base64, and a composite one is undefined', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
         const hex = Buffer.from(bytes).toString('hex');

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  documentIdOfObject,
   documentIdOfReceipt,
   documentKey,
   documentPrefix,
@@ -12,7 +13,7 @@ import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const uuid = fc.uuid();
-const noUuid = fc
+const notUuid = fc
   .oneof(
     fc.string({ unit: 'binary' }),
     uuid.map((text) => text.toUpperCase()),
@@ -24,17 +25,17 @@ const noUuid = fc
   .filter((text) => !/^[0-9a-f-]{36}$/.test(text));
 
 describe('a key', () => {
-  it('is where the design says', () => {
+  it('is documents/<id> for an object and receipts/<id>.json for a receipt', () => {
     expect(documentKey(id)).toBe(`documents/${id}`);
     expect(receiptKey(id)).toBe(`receipts/${id}.json`);
   });
 
-  it('belongs to one document and one prefix alone, and fits on the wire as it is', () => {
+  it('belongs to exactly one document and one prefix, and needs no URL encoding', () => {
     fc.assert(
-      fc.property(uuid, uuid, (one, other) => {
-        expect(documentKey(one) === documentKey(other)).toBe(one === other);
-        expect(receiptKey(one) === receiptKey(other)).toBe(one === other);
-        for (const key of [documentKey(one), receiptKey(one)]) {
+      fc.property(uuid, uuid, (first, second) => {
+        expect(documentKey(first) === documentKey(second)).toBe(first === second);
+        expect(receiptKey(first) === receiptKey(second)).toBe(first === second);
+        for (const key of [documentKey(first), receiptKey(first)]) {
           expect(encodeURI(key)).toBe(key);
           expect(
             [documentPrefix, receiptPrefix, manifestPrefix].filter((prefix) => key.startsWith(prefix)),
@@ -44,12 +45,10 @@ describe('a key', () => {
     );
   });
 
-  it('is made of nothing but a lower-case UUID', () => {
+  it('throws RangeError for anything but a lower-case UUID', () => {
     fc.assert(
-      fc.property(noUuid, (text) => {
-        expect(() => documentKey(text)).toThrow(
-          new RangeError('A key is built from a lower-case UUID only.'),
-        );
+      fc.property(notUuid, (text) => {
+        expect(() => documentKey(text)).toThrow(new RangeError('The document ID is not a lower-case UUID.'));
         expect(() => receiptKey(text)).toThrow(RangeError);
       }),
       { numRuns: propertyRuns(1_000) },
@@ -57,25 +56,34 @@ describe('a key', () => {
   });
 });
 
-describe('the document of a receipt', () => {
-  it('is the one that the receipt’s key was made of', () => {
-    fc.assert(fc.property(uuid, (text) => documentIdOfReceipt(receiptKey(text)) === text));
+describe('the document ID in a key', () => {
+  it('is the ID that the key was built from', () => {
+    fc.assert(
+      fc.property(uuid, (text) => {
+        expect(documentIdOfReceipt(receiptKey(text))).toBe(text);
+        expect(documentIdOfObject(documentKey(text))).toBe(text);
+      }),
+    );
   });
 
-  it('is known from a receipt’s key, and no other text', () => {
-    const around = fc.tuple(
+  it('is undefined for any text that is not such a key', () => {
+    const nearKey = fc.tuple(
       fc.constantFrom(receiptPrefix, documentPrefix, '', 'receipts', '/receipts/'),
-      fc.oneof(uuid, noUuid),
+      fc.oneof(uuid, notUuid),
       fc.constantFrom('.json', '', '.JSON', '.json.json', '.json '),
     );
     fc.assert(
-      fc.property(around, (parts) => {
+      fc.property(nearKey, (parts) => {
         const key = parts.join('');
-        const found = documentIdOfReceipt(key);
+        const ofReceipt = documentIdOfReceipt(key);
+        const ofObject = documentIdOfObject(key);
 
-        if (found === undefined)
+        if (ofReceipt === undefined)
           expect(key).not.toMatch(/^receipts\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json$/);
-        else expect(receiptKey(found)).toBe(key);
+        else expect(receiptKey(ofReceipt)).toBe(key);
+        if (ofObject === undefined)
+          expect(key).not.toMatch(/^documents\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+        else expect(documentKey(ofObject)).toBe(key);
       }),
       { numRuns: propertyRuns(1_000) },
     );

@@ -20,24 +20,24 @@ function optionsOf(send: (command: unknown, options: { abortSignal: AbortSignal 
   return { time, options };
 }
 
-describe('a listing', () => {
-  it('is empty where S3 lists no contents', async () => {
+describe('listArchive', () => {
+  it('yields nothing if S3 lists no contents', async () => {
     const { options } = optionsOf(async () => ({ IsTruncated: false }));
 
     expect(await collected(listArchive(options, {}))).toEqual([]);
   });
 
-  it('takes what S3 does not tell of an object for nothing, and refuses one without a key', async () => {
-    const told = optionsOf(async () => ({ Contents: [{ Key: 'a' }] }));
-    const untold = optionsOf(async () => ({ Contents: [{ Size: 3 }] }));
+  it('yields 0 for a size or date that S3 does not state, and throws BucketMisconfigured for an object without a key', async () => {
+    const withKey = optionsOf(async () => ({ Contents: [{ Key: 'a' }] }));
+    const withoutKey = optionsOf(async () => ({ Contents: [{ Size: 3 }] }));
 
-    expect(await collected(listArchive(told.options, {}))).toEqual([{ key: 'a', bytes: 0, modified: 0 }]);
-    await expect(collected(listArchive(untold.options, {}))).rejects.toMatchObject({
+    expect(await collected(listArchive(withKey.options, {}))).toEqual([{ key: 'a', bytes: 0, modified: 0 }]);
+    await expect(collected(listArchive(withoutKey.options, {}))).rejects.toMatchObject({
       code: 'BucketMisconfigured',
     });
   });
 
-  it('leaves no rejection behind where its reader stops and the page ahead fails', async () => {
+  it('leaves no unhandled rejection if the caller stops and the prefetched page fails', async () => {
     const memory = new MemoryBucket(virtualTime(noon));
     memory.pageKeys = 1;
     for (const key of ['a', 'b']) memory.put(key, key, noon);
@@ -52,13 +52,13 @@ describe('a listing', () => {
       expect(key).toBe('a');
       break;
     }
-    // A rejection that nobody handles would end the run here.
+    // An unhandled rejection would fail the test run here.
     await new Promise(setImmediate);
 
     expect(requests).toBe(2);
   });
 
-  it('is given up where S3 does not answer in time', async () => {
+  it('throws BucketUnavailable if S3 does not respond within 10 s', async () => {
     const { time, options } = optionsOf(
       (_command, { abortSignal }) =>
         new Promise((_resolve, reject) => {
@@ -68,7 +68,7 @@ describe('a listing', () => {
 
     await expect(collected(listArchive(options, {}))).rejects.toMatchObject({
       code: 'BucketUnavailable',
-      message: 'S3 did not list within 10 s.',
+      message: 'S3 did not respond to a listing within 10 s.',
     });
     expect(time.monotonic()).toBe(calls.bucketMs);
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ListedObject } from '../../functions/bucket/listing.ts';
-import { lineOf, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { draftManifest } from '../../functions/bucket/manifest-writer.ts';
 import {
   downloadManifest,
@@ -16,9 +16,9 @@ import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 
-const stamp = '20261124T120000Z';
-const key = manifestKey(stamp);
-const tag = tagManifestKey(stamp);
+const timestamp = '20261124T120000Z';
+const key = manifestKey(timestamp);
+const tag = tagManifestKey(timestamp);
 const signal = new AbortController().signal;
 const digest = 'ab'.repeat(32);
 
@@ -47,22 +47,22 @@ function world() {
   return { memory, time, dependencies, read: () => readManifests(listed(), dependencies), listed };
 }
 
-describe('the manifests in a bucket', () => {
-  it('have the digest of their bytes where S3 has verified none', async () => {
+describe('reading the manifests of a bucket', () => {
+  it('downloads and hashes a manifest if S3 verified no SHA-256', async () => {
     const { memory, read } = world();
     memory.put(key, 'some text', noon, { verified: false });
 
     expect(await read()).toEqual({
-      manifests: [{ key, stamp, sha256: sha256('some text'), predecessor: undefined }],
-      claims: [],
+      manifests: [{ key, timestamp, sha256: sha256('some text'), predecessor: undefined }],
+      references: [],
     });
   });
 
-  it('are named by no tag file that is larger than any, or gone by the time it is read', async () => {
+  it('ignores a tag file that is too large, and one that was deleted after the listing', async () => {
     const { memory, dependencies, listed, read } = world();
-    const claim = lineOf({ sha256: digest, key });
-    memory.put(tag, claim, noon);
-    expect((await read()).claims).toEqual([{ by: tag, names: { sha256: digest, key } }]);
+    const line = formatLine({ sha256: digest, key });
+    memory.put(tag, line, noon);
+    expect((await read()).references).toEqual([{ from: tag, to: { sha256: digest, key } }]);
 
     const before = await collected(listed());
     memory.objects.delete(tag);
@@ -72,47 +72,47 @@ describe('the manifests in a bucket', () => {
       })(),
       dependencies,
     );
-    memory.put(tag, claim.repeat(40), noon);
+    memory.put(tag, line.repeat(40), noon);
 
-    expect(gone.claims).toEqual([]);
-    expect((await read()).claims).toEqual([]);
+    expect(gone.references).toEqual([]);
+    expect((await read()).references).toEqual([]);
   });
 
-  it('cannot be read without the permission to', async () => {
+  it('throws BucketMisconfigured without permission to read', async () => {
     const { memory, dependencies, read } = world();
     memory.put(key, 'some text', noon);
     memory.refuse = (operation) => (operation === 'get' ? { name: 'AccessDenied', status: 403 } : undefined);
 
     await expect(read()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
-    const copying = downloadManifest(key, join(await temporaryFolder(), 'copy'), dependencies);
-    await expect(copying).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+    const download = downloadManifest(key, join(await temporaryFolder(), 'copy'), dependencies);
+    await expect(download).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('are not taken for manifests if their text is none, and a file that is lost is no such text', async () => {
+  it('returns false for a text that is not a manifest, and throws if the downloaded file disappears', async () => {
     const { memory, dependencies } = world();
     const path = join(await temporaryFolder(), 'copy');
-    memory.put(key, 'no manifest\n', noon);
-    const loses: ManifestDependencies['retry'] = async (work) => {
+    memory.put(key, 'not a manifest\n', noon);
+    const deletingFile: ManifestDependencies['retry'] = async (work) => {
       const result = await work(signal);
       await rm(path);
       return result;
     };
 
     expect(await downloadManifest(key, path, dependencies)).toBe(false);
-    const lost = downloadManifest(key, path, { ...dependencies, retry: loses });
+    const lost = downloadManifest(key, path, { ...dependencies, retry: deletingFile });
     await expect(lost).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 
-describe('a manifest that is written', () => {
+describe('draftManifest', () => {
   const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 
-  async function drafting(file?: string) {
+  async function startDraft(file?: string) {
     const { memory, time, dependencies } = world();
     const draft = await draftManifest({
       folder: await temporaryFolder(),
       predecessor: undefined,
-      latestStamp: undefined,
+      latestTimestamp: undefined,
       file,
       time,
       signal,
@@ -122,9 +122,9 @@ describe('a manifest that is written', () => {
     return { memory, draft };
   }
 
-  it('holds every line, however many', async () => {
+  it('writes all lines of a large manifest', async () => {
     const file = join(await temporaryFolder(), 'manifest.txt');
-    const { draft } = await drafting(file);
+    const { draft } = await startDraft(file);
     for (let number = 0; number < 2_000; number += 1) {
       await draft.add({ id: idOf(number), document: digest, receipt: digest });
     }
@@ -136,25 +136,25 @@ describe('a manifest that is written', () => {
     expect(written).toEqual({ place: file, sha256: sha256(text), documents: 2_000 });
   });
 
-  it('is published although the answer to its upload was lost', async () => {
-    const { memory, draft } = await drafting();
+  it('publishes a manifest whose upload succeeded although its response was lost', async () => {
+    const { memory, draft } = await startDraft();
     await draft.add({ id: idOf(1), document: digest, receipt: digest });
     memory.put(key, `${digest}  documents/${idOf(1)}\n${digest}  receipts/${idOf(1)}.json\n`, noon);
 
     const written = await draft.publish();
 
     expect(written.place).toBe(`s3://archive/${key}`);
-    expect(memory.text(tag)).toBe(lineOf({ sha256: written.sha256, key }));
+    expect(memory.text(tag)).toBe(formatLine({ sha256: written.sha256, key }));
   });
 
-  it('overwrites no other, and says why it cannot be written', async () => {
-    const taken = await drafting();
-    taken.memory.put(key, 'of somebody else', noon);
-    const denied = await drafting();
+  it('overwrites no other manifest, and throws if the bucket refuses the upload', async () => {
+    const taken = await startDraft();
+    taken.memory.put(key, 'of another audit', noon);
+    const denied = await startDraft();
     denied.memory.refuse = () => ({ name: 'AccessDenied', status: 403 });
 
-    await expect(taken.draft.publish()).rejects.toThrow('Somebody else is writing a manifest');
+    await expect(taken.draft.publish()).rejects.toThrow('Another audit wrote a manifest');
     await expect(denied.draft.publish()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
-    expect(taken.memory.text(key)).toBe('of somebody else');
+    expect(taken.memory.text(key)).toBe('of another audit');
   });
 });

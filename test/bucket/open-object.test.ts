@@ -4,12 +4,12 @@ import { openObject } from '../../functions/bucket/open-object.ts';
 it.each([
   [undefined, {}],
   [7_000, { requestTimeout: 7_000 }],
-])('An object is opened with the client’s own time limit unless there is another: %s', async (ms, limits) => {
+])('openObject uses the client’s request timeout unless one is given: %s', async (ms, expected) => {
   const { signal } = new AbortController();
-  const given: unknown[] = [];
+  const received: unknown[] = [];
   const s3 = {
     send: async (_command: unknown, options: unknown) => {
-      given.push(options);
+      received.push(options);
       return { Body: 'the stream' };
     },
   };
@@ -17,5 +17,5 @@ it.each([
 
   expect(await openObject({ s3: s3 as never, name: 'archive' }, 'key', options)).toBe('the stream');
 
-  expect(given).toEqual([{ abortSignal: signal, ...limits }]);
+  expect(received).toEqual([{ abortSignal: signal, ...expected }]);
 });

@@ -26,7 +26,7 @@ function receiptOf(content: string, archivedAt = '2026-11-24T00:00:00.000Z'): Ne
 }
 
 describe('a receipt', () => {
-  it('is there once it is written, whole and readable', async () => {
+  it('exists after it is written, complete and readable', async () => {
     const { dependencies, receipt } = await startWorld();
     const { receipts, bucket } = dependencies;
     expect(await receipts.exists(documentId, never)).toBe(false);
@@ -42,12 +42,12 @@ describe('a receipt', () => {
     });
     const text = (await bucket.read(receiptKey(documentId), never))?.toString('utf8') ?? '';
     expect(text).toContain('Vollmacht Müller – 2026 📄.pdf');
-    // Telnyx's text is its own, white space and all.
+    // Telnyx's record is kept byte for byte, including its white space.
     expect(text).toContain(`"telnyx": ${telnyx}\n}\n`);
     expect(text.endsWith('}\n')).toBe(true);
   });
 
-  it('for the same bytes stays the one that was there first', async () => {
+  it('is not replaced by a later receipt for the same bytes', async () => {
     const { dependencies, receipt } = await startWorld();
     const first = receiptOf('bytes');
     await dependencies.receipts.writeOnce(first, never);
@@ -61,7 +61,7 @@ describe('a receipt', () => {
     expect((await receipt(documentId))?.archivedAt).toBe(first.archivedAt);
   });
 
-  it('for other bytes is a KeyCollision, and the one that was there first stays', async () => {
+  it('is not replaced by a receipt for other bytes, which fails with KeyCollision', async () => {
     const { dependencies, receipt } = await startWorld();
     await dependencies.receipts.writeOnce(receiptOf('bytes'), never);
 
@@ -74,10 +74,10 @@ describe('a receipt', () => {
   });
 
   it.each(['', 'not JSON', 'null', '{}', '{"object":{"sha256":7}}'])(
-    'meets a KeyCollision in what is none of ours: %j',
-    async (standing) => {
+    'fails with KeyCollision if its key has an object that is not a receipt: %j',
+    async (existing) => {
       const { dependencies } = await startWorld();
-      const body = Buffer.from(standing);
+      const body = Buffer.from(existing);
       await dependencies.bucket.putOnce(
         {
           key: receiptKey(documentId),
@@ -95,7 +95,7 @@ describe('a receipt', () => {
     },
   );
 
-  it('whose first answer gets lost is this one all the same', async () => {
+  it('is written, although the first response is lost', async () => {
     const world = await startWorld();
     world.fail({ kind: 'lose-reply' }, isReceiptUpload);
 
@@ -105,7 +105,7 @@ describe('a receipt', () => {
     expect(written).toBe(true);
   });
 
-  it('that was in the way and is gone again leaves the next attempt to write it', async () => {
+  it('fails with BucketConflict if an existing receipt is gone when it is read', async () => {
     const world = await startWorld();
     world.fail(
       { kind: 'error', status: 412, code: 'PreconditionFailed', when: 'after-body' },

@@ -13,29 +13,29 @@ const small = {
   contentType: 'text/plain',
 };
 
-/** A world whose S3 refuses everything with this. */
-async function refusing(status: number, code: string) {
+/** A bucket whose requests all fail with this error. */
+async function failingBucket(status: number, code: string) {
   const world = await startWorld();
   world.fail({ kind: 'error', status, code, when: 'after-body' }, () => true, 100);
   return world.dependencies.bucket;
 }
 const failureOf = (work: Promise<unknown>): Promise<ArchiverError> =>
   work.then(
-    () => expect.unreachable('it should have failed'),
+    () => expect.unreachable('the request should have failed'),
     (error) => error,
   );
 
-describe('a refusal of S3', () => {
+describe('an error of S3', () => {
   it.each<[number, string, ErrorCode]>([
     [400, 'BadDigest', 'ChecksumMismatch'],
     [409, 'ConditionalRequestConflict', 'BucketConflict'],
     [409, 'OperationAborted', 'BucketConflict'],
-    [409, 'ACodeOfTomorrow', 'BucketConflict'],
+    [409, 'AnUnknownCode', 'BucketConflict'],
     [403, 'AccessDenied', 'BucketMisconfigured'],
     [403, 'AllAccessDisabled', 'BucketMisconfigured'],
     [403, 'InvalidAccessKeyId', 'BucketMisconfigured'],
     [403, 'SignatureDoesNotMatch', 'BucketMisconfigured'],
-    [403, 'ACodeOfTomorrow', 'BucketMisconfigured'],
+    [403, 'AnUnknownCode', 'BucketMisconfigured'],
     [400, 'ExpiredToken', 'BucketMisconfigured'],
     [404, 'NoSuchBucket', 'BucketMisconfigured'],
     [301, 'PermanentRedirect', 'BucketMisconfigured'],
@@ -56,8 +56,8 @@ describe('a refusal of S3', () => {
     [400, 'ThrottlingException', 'BucketUnavailable'],
     [404, 'NoSuchKey', 'BucketMisconfigured'],
     [405, 'MethodNotAllowed', 'BucketMisconfigured'],
-  ])('with %i %s means %s for a write', async (status, s3Code, code) => {
-    const bucket = await refusing(status, s3Code);
+  ])('with status %i and code %s becomes %s for a PUT', async (status, s3Code, code) => {
+    const bucket = await failingBucket(status, s3Code);
 
     const error = await failureOf(bucket.putOnce(small, never));
 
@@ -65,7 +65,7 @@ describe('a refusal of S3', () => {
     expect(error.message).toMatch(/^[A-Z].*\.$/);
   });
 
-  // The answer to a HEAD has no body, so S3's own code never arrives.
+  // The response to a HEAD request has no body, so S3's code does not arrive.
   it.each<[number, ErrorCode]>([
     [301, 'BucketMisconfigured'],
     [400, 'BucketMisconfigured'],
@@ -75,13 +75,16 @@ describe('a refusal of S3', () => {
     [500, 'BucketUnavailable'],
     [501, 'BucketMisconfigured'],
     [503, 'BucketUnavailable'],
-  ])('with %i alone means %s for a HEAD, and never that there is nothing', async (status, code) => {
-    const bucket = await refusing(status, 'NeverSeen');
+  ])(
+    'with status %i becomes %s for a HEAD, and never means that the object does not exist',
+    async (status, code) => {
+      const bucket = await failingBucket(status, 'NeverSeen');
 
-    expect(await failureOf(bucket.head('receipts/x.json', never))).toMatchObject({ code });
-  });
+      expect(await failureOf(bucket.head('receipts/x.json', never))).toMatchObject({ code });
+    },
+  );
 
-  it('is told from a connection that breaks, which hints at permissions', async () => {
+  it('is BucketUnavailable with a hint at permissions if the connection breaks', async () => {
     const world = await startWorld();
     world.fail({ kind: 'reset', during: 'request', afterBytes: 0 }, isReceiptUpload, 100);
 
@@ -92,15 +95,15 @@ describe('a refusal of S3', () => {
   });
 });
 
-describe('what is no refusal of S3', () => {
-  it('stays itself if it is an error of the archiver', () => {
+describe('an error that is not from S3', () => {
+  it('is returned unchanged if it is an ArchiverError', () => {
     const error = new ArchiverError('OutOfTime', 'x');
 
     expect(asBucketError(error)).toBe(error);
   });
 
   it.each([new Error('x'), 'a text', undefined, { $metadata: { httpStatusCode: 404 } }])(
-    'has no status: %o',
+    'has no status and becomes BucketUnavailable: %o',
     (thrown) => {
       expect(statusOf(thrown)).toBeUndefined();
       expect(asBucketError(thrown)).toMatchObject({ code: 'BucketUnavailable' });

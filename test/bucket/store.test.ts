@@ -12,9 +12,9 @@ const never = new AbortController().signal;
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const key = documentKey(id);
 const bytes = someBytes(100_000);
-const others = someBytes(100_001).subarray(1);
+const otherBytes = someBytes(100_001).subarray(1);
 
-/** An object of these bytes as a stream, in pieces that no chunk size divides. */
+/** The bytes as a stream, in pieces that match no chunk size. */
 const streamed = (content = bytes, digest: string | undefined = sha256(content)) => ({
   key,
   body: Readable.from(
@@ -32,11 +32,11 @@ const anyRequest = () => true;
 const truncated: S3Fault = { kind: 'truncate', afterBytes: 10, withLength: true };
 const stalled: S3Fault = { kind: 'stall', during: 'request', afterBytes: 0 };
 
-describe('an object that is put', () => {
+describe('putOnce', () => {
   it.each([
-    ['with its digest up front', sha256(bytes)],
-    ['with its digest behind', undefined],
-  ])('%s stands there as S3 has verified it', async (_what, digest) => {
+    ['in a header', sha256(bytes)],
+    ['in a trailer', undefined],
+  ])('stores an object with its digest %s, as S3 verified it', async (_place, digest) => {
     const { dependencies, object } = await startWorld();
     const { bucket } = dependencies;
 
@@ -47,7 +47,7 @@ describe('an object that is put', () => {
     expect((await object(id))?.equals(bytes)).toBe(true);
   });
 
-  it('has the type and the name that it was given', async () => {
+  it('stores the content type and the file name', async () => {
     const { dependencies, client } = await startWorld();
     const contentDisposition = 'attachment; filename="letter.pdf"';
 
@@ -57,31 +57,34 @@ describe('an object that is put', () => {
     expect(head).toMatchObject({ ContentType: 'application/pdf', ContentDisposition: contentDisposition });
   });
 
-  it.each([streamed, whole])('where there is one does nothing, be it a stream or not', async (form) => {
-    const { dependencies, object } = await startWorld();
-    const { bucket } = dependencies;
-    await bucket.putOnce(form(bytes), never);
+  it.each([streamed, whole])(
+    'does nothing if the object exists, for a stream and for a buffer',
+    async (form) => {
+      const { dependencies, object } = await startWorld();
+      const { bucket } = dependencies;
+      await bucket.putOnce(form(bytes), never);
 
-    expect(await bucket.putOnce(form(bytes), never)).toBe('exists');
-    expect(await bucket.putOnce(form(others), never)).toBe('exists');
+      expect(await bucket.putOnce(form(bytes), never)).toBe('exists');
+      expect(await bucket.putOnce(form(otherBytes), never)).toBe('exists');
 
-    expect((await object(id))?.equals(bytes)).toBe(true);
-  });
+      expect((await object(id))?.equals(bytes)).toBe(true);
+    },
+  );
 
-  it('by many at a time is one of theirs, and the rest know', async () => {
+  it('creates the object once for 20 concurrent calls, and returns `exists` to the others', async () => {
     const { dependencies } = await startWorld();
 
-    const ends = await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 20 }, () => dependencies.bucket.putOnce(streamed(), never)),
     );
 
-    expect(ends.filter((end) => end !== 'exists')).toHaveLength(1);
+    expect(results.filter((result) => result !== 'exists')).toHaveLength(1);
   });
 
   it.each([
-    ['as a stream', streamed(bytes, sha256(others))],
-    ['at once', { ...whole(), sha256: sha256(others) }],
-  ])('with another digest than its own is refused, and is not there: %s', async (_form, object) => {
+    ['as a stream', streamed(bytes, sha256(otherBytes))],
+    ['as a buffer', { ...whole(), sha256: sha256(otherBytes) }],
+  ])('fails with ChecksumMismatch and stores nothing if the digest is wrong: %s', async (_form, object) => {
     const { dependencies } = await startWorld();
 
     await expect(dependencies.bucket.putOnce(object, never)).rejects.toMatchObject({
@@ -90,7 +93,7 @@ describe('an object that is put', () => {
     expect(await dependencies.bucket.head(key, never)).toBeUndefined();
   });
 
-  it('as a stream whose answer gets lost is BucketUnavailable, and turns out to be there', async () => {
+  it('fails with BucketUnavailable if the response to a stream is lost, although the object exists', async () => {
     const world = await startWorld();
     world.fail({ kind: 'lose-reply' }, isUpload);
     const { bucket } = world.dependencies;
@@ -101,22 +104,22 @@ describe('an object that is put', () => {
     expect(await bucket.hash(key, never)).toBe(sha256(bytes));
   });
 
-  it('ends with the reason of whoever ends it', async () => {
+  it('rejects with the signal’s reason when it aborts', async () => {
     const world = await startWorld();
     world.fail({ kind: 'stall', during: 'request', afterBytes: 10 }, isUpload);
-    const end = new AbortController();
-    const over = new ArchiverError('OutOfTime', 'over');
-    const put = world.dependencies.bucket.putOnce(whole(), end.signal);
+    const controller = new AbortController();
+    const outOfTime = new ArchiverError('OutOfTime', 'Out of time.');
+    const put = world.dependencies.bucket.putOnce(whole(), controller.signal);
 
     await expect.poll(() => world.s3.requests.get('PutObject')).toBe(1);
-    end.abort(over);
+    controller.abort(outOfTime);
 
-    await expect(put).rejects.toBe(over);
+    await expect(put).rejects.toBe(outOfTime);
   });
 });
 
-describe('an object that is looked for', () => {
-  it('and is not there is undefined', async () => {
+describe('reading an object', () => {
+  it('returns undefined from head and read if it does not exist', async () => {
     const { bucket } = (await startWorld()).dependencies;
 
     expect(await bucket.head(key, never)).toBeUndefined();
@@ -124,7 +127,7 @@ describe('an object that is looked for', () => {
     await expect(bucket.hash(key, never)).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('is read whole, down to no bytes at all', async () => {
+  it('returns all bytes, also of an empty object', async () => {
     const { bucket } = (await startWorld()).dependencies;
     await bucket.putOnce(whole(), never);
     const empty = { ...whole(Buffer.alloc(0)), key: receiptKey(id) };
@@ -136,40 +139,43 @@ describe('an object that is looked for', () => {
     expect(await bucket.head(empty.key, never)).toMatchObject({ bytes: 0, sha256: sha256(Buffer.alloc(0)) });
   });
 
-  it.each(['read', 'hash'] as const)('and comes cut short is no object: %s', async (method) => {
-    const world = await startWorld();
-    const { bucket } = world.dependencies;
-    await bucket.putOnce(whole(), never);
-    world.fail(truncated, (request) => request.operation === 'GetObject');
+  it.each(['read', 'hash'] as const)(
+    'fails with BucketUnavailable if the download is truncated: %s',
+    async (method) => {
+      const world = await startWorld();
+      const { bucket } = world.dependencies;
+      await bucket.putOnce(whole(), never);
+      world.fail(truncated, (request) => request.operation === 'GetObject');
 
-    await expect(bucket[method](key, never)).rejects.toMatchObject({ code: 'BucketUnavailable' });
-  });
+      await expect(bucket[method](key, never)).rejects.toMatchObject({ code: 'BucketUnavailable' });
+    },
+  );
 
-  it('has no digest where S3 has only that of its parts', async () => {
+  it('returns no digest if S3 has a composite checksum', async () => {
     const composite = { ContentLength: 7, ChecksumSHA256: `${Buffer.alloc(32).toString('base64')}-2` };
 
-    expect(await bucketThatAnswers(composite).head(key, never)).toMatchObject({
+    expect(await bucketWithResponse(composite).head(key, never)).toMatchObject({
       bytes: 7,
       sha256: undefined,
     });
   });
 
-  it('is empty where S3’s answer has neither length nor body', async () => {
-    const bucket = bucketThatAnswers({});
+  it('returns an empty object if S3’s response has neither length nor body', async () => {
+    const bucket = bucketWithResponse({});
 
     expect(await bucket.head(key, never)).toMatchObject({ bytes: 0 });
     expect(await bucket.read(key, never)).toEqual(Buffer.alloc(0));
   });
 });
 
-/** A bucket of an S3 that gives one answer to everything. */
-function bucketThatAnswers(answer: object) {
-  const s3 = { send: async () => answer } as unknown as Pick<S3Client, 'send'>;
+/** A bucket whose S3 gives the same response to every request. */
+function bucketWithResponse(response: object) {
+  const s3 = { send: async () => response } as unknown as Pick<S3Client, 'send'>;
   return createBucket({ s3, name: 'archive', time: systemTime });
 }
 
-describe('a list of keys', () => {
-  it('comes a page of a thousand at a time, in order, and ends with an empty one', async () => {
+describe('listing keys', () => {
+  it('returns pages of 1,000 sorted keys, and an empty page at the end', async () => {
     const { bucket } = (await startWorld()).dependencies;
     const keys = Array.from({ length: 1_003 }, (_, n) =>
       receiptKey(`6e0c8a55-2d0b-4bb0-9d6a-${String(n).padStart(12, '0')}`),
@@ -188,8 +194,8 @@ describe('a list of keys', () => {
     expect(pages.flat()).toEqual(keys);
   });
 
-  it('has no entry for what S3 lists without a key', async () => {
-    const bucket = bucketThatAnswers({ Contents: [{}, { Key: 'receipts/x' }] });
+  it('skips entries without a key', async () => {
+    const bucket = bucketWithResponse({ Contents: [{}, { Key: 'receipts/x' }] });
 
     expect(await bucket.list('receipts/', undefined, never)).toEqual(['receipts/x']);
   });
@@ -205,31 +211,28 @@ describe('a bucket', () => {
     putOnce: (bucket: ReturnType<typeof createBucket>, signal = never) => bucket.putOnce(whole(), signal),
   };
   const names = Object.keys(calls) as (keyof typeof calls)[];
-  const small = names.filter((name) => name !== 'hash' && name !== 'putOnce');
+  const withTimeout = names.filter((name) => name !== 'hash' && name !== 'putOnce');
 
-  it.each(names)(
-    'of another owner than the stage’s is not used, nor taken for an empty one: %s',
-    async (name) => {
-      const { client } = await startWorld();
-      const bucket = createBucket({ s3: client, name: 'archive', owner: '999999999999', time: systemTime });
+  it.each(names)('fails with BucketMisconfigured if another account owns it: %s', async (name) => {
+    const { client } = await startWorld();
+    const bucket = createBucket({ s3: client, name: 'archive', owner: '999999999999', time: systemTime });
 
-      await expect(calls[name](bucket)).rejects.toMatchObject({
-        code: 'BucketMisconfigured',
-        retryPolicy: 'wait',
-      });
-    },
-  );
+    await expect(calls[name](bucket)).rejects.toMatchObject({
+      code: 'BucketMisconfigured',
+      retryPolicy: 'wait',
+    });
+  });
 
-  it('of the owner that it should have is used', async () => {
+  it('is used if the expected account owns it', async () => {
     const { client } = await startWorld();
     const bucket = createBucket({ s3: client, name: 'archive', owner: '000000000000', time: systemTime });
 
     expect(await bucket.list('receipts/', undefined, never)).toEqual([]);
   });
 
-  // A HEAD cannot tell: its 404 has no body. The PUT that follows does.
+  // A HEAD request cannot tell the difference: its 404 has no body. The PUT that follows can.
   it.each(names.filter((name) => name !== 'head'))(
-    'that does not exist is no empty one: %s',
+    'fails with BucketMisconfigured if it does not exist: %s',
     async (name) => {
       const { client } = await startWorld();
       const bucket = createBucket({ s3: client, name: 'no-such-bucket', time: systemTime });
@@ -238,7 +241,7 @@ describe('a bucket', () => {
     },
   );
 
-  it.each(small)('is asked again a little later when it says SlowDown: %s', async (name) => {
+  it.each(withTimeout)('repeats a request after SlowDown: %s', async (name) => {
     const world = await startWorld();
     const { bucket } = world.dependencies;
     await bucket.putOnce(whole(), never);
@@ -247,29 +250,32 @@ describe('a bucket', () => {
     expect(await calls[name](bucket)).toBeDefined();
   });
 
-  it.each(small)('that does not answer is given up after 10 s: %s', async (name) => {
-    const world = await startWorld({ time: acceleratedTime(50) });
-    world.fail(stalled, anyRequest, 10);
+  it.each(withTimeout)(
+    'fails with BucketUnavailable if S3 does not respond within 10 s: %s',
+    async (name) => {
+      const world = await startWorld({ time: acceleratedTime(50) });
+      world.fail(stalled, anyRequest, 10);
 
-    await expect(calls[name](world.dependencies.bucket)).rejects.toMatchObject({
-      code: 'BucketUnavailable',
-      message: 'S3 did not answer within 10 s.',
-    });
-  });
+      await expect(calls[name](world.dependencies.bucket)).rejects.toMatchObject({
+        code: 'BucketUnavailable',
+        message: 'S3 did not respond within 10 s.',
+      });
+    },
+  );
 
-  it.each(names)('that does not answer is left with the reason of whoever leaves it: %s', async (name) => {
+  it.each(names)('rejects with the signal’s reason if S3 does not respond: %s', async (name) => {
     const world = await startWorld();
-    const over = new ArchiverError('OutOfTime', 'over');
-    const end = new AbortController();
+    const outOfTime = new ArchiverError('OutOfTime', 'Out of time.');
+    const controller = new AbortController();
     world.fail(
       stalled,
       () => {
-        end.abort(over);
+        controller.abort(outOfTime);
         return true;
       },
       10,
     );
 
-    await expect(calls[name](world.dependencies.bucket, end.signal)).rejects.toBe(over);
+    await expect(calls[name](world.dependencies.bucket, controller.signal)).rejects.toBe(outOfTime);
   });
 });

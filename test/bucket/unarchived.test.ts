@@ -7,18 +7,18 @@ import { propertyRuns } from '../fuzz-runs.ts';
 
 const never = new AbortController().signal;
 
-/** A bucket that lists `pageKeys` keys at a time, and how often it did. */
+/** A bucket with these receipts and pages of `pageKeys` keys. `state` counts its requests. */
 function bucketWith(ids: readonly string[], pageKeys = 1_000) {
   const keys = ids.map(receiptKey).sort();
-  const state = { listings: 0, underWay: 0, mostUnderWay: 0 };
+  const state = { listings: 0, active: 0, maxActive: 0 };
   return {
     state,
     list: async (prefix: string, startAfter?: string) => {
       state.listings += 1;
-      state.underWay += 1;
-      state.mostUnderWay = Math.max(state.mostUnderWay, state.underWay);
+      state.active += 1;
+      state.maxActive = Math.max(state.maxActive, state.active);
       await Promise.resolve();
-      state.underWay -= 1;
+      state.active -= 1;
       return keys
         .filter((key) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter))
         .slice(0, pageKeys);
@@ -29,7 +29,7 @@ function bucketWith(ids: readonly string[], pageKeys = 1_000) {
 const uuids = (count: number) => fc.sample(fc.uuid(), { numRuns: count, seed: count });
 
 describe('withoutReceipt', () => {
-  it('is the set difference, whatever the sizes and pages, in no more listings than ids', async () => {
+  it('returns exactly the IDs without a receipt, with at most one listing per ID', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.record({ id: fc.uuid(), archived: fc.boolean(), asked: fc.boolean() }), {
@@ -64,7 +64,7 @@ describe('withoutReceipt', () => {
     );
   });
 
-  it('walks along the listing where that settles many ids at once', async () => {
+  it('reads page after page if each page answers for many IDs', async () => {
     const ids = uuids(10_000);
     const bucket = bucketWith(ids.slice(0, 9_900));
 
@@ -74,7 +74,7 @@ describe('withoutReceipt', () => {
     expect(bucket.state.listings).toBeLessThanOrEqual(32);
   });
 
-  it('looks each id up by its key where receipts are many and ids few', async () => {
+  it('looks up each ID by its key if there are many receipts and few IDs', async () => {
     const receipts = uuids(50_000);
     const ids = [...receipts.slice(0, 30), ...uuids(10)];
     const bucket = bucketWith(receipts);
@@ -85,22 +85,22 @@ describe('withoutReceipt', () => {
     expect(bucket.state.listings).toBeLessThanOrEqual(40);
   });
 
-  it('has at most sixteen requests under way', async () => {
+  it('sends at most 16 requests at the same time', async () => {
     const bucket = bucketWith([]);
 
     await withoutReceipt(uuids(1_000), bucket, never);
     const many = bucketWith(uuids(20_000));
     await withoutReceipt(uuids(500), many, never);
 
-    expect(bucket.state.mostUnderWay).toBeLessThanOrEqual(16);
-    expect(many.state.mostUnderWay).toBeLessThanOrEqual(16);
+    expect(bucket.state.maxActive).toBeLessThanOrEqual(16);
+    expect(many.state.maxActive).toBeLessThanOrEqual(16);
   });
 
-  it('ends with the first failure, and leaves nothing running', async () => {
-    let underWay = 0;
+  it('rejects with the first failure and leaves no request running', async () => {
+    let active = 0;
     const bucket = {
       list: async (_prefix: string, startAfter: string | undefined, signal: AbortSignal) => {
-        underWay += 1;
+        active += 1;
         try {
           if (startAfter === undefined || startAfter > 'receipts/8') {
             throw new ArchiverError('BucketUnavailable', 'S3 is down.');
@@ -108,14 +108,14 @@ describe('withoutReceipt', () => {
           await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
           return [];
         } finally {
-          underWay -= 1;
+          active -= 1;
         }
       },
     };
 
-    const asking = withoutReceipt(uuids(1_000), bucket, never);
+    const result = withoutReceipt(uuids(1_000), bucket, never);
 
-    await expect(asking).rejects.toMatchObject({ code: 'BucketUnavailable' });
-    expect(underWay).toBe(0);
+    await expect(result).rejects.toMatchObject({ code: 'BucketUnavailable' });
+    expect(active).toBe(0);
   });
 });

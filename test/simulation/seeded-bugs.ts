@@ -440,8 +440,8 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'receipts beyond the first page of a listing are not looked for',
     'bucket/unarchived.ts',
-    'unsettled: run.slice(next)',
-    'unsettled: []',
+    'remaining: chunk.slice(next)',
+    'remaining: []',
   ),
   bug(
     'a place of an order that fails hides what the others name',

@@ -1,4 +1,4 @@
-/** Any archive, with defects of every kind planted in it: exactly these are found, and nothing else. */
+/** Random archives with every type of defect: the audit reports exactly these. */
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -17,31 +17,31 @@ import { type MemoryBucket, sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld } from './world.ts';
 
-interface Plan {
+interface DocumentPlan {
   body: Buffer;
   statesDigest: boolean;
   statesSize: boolean;
   /** Whether S3 has a SHA-256 of object and receipt. */
   verified: boolean;
-  /** Whether a manifest was written when the document was there. */
+  /** Whether a manifest names the document. */
   isNamed: boolean;
-  plant: keyof typeof plants;
+  defect: keyof typeof defects;
   /** Whether it is still at Telnyx. */
   stays: boolean;
 }
 
-interface Plot {
-  plan: Plan;
+interface Situation {
+  plan: DocumentPlan;
   archived: Archived;
   bucket: MemoryBucket;
   account: Map<string, TelnyxRecord>;
   readsData: boolean;
 }
 
-/** Does something to a sound document; returns what is to be found. */
-type Plant = (plot: Plot) => string[];
+/** Damages an archived document; returns the findings that the audit must report. */
+type ApplyDefect = (situation: Situation) => string[];
 
-const plants = {
+const defects = {
   none: () => [],
   missing: ({ plan, archived, bucket, account }) => {
     const { id } = archived.record;
@@ -87,7 +87,7 @@ const plants = {
     bucket.put(key, flipped(archived.body), noon - day, plan);
     return [`checksum-differs ${key}`];
   },
-  'byte flipped behind S3’s back': ({ plan, archived, bucket, readsData }) => {
+  'byte flipped without S3 noticing': ({ plan, archived, bucket, readsData }) => {
     const key = documentKey(archived.record.id);
     bucket.objects.set(key, {
       body: flipped(archived.body),
@@ -115,30 +115,30 @@ const plants = {
   'receipt: another record': alterReceipt(
     changed((receipt) => ({ ...receipt, telnyx: { ...receipt.telnyx, id: 'x' } })),
   ),
-  'receipt: another digest': (plot) => {
+  'receipt: another digest': (situation) => {
     const digest = sha256('other bytes');
     const found = alterReceipt(
       changed((receipt) => ({ ...receipt, object: { ...receipt.object, sha256: digest } })),
-    )(plot);
-    const { plan, archived } = plot;
-    // Nobody but the receipt says what it should be: it cannot be told whether receipt or object is wrong.
+    )(situation);
+    const { plan, archived } = situation;
+    // Only the receipt states the digest, so the audit cannot tell which of the two is wrong.
     return plan.statesDigest || plan.isNamed
       ? found
       : [`checksum-differs ${documentKey(archived.record.id)}`];
   },
-  'receipt: another size': (plot) => {
+  'receipt: another size': (situation) => {
     const found = alterReceipt(
       changed((receipt) => ({ ...receipt, object: { ...receipt.object, bytes: receipt.object.bytes + 1 } })),
-    )(plot);
-    const { plan, archived } = plot;
+    )(situation);
+    const { plan, archived } = situation;
     return plan.statesSize || plan.isNamed ? found : [`size-differs ${documentKey(archived.record.id)}`];
   },
-  'receipt: another file name': (plot) => {
+  'receipt: another file name': (situation) => {
     const found = alterReceipt(
       changed((receipt) => ({ ...receipt, telnyx: { ...receipt.telnyx, filename: 'other.pdf' } })),
-    )(plot);
-    // A name may be changed at Telnyx at any time: only a manifest proves it.
-    return plot.plan.isNamed ? found : [];
+    )(situation);
+    // Telnyx allows renaming at any time, so only a manifest shows the change.
+    return situation.plan.isNamed ? found : [];
   },
   'object and receipt replaced': ({ plan, archived, bucket, account }) => {
     const { id } = archived.record;
@@ -167,9 +167,9 @@ const plants = {
     });
     return [`telnyx-differs ${documentKey(id)}`];
   },
-} satisfies Record<string, Plant>;
+} satisfies Record<string, ApplyDefect>;
 
-function alterReceipt(alter: (text: string) => string): Plant {
+function alterReceipt(alter: (text: string) => string): ApplyDefect {
   return ({ archived, bucket }) => {
     const key = receiptKey(archived.record.id);
     bucket.put(key, alter(bucket.text(key)), noon - day);
@@ -188,24 +188,24 @@ function flipped(body: Buffer): Buffer {
 }
 
 const hex = (digits: number) => (number: number) => number.toString(16).padStart(digits, '0');
-/** Some ids far apart, some that differ in their last digit only. */
+/** Some IDs are far apart, some differ only in the last digit. */
 const id = fc
   .tuple(fc.nat(0xffffffff), fc.nat(3), fc.nat(15))
   .map(
     ([head, near, last]) => `${hex(8)(near === 0 ? head : near)}-0000-4000-8000-00000000000${hex(1)(last)}`,
   );
 
-const plan: fc.Arbitrary<Plan> = fc.record({
+const plan: fc.Arbitrary<DocumentPlan> = fc.record({
   body: fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
   statesDigest: fc.boolean(),
   statesSize: fc.boolean(),
   verified: fc.boolean(),
   isNamed: fc.boolean(),
-  plant: fc.constantFrom(...(Object.keys(plants) as (keyof typeof plants)[])),
+  defect: fc.constantFrom(...(Object.keys(defects) as (keyof typeof defects)[])),
   stays: fc.boolean(),
 });
 
-const strangerKey = fc.oneof(
+const foreignKey = fc.oneof(
   fc.constantFrom(
     'a',
     'documents',
@@ -228,64 +228,69 @@ const strangerKey = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).filter((key) => key.isWellFormed()),
 );
 
-const story = fc.record({
+const archive = fc.record({
   documents: fc.dictionary(id, plan, { maxKeys: 40, size: 'max' }),
-  strangers: fc.uniqueArray(strangerKey, { maxLength: 6 }),
+  foreignKeys: fc.uniqueArray(foreignKey, { maxLength: 6 }),
   pageKeys: fc.integer({ min: 1, max: 12 }),
   pageRows: fc.constantFrom(20, 25, 250),
   manifests: fc.integer({ min: 1, max: 3 }),
   readsData: fc.boolean(),
 });
 
-it('finds what was planted, all of it and nothing else, in any archive', async () => {
+it('audit reports exactly the defects of any archive', async () => {
   await fc.assert(
-    fc.asyncProperty(story, async ({ documents, strangers, pageKeys, pageRows, manifests, readsData }) => {
-      // Prepare
-      const world = createWorld();
-      const { bucket, account } = world;
-      bucket.pageKeys = pageKeys;
-      world.setPageRows(pageRows);
-      const plots = Object.entries(documents).map(([documentId, planned], position): Plot => {
-        const createdAt = noon - 10 * day + position * 700_000;
-        const archived = documentOf(documentId, planned.body, { createdAt, ...planned });
-        return { plan: planned, archived, bucket, account, readsData };
-      });
-      const named = plots.filter(({ plan: { isNamed } }) => isNamed);
-      // Each manifest names some more than the one before.
-      for (let number = 1; number <= manifests && named.length > 0; number += 1) {
-        for (const { archived, plan: planned } of named.slice(
-          0,
-          Math.ceil((named.length * number) / manifests),
-        )) {
-          world.archive(archived, planned);
+    fc.asyncProperty(
+      archive,
+      async ({ documents, foreignKeys, pageKeys, pageRows, manifests, readsData }) => {
+        // Prepare
+        const world = createWorld();
+        const { bucket, account } = world;
+        bucket.pageKeys = pageKeys;
+        world.setPageRows(pageRows);
+        const situations = Object.entries(documents).map(([documentId, planned], position): Situation => {
+          const createdAt = noon - 10 * day + position * 700_000;
+          const archived = documentOf(documentId, planned.body, { createdAt, ...planned });
+          return { plan: planned, archived, bucket, account, readsData };
+        });
+        const named = situations.filter(({ plan: { isNamed } }) => isNamed);
+        // Each manifest names more documents than the previous one.
+        for (let number = 1; number <= manifests && named.length > 0; number += 1) {
+          for (const { archived, plan: planned } of named.slice(
+            0,
+            Math.ceil((named.length * number) / manifests),
+          )) {
+            world.archive(archived, planned);
+          }
+          expect((await world.run({ manifest: 'bucket' })).exitCode).toBe(0);
         }
-        expect((await world.run({ manifest: 'bucket' })).exitCode).toBe(0);
-      }
-      for (const { archived, plan: planned } of plots) {
-        if (!planned.isNamed) world.archive(archived, planned);
-        if (!planned.stays) account.delete(archived.record.id);
-      }
-      const expected = plots.flatMap((plot): string[] => (plants[plot.plan.plant] as Plant)(plot));
-      const sound = plots.filter(
-        ({ archived: { record } }) => !expected.some((finding) => finding.includes(record.id)),
-      );
-      for (const { archived } of sound) {
-        const { id: documentId } = archived.record;
-        expected.push(`${account.has(documentId) ? 'same' : 'kept'} ${documentKey(documentId)}`);
-      }
-      for (const key of strangers) {
-        bucket.put(key, 'x', noon - day);
-        expected.push(`foreign ${key}`);
-      }
+        for (const { archived, plan: planned } of situations) {
+          if (!planned.isNamed) world.archive(archived, planned);
+          if (!planned.stays) account.delete(archived.record.id);
+        }
+        const expected = situations.flatMap((situation): string[] =>
+          (defects[situation.plan.defect] as ApplyDefect)(situation),
+        );
+        const unchanged = situations.filter(
+          ({ archived: { record } }) => !expected.some((finding) => finding.includes(record.id)),
+        );
+        for (const { archived } of unchanged) {
+          const { id: documentId } = archived.record;
+          expected.push(`${account.has(documentId) ? 'same' : 'kept'} ${documentKey(documentId)}`);
+        }
+        for (const key of foreignKeys) {
+          bucket.put(key, 'x', noon - day);
+          expected.push(`foreign ${key}`);
+        }
 
-      // Act
-      const told = await world.run({ all: true, readData: readsData ? 100 : 0 });
+        // Act
+        const outcome = await world.run({ all: true, readData: readsData ? 100 : 0 });
 
-      // Assess
-      expect(told.findings).toEqual(expected.sort());
-      const isWell = expected.every((finding) => /^(same|kept|pending|infected) /.test(finding));
-      expect(told.exitCode).toBe(isWell ? 0 : 1);
-    }),
+        // Assess
+        expect(outcome.findings).toEqual(expected.sort());
+        const isFine = expected.every((finding) => /^(same|kept|pending|infected) /.test(finding));
+        expect(outcome.exitCode).toBe(isFine ? 0 : 1);
+      },
+    ),
     { numRuns: propertyRuns(200) },
   );
 }, 300_000);

@@ -1,4 +1,4 @@
-/** The command whole: what it asks for, what it survives, how it ends. */
+/** The complete command: its requests, its behaviour under failures, and its exit codes. */
 
 import { readdirSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -9,13 +9,13 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { day, documentOf, noon } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
-import { createWorld, defectsAmong } from './world.ts';
+import { createWorld, problemsAmong } from './world.ts';
 
 const id = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 const some = (number: number, createdAt?: number) =>
   documentOf(id(number), Buffer.from(`document ${number}`), createdAt === undefined ? {} : { createdAt });
 
-/** A world of sound documents. */
+/** A world with this many archived and unchanged documents. */
 function worldOf(count: number) {
   const world = createWorld();
   for (let number = 0; number < count; number += 1)
@@ -23,26 +23,26 @@ function worldOf(count: number) {
   return world;
 }
 
-describe('An audit', () => {
-  it('of nothing finds nothing', async () => {
+describe('audit', () => {
+  it('finds no problems in an empty archive', async () => {
     const { exitCode, findings, printed } = await createWorld().run({ all: true });
 
     expect(exitCode).toBe(0);
     expect(findings).toEqual([]);
-    expect(printed).toContain('All is well. 0 documents archived (0 B).');
+    expect(printed).toContain('No problems found in 0 archived documents (0 B).');
   });
 
-  it('says what is as it should be only when asked', async () => {
+  it('lists documents without problems only with --all', async () => {
     const world = worldOf(2);
 
-    const quiet = await world.run();
-    const told = await world.run({ all: true });
+    const standard = await world.run();
+    const all = await world.run({ all: true });
 
-    expect(quiet.printed).not.toContain('documents/');
-    expect(told.printed).toContain(`= ${documentKey(id(0))}  same\n`);
+    expect(standard.printed).not.toContain('documents/');
+    expect(all.printed).toContain(`= ${documentKey(id(0))}  same\n`);
   });
 
-  it('prints keys so that a terminal does not obey them', async () => {
+  it('escapes control characters in printed keys', async () => {
     const world = worldOf(1);
     world.bucket.put('documents/\u001b]0;hacked\u0007\u202efdp', 'x', noon);
 
@@ -51,7 +51,7 @@ describe('An audit', () => {
     expect(printed).toContain('* documents/\\u{1b}]0;hacked\\u{7}\\u{202e}fdp  foreign: 1 B');
   });
 
-  it('writes nothing and changes nothing unless told to', async () => {
+  it('writes nothing without --manifest, and queues nothing without --repair', async () => {
     const world = worldOf(3);
     world.bucket.objects.delete(documentKey(id(1)));
     const before = new Map(world.bucket.objects);
@@ -63,7 +63,7 @@ describe('An audit', () => {
     expect(queued).toEqual([]);
   });
 
-  it('takes one listing each of the halves of the bucket, and two requests a document', async () => {
+  it('sends one listing for manifests, one for each half of the bucket, and two requests per document', async () => {
     const world = worldOf(40);
 
     await world.run();
@@ -73,7 +73,7 @@ describe('An audit', () => {
     expect({ list: of('list'), get: of('get'), head: of('head') }).toEqual({ list: 3, get: 40, head: 40 });
   });
 
-  it('is not misled by two of Telnyx’s rows for one document', async () => {
+  it('reports a document once if Telnyx lists it twice', async () => {
     const world = worldOf(3);
     const row = world.account.get(id(1));
     if (row) world.account.set('again', row);
@@ -83,25 +83,25 @@ describe('An audit', () => {
     );
   });
 
-  it('reads back as many percent of the objects as told, others on another day', async () => {
+  it('downloads the given percentage of the objects, and different objects in each run', async () => {
     const world = worldOf(400);
 
-    const told = await world.run({ readData: 25 });
-    const again = await world.run({ readData: 25 });
+    const first = await world.run({ readData: 25 });
+    const second = await world.run({ readData: 25 });
 
-    const read = [told, again].map(({ records }) =>
+    const read = [first, second].map(({ records }) =>
       Number(records.find(({ type }) => type === 'summary')?.objectsRead),
     );
     expect(Math.min(...read)).toBeGreaterThan(50);
     expect(Math.max(...read)).toBeLessThan(160);
-    const asked = world.bucket.requests.filter((request) => request.startsWith('get documents/'));
-    expect(new Set(asked).size).toBeGreaterThan(Math.max(...read));
+    const downloads = world.bucket.requests.filter((request) => request.startsWith('get documents/'));
+    expect(new Set(downloads).size).toBeGreaterThan(Math.max(...read));
   });
 });
 
-describe('A quick audit', () => {
-  it('finds with listings alone what is not there, what is not ours, and what has another size than Telnyx states', async () => {
-    const keys = ['sound', 'missing', 'no-object', 'no-receipt', 'size', 'young', 'kept'] as const;
+describe('audit --quick', () => {
+  it('finds missing objects, missing receipts, missing documents and wrong sizes with listings only', async () => {
+    const keys = ['unchanged', 'missing', 'no-object', 'no-receipt', 'size', 'young', 'kept'] as const;
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...keys), { maxLength: 30 }),
@@ -109,32 +109,32 @@ describe('A quick audit', () => {
         async (plan, pageKeys) => {
           const world = createWorld();
           world.bucket.pageKeys = pageKeys;
-          const expected = plan.flatMap((plant, number): string[] => {
+          const expected = plan.flatMap((defect, number): string[] => {
             const key = documentKey(id(number));
-            const archived = some(number, plant === 'young' ? noon - 60_000 : noon - 9 * day);
+            const archived = some(number, defect === 'young' ? noon - 60_000 : noon - 9 * day);
             world.archive(archived);
-            const gone = (...parts: string[]) => {
-              for (const part of parts) world.bucket.objects.delete(part);
+            const remove = (...removed: string[]) => {
+              for (const each of removed) world.bucket.objects.delete(each);
             };
-            if (plant === 'missing' || plant === 'young') gone(key, receiptKey(id(number)));
-            if (plant === 'no-object') gone(key);
-            if (plant === 'no-receipt') gone(receiptKey(id(number)));
-            if (plant === 'size') world.bucket.put(key, 'x', noon - day);
-            if (plant === 'kept') world.account.delete(id(number));
-            const found = { sound: 'same', size: 'telnyx-differs', young: 'pending' } as Record<
+            if (defect === 'missing' || defect === 'young') remove(key, receiptKey(id(number)));
+            if (defect === 'no-object') remove(key);
+            if (defect === 'no-receipt') remove(receiptKey(id(number)));
+            if (defect === 'size') world.bucket.put(key, 'x', noon - day);
+            if (defect === 'kept') world.account.delete(id(number));
+            const found = { unchanged: 'same', size: 'telnyx-differs', young: 'pending' } as Record<
               string,
               string
             >;
-            return [`${found[plant] ?? plant} ${key}`];
+            return [`${found[defect] ?? defect} ${key}`];
           });
           world.bucket.requests.length = 0;
 
           const { findings } = await world.run({ quick: true, all: true });
 
           expect(findings).toEqual(expected.sort());
-          const inDoubt = plan.filter((plant) => plant === 'no-object' || plant === 'no-receipt').length;
+          const lookups = plan.filter((defect) => defect === 'no-object' || defect === 'no-receipt').length;
           const others = world.bucket.requests.filter((request) => !request.startsWith('list'));
-          expect(others.length).toBeLessThanOrEqual(2 * inDoubt);
+          expect(others.length).toBeLessThanOrEqual(2 * lookups);
         },
       ),
       { numRuns: propertyRuns(60) },
@@ -142,14 +142,14 @@ describe('A quick audit', () => {
   });
 });
 
-describe('While the archiver is at work', () => {
-  it('what is archived between one listing and the other is not found amiss', async () => {
+describe('audit while the archiver works', () => {
+  it('reports no problem for a document archived between the two listings', async () => {
     const world = worldOf(5);
     const late = some(3, noon - 9 * day + 3_000);
     for (const key of [documentKey(id(3)), receiptKey(id(3))]) world.bucket.objects.delete(key);
     let listings = 0;
     world.bucket.refuse = (operation) => {
-      // The object's half was listed; the receipt's half is about to be.
+      // The objects are listed; the listing of the receipts follows.
       if (operation === 'list' && ++listings === 3) world.archive(late);
       return undefined;
     };
@@ -160,7 +160,7 @@ describe('While the archiver is at work', () => {
     expect(findings).toContain(`same ${documentKey(id(3))}`);
   });
 
-  it('what is archived after both listings is not missing', async () => {
+  it('reports a document archived after both listings as pending', async () => {
     const world = worldOf(5);
     for (const key of [documentKey(id(3)), receiptKey(id(3))]) world.bucket.objects.delete(key);
     world.bucket.refuse = (operation, key) => {
@@ -174,7 +174,7 @@ describe('While the archiver is at work', () => {
     expect(findings).toContain(`pending ${documentKey(id(3))}`);
   });
 
-  it('what has come since Telnyx was listed is not called kept', async () => {
+  it('does not report a document archived after the listing of Telnyx as kept', async () => {
     const world = worldOf(1);
     const { record, body } = some(7, noon + 1_000);
     world.archive({ record, body });
@@ -185,20 +185,20 @@ describe('While the archiver is at work', () => {
     expect(findings).toEqual([`same ${documentKey(id(0))}`, `same ${documentKey(id(7))}`]);
   });
 
-  it('a document may take as long as --grace says', async () => {
+  it('reports a document as missing only after the minutes of --grace', async () => {
     const world = createWorld();
     world.account.set(id(1), some(1, noon - 20 * 60_000).record);
 
-    const strict = await world.run();
-    const patient = await world.run({ graceMinutes: 30, all: true });
+    const standard = await world.run();
+    const longer = await world.run({ graceMinutes: 30, all: true });
 
-    expect(strict.findings).toEqual([`missing ${documentKey(id(1))}`]);
-    expect(patient.findings).toEqual([`pending ${documentKey(id(1))}`]);
+    expect(standard.findings).toEqual([`missing ${documentKey(id(1))}`]);
+    expect(longer.findings).toEqual([`pending ${documentKey(id(1))}`]);
   });
 });
 
-describe('When something is in the way', () => {
-  it('S3’s passing refusals are waited out', async () => {
+describe('audit under failures', () => {
+  it('repeats requests after temporary errors of S3', async () => {
     const world = worldOf(30);
     let count = 0;
     world.bucket.refuse = () => (++count % 3 === 0 ? { name: 'SlowDown', status: 503 } : undefined);
@@ -209,7 +209,7 @@ describe('When something is in the way', () => {
     expect(exitCode).toBe(0);
   });
 
-  it('what cannot be read is said to be unchecked, and is neither well nor a defect', async () => {
+  it('reports an object that cannot be read as unreadable, with exit code 3', async () => {
     const world = worldOf(3);
     world.bucket.refuse = (operation, key) =>
       operation === 'head' && key === documentKey(id(1)) ? { name: 'AccessDenied', status: 403 } : undefined;
@@ -219,10 +219,10 @@ describe('When something is in the way', () => {
     expect(exitCode).toBe(3);
     expect(findings).toEqual([`unreadable ${documentKey(id(1))}`]);
     expect(details.get(`unreadable ${documentKey(id(1))}`)).toMatch(/^BucketMisconfigured: S3 denies access/);
-    expect(printed).toContain('Incomplete: 1 could not be checked');
+    expect(printed).toContain('1 item could not be checked; no problems found in 2 archived documents');
   });
 
-  it('a defect counts for more than what could not be checked', async () => {
+  it('exits with 1 if there are both problems and unreadable objects', async () => {
     const world = worldOf(3);
     world.bucket.put('strange', 'x', noon);
     world.bucket.refuse = (operation) =>
@@ -231,7 +231,7 @@ describe('When something is in the way', () => {
     expect((await world.run()).exitCode).toBe(1);
   });
 
-  it('it gives up early where nothing at all can be read', async () => {
+  it('stops after 50 documents if none of them can be read', async () => {
     const world = worldOf(400);
     world.bucket.refuse = (operation) =>
       operation === 'get' ? { name: 'AccessDenied', status: 403 } : undefined;
@@ -241,7 +241,7 @@ describe('When something is in the way', () => {
     );
   });
 
-  it('a listing that breaks off ends it, since nothing could be said of the rest', async () => {
+  it('fails if a listing fails', async () => {
     const world = worldOf(3);
     world.bucket.refuse = (operation) =>
       operation === 'list' ? { name: 'NoSuchBucket', status: 404 } : undefined;
@@ -249,14 +249,14 @@ describe('When something is in the way', () => {
     await expect(world.run()).rejects.toThrow(/bucket does not exist/);
   });
 
-  it('a bucket that lists in another order is refused', async () => {
+  it('fails if the bucket does not list its keys in byte order', async () => {
     const world = worldOf(3);
     const { send } = world.bucket;
     const s3 = {
       send: async (command: unknown) => {
-        const answer = (await send(command)) as { Contents?: unknown[] };
-        answer.Contents?.reverse();
-        return answer;
+        const response = (await send(command)) as { Contents?: unknown[] };
+        response.Contents?.reverse();
+        return response;
       },
     };
 
@@ -267,28 +267,30 @@ describe('When something is in the way', () => {
     ).rejects.toThrow(/order/);
   });
 
-  it('Telnyx’s refusal leaves the archive checked in itself, and nothing called kept', async () => {
+  it('checks the archive without Telnyx’s list if Telnyx fails, and reports no document as kept', async () => {
     const world = worldOf(3);
     world.bucket.objects.delete(documentKey(id(1)));
     world.breakTelnyx();
 
     const { findings } = await world.run({ all: true });
 
-    expect(defectsAmong(findings)).toEqual([`no-object ${documentKey(id(1))}`, 'unreadable telnyx']);
+    expect(problemsAmong(findings)).toEqual([`no-object ${documentKey(id(1))}`, 'unreadable telnyx']);
     expect(findings.some((finding) => finding.startsWith('kept'))).toBe(false);
   });
 
-  it('an archive on which nothing runs is checked without Telnyx, and the summary says so', async () => {
+  it('checks a local archive without Telnyx if no local stack is running, and says so in the summary', async () => {
     const world = worldOf(3);
 
     const { exitCode, printed } = await world.run({}, undefined, { telnyx: async () => undefined });
 
     expect(exitCode).toBe(0);
-    expect(printed).toContain('Telnyx     not asked: what is missing does not show');
-    expect(printed).toContain('All that is archived is well. 3 documents archived');
+    expect(printed).toContain('Telnyx     not compared; missing documents are not detected');
+    expect(printed).toMatch(
+      /No problems found in 3 archived documents \(\d+ B\); not compared with Telnyx\./,
+    );
   });
 
-  it('Ctrl-C ends it with nothing left behind', async () => {
+  it('leaves no temporary files and writes nothing after Ctrl-C', async () => {
     const world = worldOf(300);
     const folder = await mkdtemp(join(tmpdir(), 'audit-interrupted-'));
     vi.stubEnv('TMPDIR', folder);
@@ -298,10 +300,10 @@ describe('When something is in the way', () => {
     });
     const interrupt = new AbortController();
     let requests = 0;
-    let duringIt: string[] = [];
+    let temporaryFiles: string[] = [];
     world.bucket.refuse = () => {
       if (++requests === 40) {
-        duringIt = readdirSync(folder);
+        temporaryFiles = readdirSync(folder);
         interrupt.abort(new Error('Stopped.'));
       }
       return undefined;
@@ -310,22 +312,22 @@ describe('When something is in the way', () => {
 
     await expect(world.run({ manifest: 'bucket' }, interrupt.signal)).rejects.toThrow('Stopped.');
 
-    expect(duringIt).toHaveLength(1);
+    expect(temporaryFiles).toHaveLength(1);
     expect(await readdir(folder)).toEqual([]);
     expect([...world.bucket.objects.keys()]).toEqual(keys);
   });
 });
 
-describe('--repair', () => {
-  it('queues what the archiver can put right, and nothing else', async () => {
+describe('audit --repair', () => {
+  it('queues only the documents that the archiver can repair', async () => {
     const world = worldOf(8);
-    const gone = (...keys: string[]) => {
+    const remove = (...keys: string[]) => {
       for (const key of keys) world.bucket.objects.delete(key);
     };
-    gone(documentKey(id(1)), receiptKey(id(1)));
-    gone(receiptKey(id(2)));
-    gone(documentKey(id(3)));
-    gone(receiptKey(id(4)));
+    remove(documentKey(id(1)), receiptKey(id(1)));
+    remove(receiptKey(id(2)));
+    remove(documentKey(id(3)));
+    remove(receiptKey(id(4)));
     world.account.delete(id(4));
     world.bucket.put(documentKey(id(5)), 'other', noon - day);
 
@@ -338,7 +340,7 @@ describe('--repair', () => {
     ]);
   });
 
-  it('leaves the live lane to live documents where there are many', async () => {
+  it('queues more than 1,000 documents in the backfill lane', async () => {
     const world = createWorld();
     for (let number = 0; number < 1_001; number += 1) world.account.set(id(number), some(number).record);
 
@@ -348,13 +350,15 @@ describe('--repair', () => {
     expect(new Set(queued.map(({ lane }) => lane))).toEqual(new Set(['backfill']));
   });
 
-  it('says so before anything is done where there are no queues', async () => {
+  it('fails before the first request to S3 if no local stack is running', async () => {
     const world = worldOf(3);
     const queues = async () => {
-      throw new Error('Nothing runs here.');
+      throw new Error('No local stack is running.');
     };
 
-    await expect(world.run({ repair: true }, undefined, { queues })).rejects.toThrow('Nothing runs here.');
+    await expect(world.run({ repair: true }, undefined, { queues })).rejects.toThrow(
+      'No local stack is running.',
+    );
 
     expect(world.bucket.requests).toEqual([]);
   });

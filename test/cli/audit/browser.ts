@@ -1,10 +1,10 @@
-/** A headless Chromium for the tests, wherever one is to be had. */
+/** Starts a headless Chromium for the tests. */
 import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import puppeteer, { type Browser } from 'puppeteer-core';
 
-/** Chromium's own sandbox needs rights that containers lack; what is opened here is a page of ours. */
+/** Chromium's sandbox needs privileges that containers lack. The tests open trusted pages only. */
 const args = ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'];
 
 export interface TestBrowser {
@@ -12,7 +12,7 @@ export interface TestBrowser {
   close(): Promise<void>;
 }
 
-/** @returns undefined where there is none: neither the package's own, which is for Linux on x64, nor one on the PATH */
+/** @returns undefined if there is neither the package's Chromium, which is for Linux on x64, nor one on the PATH */
 export async function openBrowser(): Promise<TestBrowser | undefined> {
   if (process.platform === 'linux' && process.arch === 'x64') return await openPackaged();
   const executablePath = await findOnPath(['chromium', 'chromium-browser', 'google-chrome', 'chrome']);
@@ -21,13 +21,13 @@ export async function openBrowser(): Promise<TestBrowser | undefined> {
   return { browser, close: () => browser.close() };
 }
 
-/** The binary in the package is compressed, and so are the libraries that it needs on a machine without any. */
+/** The package contains the binary and its libraries in compressed form. */
 async function openPackaged(): Promise<TestBrowser> {
   const { inflate } = await import('@sparticuz/chromium');
   const bin = join(import.meta.dirname, '../../../node_modules/@sparticuz/chromium/bin');
   const folder = await mkdtemp(join(tmpdir(), 'chromium-'));
-  const before = process.env.TMPDIR;
-  // It is unpacked to wherever this says, and a folder of one's own is not half written by somebody else.
+  const originalTmpdir = process.env.TMPDIR;
+  // `inflate` unpacks to TMPDIR. A separate folder prevents conflicts with other processes.
   process.env.TMPDIR = folder;
   try {
     const [executablePath] = await Promise.all([
@@ -51,8 +51,8 @@ async function openPackaged(): Promise<TestBrowser> {
     await rm(folder, { recursive: true, force: true });
     throw error;
   } finally {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
+    if (originalTmpdir === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = originalTmpdir;
   }
 }
 

@@ -4,7 +4,7 @@ import { startWorld } from '../queues-world.ts';
 
 const document = '5a3b1e00-0000-4000-8000-000000000001';
 
-it('The audit page counts failed documents, not their dead letters, and leaves these visible', async () => {
+it('failuresByCode counts documents instead of dead letters, and leaves the dead letters visible', async () => {
   const { run, letter, visibleLetters } = await startWorld();
   for (let n = 0; n < 3; n += 1) await letter(document, { code: 'DocumentInfected' });
   await letter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: undefined });

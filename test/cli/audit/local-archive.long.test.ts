@@ -1,4 +1,4 @@
-/** The command on an archive of plain files, over real sockets: the embedded S3, and the stand-in for Telnyx. */
+/** The command on a local archive of files, over real sockets: the local S3 and the Telnyx stand-in. */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,22 +17,22 @@ import { sha256 } from '../../fakes/memory-bucket.ts';
 import { temporaryDirectory } from '../../local/s3/fixture.ts';
 import { createWorld } from './world.ts';
 
-/** More than a page of S3's listings. */
+/** More than one page of a listing. */
 const count = 1_030;
-/** The rest is copied in by hand, as from a backup: S3 has no SHA-256 of it. */
-const asArchived = 60;
+/** The others are written as files, as from a backup: S3 has no SHA-256 of them. */
+const archivedThroughS3 = 60;
 const bytesOf = (number: number) => Buffer.from(`document ${number}`);
 const signal = new AbortController().signal;
 
-interface Place {
+interface ArchiveFixture {
   folder: string;
   standIn: StandIn;
   documents: Document[];
   run: ReturnType<typeof createWorld>['run'];
 }
 
-/** An archive of all that the stand-in has, written as the archiver writes it. */
-async function archivePlace(): Promise<Place> {
+/** An archive of all documents of the stand-in, in the form that the archiver writes. */
+async function createArchive(): Promise<ArchiveFixture> {
   const folder = await temporaryDirectory();
   const storage = await temporaryDirectory();
   const standIn = await startStandIn({
@@ -59,7 +59,7 @@ async function archivePlace(): Promise<Place> {
       const record = recordOf(document) as never;
       const key = documentKey(document.id);
       const receipt = receiptOf({ record, body });
-      if (number < asArchived) {
+      if (number < archivedThroughS3) {
         const contentType = 'text/plain';
         await bucket.putOnce({ key, body, bytes: body.length, sha256: sha256(body), contentType }, signal);
         await receipts.writeOnce({ ...receipt, telnyx: JSON.stringify(record) }, signal);
@@ -85,8 +85,8 @@ async function archivePlace(): Promise<Place> {
   };
 }
 
-it('finds an archive of more than a page sound, defects of every kind, and nothing else', async () => {
-  const { folder, standIn, documents, run } = await archivePlace();
+it('audit reports no problems in a sound local archive of more than one page, and exactly the defects of a damaged one', async () => {
+  const { folder, standIn, documents, run } = await createArchive();
   const path = (key: string) => join(folder, key);
   const sha256sum = (file: string) =>
     promisify(execFile)('sha256sum', ['--check', '--quiet', '--strict', file], { cwd: folder });
@@ -113,30 +113,30 @@ it('finds an archive of more than a page sound, defects of every kind, and nothi
   });
 
   const ids = documents.map(({ id }) => id);
-  const [deleted = '', flipped = '', silent = '', altered = '', lost = '', kept = '', orphan = ''] = ids;
+  const [deleted = '', flipped = '', keepsTime = '', altered = '', lost = '', kept = '', orphan = ''] = ids;
   await rm(path(documentKey(deleted)));
   await writeFile(path(documentKey(flipped)), 'Document 1');
-  const { atime, mtime } = await stat(path(documentKey(silent)));
-  await writeFile(path(documentKey(silent)), 'Document 2');
-  await utimes(path(documentKey(silent)), atime, mtime);
+  const { atime, mtime } = await stat(path(documentKey(keepsTime)));
+  await writeFile(path(documentKey(keepsTime)), 'Document 2');
+  await utimes(path(documentKey(keepsTime)), atime, mtime);
   const receipt = await readFile(path(receiptKey(altered)), 'utf8');
   await writeFile(path(receiptKey(altered)), receipt.replace('3.txt', '4.txt'));
   await rm(path(documentKey(lost)));
   await rm(path(receiptKey(lost)));
   await standIn.documents.remove(kept);
-  const long = new Date(Date.now() - day);
-  await utimes(path(receiptKey(kept)), long, long);
+  const yesterday = new Date(Date.now() - day);
+  await utimes(path(receiptKey(kept)), yesterday, yesterday);
   await rm(path(receiptKey(orphan)));
   await writeFile(path('documents/notes & more.txt'), 'x');
   await rm(path(manifest));
   const missing = standIn.documents.addRecord('new.txt', 1, sha256('x'), { createdAt: Date.now() - day });
 
-  const told = await run({ readData: 100, all: true });
+  const damaged = await run({ readData: 100, all: true });
 
   const expected = [
     `no-object ${documentKey(deleted)}`,
     `checksum-differs ${documentKey(flipped)}`,
-    `checksum-differs ${documentKey(silent)}`,
+    `checksum-differs ${documentKey(keepsTime)}`,
     `receipt-altered ${receiptKey(altered)}`,
     `lost ${documentKey(lost)}`,
     `kept ${documentKey(kept)}`,
@@ -146,6 +146,6 @@ it('finds an archive of more than a page sound, defects of every kind, and nothi
     `missing ${documentKey(missing.id)}`,
     ...ids.slice(7).map((id) => `same ${documentKey(id)}`),
   ].sort();
-  expect(told.findings).toEqual(expected);
-  expect(told.exitCode).toBe(1);
+  expect(damaged.findings).toEqual(expected);
+  expect(damaged.exitCode).toBe(1);
 }, 180_000);

@@ -1,4 +1,4 @@
-/** Manifests: what `sha256sum` makes of them, and that none can go or change unseen. */
+/** Manifests: `sha256sum` can check them, and the audit reports each one that is removed or changed. */
 
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -6,17 +6,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
-import { createWorld, defectsAmong } from './world.ts';
+import { createWorld, problemsAmong } from './world.ts';
 
 const id = (number: number) => `0000000${number.toString(16)}-0000-4000-8000-000000000000`;
 const body = (number: number) => Buffer.from(`document ${number}`);
 
-/** A world in which a manifest was written after each document. */
+/** A world with a manifest written after each document. */
 async function worldWithManifests(count: number) {
   const world = createWorld();
   for (let number = 0; number < count; number += 1) {
@@ -34,221 +34,228 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-it('is what sha256sum checks inside the archive’s folder, documents, receipts and earlier manifests alike', async () => {
-  const { world, texts } = await worldWithManifests(3);
-  const folder = await temporaryFolder();
-  for (const [key, { body: bytes }] of world.bucket.objects) {
-    await mkdir(join(folder, dirname(key)), { recursive: true });
-    await writeFile(join(folder, key), bytes);
-  }
-  const check = (key: string) =>
-    promisify(execFile)('sha256sum', ['--check', '--strict', key], { cwd: folder });
+describe('audit with manifests', () => {
+  it('writes a file with which sha256sum checks documents, receipts and earlier manifests', async () => {
+    const { world, texts } = await worldWithManifests(3);
+    const folder = await temporaryFolder();
+    for (const [key, { body: bytes }] of world.bucket.objects) {
+      await mkdir(join(folder, dirname(key)), { recursive: true });
+      await writeFile(join(folder, key), bytes);
+    }
+    const check = (key: string) =>
+      promisify(execFile)('sha256sum', ['--check', '--strict', key], { cwd: folder });
 
-  const sound = await Promise.all(texts.map(check));
-  await writeFile(join(folder, documentKey(id(1))), 'other bytes');
-  await rm(join(folder, texts[0] ?? ''));
-  const damaged = await check(texts[2] ?? '').catch(({ stdout }) => ({ stdout: String(stdout) }));
+    const sound = await Promise.all(texts.map(check));
+    await writeFile(join(folder, documentKey(id(1))), 'other bytes');
+    await rm(join(folder, texts[0] ?? ''));
+    const damaged = await check(texts[2] ?? '').catch(({ stdout }) => ({ stdout: String(stdout) }));
 
-  expect(
-    sound.map(({ stdout }) => stdout.split('\n').filter((line) => line.endsWith(': OK')).length),
-  ).toEqual([2, 5, 7]);
-  expect(damaged.stdout).toContain(`${documentKey(id(1))}: FAILED`);
-  expect(damaged.stdout).toContain(`${documentKey(id(2))}: OK`);
-});
-
-it('names the manifest before it, then each document and its receipt in order', async () => {
-  const { world, texts } = await worldWithManifests(2);
-
-  const [first = '', second = ''] = texts.map((key) => world.bucket.text(key));
-
-  const lines = (number: number) => [
-    `${sha256(body(number))}  ${documentKey(id(number))}`,
-    `${sha256(world.bucket.text(receiptKey(id(number))))}  ${receiptKey(id(number))}`,
-  ];
-  expect(first).toBe([...lines(0), ''].join('\n'));
-  expect(second).toBe([`${sha256(first)}  ${texts[0]}`, ...lines(0), ...lines(1), ''].join('\n'));
-});
-
-it('shows whichever one of its files is removed or altered, unless it is but the second witness', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 1, max: 4 }),
-      fc.nat(7),
-      fc.constantFrom('removed', 'flipped', 'cut off', 'emptied', 'lengthened'),
-      async (count, which, how) => {
-        const { world, manifests } = await worldWithManifests(count);
-        const key = manifests[which % manifests.length] ?? '';
-        const text = world.bucket.text(key);
-        if (how === 'removed') world.bucket.objects.delete(key);
-        else {
-          const altered = {
-            flipped: text.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
-            'cut off': text.slice(0, -40),
-            emptied: '',
-            lengthened: `${text}${sha256('x')}  documents/${id(15)}\n`,
-          }[how];
-          world.bucket.put(key, altered, noon);
-        }
-
-        const { findings } = await world.run();
-
-        const isWitness = key.includes('/tag');
-        const expected = how === 'removed' ? `manifest-removed ${key}` : `manifest-altered ${key}`;
-        // A witness that says otherwise than the manifest accuses it: somebody has to look at both.
-        const accused = key.replace('/tag', '/');
-        const accuses = how === 'flipped' ? [`manifest-altered ${accused}`] : [];
-        expect(findings).toEqual(isWitness ? accuses : [expected]);
-      },
-    ),
-    { numRuns: propertyRuns(60) },
-  );
-});
-
-it('goes by the manifest before where the newest is no manifest and nobody names its digest', async () => {
-  const { world, manifests, texts } = await worldWithManifests(2);
-  const [before = '', newest = ''] = texts;
-  // Its first line is as it was, so that it still names the one before.
-  world.bucket.put(newest, `${world.bucket.text(newest).split('\n')[0]}\nno manifest\n`, noon);
-  for (const key of manifests.filter((one) => one.startsWith(dirname(newest)) && one.includes('/tag')))
-    world.bucket.objects.delete(key);
-  world.bucket.objects.delete(documentKey(id(0)));
-
-  const { findings, details } = await world.run();
-
-  expect(defectsAmong(findings)).toEqual([`manifest-altered ${newest}`, `no-object ${documentKey(id(0))}`]);
-  expect(details.get(`manifest-altered ${newest}`)).toBe('it is not a manifest of the archiver');
-  expect(before).not.toBe('');
-});
-
-it('shows a manifest that was removed with its witness, unless it was the newest and nobody kept its digest', async () => {
-  const { world, manifests, texts } = await worldWithManifests(3);
-  const digests = texts.map((key) => sha256(world.bucket.text(key)));
-  const remove = (stamp: string) => {
-    for (const key of manifests.filter((one) => one.startsWith(dirname(stamp))))
-      world.bucket.objects.delete(key);
-  };
-
-  remove(texts[2] ?? '');
-  const unnoticed = await world.run();
-  const noticed = await world.run({ expectManifest: digests[2] });
-  const isThere = await world.run({ expectManifest: digests[0] });
-  remove(texts[0] ?? '');
-  const middle = await world.run();
-
-  expect(unnoticed.findings).toEqual([]);
-  expect(noticed.findings).toEqual(['manifest-removed manifests/']);
-  expect(isThere.findings).toEqual([]);
-  expect(middle.findings).toEqual([`manifest-removed ${texts[0]}`]);
-});
-
-it('shows a manifest slipped in that does not name the one before it', async () => {
-  const { world } = await worldWithManifests(1);
-  const forged = 'manifests/20991231T000000Z/manifest-sha256.txt';
-  world.bucket.put(forged, `${sha256(body(0))}  ${documentKey(id(0))}\n`, noon);
-
-  const { findings } = await world.run();
-
-  expect(findings).toEqual([`manifest-altered ${forged}`]);
-});
-
-it('goes on naming what was named, so that what is gone shows in every audit after', async () => {
-  const { world } = await worldWithManifests(3);
-  world.bucket.objects.delete(documentKey(id(0)));
-  world.bucket.objects.delete(receiptKey(id(0)));
-  world.bucket.put(documentKey(id(1)), 'document X', noon - day);
-
-  const runs = [];
-  for (let run = 0; run < 3; run += 1) runs.push(await world.run({ manifest: 'bucket', telnyx: false }));
-
-  for (const { findings } of runs) {
-    expect(findings).toEqual([`checksum-differs ${documentKey(id(1))}`, `lost ${documentKey(id(0))}`]);
-  }
-});
-
-it('comes after all others by name, whatever this machine’s clock says', async () => {
-  const { world } = await worldWithManifests(1);
-  const later = 'manifests/20990101T000000Z';
-  const [first = ''] = [...world.bucket.objects.keys()].filter((key) => key.endsWith('/manifest-sha256.txt'));
-  const text = `${sha256(world.bucket.text(first))}  ${first}\n`;
-  world.bucket.put(`${later}/manifest-sha256.txt`, text, noon);
-
-  const { exitCode, records } = await world.run({ manifest: 'bucket' });
-
-  expect(exitCode).toBe(0);
-  expect(records.find(({ type }) => type === 'manifest')).toMatchObject({
-    place: 's3://archive/manifests/20990101T000001Z/manifest-sha256.txt',
+    expect(
+      sound.map(({ stdout }) => stdout.split('\n').filter((line) => line.endsWith(': OK')).length),
+    ).toEqual([2, 5, 7]);
+    expect(damaged.stdout).toContain(`${documentKey(id(1))}: FAILED`);
+    expect(damaged.stdout).toContain(`${documentKey(id(2))}: OK`);
   });
-  expect((await world.run()).findings).toEqual([]);
-});
 
-it('is not overwritten by another audit at the same moment', async () => {
-  const world = createWorld();
-  world.archive(documentOf(id(0), body(0)));
+  it('names the previous manifest, then each document and its receipt, sorted by ID', async () => {
+    const { world, texts } = await worldWithManifests(2);
 
-  const ends = await Promise.allSettled([
-    world.run({ manifest: 'bucket' }),
-    world.run({ manifest: 'bucket' }),
-  ]);
+    const [first = '', second = ''] = texts.map((key) => world.bucket.text(key));
 
-  // The same documents at the same second make the same manifest: either both are it, or one is refused.
-  expect(ends.some(({ status }) => status === 'fulfilled')).toBe(true);
-  expect((await world.run()).findings).toEqual([]);
-});
+    const lines = (number: number) => [
+      `${sha256(body(number))}  ${documentKey(id(number))}`,
+      `${sha256(world.bucket.text(receiptKey(id(number))))}  ${receiptKey(id(number))}`,
+    ];
+    expect(first).toBe([...lines(0), ''].join('\n'));
+    expect(second).toBe([`${sha256(first)}  ${texts[0]}`, ...lines(0), ...lines(1), ''].join('\n'));
+  });
 
-it('refuses the place that somebody else’s manifest has taken meanwhile', async () => {
-  const world = createWorld();
-  world.archive(documentOf(id(0), body(0)));
-  const key = 'manifests/20261124T120000Z/manifest-sha256.txt';
-  world.bucket.refuse = (operation, asked) => {
-    if (operation === 'put' && asked === key)
-      world.bucket.put(key, `${sha256('x')}  ${documentKey(id(9))}\n`, noon);
-    return undefined;
-  };
+  it('reports a manifest that was removed or altered; a tag file only if it names another digest', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(7),
+        fc.constantFrom('removed', 'flipped', 'cut off', 'emptied', 'lengthened'),
+        async (count, which, how) => {
+          const { world, manifests } = await worldWithManifests(count);
+          const key = manifests[which % manifests.length] ?? '';
+          const text = world.bucket.text(key);
+          if (how === 'removed') world.bucket.objects.delete(key);
+          else {
+            const altered = {
+              flipped: text.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
+              'cut off': text.slice(0, -40),
+              emptied: '',
+              lengthened: `${text}${sha256('x')}  documents/${id(15)}\n`,
+            }[how];
+            world.bucket.put(key, altered, noon);
+          }
 
-  await expect(world.run({ manifest: 'bucket' })).rejects.toThrow(/Nothing was overwritten/);
+          const { findings } = await world.run();
 
-  expect(world.bucket.text(key)).toContain(id(9));
-});
+          const isTag = key.includes('/tag');
+          const expected = how === 'removed' ? `manifest-removed ${key}` : `manifest-altered ${key}`;
+          // If tag file and manifest disagree, the manifest is reported.
+          const manifest = key.replace('/tag', '/');
+          const ofTag = how === 'flipped' ? [`manifest-altered ${manifest}`] : [];
+          expect(findings).toEqual(isTag ? ofTag : [expected]);
+        },
+      ),
+      { numRuns: propertyRuns(60) },
+    );
+  });
 
-it('goes into a file instead, whole or not at all', async () => {
-  const { world, texts } = await worldWithManifests(2);
-  const folder = await temporaryFolder();
-  const file = join(folder, 'manifest.txt');
-  const keys = [...world.bucket.objects.keys()];
+  it('uses the previous manifest if the newest is not valid and no file names its digest', async () => {
+    const { world, manifests, texts } = await worldWithManifests(2);
+    const [before = '', newest = ''] = texts;
+    // Its first line is unchanged, so it still names its predecessor.
+    world.bucket.put(newest, `${world.bucket.text(newest).split('\n')[0]}\nnot a manifest\n`, noon);
+    for (const key of manifests.filter((one) => one.startsWith(dirname(newest)) && one.includes('/tag')))
+      world.bucket.objects.delete(key);
+    world.bucket.objects.delete(documentKey(id(0)));
 
-  const { exitCode } = await world.run({ manifest: { file } });
+    const { findings, details } = await world.run();
 
-  expect(exitCode).toBe(0);
-  expect(await readFile(file, 'utf8')).toContain(
-    `${sha256(world.bucket.text(texts[1] ?? ''))}  ${texts[1]}\n`,
-  );
-  expect(await readdir(folder)).toEqual(['manifest.txt']);
-  expect([...world.bucket.objects.keys()]).toEqual(keys);
-});
+    expect(problemsAmong(findings)).toEqual([
+      `manifest-altered ${newest}`,
+      `no-object ${documentKey(id(0))}`,
+    ]);
+    expect(details.get(`manifest-altered ${newest}`)).toBe('not in the format of a manifest');
+    expect(before).not.toBe('');
+  });
 
-it('names a receipt that was written anew for the same bytes only if a person accepts it', async () => {
-  const { world } = await worldWithManifests(2);
-  const archived = documentOf(id(0), body(0));
-  const anew = { ...receiptOf(archived), archivedAt: new Date(noon).toISOString() };
-  world.bucket.put(receiptKey(id(0)), written(anew), noon);
-  const altered = [`receipt-altered ${receiptKey(id(0))}`];
+  it('reports a manifest that was removed with its tag file, the newest one only with --expect-manifest', async () => {
+    const { world, manifests, texts } = await worldWithManifests(3);
+    const digests = texts.map((key) => sha256(world.bucket.text(key)));
+    const remove = (stamp: string) => {
+      for (const key of manifests.filter((one) => one.startsWith(dirname(stamp))))
+        world.bucket.objects.delete(key);
+    };
 
-  const before = await world.run({ manifest: 'bucket' });
-  const accepting = await world.run({ manifest: 'bucket', acceptReceipts: true });
-  const after = await world.run();
+    remove(texts[2] ?? '');
+    const unnoticed = await world.run();
+    const noticed = await world.run({ expectManifest: digests[2] });
+    const isThere = await world.run({ expectManifest: digests[0] });
+    remove(texts[0] ?? '');
+    const middle = await world.run();
 
-  expect(before.findings).toEqual(altered);
-  expect(accepting.findings).toEqual(altered);
-  expect(after.findings).toEqual([]);
-});
+    expect(unnoticed.findings).toEqual([]);
+    expect(noticed.findings).toEqual(['manifest-removed manifests/']);
+    expect(isThere.findings).toEqual([]);
+    expect(middle.findings).toEqual([`manifest-removed ${texts[0]}`]);
+  });
 
-it('never accepts a receipt for other bytes', async () => {
-  const { world } = await worldWithManifests(2);
-  const other = documentOf(id(0), Buffer.from('document X'));
-  world.bucket.put(receiptKey(id(0)), written(receiptOf(other)), noon);
+  it('reports an added manifest that does not name its predecessor', async () => {
+    const { world } = await worldWithManifests(1);
+    const forged = 'manifests/20991231T000000Z/manifest-sha256.txt';
+    world.bucket.put(forged, `${sha256(body(0))}  ${documentKey(id(0))}\n`, noon);
 
-  await world.run({ manifest: 'bucket', acceptReceipts: true });
-  const { findings } = await world.run();
+    const { findings } = await world.run();
 
-  expect(defectsAmong(findings)).toContain(`receipt-altered ${receiptKey(id(0))}`);
+    expect(findings).toEqual([`manifest-altered ${forged}`]);
+  });
+
+  it('keeps the entries of deleted and changed documents, so that every later audit reports them', async () => {
+    const { world } = await worldWithManifests(3);
+    world.bucket.objects.delete(documentKey(id(0)));
+    world.bucket.objects.delete(receiptKey(id(0)));
+    world.bucket.put(documentKey(id(1)), 'document X', noon - day);
+
+    const runs = [];
+    for (let run = 0; run < 3; run += 1) runs.push(await world.run({ manifest: 'bucket', telnyx: false }));
+
+    for (const { findings } of runs) {
+      expect(findings).toEqual([`checksum-differs ${documentKey(id(1))}`, `lost ${documentKey(id(0))}`]);
+    }
+  });
+
+  it('uses a key that sorts after all other manifests, even if the clock is behind', async () => {
+    const { world } = await worldWithManifests(1);
+    const later = 'manifests/20990101T000000Z';
+    const [first = ''] = [...world.bucket.objects.keys()].filter((key) =>
+      key.endsWith('/manifest-sha256.txt'),
+    );
+    const text = `${sha256(world.bucket.text(first))}  ${first}\n`;
+    world.bucket.put(`${later}/manifest-sha256.txt`, text, noon);
+
+    const { exitCode, records } = await world.run({ manifest: 'bucket' });
+
+    expect(exitCode).toBe(0);
+    expect(records.find(({ type }) => type === 'manifest')).toMatchObject({
+      place: 's3://archive/manifests/20990101T000001Z/manifest-sha256.txt',
+    });
+    expect((await world.run()).findings).toEqual([]);
+  });
+
+  it('does not overwrite the manifest of another audit at the same time', async () => {
+    const world = createWorld();
+    world.archive(documentOf(id(0), body(0)));
+
+    const outcomes = await Promise.allSettled([
+      world.run({ manifest: 'bucket' }),
+      world.run({ manifest: 'bucket' }),
+    ]);
+
+    // Both audits write the same bytes to the same key: both succeed, or one of them fails.
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true);
+    expect((await world.run()).findings).toEqual([]);
+  });
+
+  it('fails if another manifest has taken its key in the meantime', async () => {
+    const world = createWorld();
+    world.archive(documentOf(id(0), body(0)));
+    const key = 'manifests/20261124T120000Z/manifest-sha256.txt';
+    world.bucket.refuse = (operation, requested) => {
+      if (operation === 'put' && requested === key)
+        world.bucket.put(key, `${sha256('x')}  ${documentKey(id(9))}\n`, noon);
+      return undefined;
+    };
+
+    await expect(world.run({ manifest: 'bucket' })).rejects.toThrow(/Nothing was overwritten/);
+
+    expect(world.bucket.text(key)).toContain(id(9));
+  });
+
+  it('writes to a file instead of the bucket, and leaves no partial file', async () => {
+    const { world, texts } = await worldWithManifests(2);
+    const folder = await temporaryFolder();
+    const file = join(folder, 'manifest.txt');
+    const keys = [...world.bucket.objects.keys()];
+
+    const { exitCode } = await world.run({ manifest: { file } });
+
+    expect(exitCode).toBe(0);
+    expect(await readFile(file, 'utf8')).toContain(
+      `${sha256(world.bucket.text(texts[1] ?? ''))}  ${texts[1]}\n`,
+    );
+    expect(await readdir(folder)).toEqual(['manifest.txt']);
+    expect([...world.bucket.objects.keys()]).toEqual(keys);
+  });
+
+  it('adds a new receipt for the same bytes only with --accept-receipts', async () => {
+    const { world } = await worldWithManifests(2);
+    const archived = documentOf(id(0), body(0));
+    const newReceipt = { ...receiptOf(archived), archivedAt: new Date(noon).toISOString() };
+    world.bucket.put(receiptKey(id(0)), written(newReceipt), noon);
+    const altered = [`receipt-altered ${receiptKey(id(0))}`];
+
+    const before = await world.run({ manifest: 'bucket' });
+    const accepting = await world.run({ manifest: 'bucket', acceptReceipts: true });
+    const after = await world.run();
+
+    expect(before.findings).toEqual(altered);
+    expect(accepting.findings).toEqual(altered);
+    expect(after.findings).toEqual([]);
+  });
+
+  it('never adds a receipt for other bytes', async () => {
+    const { world } = await worldWithManifests(2);
+    const other = documentOf(id(0), Buffer.from('document X'));
+    world.bucket.put(receiptKey(id(0)), written(receiptOf(other)), noon);
+
+    await world.run({ manifest: 'bucket', acceptReceipts: true });
+    const { findings } = await world.run();
+
+    expect(problemsAmong(findings)).toContain(`receipt-altered ${receiptKey(id(0))}`);
+  });
 });

@@ -1,4 +1,4 @@
-/** The report in a real browser: what it shows, what it refuses to do, and how it looks (test/output/). */
+/** The report in a real browser: its content, its security, and its appearance (screenshots in test/output/). */
 import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -37,8 +37,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** An account of more than a year: bursts, quiet weeks, a backfill at the beginning, and some that Telnyx forgot. */
-async function reportOf(change: (world: ReturnType<typeof createWorld>) => void = () => undefined) {
+/** An account of more than a year: bursts, quiet weeks, an initial backfill, and documents no longer at Telnyx. */
+async function reportOf(prepare: (world: ReturnType<typeof createWorld>) => void = () => undefined) {
   const random = seeded(7);
   const world = createWorld({ random });
   let at = noon - 400 * day;
@@ -62,10 +62,10 @@ async function reportOf(change: (world: ReturnType<typeof createWorld>) => void 
     if (number % 9 === 0) world.account.delete(id);
   }
   await world.run({ manifest: 'bucket' });
-  change(world);
+  prepare(world);
   const file = join(folder, `${crypto.randomUUID()}.html`);
-  const told = await world.run({ html: file, readData: 5 });
-  return { world, file, told };
+  const outcome = await world.run({ html: file, readData: 5 });
+  return { world, file, outcome };
 }
 
 const documents = [
@@ -86,7 +86,7 @@ const types = [
   'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
 ];
 
-/** The same numbers each time: a linear congruential generator. */
+/** Reproducible random numbers: a linear congruential generator. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -95,7 +95,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-function plantDefects({ bucket, account }: ReturnType<typeof createWorld>): void {
+function addDefects({ bucket, account }: ReturnType<typeof createWorld>): void {
   const ids = [...account.keys()];
   const [one = '', two = '', three = '', four = ''] = ids.slice(20);
   bucket.objects.delete(documentKey(one));
@@ -107,13 +107,13 @@ function plantDefects({ bucket, account }: ReturnType<typeof createWorld>): void
   bucket.put('Thumbs.db', 'x', noon - day);
 }
 
-interface Watched {
+interface OpenPage {
   page: Page;
-  /** Requests but for the page itself, errors and dialogs. */
+  /** Requests other than for the page itself, errors, console messages and dialogs. */
   unwanted: string[];
 }
 
-async function show(file: string, context: TestContext, dark = false, width = 1_280): Promise<Watched> {
+async function openPage(file: string, context: TestContext, dark = false, width = 1_280): Promise<OpenPage> {
   if (!opened) return context.skip('There is no Chromium on this machine.');
   const page = await opened.browser.newPage();
   const unwanted: string[] = [];
@@ -135,55 +135,60 @@ async function show(file: string, context: TestContext, dark = false, width = 1_
 const cells = (page: Page, selector: string) =>
   page.$$eval(selector, (found) => found.map((element) => element.textContent ?? ''));
 
-it('says at once that all is well, or what is not', async (context) => {
-  const well = await reportOf();
-  const amiss = await reportOf(plantDefects);
+describe('the HTML report of an audit', () => {
+  it('shows the verdict in the heading, and the code of each problem', async (context) => {
+    const well = await reportOf();
+    const damaged = await reportOf(addDefects);
 
-  const { page } = await show(well.file, context);
-  const other = await show(amiss.file, context);
+    const { page } = await openPage(well.file, context);
+    const other = await openPage(damaged.file, context);
 
-  expect(well.told.exitCode).toBe(0);
-  expect(await cells(page, 'h1')).toEqual(['✓All is well']);
-  expect(await cells(other.page, 'h1')).toEqual(['✗6 findings']);
-  expect(await cells(other.page, '.findings .what code')).toEqual([
-    'lost',
-    'no-object',
-    'size-differs',
-    'receipt-altered',
-    'foreign',
-  ]);
-});
-
-it('runs nothing that a name holds, asks the network for nothing, and breaks none of its own rules', async (context) => {
-  const { file } = await reportOf(plantDefects);
-
-  const { page, unwanted } = await show(file, context);
-  const rows: string[] = [];
-  for (const name of ['onerror', 'svg', 'window.hacked', 'fdp.exe']) {
-    await search(page, name);
-    rows.push(...(await cells(page, '#table .open')));
-  }
-
-  expect(unwanted).toEqual([]);
-  expect(await page.evaluate('window.hacked')).toBeUndefined();
-  expect(await page.$$('img')).toEqual([]);
-  expect(rows).toContain(hostileNames[0]);
-  expect(rows).toContain('\\u{202e}fdp.exe');
-});
-
-it('would be stopped by its own policy if markup got through', async (context) => {
-  const { file } = await reportOf();
-  const { page, unwanted } = await show(file, context);
-
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? '');
-    response.end();
+    expect(well.outcome.exitCode).toBe(0);
+    expect(await cells(page, 'h1')).toEqual([
+      expect.stringMatching(/^✓No problems found in 1,200 archived documents \([\d.]+ MB\)$/),
+    ]);
+    expect(await cells(other.page, 'h1')).toEqual([
+      expect.stringMatching(/^✗6 problems found in 1,19\d archived documents \([\d.]+ MB\)$/),
+    ]);
+    expect(await cells(other.page, '.findings .what code')).toEqual([
+      'lost',
+      'no-object',
+      'size-differs',
+      'receipt-altered',
+      'foreign',
+    ]);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
 
-  await page.evaluate(`{
+  it('executes no script from a file name, sends no request, and does not violate its own policy', async (context) => {
+    const { file } = await reportOf(addDefects);
+
+    const { page, unwanted } = await openPage(file, context);
+    const rows: string[] = [];
+    for (const name of ['onerror', 'svg', 'window.hacked', 'fdp.exe']) {
+      await search(page, name);
+      rows.push(...(await cells(page, '#table .open')));
+    }
+
+    expect(unwanted).toEqual([]);
+    expect(await page.evaluate('window.hacked')).toBeUndefined();
+    expect(await page.$$('img')).toEqual([]);
+    expect(rows).toContain(hostileNames[0]);
+    expect(rows).toContain('\\u{202e}fdp.exe');
+  });
+
+  it('blocks injected scripts and images with its Content Security Policy', async (context) => {
+    const { file } = await reportOf();
+    const { page, unwanted } = await openPage(file, context);
+
+    const requests: string[] = [];
+    const server = createServer((request, response) => {
+      requests.push(request.url ?? '');
+      response.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+
+    await page.evaluate(`{
     const script = document.createElement('script');
     script.textContent = 'window.hacked = 1';
     document.body.append(script);
@@ -192,92 +197,93 @@ it('would be stopped by its own policy if markup got through', async (context) =
     image.src = 'http://127.0.0.1:${port}/x';
     document.body.append(image);
   }`);
-  await page.waitForFunction('document.images[0].complete');
+    await page.waitForFunction('document.images[0].complete');
 
-  expect(await page.evaluate('window.hacked')).toBeUndefined();
-  expect(
-    unwanted.filter((line) => line.startsWith('console') && line.includes('Content Security Policy')),
-  ).not.toEqual([]);
-  expect(asked).toEqual([]);
-  server.close();
-});
+    expect(await page.evaluate('window.hacked')).toBeUndefined();
+    expect(
+      unwanted.filter((line) => line.startsWith('console') && line.includes('Content Security Policy')),
+    ).not.toEqual([]);
+    expect(requests).toEqual([]);
+    server.close();
+  });
 
-it('lets the documents be searched, sorted, filtered and paged', async (context) => {
-  const { file } = await reportOf(plantDefects);
-  const { page } = await show(file, context);
-  const first = await cells(page, '#table tbody tr:first-child .code');
+  it('searches, sorts, filters and pages the documents', async (context) => {
+    const { file } = await reportOf(addDefects);
+    const { page } = await openPage(file, context);
+    const first = await cells(page, '#table tbody tr:first-child .code');
 
-  await page.click('#after');
-  const second = await cells(page, '#page');
-  await search(page, 'passport 1004.pdf');
-  const found = await cells(page, '#table .open');
-  await search(page, '');
-  await page.click('[data-column="bytes"]');
-  const sizes = await page.$$eval('#table tbody tr:not(.more) td:nth-child(4)', (tds) =>
-    tds.slice(0, 3).map((td) => td.textContent),
-  );
-  await page.select('#state', 'receipt-altered');
-  const altered = await cells(page, '#table tbody tr:not(.more)');
+    await page.click('#after');
+    const second = await cells(page, '#page');
+    await search(page, 'passport 1004.pdf');
+    const found = await cells(page, '#table .open');
+    await search(page, '');
+    await page.click('[data-column="bytes"]');
+    const sizes = await page.$$eval('#table tbody tr:not(.more) td:nth-child(4)', (tds) =>
+      tds.slice(0, 3).map((td) => td.textContent),
+    );
+    await page.select('#state', 'receipt-altered');
+    const altered = await cells(page, '#table tbody tr:not(.more)');
 
-  expect(first).toHaveLength(1);
-  expect(second[0]).toMatch(/^Page 2 of 2\d$/);
-  expect(found).toEqual(['Passport scan 1004.pdf']);
-  expect(sizes.every((size) => size?.endsWith('kB'))).toBe(true);
-  expect(altered).toHaveLength(1);
-});
+    expect(first).toHaveLength(1);
+    expect(second[0]).toMatch(/^Page 2 of 2\d$/);
+    expect(found).toEqual(['Passport scan 1004.pdf']);
+    expect(sizes.every((size) => size?.endsWith('kB'))).toBe(true);
+    expect(altered).toHaveLength(1);
+  });
 
-it('is read aloud in order: every table has a name, every control a label, every picture words', async (context) => {
-  const { file } = await reportOf(plantDefects);
-  const { page } = await show(file, context);
+  it('is accessible: tables have captions, controls have labels, images have descriptions', async (context) => {
+    const { file } = await reportOf(addDefects);
+    const { page } = await openPage(file, context);
 
-  const nameless = await page.evaluate(`[
+    const nameless = await page.evaluate(`[
     ...[...document.querySelectorAll('table')].filter((table) => !table.caption && !table.closest('details')),
     ...[...document.querySelectorAll('input, select')].filter((control) => control.labels.length === 0),
     ...[...document.querySelectorAll('svg')].filter((svg) => !svg.getAttribute('aria-label') && svg.getAttribute('aria-hidden') !== 'true'),
     ...[...document.querySelectorAll('button')].filter((button) => button.textContent.trim() === ''),
   ].map((element) => element.outerHTML.slice(0, 80))`);
-  const levels = await page.$$eval('h1, h2, h3', (headings) => headings.map(({ tagName }) => tagName));
+    const levels = await page.$$eval('h1, h2, h3', (headings) => headings.map(({ tagName }) => tagName));
 
-  expect(nameless).toEqual([]);
-  expect(levels[0]).toBe('H1');
-  expect(new Set(levels.slice(1))).toEqual(new Set(['H2']));
-});
-
-for (const { name, dark = false, width = 1_280, isWell = false } of [
-  { name: 'light' },
-  { name: 'light, well', isWell: true },
-  { name: 'dark', dark: true },
-  { name: 'narrow', width: 380 },
-]) {
-  it(`fits its window: ${name}`, async (context) => {
-    const { file } = await reportOf(isWell ? undefined : plantDefects);
-    const { page } = await show(file, context, dark, width);
-
-    const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
-    await copyFile(file, join(output, `audit-${isWell ? 'well' : 'amiss'}.html`));
-    await page.screenshot({ path: join(output, `audit-${name.replace(/\W+/g, '-')}.png`), fullPage: true });
-
-    expect(overflow).toBeLessThanOrEqual(0);
+    expect(nameless).toEqual([]);
+    expect(levels[0]).toBe('H1');
+    expect(new Set(levels.slice(1))).toEqual(new Set(['H2']));
   });
-}
 
-it('prints', async (context) => {
-  const { file } = await reportOf(plantDefects);
-  const { page } = await show(file, context);
+  for (const { name, dark = false, width = 1_280, isFine = false } of [
+    { name: 'light' },
+    { name: 'light, no problems', isFine: true },
+    { name: 'dark', dark: true },
+    { name: 'narrow', width: 380 },
+  ]) {
+    it(`has no horizontal scrolling: ${name}`, async (context) => {
+      const { file } = await reportOf(isFine ? undefined : addDefects);
+      const { page } = await openPage(file, context, dark, width);
 
-  const pdf = await page.pdf({ path: join(output, 'audit.pdf'), format: 'A4', printBackground: true });
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+      await copyFile(file, join(output, `audit-${isFine ? 'ok' : 'problems'}.html`));
+      await page.screenshot({ path: join(output, `audit-${name.replace(/\W+/g, '-')}.png`), fullPage: true });
 
-  expect(Buffer.from(pdf).subarray(0, 5).toString()).toBe('%PDF-');
-});
+      expect(overflow).toBeLessThanOrEqual(0);
+    });
+  }
 
-it('is whole without JavaScript but for the table', async () => {
-  const { file, told } = await reportOf(plantDefects);
+  it('can be printed to PDF', async (context) => {
+    const { file } = await reportOf(addDefects);
+    const { page } = await openPage(file, context);
 
-  const text = await readFile(file, 'utf8');
+    const pdf = await page.pdf({ path: join(output, 'audit.pdf'), format: 'A4', printBackground: true });
 
-  expect(told.exitCode).toBe(1);
-  expect(text).toContain('6 findings');
-  expect(text).not.toMatch(/<\w[^<>]*\s(?:on\w+|src|href)\s*=/i);
+    expect(Buffer.from(pdf).subarray(0, 5).toString()).toBe('%PDF-');
+  });
+
+  it('shows everything but the table without JavaScript', async () => {
+    const { file, outcome } = await reportOf(addDefects);
+
+    const text = await readFile(file, 'utf8');
+
+    expect(outcome.exitCode).toBe(1);
+    expect(text).toContain('6 problems found in');
+    expect(text).not.toMatch(/<\w[^<>]*\s(?:on\w+|src|href)\s*=/i);
+  });
 });
 
 async function search(page: Page, words: string): Promise<void> {

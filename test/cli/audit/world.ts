@@ -1,9 +1,9 @@
-/** A bucket and a Telnyx account in memory, a terminal that listens, and the whole audit on them. */
+/** Runs the complete audit on a bucket and a Telnyx account in memory, and records its output. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import { audit } from '../../../cli/audit/audit.ts';
 import type { AuditOptions } from '../../../cli/audit/options.ts';
 import type { ArchiverQueues, Target } from '../../../cli/target/target.ts';
-import { type Code, kinds } from '../../../functions/audit/findings.ts';
+import { type FindingCode, findingKinds } from '../../../functions/audit/findings.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
@@ -16,7 +16,7 @@ import { type Archived, noon, receiptOf, type TelnyxRecord, written } from '../.
 import { MemoryBucket } from '../../fakes/memory-bucket.ts';
 import { pageOf } from '../../fakes/telnyx-list.ts';
 
-export interface Told {
+export interface AuditOutcome {
   exitCode: number;
   /** Each finding as `code key`, sorted. */
   findings: string[];
@@ -24,11 +24,11 @@ export interface Told {
   records: Record<string, unknown>[];
   printed: string;
   noted: string;
-  /** Ids that were queued, and in which lane. */
+  /** Queued document IDs, and the lane of each. */
   queued: { lane: string; documentId: string }[];
 }
 
-const plainOptions: AuditOptions = {
+const defaultOptions: AuditOptions = {
   quick: false,
   readData: 0,
   all: false,
@@ -50,7 +50,7 @@ export function createWorld({
 } = {}) {
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
-  /** Rows of a page of Telnyx's list. */
+  /** Rows per page of Telnyx's list. */
   let pageRows = 250;
   const telnyx: Pick<TelnyxClient, 'get'> = {
     get: async (_path, query) => {
@@ -75,9 +75,9 @@ export function createWorld({
   const run = async (
     options: Partial<AuditOptions> = {},
     signal = new AbortController().signal,
-    deploymentChanges: Partial<Target> = {},
-  ): Promise<Told> => {
-    const told: Told = {
+    targetChanges: Partial<Target> = {},
+  ): Promise<AuditOutcome> => {
+    const outcome: AuditOutcome = {
       exitCode: -1,
       findings: [],
       details: new Map(),
@@ -89,17 +89,17 @@ export function createWorld({
     const terminal: Terminal = {
       json: false,
       print: (text) => {
-        told.printed += `${text}\n`;
+        outcome.printed += `${text}\n`;
       },
       record: (value) => {
         const record = JSON.parse(JSON.stringify(value));
-        told.records.push(record);
+        outcome.records.push(record);
         if (record.type !== 'finding') return;
-        told.findings.push(`${record.code} ${record.key}`);
-        told.details.set(`${record.code} ${record.key}`, record.detail);
+        outcome.findings.push(`${record.code} ${record.key}`);
+        outcome.details.set(`${record.code} ${record.key}`, record.detail);
       },
       note: (text) => {
-        told.noted += `${text}\n`;
+        outcome.noted += `${text}\n`;
       },
       progress: (describe) => {
         describe();
@@ -122,7 +122,7 @@ export function createWorld({
         input: { QueueUrl: string; Entries: { Id: string; MessageBody: string }[] };
       }) => {
         for (const { MessageBody } of input.Entries) {
-          told.queued.push({ lane: input.QueueUrl, documentId: JSON.parse(MessageBody).documentId });
+          outcome.queued.push({ lane: input.QueueUrl, documentId: JSON.parse(MessageBody).documentId });
         }
         return { Successful: input.Entries.map(({ Id }) => ({ Id })) };
       },
@@ -146,11 +146,14 @@ export function createWorld({
       alarms: async () => undefined,
       pace: { pollMs: 1, countsLagMs: 1 },
       close: async () => undefined,
-      ...deploymentChanges,
+      ...targetChanges,
     };
-    told.exitCode = await audit({ ...plainOptions, ...options }, { target, terminal, time, random, signal });
-    told.findings.sort();
-    return told;
+    outcome.exitCode = await audit(
+      { ...defaultOptions, ...options },
+      { target, terminal, time, random, signal },
+    );
+    outcome.findings.sort();
+    return outcome;
   };
 
   return {
@@ -164,13 +167,13 @@ export function createWorld({
     },
     breakTelnyx: () => {
       telnyx.get = async () => {
-        throw new ArchiverError('ApiKeyRejected', 'The key is not valid.');
+        throw new ArchiverError('ApiKeyRejected', 'The API key is not valid.');
       };
     },
   };
 }
 
-/** As the command lists them: the defects among `code key`. */
-export function defectsAmong(findings: readonly string[]): string[] {
-  return findings.filter((finding) => kinds[finding.split(' ')[0] as Code].weight !== 'fine');
+/** The findings, as `code key`, that are problems or could not be checked. */
+export function problemsAmong(findings: readonly string[]): string[] {
+  return findings.filter((finding) => findingKinds[finding.split(' ')[0] as FindingCode].weight !== 'fine');
 }

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/report/histograms.ts';
-import { mostFindings, mostRows, Statistics } from '../../../cli/report/statistics.ts';
-import type { Inspected } from '../../../functions/audit/inspect.ts';
+import { maxFindings, maxNewest, Statistics } from '../../../cli/report/statistics.ts';
+import type { Inspection } from '../../../functions/audit/inspect.ts';
 import { readReceipt } from '../../../functions/audit/receipt-reading.ts';
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
-describe('Growth', () => {
-  it('keeps every document and byte in order, however many and however far apart', () => {
+describe('TimeHistogram', () => {
+  it('counts every document and byte in at most 2,048 sorted buckets', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ at: fc.nat(10 ** 12), bytes: fc.nat(10 ** 6) }), {
@@ -38,32 +38,32 @@ describe('Growth', () => {
   });
 });
 
-it('Quantiles are within 2.5 % of the true ones', () => {
+it('Quantiles are within 2.5 % of the exact values', () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 1, max: 10 ** 9 }), { minLength: 1 }),
       fc.double({ min: 0.01, max: 1, noNaN: true }),
-      (values, part) => {
+      (values, quantile) => {
         const quantiles = new Quantiles();
         for (const value of values) quantiles.add(value);
-        const exact = values.toSorted((a, b) => a - b)[Math.ceil(part * values.length) - 1] ?? 0;
+        const exact = values.toSorted((a, b) => a - b)[Math.ceil(quantile * values.length) - 1] ?? 0;
 
-        const told = quantiles.at(part) ?? 0;
+        const estimate = quantiles.at(quantile) ?? 0;
 
-        expect(Math.abs(told - exact) / exact).toBeLessThan(0.025);
+        expect(Math.abs(estimate - exact) / exact).toBeLessThan(0.025);
       },
     ),
   );
 });
 
-it('A histogram counts a value that is an edge above it', () => {
+it('Histogram counts a value equal to an edge in the bucket above the edge', () => {
   const histogram = new Histogram([10, 20]);
   for (const value of [0, 9, 10, 19, 20, 1_000]) histogram.add(value);
 
   expect(histogram.counts).toEqual([2, 2, 2]);
 });
 
-it('Names of any number are counted, the frequent ones by name', () => {
+it('NameCounts counts any number of names, and lists the most frequent ones by name', () => {
   const counts = new NameCounts();
   for (let number = 0; number < 10_000; number += 1)
     counts.add(number % 2 === 0 ? 'frequent' : `name ${number}`);
@@ -75,7 +75,7 @@ it('Names of any number are counted, the frequent ones by name', () => {
   expect(top.reduce((sum, { count }) => sum + count, 0)).toBe(10_000);
 });
 
-function inspected(number: number, findings: Inspected['findings']): Inspected {
+function inspected(number: number, findings: Inspection['findings']): Inspection {
   const id = `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
   const archived = documentOf(id, Buffer.from('x'), { createdAt: noon - number * 1_000 });
   const reading = readReceipt(id, Buffer.from(written(receiptOf(archived))));
@@ -85,22 +85,22 @@ function inspected(number: number, findings: Inspected['findings']): Inspected {
   };
 }
 
-it('The table holds the newest documents and all findings, up to a number; the counts are of all', () => {
+it('Statistics keeps a limited number of newest documents and findings, and counts all documents', () => {
   const statistics = new Statistics();
-  const all = 3 * mostRows;
+  const all = 3 * maxNewest;
   for (let number = all - 1; number >= 0; number -= 1) {
     statistics.add(inspected(number, [{ code: 'same', key: '', detail: '' }]));
   }
-  for (let number = 0; number < mostFindings + 7; number += 1) {
+  for (let number = 0; number < maxFindings + 7; number += 1) {
     statistics.add(inspected(number + all, [{ code: 'checksum-differs', key: '', detail: '' }]));
   }
 
   const rows = statistics.rows();
 
-  expect(rows).toHaveLength(mostRows + mostFindings);
-  expect(rows.slice(mostFindings).map(({ id }) => Number.parseInt(id.slice(0, 8), 16))).toEqual(
-    Array.from({ length: mostRows }, (_, number) => number),
+  expect(rows).toHaveLength(maxNewest + maxFindings);
+  expect(rows.slice(maxFindings).map(({ id }) => Number.parseInt(id.slice(0, 8), 16))).toEqual(
+    Array.from({ length: maxNewest }, (_, number) => number),
   );
   expect(statistics.unlisted).toBe(7);
-  expect(statistics.sizes.total).toBe(all + mostFindings + 7);
+  expect(statistics.sizes.total).toBe(all + maxFindings + 7);
 });

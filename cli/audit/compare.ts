@@ -1,0 +1,119 @@
+import type { Finding, Tally } from '../../functions/audit/findings.ts';
+import {
+  type InspectDependencies,
+  type Inspection,
+  inspect,
+  mergeSources,
+} from '../../functions/audit/inspect.ts';
+import type { ManifestChain } from '../../functions/audit/manifest-chain.ts';
+import { createRecheck, type Recheck } from '../../functions/audit/recheck.ts';
+import type { ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
+import type { Bucket } from '../../functions/bucket/store.ts';
+import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
+import { formatBytes } from '../../terminal/bytes.ts';
+import { manifestEntryOf } from './manifest.ts';
+import { isRepairable } from './repair.ts';
+import type { AuditRun } from './run.ts';
+
+/** Documents that are inspected at the same time. */
+const concurrency = 32;
+/** The audit stops when none of the first documents, this many, can be read: the cause is not in the documents. */
+const maxUnreadable = 50;
+
+/**
+ * Inspects every document of every source, reports the findings, and adds the documents to the manifest's draft.
+ *
+ * @returns IDs of the documents that the archiver can repair
+ */
+export async function compareDocuments(
+  { startedAt, telnyxListed }: { startedAt: number; telnyxListed: boolean },
+  chain: ManifestChain,
+  draft: ManifestDraft | undefined,
+  run: AuditRun,
+): Promise<string[]> {
+  const { options, context, tally, statistics, report } = run;
+  const repairable: string[] = [];
+  const recheck = createMissingRecheck(repairable, run);
+  const rows = mergeSources({
+    listing: run.listing,
+    telnyx: run.documents.sorted(),
+    manifest: chain.newestValid?.path,
+    onForeign: ({ key, bytes }) => {
+      const finding: Finding = { code: 'foreign', key, detail: formatBytes(bytes) };
+      report(finding);
+      statistics.addOther(finding);
+    },
+  });
+  const dependencies = inspectDependencies(startedAt, telnyxListed, run);
+  const inspections = mapStreamConcurrently(rows, concurrency, context.signal, (row, limited) =>
+    inspect(row, limited, dependencies),
+  );
+  for await (const inspection of inspections) {
+    count(tally, inspection);
+    stopIfNothingIsReadable(tally, inspection);
+    statistics.add(inspection);
+    if (inspection.findings[0]?.code === 'missing') await recheck.add(inspection);
+    else for (const finding of inspection.findings) report(finding);
+    if (isRepairable(inspection)) repairable.push(inspection.evidence.documentId);
+    const entry = manifestEntryOf(inspection, options.acceptReceipts);
+    if (entry) await draft?.add(entry);
+  }
+  await recheck.end();
+  return repairable;
+}
+
+/** A missing document is reported, and added to `repairable`, after a second lookup. */
+function createMissingRecheck(
+  repairable: string[],
+  { archive, retry, statistics, report, onRequest }: AuditRun,
+): Recheck {
+  const list: Bucket['list'] = (...parameters) => {
+    onRequest();
+    return archive.bucket.list(...parameters);
+  };
+  return createRecheck({ list }, retry, ({ evidence, findings }, isMissing) => {
+    for (const finding of findings) {
+      report(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived during the audit' });
+    }
+    if (!isMissing) return;
+    statistics.addMissing(evidence.documentId, evidence.telnyx?.createdAt, evidence.telnyx?.bytes);
+    repairable.push(evidence.documentId);
+  });
+}
+
+function inspectDependencies(
+  startedAt: number,
+  telnyxListed: boolean,
+  { options, context, archive, retry, tally, onRequest }: AuditRun,
+): InspectDependencies {
+  const { random, time } = context;
+  return {
+    bucket: archive.bucket,
+    retry,
+    conditions: { startedAt, telnyxListed, graceMs: options.graceMinutes * 60_000 },
+    quick: options.quick,
+    readData: () => options.readData > 0 && random() * 100 < options.readData,
+    now: time.now,
+    onRequest,
+    onRead: (bytes) => {
+      tally.objectsRead += 1;
+      tally.bytesRead += bytes;
+    },
+  };
+}
+
+function count(tally: Tally, { evidence }: Inspection): void {
+  tally.documents += 1;
+  if (!evidence.receipt) return;
+  tally.archived += 1;
+  tally.bytes += evidence.object?.bytes ?? 0;
+}
+
+/** @throws Error if every document so far is unreadable, as without permission to decrypt */
+function stopIfNothingIsReadable(tally: Tally, { findings }: Inspection): void {
+  const [finding] = findings;
+  if (finding?.code !== 'unreadable' || tally.documents < maxUnreadable) return;
+  if (tally.counts.unreadable + 1 >= tally.documents) {
+    throw new Error(`None of the first ${tally.documents} documents could be read. ${finding.detail}`);
+  }
+}

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { Inspection } from '../../functions/audit/inspect.ts';
+import { checkManifestChain, type ManifestChain } from '../../functions/audit/manifest-chain.ts';
+import { manifestPrefix } from '../../functions/bucket/keys.ts';
+import { listArchive } from '../../functions/bucket/listing.ts';
+import type { ManifestEntry } from '../../functions/bucket/manifest-text.ts';
+import { draftManifest, type ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import type { Terminal } from '../../terminal/terminal.ts';
+import type { AuditRun } from './run.ts';
+
+/** Checks the manifests in the bucket, and reports the findings. */
+export async function checkManifests(run: AuditRun): Promise<ManifestChain> {
+  const { archive, retry, folder, onRequest, options, statistics, report } = run;
+  const listed = listArchive(run.listing, { prefix: manifestPrefix });
+  const copy = join(folder, 'newest-manifest');
+  const chain = await checkManifestChain(listed, options.expectManifest, copy, {
+    ...archive,
+    retry,
+    onRequest,
+  });
+  for (const finding of chain.findings) {
+    report(finding);
+    statistics.addOther(finding);
+  }
+  return chain;
+}
+
+/** @returns undefined without `--manifest` */
+export async function startManifest(
+  chain: ManifestChain,
+  { options, folder, archive, retry, context }: AuditRun,
+): Promise<ManifestDraft | undefined> {
+  if (options.manifest === undefined) return undefined;
+  const { time, signal } = context;
+  return await draftManifest({
+    folder,
+    predecessor: chain.newestValid?.manifest,
+    latestTimestamp: chain.latestTimestamp,
+    file: options.manifest === 'bucket' ? undefined : options.manifest.file,
+    ...archive,
+    retry,
+    time,
+    signal,
+  });
+}
+
+/**
+ * The entry of a document in the new manifest. An entry of the previous manifest is kept with the same digests, so that
+ * every later audit reports a document that was deleted or changed. The only exception is a new receipt for the same
+ * bytes, if the operator accepts it. An altered receipt is never added.
+ */
+export function manifestEntryOf(
+  { evidence, findings }: Inspection,
+  acceptReceipts: boolean,
+): ManifestEntry | undefined {
+  const { documentId: id, manifest: previous, receipt } = evidence;
+  const isUnreadable = findings.some(({ code }) => code === 'unreadable');
+  const isValid = !isUnreadable && receipt?.reading?.alteration === undefined;
+  const reading = isValid ? receipt?.reading : undefined;
+  const document = previous?.document ?? reading?.stated.sha256;
+  if (document === undefined) return undefined;
+  const hasSameBytes = reading !== undefined && reading.stated.sha256 === document;
+  const isAccepted = previous?.receipt === undefined || acceptReceipts;
+  return { id, document, receipt: isAccepted && hasSameBytes ? reading.digest : previous?.receipt };
+}
+
+export async function publishManifest(draft: ManifestDraft, terminal: Terminal): Promise<void> {
+  const { place, sha256, documents } = await draft.publish();
+  terminal.print(
+    `\nManifest of ${formatCount(documents, 'document')}: ${place}\nSHA-256 ${sha256}\n` +
+      'Store this SHA-256 outside the bucket. --expect-manifest <sha256> then reports if the manifest is removed.',
+  );
+  terminal.record({ type: 'manifest', place, sha256, documents });
+}
