@@ -12,20 +12,8 @@ export async function mapConcurrently<Item, Result>(
   signal: AbortSignal,
   work: (item: Item, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result[]> {
-  const failure = new AbortController();
-  const limited = AbortSignal.any([signal, failure.signal]);
-  const limit = pLimit(concurrency);
-  const tasks = items.map((item) =>
-    limit(async () => {
-      limited.throwIfAborted();
-      try {
-        return await work(item, limited);
-      } catch (error) {
-        failure.abort(error);
-        throw error;
-      }
-    }),
-  );
+  const { run, limited } = createPool(concurrency, signal);
+  const tasks = items.map((item) => run(() => work(item, limited)));
   await Promise.allSettled(tasks);
   limited.throwIfAborted();
   return Promise.all(tasks);
@@ -45,24 +33,49 @@ export async function* mapStreamConcurrently<Item, Result>(
   signal: AbortSignal,
   work: (item: Item, signal: AbortSignal) => Promise<Result>,
 ): AsyncGenerator<Result> {
-  const stop = new AbortController();
-  const limited = AbortSignal.any([signal, stop.signal]);
-  const limit = pLimit(concurrency);
+  const { run, limited, stop } = createPool(concurrency, signal);
   const held: Promise<Result>[] = [];
   try {
     for await (const item of items) {
       limited.throwIfAborted();
-      const result = limit(() => {
-        limited.throwIfAborted();
-        return work(item, limited);
-      });
-      result.catch((error: unknown) => stop.abort(error));
+      const result = run(() => work(item, limited));
+      // Prevents an unhandled rejection while earlier results are awaited.
+      result.catch(() => undefined);
       held.push(result);
       if (held.length >= 4 * concurrency) yield await (held.shift() as Promise<Result>);
     }
     while (held.length > 0) yield await (held.shift() as Promise<Result>);
   } finally {
-    stop.abort(new Error('The results are no longer needed.'));
+    stop(new Error('The results are no longer needed.'));
     await Promise.allSettled(held);
   }
+}
+
+interface Pool {
+  /** Runs a call when fewer than `concurrency` others run. Its failure aborts `limited`. */
+  run: <Result>(call: () => Promise<Result>) => Promise<Result>;
+  /** Aborts with the caller's signal, on the first failure, and with `stop`. */
+  limited: AbortSignal;
+  stop: (reason: unknown) => void;
+}
+
+function createPool(concurrency: number, signal: AbortSignal): Pool {
+  const controller = new AbortController();
+  const limited = AbortSignal.any([signal, controller.signal]);
+  const limit = pLimit(concurrency);
+  const stop = (reason: unknown) => controller.abort(reason);
+  return {
+    run: (call) =>
+      limit(async () => {
+        limited.throwIfAborted();
+        try {
+          return await call();
+        } catch (error) {
+          stop(error);
+          throw error;
+        }
+      }),
+    limited,
+    stop,
+  };
 }
