@@ -11,9 +11,8 @@ import { listArchive } from '../../functions/bucket/listing.ts';
 import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
+import { ArchiverError, asArchiverError, hasSystemCode } from '../../functions/errors.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
-import { hasCode } from '../../local/s3/file-errors.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
@@ -211,7 +210,7 @@ async function bring(
       await link(part, target);
       break;
     } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
+      if (!hasSystemCode(error, 'EEXIST')) throw error;
       // Somebody else's file, or one whose line did not get into the journal before the end.
       if (await isWhole(target, document, true)) break;
       path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;
