@@ -17,7 +17,7 @@ import { calls } from '../functions/limits.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 import { createSecretsClient } from '../functions/telnyx/secret.ts';
 import { startDroppingProxy } from './dropping-proxy.ts';
-import { makeCertificates } from './soak/tls-front.ts';
+import { makeCertificates } from './soak/tls-proxy.ts';
 
 const never = new AbortController().signal;
 const aws = { region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } };

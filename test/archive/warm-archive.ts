@@ -19,7 +19,7 @@ import { startS3 } from '../../local/s3/server.ts';
 import { startStandIn, storageBucket } from '../../local/telnyx/stand-in.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
-import type { Drop } from '../soak/dropping-front.ts';
+import type { Drop } from '../soak/dropping-tcp-proxy.ts';
 import { settingsForTests, someBytes } from './world.ts';
 
 /** The parts of `functions/` that open or reuse connections. */

@@ -1,15 +1,15 @@
-/** Virtual time: nothing but waiting takes time, and whatever is due next is next. */
+/** Virtual time: only timers advance the clock, and it jumps to the next due timer. */
 import timers from 'node:timers';
 import type { Time } from '../../functions/time.ts';
 
 interface Due {
   at: number;
-  /** Settles the order of what is due at the same instant: first asked for, first called. */
+  /** Orders callbacks that are due at the same time: first registered, first called. */
   order: number;
   callback: (() => void) | undefined;
 }
 
-/** Node's own, whatever a test puts in its place later. */
+/** Node's own `setImmediate`, even if a test replaces it later. */
 const turn = timers.setImmediate;
 
 export class VirtualClock implements Time {
@@ -40,16 +40,17 @@ export class VirtualClock implements Time {
     };
   }
 
-  /** At so many milliseconds since the Unix epoch, or now if that is over. */
+  /** @param instant milliseconds since the Unix epoch; if it is in the past, `callback` is due now */
   at(instant: number, callback: () => void): () => void {
     return this.after(instant - this.now(), callback);
   }
 
   /**
-   * Calls what is due, one by one, and lets everything settle that follows from it: all promises and streams have
-   * come to rest when the next is called.
+   * Calls the due callbacks one by one. Before the next one, waits for all promises and streams that the previous one
+   * has set in motion.
    *
-   * @param until milliseconds since the Unix epoch, or when `stopped` says so
+   * @param until milliseconds since the Unix epoch
+   * @param stopped ends the run early when it returns true
    */
   async run(until: number, stopped: () => boolean): Promise<void> {
     const end = until - this.#start;
@@ -57,7 +58,7 @@ export class VirtualClock implements Time {
       const next = this.#heap[0];
       if (next === undefined || next.at > end || stopped()) break;
       if (!this.#callNext()) continue;
-      // Node empties the queues of promises and of nextTick before the loop turns. No real time is waited for.
+      // Node drains its promise and nextTick queues before the next turn of the event loop. This waits no real time.
       await new Promise<void>((resolve) => {
         turn(resolve);
       });
@@ -65,13 +66,13 @@ export class VirtualClock implements Time {
     if (!stopped()) this.#elapsed = Math.max(this.#elapsed, end);
   }
 
-  /** Calls what is due next, without waiting for what follows from it. @returns whether more is due later */
+  /** Calls the next due callback without waiting for its effects. @returns whether more callbacks are due later */
   step(): boolean {
     while (this.#heap.length > 0 && !this.#callNext());
     return this.#heap.length > 0;
   }
 
-  /** @returns false where it had been cancelled, which takes no time */
+  /** @returns false if the callback was cancelled, in which case the clock does not advance */
   #callNext(): boolean {
     const next = pop(this.#heap);
     if (next?.callback === undefined) return false;
@@ -82,11 +83,11 @@ export class VirtualClock implements Time {
 }
 
 export interface VirtualTime extends Time {
-  /** Moves the wall clock to an instant, milliseconds since the Unix epoch. */
+  /** Sets the wall clock. @param instant milliseconds since the Unix epoch */
   set(instant: number): void;
 }
 
-/** A virtual clock that runs by itself: whenever all work waits, it moves on to what is due next. */
+/** A virtual clock that runs by itself: whenever all work waits, it jumps to the next due timer. */
 export function virtualTime(startedAt: number): VirtualTime {
   const clock = new VirtualClock(startedAt);
   let running = false;
@@ -114,7 +115,7 @@ function isBefore(a: Due, b: Due): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Into a binary heap. */
+/** Inserts into a binary heap. */
 function push(heap: Due[], due: Due): void {
   let at = heap.length;
   while (at > 0) {
@@ -127,7 +128,7 @@ function push(heap: Due[], due: Due): void {
   heap[at] = due;
 }
 
-/** Takes the first out of a binary heap. */
+/** Removes the first item from a binary heap. */
 function pop(heap: Due[]): Due | undefined {
   const first = heap[0];
   const last = heap.pop();

@@ -1,4 +1,4 @@
-/** Documents with what Telnyx says of them and the receipt that the archiver writes. */
+/** Documents with their Telnyx records and the receipts that the archiver writes for them. */
 import { documentKey } from '../../functions/bucket/keys.ts';
 import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { sha256 } from './memory-bucket.ts';
@@ -21,7 +21,7 @@ export interface Archived {
   body: Buffer;
 }
 
-/** What Telnyx and the archiver make of some bytes. */
+/** A document with its Telnyx record. */
 export function documentOf(
   id: string,
   body: Buffer,

@@ -12,12 +12,12 @@ import type { Time } from '../../functions/time.ts';
 interface MemoryObject {
   body: Buffer;
   modified: number;
-  /** Whether S3 has a SHA-256 of it, and of which bytes: it verified them when they were put. */
+  /** The bytes whose SHA-256 S3 verified at upload; undefined if S3 has no checksum. */
   verified: Buffer | undefined;
 }
 
-/** What an S3 would say no to, as an SDK error has it. */
-class Refusal extends Error {
+/** An SDK error for an error response of S3. */
+class S3Error extends Error {
   readonly $metadata: { httpStatusCode: number };
   constructor(name: string, status: number) {
     super(name);
@@ -29,9 +29,9 @@ class Refusal extends Error {
 export class MemoryBucket {
   readonly objects = new Map<string, MemoryObject>();
   readonly requests: string[] = [];
-  /** Keys on a page of a listing. */
+  /** Number of keys per page of a listing. */
   pageKeys = 1_000;
-  /** What the next request is refused with. */
+  /** Returns the error with which a request fails; undefined if it succeeds. */
   refuse: (operation: string, key: string) => { name: string; status: number } | undefined = () => undefined;
   readonly #time: Time;
 
@@ -62,7 +62,7 @@ export class MemoryBucket {
       this.#request('get', command.input.Key ?? '');
       const { body } = this.#existing(command.input.Key);
       const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(command.input.Range ?? '') ?? [];
-      if (from !== undefined && body.length === 0) throw new Refusal('InvalidRange', 416);
+      if (from !== undefined && body.length === 0) throw new S3Error('InvalidRange', 416);
       const part = from === undefined ? body : body.subarray(Number(from), Number(to) + 1);
       return {
         Body: Object.assign(Readable.from([part]), {
@@ -74,7 +74,7 @@ export class MemoryBucket {
     if (command instanceof PutObjectCommand) {
       const { Key = '', Body, IfNoneMatch } = command.input;
       this.#request('put', Key);
-      if (IfNoneMatch === '*' && this.objects.has(Key)) throw new Refusal('PreconditionFailed', 412);
+      if (IfNoneMatch === '*' && this.objects.has(Key)) throw new S3Error('PreconditionFailed', 412);
       const chunks: Buffer[] = [];
       if (Buffer.isBuffer(Body)) chunks.push(Body);
       else for await (const chunk of Body as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -82,18 +82,18 @@ export class MemoryBucket {
       this.put(Key, body, this.#time.now());
       return {};
     }
-    throw new Refusal('NotImplemented', 501);
+    throw new S3Error('NotImplemented', 501);
   };
 
   #request(operation: string, key: string): void {
     this.requests.push(`${operation} ${key}`);
-    const refusal = this.refuse(operation, key);
-    if (refusal) throw new Refusal(refusal.name, refusal.status);
+    const error = this.refuse(operation, key);
+    if (error) throw new S3Error(error.name, error.status);
   }
 
   #existing(key = ''): MemoryObject {
     const object = this.objects.get(key);
-    if (!object) throw new Refusal('NoSuchKey', 404);
+    if (!object) throw new S3Error('NoSuchKey', 404);
     return object;
   }
 

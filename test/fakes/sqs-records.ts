@@ -1,17 +1,17 @@
-/** SQS records as Lambda hands them over, for every test that needs some. */
+/** SQS records as Lambda passes them to a function. */
 import type { SQSEvent, SQSRecord } from 'aws-lambda';
 
 export interface RecordFacts {
   body?: string;
-  /** How often SQS has delivered it. @default 1 */
+  /** Value of `ApproximateReceiveCount`. @default 1 */
   receives?: number;
-  /** Name of the queue it comes from. @default 'documents' */
+  /** Name of its queue. @default 'documents' */
   queue?: string;
-  /** Milliseconds since the Unix epoch at which SQS took it and first delivered it. @default 2026-11-24T00:00:00Z */
+  /** When it was sent and first received, milliseconds since the Unix epoch. @default 2026-11-24T00:00:00Z */
   sentAt?: number;
 }
 
-/** The message id is `message-<position>`, the receipt handle `handle-<position>`, the body the position unless given. */
+/** Message ID `message-<position>`, receipt handle `handle-<position>`; the default body is the position. */
 export function sqsRecord(position: number, facts: RecordFacts = {}): SQSRecord {
   const { body = String(position), receives = 1, queue = 'documents' } = facts;
   const sentAt = String(facts.sentAt ?? Date.parse('2026-11-24T00:00:00Z'));
@@ -37,7 +37,7 @@ export function sqsEvent(...records: SQSRecord[]): SQSEvent {
   return { Records: records };
 }
 
-/** The `count`th receive of the same records. */
+/** The same records with the receive count `count`. */
 export function receivedAgain({ Records }: SQSEvent, count: number): SQSEvent {
   return sqsEvent(
     ...Records.map((record) => ({

@@ -1,4 +1,4 @@
-/** Telnyx's list of documents, as far as the archiver reads it. */
+/** The list of documents of Telnyx's API. */
 
 export interface ListedRow {
   id: string;
@@ -6,17 +6,17 @@ export interface ListedRow {
 }
 
 export interface ListOptions<Row extends ListedRow> {
-  /** Rows of a page at most, whatever is asked for. @default 250 */
+  /** Maximum number of rows per page, whatever size is requested. @default 250 */
   pageRows?: number | undefined;
-  /** The order of the list. @default newest first */
+  /** Sorts the list. @default newest first */
   arrange?: ((rows: Row[]) => Row[]) | undefined;
-  /** What the filter makes of an instant before it compares. @default itself */
+  /** How the filter rounds a timestamp before it compares. @default unchanged */
   filtered?: ((instant: number) => number) | undefined;
-  /** Whether the filter's bounds belong to what they bound. @default false */
+  /** Whether the bounds of the filter are inclusive. @default false */
   inclusive?: boolean | undefined;
 }
 
-/** The rows of the page that a query asks for. */
+/** The rows of the page that a query requests. */
 export function pageOf<Row extends ListedRow>(
   rows: Iterable<Row>,
   query: URLSearchParams,

@@ -1,4 +1,4 @@
-/** `npm run mutate -- <part>`: changes the code in every small way, and says which changes no test notices. */
+/** `npm run mutate -- <part>`: mutates the code with Stryker and reports the mutants that no test detects. */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

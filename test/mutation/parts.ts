@@ -1,19 +1,19 @@
-/** The parts of `npm run mutate`: a run over everything at once takes too long to be repeated. */
+/** The parts of `npm run mutate`. A run over all code takes too long to repeat. */
 import { globSync } from 'node:fs';
 import stryker from '../../stryker.config.json' with { type: 'json' };
 
 export interface Part {
-  /** Its glob in `stryker.config.json`. */
+  /** Glob in `stryker.config.json`. */
   mutate: string;
-  /** Globs of the tests that must notice. */
+  /** Globs of the tests that must detect the mutants. */
   tests: string[];
 }
 
-/** The tests of a folder stand in the folder of the same name; the files at the top have theirs at the top. */
+/** The tests of a folder are in the folder of the same name below `test/`; those of top-level files in `test/` itself. */
 function testsOf(mutate: string): string[] {
-  const [room = '', folder = ''] = mutate.split('/');
-  if (room !== 'functions') return [`test/${room}/**/*.test.ts`];
-  // The judge is tried through the command as well.
+  const [top = '', folder = ''] = mutate.split('/');
+  if (top !== 'functions') return [`test/${top}/**/*.test.ts`];
+  // The audit command tests these files, too.
   if (folder === 'audit') return ['test/audit/**/*.test.ts', 'test/cli/audit/**/*.test.ts'];
   return folder.includes('*')
     ? ['test/*.test.ts', 'test/queue/*.test.ts']
@@ -22,11 +22,11 @@ function testsOf(mutate: string): string[] {
 
 export const parts: readonly Part[] = stryker.mutate.map((mutate) => ({ mutate, tests: testsOf(mutate) }));
 
-/** @param name a folder, a file or the glob itself. @returns the parts that it names, narrowed to it */
+/** @param name a folder, file or glob. @returns the parts with these files, reduced to them; empty if there are none */
 export function partsNamed(name: string): Part[] {
-  const inside = globSync(name.endsWith('.ts') ? name : `${name.replace(/\/?\**$/, '')}/**/*.ts`);
+  const selected = globSync(name.endsWith('.ts') ? name : `${name.replace(/\/?\**$/, '')}/**/*.ts`);
   return parts.flatMap(({ mutate, tests }) => {
-    const files = globSync(mutate).filter((file) => inside.includes(file));
+    const files = globSync(mutate).filter((file) => selected.includes(file));
     return files.length === 0 ? [] : [{ mutate: files.join(','), tests }];
   });
 }

@@ -1,4 +1,4 @@
-/** The tests of one part of `npm run mutate`; of these, Stryker runs those that reach the mutant. */
+/** The tests of one part of `npm run mutate`. Stryker runs those that reach the mutant. */
 import { defineConfig } from 'vitest/config';
 
 const include: string[] = JSON.parse(process.env.MUTATION_TESTS ?? '["test/*/*.test.ts"]');
@@ -6,7 +6,7 @@ const include: string[] = JSON.parse(process.env.MUTATION_TESTS ?? '["test/*/*.t
 export default defineConfig({
   test: {
     include,
-    // These test the tree as it stands on disk, or take longer than they tell.
+    // Tests of the source tree itself, and tests that are too slow for what they detect.
     exclude: [
       '**/*.long.test.ts',
       'test/{architecture,connections}.test.ts',

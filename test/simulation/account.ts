@@ -1,8 +1,8 @@
-/** The truth about one Telnyx account: its documents, orders, API keys, and where its links lead. */
+/** The actual state of the simulated Telnyx account: documents, orders, API keys and download links. */
 import { createHash } from 'node:crypto';
 import { unlinkedLifetimeMs } from '../../functions/limits.ts';
 import { canary } from './canary.ts';
-import type { Weather } from './faults.ts';
+import type { FaultInjector } from './faults.ts';
 import type { RandomSource } from './random.ts';
 
 export interface AccountDocument {
@@ -12,21 +12,30 @@ export interface AccountDocument {
   sha256: string;
   /** Milliseconds since the Unix epoch. */
   createdAt: number;
-  /** From when on a service links it; never, if undefined, and then it lives 30 minutes. */
+  /** When a service links the document. If undefined, Telnyx deletes it after 30 minutes. */
   linkedAt: number | undefined;
   statesSize: boolean;
   statesDigest: boolean;
-  /** The code with which it must become a dead letter, or wait for a person, whatever is tried. */
-  hopeless: 'DocumentInfected' | 'DocumentTooLarge' | 'ChecksumMismatch' | 'LinkNotAllowed' | undefined;
-  /** Whether a receipt cannot hold the whole record. */
-  monstrous: boolean;
-  /** Kills the function that reads it, as long as the weather lasts. */
-  deadly: boolean;
+  /**
+   * Set if the document cannot be archived: its dead letter must have this code. With `LinkNotAllowed` its message waits
+   * until a person acts.
+   */
+  expectedFailure:
+    | 'DocumentInfected'
+    | 'DocumentTooLarge'
+    | 'ChecksumMismatch'
+    | 'LinkNotAllowed'
+    | undefined;
+  /** Whether the record is too large for the receipt. */
+  hasOversizedRecord: boolean;
+  /** Whether reading it kills the function, as long as faults occur. */
+  crashesFunction: boolean;
   /** Telnyx's record, as JSON. */
   record: string;
 }
 
-export type Place =
+/** Part of an order, or list, that names documents. */
+export type OrderSection =
   | 'loa'
   | 'invoice'
   | 'requirement'
@@ -39,13 +48,13 @@ export interface Order {
   id: string;
   kind: 'porting-order' | 'port-out';
   createdAt: number;
-  /** From when on Telnyx answers 404 for it. */
+  /** When Telnyx starts to respond 404 for it. */
   goneAt: number;
-  documents: { id: string; place: Place }[];
+  documents: { id: string; section: OrderSection }[];
 }
 
 export const largestDocument = 1024 ** 2;
-/** Where Telnyx's links lead (Telnyx API reference, "Generate a temporary download link"). */
+/** Host of a download link (Telnyx API reference, "Generate a temporary download link"). */
 export const usualHost = 's3.amazonaws.com';
 export const otherHosts = [
   'telnyx-documents.s3.us-east-1.amazonaws.com',
@@ -53,20 +62,19 @@ export const otherHosts = [
   'telnyx-documents.s3-external-1.amazonaws.com',
   'us-central-1.telnyxcloudstorage.com',
 ];
-/** Links hold for a minute. */
 const linkLifetimeMs = 60_000;
 
 export class Account {
   readonly documents = new Map<string, AccountDocument>();
   readonly orders = new Map<string, Order>();
-  /** Which place of an order fails, by the order's id. */
-  readonly placesDown = new Map<string, string>();
+  /** The section of each order whose request fails, by order ID. */
+  readonly failingSections = new Map<string, string>();
   readonly #byCreation: AccountDocument[] = [];
   readonly #links = new Map<string, { id: string; expiresAt: number }>();
   readonly #random: RandomSource;
-  /** What Telnyx accepts. */
+  /** The API key that Telnyx accepts. */
   apiKey: string;
-  /** What the secret holds, and since when that has been the accepted key, if it is. */
+  /** Value of the secret, and since when (monotonic milliseconds) it equals the accepted key; Infinity if it does not. */
   secret: { text: string; rightSince: number };
 
   constructor(random: RandomSource) {
@@ -79,28 +87,38 @@ export class Account {
     return `KEY01${canary}${this.#random.uuid().replaceAll('-', '')}`;
   }
 
-  /** @param isOld whether only a backfill leads to it */
-  add(createdAt: number, linkedAt: number | undefined, weather: Weather, isOld = false): AccountDocument {
+  /** @param isOld whether only a backfill finds the document */
+  add(
+    createdAt: number,
+    linkedAt: number | undefined,
+    injector: FaultInjector,
+    isOld = false,
+  ): AccountDocument {
     const random = this.#random;
     const id = random.uuid();
     const length = random.chance(0.02) ? random.integer(10_000, 300_000) : random.integer(0, 300);
     const bytes = random.bytes(length);
     if (length > 40) bytes.write(canary);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    const infected = weather.strikes('document-infected');
-    const tooLarge = !infected && weather.strikes('document-too-large');
-    // Retried for as long as Telnyx lists it: better one that is not listed for long.
+    const infected = injector.shouldInject('document-infected');
+    const tooLarge = !infected && injector.shouldInject('document-too-large');
+    // Only for unlinked documents: the archiver retries it for as long as Telnyx lists it.
     const digestWrong =
-      !infected && !tooLarge && linkedAt === undefined && weather.brings('record-digest-wrong');
+      !infected &&
+      !tooLarge &&
+      linkedAt === undefined &&
+      injector.shouldInjectUncounted('record-digest-wrong');
     const elsewhere =
-      isOld && !infected && !tooLarge && !digestWrong && weather.strikes('document-elsewhere');
-    const malformed = !infected && !tooLarge && !digestWrong && weather.strikes('record-malformed');
-    const statesSize = tooLarge || (!malformed && !weather.strikes('record-without-size'));
-    const statesDigest = digestWrong || (!malformed && !weather.strikes('record-without-digest'));
-    const monstrous = weather.strikes('record-monstrous');
+      isOld && !infected && !tooLarge && !digestWrong && injector.shouldInject('document-on-disallowed-host');
+    const malformed = !infected && !tooLarge && !digestWrong && injector.shouldInject('record-malformed');
+    const statesSize = tooLarge || (!malformed && !injector.shouldInject('record-without-size'));
+    const statesDigest = digestWrong || (!malformed && !injector.shouldInject('record-without-digest'));
+    const hasOversizedRecord = injector.shouldInject('record-oversized');
     const stated = digestWrong ? createHash('sha256').update(sha256).digest('hex') : sha256;
-    const inCapitals = weather.strikes('record-digest-in-capitals');
-    const name = weather.strikes('document-name-hostile') ? hostileName : `${canary} letter.pdf`;
+    const isUpperCase = injector.shouldInject('record-digest-in-upper-case');
+    const name = injector.shouldInject('document-name-with-control-characters')
+      ? nameWithControlCharacters
+      : `${canary} letter.pdf`;
     const record = {
       id,
       record_type: 'document',
@@ -109,7 +127,7 @@ export class Account {
       filename: name,
       status: 'pending',
       av_scan_status: infected ? 'infected' : random.pick(['scanned', 'pending_scan', 'not_scanned']),
-      ...(statesDigest && { sha256: inCapitals ? stated.toUpperCase() : stated }),
+      ...(statesDigest && { sha256: isUpperCase ? stated.toUpperCase() : stated }),
       ...(statesSize && { size: { unit: 'bytes', amount: tooLarge ? largestDocument + 1 : length } }),
       ...(malformed && {
         filename: 12_345,
@@ -118,7 +136,9 @@ export class Account {
         sha256: random.pick<unknown>(['not available', 7, {}, sha256.slice(1)]),
         av_scan_status: { scanned: true },
       }),
-      ...(monstrous && { customer_reference: random.chance(0.5) ? 'x'.repeat(200_000) : nested(2_000) }),
+      ...(hasOversizedRecord && {
+        customer_reference: random.chance(0.5) ? 'x'.repeat(200_000) : nested(2_000),
+      }),
     };
     const text = JSON.stringify(record);
     const document: AccountDocument = {
@@ -129,7 +149,7 @@ export class Account {
       linkedAt,
       statesSize,
       statesDigest,
-      hopeless: infected
+      expectedFailure: infected
         ? 'DocumentInfected'
         : tooLarge
           ? 'DocumentTooLarge'
@@ -138,9 +158,9 @@ export class Account {
             : elsewhere
               ? 'LinkNotAllowed'
               : undefined,
-      monstrous,
-      deadly: weather.brings('document-kills-function'),
-      record: weather.strikes('record-great-numbers')
+      hasOversizedRecord,
+      crashesFunction: injector.shouldInjectUncounted('document-kills-function'),
+      record: injector.shouldInject('record-with-large-numbers')
         ? `${text.slice(0, -1)}, "order":2791500000000000123,"ratio":1e400 }`
         : text,
     };
@@ -149,24 +169,24 @@ export class Account {
     return document;
   }
 
-  /** To be called once, after all documents have been added. */
-  arrange(): void {
+  /** Call once, after all documents are added. */
+  sortByCreation(): void {
     this.#byCreation.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
   }
 
-  isThere({ createdAt, linkedAt }: AccountDocument, now: number): boolean {
+  exists({ createdAt, linkedAt }: AccountDocument, now: number): boolean {
     if (now < createdAt) return false;
-    return now < createdAt + unlinkedLifetimeMs || this.staysLinked({ createdAt, linkedAt });
+    return now < createdAt + unlinkedLifetimeMs || this.isKept({ createdAt, linkedAt });
   }
 
-  /** Whether it was linked in time, so that Telnyx keeps it. */
-  staysLinked({ createdAt, linkedAt }: Pick<AccountDocument, 'createdAt' | 'linkedAt'>): boolean {
+  /** Whether the document is linked before its deletion is due, so that Telnyx keeps it. */
+  isKept({ createdAt, linkedAt }: Pick<AccountDocument, 'createdAt' | 'linkedAt'>): boolean {
     return linkedAt !== undefined && linkedAt < createdAt + unlinkedLifetimeMs;
   }
 
   /** Newest first. */
   listed(now: number, isWanted: (createdAt: number) => boolean): AccountDocument[] {
-    return this.#byCreation.filter((document) => isWanted(document.createdAt) && this.isThere(document, now));
+    return this.#byCreation.filter((document) => isWanted(document.createdAt) && this.exists(document, now));
   }
 
   link(id: string, now: number, expired: boolean, host: string = usualHost): string {
@@ -176,8 +196,8 @@ export class Account {
     return `https://${host}/telnyx-documents/${id}?${query}`;
   }
 
-  /** The document that a link leads to, unless the link is no good any more. */
-  behind(url: URL, now: number): AccountDocument | undefined {
+  /** The document of a download link; undefined if the link is unknown or expired. */
+  documentOfLink(url: URL, now: number): AccountDocument | undefined {
     const link = this.#links.get(url.searchParams.get('X-Amz-Signature') ?? '');
     if (!link || now >= link.expiresAt) return undefined;
     return this.documents.get(link.id);
@@ -190,4 +210,4 @@ function nested(levels: number): unknown {
   return value;
 }
 
-const hostileName = `../${canary}\r\n{"level":"INFO"}\0\u202e${'📄'.repeat(400)}.pdf`;
+const nameWithControlCharacters = `../${canary}\r\n{"level":"INFO"}\0\u202e${'📄'.repeat(400)}.pdf`;

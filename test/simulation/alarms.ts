@@ -1,4 +1,4 @@
-/** The alarms of a deployment with the name under which the simulated functions count. */
+/** The alarms of a synthesized deployment, for the metrics of the simulated functions. */
 import { type AlarmDefinition, CloudWatch } from '../cloudwatch/cloudwatch.ts';
 import { alarmsOf } from '../cloudwatch/template-alarms.ts';
 import { minimal, synthesize } from '../infra/deployments.ts';
@@ -7,7 +7,7 @@ export const archiverName = 'simulated';
 
 let definitions: AlarmDefinition[] | undefined;
 
-/** Synthesizes once per process. @param now milliseconds since the Unix epoch */
+/** Synthesizes the deployment once per process. @param now milliseconds since the Unix epoch */
 export function createAlarms(now: number): CloudWatch {
   definitions ??= alarmsOf(synthesize({ ...minimal, name: archiverName }).view, archiverName);
   return new CloudWatch(definitions, { now });

@@ -1,17 +1,17 @@
-/** The code under test, assembled as on Lambda, with simulated neighbours. */
+/** Assembles the functions as on Lambda, with simulated services. */
 import type { SQSEvent } from 'aws-lambda';
 import type { Account } from './account.ts';
 import { largestDocument } from './account.ts';
 import { archiverName } from './alarms.ts';
 import type { Container } from './container.ts';
+import type { SimulationContext } from './context.ts';
+import type { WorldState } from './invariant-monitor.ts';
 import type { Handler } from './lambda.ts';
 import { type Bucket, createS3 } from './s3-client.ts';
 import { createSecrets } from './secrets-client.ts';
 import { createSqs } from './sqs-client.ts';
 import { createStorage } from './storage.ts';
-import type { Surroundings } from './surroundings.ts';
-import { createTelnyxApi, type Habits, telnyxUrl } from './telnyx-api.ts';
-import type { Scene } from './watch.ts';
+import { createTelnyxApi, type TelnyxBehaviour, telnyxUrl } from './telnyx-api.ts';
 
 /** The folder `functions/` of this checkout. */
 export const functionsFolder = new URL('../../functions/', import.meta.url);
@@ -19,7 +19,7 @@ export const functionsFolder = new URL('../../functions/', import.meta.url);
 export type Archiver = Awaited<ReturnType<typeof loadArchiver>>;
 
 /**
- * Loads the functions from a folder: this checkout's, or a copy with a bug in it.
+ * Loads the functions from this checkout or from a copy with a bug.
  *
  * @param folder ends in a slash
  */
@@ -46,46 +46,46 @@ export async function loadArchiver(folder: URL) {
   };
 }
 
-/** What the functions find around them. */
-export interface Neighbourhood {
+/** Everything that the simulated functions use. */
+export interface SimulatedDeployment {
   archiver: Archiver;
   account: Account;
-  habits: Habits;
+  behaviour: TelnyxBehaviour;
   bucket: Bucket;
-  scene: Scene;
-  surroundings: Surroundings;
+  world: WorldState;
+  context: SimulationContext;
 }
 
-const secretArn = 'the secret';
+const secretArn = 'secret-arn';
 
 /** @param publicKeys comma-separated, as in the function's environment */
-export function startWebhook(container: Container, neighbourhood: Neighbourhood, publicKeys: string) {
-  const { archiver } = neighbourhood;
+export function startWebhook(container: Container, deployment: SimulatedDeployment, publicKeys: string) {
+  const { archiver } = deployment;
   const settings = archiver.readWebhookSettings({
-    ...environmentOf(neighbourhood),
+    ...environmentVariables(deployment),
     TELNYX_PUBLIC_KEYS: publicKeys,
   });
-  return archiver.assembleWebhook(settings, neighboursOf(container, neighbourhood));
+  return archiver.assembleWebhook(settings, neighboursOf(container, deployment));
 }
 
-export function startArchive(container: Container, neighbourhood: Neighbourhood): Handler<SQSEvent> {
-  const { archiver, account, surroundings } = neighbourhood;
-  const settings = archiver.readArchiveSettings(environmentOf(neighbourhood));
+export function startArchive(container: Container, deployment: SimulatedDeployment): Handler<SQSEvent> {
+  const { archiver, account, context } = deployment;
+  const settings = archiver.readArchiveSettings(environmentVariables(deployment));
   return archiver.assembleArchive(settings, {
-    ...neighboursOf(container, neighbourhood),
-    storageGet: createStorage(container, account, surroundings),
+    ...neighboursOf(container, deployment),
+    storageGet: createStorage(container, account, context),
   });
 }
 
-export function startDiscover(container: Container, neighbourhood: Neighbourhood): Handler<SQSEvent> {
-  const { archiver } = neighbourhood;
-  const settings = archiver.readDiscoverSettings(environmentOf(neighbourhood));
-  return archiver.assembleDiscover(settings, neighboursOf(container, neighbourhood));
+export function startDiscover(container: Container, deployment: SimulatedDeployment): Handler<SQSEvent> {
+  const { archiver } = deployment;
+  const settings = archiver.readDiscoverSettings(environmentVariables(deployment));
+  return archiver.assembleDiscover(settings, neighboursOf(container, deployment));
 }
 
-/** The environment of all functions together, as `infra/` sets it: each reads its own part. */
-function environmentOf({ bucket, scene }: Neighbourhood) {
-  const { queues, deadLetters } = scene;
+/** The environment variables of all functions together; each reads its own. */
+function environmentVariables({ bucket, world }: SimulatedDeployment) {
+  const { queues, deadLetters } = world;
   return {
     ARCHIVER_NAME: archiverName,
     ARCHIVER_VERSION: 'simulated',
@@ -105,16 +105,16 @@ function environmentOf({ bucket, scene }: Neighbourhood) {
   };
 }
 
-function neighboursOf(container: Container, neighbourhood: Neighbourhood) {
-  const { archiver, account, habits, bucket, scene, surroundings } = neighbourhood;
-  const { queues, deadLetters } = scene;
+function neighboursOf(container: Container, deployment: SimulatedDeployment) {
+  const { archiver, account, behaviour, bucket, world, context } = deployment;
+  const { queues, deadLetters } = world;
   return {
-    readSecret: archiver.readSecretOf(createSecrets(container, account, surroundings), secretArn),
-    telnyxGet: createTelnyxApi(container, account, habits, surroundings),
-    s3: createS3(container, bucket, surroundings),
-    sqs: createSqs(container, [...Object.values(queues), ...Object.values(deadLetters)], surroundings),
+    readSecret: archiver.readSecretOf(createSecrets(container, account, context), secretArn),
+    telnyxGet: createTelnyxApi(container, account, behaviour, context),
+    s3: createS3(container, bucket, context),
+    sqs: createSqs(container, [...Object.values(queues), ...Object.values(deadLetters)], context),
     writeLog: (line: string) => container.write(line),
     time: container.time,
-    random: surroundings.random.next,
+    random: context.random.next,
   };
 }

@@ -1,17 +1,17 @@
 import { Readable } from 'node:stream';
 import type { HttpResponse } from '../../functions/http.ts';
 import { abortError, type Container } from './container.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { SimulationContext } from './context.ts';
 
 export interface BodyPlan {
   chunks: readonly Buffer[];
   /** Milliseconds before each chunk. @default 0 */
   pauseMs?: number;
-  /** How it goes on after the last chunk. @default end */
+  /** What happens after the last chunk; an error destroys the stream. @default end */
   ends?: 'end' | 'stall' | Error;
 }
 
-/** The body of an answer, as it comes out of a socket. */
+/** A response body as a stream. */
 class Body extends Readable {
   readonly #chunks: Buffer[];
   readonly #plan: BodyPlan;
@@ -52,7 +52,11 @@ export function createAnswer(
   status: number,
   headers: Record<string, string>,
   plan: BodyPlan,
-  { container, clock, signal }: { container: Container; clock: Surroundings['clock']; signal: AbortSignal },
+  {
+    container,
+    clock,
+    signal,
+  }: { container: Container; clock: SimulationContext['clock']; signal: AbortSignal },
 ): HttpResponse {
   const body = new Body(plan, container, (ms, callback) => clock.after(ms, callback));
   const onAbort = () => body.destroy(abortError());

@@ -1,10 +1,10 @@
-/** A word in everything that is secret, or written by others, so that it can be looked for where it must not be. */
+/** Part of every secret and of every text that others control. It must not occur in logs and other output. */
 export const canary = 'KANARI77KANARI';
 
-/** In all forms in which it could slip through: as it is, and in base64 at any position. */
+/** The canary in base64, for each alignment to groups of three bytes. */
 const forms = [0, 1, 2].map((offset) => {
   const encoded = Buffer.from(`${'x'.repeat(offset)}${canary}`).toString('base64');
-  // The first and last digits depend on the neighbours.
+  // The first and last digits depend on the bytes next to the canary.
   return encoded.slice(4, -4);
 });
 

@@ -1,56 +1,54 @@
-/** A Lambda container: a process with a clock of its own, which may die between any two steps. */
+/** A Lambda container: a process with its own clock that can be killed between any two steps. */
 import type { Time } from '../../functions/time.ts';
+import type { SimulationContext } from './context.ts';
 import type { FaultName } from './faults.ts';
-import type { Surroundings } from './surroundings.ts';
 
-/** One invocation, and what is known of it from outside. */
+/** One invocation, as the simulation sees it. */
 export interface Invocation {
   id: string;
   functionName: string;
-  /** Monotonic milliseconds of the world. */
+  /** Monotonic milliseconds. */
   startedAt: number;
   limitMs: number;
-  /** `Watch.moment` at its start. */
+  /** `InvariantMonitor.moment` at its start. */
   since: number;
-  /** Functions and queues between here and the event that began it all. */
+  /** Number of functions that the message has passed through. */
   hops: number;
-  /** Name of the queue whose messages it works on; empty for a webhook. */
+  /** Name of the queue of its messages; empty for a webhook. */
   lane: string;
-  /** When it asked Telnyx for each document's record, monotonic milliseconds of the world. */
-  asked: Map<string, number[]>;
-  /** What has struck it, faults and facts: the reasons that it may give for a failure. */
-  suffered: Set<string>;
-  /** Sums of the metrics it has written, by `name` and `name code`. */
+  /** Times of the requests for each document's record (monotonic milliseconds), by document ID. */
+  recordRequests: Map<string, number[]>;
+  /** Faults and facts that this invocation has met: they justify the error codes it reports. */
+  causes: Set<string>;
+  /** Sums of its metrics, by `<name>` and `<name> <code>`. */
   metrics: Map<string, number>;
-  /** Sums of what its neighbours have confirmed to it. */
+  /** Counts of the work that services have confirmed to it. */
   confirmed: Map<string, number>;
-  /** Sums of what may or may not count as confirmed. */
-  perhapsConfirmed: Map<string, number>;
-  /** Something that must not be in its log. */
+  /** Counts of work that may be confirmed: only the function can tell. */
+  possiblyConfirmed: Map<string, number>;
+  /** A text that must not occur in its log. */
   secret: string | undefined;
 }
 
-/** How a neighbour answers a call. Not at all is an answer too. */
+/** How a service responds to a call. A service may also never respond. */
 export interface Reply<Answer> {
-  /** @param onDelivered called once the caller has it */
-  with(answer: Answer, onDelivered?: (invocation: Invocation) => void): void;
-  /** With what is made only for a caller that is still there. */
-  making(make: () => Answer): void;
-  failing(error: Error): void;
-  /** Fails after so many milliseconds more. */
-  failingAfter(ms: number, error: () => Error): void;
-  /** Whether anybody still waits for it. */
-  isAwaited(): boolean;
+  /** @param onDelivered called when the response has arrived */
+  succeed(answer: Answer, onDelivered?: (invocation: Invocation) => void): void;
+  /** Creates the response only if the caller still exists. */
+  succeedWith(make: () => Answer): void;
+  fail(error: Error): void;
+  /** Fails after `ms` milliseconds, without transit time. */
+  failAfter(ms: number, error: () => Error): void;
 }
 
 export class Container {
   readonly id: string;
   readonly time: Time;
-  /** Milliseconds by which the wall clock is off. */
+  /** Error of the wall clock in milliseconds. */
   clockErrorMs = 0;
-  /** Sockets that died during a freeze: the next call over one of them breaks. */
+  /** Number of connections that died during a pause: a call over one of them fails. */
   deadSockets = 0;
-  /** Whether Telnyx has ever stated here how little of its rate limit is left. */
+  /** Whether Telnyx has stated the remainder of its rate limit to this container. */
   knowsRateLimit = false;
   openCalls = 0;
   openBodies = 0;
@@ -58,12 +56,12 @@ export class Container {
   alive = true;
   invocation: Invocation | undefined;
   onDeath: (why: string) => void = () => undefined;
-  readonly #surroundings: Surroundings;
+  readonly #context: SimulationContext;
 
-  constructor(id: string, surroundings: Surroundings) {
-    const { clock } = surroundings;
+  constructor(id: string, context: SimulationContext) {
+    const { clock } = context;
     this.id = id;
-    this.#surroundings = surroundings;
+    this.#context = context;
     this.time = {
       now: () => clock.now() + this.clockErrorMs,
       monotonic: () => clock.monotonic(),
@@ -90,49 +88,49 @@ export class Container {
   kill(why: string): void {
     if (!this.alive) return;
     this.alive = false;
-    this.#surroundings.journal.note(this.id, `dies: ${why}`);
+    this.#context.eventLog.add(this.id, `killed: ${why}`);
     this.onDeath(why);
   }
 
-  /** A line of its log; a dead process writes none. */
+  /** Writes a log line, unless the process is dead. */
   write(line: string): void {
-    if (this.alive) this.#surroundings.watch.logged(line, this.invocation);
+    if (this.alive) this.#context.monitor.logged(line, this.invocation);
   }
 
-  suffers(what: FaultName | (string & {})): void {
-    this.invocation?.suffered.add(what);
+  recordCause(what: FaultName | (string & {})): void {
+    this.invocation?.causes.add(what);
   }
 
-  /** Whether this kind of fault strikes this container's call. */
-  strikes(name: FaultName): boolean {
-    if (!this.#surroundings.weather.strikes(name)) return false;
-    this.suffers(name);
+  /** Whether the fault occurs in this container's call. If true, it is recorded as a cause. */
+  shouldInject(name: FaultName): boolean {
+    if (!this.#context.injector.shouldInject(name)) return false;
+    this.recordCause(name);
     return true;
   }
 
-  /** The first of the kinds that strikes. */
-  oneOf<const Name extends FaultName>(names: readonly Name[]): Name | undefined {
-    return names.find((name) => this.strikes(name));
+  /** The first of the faults that occurs. */
+  firstToInject<const Name extends FaultName>(names: readonly Name[]): Name | undefined {
+    return names.find((name) => this.shouldInject(name));
   }
 
   /**
-   * A call to a neighbour: on its way, there, and on its way back. Once under way it arrives, whatever becomes of
-   * the caller. The process may die before, meanwhile or after.
+   * A call to a service. Once sent, the request arrives even if the caller aborts or is killed. The process may be killed
+   * before, during or after the call.
    *
-   * @param arrive what the neighbour does
+   * @param arrive called when the request reaches the service
    */
   call<Answer>(
     what: string,
     signal: AbortSignal | undefined,
     arrive: (reply: Reply<Answer>) => void,
   ): Promise<Answer> {
-    const { clock, random, weather } = this.#surroundings;
+    const { clock, random, injector } = this.#context;
     if (signal?.aborted) return Promise.reject(abortError());
-    if (this.alive && weather.strikes('lambda-killed-before-call')) this.kill(`before ${what}`);
+    if (this.alive && injector.shouldInject('lambda-killed-before-call')) this.kill(`before ${what}`);
     if (!this.alive) return new Promise(() => undefined);
-    const dies = weather.strikes('lambda-killed-after-call');
-    const wayThere = random.between(1, 40);
-    const wayBack = random.between(1, 40);
+    const dies = injector.shouldInject('lambda-killed-after-call');
+    const requestMs = random.between(1, 40);
+    const responseMs = random.between(1, 40);
     this.openCalls += 1;
     return new Promise((resolve, reject) => {
       let open = true;
@@ -153,27 +151,26 @@ export class Container {
         });
       };
       const reply: Reply<Answer> = {
-        with: (answer, onDelivered) =>
-          back(wayBack, () => {
+        succeed: (answer, onDelivered) =>
+          back(responseMs, () => {
             if (this.invocation) onDelivered?.(this.invocation);
             resolve(answer);
           }),
-        making: (make) => back(wayBack, () => resolve(make())),
-        failing: (error) => back(wayBack, () => reject(error)),
-        failingAfter: (ms, error) => back(ms, () => reject(error())),
-        isAwaited: () => open && this.alive,
+        succeedWith: (make) => back(responseMs, () => resolve(make())),
+        fail: (error) => back(responseMs, () => reject(error)),
+        failAfter: (ms, error) => back(ms, () => reject(error())),
       };
-      if (this.deadSockets > 0 && this.strikes('lambda-thaws-with-dead-sockets')) {
+      if (this.deadSockets > 0 && this.shouldInject('lambda-resumes-with-dead-sockets')) {
         this.deadSockets -= 1;
-        reply.failing(connectionReset());
+        reply.fail(connectionReset());
         return;
       }
-      clock.after(wayThere, () => arrive(reply));
+      clock.after(requestMs, () => arrive(reply));
     });
   }
 }
 
-/** As `node:http` and the SDK reject what is aborted. */
+/** The error of an aborted request in `node:http` and the AWS SDK. */
 export function abortError(): Error {
   return Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' });
 }

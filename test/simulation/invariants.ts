@@ -1,41 +1,58 @@
-/** What must hold, whatever strikes. Each is watched for in `watch.ts`, or looked at in the end in `verdict.ts`. */
+/**
+ * Guarantees that hold under every fault. `invariant-monitor.ts` checks most of them at every step, `final-checks.ts`
+ * the others at the end of a run. `docs/guarantees.md` lists which test proves what.
+ */
 export const invariants = {
-  'accepted-is-queued': 'I1: an event is answered 2xx only once all that it names is in a queue',
-  'forged-is-refused': 'I1: what Telnyx has not signed just now is answered 4xx, and nothing of it is queued',
-  'genuine-is-accepted': 'I1: what Telnyx has signed just now is refused only where no queue takes it',
-  'ends-in-one-state':
-    'I2: each accepted document is archived, or a dead letter with code and reason; not both',
-  'right-bytes-only': "I3: whatever the archiver stores under documents/ is that document's bytes",
-  'given-up-in-time':
-    'I2: nothing is given up for somebody else’s fault, nor before its own is shown by attempts',
-  'one-version': 'I4: at most one version of each object and of each receipt is ever created',
-  'receipt-is-true': 'I5: a receipt stands only beside its object, and states its version, size and digest',
-  'done-before-acknowledged':
-    'I6: a message is acknowledged only once what it asks for is done, or a dead letter',
-  'answers-in-form': 'I7: a batch is never thrown back; the answer names ids of the batch, each once',
-  'no-secret-shown': 'I8: no secret in log, dead letter, receipt or answer, in clear or in base64',
-  'only-allowed-hosts': 'I9: no request to a host that is not allowed; no API key to the storage',
-  'log-lines-are-json': 'I10: each line of the log is one JSON object of at most 8 kB',
-  'nothing-deleted': 'I11: nothing is deleted, locked, or called that is not granted',
-  'nothing-left-behind': 'I12: no timer, call or body is open when an invocation returns',
-  'webhook-in-time': 'I13: a webhook is answered within 1.5 s',
-  'ends-in-time': 'I14: an invocation ends 500 ms before its limit',
-  'no-loops': 'I15: at most three functions in a row',
-  'books-balance': 'I16: queues lose nothing; metrics are what happened; a code names what has happened',
-  'lanes-are-kept': 'backfills go to the backfill queue, live documents to the other; each document once',
-  'live-has-half': 'where Telnyx states a rate limit, low lanes leave half of it to live work',
-  'unsettled-rings': 'whatever is not settled 16 minutes after its upload has made an alarm ring',
-  'all-is-archived': 'I17: once faults stop, all that can be archived is, and the queues are empty',
-  'in-time-for-deletion': 'I18: in fair weather, every document is archived before Telnyx deletes it',
-  'redrive-empties': 'I19: after a redrive in still weather only the hopeless are dead letters',
-  'process-survives': 'no promise is rejected and no error emitted that nobody handles',
+  'accepted-is-queued': 'an event is answered 2xx only after everything that it names is in a queue',
+  'forged-is-rejected':
+    'an event without a valid, fresh signature by Telnyx is answered 4xx and nothing of it is queued',
+  'genuine-is-accepted':
+    'an event with a valid, fresh signature by Telnyx is rejected only if no queue accepts messages',
+  'one-final-state':
+    'each accepted document is either archived or a dead letter with code and reason, never both',
+  'correct-bytes-only':
+    'every object that the archiver stores under documents/ has the bytes of that document',
+  'retried-before-dead-letter':
+    "no dead letter for another system's fault, nor for a document's own fault before enough attempts have failed",
+  'one-version': 'at most one version of each object and of each receipt is ever created',
+  'receipt-matches-object':
+    'a receipt exists only beside its object and states the version, size and digest of that object',
+  'done-before-acknowledged': 'a message is acknowledged only after its work is done or it is a dead letter',
+  'response-is-valid':
+    'a batch handler never throws; its response names only messages of the batch, each at most once',
+  'no-secret-disclosed':
+    'no log line, dead letter, receipt or response holds a secret, in clear text or in base64',
+  'only-allowed-hosts':
+    'no request goes to a host that is not allowed, and the API key is never sent to the storage',
+  'log-lines-are-json': 'each log line is one JSON object of at most 8 kB',
+  'no-forbidden-call':
+    'nothing is deleted or locked, and no operation is called that the role does not allow',
+  'no-open-resources': 'no timer, call or response body is open when an invocation returns',
+  'webhook-in-time': 'a webhook is answered within 1.5 s',
+  'ends-before-timeout': 'an invocation ends at least 500 ms before its timeout',
+  'no-loops': 'a message passes through at most three functions',
+  'counts-match':
+    'queues lose no message, metrics equal what happened, and an error code is reported only with one of its causes',
+  'correct-queue':
+    'backfilled documents go to the backfill queue, all others to the documents queue, each only once',
+  'live-work-keeps-half-the-rate':
+    "low-priority lanes leave half of Telnyx's stated rate limit to live documents",
+  'unarchived-raises-alarm':
+    'a document that is not archived 16 minutes after its upload has raised an alarm',
+  'everything-archived':
+    'once faults stop, every document that can be archived is archived and the queues are empty',
+  'archived-before-deletion':
+    'while faults are rare or outages short, every document is archived before Telnyx deletes it',
+  'redrive-succeeds':
+    'after a redrive without faults, only documents that cannot be archived are dead letters',
+  'no-unhandled-error': 'no promise rejection and no error event is left unhandled',
 } as const;
 
 export type InvariantName = keyof typeof invariants;
 
-export interface Breach {
+export interface Violation {
   invariant: InvariantName;
-  /** The document, order, message or invocation. */
+  /** ID of the document, order, message or invocation. */
   subject: string;
   what: string;
 }

@@ -1,25 +1,24 @@
-/** Lambda: containers that are reused, frozen in between, and now and then killed. */
+/** A Lambda function: containers are reused, paused between invocations and sometimes killed. */
 import type { Context } from 'aws-lambda';
 import { Container, type Invocation } from './container.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { SimulationContext } from './context.ts';
 
 export type Handler<Event> = (event: Event, context: Context) => Promise<unknown>;
 
-/** How an invocation ended for whoever asked for it. */
-type Ending = { answer: unknown } | { crashed: string };
+/** The result of an invocation for its caller. */
+type InvocationResult = { answer: unknown } | { crashed: string };
 
-type OnEnd = (ending: Ending, invocation: Invocation) => void;
+type OnEnd = (result: InvocationResult, invocation: Invocation) => void;
 
-/** What is known of an invocation before it starts; see `Invocation`. */
-export interface Beginning {
+/** The known facts of an invocation before it starts; see `Invocation`. */
+export interface InvocationStart {
   hops?: number;
   lane?: string;
   secret?: string | undefined;
-  suffered?: readonly string[];
+  causes?: readonly string[];
 }
 
-/** Where an invocation runs. */
-interface Place<Event> {
+interface Instance<Event> {
   number: number;
   container: Container;
   handler: Handler<Event>;
@@ -28,91 +27,92 @@ interface Place<Event> {
 export interface FunctionOptions<Event> {
   name: string;
   timeoutMs: number;
-  /** Runs the module: once per container. */
+  /** Initializes a container and returns its handler. */
   start: (container: Container) => Handler<Event>;
 }
 
-const coldStartMs = { least: 200, most: 900 };
+const coldStartMs = { min: 200, max: 900 };
 
 export class LambdaFunction<Event> {
   readonly #options: FunctionOptions<Event>;
-  readonly #surroundings: Surroundings;
-  readonly #idle: Place<Event>[] = [];
+  readonly #context: SimulationContext;
+  readonly #idle: Instance<Event>[] = [];
   #containers = 0;
-  /** Number of the first container that may be used again. */
+  /** Number of the first container that may be reused. */
   #oldest = 1;
   #invocations = 0;
 
-  constructor(options: FunctionOptions<Event>, surroundings: Surroundings) {
+  constructor(options: FunctionOptions<Event>, context: SimulationContext) {
     this.#options = options;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
-  /** Deploys anew: containers that are there now take no further invocation. */
+  /** Simulates a deployment: current containers receive no further invocation. */
   replaceContainers(): void {
     this.#idle.length = 0;
     this.#oldest = this.#containers + 1;
   }
 
-  /** @param onEnd told how it ended, and of which invocation */
-  invoke(event: Event, beginning: Beginning, onEnd: OnEnd): void {
-    const { clock, random, weather } = this.#surroundings;
+  /** @param onEnd called with the result when the invocation has ended */
+  invoke(event: Event, start: InvocationStart, onEnd: OnEnd): void {
+    const { clock, random, injector } = this.#context;
     const reused = this.#idle.pop();
     if (reused) {
       if (random.chance(0.5)) reused.container.deadSockets = 3;
-      clock.after(random.between(1, 5), () => this.#run(reused, event, beginning, onEnd));
+      clock.after(random.between(1, 5), () => this.#run(reused, event, start, onEnd));
       return;
     }
     this.#containers += 1;
     const number = this.#containers;
-    const container = new Container(`${this.#options.name}-${number}`, this.#surroundings);
-    if (weather.strikes('lambda-clock-wrong')) container.clockErrorMs = random.pick([-600_000, 600_000]);
-    clock.after(random.between(coldStartMs.least, coldStartMs.most), () => {
-      this.#run({ number, container, handler: this.#options.start(container) }, event, beginning, onEnd);
+    const container = new Container(`${this.#options.name}-${number}`, this.#context);
+    if (injector.shouldInject('lambda-clock-wrong'))
+      container.clockErrorMs = random.pick([-600_000, 600_000]);
+    clock.after(random.between(coldStartMs.min, coldStartMs.max), () => {
+      this.#run({ number, container, handler: this.#options.start(container) }, event, start, onEnd);
     });
   }
 
   #run(
-    place: Place<Event>,
+    instance: Instance<Event>,
     event: Event,
-    { hops = 0, lane = '', secret, suffered = [] }: Beginning,
+    { hops = 0, lane = '', secret, causes = [] }: InvocationStart,
     onEnd: OnEnd,
   ): void {
-    const { clock, random, weather, watch, journal } = this.#surroundings;
+    const { clock, random, injector, monitor, eventLog } = this.#context;
     const { name, timeoutMs } = this.#options;
-    const { container, handler } = place;
+    const { container, handler } = instance;
     this.#invocations += 1;
     const invocation: Invocation = {
       id: `${name}#${this.#invocations}`,
       functionName: name,
       startedAt: clock.monotonic(),
       limitMs: timeoutMs,
-      since: watch.moment,
+      since: monitor.moment,
       lane,
-      asked: new Map(),
+      recordRequests: new Map(),
       hops,
-      suffered: new Set(container.clockErrorMs === 0 ? suffered : [...suffered, 'lambda-clock-wrong']),
+      causes: new Set(container.clockErrorMs === 0 ? causes : [...causes, 'lambda-clock-wrong']),
       metrics: new Map(),
       confirmed: new Map(),
-      perhapsConfirmed: new Map(),
+      possiblyConfirmed: new Map(),
       secret,
     };
-    if (container.knowsRateLimit) invocation.suffered.add('rate limit known');
+    if (container.knowsRateLimit) invocation.causes.add('rate limit known');
     container.invocation = invocation;
-    journal.note(invocation.id, `starts in ${container.id}`);
+    eventLog.add(invocation.id, `starts in ${container.id}`);
     const cancelLimit = clock.after(timeoutMs, () => {
-      watch.timedOut(invocation);
-      container.kill('its time limit is over');
+      monitor.timedOut(invocation);
+      container.kill('timeout');
     });
-    if (weather.strikes('lambda-killed-anytime')) {
+    if (injector.shouldInject('lambda-killed-at-random')) {
       clock.after(random.between(0, 3_000), () => {
-        if (container.invocation === invocation) container.kill('just so');
+        if (container.invocation === invocation) container.kill('at random');
       });
     }
-    if (weather.strikes('lambda-clock-jumps')) {
+    if (injector.shouldInject('lambda-clock-jumps')) {
       clock.after(random.between(0, 500), () => {
         container.clockErrorMs += random.pick([-3_600_000, 3_600_000]);
-        invocation.suffered.add('lambda-clock-wrong');
+        invocation.causes.add('lambda-clock-wrong');
       });
     }
     container.onDeath = (why) => {
@@ -122,11 +122,11 @@ export class LambdaFunction<Event> {
     const ended = (outcome: { answer: unknown } | { thrown: unknown }) => {
       if (!container.alive) return;
       cancelLimit();
-      watch.returned(invocation, outcome, container);
-      journal.note(invocation.id, 'answer' in outcome ? 'returns' : 'throws');
+      monitor.returned(invocation, outcome, container);
+      eventLog.add(invocation.id, 'answer' in outcome ? 'returns' : 'throws');
       container.invocation = undefined;
       container.onDeath = () => undefined;
-      if (place.number >= this.#oldest) this.#idle.push(place);
+      if (instance.number >= this.#oldest) this.#idle.push(instance);
       onEnd('answer' in outcome ? outcome : { crashed: 'the handler threw' }, invocation);
     };
     const deadline = clock.monotonic() + timeoutMs;

@@ -1,29 +1,29 @@
-/** What is in the archive bucket: versioned, never deleted from. */
+/** The objects of the archive bucket: versioned and never deleted. */
 import { createHash } from 'node:crypto';
 import type { Invocation } from './container.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { SimulationContext } from './context.ts';
 
 export interface ObjectVersion {
   key: string;
   bytes: Buffer;
   /** SHA-256 of the bytes, lower-case hex. */
   sha256: string;
-  /** Whether S3 states the digest: not of an object that came in parts, or without one. */
+  /** Whether S3 returns the digest. It does not for multipart uploads and uploads without a checksum. */
   statesDigest: boolean;
   etag: string;
   versionId: string;
-  /** Undefined for what somebody else has put there. */
-  by: Invocation | undefined;
+  /** The invocation that wrote it; undefined if the archiver did not. */
+  writtenBy: Invocation | undefined;
 }
 
 export class ObjectStore {
   readonly #versions = new Map<string, ObjectVersion[]>();
   readonly #keys: string[] = [];
-  readonly #surroundings: Surroundings;
+  readonly #context: SimulationContext;
   #count = 0;
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings;
+  constructor(context: SimulationContext) {
+    this.#context = context;
   }
 
   current(key: string): ObjectVersion | undefined {
@@ -34,12 +34,12 @@ export class ObjectStore {
     return this.#versions.get(key) ?? [];
   }
 
-  /** All keys, in order. */
+  /** All keys, ascending. */
   keys(): readonly string[] {
     return this.#keys;
   }
 
-  put(key: string, bytes: Buffer, by: Invocation | undefined, statesDigest = true): ObjectVersion {
+  put(key: string, bytes: Buffer, writtenBy: Invocation | undefined, statesDigest = true): ObjectVersion {
     this.#count += 1;
     const version: ObjectVersion = {
       key,
@@ -48,23 +48,23 @@ export class ObjectStore {
       statesDigest,
       etag: `"etag-${this.#count}"`,
       versionId: `version-${this.#count}`,
-      by,
+      writtenBy,
     };
     const versions = this.#versions.get(key);
     if (versions) versions.push(version);
     else {
       this.#versions.set(key, [version]);
-      this.#keys.splice(this.#placeOf(key), 0, key);
+      this.#keys.splice(this.#indexOf(key), 0, key);
     }
-    this.#surroundings.journal.note(key, `stored as ${version.versionId} by ${by?.id ?? 'somebody else'}`);
-    this.#surroundings.watch.stored(version);
+    this.#context.eventLog.add(key, `stored as ${version.versionId} by ${writtenBy?.id ?? 'another writer'}`);
+    this.#context.monitor.stored(version);
     return version;
   }
 
-  list(prefix: string, startAfter: string | undefined, most = 1_000): string[] {
+  list(prefix: string, startAfter: string | undefined, max = 1_000): string[] {
     const found: string[] = [];
     const from = startAfter === undefined || startAfter < prefix ? prefix : startAfter;
-    for (let at = this.#placeOf(from); at < this.#keys.length && found.length < most; at += 1) {
+    for (let at = this.#indexOf(from); at < this.#keys.length && found.length < max; at += 1) {
       const key = this.#keys[at] ?? '';
       if (key > prefix && !key.startsWith(prefix)) break;
       if (key.startsWith(prefix) && (startAfter === undefined || key > startAfter)) found.push(key);
@@ -72,8 +72,8 @@ export class ObjectStore {
     return found;
   }
 
-  /** Where in the order of keys it is, or would be. */
-  #placeOf(key: string): number {
+  /** Index of the key in `#keys`, or the index where it belongs. */
+  #indexOf(key: string): number {
     let low = 0;
     let high = this.#keys.length;
     while (low < high) {

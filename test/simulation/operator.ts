@@ -1,18 +1,18 @@
-/** People and the schedule: sweeps every minute, backfills, redrives, deployments, and slips of the hand. */
+/** The schedule and the operator: sweeps every minute, backfills, redrives and mistakes. */
 import { planSweep } from '../../functions/discover/sweep.ts';
 import { sweep } from '../../functions/limits.ts';
 import type { Account } from './account.ts';
+import type { SimulationContext } from './context.ts';
+import { laneNames, type WorldState } from './invariant-monitor.ts';
 import type { Queue } from './queue.ts';
-import type { Surroundings } from './surroundings.ts';
-import { laneNames, type Scene } from './watch.ts';
 
 const minute = 60_000;
 const manySpans = 150;
 
-/** Bodies that the document lanes cannot read; ids in them are nobody's. */
+/** Bodies that the functions cannot read. */
 const malformed = [
   '',
-  'no JSON',
+  'not JSON',
   '{}',
   '[]',
   'null',
@@ -22,101 +22,102 @@ const malformed = [
   '{"v":1,"kind":"document","trigger":"sweep","requestedAt":"now"}',
   '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00+01"}',
 ];
-const ofTomorrow = '{"v":2,"kind":"document","documents":["later"]}';
+const ofLaterVersion = '{"v":2,"kind":"document","documents":["later"]}';
 const inWrongQueue = [
   '{"v":1,"kind":"recent","requestedAt":"2026-11-24T00:00:00Z"}',
   '{"v":1,"kind":"letter","requestedAt":"2026-11-24T00:00:00Z"}',
 ];
-const unreadable = new Set([...malformed, ofTomorrow, ...inWrongQueue]);
+const unreadable = new Set([...malformed, ofLaterVersion, ...inWrongQueue]);
 
-/** Not a byte of it leaves room for the attributes of a dead letter. */
-const huge = `{"v":1,"kind":"document",${'x'.repeat(1024 ** 2 - 25)}`;
+/** So large that it leaves no room for the attributes of a dead letter. */
+const maximumSizeBody = `{"v":1,"kind":"document",${'x'.repeat(1024 ** 2 - 25)}`;
 
 export function isUnreadable(body: string): boolean {
-  if (unreadable.has(body) || body.startsWith(huge.slice(0, 100))) return true;
-  const mistyped = /"createdAfter":"([^"]*)","createdBefore":"([^"]*)"/.exec(body);
-  return mistyped !== null && Date.parse(mistyped[1] ?? '') >= Date.parse(mistyped[2] ?? '');
+  if (unreadable.has(body) || body.startsWith(maximumSizeBody.slice(0, 100))) return true;
+  const reversedSpan = /"createdAfter":"([^"]*)","createdBefore":"([^"]*)"/.exec(body);
+  return reversedSpan !== null && Date.parse(reversedSpan[1] ?? '') >= Date.parse(reversedSpan[2] ?? '');
 }
 
 export class Operator {
-  readonly #scene: Scene;
+  readonly #world: WorldState;
   readonly #account: Account;
-  readonly #surroundings: Surroundings;
+  readonly #context: SimulationContext;
 
-  constructor(scene: Scene, surroundings: Surroundings) {
-    this.#scene = scene;
-    this.#account = scene.account;
-    this.#surroundings = surroundings;
+  constructor(world: WorldState, context: SimulationContext) {
+    this.#world = world;
+    this.#account = world.account;
+    this.#context = context;
   }
 
-  /** The schedule. @param until milliseconds since the Unix epoch */
+  /** Schedules the sweeps. @param until milliseconds since the Unix epoch */
   sweepUntil(until: number): void {
-    const { clock, weather } = this.#surroundings;
+    const { clock, injector } = this.#context;
     const period = sweep.intervalMinutes * minute;
     for (let at = Math.ceil(clock.now() / period) * period; at < until; at += period) {
       clock.at(at, () => {
-        if (weather.strikes('schedule-misses')) return;
-        // Once all is clear, only the sweeps that have something to read: the others would ask twice and end.
-        if (weather.isClear && !this.#isThereAnythingToRead(at)) return;
-        this.#ask({ kind: 'recent', requestedAt: instant(at) });
-        if (weather.strikes('schedule-repeats')) this.#ask({ kind: 'recent', requestedAt: instant(at + 1) });
+        if (injector.shouldInject('schedule-skips-sweep')) return;
+        // After faults have stopped, skip sweeps that would find nothing: this saves time.
+        if (injector.isStopped && !this.#findsAnything(at)) return;
+        this.#queue({ kind: 'recent', requestedAt: instant(at) });
+        if (injector.shouldInject('schedule-repeats-sweep'))
+          this.#queue({ kind: 'recent', requestedAt: instant(at + 1) });
       });
     }
   }
 
-  /** Each minute of the weather's time. */
-  fumble(): void {
-    const { random, weather } = this.#surroundings;
-    const { documents, backfill, discovery, spans } = this.#scene.queues;
+  /** Called every minute while faults occur. */
+  makeMistakes(): void {
+    const { random, injector } = this.#context;
+    const { documents, backfill, discovery, spans } = this.#world.queues;
     const anyQueue = () => random.pick([documents, backfill, discovery, spans]);
-    if (weather.strikes('message-malformed')) anyQueue().accept(random.pick(malformed));
-    if (weather.strikes('message-huge')) anyQueue().accept(huge);
-    if (weather.strikes('message-of-tomorrow')) anyQueue().accept(ofTomorrow);
-    if (weather.strikes('message-in-wrong-queue')) {
-      random.pick([documents, backfill]).accept(random.pick(inWrongQueue));
+    if (injector.shouldInject('message-malformed')) anyQueue().send(random.pick(malformed));
+    if (injector.shouldInject('message-of-maximum-size')) anyQueue().send(maximumSizeBody);
+    if (injector.shouldInject('message-of-later-version')) anyQueue().send(ofLaterVersion);
+    if (injector.shouldInject('message-in-wrong-queue')) {
+      random.pick([documents, backfill]).send(random.pick(inWrongQueue));
     }
     const ids = [...this.#account.documents.keys()];
-    if (weather.strikes('operator-sends-id')) documents.accept(`${random.pick(ids)}\n`);
-    if (weather.strikes('message-worn')) {
-      const elsewhere = [...this.#account.documents.values()].filter(
-        ({ hopeless }) => hopeless === 'LinkNotAllowed',
+    if (injector.shouldInject('operator-sends-bare-id')) documents.send(`${random.pick(ids)}\n`);
+    if (injector.shouldInject('message-received-hundreds-of-times')) {
+      const onDisallowedHost = [...this.#account.documents.values()].filter(
+        ({ expectedFailure }) => expectedFailure === 'LinkNotAllowed',
       );
       const ageMs = 9 * 24 * 60 * minute - random.integer(0, 20) * minute;
-      const id = elsewhere.length > 0 ? random.pick(elsewhere).id : random.pick(ids);
-      backfill.accept(id, { receives: random.integer(100, 900), ageMs });
+      const id = onDisallowedHost.length > 0 ? random.pick(onDisallowedHost).id : random.pick(ids);
+      backfill.send(id, { receives: random.integer(100, 900), ageMs });
     }
   }
 
-  /** Asks for all documents of a span, in two parts that touch. */
+  /** Requests all documents of a time span, in two spans that meet. */
   backfill(from: number, to: number): void {
     const middle = Math.round((from + to) / 2_000) * 1_000;
     this.#span(from, middle);
     this.#span(middle, to);
   }
 
-  /** Asks for all documents of a span, cut into very many. */
-  backfillYears(from: number, to: number): void {
+  /** Requests all documents of a time span, in many spans. */
+  backfillManySpans(from: number, to: number): void {
     const width = Math.ceil((to - from) / manySpans / 1_000) * 1_000;
     for (let at = from; at < to; at += width) this.#span(at, Math.min(to, at + width));
   }
 
-  /** Does so once more, or means to. */
+  /** Sometimes repeats the backfill, splits it, or reverses its bounds by mistake. */
   backfillAgain(from: number, to: number): void {
-    const { weather } = this.#surroundings;
-    if (weather.strikes('operator-backfills-twice')) this.backfill(from, to);
-    if (weather.strikes('operator-backfills-years')) this.backfillYears(from, to);
-    if (weather.strikes('operator-mistypes-span')) this.#span(to, from);
+    const { injector } = this.#context;
+    if (injector.shouldInject('operator-backfills-twice')) this.backfill(from, to);
+    if (injector.shouldInject('operator-backfills-many-spans')) this.backfillManySpans(from, to);
+    if (injector.shouldInject('operator-reverses-span')) this.#span(to, from);
   }
 
-  /** Moves all dead letters back to where they came from. */
+  /** Moves all dead letters back to their queues. */
   redrive(): void {
-    const { queues, deadLetters } = this.#scene;
+    const { queues, deadLetters } = this.#world;
     for (const lane of laneNames) {
       redriveOne(deadLetters[lane], queues[lane]);
     }
   }
 
-  #isThereAnythingToRead(requestedAt: number): boolean {
+  #findsAnything(requestedAt: number): boolean {
     const bands = planSweep(instant(requestedAt));
     return [...this.#account.documents.values()].some(({ createdAt }) =>
       bands.some(({ window }) => createdAt >= window.from && createdAt <= window.to),
@@ -124,22 +125,22 @@ export class Operator {
   }
 
   #span(createdAfter: number, createdBefore: number): void {
-    this.#ask({
+    this.#queue({
       kind: 'span',
       createdAfter: instant(createdAfter),
       createdBefore: instant(createdBefore),
-      requestedAt: instant(this.#surroundings.clock.now()),
+      requestedAt: instant(this.#context.clock.now()),
     });
   }
 
-  #ask(message: Record<string, unknown>): void {
-    const { discovery, spans } = this.#scene.queues;
-    (message.kind === 'span' ? spans : discovery).accept(JSON.stringify({ v: 1, ...message }));
+  #queue(message: Record<string, unknown>): void {
+    const { discovery, spans } = this.#world.queues;
+    (message.kind === 'span' ? spans : discovery).send(JSON.stringify({ v: 1, ...message }));
   }
 }
 
 function redriveOne(from: Queue, to: Queue): void {
-  for (const { body } of from.drain()) to.accept(body);
+  for (const { body } of from.takeVisible()) to.send(body);
 }
 
 function instant(ms: number): string {

@@ -1,12 +1,12 @@
-/** A standard SQS queue: at least once, in no order, with visibility, receive counts and a redrive policy. */
+/** A standard SQS queue: at-least-once delivery in any order, visibility timeouts, receive counts, redrive policy. */
 import { queues } from '../../functions/limits.ts';
 import type { Invocation } from './container.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { SimulationContext } from './context.ts';
 
 export interface QueuedMessage {
   id: string;
   body: string;
-  /** The document's or order's id, or what else it is about. */
+  /** ID of the document or order, else the kind of the message. */
   subject: string;
   attributes: Readonly<Record<string, string>>;
   /** Milliseconds since the Unix epoch. */
@@ -14,8 +14,8 @@ export interface QueuedMessage {
   firstReceivedAt: number | undefined;
   receives: number;
   hops: number;
-  /** The invocation that sent it, if one did. */
-  by: Invocation | undefined;
+  /** The invocation that sent it; undefined if no invocation did. */
+  sentBy: Invocation | undefined;
 }
 
 export interface Received {
@@ -33,27 +33,27 @@ export class Queue {
   readonly name: string;
   readonly url: string;
   readonly arn: string;
-  /** All that have come in, gone by deletion, and gone to the dead letters by the redrive policy. */
-  readonly tally = { came: 0, deleted: 0, redriven: 0 };
-  /** Told whenever there is something to receive. */
+  /** Numbers of messages sent, deleted, and moved to the dead-letter queue by the redrive policy. */
+  readonly counts = { sent: 0, deleted: 0, deadLettered: 0 };
+  /** Called when a message becomes visible. */
   onVisible: () => void = () => undefined;
   readonly #options: QueueOptions;
-  readonly #surroundings: Surroundings;
+  readonly #context: SimulationContext;
   readonly #messages = new Map<string, QueuedMessage>();
   readonly #visible: QueuedMessage[] = [];
-  /** When a message that is out becomes visible again. */
-  readonly #returns = new Map<string, () => void>();
+  /** Cancels the timer that makes a message visible again, by message ID. */
+  readonly #visibilityTimers = new Map<string, () => void>();
   #ids = 0;
 
-  constructor(options: QueueOptions, surroundings: Surroundings) {
+  constructor(options: QueueOptions, context: SimulationContext) {
     this.name = options.name;
     this.url = `https://sqs.eu-central-1.amazonaws.com/123456789012/${options.name}`;
     this.arn = `arn:aws:sqs:eu-central-1:123456789012:${options.name}`;
     this.#options = options;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
-  /** Those in the queue, visible or not. */
+  /** Number of messages, visible or not. */
   get depth(): number {
     return this.#messages.size;
   }
@@ -62,26 +62,26 @@ export class Queue {
     return [...this.#messages.values()];
   }
 
-  accept(
+  send(
     body: string,
     {
       attributes = {},
       hops = 0,
       receives = 0,
       ageMs = 0,
-      by,
+      sentBy,
     }: {
       attributes?: Record<string, string>;
       hops?: number;
       receives?: number;
-      /** How long ago it was sent, and first received. */
+      /** Milliseconds since it was sent and first received. */
       ageMs?: number;
-      by?: Invocation | undefined;
+      sentBy?: Invocation | undefined;
     } = {},
   ): void {
-    const { clock, random, weather, watch, journal } = this.#surroundings;
+    const { clock, random, injector, monitor, eventLog } = this.#context;
     this.#ids += 1;
-    this.tally.came += 1;
+    this.counts.sent += 1;
     const message: QueuedMessage = {
       id: `${this.name}-${this.#ids}`,
       body,
@@ -91,88 +91,91 @@ export class Queue {
       firstReceivedAt: ageMs > 0 ? clock.now() - ageMs : undefined,
       receives,
       hops,
-      by,
+      sentBy,
     };
     this.#messages.set(message.id, message);
-    journal.note(message.subject, `${message.id} enters ${this.name} ${Object.values(attributes).join(' ')}`);
-    watch.queueTook(this, message);
-    const late = weather.strikes('sqs-delivers-late') ? random.between(10_000, 240_000) : 0;
-    // SQS deletes a message at the end of its retention without a word; dead letters are kept for longer than a world lasts.
+    eventLog.add(message.subject, `${message.id} enters ${this.name} ${Object.values(attributes).join(' ')}`);
+    monitor.messageQueued(this, message);
+    const late = injector.shouldInject('sqs-delivers-late') ? random.between(10_000, 240_000) : 0;
+    // SQS deletes a message silently at the end of its retention. Dead letters are kept for longer than a simulation lasts.
     const keptMs = message.sentAt + queues.retentionMs - clock.now();
     if (this.#options.redrive) clock.after(keptMs, () => this.#expire(message));
-    this.#appear(message, late + random.between(1, 30));
+    this.#makeVisibleAfter(message, late + random.between(1, 30));
   }
 
-  receive(most: number): Received[] {
-    const { clock, random, weather, journal } = this.#surroundings;
+  receive(max: number): Received[] {
+    const { clock, random, injector, eventLog } = this.#context;
     const received: Received[] = [];
-    while (received.length < most && this.#visible.length > 0) {
+    while (received.length < max && this.#visible.length > 0) {
       const at = random.integer(0, this.#visible.length - 1);
       const [message] = this.#visible.splice(at, 1);
       if (message === undefined || !this.#messages.has(message.id)) continue;
       const { redrive, visibilityMs } = this.#options;
       if (redrive && message.receives >= redrive.maxReceiveCount) {
         this.#messages.delete(message.id);
-        this.tally.redriven += 1;
-        journal.note(message.subject, `${message.id} goes from ${this.name} to the dead letters by itself`);
-        redrive.to.accept(message.body);
+        this.counts.deadLettered += 1;
+        eventLog.add(
+          message.subject,
+          `${message.id} moves from ${this.name} to its dead-letter queue by the redrive policy`,
+        );
+        redrive.to.send(message.body);
         continue;
       }
       message.receives += 1;
       message.firstReceivedAt ??= clock.now();
-      journal.note(message.subject, `${message.id} received, ${message.receives}`);
+      eventLog.add(message.subject, `${message.id} received, ${message.receives}`);
       received.push({ message, handle: `${message.id}/${message.receives}` });
-      const again = weather.strikes('sqs-delivers-twice') ? random.between(1, 2_000) : visibilityMs;
-      this.#appear(message, again);
+      const again = injector.shouldInject('sqs-delivers-twice') ? random.between(1, 2_000) : visibilityMs;
+      this.#makeVisibleAfter(message, again);
     }
     return received;
   }
 
   delete(handle: string): void {
-    const { random, weather, journal } = this.#surroundings;
+    const { random, injector, eventLog } = this.#context;
     const message = this.#messages.get(idOf(handle));
     if (!message) return;
-    if (weather.strikes('sqs-forgets-delete')) {
-      this.#appear(message, random.between(100, 60_000));
+    if (injector.shouldInject('sqs-delivers-deleted-message')) {
+      this.#makeVisibleAfter(message, random.between(100, 60_000));
       return;
     }
     this.#messages.delete(message.id);
-    this.#returns.get(message.id)?.();
-    this.#returns.delete(message.id);
-    this.tally.deleted += 1;
-    journal.note(message.subject, `${message.id} deleted`);
+    this.#visibilityTimers.get(message.id)?.();
+    this.#visibilityTimers.delete(message.id);
+    this.counts.deleted += 1;
+    eventLog.add(message.subject, `${message.id} deleted`);
   }
 
-  /** @returns whether the message is still there */
+  /** @returns false if the message no longer exists */
   changeVisibility(handle: string, ms: number): boolean {
     const message = this.#messages.get(idOf(handle));
     if (!message) return false;
-    this.#appear(message, ms);
+    this.#makeVisibleAfter(message, ms);
     return true;
   }
 
-  /** Takes out all that is visible, for a redrive by hand. */
-  drain(): QueuedMessage[] {
+  /** Removes and returns all visible messages, for a manual redrive. */
+  takeVisible(): QueuedMessage[] {
     const taken = this.#visible.splice(0).filter(({ id }) => this.#messages.has(id));
     for (const { id } of taken) this.#messages.delete(id);
-    this.tally.deleted += taken.length;
+    this.counts.deleted += taken.length;
     return taken;
   }
 
   #expire(message: QueuedMessage): void {
     if (!this.#messages.has(message.id)) return;
-    this.#surroundings.watch.broken(
-      'ends-in-one-state',
+    this.#context.monitor.report(
+      'one-final-state',
       message.subject,
       `${message.id} has expired in ${this.name}`,
     );
   }
 
-  #appear(message: QueuedMessage, ms: number): void {
-    this.#returns.get(message.id)?.();
-    this.#returns.set(
+  #makeVisibleAfter(message: QueuedMessage, ms: number): void {
+    this.#visibilityTimers.get(message.id)?.();
+    this.#visibilityTimers.set(
       message.id,
-      this.#surroundings.clock.after(ms, () => {
+      this.#context.clock.after(ms, () => {
         if (!this.#messages.has(message.id) || this.#visible.includes(message)) return;
         this.#visible.push(message);
         this.onVisible();
@@ -189,7 +192,7 @@ function idOf(handle: string): string {
   return handle.split('/')[0] ?? '';
 }
 
-/** What a message is about, by a parser of the simulation's own. */
+/** Parses independently of the functions' own parser. */
 function subjectOf(body: string): string {
   const { documentId, orderId, kind } = fieldsOf(body);
   return String(documentId ?? orderId ?? kind ?? 'no message');
@@ -207,7 +210,7 @@ export function fieldsOf(body: string): Record<string, unknown> {
   }
 }
 
-/** What excuses a document of that second to be queued twice. @param moment ISO 8601, or milliseconds since the Unix epoch */
-export function spansTouch(moment: string | number): string {
-  return `spans that touch in second ${Math.floor(new Date(moment).getTime() / 1_000)}`;
+/** The fact that allows documents of that second to be queued twice. @param moment ISO 8601, or milliseconds since the Unix epoch */
+export function spansMeet(moment: string | number): string {
+  return `spans meet in second ${Math.floor(new Date(moment).getTime() / 1_000)}`;
 }

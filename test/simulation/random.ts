@@ -1,23 +1,26 @@
-/** Randomness that is the same for the same seed. */
+/** Random numbers from a seed. */
 
 export interface RandomSource {
-  /** A number in [0, 1), as `Math.random` gives it. */
+  /** A number in [0, 1), like `Math.random`. */
   next(): number;
-  /** True in this part of all cases, 0 to 1. */
-  chance(part: number): boolean;
-  /** A whole number, both ends included. */
-  integer(least: number, most: number): number;
-  between(least: number, most: number): number;
+  /** True with this probability, 0 to 1. */
+  chance(probability: number): boolean;
+  /** An integer; both bounds are included. */
+  integer(min: number, max: number): number;
+  between(min: number, max: number): number;
   pick<Item>(items: readonly Item[]): Item;
   uuid(): string;
   bytes(length: number): Buffer;
-  /** Another source, which depends on this one's seed and the label only: actors do not disturb each other. */
+  /**
+   * Another source, which depends only on this seed and the label, so that draws of one part do not change those of
+   * another. Changing a label changes every run.
+   */
   fork(label: string): RandomSource;
 }
 
 export function createRandom(seed: string): RandomSource {
   let state = hashOf(seed);
-  /** mulberry32: 32 bits of state, a handful of operations, good enough to choose faults by. */
+  /** mulberry32: 32 bits of state and fast; good enough to choose faults. */
   const word = (): number => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -25,7 +28,7 @@ export function createRandom(seed: string): RandomSource {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   };
   const next = () => word() / 4_294_967_296;
-  const integer = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
+  const integer = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
   const hex = (digits: number) => {
     let text = '';
     while (text.length < digits) text += word().toString(16).padStart(8, '0');
@@ -34,10 +37,10 @@ export function createRandom(seed: string): RandomSource {
   return {
     next,
     integer,
-    chance: (part) => next() < part,
-    between: (least, most) => least + next() * (most - least),
+    chance: (probability) => next() < probability,
+    between: (min, max) => min + next() * (max - min),
     pick: (items) => {
-      if (items.length === 0) throw new RangeError('There is nothing to pick from.');
+      if (items.length === 0) throw new RangeError('Cannot pick from an empty list.');
       return items[integer(0, items.length - 1)] as (typeof items)[number];
     },
     uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`,

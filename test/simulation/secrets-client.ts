@@ -1,30 +1,30 @@
-/** Stands in for the SDK's Secrets Manager client in one container. */
+/** A fake of the SDK's Secrets Manager client for one container. */
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Account } from './account.ts';
 import type { Container, Reply } from './container.ts';
+import type { SimulationContext } from './context.ts';
 import { serviceError } from './service-error.ts';
 import { commandName } from './sqs-client.ts';
-import type { Surroundings } from './surroundings.ts';
 
 export function createSecrets(
   container: Container,
   account: Account,
-  { random, watch, journal }: Surroundings,
+  { random, monitor, eventLog }: SimulationContext,
 ): Pick<SecretsManagerClient, 'send'> {
   const send = (command: unknown) =>
     container.call(commandName(command), undefined, (reply: Reply<unknown>) => {
-      if (!(command instanceof GetSecretValueCommand)) return watch.forbidden(commandName(command));
-      if (container.strikes('secret-throttled')) {
-        journal.note(container.id, 'secret-throttled');
-        return reply.failing(serviceError('ThrottlingException', 400));
+      if (!(command instanceof GetSecretValueCommand)) return monitor.forbidden(commandName(command));
+      if (container.shouldInject('secret-throttled')) {
+        eventLog.add(container.id, 'secret-throttled');
+        return reply.fail(serviceError('ThrottlingException', 400));
       }
       const key = account.secret.text;
-      if (container.strikes('secret-garbled')) {
-        const garbled = [`{"apiKey":"${key}"}`, '', undefined, ` ${key}\n`, `Bearer ${key}`, 'short'];
-        journal.note(container.id, 'secret-garbled');
-        return reply.with({ SecretString: random.pick(garbled) });
+      if (container.shouldInject('secret-malformed')) {
+        const malformedRow = [`{"apiKey":"${key}"}`, '', undefined, ` ${key}\n`, `Bearer ${key}`, 'short'];
+        eventLog.add(container.id, 'secret-malformed');
+        return reply.succeed({ SecretString: random.pick(malformedRow) });
       }
-      return reply.with({ SecretString: key });
+      return reply.succeed({ SecretString: key });
     });
   return { send: send as unknown as SecretsManagerClient['send'] };
 }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { breachBy } from './caught.ts';
+import { violationCausedBy } from './detect-bug.ts';
 import { seededBugs } from './seeded-bugs.ts';
 
-describe('the simulation catches it when', () => {
+describe('the simulation reports a violation for the bug', () => {
   it.each(seededBugs)(
-    '$name',
+    '"$name"',
     async (bug) => {
-      expect(await breachBy(bug)).toBeDefined();
+      expect(await violationCausedBy(bug)).toBeDefined();
     },
     120_000,
   );

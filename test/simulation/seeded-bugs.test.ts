@@ -1,40 +1,45 @@
-/** Ten bugs, for the quick run; `seeded-bugs.long.test.ts` has all of them. */
+/** Ten bugs, for the quick run; `seeded-bugs.long.test.ts` runs all of them. */
 import { describe, expect, it } from 'vitest';
-import { breachBy } from './caught.ts';
-import { plant } from './plant.ts';
+import { applyBug } from './apply-bug.ts';
+import { violationCausedBy } from './detect-bug.ts';
 import { seededBugs } from './seeded-bugs.ts';
 
 const count = 10;
-/** Spread evenly over the list, so that every part of the archiver has one. */
-const some = seededBugs.filter(
-  (_, place) =>
-    Math.floor((place * count) / seededBugs.length) !== Math.floor(((place - 1) * count) / seededBugs.length),
+/** Evenly spaced in the list, so that every group of bugs is represented. */
+const sample = seededBugs.filter(
+  (_, index) =>
+    Math.floor((index * count) / seededBugs.length) !== Math.floor(((index - 1) * count) / seededBugs.length),
 );
 
-describe('the simulation catches it when', () => {
-  it.each(some)(
-    '$name',
+describe('the simulation reports a violation for the bug', () => {
+  it.each(sample)(
+    '"$name"',
     async (bug) => {
-      expect(await breachBy(bug)).toBeDefined();
+      expect(await violationCausedBy(bug)).toBeDefined();
     },
     120_000,
   );
+});
 
-  it('is tried with ten bugs of the list', () => {
-    expect(some).toHaveLength(count);
+describe('the quick run', () => {
+  it('has ten bugs of the list', () => {
+    expect(sample).toHaveLength(count);
   });
 });
 
-describe('a seeded bug', () => {
-  it('still finds its fragments in the source, each of them exactly once', async () => {
-    for (const bug of seededBugs) await (await plant(bug)).remove();
+describe('applyBug', () => {
+  it('applies every seeded bug to the current source', async () => {
+    for (const bug of seededBugs) await (await applyBug(bug)).remove();
   });
 
-  it('is refused when its fragment does not occur exactly once', async () => {
-    const stale = { name: 'stale', edits: [{ file: 'log.ts', fragment: 'no such text', replacement: '' }] };
-    const twofold = { name: 'twofold', edits: [{ file: 'log.ts', fragment: 'value', replacement: '' }] };
+  it('throws when a fragment does not occur exactly once', async () => {
+    const missing = {
+      name: 'missing',
+      edits: [{ file: 'log.ts', fragment: 'no such text', replacement: '' }],
+    };
+    const repeated = { name: 'repeated', edits: [{ file: 'log.ts', fragment: 'value', replacement: '' }] };
 
-    await expect(plant(stale)).rejects.toThrow('occurs 0 times in functions/log.ts');
-    await expect(plant(twofold)).rejects.toThrow(/occurs \d+ times/);
+    await expect(applyBug(missing)).rejects.toThrow('once in functions/log.ts, but occurs 0 times');
+    await expect(applyBug(repeated)).rejects.toThrow(/but occurs \d+ times/);
   });
 });

@@ -1,11 +1,11 @@
 import type { FaultName } from './faults.ts';
 
 /**
- * Bugs that the simulation must catch: each takes a guard out of functions/, as data. A fragment must occur exactly
- * once in its file, so that none of them can go stale without a test failing.
+ * A text replacement in `functions/`. The fragment must occur exactly once in its file: otherwise a test fails, so that
+ * no bug becomes outdated unnoticed.
  */
 interface Edit {
-  /** Within functions/. */
+  /** Path within `functions/`. */
   file: string;
   fragment: string;
   replacement: string;
@@ -13,46 +13,47 @@ interface Edit {
 
 export interface SeededBug {
   name: string;
-  /** More than one where two guards stand behind each other. */
+  /** More than one if two guards cover the same failure. */
   edits: readonly Edit[];
-  /** The only kinds of fault that strike then, where all of them together seldom bring the bug about. */
-  provokedBy?: readonly FaultName[];
+  /** The only kinds of fault to inject, if the bug seldom has an effect under all of them. */
+  onlyFaults?: readonly FaultName[];
 }
 
 function bug(name: string, file: string, fragment: string, replacement: string, ...more: Edit[]): SeededBug {
   return { name, edits: [{ file, fragment, replacement }, ...more] };
 }
 
+/** Each bug removes a guard. The simulation must report a violation for it. */
 export const seededBugs: readonly SeededBug[] = [
-  // What is stored.
-  bug('an object is put without If-None-Match', 'bucket/store.ts', "              IfNoneMatch: '*',\n", ''),
+  // Stored objects and receipts.
+  bug('PutObject is sent without If-None-Match', 'bucket/store.ts', "              IfNoneMatch: '*',\n", ''),
   bug(
-    'the hash is neither compared nor sent',
+    'the SHA-256 is neither compared nor sent to S3',
     'archive/verifying-body.ts',
     'expected.sha256 !== undefined && digest !== expected.sha256',
     "digest === ''",
     { file: 'bucket/store.ts', fragment: '{ ChecksumSHA256: hexToBase64(sha256) }', replacement: '{}' },
   ),
   bug(
-    'a download that ends early is not noticed',
+    'a download that ends early is accepted',
     'archive/verifying-body.ts',
     'if (expected.bytes !== undefined && this.bytesReceived !== expected.bytes)',
     'if (this.bytesReceived < 0)',
   ),
   bug(
-    'whatever stands at the key is believed to be the document',
+    'after 412 any existing object is accepted as the document',
     'archive/archive-document.ts',
     'if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;',
     'return existing;',
   ),
   bug(
-    'an object without a stated digest is believed to be the document',
+    'after 412 an existing object without a checksum is accepted unread',
     'archive/archive-document.ts',
     'existing.sha256 ?? (await bucket.hash(key, signal))',
     'existing.sha256 ?? sha256',
   ),
   bug(
-    'the receipt is written while the object is still on its way',
+    'the receipt is written before the upload has finished',
     'archive/archive-document.ts',
     `= await transfer(
     earlyLookup ?? lookUp(message.documentId, receive.signal, dependencies),
@@ -68,82 +69,82 @@ export const seededBugs: readonly SeededBug[] = [
   })();`,
   ),
   bug(
-    'the receipt names no version',
+    'the receipt lacks the version ID',
     'archive/archive-document.ts',
     'versionId: object.versionId,',
     'versionId: undefined,',
   ),
   bug(
-    'the object is taken for the receipt',
+    'a document counts as archived when only its object exists',
     'bucket/receipts.ts',
     'bucket.head(receiptKey(documentId), signal)',
     "bucket.head('documents/' + documentId, signal)",
   ),
   bug(
-    'infected documents are archived unasked',
+    'infected documents are archived by default',
     'archive/archive-document.ts',
     'document.infected && !archiveInfected',
     'document.infected && archiveInfected',
   ),
   bug(
-    'there is no largest document',
+    'the maximum document size is not enforced',
     'archive/archive-document.ts',
     'if (bytes <= maxDocumentBytes) return;',
     'return;',
   ),
   bug(
-    "another document's record is taken for this one's",
+    'the record of another document is accepted',
     'telnyx/client.ts',
     "if (data.id !== id) throw unexpected('it is about another document');",
     '',
   ),
   bug(
-    'a field that is not as specified costs the document',
+    'a malformed optional field makes a document fail',
     'telnyx/client.ts',
     'const { facts, malformed } = readFacts(data);',
     "const { facts, malformed } = readFacts(data);\n      if (malformed.length > 0) throw unexpected('a field');",
   ),
   bug(
-    'the receipt holds the record as JSON.parse has rounded it',
+    'the receipt holds the record after JSON.parse has rounded its numbers',
     'telnyx/client.ts',
     'record: record.text, cut: record.cut',
     'record: JSON.stringify(JSON.parse(record.text)), cut: record.cut',
   ),
   bug(
-    'a record of any size goes into the receipt',
+    'the size of the record in a receipt is not limited',
     'telnyx/record.ts',
     'if (text.length <= recordBounds.characters && nestingOf(text) <= recordBounds.levels) {',
     'if (text.length > 0) {',
   ),
   bug(
-    'a page of a gateway says that a document is gone',
+    'a 404 from a gateway counts as DocumentGone',
     'telnyx/client.ts',
     '  if (codes.length === 0) {',
     "  if (status === 404) return new ArchiverError(gone, 'gone');\n  if (codes.length === 0) {",
   ),
   bug(
-    'a gateway that forbids says that the API key is at fault',
+    'a 403 from a gateway counts as ApiKeyForbidden',
     'telnyx/client.ts',
     '  if (codes.length === 0) {',
     "  if (status === 403) return new ArchiverError('ApiKeyForbidden', 'forbidden');\n  if (codes.length === 0) {",
   ),
   bug(
-    'a success that is not 200 is a failure',
+    'only status 200 counts as success',
     'telnyx/client.ts',
     'status < 200 || status > 299',
     'status !== 200',
   ),
   bug(
-    'a document of unknown length is put without one',
+    'a document of unknown length is not archived',
     'archive/archive-document.ts',
     '  if (bytes === undefined) {\n    // S3',
     "  if (bytes === undefined) throw new ArchiverError('DownloadRefused', 'no length');\n  if (bytes === undefined) {\n    // S3",
   ),
-  bug('a digest in capitals is not understood', 'telnyx/record.ts', 'value.toLowerCase()', 'value'),
+  bug('a stated SHA-256 in upper case is not recognized', 'telnyx/record.ts', 'value.toLowerCase()', 'value'),
 
-  // What is acknowledged.
+  // Acknowledgements, retries and dead letters.
   bug(
-    'the answer to a batch has a misspelt key',
+    'the batch response has a misspelled key',
     'queue/batch.ts',
     'batchItemFailures: event.Records',
     'batchItemFailure: event.Records',
@@ -155,25 +156,25 @@ export const seededBugs: readonly SeededBug[] = [
     'await processRecord(record, lane, signal, job, dependencies);\n    acknowledged',
   ),
   bug(
-    'a dead letter that could not be sent is acknowledged',
+    'a message is acknowledged although its dead letter was not sent',
     'queue/batch.ts',
     'cause: nameOf(failure),\n    });\n    return false;',
     'cause: nameOf(failure),\n    });\n    return true;',
   ),
   bug(
-    'what comes back later is acknowledged',
+    'a message that waits for a retry is acknowledged',
     'queue/batch.ts',
     'await returnToQueue(record, lane, decision.afterMs, dependencies);\n    return false;',
     'await returnToQueue(record, lane, decision.afterMs, dependencies);\n    return true;',
   ),
   bug(
-    'a dead letter has no reason',
+    'dead letters lack a reason',
     'queue/dead-letter.ts',
     "      reason: { DataType: 'String', StringValue: redact(letter.reason) },\n",
     '',
   ),
   bug(
-    'a dead letter has another body',
+    'dead letters have a different body',
     'queue/dead-letter.ts',
     'MessageBody: body',
     'MessageBody: letter.code',
@@ -185,49 +186,49 @@ export const seededBugs: readonly SeededBug[] = [
     "UnknownMessageKind: 'acknowledge'",
   ),
   bug(
-    'a message that cannot be read is acknowledged',
+    'a malformed message is acknowledged',
     'errors.ts',
     "MalformedMessage: 'dead-letter'",
     "MalformedMessage: 'acknowledge'",
   ),
   bug(
-    'a message of a later version is a dead letter at once',
+    'a message of a later version becomes a dead letter immediately',
     'errors.ts',
     "UnknownMessageVersion: 'retry'",
     "UnknownMessageVersion: 'dead-letter'",
   ),
   bug(
-    'a document that is gone counts as done',
+    'a message for a deleted document is acknowledged',
     'errors.ts',
     "DocumentGone: 'dead-letter'",
     "DocumentGone: 'acknowledge'",
   ),
   bug(
-    'a bucket without permission fills the dead letters',
+    'BucketMisconfigured makes dead letters',
     'errors.ts',
     "BucketMisconfigured: 'wait'",
     "BucketMisconfigured: 'dead-letter'",
   ),
   bug(
-    'a rejected API key fills the dead letters',
+    'ApiKeyRejected makes dead letters',
     'errors.ts',
     "ApiKeyRejected: 'wait'",
     "ApiKeyRejected: 'dead-letter'",
   ),
   bug(
-    'a document is given up at its first failure',
+    'a document becomes a dead letter after its first failure',
     'queue/backoff.ts',
     'if (isDocumentFault && ageMs >= timings.documentFaultAfterMs)',
     "if (error.retryPolicy === 'retry')",
   ),
   bug(
-    'a document is given up before it is ten minutes old',
+    'a document becomes a dead letter before ten minutes have passed',
     'queue/backoff.ts',
     'isDocumentFault && ageMs >= timings.documentFaultAfterMs',
     'isDocumentFault',
   ),
   bug(
-    'a single attempt proves that a document is at fault',
+    "one attempt is enough to conclude a document's own fault",
     'retry.ts',
     'failures >= attempts.max && documentFaults === failures && startedAt - firstAt >= attemptsSpanMs',
     'documentFaults === failures',
@@ -238,7 +239,7 @@ export const seededBugs: readonly SeededBug[] = [
     },
   ),
   bug(
-    'attempts at once prove that a document is at fault',
+    "attempts without delay are enough to conclude a document's own fault",
     'retry.ts',
     ' && startedAt - firstAt >= attemptsSpanMs',
     '',
@@ -249,76 +250,76 @@ export const seededBugs: readonly SeededBug[] = [
     },
   ),
   bug(
-    "a document's own fault is never the end",
+    "a document's own fault is retried for ever",
     'queue/backoff.ts',
     'if (isDocumentFault && ageMs >= timings.documentFaultAfterMs)',
     'if (ageMs < 0)',
   ),
   bug(
-    'an outage of S3 fills the dead letters',
+    'BucketUnavailable makes dead letters',
     'errors.ts',
     "BucketUnavailable: 'wait'",
     "BucketUnavailable: 'dead-letter'",
   ),
   bug(
-    'what waits is kept until SQS deletes it',
+    'a waiting message is retried until SQS deletes it',
     'queue/backoff.ts',
     'now + afterMs > sentAt + timings.deadLetterAfterMs',
     'afterMs < 0',
   ),
   {
     ...bug(
-      'a body that leaves no room for attributes is not cut',
+      'the body of a dead letter is not truncated to leave room for attributes',
       'queue/dead-letter.ts',
       'truncateToBytes(letter.body, queues.messageBytes - attributeBytes)',
       'letter.body',
     ),
-    provokedBy: ['message-huge'],
+    onlyFaults: ['message-of-maximum-size'],
   },
   {
     ...bug(
-      'a message holds characters that SQS refuses',
+      'messages contain characters that SQS rejects',
       'queue/serialise.ts',
       '/[\\ufffe\\uffff]/g',
       '/[\\u0000]/g',
     ),
-    provokedBy: ['event-id-odd'],
+    onlyFaults: ['event-id-with-noncharacter'],
   },
   bug(
-    'a visibility timeout that cannot be changed fails the whole batch',
+    'a failed ChangeMessageVisibility fails the whole batch',
     'queue/batch.ts',
     "    log.warn('Visibility timeout not changed', {",
     "    if (error) throw error;\n    log.warn('Visibility timeout not changed', {",
   ),
   bug(
-    'visibility timeouts are in milliseconds',
+    'visibility timeouts are sent in milliseconds',
     'queue/batch.ts',
     'VisibilityTimeout: Math.ceil(afterMs / 1_000)',
     'VisibilityTimeout: Math.ceil(afterMs)',
   ),
   bug(
-    'visibility timeouts are fractions',
+    'visibility timeouts are not rounded to whole seconds',
     'queue/batch.ts',
     'VisibilityTimeout: Math.ceil(afterMs / 1_000)',
     'VisibilityTimeout: afterMs / 1_000',
   ),
 
-  // What is queued.
+  // Queueing.
   bug(
-    'entries that SQS reports as failed are forgotten',
+    'failed entries of SendMessageBatch are dropped',
     'queue/send.ts',
     'pending = pending.filter((entry) => !accepted.has(entry.Id));',
     'pending = pending.filter(() => accepted.size < 0);',
   ),
-  bug('a send that fails is taken for a success', 'queue/send.ts', 'if (failed) throw failed.reason;', ''),
+  bug('a failed send counts as success', 'queue/send.ts', 'if (failed) throw failed.reason;', ''),
   bug(
-    'a webhook is accepted although nothing could be queued',
+    'a webhook is answered 200 although queueing failed',
     'webhook/handler.ts',
     '    return 503;',
     '    return 200;',
   ),
   bug(
-    'a webhook is accepted before its documents are queued',
+    'a webhook is answered before its documents are queued',
     'webhook/handler.ts',
     'await send(documentsQueueUrl, documents, signal);',
     'send(documentsQueueUrl, documents, signal).catch(() => undefined);',
@@ -330,32 +331,37 @@ export const seededBugs: readonly SeededBug[] = [
     '',
   ),
   bug(
-    'a comment is looked up by its own id instead of its order',
+    'the ID of a comment is used as the ID of its order',
     'webhook/events.ts',
     "'porting_order.new_comment': (payload) => ({ portingOrders: [field(payload, 'porting_order_id')] }),\n",
     '',
   ),
   bug(
-    'an event without its envelope is not understood',
+    'events without an envelope are not recognized',
     'webhook/events.ts',
     "field(body, 'data') ?? body",
     "field(body, 'data')",
   ),
   bug(
-    'a span goes to the live lane',
+    'spans queue documents in the live lane',
     'discover/discover.ts',
     'queueUrl: backfillQueueUrl,\n        trigger',
     'queueUrl: documentsQueueUrl,\n        trigger',
   ),
   bug(
-    'discovery queues again what bucket or queue have failed',
+    'discovery queues documents again after a failed request',
     'discover/discover.ts',
     '      const batch = collected;\n      collected = new Map();',
     '      const batch = collected;',
   ),
-  bug('discovery queues what has a receipt', 'bucket/unarchived.ts', 'first?.slice(0, -1)', 'first'),
+  bug(
+    'discovery queues documents that have a receipt',
+    'bucket/unarchived.ts',
+    'first?.slice(0, -1)',
+    'first',
+  ),
 
-  // What is found.
+  // Discovery.
   bug(
     'only the first page of a list is read',
     'telnyx/pages.ts',
@@ -363,47 +369,47 @@ export const seededBugs: readonly SeededBug[] = [
     'break;',
   ),
   bug(
-    'a full page is taken for all there is',
+    'a full page counts as the end of a list',
     'telnyx/window.ts',
     'const full = page.length >= fullPage;',
     'const full = page.length > 1_000;',
   ),
   bug(
-    'slices are asked for without an overlap',
+    'time slices of a list do not overlap',
     'telnyx/window.ts',
     '{ after: slice.from - second, before: slice.to + second }',
     '{ after: slice.from, before: slice.to }',
   ),
   bug(
-    'an empty or repeated page is believed at once',
+    'an empty or repeated page is accepted without confirmation',
     'telnyx/confirm.ts',
     'if (page.length > 0 && !isSame(page, before)) return { page, nothingNew: false, matchesFilter: true };',
     'return { page, nothingNew: page.length === 0, matchesFilter: true };',
   ),
   {
     ...bug(
-      'rows that were not asked for are believed',
+      'rows outside the requested time window are accepted',
       'telnyx/confirm.ts',
       'if (!page.every(belongs)) {',
       'if (page.length < 0) {',
     ),
-    provokedBy: ['list-unfiltered'],
+    onlyFaults: ['list-filter-ignored'],
   },
   bug(
-    'what sweeps have missed has no second chance',
+    'the five-minute sweep does not queue missed documents',
     'discover/sweep.ts',
     '...(minute % sweep.second.everyMinutes === 0 ?',
     '...(minute < 0 ?',
   ),
   bug(
-    'what sweeps have missed has no last chance on the next day',
+    'the hourly sweep does not queue documents of the previous day',
     'discover/sweep.ts',
     'minute % sweep.nextDay.everyMinutes === 0 ? [band(sweep.nextDay)]',
     'minute < 0 ? [band(sweep.nextDay)]',
   ),
-  bug('a sweep reads and queues nothing fresh', 'discover/sweep.ts', '    band(sweep.fresh),\n', ''),
+  bug('sweeps do not queue new documents', 'discover/sweep.ts', '    band(sweep.fresh),\n', ''),
   bug(
-    "a sweep takes the container's clock for the time of its receive",
+    "sweeps use the container's clock as the receive time",
     'queue/batch.ts',
     'receiveCountOf(record) === 1 ? firstReceivedAt : Math.max(firstReceivedAt, time.now())',
     'time.now()',
@@ -414,94 +420,99 @@ export const seededBugs: readonly SeededBug[] = [
     },
   ),
   bug(
-    'sweeps queue what the list shows to be infected',
+    'sweeps queue documents that the list shows as infected',
     'discover/discover.ts',
     'band !== undefined && cannotBeArchived(candidate, dependencies)',
     'result.found < 0',
   ),
   {
     ...bug(
-      'a low lane does not leave the rate limit alone',
+      'low-priority lanes use the whole rate limit',
       'telnyx/pacing.ts',
       'if (remaining > limit * pacing.liveShare + invocations) return;',
       'if (remaining >= 0) return;',
     ),
-    provokedBy: ['telnyx-states-limit', 'operator-backfills-years'],
+    onlyFaults: ['telnyx-enforces-rate-limit', 'operator-backfills-many-spans'],
   },
   {
     ...bug(
-      'a low lane asks many requests at a time',
+      'low-priority lanes send requests concurrently',
       'telnyx/pacing.ts',
       'return limited ? oneAtATime(paced) : paced();',
       'return paced();',
     ),
-    provokedBy: ['telnyx-states-limit', 'operator-backfills-years'],
+    onlyFaults: ['telnyx-enforces-rate-limit', 'operator-backfills-many-spans'],
   },
   bug(
-    'receipts beyond the first page of a listing are not looked for',
+    'only the first page of a receipt listing is read',
     'bucket/unarchived.ts',
     'remaining: chunk.slice(next)',
     'remaining: []',
   ),
   bug(
-    'a place of an order that fails hides what the others name',
+    'one failed section of an order hides the documents of the others',
     'discover/orders.ts',
     '      failures.push(error);',
     '      throw error;',
   ),
   bug(
-    'requirements of every type are taken for documents or none is',
+    'document requirements of an order are ignored',
     'telnyx/lists.ts',
     "requirement.field_type === 'document' ?",
     "requirement.field_type === 'file' ?",
   ),
 
-  // Who is believed.
+  // Webhook signatures.
   bug(
-    'a low-order point is taken for a public key',
+    'a low-order point is accepted as a public key',
     'webhook/verify.ts',
     'if (isLowOrder(bytes)) {',
     'if (bytes.length === 0) {',
   ),
   bug(
-    'a signature may be of any age',
+    'the age of a signature is not checked',
     'webhook/verify.ts',
     'Math.abs(nowMs / 1_000 - Number(timestamp)) > toleranceSeconds',
     'Number(timestamp) < 0',
   ),
   bug(
-    'a signature may be ahead of time',
+    'timestamps in the future are accepted',
     'webhook/verify.ts',
     'Math.abs(nowMs / 1_000 - Number(timestamp))',
     '(nowMs / 1_000 - Number(timestamp))',
   ),
   bug(
-    'a signature is looked at but not verified',
+    'signatures are not verified',
     'webhook/verify.ts',
     '!publicKeys.some((key) => verifySignature(null, signed, key, signatureBytes))',
     'publicKeys.length === 0',
   ),
   bug(
-    'the timestamp is not part of what is verified',
+    'the timestamp is not part of the signed bytes',
     'webhook/verify.ts',
     'const signed = Buffer.concat([',
     'const signed = Buffer.concat([rawBody]);\n  Buffer.concat([',
   ),
   bug(
-    'a body in base64 is verified as it stands',
+    'a body in base64 is not decoded before verification',
     'webhook/handler.ts',
     "event.isBase64Encoded ? 'base64' : 'utf8'",
     "'utf8'",
   ),
 
-  // Where it goes, and what it shows.
+  // Download links and secrets.
   bug(
-    'links are followed anywhere',
+    'links to any host are followed',
     'archive/download.ts',
     'const url = allowedUrl(link, policy);',
     'const url = new URL(link);',
   ),
-  bug('a region in a host name is any label', 'limits.ts', "  '<region>.telnyxcloudstorage.com',\n", ''),
+  bug(
+    'hosts of the Telnyx storage are not allowed',
+    'limits.ts',
+    "  '<region>.telnyxcloudstorage.com',\n",
+    '',
+  ),
   bug(
     'links with user info are followed',
     'archive/download.ts',
@@ -521,19 +532,19 @@ export const seededBugs: readonly SeededBug[] = [
     '',
   ),
   bug(
-    'an authorization is sent to the storage',
+    'an Authorization header is sent to the storage',
     'archive/download.ts',
     "headers: { 'accept-encoding': 'identity' }",
     "headers: { 'accept-encoding': 'identity', authorization: 'Bearer' }",
   ),
   bug(
-    'a redirect is taken for the document',
+    'a redirect response is stored as the document',
     'archive/download.ts',
     'if (response.status === 200) return response;',
     'if (response.status < 400) return response;',
   ),
   bug(
-    'the words of others are quoted, and nothing is redacted',
+    'error texts of Telnyx are quoted and not redacted',
     'redact.ts',
     'export function redact(value: string): string {',
     'export function redact(value: string): string {\n  if (value) return value;',
@@ -544,87 +555,87 @@ export const seededBugs: readonly SeededBug[] = [
     },
   ),
 
-  // What is remembered, and what is left behind.
+  // Caches, open resources, time limits and metrics.
   bug(
-    'a failed read of the API key is remembered',
+    'a failed read of the API key is cached',
     'telnyx/api-key.ts',
     'if (reading === started) reading = undefined;',
     '',
   ),
   bug(
-    'a refused API key is not read afresh',
+    'a rejected API key is not read again',
     'telnyx/client.ts',
     'if (response.status === 401 && errorCodesOf(text).length > 0) {',
     'if (response.status === 999) {',
   ),
   bug(
-    'the timer of a deadline is left running',
+    'the timer of a deadline is not cancelled',
     'time.ts',
     '    cancel();\n    parent.removeEventListener',
     '    parent.removeEventListener',
   ),
   bug(
-    'the body of a refused download is left open',
+    'the body of a failed download is not closed',
     'archive/download.ts',
     '    response.body.destroy();\n    throw statusError',
     '    throw statusError',
   ),
   bug(
-    'the body of a download of the wrong length is left open',
+    'the body of a download with the wrong length is not closed',
     'archive/archive-document.ts',
     '    response.body.destroy();\n    throw error;',
     '    throw error;',
   ),
   bug(
-    'a call is left running when its twin has failed',
+    'a parallel request is not awaited after the other has failed',
     'archive/archive-document.ts',
     '  await Promise.allSettled(lookup);\n',
     '',
   ),
   {
     ...bug(
-      'an upload under way outlives its invocation',
+      'an upload is not aborted at the end of its invocation',
       'archive/copy.ts',
       'AbortSignal.any([signal, upload.signal])',
       'upload.signal',
     ),
-    provokedBy: ['s3-stalls', 'lambda-throttled', 'lambda-answer-lost', 'download-drips'],
+    onlyFaults: ['s3-no-response', 'lambda-throttled', 'lambda-response-lost', 'download-slow'],
   },
   bug(
-    'a stalled download is found out later than S3 gives up',
+    'a stalled download is detected only after the S3 timeout',
     'archive/copy.ts',
     'const checkIntervalMs = calls.downloadIdleMs / 4;',
     'const checkIntervalMs = calls.downloadIdleMs;',
   ),
   bug(
-    'nobody watches a download that stalls',
+    'stalled downloads are not detected',
     'archive/copy.ts',
     'const stopWatching = watchForStall(body, time);',
     'const stopWatching = () => undefined;',
   ),
   bug(
-    'an invocation works until its limit',
+    'an invocation works until its timeout',
     'archive/handler.ts',
     'context.getRemainingTimeInMillis() - timeouts.reserveMs',
     'context.getRemainingTimeInMillis()',
   ),
   bug(
-    'SQS may take its time over a webhook',
+    'a webhook waits too long for SQS',
     'webhook/handler.ts',
     'withDeadline(time, calls.webhookMs,',
     'withDeadline(time, 10 * calls.webhookMs,',
   ),
   bug(
-    'a document is counted twice',
+    'archived documents are counted twice',
     'archive/handler.ts',
     "  log.count('DocumentsArchived');\n",
     "  log.count('DocumentsArchived', 2);\n",
   ),
   bug(
-    'a failure is counted under another code',
+    'failures are counted under a wrong code',
     'queue/batch.ts',
     "log.count('ReceivesFailed', 1, { Code: error.code });",
     "log.count('ReceivesFailed', 1, { Code: 'Unexpected' });",
   ),
-  bug('a refusal of S3 is not translated', 'bucket/store.ts', 'throw asBucketError(error);', 'throw error;'),
+  bug('errors of S3 are not translated', 'bucket/store.ts', 'throw asBucketError(error);', 'throw error;'),
 ];

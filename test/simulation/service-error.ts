@@ -1,4 +1,4 @@
-/** An error as the SDK throws it for an answer of AWS. */
+/** An error like those that the AWS SDK throws for an error response. */
 export function serviceError(name: string, status: number): Error {
   return Object.assign(new Error(name), {
     name,

@@ -1,20 +1,20 @@
-/** Telnyx's signing keys, those of a forger, and what the operator deploys of them. */
+/** Telnyx's signing keys, and a key that is not Telnyx's. */
 import { importSeed, type SigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import type { RandomSource } from './random.ts';
 
 /**
- * The identity point. With OpenSSL 3.0 a signature of itself and zeros fits every message under it; 3.5.8, which
- * Node 24.21 brings along, refuses that.
+ * The identity point. With OpenSSL 3.0, a signature made of this point and zeros is valid for every message; 3.5.8, which
+ * Node 24.21 includes, rejects it.
  */
 export const lowOrderPublicKey = Buffer.from(`01${'00'.repeat(31)}`, 'hex').toString('base64');
 
 export class Signer {
-  /** What Telnyx signs with. */
+  /** The key with which Telnyx signs. */
   current: SigningKey;
-  /** What it signs with after a rotation. */
+  /** The key after a rotation. */
   readonly next: SigningKey;
-  /** Whether it signs with a key that is not deployed. */
-  isAhead = false;
+  /** Whether the current key is not deployed yet. */
+  usesUndeployedKey = false;
   readonly #forger: SigningKey;
 
   constructor(random: RandomSource) {

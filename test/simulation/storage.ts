@@ -1,34 +1,34 @@
-/** Telnyx's storage behind the presigned links, as one container reaches it. */
+/** The storage behind Telnyx's download links, for one container. */
 import type { HttpGet, HttpResponse } from '../../functions/http.ts';
 import type { Account, AccountDocument } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { type Container, connectionReset, type Reply } from './container.ts';
+import type { SimulationContext } from './context.ts';
 import { flipped } from './s3-client.ts';
-import type { Surroundings } from './surroundings.ts';
 
 const errorPage = Buffer.from('<?xml version="1.0"?><Error><Code>InternalError</Code></Error>');
 
-/** Of faults that change the bytes, only those of which Telnyx's record lets anybody notice. */
-const download = [
+/** A fault that changes the bytes is injected only if Telnyx's record makes it detectable: see `isDetectable`. */
+const downloadFaults = [
   'download-redirected',
-  'download-refused',
-  'download-missing',
-  'download-stalls-at-once',
-  'download-stalls',
-  'download-resets',
-  'download-cut',
+  'download-server-error',
+  'download-client-error',
+  'download-no-response',
+  'download-body-stalls',
+  'download-connection-reset',
+  'download-truncated',
   'download-too-long',
   'download-length-wrong',
   'download-bit-flipped',
   'download-is-error-page',
   'download-without-length',
-  'download-drips',
+  'download-slow',
 ] as const;
-type DownloadFault = (typeof download)[number];
+type DownloadFault = (typeof downloadFaults)[number];
 
-function isNoticeable(fault: DownloadFault, { statesDigest, statesSize, bytes }: AccountDocument): boolean {
+function isDetectable(fault: DownloadFault, { statesDigest, statesSize, bytes }: AccountDocument): boolean {
   switch (fault) {
-    case 'download-cut':
+    case 'download-truncated':
       return statesSize && bytes.length > 0;
     case 'download-too-long':
     case 'download-length-wrong':
@@ -45,37 +45,39 @@ function isNoticeable(fault: DownloadFault, { statesDigest, statesSize, bytes }:
 export function createStorage(
   container: Container,
   account: Account,
-  { clock, random, weather, journal, watch }: Surroundings,
+  { clock, random, injector, eventLog, monitor }: SimulationContext,
 ): HttpGet {
   return (url, { headers, signal }) =>
-    container.call('GET of the storage', signal, (reply: Reply<HttpResponse>) => {
-      watch.requested(url, headers, 'storage');
-      const say = (status: number, more: Record<string, string>, plan: BodyPlan) =>
-        reply.making(() => createAnswer(status, more, plan, { container, clock, signal }));
-      const document = account.behind(url, clock.now());
+    container.call('GET from the storage', signal, (reply: Reply<HttpResponse>) => {
+      monitor.requested(url, headers, 'storage');
+      const respond = (status: number, more: Record<string, string>, plan: BodyPlan) =>
+        reply.succeedWith(() => createAnswer(status, more, plan, { container, clock, signal }));
+      const document = account.documentOfLink(url, clock.now());
       if (!document) {
-        container.suffers('link-expired');
-        return say(403, {}, { chunks: [Buffer.from('<Error><Code>AccessDenied</Code></Error>')] });
+        container.recordCause('link-expired');
+        return respond(403, {}, { chunks: [Buffer.from('<Error><Code>AccessDenied</Code></Error>')] });
       }
-      if (document.deadly && !weather.isClear) {
-        weather.counted('document-kills-function');
-        container.kill(`of document ${document.id}`);
+      if (document.crashesFunction && !injector.isStopped) {
+        injector.count('document-kills-function');
+        container.kill(`while reading document ${document.id}`);
         return;
       }
-      const fault = download.find((name) => isNoticeable(name, document) && container.strikes(name));
-      if (fault) journal.note(document.id, `${fault} in ${container.id}`);
-      if (fault === 'download-stalls-at-once') return;
+      const fault = downloadFaults.find(
+        (name) => isDetectable(name, document) && container.shouldInject(name),
+      );
+      if (fault) eventLog.add(document.id, `${fault} in ${container.id}`);
+      if (fault === 'download-no-response') return;
       if (fault === 'download-redirected') {
-        return say(302, { location: 'https://evil.example/' }, { chunks: [] });
+        return respond(302, { location: 'https://evil.example/' }, { chunks: [] });
       }
-      if (fault === 'download-refused') {
-        return say(random.pick([500, 503]), {}, { chunks: [errorPage] });
+      if (fault === 'download-server-error') {
+        return respond(random.pick([500, 503]), {}, { chunks: [errorPage] });
       }
-      if (fault === 'download-missing') {
-        return say(random.pick([400, 404]), {}, { chunks: [errorPage] });
+      if (fault === 'download-client-error') {
+        return respond(random.pick([400, 404]), {}, { chunks: [errorPage] });
       }
       const { bytes, length, plan } = transfer(fault, document);
-      say(200, length === undefined ? {} : { 'content-length': String(length) }, {
+      respond(200, length === undefined ? {} : { 'content-length': String(length) }, {
         chunks: random.chance(0.7) || bytes.length < 2 ? [bytes] : inPieces(bytes),
         ...plan,
       });
@@ -86,14 +88,14 @@ export function createStorage(
     { bytes }: AccountDocument,
   ): { bytes: Buffer; length: number | undefined; plan: Partial<BodyPlan> } {
     const length = bytes.length;
-    const part = bytes.subarray(0, Math.floor(length * random.next()));
+    const truncated = bytes.subarray(0, Math.floor(length * random.next()));
     switch (fault) {
-      case 'download-stalls':
-        return { bytes: part, length, plan: { ends: 'stall' } };
-      case 'download-resets':
-        return { bytes: part, length, plan: { ends: connectionReset() } };
-      case 'download-cut':
-        return { bytes: part, length: undefined, plan: {} };
+      case 'download-body-stalls':
+        return { bytes: truncated, length, plan: { ends: 'stall' } };
+      case 'download-connection-reset':
+        return { bytes: truncated, length, plan: { ends: connectionReset() } };
+      case 'download-truncated':
+        return { bytes: truncated, length: undefined, plan: {} };
       case 'download-too-long':
         return { bytes: Buffer.concat([bytes, Buffer.from('more')]), length: undefined, plan: {} };
       case 'download-length-wrong':
@@ -104,7 +106,7 @@ export function createStorage(
         return { bytes: errorPage, length: errorPage.length, plan: {} };
       case 'download-without-length':
         return { bytes, length: undefined, plan: {} };
-      case 'download-drips':
+      case 'download-slow':
         return { bytes, length, plan: { pauseMs: random.between(100, 4_000) } };
       default:
         return { bytes, length, plan: {} };

@@ -1,52 +1,52 @@
-/** api.telnyx.com, as one container reaches it. */
+/** api.telnyx.com, for one container. */
 import type { HttpGet, HttpResponse } from '../../functions/http.ts';
 import { concurrency } from '../../functions/limits.ts';
 import { type Account, type AccountDocument, type Order, otherHosts, usualHost } from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { canary } from './canary.ts';
 import { type Container, connectionReset, type Reply } from './container.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { SimulationContext } from './context.ts';
 
 export const telnyxUrl = new URL('https://api.telnyx.com/v2');
 
-/** How this Telnyx takes its own specification. */
-export interface Habits {
-  /** The most rows of a page. */
+/** Behaviour that the specification of Telnyx's API leaves open. */
+export interface TelnyxBehaviour {
+  /** Maximum number of rows per page. */
   pageRows: number;
-  /** What the filter makes of an instant before it compares. */
+  /** How the filter rounds a timestamp before it compares. */
   filtered: (instant: number) => number;
-  /** Whether the filter's bounds belong to what they bound. */
+  /** Whether the bounds of the filter are inclusive. */
   inclusive: boolean;
-  /** What Telnyx allows and states, if it states anything. */
+  /** The rate limit that Telnyx enforces and states; undefined if there is none. */
   limit: RateLimit | undefined;
 }
 
-/** So many requests a second, from whichever container they come. */
+/** Applies to all containers together. */
 interface RateLimit {
   perSecond: number;
-  /** How the time to the reset is stated, in seconds. */
+  /** How the seconds until the reset are rounded in the response. */
   reset: 'exact' | 'down' | 'up' | 'unstated';
-  /** Of the second that runs: all requests, and those of low lanes. */
+  /** Requests in the current second: all, and those of low-priority lanes. */
   window: { second: number; used: number; byLowLanes: number };
 }
 
 type Answer = { status: number; headers?: Record<string, string>; body: string; plan?: Partial<BodyPlan> };
 
-const anyCall = [
+const faultsOfAnyCall = [
   'telnyx-rate-limited',
-  'telnyx-fails',
-  'telnyx-quotes-secrets',
+  'telnyx-server-error',
+  'telnyx-error-contains-secrets',
   'api-key-forbidden',
-  'telnyx-stalls',
+  'telnyx-no-response',
   'telnyx-body-stalls',
-  'telnyx-body-cut',
-  'telnyx-resets',
-  'telnyx-answers-html',
-  'telnyx-answers-nonsense',
-  'telnyx-behind-gateway',
+  'telnyx-body-truncated',
+  'telnyx-connection-reset',
+  'telnyx-returns-html',
+  'telnyx-returns-malformed-json',
+  'telnyx-gateway-error',
 ] as const;
 
-/** Each may have a request under way when the limit comes near. */
+/** Each of these invocations may have a request in transit when the limit is reached. */
 const lowLaneInvocations = concurrency.backfill + concurrency.spans;
 
 const html = '<html><body><h1>502 Bad Gateway</h1></body></html>';
@@ -63,11 +63,11 @@ const nonsense = [
 export function createTelnyxApi(
   container: Container,
   account: Account,
-  habits: Habits,
-  surroundings: Surroundings,
+  behaviour: TelnyxBehaviour,
+  context: SimulationContext,
 ): HttpGet {
-  const { clock, random, weather, journal, watch } = surroundings;
-  /** Per list and invocation: the rows that came last, and whether that answer was at fault. */
+  const { clock, random, injector, eventLog, monitor } = context;
+  /** By invocation and list: the rows of the last response, and whether it was faulty. */
   const lastAnswers = new Map<string, { rows: string[]; faulty: boolean }>();
 
   const answerTo = (url: URL): Answer => {
@@ -77,41 +77,48 @@ export function createTelnyxApi(
     if (collection === 'document_links') return links(url);
     const order = account.orders.get(id);
     if (!order || clock.now() >= order.goneAt) {
-      container.suffers('order gone');
+      container.recordCause('order gone');
       return notFound(`${collection} ${id}`);
     }
     return ofOrder(order, part, url);
   };
-  /** One place of the order is down for as long as there is weather. */
-  const isDown = (orderId: string, place: string): boolean => {
-    if (!weather.brings('telnyx-place-fails') && account.placesDown.get(orderId) !== place) return false;
-    if (weather.isClear || (account.placesDown.get(orderId) ?? place) !== place) return false;
-    account.placesDown.set(orderId, place);
-    weather.counted('telnyx-place-fails');
-    container.suffers('telnyx-place-fails');
+  /** Whether the request for a section of an order fails: at most one section per order, as long as faults occur. */
+  const isDown = (orderId: string, section: string): boolean => {
+    if (
+      !injector.shouldInjectUncounted('telnyx-order-section-fails') &&
+      account.failingSections.get(orderId) !== section
+    )
+      return false;
+    if (injector.isStopped || (account.failingSections.get(orderId) ?? section) !== section) return false;
+    account.failingSections.set(orderId, section);
+    injector.count('telnyx-order-section-fails');
+    container.recordCause('telnyx-order-section-fails');
     return true;
   };
 
   const ofDocument = (id: string, part: string | undefined): Answer => {
     const document = account.documents.get(id);
-    if (!document || !account.isThere(document, clock.now())) {
-      container.suffers('gone');
+    if (!document || !account.exists(document, clock.now())) {
+      container.recordCause('gone');
       return notFound(id);
     }
-    if (container.strikes('telnyx-not-found-yet')) return notFound(id);
-    if (container.strikes('telnyx-not-found-otherwise')) return refusal(404, '10007', 'not now');
-    if (document.hopeless) container.suffers(document.hopeless);
-    if (document.hopeless === 'ChecksumMismatch') weather.counted('record-digest-wrong');
+    if (container.shouldInject('telnyx-404-for-existing-document')) return notFound(id);
+    if (container.shouldInject('telnyx-404-with-other-code')) return refusal(404, '10007', 'not now');
+    if (document.expectedFailure) container.recordCause(document.expectedFailure);
+    if (document.expectedFailure === 'ChecksumMismatch') injector.count('record-digest-wrong');
     if (part === undefined) {
-      const shown = container.strikes('telnyx-wrong-document') ? anotherThan(document) : document;
+      const shown = container.shouldInject('telnyx-returns-other-document')
+        ? anotherThan(document)
+        : document;
       return { status: 200, body: `{"data":${shown.record}}` };
     }
-    if (container.strikes('telnyx-refuses-link')) return refusal(422, '10015', 'not ready');
-    const expired = container.strikes('link-expired');
-    const host = container.strikes('link-of-another-host') ? random.pick(otherHosts) : usualHost;
+    if (container.shouldInject('telnyx-refuses-link')) return refusal(422, '10015', 'not ready');
+    const expired = container.shouldInject('link-expired');
+    const host = container.shouldInject('link-to-other-allowed-host') ? random.pick(otherHosts) : usualHost;
     const link = account.link(id, clock.now(), expired, host);
-    const isAstray = document.hopeless === 'LinkNotAllowed' || container.strikes('link-leads-astray');
-    const url = isAstray ? random.pick(astray(link)) : link;
+    const isDisallowed =
+      document.expectedFailure === 'LinkNotAllowed' || container.shouldInject('link-to-disallowed-address');
+    const url = isDisallowed ? random.pick(disallowedUrls(link)) : link;
     return { status: 200, body: JSON.stringify({ data: { url } }) };
   };
 
@@ -124,17 +131,17 @@ export function createTelnyxApi(
     const after = Date.parse(url.searchParams.get('filter[created_at][gt]') ?? '');
     const before = Date.parse(url.searchParams.get('filter[created_at][lt]') ?? '');
     const isWithin = (createdAt: number) => {
-      const instant = habits.filtered(createdAt);
-      const atEdge = habits.inclusive && (instant === after || instant === before);
+      const instant = behaviour.filtered(createdAt);
+      const atEdge = behaviour.inclusive && (instant === after || instant === before);
       return atEdge || (instant > after && instant < before);
     };
     const rows = account.listed(clock.now(), isWithin).map(({ record }) => record);
-    const others = () =>
+    const outsideWindow = () =>
       account
         .listed(clock.now(), (createdAt) => createdAt < after - 5_000 || createdAt > before + 5_000)
         .map(({ record }) => record);
-    const garbled = `{"id":"no id","created_at":"${new Date((after + before) / 2).toISOString()}"}`;
-    return page('documents', url, rows, { others, garbled });
+    const malformedRow = `{"id":"no id","created_at":"${new Date((after + before) / 2).toISOString()}"}`;
+    return page('documents', url, rows, { outsideWindow, malformedRow });
   };
 
   const links = (url: URL): Answer => {
@@ -159,9 +166,9 @@ export function createTelnyxApi(
       };
       return { status: 200, body: JSON.stringify({ data }) };
     }
-    const place = ({ requirements: 'requirements', additional_documents: 'additional' } as const)[part];
-    const rows = idsAt(order, place ?? 'supporting').map((id) =>
-      place === 'requirements'
+    const section = ({ requirements: 'requirements', additional_documents: 'additional' } as const)[part];
+    const rows = idsAt(order, section ?? 'supporting').map((id) =>
+      section === 'requirements'
         ? `{"id":"requirement-${id}","field_type":"document","field_value":"${id}"}`
         : `{"id":"row-${id}","document_id":"${id}"}`,
     );
@@ -170,45 +177,50 @@ export function createTelnyxApi(
       : page(`${order.id} ${part}`, url, rows, {});
   };
 
-  const idsAt = (order: Order | undefined, place: string): string[] =>
+  const idsAt = (order: Order | undefined, section: string): string[] =>
     (order?.documents ?? [])
-      .filter((entry) => entry.place === place)
+      .filter((entry) => entry.section === section)
       .map(({ id }) => id)
       .filter((id) => {
         const document = account.documents.get(id);
-        return document && account.isThere(document, clock.now());
+        return document && account.exists(document, clock.now());
       });
 
   const page = (
     list: string,
     url: URL,
     rows: string[],
-    { others, garbled }: { others?: () => string[]; garbled?: string },
+    { outsideWindow, malformedRow }: { outsideWindow?: () => string[]; malformedRow?: string },
   ): Answer => {
     const number = Number(url.searchParams.get('page[number]'));
-    const size = Math.min(Number(url.searchParams.get('page[size]')), habits.pageRows);
-    if (habits.pageRows < 250) weather.counted('list-page-size-ignored');
+    const size = Math.min(Number(url.searchParams.get('page[size]')), behaviour.pageRows);
+    if (behaviour.pageRows < 250) injector.count('list-page-size-ignored');
     let shown = rows.slice((number - 1) * size, number * size);
     const chain = `${container.invocation?.id} ${list}`;
     const last = lastAnswers.get(chain);
-    // Of two answers in a row one is right; and several readers of one list in one process cannot be told apart.
+    // One of two responses in a row must be correct, and concurrent readers of one list cannot be distinguished.
     const mayFail =
-      last?.faulty !== true && container.invocation?.suffered.has('lists side by side') !== true;
+      last?.faulty !== true && container.invocation?.causes.has('list read concurrently') !== true;
     let faulty = false;
-    if (mayFail && container.strikes('list-empty')) {
+    if (mayFail && container.shouldInject('list-page-empty')) {
       shown = [];
       faulty = true;
-    } else if (mayFail && last && container.strikes('list-repeated')) {
+    } else if (mayFail && last && container.shouldInject('list-page-repeated')) {
       shown = last.rows;
       faulty = true;
-    } else if (mayFail && others && others().length > 0 && container.strikes('list-unfiltered')) {
-      shown = others().slice(0, size);
+    } else if (
+      mayFail &&
+      outsideWindow &&
+      outsideWindow().length > 0 &&
+      container.shouldInject('list-filter-ignored')
+    ) {
+      shown = outsideWindow().slice(0, size);
       faulty = true;
-    } else if (garbled && shown.length < size && container.strikes('list-garbled-row')) {
-      shown = [...shown, garbled];
+    } else if (malformedRow && shown.length < size && container.shouldInject('list-row-malformed')) {
+      shown = [...shown, malformedRow];
     }
     lastAnswers.set(chain, { rows: shown, faulty });
-    const wrong = container.strikes('list-totals-wrong');
+    const wrong = container.shouldInject('list-totals-wrong');
     const total = wrong ? random.integer(0, 1_000) : rows.length;
     const meta = {
       page_number: number,
@@ -219,7 +231,7 @@ export function createTelnyxApi(
     return { status: 200, body: `{"data":[${shown.join()}],"meta":${JSON.stringify(meta)}}` };
   };
 
-  const disturbed = (fault: (typeof anyCall)[number], key: string): Answer | undefined => {
+  const faultyAnswer = (fault: (typeof faultsOfAnyCall)[number], key: string): Answer | undefined => {
     switch (fault) {
       case 'telnyx-rate-limited': {
         const seconds = String(random.pick([1, 2, 10, 60]));
@@ -228,11 +240,11 @@ export function createTelnyxApi(
           : { 'retry-after': seconds };
         return { ...refusal(random.chance(0.9) ? 429 : 400, '10011', 'Too many requests'), headers };
       }
-      case 'telnyx-fails':
+      case 'telnyx-server-error':
         return random.chance(0.5)
           ? { status: random.pick([500, 502, 503, 504, 408]), body: html }
           : refusal(500, '10007', 'Unexpected error');
-      case 'telnyx-quotes-secrets':
+      case 'telnyx-error-contains-secrets':
         return refusal(
           500,
           '10007',
@@ -240,35 +252,35 @@ export function createTelnyxApi(
         );
       case 'api-key-forbidden':
         return refusal(403, '10010', 'Authorization failed');
-      case 'telnyx-behind-gateway':
+      case 'telnyx-gateway-error':
         return {
           status: random.pick([400, 401, 403, 404, 422]),
           body: random.pick([html, '{"message":"Forbidden"}', '{"code":404,"error":"Not Found"}', '']),
         };
-      case 'telnyx-answers-html':
+      case 'telnyx-returns-html':
         return { status: 200, body: html };
-      case 'telnyx-answers-nonsense':
+      case 'telnyx-returns-malformed-json':
         return { status: 200, body: random.pick(nonsense) };
       case 'telnyx-body-stalls':
         return { status: 200, body: '{"data":', plan: { ends: 'stall' } };
-      case 'telnyx-body-cut':
+      case 'telnyx-body-truncated':
         return { status: 200, body: `{"data":{"url":"${account.link('x', clock.now(), true)}` };
       default:
         return undefined;
     }
   };
 
-  const noteAsked = ({ pathname }: URL) => {
+  const recordRequest = ({ pathname }: URL) => {
     const id = /^\/v2\/documents\/([0-9a-f-]{36})$/.exec(pathname)?.[1];
     if (id === undefined || !container.invocation) return;
-    const { asked } = container.invocation;
-    asked.set(id, [...(asked.get(id) ?? []), clock.monotonic()]);
+    const { recordRequests } = container.invocation;
+    recordRequests.set(id, [...(recordRequests.get(id) ?? []), clock.monotonic()]);
   };
 
-  /** Counts the request; what Telnyx states of its limit with the answer. */
-  const limited = (): { headers: Record<string, string>; isOver: boolean } => {
-    const { limit } = habits;
-    if (limit === undefined || weather.isClear) return { headers: {}, isOver: false };
+  /** Counts the request. Returns the rate-limit headers of the response, and whether the limit is exceeded. */
+  const countAgainstLimit = (): { headers: Record<string, string>; isOver: boolean } => {
+    const { limit } = behaviour;
+    if (limit === undefined || injector.isStopped) return { headers: {}, isOver: false };
     const { perSecond, window } = limit;
     const now = clock.monotonic();
     const second = Math.floor(now / 1_000);
@@ -277,14 +289,14 @@ export function createTelnyxApi(
     if (['backfill', 'spans'].includes(container.invocation?.lane ?? '')) window.byLowLanes += 1;
     const share = perSecond / 2 + lowLaneInvocations;
     if (window.byLowLanes > share) {
-      watch.broken(
-        'live-has-half',
+      monitor.report(
+        'live-work-keeps-half-the-rate',
         'Telnyx',
-        `${window.byLowLanes} of ${perSecond} requests are of low lanes`,
+        `${window.byLowLanes} of ${perSecond} requests are from low-priority lanes`,
       );
     }
     const isOver = window.used > perSecond;
-    if (isOver) weather.counted('telnyx-states-limit');
+    if (isOver) injector.count('telnyx-enforces-rate-limit');
     return {
       headers: {
         'x-ratelimit-limit': String(perSecond),
@@ -296,48 +308,48 @@ export function createTelnyxApi(
   };
 
   return (url, { headers, signal }) =>
-    container.call('GET of Telnyx', signal, (reply: Reply<HttpResponse>) => {
-      watch.requested(url, headers, 'telnyx');
-      noteAsked(url);
-      const said = (answer: Answer) => {
-        const created = answer.status === 200 && container.strikes('telnyx-success-is-201');
-        say(created ? { ...answer, status: 201 } : answer);
+    container.call('GET from Telnyx', signal, (reply: Reply<HttpResponse>) => {
+      monitor.requested(url, headers, 'telnyx');
+      recordRequest(url);
+      const respondOrReturn201 = (answer: Answer) => {
+        const created = answer.status === 200 && container.shouldInject('telnyx-returns-201');
+        respond(created ? { ...answer, status: 201 } : answer);
       };
-      const stated = limited();
-      const say = ({ status, headers: more = {}, body, plan }: Answer) => {
-        const near = container.strikes('telnyx-rate-limit-near')
+      const rateLimit = countAgainstLimit();
+      const respond = ({ status, headers: more = {}, body, plan }: Answer) => {
+        const near = container.shouldInject('telnyx-rate-limit-nearly-used')
           ? {
               'x-ratelimit-remaining': String(random.integer(0, 3)),
               'x-ratelimit-reset': String(random.integer(1, 5)),
             }
           : {};
         const chunks = [Buffer.from(body)];
-        const allHeaders = { ...stated.headers, ...near, ...more };
+        const allHeaders = { ...rateLimit.headers, ...near, ...more };
         if ('x-ratelimit-remaining' in allHeaders) {
           container.knowsRateLimit = true;
-          container.suffers('rate limit known');
+          container.recordCause('rate limit known');
         }
-        reply.making(() =>
+        reply.succeedWith(() =>
           createAnswer(status, allHeaders, { chunks, ...plan }, { container, clock, signal }),
         );
       };
       const key = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
       if (key !== account.apiKey) {
-        weather.counted('api-key-rotated');
-        // The function has an excuse unless the secret has held the right key all the while.
+        injector.count('api-key-rotated');
+        // Expected, unless the secret has held the accepted key since before the invocation.
         if (account.secret.rightSince > (container.invocation?.startedAt ?? 0))
-          container.suffers('api-key-rotated');
-        return say(refusal(401, '10009', 'Authentication failed'));
+          container.recordCause('api-key-rotated');
+        return respond(refusal(401, '10009', 'Authentication failed'));
       }
-      if (stated.isOver) {
-        container.suffers('telnyx-rate-limited');
-        return say(refusal(429, '10011', 'Too many requests'));
+      if (rateLimit.isOver) {
+        container.recordCause('telnyx-rate-limited');
+        return respond(refusal(429, '10011', 'Too many requests'));
       }
-      const fault = container.oneOf(anyCall);
-      if (fault) journal.note(container.id, `${fault} at ${url.pathname}`);
-      if (fault === 'telnyx-stalls') return;
-      if (fault === 'telnyx-resets') return reply.failing(connectionReset());
-      return said((fault && disturbed(fault, key)) ?? answerTo(url));
+      const fault = container.firstToInject(faultsOfAnyCall);
+      if (fault) eventLog.add(container.id, `${fault} at ${url.pathname}`);
+      if (fault === 'telnyx-no-response') return;
+      if (fault === 'telnyx-connection-reset') return reply.fail(connectionReset());
+      return respondOrReturn201((fault && faultyAnswer(fault, key)) ?? answerTo(url));
     });
 }
 
@@ -348,16 +360,16 @@ function statedReset({ reset }: RateLimit, seconds: number): Record<string, stri
 }
 
 function refusal(status: number, code: string, detail: string): Answer {
-  return { status, body: JSON.stringify({ errors: [{ code, title: 'Refused', detail }] }) };
+  return { status, body: JSON.stringify({ errors: [{ code, title: 'Rejected', detail }] }) };
 }
 
-/** Bare, as the specification has it for links. */
+/** Without an `errors` array, as the specification states for links. */
 function notFound(what: string): Answer {
   return { status: 404, body: JSON.stringify({ code: '10005', title: 'Not found', detail: what }) };
 }
 
-/** Where a link must not be followed to. */
-function astray(link: string): string[] {
+/** URLs that the archiver must not request. */
+function disallowedUrls(link: string): string[] {
   const path = link.slice(link.indexOf('/telnyx-documents/'));
   return [
     `http://s3.amazonaws.com${path}`,

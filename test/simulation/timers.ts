@@ -3,9 +3,9 @@ import timers from 'node:timers';
 import type { VirtualClock } from '../fakes/clock.ts';
 
 /**
- * Puts the clock in place of Node's timers, for libraries that know no other (middy's early timeout).
+ * Replaces Node's timers with the virtual clock, for libraries that use them directly (middy's early timeout).
  *
- * @returns how to give them back
+ * @returns restores the timers
  */
 export function replaceTimers(clock: VirtualClock): () => void {
   const cancels = new WeakMap<object, () => void>();

@@ -1,25 +1,25 @@
-/** Telnyx as the sender of events: three attempts, then three more at the failover URL; and a forger beside it. */
+/** Telnyx as the sender of webhook events (three attempts, then three at the failover URL), and forged events. */
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import type { AccountDocument, Order } from './account.ts';
 import { canary } from './canary.ts';
+import type { SimulationContext } from './context.ts';
 import type { FaultName } from './faults.ts';
+import type { Expected } from './invariant-monitor.ts';
 import type { LambdaFunction } from './lambda.ts';
 import { flipped } from './s3-client.ts';
 import type { Signer } from './signer.ts';
-import type { Surroundings } from './surroundings.ts';
-import type { Expected } from './watch.ts';
 
 const attemptsPerUrl = 3;
 const urls = 2;
-/** Telnyx gives an attempt two seconds. */
-const patienceMs = 2_000;
+/** Telnyx's timeout for an attempt. */
+const attemptTimeoutMs = 2_000;
 const tooLarge = Buffer.alloc(1024 ** 2 + 1, 0x20);
 
 interface WebhookEvent {
   id: string;
   body: Buffer;
   expected: Expected;
-  /** Seconds by which its signature is off. */
+  /** Error of the signed timestamp in seconds. */
   skewSeconds: number;
   forged: boolean;
 }
@@ -27,17 +27,17 @@ interface WebhookEvent {
 export class Webhooks {
   readonly #target: LambdaFunction<APIGatewayProxyEventV2>;
   readonly #signer: Signer;
-  readonly #surroundings: Surroundings;
+  readonly #context: SimulationContext;
 
-  constructor(target: LambdaFunction<APIGatewayProxyEventV2>, signer: Signer, surroundings: Surroundings) {
+  constructor(target: LambdaFunction<APIGatewayProxyEventV2>, signer: Signer, context: SimulationContext) {
     this.#target = target;
     this.#signer = signer;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
-  /** Announces documents in an event of their own. */
+  /** Sends an event that names documents. */
   announce(documents: readonly AccountDocument[]): void {
-    const { random } = this.#surroundings;
+    const { random } = this.#context;
     const ids = documents.map(({ id }) => id);
     const [only] = documents;
     if (only && documents.length === 1 && random.chance(0.3)) {
@@ -49,12 +49,12 @@ export class Webhooks {
     }
   }
 
-  /** Announces that something is new about orders. */
+  /** Sends an event that names orders. */
   announceOrders(orders: readonly Order[]): void {
     const [first, second] = orders;
     if (!first) return;
     const ids = orders.map(({ id }) => id);
-    const comment = this.#surroundings.random.chance(0.5);
+    const comment = this.#context.random.chance(0.5);
     if (second) {
       this.#send('porting_order.split', { from: { id: first.id }, to: { id: second.id } }, ids);
     } else if (first.kind === 'porting-order') {
@@ -65,18 +65,18 @@ export class Webhooks {
     else this.#send('portout.status_changed', { id: first.id }, ids);
   }
 
-  /** What happens now and then beside the documents: forgeries, and events of no use. */
-  makeNoise(): void {
-    const { random, weather, watch } = this.#surroundings;
-    if (weather.strikes('event-forged')) {
+  /** Sometimes sends forged, malformed or irrelevant events. */
+  sendUnrelatedEvents(): void {
+    const { random, injector, monitor } = this.#context;
+    if (injector.shouldInject('event-forged')) {
       const id = random.uuid();
-      watch.forged.add(id);
+      monitor.forged.add(id);
       this.#send('number_order.complete', numberOrder([id]), [id], true);
     }
-    if (weather.strikes('event-unknown')) {
+    if (injector.shouldInject('event-of-unknown-type')) {
       this.#send(random.pick(['call.initiated', 'porting_order.status_changed']), { id: canary }, []);
     }
-    if (weather.strikes('event-unreadable')) {
+    if (injector.shouldInject('event-not-json')) {
       const body = random.pick([
         Buffer.from([0x7b, 0xff, 0x7d]),
         Buffer.from('\ufeff{}'),
@@ -84,37 +84,39 @@ export class Webhooks {
       ]);
       this.#deliver(this.#eventOf(body, [], false, false), 1);
     }
-    if (weather.strikes('event-too-large')) this.#deliver(this.#eventOf(tooLarge, [], false, false), 1);
+    if (injector.shouldInject('event-too-large')) this.#deliver(this.#eventOf(tooLarge, [], false, false), 1);
   }
 
   #send(type: string, payload: unknown, ids: readonly string[], forged = false): void {
-    const { clock, random, weather, journal } = this.#surroundings;
+    const { clock, random, injector, eventLog } = this.#context;
     const id = random.uuid();
     const event = {
       record_type: 'event',
       event_type: type,
-      id: weather.strikes('event-id-odd') ? `${id}\uffff` : id,
+      id: injector.shouldInject('event-id-with-noncharacter') ? `${id}\uffff` : id,
       occurred_at: new Date(clock.now()).toISOString(),
       payload,
     };
-    const enveloped = weather.strikes('event-bare') ? event : { data: event, meta: { attempt: 1 } };
+    const enveloped = injector.shouldInject('event-without-envelope')
+      ? event
+      : { data: event, meta: { attempt: 1 } };
     const sent = this.#eventOf(Buffer.from(JSON.stringify(enveloped)), ids, forged, true);
-    journal.note(id, `${type} about ${ids.join(' ')}`);
-    if (!forged && weather.strikes('event-lost')) return;
-    if (weather.strikes('event-stale')) {
+    eventLog.add(id, `${type} about ${ids.join(' ')}`);
+    if (!forged && injector.shouldInject('event-lost')) return;
+    if (injector.shouldInject('event-timestamp-outside-tolerance')) {
       sent.skewSeconds = random.pick([-1, 1]) * random.integer(310, 900);
       sent.expected.stale = true;
     }
-    const late = weather.strikes('event-late') ? random.between(1_000, 600_000) : 0;
+    const late = injector.shouldInject('event-late') ? random.between(1_000, 600_000) : 0;
     this.#later(late, sent);
-    if (weather.strikes('event-sent-twice')) {
+    if (injector.shouldInject('event-sent-twice')) {
       this.#later(late + random.pick([0, 1, random.between(0, 240_000)]), sent);
       if (random.chance(0.5)) this.#later(late, sent);
     }
   }
 
   #eventOf(body: Buffer, ids: readonly string[], forged: boolean, readable: boolean): WebhookEvent {
-    const id = this.#surroundings.random.uuid();
+    const id = this.#context.random.uuid();
     const genuine = !forged && readable;
     return {
       id,
@@ -126,52 +128,56 @@ export class Webhooks {
   }
 
   #later(ms: number, event: WebhookEvent): void {
-    this.#surroundings.clock.after(ms, () => this.#deliver(event, 1));
+    this.#context.clock.after(ms, () => this.#deliver(event, 1));
   }
 
   #deliver(event: WebhookEvent, attempt: number): void {
-    const { clock, random, weather, watch, journal } = this.#surroundings;
-    const again = () => {
+    const { clock, random, injector, monitor, eventLog } = this.#context;
+    const retry = () => {
       if (attempt >= attemptsPerUrl * urls || event.forged || event.body === tooLarge) return;
-      const ladder = 2 ** ((attempt - 1) % attemptsPerUrl);
-      clock.after(random.between(500, 1_500) * ladder, () => this.#deliver(event, attempt + 1));
+      const factor = 2 ** ((attempt - 1) % attemptsPerUrl);
+      clock.after(random.between(500, 1_500) * factor, () => this.#deliver(event, attempt + 1));
     };
     const { request, corrupted } = this.#requestOf(event);
     const expected: Expected = {
       ...event.expected,
       genuine: event.expected.genuine && !corrupted,
-      keyDeployed: !this.#signer.isAhead,
+      keyDeployed: !this.#signer.usesUndeployedKey,
     };
-    if (this.#signer.isAhead && !event.forged) weather.counted('signing-key-rotated');
-    let settled = false;
-    const settle = (status: number | undefined) => {
-      if (settled) return;
-      settled = true;
-      journal.note(event.expected.eventId, `attempt ${attempt}: ${status ?? 'no answer'}`);
-      if (status === undefined || status < 200 || status > 299) again();
+    if (this.#signer.usesUndeployedKey && !event.forged) injector.count('signing-key-rotated');
+    let finished = false;
+    const finish = (status: number | undefined) => {
+      if (finished) return;
+      finished = true;
+      eventLog.add(event.expected.eventId, `attempt ${attempt}: ${status ?? 'no response'}`);
+      if (status === undefined || status < 200 || status > 299) retry();
     };
-    clock.after(patienceMs, () => settle(undefined));
+    clock.after(attemptTimeoutMs, () => finish(undefined));
     const secret = request.headers['telnyx-signature-ed25519']?.slice(0, 40);
-    this.#target.invoke(request, { secret: secret || undefined }, (ending, invocation) => {
-      if ('crashed' in ending) return settle(502);
-      const answer = ending.answer as { statusCode: number };
-      watch.webhookAnswered(expected, answer, invocation);
-      if (!weather.strikes('gateway-answer-lost')) clock.after(20, () => settle(answer.statusCode));
+    this.#target.invoke(request, { secret: secret || undefined }, (result, invocation) => {
+      if ('crashed' in result) return finish(502);
+      const answer = result.answer as { statusCode: number };
+      monitor.webhookAnswered(expected, answer, invocation);
+      if (!injector.shouldInject('webhook-response-lost')) clock.after(20, () => finish(answer.statusCode));
     });
   }
 
   #requestOf(event: WebhookEvent): { request: APIGatewayProxyEventV2; corrupted: boolean } {
-    const { clock, random, weather } = this.#surroundings;
+    const { clock, random, injector } = this.#context;
     const seconds = clock.now() / 1_000 + event.skewSeconds;
     const headers = event.forged
       ? this.#signer.forge(event.body, seconds)
       : this.#signer.sign(event.body, seconds);
-    const fault = weather.oneOf(['event-altered', 'event-unsigned', 'event-timestamp-odd']);
-    const body = fault === 'event-altered' ? flipped(event.body, random.integer(0, 7)) : event.body;
-    const base64 = !isUtf8(body) || weather.strikes('event-in-base64');
+    const fault = injector.firstToInject([
+      'event-bit-flipped',
+      'event-signature-malformed',
+      'event-timestamp-malformed',
+    ]);
+    const body = fault === 'event-bit-flipped' ? flipped(event.body, random.integer(0, 7)) : event.body;
+    const base64 = !isUtf8(body) || injector.shouldInject('event-in-base64');
     return {
       request: {
-        headers: fault === undefined ? headers : spoilt(headers, fault, random.integer(0, 3)),
+        headers: fault === undefined ? headers : malformedHeaders(headers, fault, random.integer(0, 3)),
         requestContext: { http: { method: 'POST' } },
         body: body.toString(base64 ? 'base64' : 'utf8'),
         isBase64Encoded: base64,
@@ -185,17 +191,21 @@ function isUtf8(body: Buffer): boolean {
   return Buffer.from(body.toString('utf8')).equals(body);
 }
 
-function spoilt(headers: Record<string, string>, fault: FaultName, way: number): Record<string, string> {
+function malformedHeaders(
+  headers: Record<string, string>,
+  fault: FaultName,
+  variant: number,
+): Record<string, string> {
   const signature = headers['telnyx-signature-ed25519'] ?? '';
   const timestamp = headers['telnyx-timestamp'] ?? '';
-  if (fault === 'event-unsigned') {
+  if (fault === 'event-signature-malformed') {
     const hex = Buffer.from(signature, 'base64').toString('hex');
-    const spoiltSignature = ['', `${signature},${signature}`, signature.slice(0, 80), hex][way] ?? '';
-    return { ...headers, 'telnyx-signature-ed25519': spoiltSignature };
+    const malformedSignature = ['', `${signature},${signature}`, signature.slice(0, 80), hex][variant] ?? '';
+    return { ...headers, 'telnyx-signature-ed25519': malformedSignature };
   }
-  if (fault === 'event-timestamp-odd') {
+  if (fault === 'event-timestamp-malformed') {
     const odd = [`${timestamp}000`, `-${timestamp}`, 'NaN', ''];
-    return { ...headers, 'telnyx-timestamp': odd[way] ?? '' };
+    return { ...headers, 'telnyx-timestamp': odd[variant] ?? '' };
   }
   return headers;
 }
@@ -213,7 +223,7 @@ function numberOrder(ids: readonly string[]): unknown {
         requirement('document', id),
         requirement('address', '2791500000000000000'),
         requirement('textual', canary),
-        // Numbers of one order often share a document.
+        // Phone numbers of one order often share a document.
         requirement('document', ids[position - 1] ?? id),
       ],
     })),

@@ -1,15 +1,15 @@
-/** What goes wrong in a soak: a share of everything. */
+/** The faults of a soak and their rates. */
 import { attempts } from '../../functions/limits.ts';
 import type { Random } from '../../functions/time.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
 import type { S3RequestInfo } from '../../local/s3/request.ts';
 import type { FaultKind, FaultRule } from '../../local/telnyx/faults.ts';
 import { storageBucket } from '../../local/telnyx/stand-in.ts';
-import type { Drop } from './dropping-front.ts';
+import type { Drop } from './dropping-tcp-proxy.ts';
 import type { Trait } from './traits.ts';
 
-/** Somebody else's fault, or none at all: whatever the number of them, the document is archived. */
-const passingOutages: Partial<Record<FaultKind, number>> = {
+/** Faults of other systems. However often they occur, the document is archived. */
+const temporaryOutages: Partial<Record<FaultKind, number>> = {
   'rate-limited': 0.01,
   'server-error': 0.02,
   'html-error': 0.01,
@@ -27,10 +27,10 @@ const passingOutages: Partial<Record<FaultKind, number>> = {
 };
 
 /**
- * What looks like the document's own fault. Not among them: `no-hash`. With nothing to compare with, a bit that flips
- * on the way cannot be noticed.
+ * Faults that look like the document's own. `no-hash` is not among them: without a stated hash, a flipped bit cannot be
+ * detected.
  */
-const passingDocumentFaults: Partial<Record<FaultKind, number>> = {
+const temporaryDocumentFaults: Partial<Record<FaultKind, number>> = {
   'wrong-shape': 0.01,
   'link-expired': 0.02,
   'download-refused': 0.01,
@@ -42,11 +42,11 @@ const passingDocumentFaults: Partial<Record<FaultKind, number>> = {
   redirected: 0.005,
 };
 
-/** One attempt fewer than a document's own fault needs for a dead letter. */
-const mostDocumentFaults = attempts.max - 1;
+/** One attempt fewer than a dead letter requires. */
+const maxDocumentFaults = attempts.max - 1;
 
-/** Of lists and of what orders name. Each of them would do for a dead letter if it were taken for the answer. */
-const ofDiscovery: FaultKind[] = [
+/** Faults of the requests for lists and orders. Each would lead to a dead letter if it were misread as Telnyx's response. */
+const discoveryFaults: FaultKind[] = [
   'gateway-not-found',
   'gateway-forbidden',
   'gateway-unauthorised',
@@ -62,29 +62,31 @@ const discoveryRoutes = [
 ];
 
 /**
- * What heals at Telnyx: each outage twice per document, or once per list, whose reader waits longer from one to the next;
- * all documents' own faults together twice.
+ * Faults of Telnyx that end by themselves: each outage twice per document, or once per list, whose reader waits longer
+ * between attempts; all document faults together twice per document.
  */
-export function passingFaults(): FaultRule[] {
+export function temporaryFaults(): FaultRule[] {
   const rulesOf = (rates: Partial<Record<FaultKind, number>>, shared: Omit<FaultRule, 'kind'>) =>
     Object.entries(rates).map(([kind, rate]) => ({ kind: kind as FaultKind, rate, ...shared }));
   return [
-    ...rulesOf(passingOutages, { times: 2 }),
-    ...rulesOf(passingDocumentFaults, { times: mostDocumentFaults, budget: 'document faults' }),
-    ...discoveryRoutes.flatMap((route) => ofDiscovery.map((kind) => ({ kind, route, rate: 0.2, times: 1 }))),
+    ...rulesOf(temporaryOutages, { times: 2 }),
+    ...rulesOf(temporaryDocumentFaults, { times: maxDocumentFaults, budget: 'document faults' }),
+    ...discoveryRoutes.flatMap((route) =>
+      discoveryFaults.map((kind) => ({ kind, route, rate: 0.2, times: 1 })),
+    ),
   ];
 }
 
-/** Of the requests on connections that have carried others. */
-const ofKeptConnections: [number, Drop][] = [
+/** [share of the requests on reused connections, how the connection is dropped]. */
+const reusedConnectionDrops: [number, Drop][] = [
   [0.01, 'reset'],
   [0.000_3, 'silence'],
 ];
 
-/** @param count told of each drop */
-export function keptConnectionFaults(random: Random, count: (drop: Drop) => void): () => Drop | undefined {
+/** @param count called for each drop */
+export function reusedConnectionFaults(random: Random, count: (drop: Drop) => void): () => Drop | undefined {
   return () => {
-    const drop = drawn(ofKeptConnections, random);
+    const drop = drawn(reusedConnectionDrops, random);
     if (drop) count(drop);
     return drop;
   };
@@ -98,8 +100,8 @@ const error = (status: number, code: string): S3Fault => ({
   when: 'after-body',
 });
 
-/** Made anew for each request: [share of the requests, fault]. */
-const ofTheArchive: [number, () => S3Fault][] = [
+/** [share of the requests, creates the fault]. */
+const archiveFaults: [number, () => S3Fault][] = [
   [0.01, () => error(503, 'SlowDown')],
   [0.01, () => error(500, 'InternalError')],
   [0.01, () => ({ kind: 'lose-reply' })],
@@ -108,25 +110,25 @@ const ofTheArchive: [number, () => S3Fault][] = [
   [0.000_3, () => ({ kind: 'stall', during: 'request', afterBytes: 0 })],
 ];
 
-/** Only a conditional write is answered so. */
-const conflicts: [number, () => S3Fault][] = [[0.02, () => error(409, 'ConditionalRequestConflict')]];
+/** For conditional writes only. */
+const conflictFaults: [number, () => S3Fault][] = [[0.02, () => error(409, 'ConditionalRequestConflict')]];
 
 /** One byte every 1.5 s. */
 const drip: S3Fault = { kind: 'drip', bytesPerSecond: 1 / 1.5 };
 
 export interface S3FaultOptions {
   random: Random;
-  /** Whether both buckets answer 503 to everything. */
+  /** Whether both buckets respond 503 to every request. */
   isDown: () => boolean;
   /**
-   * Length of a document in Telnyx's storage, by its key. Longer ones are reset at any boundary of 64 kB that they
-   * have, the beginning included.
+   * Length of a document in Telnyx's storage, by its key. Downloads are reset at a random multiple of 64 kB, including
+   * 0.
    */
   bytesOf: (key: string | undefined) => number;
   downloadOf: (key: string | undefined) => Trait['download'];
-  /** Told of each fault. */
+  /** Called for each fault. */
   count: (name: string) => void;
-  /** Told of each document whose download drips from now on. */
+  /** Called when the slow download of a document starts. */
   onDrip: (key: string) => void;
 }
 
@@ -137,17 +139,17 @@ export function s3Faults(options: S3FaultOptions): (request: S3RequestInfo) => S
     const number = Math.floor(random() * (Math.floor(bytesOf(key) / boundary) + 1));
     return { kind: 'reset', during: 'response', afterBytes: number * boundary };
   };
-  const ofTheStorage = (key: string | undefined): [number, () => S3Fault][] => [
+  const storageFaults = (key: string | undefined): [number, () => S3Fault][] => [
     [bytesOf(key) > boundary ? 0.3 : 0.01, () => reset(key)],
     [0.005, () => ({ kind: 'drip', bytesPerSecond: 200_000 })],
     [0.01, () => ({ kind: 'lose-reply' })],
   ];
-  const ofTrait = (key: string): S3Fault | undefined => {
+  const traitFault = (key: string): S3Fault | undefined => {
     switch (downloadOf(key)) {
       case 'without-length':
         return { kind: 'truncate', afterBytes: bytesOf(key), withLength: false };
-      case 'unspoilt':
-        // In the place of whatever the stand-in has in store.
+      case 'unmodified':
+        // Replaces any other fault of the stand-in.
         return { kind: 'latency', ms: 0 };
       case 'dripping':
         if (dripped.has(key)) return undefined;
@@ -160,24 +162,24 @@ export function s3Faults(options: S3FaultOptions): (request: S3RequestInfo) => S
   };
   return ({ bucket, key, operation }) => {
     const isStorage = bucket === storageBucket;
-    const ofWrites = operation === 'PutObject' ? conflicts : [];
+    const writeFaults = operation === 'PutObject' ? conflictFaults : [];
     const fault = isDown()
       ? error(503, 'ServiceUnavailable')
-      : drawn(isStorage ? ofTheStorage(key) : [...ofTheArchive, ...ofWrites], random)?.();
+      : drawn(isStorage ? storageFaults(key) : [...archiveFaults, ...writeFaults], random)?.();
     if (fault) {
       count(`${isStorage ? 'storage' : 'archive'} ${nameOf(fault)}`);
       return fault;
     }
-    return isStorage && key !== undefined ? ofTrait(key) : undefined;
+    return isStorage && key !== undefined ? traitFault(key) : undefined;
   };
 }
 
-/** What a draw falls on, where each has its share of 1. */
-function drawn<What>(shares: readonly (readonly [number, What])[], random: Random): What | undefined {
+/** Draws an item by its share; undefined for the rest to 1. */
+function drawn<Item>(shares: readonly (readonly [number, Item])[], random: Random): Item | undefined {
   let draw = random();
-  for (const [share, what] of shares) {
+  for (const [share, item] of shares) {
     draw -= share;
-    if (draw < 0) return what;
+    if (draw < 0) return item;
   }
   return undefined;
 }

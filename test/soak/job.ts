@@ -1,41 +1,41 @@
-/** What the processes of a soak tell each other. */
-import type { Certificates } from './tls-front.ts';
-import type { Doom, TraitName } from './traits.ts';
+/** Messages between the processes of a soak. */
+import type { Certificates } from './tls-proxy.ts';
+import type { PermanentFault, TraitName } from './traits.ts';
 
 export interface Job {
-  /** Paths. */
+  /** Path of the archive. */
   archive: string;
+  /** Path of the documents' folder. */
   documents: string;
-  /** Of the functions. */
+  /** Path of the functions' log file. */
   log: string;
-  doomed: [fileName: string, doom: Doom][];
+  unarchivable: [fileName: string, fault: PermanentFault][];
   traits: [fileName: string, trait: TraitName][];
-  /** Downloads go through TLS with them. */
+  /** For downloads over TLS; undefined for HTTP. */
   certificates: Certificates | undefined;
 }
 
 export interface Progress {
-  /** Archived by this process. */
+  /** Number of documents that this process has archived. */
   archived: number;
-  /** How often, by kind. */
+  /** Number of faults by kind. */
   faults: [string, number][];
-  /** There once nothing is left to do. */
+  /** Set when no work is left. */
   end: ProcessEnd | undefined;
 }
 
 export interface ProcessEnd {
-  /** All documents that Telnyx has by now. */
+  /** All documents at Telnyx. */
   documents: [documentId: string, fileName: string][];
-  /** What was not as it should be. */
   violations: string[];
-  /** Milliseconds of the longest receive that ended with its document archived. */
+  /** Longest receive that ended with its document archived. */
   longestReceiveMs: number;
   heapMb: { before: number; after: number };
   sockets: number;
 }
 
 /**
- * Sockets that may be open in a process with nothing to do, all ends counted: two of each of 19 long polls, four of each
- * of 20 connections to SQS that the functions keep, since they go through a front, and some of the stack's own.
+ * Maximum number of open sockets in an idle process, counting every end: two for each of 19 long polls, four for each of
+ * 20 keep-alive connections to SQS (they pass through a proxy), and some of the local stack.
  */
-export const waitingSockets = 140;
+export const maxIdleSockets = 140;

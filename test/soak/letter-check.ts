@@ -1,4 +1,4 @@
-/** Whether a document's own fault has become a dead letter only once it was old enough. */
+/** Checks that no document became a dead letter for its own fault before it was old enough. */
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { queues, type RetryTimings } from '../../functions/limits.ts';
@@ -8,9 +8,9 @@ import { sleep, type Time } from '../../functions/time.ts';
 const lockSeconds = 2;
 
 /**
- * Whoever else reads the dead letters finds them again once this resolves.
+ * The dead letters are visible to other readers again when this resolves.
  *
- * @returns what is wrong
+ * @returns the problems found
  */
 export async function checkDeadLetterAges(
   endpoint: string,
@@ -34,7 +34,7 @@ export async function checkDeadLetterAges(
           MessageAttributeNames: ['All'],
           MessageSystemAttributeNames: ['SentTimestamp'],
         }),
-        // As long as a busy machine takes.
+        // No timeout: a busy machine may be slow.
         { requestTimeout: 0 },
       );
       received = Messages.length;

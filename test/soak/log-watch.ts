@@ -1,10 +1,10 @@
-/** What the functions' own log lines tell of a soak, and what they must not tell. */
+/** Reads the log lines of the functions: progress of a soak, and violations that only the log shows. */
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { attempts, calls } from '../../functions/limits.ts';
 import type { ReceiveOutcome } from '../../functions/queue/batch.ts';
 import type { Time } from '../../functions/time.ts';
 
-/** A metric has none of these fields. */
+/** A line of metrics has none of these fields. */
 interface Line {
   level?: 'INFO' | 'WARN' | 'ERROR';
   message?: string;
@@ -12,30 +12,30 @@ interface Line {
   messageId?: string;
   kind?: string;
   outcome?: ReceiveOutcome;
-  /** Of an attempt that has failed and is followed by another. */
+  /** Number of a failed attempt that is followed by another. */
   attempt?: number;
   code?: ErrorCode;
   found?: number;
   ms?: number;
 }
 
-/** Twice what the functions allow, for a busy machine; an invocation has twice as much. */
-const longestDripMs = 2 * calls.downloadMs;
+/** Twice the limit of the functions, for a busy machine. */
+const maxDripMs = 2 * calls.downloadMs;
 
 export class LogWatch {
   readonly #time: Time;
-  /** Documents archived. */
+  /** Number of archived documents. */
   archived = 0;
   longestReceiveMs = 0;
   readonly violations: string[] = [];
-  /** How many documents the last message of each kind has led to. */
+  /** Number of documents that the last message of each kind found. */
   readonly namedByMessages = new Map<string, number>();
-  /** What has failed and is to come back, with its code. */
+  /** Code of each document or message that waits for a retry. */
   readonly #waiting = new Map<string, ErrorCode | undefined>();
   readonly #dripsSince = new Map<string, number>();
-  /** Codes of the attempts of a receive that is under way, by document. */
+  /** Codes of the attempts in the current receive, by document. */
   readonly #attempts = new Map<string, (ErrorCode | undefined)[]>();
-  /** Messages that each document was seen in: where there are two, their attempts cannot be told apart. */
+  /** IDs of the messages of each document: with more than one, their attempts cannot be distinguished. */
   readonly #messages = new Map<string, Set<string>>();
   readonly #deadAfter = new Map<string, (ErrorCode | undefined)[]>();
   #failuresSince: string[] | undefined;
@@ -62,7 +62,7 @@ export class LogWatch {
     this.#dripsSince.set(documentId, this.#time.monotonic());
   }
 
-  /** From now on no failure is expected. @returns tells what has failed since */
+  /** Call when no failure is expected from now on. @returns a function that returns the failures since */
   expectNoFailures(): () => string[] {
     const failed: string[] = [];
     this.#failuresSince = failed;
@@ -72,13 +72,13 @@ export class LogWatch {
     };
   }
 
-  /** How many wait, by code. */
+  /** Number of waiting documents and messages by code, as JSON. */
   waiting(): string {
     const codes = [...Map.groupBy(this.#waiting.values(), String)];
     return JSON.stringify(Object.fromEntries(codes.map(([code, all]) => [code, all.length])));
   }
 
-  /** Once nothing is left to do. */
+  /** Call when no work is left. */
   finish(): void {
     for (const [documentId, codes] of this.#deadAfter) {
       if ((this.#messages.get(documentId)?.size ?? 0) > 1) continue;
@@ -87,7 +87,7 @@ export class LogWatch {
         this.violations.push(`${documentId} became a dead letter after the attempts ${codes.join(', ')}`);
     }
     for (const documentId of this.#dripsSince.keys())
-      this.violations.push(`nothing became of the dripping download of ${documentId}`);
+      this.violations.push(`the slow download of ${documentId} never ended`);
   }
 
   #readOfDocument(documentId: string, { messageId, outcome, attempt, code, ms = 0 }: Line): void {
@@ -96,8 +96,8 @@ export class LogWatch {
     }
     const drippedFor = this.#time.monotonic() - (this.#dripsSince.get(documentId) ?? Number.NaN);
     this.#dripsSince.delete(documentId);
-    if (drippedFor > longestDripMs)
-      this.violations.push(`the dripping download of ${documentId} took ${Math.round(drippedFor)} ms`);
+    if (drippedFor > maxDripMs)
+      this.violations.push(`the slow download of ${documentId} took ${Math.round(drippedFor)} ms`);
 
     const codes = [...(this.#attempts.get(documentId) ?? []), code];
     if (attempt !== undefined) this.#attempts.set(documentId, codes);

@@ -1,11 +1,11 @@
-/** `npm run soak`: real sockets, faults and kills; ends with 0 if every document ends as it must. */
+/** `npm run soak`. Exit code: 0 if no violation was found, else 1. */
 import { Command, InvalidArgumentError } from 'commander';
 import { soak } from './soak.ts';
 
 const program = new Command('npm run soak --')
-  .description('Runs the local stack under faults, kills it and starts it again, and audits what is left.')
-  .option('--documents <n>', 'how many', wholeNumber, 5_000)
-  .option('--kills <n>', 'how often the process is killed', wholeNumber, 5);
+  .description('Run the local stack under faults, kill and restart it, and audit the archive.')
+  .option('--documents <n>', 'number of documents', wholeNumber, 5_000)
+  .option('--kills <n>', 'number of times the process is killed', wholeNumber, 5);
 program.parse();
 
 const { documents, kills } = program.opts<{ documents: number; kills: number }>();
@@ -23,12 +23,13 @@ console.log(
 );
 console.log(`Faults ${JSON.stringify(faults)}`);
 console.log(
-  `Heap of the last process ${heapMb.before.toFixed(0)} MB before its work, ${heapMb.after.toFixed(0)} MB after it; ${sockets} sockets open`,
+  `Last process: heap ${heapMb.before.toFixed(0)} MB before, ${heapMb.after.toFixed(0)} MB after; ${sockets} sockets open`,
 );
 for (const violation of violations) console.log(`VIOLATION ${violation}`);
 process.exitCode = violations.length === 0 ? 0 : 1;
 
 function wholeNumber(value: string): number {
-  if (!/^\d{1,7}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.');
+  if (!/^\d{1,7}$/.test(value))
+    throw new InvalidArgumentError('Must be a whole number of at most seven digits.');
   return Number(value);
 }

@@ -1,11 +1,11 @@
-/** A port-out and a porting order, looked up beside everything else: their documents are queued twice. */
+/** Queues a port-out and a porting order. Their documents are also found by the sweep, so they are queued twice. */
 import type { Time } from '../../functions/time.ts';
 import type { Stack } from '../../local/stack.ts';
 import type { Orders } from '../../local/telnyx/orders.ts';
 
 /**
- * @param ids of documents; the orders name up to five of them
- * @returns how many documents the order of each kind names
+ * @param ids IDs of documents; the orders name up to five of them
+ * @returns the number of documents that the order of each kind names
  */
 export async function queueOrders(
   { send, lanes }: Pick<Stack, 'send' | 'lanes'>,

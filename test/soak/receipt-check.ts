@@ -1,4 +1,4 @@
-/** Whether each receipt holds Telnyx's record as its own text, compared with what Telnyx says now. */
+/** Checks that each receipt contains the text of Telnyx's current record. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
@@ -7,15 +7,15 @@ import { localApiKey } from '../../local/neighbours.ts';
 import type { StandIn } from '../../local/telnyx/stand-in.ts';
 import type { TraitName } from './traits.ts';
 
-/** Records that are kept with their specified fields alone. */
+/** Traits whose records are reduced to the specified fields. */
 const cutTraits: ReadonlySet<TraitName | undefined> = new Set(['oversized record', 'nested record']);
-/** Of a receipt with a record that is cut. */
-const mostBytes = 16 * 1024;
+/** Maximum size of a receipt with a reduced record. */
+const maxBytes = 16 * 1024;
 const atOnce = 8;
 
 /**
- * @param standIn with the faults of its records and no others
- * @returns what is wrong
+ * @param standIn must inject only the faults of its records
+ * @returns the problems found
  */
 export async function checkReceipts(
   archive: string,
@@ -23,7 +23,7 @@ export async function checkReceipts(
   traitOf: (fileName: string) => TraitName | undefined,
 ): Promise<string[]> {
   const problems = await pLimit(atOnce).map(standIn.documents.all(), async ({ id, fileName }) => {
-    const receipt = await readOrNothing(join(archive, receiptKey(id)));
+    const receipt = await readIfExists(join(archive, receiptKey(id)));
     if (receipt === undefined) return [];
     const trait = traitOf(fileName);
     const problem = problemOf(receipt, await recordText(standIn.url, id), cutTraits.has(trait));
@@ -36,17 +36,17 @@ function problemOf(receipt: string, record: string, isCut: boolean): string | un
   if (!isCut) {
     return receipt.endsWith(`,\n  "telnyx": ${record}\n}\n`)
       ? undefined
-      : "it does not end with Telnyx's text";
+      : "it does not end with the text of Telnyx's record";
   }
-  if (Buffer.byteLength(receipt) > mostBytes) return `it has ${receipt.length} characters`;
+  if (Buffer.byteLength(receipt) > maxBytes) return `it has ${Buffer.byteLength(receipt)} bytes`;
   const { telnyxCut, telnyx } = JSON.parse(receipt);
-  if (telnyxCut !== true) return 'it does not say that the record is cut';
+  if (telnyxCut !== true) return 'telnyxCut is not true';
   const whole = JSON.parse(record);
   const kept = ['id', 'filename', 'created_at', 'sha256'].every((name) => telnyx[name] === whole[name]);
-  return kept ? undefined : 'the specified fields are not in it';
+  return kept ? undefined : 'it lacks the specified fields';
 }
 
-/** The stand-in answers with `{"data":…}`. */
+/** Unwraps the response of the stand-in: `{"data":…}`. */
 async function recordText(url: string, id: string): Promise<string> {
   const answer = await fetch(`${url}/documents/${id}`, {
     headers: { authorization: `Bearer ${localApiKey}` },
@@ -54,7 +54,7 @@ async function recordText(url: string, id: string): Promise<string> {
   return (await answer.text()).slice('{"data":'.length, -1);
 }
 
-async function readOrNothing(path: string): Promise<string | undefined> {
+async function readIfExists(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

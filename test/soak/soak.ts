@@ -1,7 +1,7 @@
 /**
- * A soak: documents, faults at every turn, the process killed and started again, connections dropped across pauses. At
- * its end each document is in the archive with the right bytes and a true receipt, but for those at fault themselves,
- * which are dead letters with their code.
+ * A soak: the local stack archives documents under faults and dropped connections, and is killed and restarted. At the end
+ * each document must be archived with the correct bytes and receipt, except for documents with a permanent fault, which
+ * must be dead letters with its code.
  */
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,31 +11,30 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import type { Random } from '../../functions/time.ts';
-import { type Job, type ProcessEnd, type Progress, waitingSockets } from './job.ts';
-import { makeCertificates } from './tls-front.ts';
-import { dooms as codeOfDoom, type Doom, doomOf, isLarge, traitOf } from './traits.ts';
+import { type Job, maxIdleSockets, type ProcessEnd, type Progress } from './job.ts';
+import { makeCertificates } from './tls-proxy.ts';
+import { isLarge, type PermanentFault, permanentFaultOf, permanentFaults, traitOf } from './traits.ts';
 
 export interface SoakOptions {
   documents: number;
-  /** How often the process is killed, at random. */
+  /** Number of times the process is killed, at random moments. */
   kills: number;
   random: Random;
-  /** Told how far it is and where to look, for a person. */
+  /** Prints progress for a person. */
   say: (text: string) => void;
 }
 
 export interface SoakEnd {
-  /** All that Telnyx had at the end: beside those asked for, the documents that come after the faults. */
+  /** Number of documents at Telnyx at the end, including those that are added after the faults. */
   documents: number;
   archived: number;
   deadLetters: Record<string, number>;
-  /** What is not as it should be; none where all is well. */
   violations: string[];
-  /** How often, by kind. */
+  /** Number of faults by kind. */
   faults: Record<string, number>;
   /** Of the last process. */
   longestReceiveMs: number;
-  /** Of the last process, before its work and after it. */
+  /** Of the last process, before and after its work. */
   heapMb: { before: number; after: number };
   sockets: number;
 }
@@ -45,15 +44,15 @@ const heapMbMore = 40;
 const heapMbPerDocument = 0.002;
 const archiver = fileURLToPath(new URL('../../cli/archiver.ts', import.meta.url));
 const program = fileURLToPath(new URL('./stack.ts', import.meta.url));
-/** Within which a process that is told to stop must have ended by itself. */
-const endWithinMs = 30_000;
+/** A process must exit by itself within this time after the message to stop. */
+const exitWithinMs = 30_000;
 
 export async function soak({ documents, kills, random, say }: SoakOptions): Promise<SoakEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'soak-'));
-  let isSound = false;
+  let succeeded = false;
   try {
     const certificates = makeCertificates(folder);
-    if (!certificates) say('no openssl here: the downloads go without TLS');
+    if (!certificates) say('openssl is not available: downloads do not use TLS');
     const job: Job = {
       archive: join(folder, 'archive'),
       documents: join(folder, 'documents'),
@@ -70,16 +69,16 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
     let killed = 0;
     for (;;) {
       const child = fork(program, [JSON.stringify(job)], { execArgv: ['--expose-gc'], env });
-      // Each process gets somewhat further than the one before.
+      // Each process may archive up to `documents / kills` documents before it is killed.
       const killAfter =
         killed < kills ? 1 + Math.floor((random() * documents) / kills) : Number.POSITIVE_INFINITY;
-      const last = await untilDoneOr(child, killAfter);
+      const last = await waitForEnd(child, killAfter);
       for (const [kind, times] of last.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
       if (last.end) {
-        const found = await examine(job, last.end);
+        const found = await auditArchive(job, last.end);
         const violations = [...last.end.violations, ...found.violations, ...leaksOf(last.end)];
         violations.push(...(await stop(child)));
-        isSound = violations.length === 0;
+        succeeded = violations.length === 0;
         return {
           ...last.end,
           ...found,
@@ -89,46 +88,46 @@ export async function soak({ documents, kills, random, say }: SoakOptions): Prom
         };
       }
       killed += 1;
-      say(`killed for the ${killed}. time after ${last.archived} documents`);
+      say(`kill ${killed} of ${kills} after ${last.archived} documents`);
     }
   } finally {
-    if (isSound) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-    else say(`what the functions have logged, and the archive, are kept in ${folder}`);
+    if (succeeded) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    else say(`the log and the archive are kept in ${folder}`);
   }
 }
 
-/** Shorter ones could come whole, however slowly. */
-const leastBytesOfTrait = 1_000;
+/** Shorter documents could arrive whole even at the slowest rate. */
+const minTraitBytes = 1_000;
 
 async function writeDocuments(
   folder: string,
   count: number,
   random: Random,
-): Promise<Pick<Job, 'doomed' | 'traits'>> {
-  const written: Pick<Job, 'doomed' | 'traits'> = { doomed: [], traits: [] };
+): Promise<Pick<Job, 'unarchivable' | 'traits'>> {
+  const written: Pick<Job, 'unarchivable' | 'traits'> = { unarchivable: [], traits: [] };
   const began = Date.now();
   await mkdir(folder, { recursive: true });
   for (let number = 0; number < count; number += 1) {
     const name = `document ${number}.pdf`;
     const trait = traitOf(number);
-    const least = trait ? leastBytesOfTrait : 0;
+    const least = trait ? minTraitBytes : 0;
     const bytes = Buffer.alloc(
       least + Math.floor(random() * (isLarge(number) ? 900_000 : 8_000)),
       `${number} `,
     );
     await writeFile(join(folder, name), bytes);
-    // As many at once as no account has would be another test: they come in over a month.
+    // Spread over a month, as in an ordinary account.
     const createdAt = began - (number / count) * spreadMs;
     await utimes(join(folder, name), createdAt / 1_000, createdAt / 1_000);
-    const doom = doomOf(number);
-    if (doom) written.doomed.push([name, doom]);
+    const fault = permanentFaultOf(number);
+    if (fault) written.unarchivable.push([name, fault]);
     if (trait) written.traits.push([name, trait]);
   }
   return written;
 }
 
-/** Resolves with the last that the process told: its end, or what came before it was killed. */
-async function untilDoneOr(child: ChildProcess, killAfter: number): Promise<Progress> {
+/** Resolves with the last progress of the process: at its end or before it was killed. */
+async function waitForEnd(child: ChildProcess, killAfter: number): Promise<Progress> {
   return await new Promise((resolve, reject) => {
     let last: Progress | undefined;
     child.on('message', (progress: Progress) => {
@@ -138,28 +137,30 @@ async function untilDoneOr(child: ChildProcess, killAfter: number): Promise<Prog
     });
     child.once('exit', (code, signal) => {
       if (signal === 'SIGKILL' && last) resolve({ ...last, end: undefined });
-      else reject(new Error(`The stack ended with ${code ?? signal}.`));
+      else reject(new Error(`The process exited with ${code ?? signal}.`));
     });
   });
 }
 
 async function stop(child: ChildProcess): Promise<string[]> {
   const exit = once(child, 'exit');
-  const timer = setTimeout(() => child.kill('SIGKILL'), endWithinMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), exitWithinMs);
   child.send('stop');
   const [code, signal] = await exit;
   clearTimeout(timer);
-  return code === 0 ? [] : [`the process did not end by itself (${signal ?? code}): something is left open`];
+  return code === 0
+    ? []
+    : [`the process did not exit by itself (${signal ?? code}): a socket or timer is open`];
 }
 
-/** What the process holds on to beyond its work: of memory, some bytes for each document that Telnyx knows. */
+/** Memory and sockets that an idle process still holds. Some bytes per document are expected. */
 function leaksOf({ heapMb, sockets, documents }: ProcessEnd): string[] {
   const grown = heapMb.after - heapMb.before;
   return [
     ...(grown > heapMbMore + documents.length * heapMbPerDocument
       ? [`the heap has grown by ${grown.toFixed(0)} MB`]
       : []),
-    ...(sockets > waitingSockets ? [`${sockets} sockets are open with nothing to do`] : []),
+    ...(sockets > maxIdleSockets ? [`${sockets} sockets are open in an idle process`] : []),
   ];
 }
 
@@ -172,8 +173,8 @@ interface AuditLine {
   archived?: number;
 }
 
-/** With the operator's own tools, while the stack is up: all bytes are read back. */
-async function examine(
+/** Runs the command-line tools while the stack is up: reads all bytes back and compares the dead letters. */
+async function auditArchive(
   job: Job,
   { documents }: ProcessEnd,
 ): Promise<Pick<SoakEnd, 'archived' | 'deadLetters' | 'violations'>> {
@@ -184,7 +185,7 @@ async function examine(
   const violations: string[] = [];
   for (const { type, documentId, code } of letters) {
     if (type !== 'letter') continue;
-    if (documentId === undefined) violations.push(`the discovery is a dead letter: ${code}`);
+    if (documentId === undefined) violations.push(`a discovery message is a dead letter: ${code}`);
     else dead.set(documentId, code ?? 'no code');
   }
   for (const code of dead.values()) deadLetters[code] = (deadLetters[code] ?? 0) + 1;
@@ -195,13 +196,15 @@ async function examine(
     const isExplained = code === 'missing' && dead.has(id);
     if (!isExplained) violations.push(`${code} ${key}: ${detail}`);
   }
-  const dooms = new Map(job.doomed);
+  const faultOfFile = new Map(job.unarchivable);
   const traits = new Map(job.traits);
   for (const [id, fileName] of documents) {
-    const doom = dooms.get(fileName);
+    const fault = faultOfFile.get(fileName);
     const code = dead.get(id);
-    if (!isExpectedEnd(code, doom))
-      violations.push(`${id} (${doom ?? traits.get(fileName) ?? 'ordinary'}) has ended as ${code}`);
+    if (!isExpectedEnd(code, fault))
+      violations.push(
+        `${id} (${fault ?? traits.get(fileName) ?? 'ordinary'}) ended with ${code ?? 'no dead letter'}`,
+      );
   }
   const archived = audit.find(({ type }) => type === 'summary')?.archived ?? -1;
   if (archived !== documents.length - dead.size) {
@@ -219,7 +222,9 @@ async function linesOf(...words: string[]): Promise<AuditLine[]> {
       (error, stdout, stderr) => {
         if (child.exitCode === 0 || child.exitCode === 1) resolve(stdout);
         else
-          reject(new Error(`archiver ${words[0]} ended with ${child.exitCode}: ${stderr}`, { cause: error }));
+          reject(
+            new Error(`archiver ${words[0]} exited with ${child.exitCode}: ${stderr}`, { cause: error }),
+          );
       },
     );
   });
@@ -229,9 +234,9 @@ async function linesOf(...words: string[]): Promise<AuditLine[]> {
     .map((line) => JSON.parse(line));
 }
 
-/** A document at fault perhaps only for now ends with the code of its last attempt, which another such fault may give. */
-function isExpectedEnd(code: string | undefined, doom: Doom | undefined): boolean {
-  const expected = doom && codeOfDoom[doom];
-  const isPassing = (name: string | undefined) => retryPolicies[name as ErrorCode] === 'retry';
-  return code === expected || (isPassing(expected) && isPassing(code));
+/** With a retried fault, the code is that of the last attempt, in which another fault may have occurred. */
+function isExpectedEnd(code: string | undefined, fault: PermanentFault | undefined): boolean {
+  const expected = fault && permanentFaults[fault];
+  const isRetried = (name: string | undefined) => retryPolicies[name as ErrorCode] === 'retry';
+  return code === expected || (isRetried(expected) && isRetried(code));
 }

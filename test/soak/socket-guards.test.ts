@@ -1,28 +1,30 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConnectedFunctions } from '../archive/warm-archive.ts';
-import { plant } from '../simulation/plant.ts';
+import { applyBug } from '../simulation/apply-bug.ts';
 import { type ScenarioName, scenarios, socketBugs } from './socket-guards.ts';
 
-async function functionsWith(bug: Parameters<typeof plant>[0]) {
-  const planted = await plant(bug);
-  onTestFinished(planted.remove);
-  return loadConnectedFunctions(planted.folder);
+async function functionsWith(bug: Parameters<typeof applyBug>[0]) {
+  const patched = await applyBug(bug);
+  onTestFinished(patched.remove);
+  return loadConnectedFunctions(patched.folder);
 }
 
-describe('with every guard of the connections', () => {
-  const names = Object.keys(scenarios) as ScenarioName[];
+const names = Object.keys(scenarios) as ScenarioName[];
 
+describe('the archiver', () => {
   it.each(names)('%s', async (name) => {
     expect(await scenarios[name](await functionsWith({ name: 'none', edits: [] }))).toEqual([]);
   });
+});
 
-  it('each of these has a bug that it notices', () => {
-    expect(new Set(socketBugs.map(({ noticedBy }) => noticedBy))).toEqual(new Set(names));
+describe('the scenarios detect the bug', () => {
+  it.each(socketBugs)('"$name"', async (bug) => {
+    expect(await scenarios[bug.detectedBy](await functionsWith(bug))).not.toEqual([]);
   });
 });
 
-describe('it is noticed when', () => {
-  it.each(socketBugs)('$name', async (bug) => {
-    expect(await scenarios[bug.noticedBy](await functionsWith(bug))).not.toEqual([]);
+describe('every scenario', () => {
+  it('detects at least one bug', () => {
+    expect(new Set(socketBugs.map(({ detectedBy }) => detectedBy))).toEqual(new Set(names));
   });
 });

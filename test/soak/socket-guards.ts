@@ -1,6 +1,6 @@
 /**
- * What must hold of kept-alive connections, each as a scenario over real sockets, and bugs that take the guards out of
- * `functions/`, each with the scenario that notices.
+ * Guarantees about keep-alive connections, each as a scenario over real sockets, and bugs that remove the guards from
+ * `functions/`, each with the scenario that detects it.
  */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,22 +19,22 @@ import { type ConnectedFunctions, startWarm } from '../archive/warm-archive.ts';
 import { sha256, someBytes } from '../archive/world.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import type { SeededBug } from '../simulation/seeded-bugs.ts';
-import type { Drop } from './dropping-front.ts';
-import { makeCertificates } from './tls-front.ts';
+import type { Drop } from './dropping-tcp-proxy.ts';
+import { makeCertificates } from './tls-proxy.ts';
 
 const never = new AbortController().signal;
 const anHour = 3_600_000;
 const version = '0.0.0-test';
-/** Of invocations that archive ten documents at most. */
+/** Timeout of an invocation that archives up to ten documents. */
 const timeLimitMs = 7_000;
-/** Of a request on this machine. */
-const answeredWithinMs = 2_000;
+/** Timeout of a local request. */
+const requestTimeoutMs = 2_000;
 
-/** Resolves with what is wrong. */
+/** Resolves with the problems found. */
 type Scenario = (functions: ConnectedFunctions) => Promise<string[]>;
 
 export const scenarios = {
-  'a batch is archived at the first attempt after all connections were reset': async (functions) => {
+  'archives a batch at the first attempt after all connections were reset': async (functions) => {
     const { add, archive, drop, lines } = await startWarm({ functions, timeLimitMs });
     const ids = await Promise.all(Array.from({ length: concurrency.batchSize }, () => add()));
     drop('reset');
@@ -45,7 +45,7 @@ export const scenarios = {
     ];
   },
 
-  'no connection is used after a pause': async (functions) => {
+  'uses no connection from before a pause': async (functions) => {
     const { add, archive, drop, pause, usedAfterDrop } = await startWarm({ functions, timeLimitMs });
     const id = await add();
     drop('silence');
@@ -58,7 +58,7 @@ export const scenarios = {
     ];
   },
 
-  'an upload is not sent twice': async (functions) => {
+  'does not send an upload twice': async (functions) => {
     const { bucket, drop, proxies } = await startWarm({ functions, timeLimitMs });
     const bytes = someBytes(20_000);
     drop('reset');
@@ -71,7 +71,7 @@ export const scenarios = {
         sha256: sha256(bytes),
         contentType: 'text/plain',
       },
-      AbortSignal.timeout(answeredWithinMs),
+      AbortSignal.timeout(requestTimeoutMs),
     );
     const isStored = await upload.then(
       () => true,
@@ -83,7 +83,7 @@ export const scenarios = {
     ];
   },
 
-  'a failure on a new connection is not repeated': async (functions) => {
+  'does not repeat a request that failed on a new connection': async (functions) => {
     let requests = 0;
     const { get } = await startServer(functions, ({ socket }) => {
       requests += 1;
@@ -93,27 +93,27 @@ export const scenarios = {
     return requests === 1 ? [] : [`${requests} requests`];
   },
 
-  'nothing is repeated once the time is up': async (functions) => {
-    const { proxy, get, agents } = await startServer(functions, answerYes);
+  'does not repeat a request after its abort signal has fired': async (functions) => {
+    const { proxy, get, agents } = await startServer(functions, respondYes);
     await get();
     proxy.drop('silence');
-    const timeUp = new AbortController();
+    const abort = new AbortController();
     let sent = 0;
     const send = () => {
       sent += 1;
       return new Promise((resolve, reject) => {
-        const options = { agent: agents.http, signal: timeUp.signal };
+        const options = { agent: agents.http, signal: abort.signal };
         request(proxy.origin, options, resolve)
           .on('error', reject)
-          .end(() => timeUp.abort());
+          .end(() => abort.abort());
       });
     };
-    await functions.retryOnFreshConnection(send, timeUp.signal).catch(() => undefined);
+    await functions.retryOnFreshConnection(send, abort.signal).catch(() => undefined);
     return sent === 1 ? [] : [`${sent} requests`];
   },
 
-  'a connection in use is kept': async (functions) => {
-    const { proxy, get, pause } = await startServer(functions, answerYes);
+  'keeps a connection that is in use': async (functions) => {
+    const { proxy, get, pause } = await startServer(functions, respondYes);
     for (let call = 0; call < 5; call += 1) {
       await get();
       pause(calls.socketIdleMs - 1_000);
@@ -121,7 +121,7 @@ export const scenarios = {
     return proxy.seen.connections === 1 ? [] : [`${proxy.seen.connections} connections`];
   },
 
-  'SQS answers at the first attempt after all connections were reset': async (functions) => {
+  'reaches SQS at the first attempt after all connections were reset': async (functions) => {
     const server = createServer((message, response) => {
       message.resume().on('end', () => {
         response.setHeader('content-type', 'application/x-amz-json-1.0');
@@ -146,12 +146,12 @@ export const scenarios = {
     );
   },
 
-  'Telnyx is reached over TLS after a reset and after a pause': (functions) =>
+  'reaches Telnyx over TLS after a reset and after a pause': (functions) =>
     overTls((_origin, monotonic) =>
       functions.createHttpGet(functions.createAgents(undefined, monotonic), version),
     ),
 
-  'the storage is reached over TLS after a reset and after a pause': (functions) =>
+  'reaches the storage over TLS after a reset and after a pause': (functions) =>
     overTls((origin, monotonic) =>
       functions.createGuardedHttpGet({ hosts: [], trustedOrigin: origin }, version, monotonic),
     ),
@@ -159,9 +159,9 @@ export const scenarios = {
 
 export type ScenarioName = keyof typeof scenarios;
 
-const answerYes: RequestListener = (_request, response) => response.end('yes');
+const respondYes: RequestListener = (_request, response) => response.end('yes');
 
-/** A server behind a proxy, with Telnyx's agents before them. */
+/** A server behind a proxy, requested with the agents for Telnyx. */
 async function startServer(functions: ConnectedFunctions, answer: RequestListener) {
   const proxy = await startDroppingProxy(`http://127.0.0.1:${await listen(createServer(answer))}`);
   let paused = 0;
@@ -181,11 +181,11 @@ async function overTls(create: (origin: string, monotonic: () => number) => Http
   const folder = await mkdtemp(join(tmpdir(), 'socket-guards-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const certificates = makeCertificates(folder);
-  if (!certificates) throw new Error('openssl is needed.');
+  if (!certificates) throw new Error('This test requires openssl.');
   const cert = readFileSync(certificates.trusted.certificate, 'utf8');
   setDefaultCACertificates([cert]);
   onTestFinished(() => setDefaultCACertificates(getCACertificates('bundled')));
-  const server = createHttpsServer({ key: readFileSync(certificates.trusted.key), cert }, answerYes);
+  const server = createHttpsServer({ key: readFileSync(certificates.trusted.key), cert }, respondYes);
   const proxy = await startDroppingProxy(`https://127.0.0.1:${await listen(server)}`, 5);
   let paused = 0;
   const get = getter(
@@ -196,7 +196,7 @@ async function overTls(create: (origin: string, monotonic: () => number) => Http
 
   const problems: string[] = [];
   const getAfter = async (how: Drop) => {
-    await get(AbortSignal.timeout(answeredWithinMs)).catch((error) =>
+    await get(AbortSignal.timeout(requestTimeoutMs)).catch((error) =>
       problems.push(`after ${how}: ${error}`),
     );
   };
@@ -225,27 +225,27 @@ async function listen(server: Server): Promise<number> {
 
 function bug(
   name: string,
-  noticedBy: ScenarioName,
+  detectedBy: ScenarioName,
   file: string,
   fragment: string,
   replacement: string,
-): SeededBug & { noticedBy: ScenarioName } {
-  return { name, edits: [{ file, fragment, replacement }], noticedBy };
+): SeededBug & { detectedBy: ScenarioName } {
+  return { name, edits: [{ file, fragment, replacement }], detectedBy };
 }
 
-const afterReset = 'a batch is archived at the first attempt after all connections were reset';
-const afterPause = 'no connection is used after a pause';
+const afterReset = 'archives a batch at the first attempt after all connections were reset';
+const afterPause = 'uses no connection from before a pause';
 
 export const socketBugs = [
   bug(
-    'a connection that was idle for long is used again',
+    'a connection that was idle for long is reused',
     afterPause,
     'connections.ts',
     '    dropIdle((socket) => now - (idleSince.get(socket) as number) > calls.socketIdleMs);\n',
     '',
   ),
   bug(
-    'how long a connection was idle is not known',
+    'the idle time of a connection is always 0',
     afterPause,
     'connections.ts',
     'now - (idleSince.get(socket) as number)',
@@ -259,80 +259,80 @@ export const socketBugs = [
     '',
   ),
   bug(
-    'a failure on a kept connection is not repeated',
+    'a request that failed on a reused connection is not repeated',
     afterReset,
     'connections.ts',
     'if (!repeatable) throw error;',
     'throw error;',
   ),
   bug(
-    'a failure on a kept connection is not told from others',
+    'failures on reused connections are not recorded',
     afterReset,
     'connections.ts',
     '        failuresOnReusedSockets.add(error);\n',
     '',
   ),
   bug(
-    'any failure is repeated',
-    'a failure on a new connection is not repeated',
+    'requests that failed on new connections are repeated',
+    'does not repeat a request that failed on a new connection',
     'connections.ts',
     '      if (!idleSince.has(socket)) return;\n',
     '',
   ),
   bug(
-    'a request is repeated after its time is up',
-    'nothing is repeated once the time is up',
+    'a request is repeated after its abort signal has fired',
+    'does not repeat a request after its abort signal has fired',
     'connections.ts',
     ' && !signal?.aborted',
     '',
   ),
   bug(
-    'idle time counts from the opening of a connection',
-    'a connection in use is kept',
+    'idle time is measured from the opening of a connection',
+    'keeps a connection that is in use',
     'connections.ts',
     "agent.on('free', (socket: Duplex) => idleSince.set(socket, monotonic()));",
     "agent.on('free', (socket: Duplex) => idleSince.has(socket) || idleSince.set(socket, monotonic()));",
   ),
   bug(
-    'agents for TLS trust idle connections',
-    'Telnyx is reached over TLS after a reset and after a pause',
+    'HTTPS agents reuse stale connections',
+    'reaches Telnyx over TLS after a reset and after a pause',
     'connections.ts',
     'https: dropStaleSockets(new HttpsAgent(options), monotonic),',
     'https: new HttpsAgent(options),',
   ),
   bug(
-    'agents without TLS trust idle connections',
+    'HTTP agents reuse stale connections',
     afterPause,
     'connections.ts',
     'http: dropStaleSockets(new HttpAgent(options), monotonic),',
     'http: new HttpAgent(options),',
   ),
   bug(
-    'a GET is not repeated',
+    'a GET request is not repeated',
     afterReset,
     'http.ts',
     'return retryOnFreshConnection(() => get(agents, url, { ...options, headers }), options.signal);',
     'return get(agents, url, { ...options, headers });',
   ),
   bug(
-    'the agent that checks addresses trusts idle connections',
-    'the storage is reached over TLS after a reset and after a pause',
+    'the agent of the storage reuses stale connections',
+    'reaches the storage over TLS after a reset and after a pause',
     'archive/download.ts',
     'dropStaleSockets(new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress }), monotonic)',
     'new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress })',
   ),
   bug(
     'a request to AWS is not repeated',
-    'SQS answers at the first attempt after all connections were reset',
+    'reaches SQS at the first attempt after all connections were reset',
     'aws-requests.ts',
     'request.body instanceof Readable ? send() : retryOnFreshConnection(send, options?.abortSignal)',
     'request.body instanceof Readable ? send() : send()',
   ),
   bug(
-    'a stream is sent again after its bytes are gone',
-    'an upload is not sent twice',
+    'a streamed upload is sent again',
+    'does not send an upload twice',
     'aws-requests.ts',
     'request.body instanceof Readable ? send() : ',
     '',
   ),
-] as const satisfies readonly (SeededBug & { noticedBy: ScenarioName })[];
+] as const satisfies readonly (SeededBug & { detectedBy: ScenarioName })[];

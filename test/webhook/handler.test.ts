@@ -22,7 +22,7 @@ import { startQueues } from '../../local/queues.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
-import type { Drop } from '../soak/dropping-front.ts';
+import type { Drop } from '../soak/dropping-tcp-proxy.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));
 const key = createSigningKey();

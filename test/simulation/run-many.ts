@@ -1,31 +1,31 @@
-/** Many runs, one after the other. */
+/** Several simulations, one after the other. */
 import { createHash } from 'node:crypto';
 import { type FaultCounts, type FaultName, faultNames } from './faults.ts';
-import { type Outcome, type Simulation, simulate } from './world.ts';
+import { type Outcome, type Simulation, simulate } from './simulate.ts';
 
-export interface Campaign extends Simulation {
-  /** How many runs; `seed` is the first one's, each further one has the next. */
+export interface RunManyOptions extends Simulation {
+  /** Number of runs. The first has the seed `seed`, each further run the next seed. */
   runs: number;
 }
 
-export interface Report {
+export interface RunReport {
   runs: number;
   documents: number;
   archived: number;
   events: number;
   counts: FaultCounts;
-  /** SHA-256 of the event log of a single run, else of all their SHA-256. */
+  /** SHA-256 of the event log of a single run, or of the digests of all runs. */
   digest: string;
-  /** Milliseconds from creation to receipt, in order. */
+  /** Milliseconds from creation to receipt, ascending. */
   latencies: number[];
   last: Outcome | undefined;
 }
 
-/** Stops at the first run in which an invariant is broken. */
-export async function wage({ seed, runs, ...simulation }: Campaign): Promise<Report> {
+/** Stops after the first run that violates an invariant. */
+export async function runMany({ seed, runs, ...simulation }: RunManyOptions): Promise<RunReport> {
   const digests: string[] = [];
   const counts: FaultCounts = new Map();
-  const report: Report = {
+  const report: RunReport = {
     runs: 0,
     documents: 0,
     archived: 0,
@@ -45,7 +45,7 @@ export async function wage({ seed, runs, ...simulation }: Campaign): Promise<Rep
     report.events += outcome.events;
     for (const latency of outcome.latencies) report.latencies.push(latency);
     report.last = outcome;
-    if (outcome.breach) break;
+    if (outcome.violation) break;
   }
   report.latencies.sort((a, b) => a - b);
   const [only] = digests;
@@ -56,15 +56,15 @@ export async function wage({ seed, runs, ...simulation }: Campaign): Promise<Rep
   return report;
 }
 
-/** What a broken invariant is told with; empty where none is. */
-export function storyOf({ last }: Report): string {
-  if (!last?.breach) return '';
-  return [`Seed ${last.seed}, ${last.documents} documents:`, ...last.story].join('\n  ');
+/** The violation with its seed and an excerpt of the event log; empty if there is none. */
+export function describeViolation({ last }: RunReport): string {
+  if (!last?.violation) return '';
+  return [`Seed ${last.seed}, ${last.documents} documents:`, ...last.excerpt].join('\n  ');
 }
 
-/** Kinds of fault that have struck less often than they should, with how often. */
-export function tooSeldom({ counts }: Report, least: number): [FaultName, number][] {
+/** The kinds of fault that occurred fewer than `min` times, with their counts. */
+export function faultsBelow({ counts }: RunReport, min: number): [FaultName, number][] {
   return faultNames
     .map((name): [FaultName, number] => [name, counts.get(name) ?? 0])
-    .filter(([, count]) => count < least);
+    .filter(([, count]) => count < min);
 }

@@ -1,40 +1,40 @@
 /**
- * A TCP proxy that drops connections as a network does while a client is frozen: the client gets no FIN. What it
- * then writes is answered by a reset, or by nothing at all.
+ * A TCP proxy that drops connections like a network does while a client is paused: the client receives no FIN, and what it
+ * writes later is answered by a reset or not at all.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export type Drop = 'reset' | 'silence';
 
-export interface DroppingFrontOptions {
-  /** Nothing is passed on before there are so many connections, so that the client's pool holds them all. @default 0 */
+export interface DroppingTcpProxyOptions {
+  /** Forwards nothing until this many connections are open, so that the client's pool holds all of them. @default 0 */
   gather?: number;
   /**
-   * Asked when a client that has had an answer on a connection sends more: whether the connection is dropped. Over TLS
-   * a handshake counts, too.
-   * @default never
+   * Called when a client sends on a connection that has already carried a response (over TLS, a handshake counts).
+   * Returns how to drop the connection, or undefined to keep it.
+   * @default () => undefined
    */
   dropNext?: () => Drop | undefined;
 }
 
-export interface DroppingFront {
-  /** On the target's scheme. */
+export interface DroppingTcpProxy {
+  /** With the scheme of the target. */
   origin: string;
-  /** `usedAfterDrop`: connections that the client has written to after they were dropped. */
+  /** `usedAfterDrop`: number of connections to which the client has written after they were dropped. */
   seen: { connections: number; usedAfterDrop: number };
-  /** Connections that the client has not closed. */
+  /** Number of connections that the client has not closed. */
   openConnections(): number;
-  /** Drops every connection that is open now; later ones work. */
+  /** Drops every open connection; later ones work. */
   drop(how: Drop): void;
   close(): Promise<void>;
 }
 
 /** @param target such as `http://127.0.0.1:4566` */
-export async function openDroppingFront(
+export async function openDroppingTcpProxy(
   target: string,
-  { gather = 0, dropNext = () => undefined }: DroppingFrontOptions = {},
-): Promise<DroppingFront> {
+  { gather = 0, dropNext = () => undefined }: DroppingTcpProxyOptions = {},
+): Promise<DroppingTcpProxy> {
   const { port, protocol } = new URL(target);
   const open = new Map<Socket, Drop | undefined>();
   const held: (() => void)[] = [];
@@ -66,7 +66,7 @@ export async function openDroppingFront(
     });
     upstream.on('close', (hadError) => {
       if (open.get(client) !== undefined) return;
-      // A body without a length must not look whole if it is not: a reset is passed on, and so are the last bytes.
+      // Forward a reset as a reset: a body without Content-Length would look complete otherwise.
       if (hadError) client.resetAndDestroy();
       else client.destroySoon();
     });

@@ -1,15 +1,15 @@
-/** All that happens in a world, in order. */
+/** Everything that happens in a simulation, in order. */
 import { createHash } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
 
 interface Entry {
   at: number;
-  /** What it is about: a document's, order's, message's or event's id. */
+  /** ID of the document, order, message or event. */
   subject: string;
   what: string;
 }
 
-export class Journal {
+export class EventLog {
   readonly #time: Time;
   readonly #entries: Entry[] = [];
 
@@ -17,7 +17,7 @@ export class Journal {
     this.#time = time;
   }
 
-  note(subject: string, what: string): void {
+  add(subject: string, what: string): void {
     this.#entries.push({ at: this.#time.monotonic(), subject, what });
   }
 
@@ -25,7 +25,7 @@ export class Journal {
     return this.#entries.length;
   }
 
-  /** The whole of it, a line per entry. */
+  /** One line per entry. */
   *lines(): Generator<string> {
     for (const { at, subject, what } of this.#entries) yield `${at.toFixed(3)} ${subject} ${what}`;
   }
@@ -37,17 +37,19 @@ export class Journal {
     return hash.digest('hex');
   }
 
-  /** The last entries about a document, or what else `subject` names; of all if it names nothing. */
-  story(subject: string | undefined, most = 60): string[] {
-    const told = this.#entries.filter(
+  /** The last entries that mention `subject`; of all entries if it is undefined. */
+  excerpt(subject: string | undefined, max = 60): string[] {
+    const matching = this.#entries.filter(
       (entry) =>
         subject === undefined || entry.subject === subject || new RegExp(`${subject}\\b`).test(entry.what),
     );
-    return told.slice(-most).map(({ at, subject: about, what }) => `${clockTime(at)}  ${about}  ${what}`);
+    return matching
+      .slice(-max)
+      .map(({ at, subject: about, what }) => `${formatElapsed(at)}  ${about}  ${what}`);
   }
 }
 
-function clockTime(ms: number): string {
+function formatElapsed(ms: number): string {
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
   return `${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${((ms / 1_000) % 60).toFixed(3).padStart(6, '0')}`;
 }

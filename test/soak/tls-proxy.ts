@@ -1,6 +1,6 @@
 /**
- * TLS before the storage, with some connections broken: never begun, answered with something else than TLS, shown
- * a certificate that nobody has vouched for, or torn in the middle of a record.
+ * A TLS proxy in front of the storage that breaks some connections: closes them, responds without TLS, presents an
+ * untrusted certificate, or resets them in the middle of a TLS record.
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,27 +17,27 @@ interface Certificate {
 }
 
 export interface Certificates {
-  /** Which the archiver trusts. */
+  /** The archiver trusts it. */
   trusted: Certificate;
-  /** Of the same name, by nobody whom the archiver knows. */
+  /** For the same address, but the archiver does not trust it. */
   untrusted: Certificate;
 }
 
 const refusals = ['closed', 'no TLS', 'untrusted certificate'] as const;
-/** Share of the connections that each of them takes. */
+/** Share of the connections for each kind of refusal. */
 const refusedShare = 0.03;
-/** All others are torn before so many bytes have come, in the middle of a record as likely as not. */
-const longestLife = 2_000_000;
+/** All other connections are reset after a random number of bytes below this, often in the middle of a record. */
+const maxBytesBeforeReset = 2_000_000;
 
-/** @param counts kind of fault → how often; counted on */
-export async function openTlsFront(
+/** @param counts number of faults by kind; updated */
+export async function openTlsProxy(
   endpoint: string,
   { trusted, untrusted }: Certificates,
   random: Random,
   counts: Map<string, number>,
 ): Promise<Front> {
   const sockets = new Set<Socket>();
-  /** Each ends with the other; errors are what this is about, and the other side learns of them by its own end. */
+  /** When one socket ends, ends the other. Errors are expected: the peer sees them as the end of its own connection. */
   const join = (one: Socket, other: Socket) => {
     for (const [socket, peer] of [
       [one, other],
@@ -47,7 +47,7 @@ export async function openTlsFront(
       socket.on('error', () => socket.destroy());
       socket.on('close', (hadError) => {
         sockets.delete(socket);
-        // What has come through regularly is passed on to its last byte.
+        // After a regular end, forward all remaining bytes.
         if (hadError) peer.destroy();
         else peer.destroySoon();
       });
@@ -60,9 +60,9 @@ export async function openTlsFront(
       join(secure, connect(Number(new URL(endpoint).port), '127.0.0.1'));
     });
 
-  const good = await listening(terminator(trusted));
-  const strange = await listening(terminator(untrusted));
-  const front = await listening(
+  const trustedServer = await listening(terminator(trusted));
+  const untrustedServer = await listening(terminator(untrusted));
+  const proxy = await listening(
     createServer((client) => {
       const refusal = refusals[Math.floor(random() / refusedShare)];
       if (refusal) count(refusal);
@@ -71,22 +71,22 @@ export async function openTlsFront(
         client.once('data', () => client.end(refusal === 'closed' ? '' : 'HTTP/1.1 400 Bad Request\r\n\r\n'));
         return;
       }
-      const server = connect(portOf(refusal ? strange : good), '127.0.0.1');
-      let left = Math.floor(random() * longestLife);
+      const server = connect(portOf(refusal ? untrustedServer : trustedServer), '127.0.0.1');
+      let left = Math.floor(random() * maxBytesBeforeReset);
       server.on('data', (piece) => {
         left -= piece.length;
         if (left >= 0) return;
-        count('torn');
+        count('reset');
         client.resetAndDestroy();
       });
       join(client, server);
     }),
   );
   return {
-    origin: `https://127.0.0.1:${portOf(front)}`,
+    origin: `https://127.0.0.1:${portOf(proxy)}`,
     close: async () => {
-      const closed = [front, good, strange].map((server) => once(server, 'close'));
-      for (const server of [front, good, strange]) server.close();
+      const closed = [proxy, trustedServer, untrustedServer].map((server) => once(server, 'close'));
+      for (const server of [proxy, trustedServer, untrustedServer]) server.close();
       for (const socket of sockets) socket.destroy();
       await Promise.all(closed);
     },
@@ -103,7 +103,7 @@ function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** Throw-away certificates for 127.0.0.1; undefined where there is no `openssl` to make them. */
+/** Creates temporary certificates for 127.0.0.1; returns undefined if `openssl` is not available. */
 export function makeCertificates(directory: string): Certificates | undefined {
   const make = (name: string): Certificate => {
     const key = `${directory}/${name}.key.pem`;
@@ -120,7 +120,7 @@ export function makeCertificates(directory: string): Certificates | undefined {
   try {
     return { trusted: make('trusted'), untrusted: make('untrusted') };
   } catch {
-    // Not installed, or too old for -addext: downloads go over plain HTTP then, and the soak says so.
+    // Not installed, or too old for -addext: the soak then downloads over HTTP and says so.
     return undefined;
   }
 }

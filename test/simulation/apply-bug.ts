@@ -1,4 +1,4 @@
-/** A copy of functions/ with a bug in it. */
+/** A copy of `functions/` with a bug. */
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,14 +6,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { functionsFolder } from './archiver.ts';
 import type { SeededBug } from './seeded-bugs.ts';
 
-export interface Planted {
+export interface PatchedFunctions {
   /** Ends in a slash. */
   folder: URL;
   remove(): Promise<void>;
 }
 
-/** @throws Error where a fragment does not occur exactly once */
-export async function plant({ name, edits }: SeededBug): Promise<Planted> {
+/** @throws Error if a fragment does not occur exactly once in its file */
+export async function applyBug({ name, edits }: SeededBug): Promise<PatchedFunctions> {
   const folder = await mkdtemp(join(tmpdir(), 'seeded-bug-'));
   const copy = join(folder, 'functions');
   const remove = () => rm(folder, { recursive: true, force: true });
@@ -24,7 +24,9 @@ export async function plant({ name, edits }: SeededBug): Promise<Planted> {
     for (const { file, fragment, replacement } of edits) {
       const parts = (await readFile(join(copy, file), 'utf8')).split(fragment);
       if (parts.length !== 2) {
-        throw new Error(`"${name}": its fragment occurs ${parts.length - 1} times in functions/${file}.`);
+        throw new Error(
+          `"${name}": the fragment must occur once in functions/${file}, but occurs ${parts.length - 1} times.`,
+        );
       }
       await writeFile(join(copy, file), parts.join(replacement));
     }

@@ -1,0 +1,485 @@
+/** One simulation: a deployment from the first document to the last redrive. */
+import type { APIGatewayProxyEventV2, SQSEvent } from 'aws-lambda';
+import { documentKey } from '../../functions/bucket/keys.ts';
+import { concurrency, receives, timeouts, visibilityPerTimeout } from '../../functions/limits.ts';
+import { VirtualClock } from '../fakes/clock.ts';
+import { Account, type AccountDocument, type Order, type OrderSection } from './account.ts';
+import {
+  type Archiver,
+  type SimulatedDeployment,
+  startArchive,
+  startDiscover,
+  startWebhook,
+} from './archiver.ts';
+import type { SimulationContext } from './context.ts';
+import { EventLog } from './event-log.ts';
+import { connect } from './event-source.ts';
+import { type FaultCounts, FaultInjector, type FaultProfile } from './faults.ts';
+import {
+  checkArchived,
+  checkConservation,
+  checkEnds,
+  checkInTime,
+  checkQueuesEmpty,
+} from './final-checks.ts';
+import { InvariantMonitor, type WorldState } from './invariant-monitor.ts';
+import { invariants, type Violation } from './invariants.ts';
+import { LambdaFunction } from './lambda.ts';
+import { ObjectStore } from './object-store.ts';
+import { isUnreadable, Operator } from './operator.ts';
+import { Queue } from './queue.ts';
+import { createRandom, type RandomSource } from './random.ts';
+import { lowOrderPublicKey, Signer } from './signer.ts';
+import type { TelnyxBehaviour } from './telnyx-api.ts';
+import { replaceTimers } from './timers.ts';
+import { Webhooks } from './webhooks.ts';
+
+export interface Simulation {
+  seed: number;
+  documents: number;
+  profile: FaultProfile;
+  archiver: Archiver;
+  /** Whether every document must be archived before Telnyx deletes it: impossible under some fault profiles. */
+  expectInTime?: boolean;
+  /** Whether a backfill of many spans runs from the start. */
+  withLargeBackfill?: boolean;
+  /** Ends the simulation early. */
+  signal?: AbortSignal;
+}
+
+export interface Outcome {
+  seed: number;
+  documents: number;
+  archived: number;
+  counts: FaultCounts;
+  /** SHA-256 of the event log. */
+  digest: string;
+  events: number;
+  violation: Violation | undefined;
+  /** The violation and the last events about its subject; empty if there is no violation. */
+  excerpt: string[];
+  /** Milliseconds from creation to receipt, of documents that were created during the run; ascending. */
+  latencies: number[];
+  lines(): Generator<string>;
+}
+
+const minute = 60_000;
+const day = 24 * 60 * minute;
+/** How long documents are created and faults occur. */
+const faultsMs = 70 * minute;
+/** Enough for the five-minute sweep to queue documents that are ten minutes old, and for one failed discovery. */
+const recoveryMs = 16 * minute;
+/** Enough for the hourly sweep to queue missed documents at an age of 25 to 26 hours. */
+const quietMs = 26 * 60 * minute + 10 * minute;
+/** Enough to retry a document until it is a dead letter again, and to read a span again. */
+const redriveMs = 45 * minute;
+
+export async function simulate(simulation: Simulation): Promise<Outcome> {
+  const random = createRandom(`seed ${simulation.seed}`);
+  const start =
+    Date.parse('2026-11-24T00:00:00Z') + random.integer(0, 7 * 24 * 60) * minute + random.integer(0, 59_999);
+  const clock = new VirtualClock(start);
+  const eventLog = new EventLog(clock);
+  const monitor = new InvariantMonitor(clock, eventLog);
+  const restoreTimers = replaceTimers(clock);
+  const stopReporting = reportUnhandledErrors(monitor);
+  try {
+    const injector = new FaultInjector(
+      random.fork('weather'),
+      () => clock.monotonic(),
+      simulation.profile,
+      faultsMs,
+    );
+    const context: SimulationContext = { clock, random: random.fork('events'), injector, eventLog, monitor };
+    const world = createWorld(context, random.fork('account'));
+    monitor.attach(world);
+    const stopped = () => monitor.violation !== undefined || simulation.signal?.aborted === true;
+    await runPhases(simulation, world, context, random, stopped);
+    return outcomeOf(simulation, world, context, start);
+  } finally {
+    stopReporting();
+    restoreTimers();
+  }
+}
+
+async function runPhases(
+  simulation: Simulation,
+  world: WorldState,
+  context: SimulationContext,
+  random: RandomSource,
+  stopped: () => boolean,
+): Promise<void> {
+  const { clock, injector } = context;
+  const start = clock.now();
+  const faultsEndAt = start + faultsMs;
+  const quietUntil = faultsEndAt + quietMs;
+  const end = quietUntil + redriveMs;
+  const operator = new Operator(world, context);
+  const signer = new Signer(random.fork('signer'));
+  const webhook = deploy(simulation, world, context, signer, random.fork('habits'), faultsEndAt);
+  const webhooks = new Webhooks(webhook, signer, context);
+
+  populate(simulation.documents, world, webhooks, context, random.fork('documents'));
+  operator.sweepUntil(end);
+  if (simulation.withLargeBackfill) operator.backfillManySpans(start - 4 * day, start);
+  else operator.backfill(start - 4 * day, start);
+  rotateApiKey(world.account, context, random.fork('keys'), faultsEndAt);
+  for (let at = start + minute; at < faultsEndAt; at += minute) {
+    clock.at(at, () => {
+      webhooks.sendUnrelatedEvents();
+      operator.makeMistakes();
+    });
+  }
+  for (let at = start + 10 * minute; at < faultsEndAt; at += 10 * minute) {
+    clock.at(at, () => {
+      if (injector.shouldInject('operator-redrives-early')) operator.redrive();
+      operator.backfillAgain(start - 4 * day, start);
+    });
+  }
+  clock.at(faultsEndAt, () => injector.stop());
+
+  const isRecent = ({ createdAt }: AccountDocument) => createdAt > faultsEndAt - 10 * minute;
+  await clock.run(faultsEndAt + recoveryMs, stopped);
+  if (!stopped()) checkArchived(world, context, isRecent);
+  await clock.run(quietUntil, stopped);
+  if (!stopped()) {
+    checkArchived(world, context, ({ createdAt }) => createdAt >= start);
+    checkQueuesEmpty(world, context);
+    operator.redrive();
+  }
+  await clock.run(end, stopped);
+  if (stopped()) return;
+  checkArchived(world, context, () => true);
+  checkQueuesEmpty(world, context);
+  checkConservation(world, context);
+  checkEnds(world, context);
+  if (simulation.expectInTime) checkInTime(world, context);
+}
+
+function createWorld(context: SimulationContext, random: RandomSource): WorldState {
+  const lane = (name: string, timeoutMs: number) => {
+    const deadLetters = new Queue({ name: `${name}-dead-letters`, visibilityMs: 30_000 }, context);
+    const queue = new Queue(
+      {
+        name,
+        visibilityMs: visibilityPerTimeout * timeoutMs,
+        redrive: { to: deadLetters, maxReceiveCount: receives.max },
+      },
+      context,
+    );
+    return { queue, deadLetters };
+  };
+  const documents = lane('documents', timeouts.archiveMs);
+  const backfill = lane('backfill', timeouts.archiveMs);
+  const discovery = lane('discovery', timeouts.discoverMs);
+  const spans = lane('spans', timeouts.discoverMs);
+  return {
+    account: new Account(random),
+    store: new ObjectStore(context),
+    queues: {
+      documents: documents.queue,
+      backfill: backfill.queue,
+      discovery: discovery.queue,
+      spans: spans.queue,
+    },
+    deadLetters: {
+      documents: documents.deadLetters,
+      backfill: backfill.deadLetters,
+      discovery: discovery.deadLetters,
+      spans: spans.deadLetters,
+    },
+  };
+}
+
+/** Deploys the three functions and their event sources. @returns the webhook function */
+function deploy(
+  { archiver, withLargeBackfill = false }: Simulation,
+  world: WorldState,
+  context: SimulationContext,
+  signer: Signer,
+  random: RandomSource,
+  faultsEndAt: number,
+) {
+  const { clock, injector, eventLog, monitor } = context;
+  const deployment: SimulatedDeployment = {
+    archiver,
+    account: world.account,
+    behaviour: behaviourOf(random, injector, withLargeBackfill),
+    bucket: { name: 'archive', owner: '123456789012', store: world.store },
+    world,
+    context,
+  };
+  const archive = new LambdaFunction<SQSEvent>(
+    {
+      name: 'archive',
+      timeoutMs: timeouts.archiveMs,
+      start: (container) => startArchive(container, deployment),
+    },
+    context,
+  );
+  const discover = new LambdaFunction<SQSEvent>(
+    {
+      name: 'discover',
+      timeoutMs: timeouts.discoverMs,
+      start: (container) => startDiscover(container, deployment),
+    },
+    context,
+  );
+  // Containers with a wrong clock are replaced when faults stop.
+  clock.at(faultsEndAt, () => {
+    archive.replaceContainers();
+    discover.replaceContainers();
+  });
+  const { batchSize } = concurrency;
+  for (const [lane, target] of [
+    ['documents', archive],
+    ['backfill', archive],
+    ['discovery', discover],
+    ['spans', discover],
+  ] as const) {
+    connect(
+      { queue: world.queues[lane], target, maximumConcurrency: concurrency[lane], batchSize, isUnreadable },
+      context,
+    );
+  }
+
+  let publicKeys = signer.current.publicKey;
+  const target = new LambdaFunction<APIGatewayProxyEventV2>(
+    {
+      name: 'webhook',
+      timeoutMs: timeouts.webhookMs,
+      start: (container) => startWebhook(container, deployment, publicKeys),
+    },
+    context,
+  );
+  /** If the settings are invalid, the deployment fails and the previous one continues. */
+  const redeploy = (keys: string) => {
+    try {
+      archiver.readWebhookSettings({
+        ARCHIVER_NAME: 'simulated',
+        DOCUMENTS_QUEUE_URL: world.queues.documents.url,
+        DISCOVERY_QUEUE_URL: world.queues.discovery.url,
+        TELNYX_PUBLIC_KEYS: keys,
+      });
+    } catch (error) {
+      eventLog.add('webhook', `deployment fails: ${error instanceof Error ? error.name : 'an error'}`);
+      return;
+    }
+    publicKeys = keys;
+    if (keys.includes(signer.current.publicKey)) signer.usesUndeployedKey = false;
+    target.replaceContainers();
+    eventLog.add('webhook', 'is deployed again');
+  };
+  for (const at of [10, 20, 30, 40, 50, 60]) {
+    clock.after(at * minute, () => {
+      if (!injector.shouldInject('low-order-key-configured')) return;
+      redeploy(`${publicKeys},${lowOrderPublicKey}`);
+      if (publicKeys.includes(lowOrderPublicKey)) {
+        monitor.report('forged-is-rejected', 'webhook', 'a low-order point is deployed as public key');
+      }
+    });
+  }
+  if (injector.shouldInjectUncounted('signing-key-rotated')) {
+    clock.after(random.between(5, 50) * minute, () => {
+      signer.current = signer.next;
+      signer.usesUndeployedKey = !publicKeys.includes(signer.next.publicKey);
+      eventLog.add('Telnyx', 'signs with another key');
+    });
+    const deployedAt = clock.now() + random.between(5, 65) * minute;
+    clock.at(Math.min(deployedAt, faultsEndAt), () => redeploy(`${publicKeys},${signer.next.publicKey}`));
+  }
+  return target;
+}
+
+function behaviourOf(random: RandomSource, injector: FaultInjector, statesLimit: boolean): TelnyxBehaviour {
+  const second = 1_000;
+  return {
+    pageRows: injector.shouldInjectUncounted('list-page-size-ignored') ? 20 : 250,
+    filtered: random.pick([
+      (instant: number) => instant,
+      (instant: number) => Math.floor(instant / second) * second,
+      (instant: number) => Math.round(instant / second) * second,
+    ]),
+    inclusive: random.chance(0.5),
+    limit:
+      statesLimit || injector.shouldInjectUncounted('telnyx-enforces-rate-limit')
+        ? {
+            perSecond: random.pick([20, 50]),
+            reset: random.pick(['exact', 'down', 'up', 'unstated']),
+            window: { second: -1, used: 0, byLowLanes: 0 },
+          }
+        : undefined,
+  };
+}
+
+/** Rotates the API key; the secret is updated from one minute before to 15 minutes after. */
+function rotateApiKey(
+  account: Account,
+  { clock, injector, eventLog }: SimulationContext,
+  random: RandomSource,
+  faultsEndAt: number,
+): void {
+  if (!injector.shouldInjectUncounted('api-key-rotated')) return;
+  const rotated = account.newApiKey();
+  const update = () => {
+    const right = account.apiKey === account.secret.text;
+    account.secret.rightSince = right ? clock.monotonic() : Number.POSITIVE_INFINITY;
+  };
+  const at = clock.now() + random.between(5, 50) * minute;
+  clock.at(at, () => {
+    account.apiKey = rotated;
+    eventLog.add('Telnyx', 'accepts another API key only');
+    update();
+  });
+  clock.at(Math.min(faultsEndAt, at + random.between(-1, 15) * minute), () => {
+    account.secret.text = rotated;
+    eventLog.add('the secret', 'holds another API key');
+    update();
+  });
+}
+
+/** Creates documents alone or in groups of an order or event, sometimes many within one second. */
+function populate(
+  count: number,
+  world: WorldState,
+  webhooks: Webhooks,
+  context: SimulationContext,
+  random: RandomSource,
+): void {
+  const { account } = world;
+  const { clock, monitor } = context;
+  const start = clock.now();
+  const oldCount = Math.floor(count / 10);
+  for (let made = 0; made < oldCount; made += 1) {
+    const createdAt = start - random.integer(1, 3.8 * day);
+    occupyKey(account.add(createdAt, createdAt, context.injector, true), world, context);
+  }
+  const burstAt = start + random.integer(0, 60) * minute;
+  const burstShare = random.pick([0, 0.3, 0.6]);
+  for (let made = oldCount; made < count; ) {
+    const inBurst = random.chance(burstShare);
+    const size = Math.min(count - made, random.integer(1, 8));
+    const from = inBurst ? burstAt : start + random.integer(0, faultsMs - 5 * minute);
+    const spreadMs = inBurst ? 900 : random.pick([0, 1_000, 3 * minute]);
+    const moments = Array.from({ length: size }, () => from + random.integer(0, spreadMs));
+    made += size;
+    const last = Math.max(...moments);
+    const announcedAt = last + random.integer(-200, 90_000);
+    const announcedBy = random.pick(['event', 'event', 'order', 'nothing'] as const);
+    const group = moments.map((createdAt) => {
+      const linked = announcedBy === 'order' || random.chance(0.4);
+      const linkedAt = linked ? createdAt + random.integer(0, 25 * minute) : undefined;
+      return account.add(createdAt, linkedAt, context.injector);
+    });
+    for (const document of group) {
+      occupyKey(document, world, context);
+      clock.at(document.createdAt + 16 * minute, () => monitor.checkAlarm(document));
+    }
+    if (announcedBy === 'event') clock.at(announcedAt, () => webhooks.announce(group));
+    if (announcedBy === 'order') {
+      const orders = ordersOf(group, last, random);
+      for (const order of orders) account.orders.set(order.id, order);
+      clock.at(Math.max(last + 1, announcedAt), () => webhooks.announceOrders(orders));
+    }
+  }
+  account.sortByCreation();
+}
+
+/** Sometimes another writer has stored an object at the key of the document. */
+function occupyKey(
+  { id, bytes, expectedFailure }: AccountDocument,
+  { store }: WorldState,
+  { injector, monitor }: SimulationContext,
+): void {
+  if (expectedFailure !== undefined) return;
+  const key = documentKey(id);
+  if (injector.shouldInject('s3-key-holds-other-bytes')) {
+    monitor.collided.add(id);
+    store.put(key, Buffer.concat([bytes, Buffer.from('!')]), undefined, id < '8');
+  } else if (injector.shouldInject('s3-key-holds-same-bytes')) store.put(key, bytes, undefined, false);
+}
+
+const sectionsOf = {
+  'porting-order': ['loa', 'invoice', 'requirement', 'requirements', 'additional', 'links'],
+  'port-out': ['supporting', 'links'],
+} as const satisfies Record<Order['kind'], readonly OrderSection[]>;
+
+/** One order with all documents, or two orders that share them. */
+function ordersOf(group: readonly AccountDocument[], createdAt: number, random: RandomSource): Order[] {
+  const isSplit = group.length > 1 && random.chance(0.3);
+  const kind = isSplit || random.chance(0.6) ? 'porting-order' : 'port-out';
+  const orders: Order[] = (isSplit ? [0, 1] : [0]).map(() => ({
+    id: random.uuid(),
+    kind,
+    createdAt,
+    goneAt: random.chance(0.3) ? createdAt + random.integer(1, 20) * minute : Number.POSITIVE_INFINITY,
+    documents: [],
+  }));
+  for (const { id } of group) {
+    const order = random.pick(orders);
+    const free = sectionsOf[kind].filter(
+      (section) =>
+        (section !== 'loa' && section !== 'invoice') ||
+        !order.documents.some((other) => other.section === section),
+    );
+    order.documents.push({ id, section: random.pick(free) });
+  }
+  return orders;
+}
+
+/** Reports unhandled errors: they would end a real process. */
+function reportUnhandledErrors(monitor: InvariantMonitor): () => void {
+  const events = ['uncaughtException', 'unhandledRejection'] as const;
+  const others = events.map((event) => [event, process.listeners(event as 'uncaughtException')] as const);
+  const onError = (error: unknown) =>
+    monitor.report(
+      'no-unhandled-error',
+      'the process',
+      error instanceof Error ? String(error.stack) : String(error),
+    );
+  for (const event of events) {
+    process.removeAllListeners(event);
+    process.on(event, onError);
+  }
+  return () => {
+    for (const [event, listeners] of others) {
+      process.removeAllListeners(event);
+      for (const listener of listeners) process.on(event, listener);
+    }
+  };
+}
+
+function outcomeOf(
+  { seed, documents }: Simulation,
+  { account }: WorldState,
+  { injector, eventLog, monitor }: SimulationContext,
+  start: number,
+): Outcome {
+  const { violation } = monitor;
+  const latencies: number[] = [];
+  for (const { id, createdAt } of account.documents.values()) {
+    const archivedAt = monitor.archivedAt.get(id);
+    if (archivedAt !== undefined && createdAt >= start) latencies.push(archivedAt - createdAt);
+  }
+  return {
+    seed,
+    documents,
+    archived: monitor.archivedAt.size,
+    counts: injector.counts,
+    digest: eventLog.digest(),
+    events: eventLog.length,
+    violation,
+    excerpt: violation ? excerptOf(violation, injector, eventLog) : [],
+    latencies: latencies.sort((a, b) => a - b),
+    lines: () => eventLog.lines(),
+  };
+}
+
+function excerptOf(violation: Violation, injector: FaultInjector, eventLog: EventLog): string[] {
+  return [
+    `${invariants[violation.invariant]}`,
+    `Violated for ${violation.subject}: ${violation.what}`,
+    ...(injector.describeOutages().length > 0 ? [`Outages: ${injector.describeOutages().join('; ')}`] : []),
+    ...eventLog.excerpt(/^[0-9a-f]{8}-|#/.test(violation.subject) ? violation.subject : undefined),
+  ];
+}
