@@ -84,6 +84,7 @@ export async function simulate(simulation: Simulation): Promise<Outcome> {
   const restoreTimers = replaceTimers(clock);
   const stopReporting = reportUnhandledErrors(monitor);
   try {
+    // The labels of `fork` are part of the seed: another label would change every run.
     const injector = new FaultInjector(
       random.fork('weather'),
       () => clock.monotonic(),
