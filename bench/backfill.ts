@@ -1,13 +1,12 @@
 /**
- * Live documents while a backfill runs, on the local stack with its deployed concurrency and waits: how long do they
- * take from their upload to their receipt, and what do both lanes ask of Telnyx?
+ * Measures live documents during a backfill, on the local stack with deployed concurrency and waits: the time from upload
+ * to receipt, and the requests to Telnyx of live and low lanes.
  *
  *   node bench/backfill.ts --documents 100000 --rate 20 --live 200 --minutes 20
  *   node bench/backfill.ts --documents 0 --live 60 --minutes 10 --at-random
  *
- * Sweeps find the live documents, once a minute at the full minute as deployed; with `--events` webhooks announce them,
- * too. Exits with 1 if one of them is not archived, or took longer than three minutes. All of it shares this machine:
- * functions, queues, S3 and Telnyx.
+ * Sweeps find the live documents every full minute, as deployed; with `--events`, webhooks announce them as well. Exits
+ * with 1 if a live document is not archived within three minutes. Functions, queues, S3 and Telnyx share this machine.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,45 +17,46 @@ import { concurrency, retryTimings } from '../functions/limits.ts';
 import { sleep, systemTime as time } from '../functions/time.ts';
 import { startStack } from '../local/stack.ts';
 import { postEvent, uploadEvent } from '../local/telnyx/upload-event.ts';
-import { exactly, isMet, spreadOf } from './figures.ts';
-import { printFindings } from './print.ts';
+import { exact, isTargetMet, spreadOf } from './figures.ts';
+import { printResults } from './print.ts';
 
 const days = 1_095;
 const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const dayMs = 24 * 60 * minuteMs;
 const latestMs = 3 * minuteMs;
-/** Documents that are later than they may be are waited for, to see how late. */
+/** Also waits for late documents, to measure how late they are. */
 const waitForLiveMs = 2 * latestMs;
-const lookEveryMs = 100;
+const pollMs = 100;
 
-const { documents, rate, live, minutes, atRandom, events } = new Command('bench/backfill')
-  .option('--documents <number>', 'old documents, over three years', asNumber, 100_000)
-  .option('--rate <number>', 'requests a second that Telnyx allows; default: no limit', asNumber)
-  .option('--live <number>', 'documents that are uploaded meanwhile', asNumber, 200)
-  .option('--minutes <number>', 'the time that the live documents are spread over', asNumber, 20)
-  .option('--at-random', 'upload them at random moments; default: evenly', false)
-  .option('--events', 'announce each with a webhook', false)
+const { documents, rate, live, minutes, atRandom, events } = new Command('node bench/backfill.ts')
+  .description('Measure live documents during a backfill.')
+  .option('--documents <number>', 'old documents, spread over three years', asNumber, 100_000)
+  .option('--rate <number>', 'requests per second that Telnyx allows (default: no limit)', asNumber)
+  .option('--live <number>', 'documents uploaded during the backfill', asNumber, 200)
+  .option('--minutes <number>', 'period over which live documents are uploaded', asNumber, 20)
+  .option('--at-random', 'upload at random times (default: evenly)')
+  .option('--events', 'announce each upload with a webhook')
   .parse()
   .opts<{
     documents: number;
     rate?: number;
     live: number;
     minutes: number;
-    atRandom: boolean;
-    events: boolean;
+    atRandom?: boolean;
+    events?: boolean;
   }>();
 
 const uploaded: { id: string; at: number }[] = [];
 const archivedAt = new Map<string, { at: number; trigger: string }>();
 const sweepsCompletedAt: number[] = [];
-/** Answers of Telnyx by the second in which they came. */
-const answers = { live: new Map<number, number>(), low: new Map<number, number>() };
+/** Number of responses of Telnyx by second. */
+const responses = { live: new Map<number, number>(), low: new Map<number, number>() };
 const refusals = { live: 0, low: 0 };
-/** How many messages came back, by lane and code. */
+/** Number of returned messages by lane and code. */
 const returned = new Map<string, number>();
 let backfilled = 0;
-const over = new AbortController();
+const stopping = new AbortController();
 
 const archive = await mkdtemp(join(tmpdir(), 'bench-backfill-'));
 const empty = await mkdtemp(join(tmpdir(), 'bench-backfill-'));
@@ -67,10 +67,10 @@ const stack = await startStack({
   concurrency,
   rateLimit: rate === undefined ? undefined : { requests: rate, perSeconds: 1 },
   timings: retryTimings,
-  onTelnyxAnswer: ({ live: isLive, status }) => {
+  onTelnyxResponse: ({ live: isLive, status }) => {
     const lane = isLive ? 'live' : 'low';
     const second = Math.floor(time.now() / secondMs);
-    answers[lane].set(second, (answers[lane].get(second) ?? 0) + 1);
+    responses[lane].set(second, (responses[lane].get(second) ?? 0) + 1);
     if (status === 429) refusals[lane] += 1;
   },
   onLog: (line) => {
@@ -85,18 +85,18 @@ const stack = await startStack({
     if (lane === 'backfill') backfilled += 1;
   },
   onProblem: (problem) => {
-    // Invocations that are cut off at the end find no queue any more.
-    if (!over.signal.aborted) console.error(problem);
+    // Ignore errors of invocations that are interrupted at the end.
+    if (!stopping.signal.aborted) console.error(problem);
   },
   version: 'bench',
   time,
   random: Math.random,
 });
 const { standIn, signingKey, addresses, lanes } = stack;
-if (!standIn) throw new Error('The stack has no stand-in for Telnyx.');
+if (!standIn) throw new Error('The stack has no Telnyx stand-in.');
 const never = new AbortController().signal;
 
-// As many days of UTC as there are to be spans; the newest document is a day old.
+// Covers as many UTC days as there are spans. The newest document is one day old.
 const from = (Math.floor(time.now() / dayMs) - days + 1) * dayMs;
 const oldMs = time.now() - dayMs - from;
 for (let number = 0; number < documents; number += 1) {
@@ -105,27 +105,27 @@ for (let number = 0; number < documents; number += 1) {
   });
 }
 
-const began = time.now();
-const spans = documents === 0 ? [] : spanMessages({ from, to: began }, new Date(began).toISOString());
+const startedAt = time.now();
+const spans = documents === 0 ? [] : spanMessages({ from, to: startedAt }, new Date(startedAt).toISOString());
 await stack.send(lanes.spans.queueUrl, spans, never);
 
 const sweptMinutes: number[] = [];
 const sweepEveryMinute = async () => {
   for (;;) {
     const minute = Math.ceil((time.now() + 1) / minuteMs) * minuteMs;
-    await sleep(time, minute - time.now(), over.signal);
+    await sleep(time, minute - time.now(), stopping.signal);
     const requestedAt = new Date(minute).toISOString();
     await stack.send(lanes.discovery.queueUrl, [{ v: 1, kind: 'recent', requestedAt }], never);
     sweptMinutes.push(minute);
   }
 };
 const sweeping = sweepEveryMinute().catch((error: unknown) => {
-  if (!over.signal.aborted) throw error;
+  if (!stopping.signal.aborted) throw error;
 });
 const progress = setInterval(
   () =>
     console.error(
-      `${Math.round((time.now() - began) / secondMs)} s: ${uploaded.filter(({ id }) => archivedAt.has(id)).length} of ${uploaded.length} live documents and ${backfilled} old ones archived, ${sweepsCompletedAt.length} sweeps`,
+      `${Math.round((time.now() - startedAt) / secondMs)} s: ${uploaded.filter(({ id }) => archivedAt.has(id)).length} of ${uploaded.length} live documents and ${backfilled} old ones archived, ${sweepsCompletedAt.length} sweeps`,
     ),
   minuteMs / 2,
 );
@@ -135,24 +135,24 @@ const moments = Array.from(
   (_, number) => (atRandom ? Math.random() : (number + 0.5) / live) * minutes * minuteMs,
 ).sort((a, b) => a - b);
 for (const moment of moments) {
-  await sleep(time, Math.max(0, began + moment - time.now()));
+  await sleep(time, Math.max(0, startedAt + moment - time.now()));
   const name = `live ${uploaded.length}.pdf`;
   const at = time.now();
   const document = await standIn.documents.add(name, Buffer.from(name), { createdAt: at });
   uploaded.push({ id: document.id, at });
   if (events) await postEvent(uploadEvent(document, time.now()), addresses.webhookUrl, signingKey, time);
 }
-await sleep(time, Math.max(0, began + minutes * minuteMs - time.now()));
+await sleep(time, Math.max(0, startedAt + minutes * minuteMs - time.now()));
 const lastWait = time.now() + waitForLiveMs;
 while (uploaded.some(({ id }) => !archivedAt.has(id)) && time.now() < lastWait) {
-  await sleep(time, lookEveryMs);
+  await sleep(time, pollMs);
 }
 clearInterval(progress);
-over.abort();
+stopping.abort();
 await sweeping;
 
 const ended = time.now();
-const seconds = (ended - began) / secondMs;
+const seconds = (ended - startedAt) / secondMs;
 const found = uploaded.flatMap(({ id, at }) => {
   const archived = archivedAt.get(id);
   return archived === undefined ? [] : [{ ms: archived.at - at, trigger: archived.trigger }];
@@ -160,7 +160,9 @@ const found = uploaded.flatMap(({ id, at }) => {
 const latencies = found.map(({ ms }) => ms / secondMs).sort((a, b) => a - b);
 const percentile = (part: number) =>
   latencies[Math.min(latencies.length - 1, Math.floor(part * latencies.length))] ?? Number.NaN;
-const gaps = sweepsCompletedAt.map((at, index) => (at - (sweepsCompletedAt[index - 1] ?? began)) / secondMs);
+const gaps = sweepsCompletedAt.map(
+  (at, index) => (at - (sweepsCompletedAt[index - 1] ?? startedAt)) / secondMs,
+);
 const completedByMinute = sweptMinutes.map(
   (minute) => sweepsCompletedAt.filter((at) => at >= minute && at < minute + minuteMs).length,
 );
@@ -168,53 +170,53 @@ const triggers = Object.entries(Object.groupBy(found, ({ trigger }) => trigger))
   .map(([trigger, those]) => `${those?.length} ${trigger}`)
   .join(', ');
 const requestsOf = (name: 'live' | 'low') => {
-  const counts = [...answers[name].values()];
+  const counts = [...responses[name].values()];
   const total = counts.reduce((sum, count) => sum + count, 0);
   return {
     name,
     values: {
-      all: exactly(total),
-      'a second': exactly(total / seconds),
-      'busiest second': exactly(Math.max(0, ...counts)),
-      'answered 429': exactly(refusals[name]),
+      total: exact(total),
+      'per second': exact(total / seconds),
+      'busiest second': exact(Math.max(0, ...counts)),
+      '429 responses': exact(refusals[name]),
     },
   };
 };
 const figures = [
-  { name: 'Upload to receipt, median', unit: 's', value: exactly(percentile(0.5)) },
-  { name: 'Upload to receipt, p95', unit: 's', value: exactly(percentile(0.95)) },
+  { name: 'Upload to receipt, median', unit: 's', value: exact(percentile(0.5)) },
+  { name: 'Upload to receipt, p95', unit: 's', value: exact(percentile(0.95)) },
   {
     name: 'Upload to receipt, latest',
     unit: 's',
-    value: exactly(latencies.at(-1) ?? Number.NaN),
-    reach: { atMost: latestMs / secondMs },
+    value: exact(latencies.at(-1) ?? Number.NaN),
+    target: { atMost: latestMs / secondMs },
   },
   {
     name: 'Live documents not archived',
     unit: '',
-    value: exactly(uploaded.length - found.length),
-    reach: { atMost: 0 },
+    value: exact(uploaded.length - found.length),
+    target: { atMost: 0 },
   },
   { name: 'SweepsCompleted, by the minute', unit: '', value: spreadOf(completedByMinute) },
-  { name: 'Longest time without a completed sweep', unit: 's', value: exactly(Math.max(...gaps)) },
-  { name: 'Old documents archived', unit: '', value: exactly(backfilled) },
-  { name: 'Dead letters', unit: '', value: exactly(await stack.deadLetters()) },
+  { name: 'Longest time without a completed sweep', unit: 's', value: exact(Math.max(...gaps)) },
+  { name: 'Old documents archived', unit: '', value: exact(backfilled) },
+  { name: 'Dead letters', unit: '', value: exact(await stack.deadLetterCount()) },
 ];
-printFindings({
+printResults({
   figures,
-  tables: [{ title: 'Requests at Telnyx', rows: [requestsOf('live'), requestsOf('low')] }],
+  tables: [{ title: 'Requests to Telnyx', rows: [requestsOf('live'), requestsOf('low')] }],
   notes: [
-    `messages that came back: ${[...returned].map(([why, count]) => `${count} ${why}`).join(', ') || 'none'}`,
+    `messages returned to the queue: ${[...returned].map(([why, count]) => `${count} ${why}`).join(', ') || 'none'}`,
     `${uploaded.length} live documents in ${seconds.toFixed(0)} s, archived by: ${triggers}`,
-    `${documents} old documents, ${spans.length} span messages, ${sweptMinutes.length} sweeps sent, ${rate ?? 'any number of'} requests a second allowed`,
+    `${documents} old documents, ${spans.length} span messages, ${sweptMinutes.length} sweeps sent, ${rate ?? 'unlimited'} requests per second allowed`,
   ],
 });
 await stack.stop();
 await rm(archive, { recursive: true, force: true });
 await rm(empty, { recursive: true, force: true });
-process.exit(figures.some((figure) => isMet(figure) === false) ? 1 : 0);
+process.exit(figures.some((figure) => isTargetMet(figure) === false) ? 1 : 0);
 
 function asNumber(text: string): number {
   if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a number.');
+  throw new InvalidArgumentError('Must be a number.');
 }

@@ -1,4 +1,4 @@
-/** What a measurement comes to: a figure with its spread, and what was to be reached. */
+/** Results of benchmarks: figures with their spread and target. */
 
 export interface Spread {
   median: number;
@@ -7,45 +7,45 @@ export interface Spread {
 }
 
 export interface Figure {
-  /** As in docs/performance.md. */
+  /** Name in docs/performance.md. */
   name: string;
   /** `×`, `MB`, `ms`, … */
   unit: string;
   value: Spread;
-  reach?: { atMost: number } | { atLeast: number };
+  target?: { atMost: number } | { atLeast: number };
 }
 
-/** One thing beside others: a row of a table whose columns are the same for all. */
-export interface Measured {
+/** A row of a table. All rows of a table have the same columns. */
+export interface Row {
   name: string;
   values: Record<string, Spread>;
 }
 
 export interface Table {
   title: string;
-  rows: readonly Measured[];
+  rows: readonly Row[];
 }
 
-export interface Findings {
+export interface SectionResult {
   figures: readonly Figure[];
   tables?: readonly Table[];
-  /** What a reader must know: what was left out, and why. */
+  /** Notes for the reader, such as what was skipped and why. */
   notes?: readonly string[];
 }
 
-/** A group of measurements that can be run by itself: `npm run bench -- --only <name>`. */
+/** A group of measurements that can be run separately: `npm run bench -- --only <name>`. */
 export interface Section {
   name: string;
   title: string;
-  /** Whether it is part of the short set. */
+  /** Whether it is part of the short set, without `--full`. */
   short: boolean;
-  run(options: SectionOptions): Promise<Findings>;
+  run(options: SectionOptions): Promise<SectionResult>;
 }
 
 interface SectionOptions {
   full: boolean;
-  /** Told what is being done. */
-  say: (what: string) => void;
+  /** Reports progress. */
+  report: (what: string) => void;
 }
 
 export function spreadOf(values: readonly number[]): Spread {
@@ -56,23 +56,23 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, low: at(0), high: at(sorted.length - 1) };
 }
 
-/** A figure that needs no repetition, such as a count. */
-export function exactly(value: number): Spread {
+/** A value without spread, such as a count. */
+export function exact(value: number): Spread {
   return { median: value, low: value, high: value };
 }
 
-/** The ratio of each round by itself, so that whatever else the machine did in that round cancels out. */
+/** Computes the ratio per round, so that other load of the machine in a round cancels out. */
 export function ratioOf(values: readonly number[], to: readonly number[]): Spread {
   return spreadOf(values.map((value, round) => value / (to[round] ?? Number.NaN)));
 }
 
-export function isMet({ value, reach }: Figure): boolean | undefined {
-  if (reach === undefined) return undefined;
-  return 'atMost' in reach ? value.median <= reach.atMost : value.median >= reach.atLeast;
+export function isTargetMet({ value, target }: Figure): boolean | undefined {
+  if (target === undefined) return undefined;
+  return 'atMost' in target ? value.median <= target.atMost : value.median >= target.atLeast;
 }
 
-/** Whether it was, in the given words; nothing where there was nothing to reach. */
-export function reached(figure: Figure, { met, missed }: { met: string; missed: string }): string {
-  const isIt = isMet(figure);
-  return isIt === undefined ? '' : isIt ? met : missed;
+/** Text for whether the target was met; empty without a target. */
+export function targetResult(figure: Figure, { met, missed }: { met: string; missed: string }): string {
+  const isMet = isTargetMet(figure);
+  return isMet === undefined ? '' : isMet ? met : missed;
 }

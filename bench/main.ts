@@ -1,48 +1,51 @@
 /**
- * The benchmarks: `npm run bench`, the short set in under three minutes; `npm run bench -- --full`, the rest too.
- * What each figure means, and how it came out: docs/performance.md.
+ * Benchmarks. `npm run bench` runs the short set in under three minutes, `npm run bench -- --full` all of them. The results
+ * and their meaning are in docs/performance.md.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { Command } from 'commander';
-import { auditing } from './audit/section.ts';
-import { installedPeers } from './copy/contestants.ts';
-import { copying } from './copy/section.ts';
-import { discovering } from './discover/section.ts';
-import { isMet, type Section } from './figures.ts';
-import { bringUpToDate, type Report } from './markdown.ts';
-import { remembering } from './memory/section.ts';
-import { piping } from './pipeline/section.ts';
+import { auditSection } from './audit/section.ts';
+import { installedPeers } from './copy/contenders.ts';
+import { copySection } from './copy/section.ts';
+import { discoverSection } from './discover/section.ts';
+import { isTargetMet, type Section } from './figures.ts';
+import { type Report, updatePage } from './markdown.ts';
+import { memorySection } from './memory/section.ts';
+import { pipelineSection } from './pipeline/section.ts';
 import { plot } from './plot.ts';
-import { printFindings } from './print.ts';
-import { requesting } from './requests/section.ts';
-import { starting } from './start-up/section.ts';
-import { receiving } from './webhook/section.ts';
+import { printResults } from './print.ts';
+import { requestsSection } from './requests/section.ts';
+import { startUpSection } from './start-up/section.ts';
+import { webhookSection } from './webhook/section.ts';
 
 const sections: readonly Section[] = [
-  copying,
-  requesting,
-  remembering,
-  starting,
-  receiving,
-  piping,
-  discovering,
-  auditing,
+  copySection,
+  requestsSection,
+  memorySection,
+  startUpSection,
+  webhookSection,
+  pipelineSection,
+  discoverSection,
+  auditSection,
 ];
 
-const program = new Command('bench')
-  .description('Measures the archiver beside its peers, all on this machine.')
-  .option('--full', 'everything, more rounds and all peers', false)
-  .option(
-    '--only <names>',
-    `some sections, with commas between: ${sections.map(({ name }) => name).join(', ')}`,
-  )
-  .option('--json <file>', 'write the figures to a file, too')
-  .option('--markdown <file>', 'bring the tables of a page up to date, as of docs/performance.md')
-  .option('--svg <file>', 'draw the CPU time of one copy by the archiver and its peers, if it was measured')
+const program = new Command('npm run bench --')
+  .description('Measure the archiver and compare it to other tools, all on this machine.')
+  .option('--full', 'run all sections, with more rounds and all other tools')
+  .option('--only <names>', `comma-separated sections: ${sections.map(({ name }) => name).join(', ')}`)
+  .option('--json <file>', 'also write the results to this file')
+  .option('--markdown <file>', 'update the tables in this page, such as docs/performance.md')
+  .option('--svg <file>', 'draw the CPU times of section copy')
   .parse();
-const { full, only, json, markdown, svg } = program.opts<{
-  full: boolean;
+const {
+  full = false,
+  only,
+  json,
+  markdown,
+  svg,
+} = program.opts<{
+  full?: boolean;
   only?: string;
   json?: string;
   markdown?: string;
@@ -50,7 +53,7 @@ const { full, only, json, markdown, svg } = program.opts<{
 }>();
 const wanted = only?.split(',');
 const unknown = wanted?.filter((name) => !sections.some((section) => section.name === name)) ?? [];
-if (unknown.length > 0) program.error(`There is no section ${unknown.join(', ')}.`, { exitCode: 2 });
+if (unknown.length > 0) program.error(`Unknown section: ${unknown.join(', ')}.`, { exitCode: 2 });
 const chosen = sections.filter(({ name, short }) => wanted?.includes(name) ?? (full || short));
 
 const peers = installedPeers();
@@ -65,15 +68,15 @@ console.log(
 const results: Report['sections'] = {};
 for (const { name, title, run } of chosen) {
   console.log(`\n${title}`);
-  const began = performance.now();
-  const findings = await run({ full, say: (what) => console.error(`  ${what} …`) });
-  const seconds = Math.round((performance.now() - began) / 1_000);
-  results[name] = { ...findings, seconds };
-  printFindings(findings);
+  const startedAt = performance.now();
+  const result = await run({ full, report: (what) => console.error(`  ${what} …`) });
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  results[name] = { ...result, seconds };
+  printResults(result);
   console.log(`  (${seconds} s)`);
 }
 
-const judged = Object.values(results).flatMap(({ figures }) => figures.map(isMet));
+const judged = Object.values(results).flatMap(({ figures }) => figures.map(isTargetMet));
 const missed = judged.filter((met) => met === false).length;
 console.log(`\n${judged.filter((met) => met).length} targets met, ${missed} missed.`);
 const report: Report = {
@@ -86,10 +89,10 @@ const report: Report = {
 };
 if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
 if (markdown !== undefined) {
-  await writeFile(markdown, bringUpToDate(await readFile(markdown, 'utf8'), report));
+  await writeFile(markdown, updatePage(await readFile(markdown, 'utf8'), report));
 }
 if (svg !== undefined) {
-  const tables = results[copying.name]?.tables ?? [];
-  const title = 'CPU time of one copy, as multiples of the limit (raw)';
+  const tables = results[copySection.name]?.tables ?? [];
+  const title = 'CPU time of one copy, as multiples of the lower bound (raw)';
   await writeFile(svg, plot(title, '× raw', tables, ['copy', 'archive']));
 }

@@ -1,8 +1,8 @@
-/** Findings as Markdown, within a page that people write: `npm run bench -- --markdown docs/performance.md`. */
-import { type Findings, reached, type Table } from './figures.ts';
-import { reach, short } from './print.ts';
+/** Updates the tables of a Markdown page: `npm run bench -- --markdown docs/performance.md`. */
+import { type SectionResult, type Table, targetResult } from './figures.ts';
+import { short, target } from './print.ts';
 
-/** What a run came to, and on what. */
+/** Results of a run and its environment. */
 export interface Report {
   /** ISO 8601, UTC. */
   measuredAt: string;
@@ -10,22 +10,21 @@ export interface Report {
   machine: string;
   full: boolean;
   peers: Record<string, string>;
-  sections: Record<string, Findings & { seconds: number }>;
+  sections: Record<string, SectionResult & { seconds: number }>;
 }
 
 /**
- * The page with what stands between `<!-- figures <section> -->` or `<!-- tables <section> -->` and the next
- * `<!-- end -->` replaced by what was measured, and `<!-- machine -->` likewise. Sections that were not run, and all
- * other text, stay as they are.
+ * Replaces the text between `<!-- figures <section> -->`, `<!-- tables <section> -->` or `<!-- machine -->` and the next
+ * `<!-- end -->` with the results. Sections that were not run, and all other text, are not changed.
  */
-export function bringUpToDate(page: string, report: Report): string {
+export function updatePage(page: string, report: Report): string {
   return page.replace(
     /(<!-- (figures|tables|machine) ?(\S*) -->\n)[\s\S]*?(?=<!-- end -->)/g,
     (whole, mark: string, kind: string, name: string) => {
       if (kind === 'machine') return `${mark}${machineOf(report)}\n`;
-      const findings = report.sections[name];
-      if (findings === undefined) return whole;
-      const rows = kind === 'figures' ? figureRows(findings) : (findings.tables ?? []).flatMap(tableRows);
+      const result = report.sections[name];
+      if (result === undefined) return whole;
+      const rows = kind === 'figures' ? figureRows(result) : (result.tables ?? []).flatMap(tableRows);
       return `${mark}\n${rows.join('\n')}\n`;
     },
   );
@@ -36,14 +35,14 @@ function machineOf({ measuredAt, node, machine, peers }: Report): string {
   return `Measured on ${measuredAt.slice(0, 10)}, Node ${node}, ${machine}; peers: ${names.join(', ')}.`;
 }
 
-function figureRows({ figures }: Findings): string[] {
+function figureRows({ figures }: SectionResult): string[] {
   const rows = figures.map((figure) => [
     figure.name,
     `${short(figure.value)} ${figure.unit}`,
-    reach(figure),
-    reached(figure, { met: 'yes', missed: '**no**' }),
+    target(figure),
+    targetResult(figure, { met: 'yes', missed: '**no**' }),
   ]);
-  return [...markdownTable(['figure', 'median (spread)', 'to reach', 'reached'], rows), ''];
+  return [...markdownTable(['figure', 'median (spread)', 'target', 'met'], rows), ''];
 }
 
 function tableRows({ title, rows }: Table): string[] {

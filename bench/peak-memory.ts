@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Peak of this process's resident set, in MB. Where there is a /proc, `VmHWM` of proc(5): `resourceUsage` says no less
- * than the process had that forked this one, since Linux keeps that figure over exec.
+ * Peak resident set size of this process in MB. Uses `VmHWM` of proc(5) if /proc exists: `resourceUsage` includes the peak
+ * of the parent process, which Linux keeps across exec.
  */
 export function peakMb(): number {
   try {

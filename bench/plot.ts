@@ -1,4 +1,4 @@
-/** Tables as one SVG of bars, for those who would rather look: `npm run bench -- --svg <file>`. */
+/** Draws tables as an SVG bar chart: `npm run bench -- --svg <file>`. */
 import type { Table } from './figures.ts';
 import { amount } from './print.ts';
 
@@ -7,16 +7,16 @@ const headHeight = 34;
 const labelWidth = 170;
 const barWidth = 420;
 const width = labelWidth + barWidth + 130;
-/** What is longer runs out of the picture: a few processes per document, beside milliseconds. */
-const longest = 8;
+/** Longer bars are cut: implementations that start a process per document take hundreds of times longer. */
+const maxValue = 8;
 const ours = '#00806a';
 const others = '#9aa5b1';
 
 /**
- * For each table that has the column, its rows as bars from the least to the most, with a whisker from the lowest to
- * the highest round.
+ * Draws one group of bars per table that has the column, in ascending order, with whiskers from the lowest to the highest
+ * round.
  *
- * @param own names of the rows that stand out
+ * @param own names of the rows to highlight
  */
 export function plot(
   title: string,
@@ -36,7 +36,7 @@ export function plot(
         return value === undefined ? [] : [{ name, value }];
       })
       .toSorted((a, b) => a.value.median - b.value.median);
-    const most = Math.min(longest, Math.max(...bars.map(({ value }) => value.high)));
+    const most = Math.min(maxValue, Math.max(...bars.map(({ value }) => value.high)));
     const at = (value: number) => labelWidth + (Math.min(value, most) / most) * barWidth;
     for (const { name, value } of bars) {
       const middle = top + rowHeight / 2;

@@ -1,8 +1,8 @@
-/** Findings as tables on the terminal. */
+/** Prints results as tables on the terminal. */
 import CliTable from 'cli-table3';
-import { type Figure, type Findings, reached, type Spread, type Table } from './figures.ts';
+import { type Figure, type SectionResult, type Spread, type Table, targetResult } from './figures.ts';
 
-export function printFindings({ figures, tables = [], notes = [] }: Findings): void {
+export function printResults({ figures, tables = [], notes = [] }: SectionResult): void {
   for (const table of tables) printTable(table);
   if (figures.length > 0) printFigures(figures);
   for (const note of notes) console.log(`  ${note}`);
@@ -25,15 +25,15 @@ function printTable({ title, rows }: Table): void {
 }
 
 function printFigures(figures: readonly Figure[]): void {
-  const head = ['figure', 'median', 'spread', 'reach', ''];
+  const head = ['figure', 'median', 'spread', 'target', ''];
   const table = new CliTable({ head, style, chars, colAligns: ['left', 'right', 'right', 'right', 'left'] });
   for (const figure of figures) {
     table.push([
       figure.name,
       `${amount(figure.value.median)} ${figure.unit}`,
       spread(figure.value),
-      reach(figure),
-      reached(figure, { met: 'met', missed: 'MISSED' }),
+      target(figure),
+      targetResult(figure, { met: 'met', missed: 'MISSED' }),
     ]);
   }
   console.log(table.toString());
@@ -55,12 +55,12 @@ function spread({ low, high }: Spread): string {
   return low === high ? '' : `${amount(low)}–${amount(high)}`;
 }
 
-export function reach({ reach, unit }: Figure): string {
-  if (reach === undefined) return '';
-  return 'atMost' in reach ? `≤ ${amount(reach.atMost)} ${unit}` : `≥ ${amount(reach.atLeast)} ${unit}`;
+export function target({ target, unit }: Figure): string {
+  if (target === undefined) return '';
+  return 'atMost' in target ? `≤ ${amount(target.atMost)} ${unit}` : `≥ ${amount(target.atLeast)} ${unit}`;
 }
 
-/** Three digits that count. */
+/** Formats with three significant digits. */
 export function amount(value: number): string {
   if (Number.isInteger(value)) return value.toLocaleString('en');
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));

@@ -46,7 +46,7 @@ for (const { name, configure, run } of commands) {
   configure(command).action(() => execute(command, run));
 }
 
-// Scripts must be able to tell a wrong command line (2) from problems found (1).
+// Scripts must be able to distinguish an invalid command line (2) from problems found (1).
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
@@ -59,7 +59,7 @@ async function execute(command: Command, run: ArchiverCommand['run']): Promise<v
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
-      // A second Ctrl-C ends the process at once.
+      // A second Ctrl-C exits immediately.
       process.once(name, () => process.exit(130));
       interrupt.abort(new Error('Interrupted.'));
     });

@@ -1,4 +1,4 @@
-/** What a command is. Each has a file in `commands/` and a line in `archiver.ts`. */
+/** Interface of a command. Each command has a file in `commands/` and a line in `archiver.ts`. */
 import type { Command } from 'commander';
 import type { Random, Time } from '../functions/time.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -10,14 +10,14 @@ export interface ArchiverCommand {
   /** Adds description, arguments, options and help. */
   configure(command: Command): Command;
   /**
-   * @param parsed the command with the options and arguments that were given
+   * @param parsed the command with its parsed options and arguments
    * @returns the exit code: 0 success, 1 problems found; others as the help says
-   * @throws UsageError for options that do not go together; anything else that ends the command with exit code 2
+   * @throws UsageError for options that cannot be combined; any error ends the command with exit code 2
    */
   run(context: CommandContext, parsed: Command): Promise<number>;
 }
 
-/** What a command works with. */
+/** Dependencies of a command. */
 export interface CommandContext {
   target: Target;
   terminal: Terminal;
@@ -27,7 +27,7 @@ export interface CommandContext {
   signal: AbortSignal;
 }
 
-/** A command line that cannot be run as given. The message says what to change. */
+/** Invalid command line. The message says what to change. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

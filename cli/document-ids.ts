@@ -1,9 +1,9 @@
-/** Document IDs as a person passes them: on the command line, in a file or through a pipe. */
+/** Document IDs from the command line, a file or standard input. */
 import { readFile } from 'node:fs/promises';
 import { text as readToTheEnd } from 'node:stream/consumers';
 import { uuidPattern } from '../functions/uuid.ts';
 
-const mostProblems = 10;
+const maxProblems = 10;
 
 /**
  * Parses IDs and removes duplicates.
@@ -23,9 +23,9 @@ export function parseDocumentIds(texts: readonly string[], place: string): strin
     else problems.push(`${place} ${position + 1}: ${JSON.stringify(text.trim().slice(0, 60))}`);
   }
   if (problems.length > 0) {
-    const more = problems.length > mostProblems ? [`and ${problems.length - mostProblems} more`] : [];
+    const more = problems.length > maxProblems ? [`and ${problems.length - maxProblems} more`] : [];
     throw new Error(
-      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, mostProblems), ...more].join('\n  ')}\nNothing was sent.`,
+      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}\nNothing was sent.`,
     );
   }
   return [...ids];

@@ -1,10 +1,12 @@
+import { UsageError } from './command.ts';
+
 const minuteMs = 60_000;
 
 /**
- * An instant as people write it: `2026-11-24` (its beginning, UTC), ISO 8601 with a time, or `90d`, `12h`, `30m` ago.
+ * Parses a date such as `2026-11-24` (midnight UTC), an ISO 8601 date and time, or an age such as `90d`, `12h` or `30m`.
  *
  * @returns milliseconds since the Unix epoch
- * @throws Error whose message completes "It …"
+ * @throws Error
  */
 export function parseInstant(text: string, now: number): number {
   const ago = /^(\d{1,5})([dhm])$/.exec(text);
@@ -19,4 +21,17 @@ export function parseInstant(text: string, now: number): number {
   throw new Error(
     'must be a date (2026-11-24), a date and time (2026-11-24T08:00:00Z) or an age (30d, 12h, 15m).',
   );
+}
+
+/**
+ * Parses the value of an option.
+ *
+ * @throws UsageError that names the option
+ */
+export function instantOption(option: string, text: string, now: number): number {
+  try {
+    return parseInstant(text, now);
+  } catch (error) {
+    throw new UsageError(`${option} ${text}: ${error instanceof Error ? error.message : 'is not valid.'}`);
+  }
 }

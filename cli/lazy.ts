@@ -1,4 +1,4 @@
-/** `work`, done when it is first asked for and not again; done again if it has failed. */
+/** Runs `work` at the first call and returns the same promise to all calls. A failure is not kept: the next call retries. */
 export function lazy<Result>(work: () => Promise<Result>): () => Promise<Result> {
   let started: Promise<Result> | undefined;
   return () => {

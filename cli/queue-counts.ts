@@ -1,16 +1,16 @@
-/** How many messages wait in each lane, as SQS counts them: approximately, and up to a minute late. */
+/** Message counts of each lane from SQS: approximate, and up to one minute late. */
 
 import { type LaneName, laneNames } from '../functions/queue/lanes.ts';
 import { queueDepth } from '../functions/queue/queue-depth.ts';
 import type { ArchiverQueues } from './target/target.ts';
 
-export interface Depth {
+export interface LaneCounts {
   waiting: number;
   deadLetters: number;
 }
 
-export async function queueCounts({ sqs, lanes }: ArchiverQueues): Promise<Record<LaneName, Depth>> {
-  const depths = await Promise.all(
+export async function queueCounts({ sqs, lanes }: ArchiverQueues): Promise<Record<LaneName, LaneCounts>> {
+  const counts = await Promise.all(
     laneNames.map(async (name) => {
       const { queueUrl, deadLetterQueueUrl } = lanes[name];
       const [waiting, deadLetters] = await Promise.all([
@@ -20,5 +20,5 @@ export async function queueCounts({ sqs, lanes }: ArchiverQueues): Promise<Recor
       return [name, { waiting, deadLetters }] as const;
     }),
   );
-  return Object.fromEntries(depths) as Record<LaneName, Depth>;
+  return Object.fromEntries(counts) as Record<LaneName, LaneCounts>;
 }

@@ -5,7 +5,7 @@ import { createRetryingTelnyx, type RetryingTelnyx } from '../functions/telnyx/r
 import type { Terminal } from '../terminal/terminal.ts';
 import type { CommandContext } from './command.ts';
 
-/** Telnyx for a command: retries without a deadline and notes each retry on the terminal. */
+/** Telnyx client for a command: retries without a deadline and prints each retry on stderr. */
 export function retryingTelnyx(
   telnyx: TelnyxClient,
   { terminal, time, random, signal }: CommandContext,

@@ -1,4 +1,4 @@
-/** The three functions, each behind its queues or its HTTP port, as `infra/` deploys them. */
+/** Runs the three functions, each behind its queues or its HTTP port, as `infra/` deploys them. */
 import type { SQSEvent } from 'aws-lambda';
 import { assembleArchive } from '../functions/archive/assemble.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
@@ -14,19 +14,19 @@ import { readPublicKeys } from '../functions/webhook/verify.ts';
 import { pollQueue } from './lambda/event-source-mapping.ts';
 import type { LambdaHandler } from './lambda/invoke.ts';
 import { openWebhookPort, type WebhookPort } from './lambda/webhook-port.ts';
-import type { Defer, Neighbours } from './neighbours.ts';
 import type { LocalLane } from './queues.ts';
+import type { Defer, Services } from './services.ts';
 
 export interface FunctionsOptions {
-  /** Called with each response of Telnyx to a function. */
-  onTelnyxAnswer?: ((answer: TelnyxAnswer) => void) | undefined;
-  /** How many invocations may run at once, for each queue. @default `localConcurrency` */
+  /** Called with each response that a function gets from Telnyx. */
+  onTelnyxResponse?: ((response: TelnyxResponse) => void) | undefined;
+  /** Maximum concurrent invocations per queue. @default `localConcurrency` */
   concurrency?: Readonly<Record<LaneName, number>>;
   /** @default any free port */
   webhookPort?: number | undefined;
-  /** How long a failed message waits, and when it becomes a dead letter. */
+  /** Waits between receives of a failed message, and when it becomes a dead letter. */
   timings: RetryTimings;
-  /** Time limits of single invocations, in milliseconds. @default five minutes each */
+  /** Timeout of an invocation, in milliseconds. @default five minutes each */
   timeLimits?: { archiveMs: number; discoverMs: number };
   /** Called with each error outside the functions. */
   onProblem: (problem: string) => void;
@@ -35,39 +35,39 @@ export interface FunctionsOptions {
   random: Random;
 }
 
-export interface TelnyxAnswer extends Pick<HttpResponse, 'status' | 'headers'> {
-  /** Whether a live lane asked. */
+export interface TelnyxResponse extends Pick<HttpResponse, 'status' | 'headers'> {
+  /** Whether the request came from a live lane. */
   live: boolean;
 }
 
-/** All invocations share one machine: live documents get the most. */
+/** All invocations share one machine, so live documents get the most. */
 const localConcurrency = { documents: 4, backfill: 2, discovery: 1, spans: 1 };
-/** How long a stop waits for running invocations. A later start archives what they leave. */
+/** How long a stop waits for running invocations. The next start archives unfinished documents. */
 const graceMs = 1_500;
-/** A slow line needs longer than Lambda for ten documents of 20 MB. Less than the visibility timeout. */
+/** Longer than on Lambda: a slow connection needs more time for ten documents of 20 MB. Less than the visibility timeout. */
 const localTimeoutMs = 5 * 60_000;
 
 /**
- * Starts polling the queues, and opens the webhook's port.
+ * Starts polling the queues and opens the webhook port.
  *
- * @param publicKeys with which the webhook verifies events; base64 of 32 bytes each
- * @param writeLog takes each line that a function logs
+ * @param publicKeys keys to verify events with; base64 of 32 bytes each
+ * @param writeLog called with each line that a function logs
  */
 export async function startFunctions(
-  neighbours: Neighbours,
+  services: Services,
   publicKeys: readonly string[],
   writeLog: (line: string) => void,
   options: FunctionsOptions,
   defer: Defer,
 ): Promise<WebhookPort> {
-  const { telnyx, target, sqs, queues } = neighbours;
+  const { telnyx, target, sqs, queues } = services;
   const { time, random, timings } = options;
   const invocations = options.concurrency ?? localConcurrency;
-  const settings = settingsOf(neighbours, invocations, options.version);
-  const telnyxGets = tellingGets(options, defer);
+  const settings = settingsOf(services, invocations, options.version);
+  const gets = createTelnyxGets(options, defer);
   const dependencies = {
     readSecret: async () => telnyx.apiKey,
-    ...telnyxGets,
+    ...gets,
     s3: target.client,
     sqs,
     writeLog,
@@ -75,7 +75,7 @@ export async function startFunctions(
     random,
     timings,
   };
-  const connect = connector(neighbours, invocations, options, defer);
+  const connect = connector(services, invocations, options, defer);
   const { documents, backfill, discovery, spans } = queues.lanes;
   connect(documents, 'archive', () => assembleArchive(settings, dependencies));
   connect(backfill, 'archive', () => assembleArchive(settings, dependencies));
@@ -91,9 +91,9 @@ export async function startFunctions(
   return webhook;
 }
 
-/** What the functions read from their environment when deployed. */
+/** Settings that deployed functions read from their environment. */
 function settingsOf(
-  { target, functionsTelnyxUrl, storageOrigin, queues }: Neighbours,
+  { target, functionsTelnyxUrl, storageOrigin, queues }: Services,
   invocations: Readonly<Record<LaneName, number>>,
   version: string,
 ) {
@@ -102,7 +102,7 @@ function settingsOf(
     ...defaultsOf(archiveSettings),
     archiverName: 'local',
     bucketName: target.name,
-    // The stack passes the key itself.
+    // Not used: `readSecret` returns the key itself.
     apiKeySecretArn: '',
     telnyxUrl: functionsTelnyxUrl,
     lowLaneInvocations: invocations.backfill + invocations.spans,
@@ -119,27 +119,27 @@ function settingsOf(
   };
 }
 
-/** HTTP clients for both kinds of lanes, over shared connections, that report each response. */
-function tellingGets({ onTelnyxAnswer, version, time }: FunctionsOptions, defer: Defer) {
+/** Creates the HTTP clients for live and low lanes. They share connections and report each response. */
+function createTelnyxGets({ onTelnyxResponse, version, time }: FunctionsOptions, defer: Defer) {
   const agents = createAgents(undefined, time.monotonic);
   defer(() => {
     agents.https.destroy();
     agents.http.destroy();
   });
   const httpGet = createHttpGet(agents, version);
-  const telling =
+  const reporting =
     (live: boolean): HttpGet =>
-    async (url, asked) => {
-      const answer = await httpGet(url, asked);
-      onTelnyxAnswer?.({ live, status: answer.status, headers: answer.headers });
-      return answer;
+    async (url, request) => {
+      const response = await httpGet(url, request);
+      onTelnyxResponse?.({ live, status: response.status, headers: response.headers });
+      return response;
     };
-  return { telnyxGet: telling(true), lowLaneTelnyxGet: telling(false) };
+  return { telnyxGet: reporting(true), lowLaneTelnyxGet: reporting(false) };
 }
 
-/** Connects lanes with functions. All of them stop together, so that they share the grace time. */
+/** Connects lanes to functions. All mappings stop together, so that they share the grace period. */
 function connector(
-  { queues }: Neighbours,
+  { queues }: Services,
   invocations: Readonly<Record<LaneName, number>>,
   {
     timeLimits = { archiveMs: localTimeoutMs, discoverMs: localTimeoutMs },
@@ -157,8 +157,8 @@ function connector(
       }),
     ]),
   );
-  // One handler per concurrent invocation, as one per Lambda container: none knows what another has learnt of Telnyx's
-  // rate limit.
+  // One handler per concurrent invocation, like one per Lambda container: handlers do not share what they know of
+  // Telnyx's rate limit.
   return (
     lane: LocalLane,
     functionName: 'archive' | 'discover',

@@ -1,4 +1,4 @@
-/** What became of each document, read from the functions' own log lines. */
+/** State of each document, read from the functions' structured logs. */
 import type { ReceiveOutcome } from '../functions/queue/batch.ts';
 
 /** State of a document, or of a discovery message that failed. */
@@ -11,22 +11,22 @@ export interface Entry {
   bytes: number;
   /** Duration of the last receive, in milliseconds. */
   ms: number;
-  /** Receives so far. */
+  /** How often the message was received. */
   receives: number;
-  /** Why it waits or became a dead letter. */
+  /** Why it is waiting or became a dead letter. */
   code?: string;
   reason?: string;
 }
 
-/** A document, or a failed message that names none, with its new state. */
+/** A document, or a failed message without a document, with its new state. */
 export type Change = { document: string } & Entry;
 
 export interface Totals {
-  /** Documents that discovery found, archived ones included. */
+  /** Documents found by spans, including archived ones. */
   found: number;
   /** Documents that were queued or received. */
   documents: number;
-  /** Of these, archived or dead letters. */
+  /** Of these, archived or dead-lettered. */
   ended: number;
   archived: number;
   alreadyArchived: number;
@@ -38,7 +38,7 @@ export interface Totals {
   bytes: number;
 }
 
-/** The fields read from a log line; metric lines have none of them. */
+/** Fields of a log line. Metric lines have none of them. */
 interface Line {
   documentId?: string;
   messageId?: string;
@@ -67,10 +67,10 @@ export class Ledger {
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
-    // A message that names no document is identified by its own id.
+    // A message without a document is identified by its message ID.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
-      // Sweeps find the same documents again: only spans count.
+      // Sweeps find the same documents repeatedly, so only spans are counted.
       if (line.kind === 'span') this.#found += line.found ?? 0;
       this.#queued += line.queued ?? 0;
       this.entries.delete(subject);

@@ -12,10 +12,10 @@ import { every } from '../terminal/every.ts';
 import { type Change, Ledger } from './ledger.ts';
 import { showTotals } from './progress.ts';
 import { changeLine, documentTable, namesFromReceipts, summaryOf } from './report.ts';
-import { safeOtherBucket } from './s3/archive-bucket.ts';
+import { openExternalBucket } from './s3/archive-bucket.ts';
 import { type Stack, startStack } from './stack.ts';
 import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
-import { whenQuiet } from './when-quiet.ts';
+import { waitUntilIdle } from './wait-until-idle.ts';
 
 interface Options {
   archive: string;
@@ -32,7 +32,7 @@ interface Options {
   acceptWeakS3?: boolean;
 }
 
-/** Short waits: with the stand-in, a retry should be visible within seconds. */
+/** Short waits, so that retries with the stand-in are visible within seconds. */
 const standInTimings: RetryTimings = {
   ...retryTimings,
   minWaitMs: 1_000,
@@ -44,8 +44,7 @@ const standInTimings: RetryTimings = {
 
 const program = new Command('npm start --')
   .description(
-    'Runs the whole archiver on this machine: local queues, a folder as the bucket, and a stand-in for Telnyx with\n' +
-      'sample documents. Skips documents that already have a receipt, so a second run archives nothing.',
+    'Run the whole archiver on this machine: local queues, a folder as the bucket, and a stand-in for Telnyx with sample documents. Documents that have a receipt are skipped, so a second run archives nothing.',
   )
   .option('--archive <folder>', 'folder of the archive; created if missing', 'archive')
   .option('--documents <folder>', 'archive the files in this folder instead of the samples')
@@ -55,29 +54,29 @@ const program = new Command('npm start --')
     asUrl,
   )
   .option('--faults', 'simulate failures of many kinds')
-  .option('--once', 'exit once every document is archived or a dead letter, instead of running until Ctrl-C')
-  .option('--wait', 'archive nothing at startup; wait for webhooks and sweeps')
-  .option('--no-events', 'send no events from the stand-in; only sweeps find new documents')
+  .option('--once', 'exit when every document is archived or a dead letter, instead of running until Ctrl-C')
+  .option('--wait', 'skip the initial archiving; wait for webhooks and sweeps')
+  .option('--no-events', 'do not send events from the stand-in, so that only sweeps find new documents')
   .option('--sweep-every <seconds>', 'seconds between sweeps for new documents', asSeconds, 10)
   .option(
     '--webhook-port <port>',
-    'port for webhooks, for example for a tunnel from Telnyx (default: any free port)',
+    'port for webhooks, for example behind a tunnel (default: any free port)',
     asPort,
   )
-  .option('--json', 'print one JSON object per line; the first holds all addresses')
-  .option('--log <file>', 'append the log of the functions to this file')
+  .option('--json', 'print one JSON object per line; the first has all addresses')
+  .option('--log <file>', 'append the logs of the functions to this file')
   .option(
     '--accept-weak-s3',
     'use the S3 at ARCHIVE_S3_ENDPOINT even if it lacks conditional writes or checksums',
   )
   .addHelpText(
     'after',
-    '\nExit code: 0 everything archived · 1 dead letters · 2 could not start · 130 interrupted',
+    '\nExit code: 0 everything archived · 1 dead letters, or an invalid option · 2 could not start · 130 interrupted',
   );
 
 program.parse();
 process.exitCode = await run(program.opts<Options>());
-// A kept-alive connection or an interrupted invocation may still hold the process open.
+// A kept-alive connection or an interrupted invocation may still keep the process running.
 process.exit();
 
 async function run(options: Options): Promise<number> {
@@ -85,13 +84,13 @@ async function run(options: Options): Promise<number> {
   const interrupted = new Promise<'interrupted'>((resolveInterrupt) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
-        // A second signal exits at once.
+        // A second signal exits immediately.
         process.once(signal, () => process.exit(130));
         resolveInterrupt('interrupted');
       });
     }
   });
-  const say = options.json ? () => undefined : (text: string) => console.log(text);
+  const print = options.json ? () => undefined : (text: string) => console.log(text);
   const warn = (text: string) => console.error(text);
   const ledger = new Ledger();
   const logFile = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
@@ -101,7 +100,7 @@ async function run(options: Options): Promise<number> {
   try {
     stack = await startStack({
       archive: resolve(options.archive),
-      bucket: await safeOtherBucket(process.env, options.acceptWeakS3 ?? false, warn),
+      bucket: await openExternalBucket(process.env, options.acceptWeakS3 ?? false, warn),
       telnyx: realTelnyx(options),
       documents: await existingFolder(options.documents),
       faults: options.faults ? (options.documents === undefined ? sampleFaults : scatteredFaults) : [],
@@ -128,41 +127,41 @@ async function run(options: Options): Promise<number> {
 
   const { addresses, signingKey } = stack;
   if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
-  say(`Webhook ${addresses.webhookUrl}`);
-  say(`Key     ${signingKey.publicKey} (public key of the local events)`);
-  say(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
-  say(`S3      ${addresses.s3Endpoint}`);
-  say(`SQS     ${addresses.sqsEndpoint}`);
-  say(`Archive ${addresses.archive}\n`);
+  print(`Webhook ${addresses.webhookUrl}`);
+  print(`Key     ${signingKey.publicKey} (public key that verifies local events)`);
+  print(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
+  print(`S3      ${addresses.s3Endpoint}`);
+  print(`SQS     ${addresses.sqsEndpoint}`);
+  print(`Archive ${addresses.archive}\n`);
 
-  let end: 'quiet' | 'interrupted' = 'quiet';
+  let end: 'idle' | 'interrupted' = 'idle';
   if (!options.wait) {
     const progress = options.json
       ? undefined
       : showTotals({ totals: () => ledger.totals(), stream: process.stdout, time });
     await stack.discoverAll();
-    end = await Promise.race([whenQuiet(stack, time).then(() => 'quiet' as const), interrupted]);
+    end = await Promise.race([waitUntilIdle(stack, time).then(() => 'idle' as const), interrupted]);
     progress?.stop();
     const names = await namesFromReceipts(ledger, stack.bucket);
     const table = documentTable(ledger, names, process.stdout.columns);
-    say(table && `\n${table}`);
-    say(summaryOf(ledger, addresses.archive));
+    print(table && `\n${table}`);
+    print(summaryOf(ledger, addresses.archive));
     if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
   }
-  if (end === 'quiet' && !options.once) {
-    say(
+  if (end === 'idle' && !options.once) {
+    print(
       `\nReceiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
     );
-    onChange = (change) => say(changeLine(change));
+    onChange = (change) => print(changeLine(change));
     const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
-      stack.sweep().catch((error: unknown) => warn(`Could not queue the sweep: ${error}`));
+      stack.sweep().catch((error: unknown) => warn(`Could not queue a sweep: ${error}`));
     });
     await interrupted;
     stopSweeping();
   }
   await stack.stop();
   if (end === 'interrupted') {
-    say('\nInterrupted; safe to re-run. Documents that have a receipt are not copied again.');
+    print('\nInterrupted; safe to re-run. Documents that have a receipt are not copied again.');
     return 130;
   }
   return ledger.totals().deadLettered > 0 ? 1 : 0;
@@ -171,12 +170,9 @@ async function run(options: Options): Promise<number> {
 function realTelnyx({ telnyx, documents }: Options): { url: URL; apiKey: string } | undefined {
   if (telnyx === undefined) return undefined;
   if (documents !== undefined)
-    throw new Error('--documents and --telnyx cannot be combined: --documents is for the stand-in.');
+    throw new Error('--documents and --telnyx cannot be combined: --documents applies to the stand-in.');
   const apiKey = process.env.TELNYX_API_KEY;
-  if (!apiKey)
-    throw new Error(
-      '--telnyx requires the API key of the account in the environment variable TELNYX_API_KEY.',
-    );
+  if (!apiKey) throw new Error('--telnyx requires the environment variable TELNYX_API_KEY.');
   return { url: telnyx, apiKey };
 }
 
@@ -204,7 +200,7 @@ function asPort(value: string): number {
 }
 
 function asSeconds(value: string): number {
-  // A sweep reads the documents of the last two minutes.
+  // A sweep queues documents of the last two minutes: a longer interval could miss some.
   if (!/^[1-9]\d?$/.test(value) || Number(value) > 60) {
     throw new InvalidArgumentError('Must be a whole number of seconds from 1 to 60.');
   }

@@ -1,4 +1,4 @@
-/** Shows how far the local stack is: a live bar on a terminal, one line per change elsewhere. */
+/** Shows the progress of the local stack: a live bar on a terminal, one line per change elsewhere. */
 import type { Time } from '../functions/time.ts';
 import { formatBytes } from '../terminal/bytes.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
@@ -13,17 +13,17 @@ export interface TotalsProgressOptions {
 const lineEveryMs = 1_000;
 
 export function showTotals({ totals, stream, time }: TotalsProgressOptions): Progress {
-  const began = time.monotonic();
+  const startedAt = time.monotonic();
   return startProgress(
     () => {
       const now = totals();
-      const seconds = Math.max(0.001, (time.monotonic() - began) / 1_000);
+      const seconds = Math.max(0.001, (time.monotonic() - startedAt) / 1_000);
       const isEmpty = now.documents + now.waiting + now.deadLettered === 0;
       return {
         ended: now.ended,
         total: now.documents,
         text: describe(now, seconds),
-        // The rate in the text changes without anything having happened.
+        // Excludes the rate, which changes all the time.
         lineKey: isEmpty ? '' : JSON.stringify(now),
       };
     },

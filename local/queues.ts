@@ -1,4 +1,4 @@
-/** The queues of the stack on this machine: fauxqs speaks the SQS protocol, the SDK's client talks to it. */
+/** Local queues: fauxqs implements the SQS protocol, and the SDK's client connects to it. */
 
 import {
   type ChangeMessageVisibilityBatchCommandInput,
@@ -27,19 +27,19 @@ export interface LocalQueues {
   endpoint: string;
   lanes: Record<LaneName, LocalLane>;
   /**
-   * A client with the timeouts that the functions have.
+   * Creates a client with the timeouts of the functions.
    *
-   * @param origin of what stands before the queues. @default the queues themselves
-   * @param monotonic milliseconds; tells how long a connection was idle
+   * @param origin of a proxy in front of the queues. @default the queues themselves
+   * @param monotonic clock in milliseconds, to measure how long a connection was idle
    */
   createClient(origin?: string, monotonic?: () => number): SQSClient;
   close(): Promise<void>;
 }
 
-/** Starts SQS, with every lane and its dead-letter queue as they are deployed. */
+/** Starts SQS and creates every lane and its dead-letter queue with the attributes of a deployment. */
 export async function startQueues({ port = 0 }: { port?: number } = {}): Promise<LocalQueues> {
   const server = buildApp({ logger: false, defaultRegion: region });
-  returnWhatNobodyTook(server);
+  returnUndeliveredMessages(server);
   const endpoint = await server.listen({ port, host: '127.0.0.1' });
   const createClient = (origin = endpoint, monotonic = systemTime.monotonic) =>
     createSqsClient(
@@ -58,7 +58,7 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
         maxReceiveCount: maxReceives(timeoutMs),
       }),
     });
-    // fauxqs names a host in its queue URLs that does not resolve everywhere: the path is what counts.
+    // The host in the queue URLs of fauxqs does not resolve everywhere; only the path matters.
     const queueUrl = (queue: string) => `${endpoint}/${account}/${queue}`;
     return {
       name,
@@ -79,10 +79,10 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
 }
 
 /**
- * fauxqs goes on with a long poll whose receiver has gone. The next message would then be in the hands of nobody, and
- * invisible for the queue's whole visibility timeout: it is made visible again at once.
+ * fauxqs continues a long poll after its client has disconnected. The next message would be lost to that poll and stay
+ * invisible for the whole visibility timeout, so this makes it visible again at once.
  */
-function returnWhatNobodyTook(server: ReturnType<typeof buildApp>): void {
+function returnUndeliveredMessages(server: ReturnType<typeof buildApp>): void {
   server.addHook('onSend', async (request, _reply, payload) => {
     const isReceive = request.headers['x-amz-target'] === 'AmazonSQS.ReceiveMessage';
     if (!isReceive || !request.raw.socket.destroyed || typeof payload !== 'string') return;

@@ -1,4 +1,4 @@
-/** What `npm start` prints at the end: a table of documents and a summary. */
+/** Final output of `npm start`: a table of documents and a summary. */
 import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
@@ -7,23 +7,23 @@ import { printable } from '../terminal/escape.ts';
 import { formatTable } from '../terminal/tables.ts';
 import type { Change, Entry, Ledger, State } from './ledger.ts';
 
-const longestTable = 40;
+const maxRows = 40;
 
-const words: Record<State, string> = {
+const stateNames: Record<State, string> = {
   archived: 'archived',
   'already-archived': 'already archived',
   waiting: 'waiting',
   'dead-lettered': 'dead letter',
 };
 
-/** File names, from the receipts, of the documents that the table shows. */
+/** Reads the file names of the documents in the table from their receipts. */
 export async function namesFromReceipts(
   ledger: Ledger,
   bucket: Bucket,
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const signal = new AbortController().signal;
-  for (const [id, entry] of mostTelling(ledger)) {
+  for (const [id, entry] of rowsToShow(ledger)) {
     if (!isArchived(entry)) continue;
     const receipt = await bucket.read(receiptKey(id), signal);
     const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
@@ -38,8 +38,8 @@ interface Column {
   cell: (id: string, entry: Entry) => string;
 }
 
-/** On a narrow terminal, columns are dropped from the right and the last one is truncated; it keeps this width. */
-const leastLastColumn = 20;
+/** On a narrow terminal, columns are dropped from the right, and the last one is truncated to at least this width. */
+const minLastColumn = 20;
 
 /**
  * One row per document, at most 40, failures first.
@@ -51,11 +51,11 @@ export function documentTable(
   names: ReadonlyMap<string, string>,
   width = Number.POSITIVE_INFINITY,
 ): string {
-  const rows = mostTelling(ledger);
+  const rows = rowsToShow(ledger);
   if (rows.length === 0) return '';
   const columns: Column[] = [
     { head: 'document', align: 'left', cell: (id) => id },
-    { head: 'outcome', align: 'left', cell: (_id, { state }) => words[state] },
+    { head: 'outcome', align: 'left', cell: (_id, { state }) => stateNames[state] },
     { head: 'receives', align: 'right', cell: (_id, { receives }) => String(receives) },
     {
       head: 'size',
@@ -69,19 +69,22 @@ export function documentTable(
     },
   ];
   const last: Column = {
-    head: 'file name, or code',
+    head: 'file name or code',
     align: 'left',
     cell: (id, entry) => entry.code ?? printable(names.get(id) ?? nameOfKind(entry)),
   };
-  // UTF-8 bytes: never fewer than the columns that a text takes on the screen.
+  // Number of UTF-8 bytes, which is never less than the width of a text on the screen.
   const widthOf = ({ head, cell }: Column) =>
     Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(cell(id, entry))));
   // Each column has a border before it and a space on both sides; the last has a border after it.
-  const left = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
-  while (columns.length > 2 && left() < leastLastColumn) columns.pop();
+  const remainingWidth = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
+  while (columns.length > 2 && remainingWidth() < minLastColumn) columns.pop();
 
   const shown = [...columns, last];
-  const widths = [...columns.map(widthOf), Math.min(widthOf(last), Math.max(leastLastColumn, left()))];
+  const widths = [
+    ...columns.map(widthOf),
+    Math.min(widthOf(last), Math.max(minLastColumn, remainingWidth())),
+  ];
   const table = formatTable(
     shown.map(({ head, align }, position) => {
       const places = widths[position];
@@ -95,11 +98,11 @@ export function documentTable(
   return `${table}${more > 0 ? `\n… and ${more} more` : ''}`;
 }
 
-/** One line for a document whose state changed. */
+/** One line for a document whose state has changed. */
 export function changeLine(change: Change): string {
   const { document, state, bytes, code, receives } = change;
   const parts = [
-    `${document}  ${words[state]}${code === undefined ? '' : `: ${code}`}`,
+    `${document}  ${stateNames[state]}${code === undefined ? '' : `: ${code}`}`,
     ...(state === 'archived' ? [formatBytes(bytes)] : []),
     ...(receives > 1 ? [`${receives} receives`] : []),
     ...(change.kind === 'document' ? [] : [nameOfKind(change)]),
@@ -130,11 +133,11 @@ function nameOfKind({ kind }: Entry): string {
   return kind === 'document' ? '' : `message of kind ${kind}`;
 }
 
-function mostTelling(ledger: Ledger): [string, Entry][] {
-  return [...ledger.entries].toSorted(([, a], [, b]) => weight(b) - weight(a)).slice(0, longestTable);
+function rowsToShow(ledger: Ledger): [string, Entry][] {
+  return [...ledger.entries].toSorted(([, a], [, b]) => priority(b) - priority(a)).slice(0, maxRows);
 }
 
 /** Failures first, then documents that took several receives. */
-function weight({ state, receives }: Entry): number {
+function priority({ state, receives }: Entry): number {
   return (state === 'dead-lettered' ? 2_000 : state === 'waiting' ? 1_000 : 0) + receives;
 }

@@ -16,28 +16,28 @@ interface Options {
   late?: boolean;
 }
 
-const meanings: Record<number, string> = {
+const statusMeanings: Record<number, string> = {
   200: 'accepted',
   400: 'valid signature, unreadable body',
-  401: 'signature refused',
+  401: 'signature rejected',
   413: 'too large',
   503: 'not queued; Telnyx would retry',
 };
 
 const program = new Command('npm run send-event --')
-  .description('Signs an event and sends it to the webhook of the local stack, as Telnyx does.')
-  .argument(
-    '<file>',
-    'file with the event, for example events/number-order-complete.json; sent byte for byte',
-  )
+  .description('Sign an event and send it to the webhook of the local stack, as Telnyx does.')
+  .argument('<file>', 'file with the event, for example events/number-order-complete.json; sent unchanged')
   .option('--archive <folder>', 'archive folder of the running `npm start`', 'archive')
   .option('--url <url>', 'URL of the webhook (default: the running stack of --archive)')
   .option('--key <seed>', 'signing key, base64 of 32 bytes (default: the key of the running stack)')
   .option('--times <n>', 'how many times to send it', wholeNumber, 1)
   .option('--concurrency <n>', 'how many requests at once', wholeNumber, 10)
-  .option('--tamper', 'change one byte after signing; the webhook must refuse it')
-  .option('--late', 'sign with a timestamp six minutes old; the webhook must refuse it')
-  .addHelpText('after', '\nExit code: 0 every request returned 200 · 1 otherwise · 2 could not send');
+  .option('--tamper', 'change one byte after signing; the webhook must reject it')
+  .option('--late', 'sign with a timestamp six minutes old; the webhook must reject it')
+  .addHelpText(
+    'after',
+    '\nExit code: 0 every request returned 200 · 1 a request returned another status, or an invalid option · 2 could not send',
+  );
 
 program.parse();
 try {
@@ -62,19 +62,21 @@ async function send(path: string, options: Options): Promise<number> {
     const seconds = Date.now() / 1_000 - (options.late ? 360 : 0);
     const headers = signedHeaders(body, seconds, key);
     const sent = options.tamper ? tampered(body) : body;
-    const began = performance.now();
-    const answer = await fetch(url, { method: 'POST', headers, body: sent }).catch((error: unknown) => {
+    const startedAt = performance.now();
+    const response = await fetch(url, { method: 'POST', headers, body: sent }).catch((error: unknown) => {
       throw new Error(`No response from ${url}. Is the stack still running?`, { cause: error });
     });
-    await answer.arrayBuffer();
-    return { status: answer.status, ms: performance.now() - began };
+    await response.arrayBuffer();
+    return { status: response.status, ms: performance.now() - startedAt };
   };
-  const answers = await pLimit(options.concurrency).map(Array(options.times).fill(undefined), sendOne);
+  const responses = await pLimit(options.concurrency).map(Array(options.times).fill(undefined), sendOne);
 
-  const byStatus = Map.groupBy(answers, ({ status }) => status);
+  const byStatus = Map.groupBy(responses, ({ status }) => status);
   for (const [status, same] of byStatus) {
     const slowest = Math.max(...same.map(({ ms }) => ms));
-    console.log(`${same.length} × ${status} ${meanings[status] ?? ''} (slowest ${slowest.toFixed(0)} ms)`);
+    console.log(
+      `${same.length} × ${status} ${statusMeanings[status] ?? ''} (slowest ${slowest.toFixed(0)} ms)`,
+    );
   }
   return byStatus.size === 1 && byStatus.has(200) ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /**
- * Where the running stack of a local archive is to be found, for `npm run send-event` and the operator's tools: a
- * file among those that the local S3 keeps to itself, so that it goes with the archive and is no object of it.
+ * Session file of a running local stack, read by `npm run send-event` and the operator's commands to find it. The file
+ * is in the private folder of the local S3, so that it belongs to the archive but is not an object.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -10,13 +10,13 @@ import type { LocalLane } from './queues.ts';
 import { privateFolder } from './s3/object-store.ts';
 
 export interface Session {
-  /** Of the process that runs the stack. */
+  /** Process ID of the stack. */
   pid: number;
   webhookUrl: string;
-  /** Base64 of the seed of the throw-away signing key. */
+  /** Seed of the temporary signing key, in base64. */
   signingKey: string;
   telnyxUrl: string;
-  /** Whether Telnyx is the stand-in, whose API key everybody knows. */
+  /** Whether Telnyx is the stand-in, whose API key is public. */
   standIn: boolean;
   sqsEndpoint: string;
   lanes: Record<LaneName, LocalLane>;
@@ -29,7 +29,7 @@ export async function writeSession(archive: string, session: Session): Promise<v
   await writeFile(path, `${JSON.stringify(session)}\n`, { mode: 0o600 });
 }
 
-/** The stack that runs on the archive, or undefined. One that was killed has left its file, but no process. */
+/** Returns the session of the running stack. Undefined if there is none, or if a killed stack left its file behind. */
 export async function readSession(archive: string): Promise<Session | undefined> {
   let text: string;
   try {
@@ -52,7 +52,7 @@ function pathOf(archive: string): string {
 
 function isRunning(pid: number): boolean {
   try {
-    // Signal 0 asks only whether there is somebody to send it to.
+    // Signal 0 only checks whether the process exists.
     process.kill(pid, 0);
     return true;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** The whole archiver on one machine: the functions' own handlers, and neighbours that need no account. */
+/** The whole archiver on one machine: the real handlers of the functions, with local services that need no account. */
 
 import type { Bucket } from '../functions/bucket/store.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
@@ -6,9 +6,9 @@ import { queueDepth } from '../functions/queue/queue-depth.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
 import { type FunctionsOptions, startFunctions } from './functions.ts';
 import { openMetricsPort } from './lambda/metrics-port.ts';
-import { type Defer, type NeighbourOptions, type Neighbours, startNeighbours } from './neighbours.ts';
 import type { LocalLane } from './queues.ts';
 import type { S3Server } from './s3/server.ts';
+import { type Defer, type ServiceOptions, type Services, startServices } from './services.ts';
 import { removeSession, writeSession } from './session.ts';
 import { createSweepDates } from './sweep-dates.ts';
 import type { Document } from './telnyx/documents.ts';
@@ -16,10 +16,10 @@ import { createSigningKey, exportSeed, type SigningKey } from './telnyx/signing.
 import type { StandIn } from './telnyx/stand-in.ts';
 import { postEvent, uploadEvent } from './telnyx/upload-event.ts';
 
-export interface StackOptions extends NeighbourOptions, FunctionsOptions {
-  /** Telnyx's public keys that the webhook accepts beside the stack's own; base64 of 32 bytes each. @default none */
+export interface StackOptions extends ServiceOptions, FunctionsOptions {
+  /** Public keys of Telnyx that the webhook accepts in addition to the stack's own; base64 of 32 bytes each. @default none */
   publicKeys?: readonly string[];
-  /** Whether the stand-in sends an event for each document that appears. */
+  /** Whether the stand-in sends an event for each new document. */
   events: boolean;
   /** Called with each line that a function logs. */
   onLog: (line: string) => void;
@@ -34,7 +34,7 @@ export interface Stack {
     metricsUrl: string;
     archive: string;
   };
-  /** Signs the events that are sent to this stack's webhook. Created at each start. */
+  /** Key to sign events for this stack's webhook. Created at each start. */
   signingKey: SigningKey;
   lanes: Record<LaneName, LocalLane>;
   send: SendMessages;
@@ -46,9 +46,10 @@ export interface Stack {
   /** Queues a sweep, as the schedule does, unless one is still queued. */
   sweep(): Promise<void>;
   /** Messages in all lanes: visible, in flight and delayed. */
-  depth(): Promise<number>;
-  deadLetters(): Promise<number>;
-  /** Waits briefly for running invocations, then frees everything. */
+  messageCount(): Promise<number>;
+  /** Messages in all dead-letter queues. */
+  deadLetterCount(): Promise<number>;
+  /** Waits briefly for running invocations, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -70,9 +71,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 async function start(options: StackOptions, defer: Defer, stop: () => Promise<void>): Promise<Stack> {
   const { archive, time, onProblem } = options;
-  let announce: (document: Document) => unknown = () => undefined;
-  const neighbours = await startNeighbours(options, (document) => announce(document), defer);
-  const { queues, s3, standIn, bucket } = neighbours;
+  let sendEventFor: (document: Document) => unknown = () => undefined;
+  const services = await startServices(options, (document) => sendEventFor(document), defer);
+  const { queues, s3, standIn, bucket } = services;
   const metrics = await openMetricsPort();
   defer(() => metrics.close());
   const writeLog = (line: string) => {
@@ -81,10 +82,10 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
   };
   const signingKey = createSigningKey();
   const publicKeys = [signingKey.publicKey, ...(options.publicKeys ?? [])];
-  const webhook = await startFunctions(neighbours, publicKeys, writeLog, options, defer);
-  const send = createSender(neighbours.ownSqs);
+  const webhook = await startFunctions(services, publicKeys, writeLog, options, defer);
+  const send = createSender(services.ownSqs);
   if (options.events) {
-    announce = (document) =>
+    sendEventFor = (document) =>
       postEvent(uploadEvent(document, time.now()), webhook.url, signingKey, time).catch((error: unknown) =>
         onProblem(`The event for ${document.fileName} was not delivered: ${error}`),
       );
@@ -92,7 +93,7 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
 
   const shared = {
     webhookUrl: webhook.url,
-    telnyxUrl: neighbours.telnyx.url.href,
+    telnyxUrl: services.telnyx.url.href,
     sqsEndpoint: queues.endpoint,
     metricsUrl: metrics.url,
   };
@@ -105,8 +106,8 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
   });
   defer(() => removeSession(archive));
   return {
-    ...queueing(neighbours, send, time.now),
-    addresses: { ...shared, s3Endpoint: s3.endpoint, archive: neighbours.target.place },
+    ...createQueueOperations(services, send, time.now),
+    addresses: { ...shared, s3Endpoint: s3.endpoint, archive: services.target.place },
     signingKey,
     lanes: queues.lanes,
     send,
@@ -119,22 +120,22 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
 
 type Discovery = { kind: 'recent' } | { kind: 'span'; createdAfter: string; createdBefore: string };
 
-/** What the stack's user puts into the queues, and sees of them. */
-function queueing(
-  { queues: { lanes }, ownSqs }: Neighbours,
+/** Queue operations of the stack. */
+function createQueueOperations(
+  { queues: { lanes }, ownSqs }: Services,
   send: SendMessages,
   now: () => number,
-): Pick<Stack, 'discoverAll' | 'sweep' | 'depth' | 'deadLetters'> {
+): Pick<Stack, 'discoverAll' | 'sweep' | 'messageCount' | 'deadLetterCount'> {
   const sweepDate = createSweepDates();
-  const discover = (asked: Discovery, requestedAt = now()) =>
+  const discover = (request: Discovery, requestedAt = now()) =>
     send(
-      lanes[asked.kind === 'span' ? 'spans' : 'discovery'].queueUrl,
-      [{ v: 1, ...asked, requestedAt: new Date(requestedAt).toISOString() }],
+      lanes[request.kind === 'span' ? 'spans' : 'discovery'].queueUrl,
+      [{ v: 1, ...request, requestedAt: new Date(requestedAt).toISOString() }],
       new AbortController().signal,
     );
-  const depthOf = async (urls: readonly string[]) => {
-    const depths = await Promise.all(urls.map((url) => queueDepth(ownSqs, url)));
-    return depths.reduce((sum, depth) => sum + depth, 0);
+  const countAll = async (urls: readonly string[]) => {
+    const counts = await Promise.all(urls.map((url) => queueDepth(ownSqs, url)));
+    return counts.reduce((sum, count) => sum + count, 0);
   };
   return {
     discoverAll: () =>
@@ -144,11 +145,11 @@ function queueing(
         createdBefore: '2100-01-01T00:00:00Z',
       }),
     sweep: async () => {
-      // On a busy machine a sweep may take longer than the interval: they must not pile up.
+      // Sweeps must not pile up on a busy machine, where one may take longer than the interval.
       if ((await queueDepth(ownSqs, lanes.discovery.queueUrl)) === 0)
         await discover({ kind: 'recent' }, sweepDate(now()));
     },
-    depth: () => depthOf(Object.values(lanes).map(({ queueUrl }) => queueUrl)),
-    deadLetters: () => depthOf(Object.values(lanes).map(({ deadLetterQueueUrl }) => deadLetterQueueUrl)),
+    messageCount: () => countAll(Object.values(lanes).map(({ queueUrl }) => queueUrl)),
+    deadLetterCount: () => countAll(Object.values(lanes).map(({ deadLetterQueueUrl }) => deadLetterQueueUrl)),
   };
 }

@@ -3,11 +3,11 @@ import { sweep } from '../functions/limits.ts';
 const minuteMs = 60_000;
 
 /**
- * Dates sweeps that come more often than once a minute, as they do here. The first one of every fifth minute looks
- * further back and counts what is overdue, each document once. The others of that minute carry the date of the minute
- * before, whose sweeps look for new documents alone.
+ * Chooses `requestedAt` for local sweeps, which run more often than once a minute. A sweep dated to a fifth minute also
+ * looks further back and counts overdue documents. To count each document once, only the first sweep of such a minute
+ * keeps its date; the others get the previous minute's, so that they only look for new documents.
  *
- * @returns takes and returns milliseconds since the Unix epoch
+ * @returns function from the current time to `requestedAt`, both in milliseconds since the Unix epoch
  */
 export function createSweepDates(): (now: number) => number {
   let sweptMinute: number | undefined;

@@ -1,6 +1,6 @@
 /**
- * The one filter for text that others wrote, such as a key, a file name or a dead letter's reason. It escapes control
- * and format characters (terminal commands, bidirectional marks), line and paragraph separators, and lone surrogates.
+ * Filter for untrusted text, such as a key, a file name or the reason of a dead letter. Escapes control and format
+ * characters (terminal commands, bidirectional control characters), line and paragraph separators, and lone surrogates.
  */
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
@@ -12,7 +12,7 @@ export function printable(text: string): string {
 /** JSON on one line with unsafe characters as JSON escapes, so that a program reads the same text. */
 export function printableJson(value: object): string {
   return JSON.stringify(value).replace(unsafe, (character) =>
-    // UTF-16 code units, of which JSON writes four hex digits each (RFC 8259, section 7).
+    // JSON escapes each UTF-16 code unit with four hex digits (RFC 8259, section 7).
     character
       .split('')
       .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

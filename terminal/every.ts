@@ -1,4 +1,4 @@
-/** Calls a function later. The archiver's `Time` is one. */
+/** One-shot timer; implemented by `Time` in functions/time.ts. */
 export interface Timer {
   /** Calls `callback` once after `ms` milliseconds. Returns a function that cancels it. */
   after(ms: number, callback: () => void): () => void;

@@ -1,4 +1,4 @@
-/** Progress of a long command: a live bar on a terminal, a plain line now and then elsewhere. */
+/** Progress of a long command: a live bar on a terminal, otherwise plain lines at intervals. */
 import { SingleBar } from 'cli-progress';
 import { every, type Timer } from './every.ts';
 
@@ -6,14 +6,14 @@ export interface ProgressState {
   ended: number;
   /** Undefined while unknown: no bar is drawn. */
   total: number | undefined;
-  /** For a person, such as `12 of 40 documents · 3 MB/s`. */
+  /** Text to show, such as `12 of 40 documents · 3 MB/s`. */
   text: string;
-  /** Outside a terminal a line is written only when this has changed; empty: nothing to report yet. @default the text */
+  /** Outside a terminal, a line is written only when this changes. Empty: nothing to report yet. @default the text */
   lineKey?: string;
 }
 
 export interface Progress {
-  /** Shows the current state for the last time and restores the terminal. */
+  /** Shows the final state and restores the terminal. */
   stop(): void;
 }
 

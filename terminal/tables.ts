@@ -7,7 +7,7 @@ export interface TableColumn {
   width?: number;
 }
 
-/** A table with a header row and plain borders. Cells are printed as they are: escape text of others before. */
+/** A table with a header row and plain borders. Cells are not escaped: pass untrusted text through `printable` first. */
 export function formatTable(
   columns: readonly TableColumn[],
   rows: readonly (readonly (string | number)[])[],
@@ -16,7 +16,7 @@ export function formatTable(
     head: columns.map(({ head }) => head),
     style: { head: [], border: [], compact: true },
     colAligns: columns.map(({ align }) => align),
-    // A space on both sides of the text. Null: as wide as needed.
+    // Includes a space on both sides. Null: as wide as needed.
     colWidths: columns.map(({ width }) => (width === undefined ? null : width + 2)),
   });
   for (const row of rows) table.push([...row]);

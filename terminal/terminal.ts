@@ -1,4 +1,4 @@
-/** Where a command writes: results to stdout, everything else to stderr, so that a pipe carries results only. */
+/** Output of a command: results on stdout, everything else on stderr, so that a pipe carries only results. */
 import { styleText } from 'node:util';
 import { printableJson } from './escape.ts';
 import type { Timer } from './every.ts';
@@ -10,13 +10,13 @@ export type Style = 'red' | 'green' | 'yellow' | 'bold' | 'dim';
 export interface Terminal {
   /** Whether results are printed as JSON, one object per line. */
   readonly json: boolean;
-  /** A result for a person, on stdout; nothing with `--json`. */
+  /** Prints a result as text on stdout; nothing with `--json`. */
   print(text: string): void;
-  /** A result for a program, on stdout; nothing without `--json`. */
+  /** Prints a result as JSON on stdout; nothing without `--json`. */
   record(value: object): void;
-  /** On stderr, with `--json` or without. */
+  /** Prints a message on stderr, with or without `--json`. */
   note(text: string): void;
-  /** On stderr: a bar on a terminal, lines elsewhere, nothing with `--json`. */
+  /** Shows progress on stderr: a bar on a terminal, lines elsewhere, nothing with `--json`. */
   progress(describe: () => ProgressState): Progress;
   /** Adds colour if stdout is a terminal and `NO_COLOR` is not set. */
   paint(style: Style, text: string): string;

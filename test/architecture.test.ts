@@ -61,7 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'cli',
     'functions',
     'local/lambda/metrics-port.ts',
-    'local/neighbours.ts',
+    'local/services.ts',
     'local/s3/archive-bucket.ts',
     'local/s3/server.ts',
     'local/session.ts',

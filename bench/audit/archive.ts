@@ -1,7 +1,6 @@
 /**
- * An archive of any size, and the Telnyx account that it is of, made up as they are asked for, behind a real socket:
- * a million receipts as files would measure the file system. Every ten thousandth document has a defect, so that an
- * audit has something to find.
+ * HTTP server for a generated archive of any size and its Telnyx account. Responses are computed on request, because a
+ * million files would measure the file system. Every ten thousandth document has a defect for the audit to find.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,30 +8,30 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 
-export interface MadeUpArchive {
-  /** Of S3; Telnyx's API is below it at `/v2`. */
+export interface GeneratedArchive {
+  /** Endpoint of S3. Telnyx's API is at `/v2`. */
   endpoint: string;
   defects: number;
-  /** By operation. */
+  /** Number of requests by operation. */
   requests: ReadonlyMap<string, number>;
   close(): void;
 }
 
 const defectEach = 10_000;
 const pageKeys = 1_000;
-/** Odd and not of five, so that it shares no factor with the count: it scatters creation times over the ids. */
+/** Spreads creation times over the IDs. Not divisible by 2 or 5, so that it has no common factor with the count. */
 const scatter = 7_919_003;
 const oldest = Date.parse('2024-01-01T00:00:00Z');
 const apartMs = 60_000;
 
-export async function openArchive(count: number): Promise<MadeUpArchive> {
+export async function openArchive(count: number): Promise<GeneratedArchive> {
   const idOf = (number: number) => {
     const head = Math.floor((number * 2 ** 32) / count);
     return `${head.toString(16).padStart(8, '0')}-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
   };
-  /** The inverse of `idOf`: the id's last twelve digits are the number. */
+  /** Inverse of `idOf`: the last twelve digits of the ID are the number. */
   const numberOf = (id: string) => Number.parseInt(id.slice(-12), 16);
-  /** The document that was created as the n-th. */
+  /** Number of the document that was created n-th. */
   const createdAs = (order: number) => (order * scatter) % count;
   const bodyOf = (number: number) => Buffer.from(`document ${number}`);
   const hex = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -82,7 +81,7 @@ export async function openArchive(count: number): Promise<MadeUpArchive> {
   const isDefect = (number: number) => number % defectEach === defectEach / 2;
   const requests = new Map<string, number>();
 
-  function answer(request: IncomingMessage, response: ServerResponse): void {
+  function handle(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://bench');
     const key = decodeURIComponent(url.pathname.replace(/^\/archive\/?/, ''));
     const operation = url.pathname.startsWith('/v2/')
@@ -98,7 +97,7 @@ export async function openArchive(count: number): Promise<MadeUpArchive> {
     } else object(key, operation, response);
   }
 
-  /** Two sorted runs of keys, `documents/…` before `receipts/…`; none of the manifests that a run writes is kept. */
+  /** Lists `documents/…`, then `receipts/…`. Manifests written by an audit are not stored. */
   function listing(query: URLSearchParams, response: ServerResponse): void {
     const prefix = query.get('prefix') ?? '';
     const after = query.get('start-after') ?? '';
@@ -144,7 +143,7 @@ export async function openArchive(count: number): Promise<MadeUpArchive> {
     response.end(operation === 'head' ? undefined : body);
   }
 
-  /** Newest first, as Telnyx lists them. */
+  /** A page of the list, newest first, as Telnyx sorts it. */
   function telnyxPage(query: URLSearchParams, response: ServerResponse): void {
     const after = Date.parse(query.get('filter[created_at][gt]') ?? '');
     const before = Date.parse(query.get('filter[created_at][lt]') ?? '');
@@ -159,7 +158,7 @@ export async function openArchive(count: number): Promise<MadeUpArchive> {
     response.end(JSON.stringify({ data, meta: {} }));
   }
 
-  const server = createServer(answer).listen(0, '127.0.0.1');
+  const server = createServer(handle).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

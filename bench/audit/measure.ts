@@ -1,37 +1,37 @@
-/** One audit by a process of its own. */
+/** Measures one audit in a separate process. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { exactly, type Measured } from '../figures.ts';
+import { exact, type Row } from '../figures.ts';
 import { openArchive } from './archive.ts';
 import type { AuditJob, AuditOutcome } from './worker.ts';
 
-/** @throws Error unless the audit finds exactly the planted defects */
-export async function measureAudit(count: number, flags: readonly string[]): Promise<Measured> {
+/** @throws Error unless the number of findings equals the number of seeded defects */
+export async function measureAudit(count: number, flags: readonly string[]): Promise<Row> {
   const archive = await openArchive(count);
   try {
     const job: AuditJob = { endpoint: archive.endpoint, flags };
     const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
     child.send(job);
     const outcome = await Promise.race([
-      once(child, 'message').then(([told]) => told as AuditOutcome),
-      once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit ended with ${code}.`))),
+      once(child, 'message').then(([message]) => message as AuditOutcome),
+      once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit exited with code ${code}.`))),
     ]);
     child.kill();
     if (outcome.findings !== archive.defects) {
-      throw new Error(`The audit found ${outcome.findings} of ${archive.defects} defects.`);
+      throw new Error(`The audit found ${outcome.findings} defects instead of ${archive.defects}.`);
     }
-    const asked = (operation: string) => exactly(archive.requests.get(operation) ?? 0);
+    const requests = (operation: string) => exact(archive.requests.get(operation) ?? 0);
     return {
       name: `${count.toLocaleString('en')} ${flags.join(' ')}`,
       values: {
-        seconds: exactly(outcome.seconds),
-        'peak MB': exactly(outcome.peakMb),
-        'of it before, MB': exactly(outcome.idleMb),
-        'S3 listings': asked('list'),
-        'S3 GET': asked('get'),
-        'S3 HEAD': asked('head'),
-        'Telnyx requests': asked('telnyx'),
-        findings: exactly(outcome.findings),
+        seconds: exact(outcome.seconds),
+        'peak MB': exact(outcome.peakMb),
+        'before the audit, MB': exact(outcome.idleMb),
+        'S3 listings': requests('list'),
+        'S3 GET': requests('get'),
+        'S3 HEAD': requests('head'),
+        'Telnyx requests': requests('telnyx'),
+        findings: exact(outcome.findings),
       },
     };
   } finally {

@@ -1,5 +1,5 @@
 /** Audits of archives of several sizes: time, memory, requests. */
-import type { Measured, Section } from '../figures.ts';
+import type { Row, Section } from '../figures.ts';
 import { measureAudit } from './measure.ts';
 
 const audits: [documents: number, ...flags: string[]][] = [
@@ -9,21 +9,21 @@ const audits: [documents: number, ...flags: string[]][] = [
   [1_000_000, '--quick'],
 ];
 
-export const auditing: Section = {
+export const auditSection: Section = {
   name: 'audit',
-  title: 'Audits; a defect in every ten thousandth document is found',
+  title: 'Audits that find a defect in every ten thousandth document',
   short: false,
-  run: async ({ say }) => {
-    const rows: Measured[] = [];
+  run: async ({ report }) => {
+    const rows: Row[] = [];
     for (const [documents, ...flags] of audits) {
-      say(`${documents} ${flags.join(' ')}`);
+      report(`${documents} ${flags.join(' ')}`);
       rows.push(await measureAudit(documents, flags));
     }
     return {
       figures: [],
       tables: [{ title: 'Documents', rows }],
       notes: [
-        'Of a million with all that an audit does: node bench/audit/main.ts 1000000, half an hour and more.',
+        'A full audit of a million documents takes more than half an hour: node bench/audit/main.ts 1000000',
       ],
     };
   },

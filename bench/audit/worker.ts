@@ -1,4 +1,4 @@
-/** A process that does one audit and tells its parent what it took. */
+/** Process that runs one audit and reports duration and memory. */
 import { Command } from 'commander';
 import { auditCommand } from '../../cli/commands/audit.ts';
 import type { Target } from '../../cli/target/target.ts';
@@ -18,7 +18,7 @@ export interface AuditOutcome {
   exitCode: number;
   findings: number;
   seconds: number;
-  /** Of the resident set. */
+  /** Peak resident set size. */
   peakMb: number;
   idleMb: number;
 }
@@ -37,13 +37,13 @@ process.once('message', async ({ endpoint, flags }: AuditJob) => {
     name: 'the bench',
     bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
     queues: async () => {
-      throw new Error('There are no queues here.');
+      throw new Error('The benchmark has no queues.');
     },
     telnyx: async () => telnyxAt(new URL(`${endpoint}/v2`), 'KEY0123456789ABCDEF', time),
     metrics: none,
     oldestAge: none,
     alarms: none,
-    pace: { pollMs: 1_000, countsLagMs: 1_000 },
+    polling: { intervalMs: 1_000, countsLagMs: 1_000 },
     close: async () => s3.destroy(),
   };
   let findings = 0;

@@ -1,6 +1,6 @@
-"""A process that copies documents with boto3, and tells what each load of them took.
+"""Process that copies documents with boto3 and reports the cost of each load.
 
-boto3_worker.py <way>; one JSON object per line in and out: first the route, then loads.
+boto3_worker.py <method>. One JSON object per line in and out: first the route, then loads.
 """
 
 import json
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import urllib3
 
-way = sys.argv[1]
+method = sys.argv[1]
 route = json.loads(sys.stdin.readline())
 authority = route.get("authority")
 source = urllib3.PoolManager(maxsize=16, ca_certs=authority)
@@ -37,7 +37,7 @@ def copy(document):
     url = f"{route['source']}/storage/{document['id']}"
     key = f"documents/{document['id']}"
     with source.request("GET", url, preload_content=False) as got:
-        if way == "upload_fileobj":
+        if method == "upload_fileobj":
             client().upload_fileobj(got, "archive", key, ExtraArgs={"ContentType": "application/pdf"})
         else:
             client().put_object(Bucket="archive", Key=key, Body=got.read(), ContentType="application/pdf")

@@ -1,46 +1,46 @@
-/** CPU time and throughput of one document's way, beside the limit and the peers. */
+/** CPU time and throughput of copying one document, compared to the lower bound and other tools. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Figure, type Findings, ratioOf, type Section, spreadOf, type Table } from '../figures.ts';
+import { type Figure, ratioOf, type Section, type SectionResult, spreadOf, type Table } from '../figures.ts';
 import { newDocument } from '../wire/contents.ts';
 import { type Certificate, makeCertificate, startWire, type Wire } from '../wire/start.ts';
 import {
-  boto3Contestant,
-  type Contestant,
-  commandContestant,
+  boto3Contender,
+  type Contender,
+  commandContender,
   installedPeers,
-  nodeContestant,
-} from './contestants.ts';
-import type { Way } from './ways.ts';
-import type { Took } from './worker.ts';
+  nodeContender,
+} from './contenders.ts';
+import type { ImplementationName } from './implementations.ts';
+import type { Measurement } from './worker.ts';
 
 const roundsOf = { short: 5, full: 9 };
 
 interface Race {
   bytes: number;
   concurrency: number;
-  /** Of one load, by one contestant. */
+  /** Documents per load and contender. */
   documents: number;
   rounds: number;
 }
 
-export const copying: Section = {
+export const copySection: Section = {
   name: 'copy',
-  title: 'One document, from its storage into S3: CPU and throughput beside the limit and the peers',
+  title: 'Copying one document to S3: CPU time and throughput compared to the lower bound and other tools',
   short: true,
-  run: async ({ full, say }) => {
+  run: async ({ full, report }) => {
     const directory = await mkdtemp(join(tmpdir(), 'bench-copy-'));
     try {
       const certificate = makeCertificate(directory);
-      const plain = await overPlainHttp(full, say);
-      const secure = certificate && (await overTls(certificate, full, say));
+      const plain = await overPlainHttp(full, report);
+      const secure = certificate && (await overTls(certificate, full, report));
       return {
         figures: [...plain.figures, ...(secure?.figures ?? [])],
         tables: [...(plain.tables ?? []), ...(secure?.tables ?? [])],
         notes: [
           ...(plain.notes ?? []),
-          ...(secure ? [] : ['Nothing was measured over TLS: there is no openssl to make a certificate.']),
+          ...(secure ? [] : ['TLS was not measured: openssl is required to create a certificate.']),
         ],
       };
     } finally {
@@ -49,14 +49,14 @@ export const copying: Section = {
   },
 };
 
-async function overPlainHttp(full: boolean, say: (what: string) => void): Promise<Findings> {
+async function overPlainHttp(full: boolean, report: (what: string) => void): Promise<SectionResult> {
   const rounds = full ? roundsOf.full : roundsOf.short;
   const wire = await startWire();
   const { versions, missing } = installedPeers();
-  const ours: Way[] = full
+  const ours: ImplementationName[] = full
     ? [
         'raw',
-        'raw as Node comes',
+        'raw with default heap',
         'raw without hash',
         'raw with the SDK',
         'copy',
@@ -65,21 +65,21 @@ async function overPlainHttp(full: boolean, say: (what: string) => void): Promis
         'lib-storage',
       ]
     : ['raw', 'raw with the SDK', 'copy', 'archive', 'naive'];
-  const warm = ours.map((way) => nodeContestant(way, wire));
+  const warm = ours.map((implementation) => nodeContender(implementation, wire));
   if (versions.boto3 !== undefined) {
-    warm.push(boto3Contestant('put_object', wire));
-    if (full) warm.push(boto3Contestant('upload_fileobj', wire));
+    warm.push(boto3Contender('put_object', wire));
+    if (full) warm.push(boto3Contender('upload_fileobj', wire));
   }
   const commands = !full
     ? []
     : [
-        ...(versions.rclone === undefined ? [] : [commandContestant('rclone copyurl', wire)]),
+        ...(versions.rclone === undefined ? [] : [commandContender('rclone copyurl', wire)]),
         ...(versions.aws === undefined || versions.curl === undefined
           ? []
-          : [commandContestant('curl | aws s3 cp', wire)]),
+          : [commandContender('curl | aws s3 cp', wire)]),
       ];
   const race = (bytes: number, concurrency: number, documents: number) => {
-    say(`${bytes / 1e6} MB, ${concurrency} at once`);
+    report(`${bytes / 1e6} MB, concurrency ${concurrency}`);
     return run({ bytes, concurrency, documents, rounds }, warm, commands);
   };
   try {
@@ -87,53 +87,69 @@ async function overPlainHttp(full: boolean, say: (what: string) => void): Promis
     const middle = await race(1_000_000, 1, 40);
     const large = await race(20_000_000, 1, 3);
     const tenLarge = await race(20_000_000, 10, 10);
-    const cpu = (of: Results, way: string, to: string) => ratioOf(cpuOf(of, way), cpuOf(of, to));
+    const cpu = (of: Results, implementation: string, to: string) =>
+      ratioOf(cpuOf(of, implementation), cpuOf(of, to));
     const throughput = (of: Results) => ratioOf(msOf(of, 'raw'), msOf(of, 'copy'));
     const figures: Figure[] = [
-      { name: 'CPU against raw, 100 kB', unit: '×', value: cpu(small, 'copy', 'raw'), reach: { atMost: 2 } },
-      { name: 'CPU against raw, 1 MB', unit: '×', value: cpu(middle, 'copy', 'raw'), reach: { atMost: 1.3 } },
-      { name: 'CPU against raw, 20 MB', unit: '×', value: cpu(large, 'copy', 'raw'), reach: { atMost: 1.3 } },
       {
-        name: 'Throughput against raw, 20 MB',
+        name: 'CPU relative to raw, 100 kB',
+        unit: '×',
+        value: cpu(small, 'copy', 'raw'),
+        target: { atMost: 2 },
+      },
+      {
+        name: 'CPU relative to raw, 1 MB',
+        unit: '×',
+        value: cpu(middle, 'copy', 'raw'),
+        target: { atMost: 1.3 },
+      },
+      {
+        name: 'CPU relative to raw, 20 MB',
+        unit: '×',
+        value: cpu(large, 'copy', 'raw'),
+        target: { atMost: 1.3 },
+      },
+      {
+        name: 'Throughput relative to raw, 20 MB',
         unit: '×',
         value: throughput(large),
-        reach: { atLeast: 0.75 },
+        target: { atLeast: 0.75 },
       },
       {
-        name: 'Throughput against raw, 10 × 20 MB at once',
+        name: 'Throughput relative to raw, 10 × 20 MB concurrently',
         unit: '×',
         value: throughput(tenLarge),
-        reach: { atLeast: 0.75 },
+        target: { atLeast: 0.75 },
       },
       {
-        name: 'CPU against the SDK alone, 100 kB',
+        name: 'CPU relative to the SDK alone, 100 kB',
         unit: '×',
         value: cpu(small, 'copy', 'raw with the SDK'),
       },
       {
-        name: 'CPU against the SDK alone, 1 MB',
+        name: 'CPU relative to the SDK alone, 1 MB',
         unit: '×',
         value: cpu(middle, 'copy', 'raw with the SDK'),
       },
       {
-        name: 'CPU against the naive way, 1 MB',
+        name: 'CPU relative to naive, 1 MB',
         unit: '×',
         value: cpu(middle, 'copy', 'naive'),
-        reach: { atMost: 0.7 },
+        target: { atMost: 0.7 },
       },
       {
-        name: 'CPU against the naive way, 20 MB',
+        name: 'CPU relative to naive, 20 MB',
         unit: '×',
         value: cpu(large, 'copy', 'naive'),
-        reach: { atMost: 0.7 },
+        target: { atMost: 0.7 },
       },
       ...(large.has('boto3 put_object')
         ? [
             {
-              name: 'CPU against boto3 put_object, 20 MB',
+              name: 'CPU relative to boto3 put_object, 20 MB',
               unit: '×',
               value: cpu(large, 'copy', 'boto3 put_object'),
-              reach: { atMost: 1 },
+              target: { atMost: 1 },
             },
           ]
         : []),
@@ -142,34 +158,38 @@ async function overPlainHttp(full: boolean, say: (what: string) => void): Promis
       tableOf('100 kB', small),
       tableOf('1 MB', middle),
       tableOf('20 MB', large),
-      tableOf('10 × 20 MB at once', tenLarge),
+      tableOf('10 × 20 MB concurrently', tenLarge),
     ];
-    return { figures, tables, notes: missing.map((name) => `Not installed, and so left out: ${name}.`) };
+    return { figures, tables, notes: missing.map((name) => `Skipped because it is not installed: ${name}.`) };
   } finally {
     close(warm, wire);
   }
 }
 
-async function overTls(tls: Certificate, full: boolean, say: (what: string) => void): Promise<Findings> {
+async function overTls(
+  tls: Certificate,
+  full: boolean,
+  report: (what: string) => void,
+): Promise<SectionResult> {
   const rounds = full ? roundsOf.full : roundsOf.short;
   const wire = await startWire({ tls });
-  const ways: Way[] = full ? ['raw', 'copy', 'naive'] : ['raw', 'copy'];
-  const warm = ways.map((way) => nodeContestant(way, wire));
+  const implementations: ImplementationName[] = full ? ['raw', 'copy', 'naive'] : ['raw', 'copy'];
+  const warm = implementations.map((implementation) => nodeContender(implementation, wire));
   try {
     const results: [string, Results][] = [];
     for (const [title, bytes, documents] of [
       ['1 MB over TLS', 1_000_000, 40],
       ['20 MB over TLS', 20_000_000, 3],
     ] as const) {
-      say(title);
+      report(title);
       results.push([title, await run({ bytes, concurrency: 1, documents, rounds }, warm, [])]);
     }
     return {
       figures: results.map(([title, of]) => ({
-        name: `CPU against raw, ${title}`,
+        name: `CPU relative to raw, ${title}`,
         unit: '×',
         value: ratioOf(cpuOf(of, 'copy'), cpuOf(of, 'raw')),
-        reach: { atMost: 1.25 },
+        target: { atMost: 1.25 },
       })),
       tables: results.map(([title, of]) => tableOf(title, of)),
     };
@@ -178,25 +198,21 @@ async function overTls(tls: Certificate, full: boolean, say: (what: string) => v
   }
 }
 
-/** What each contestant took per document, round by round. */
-type Results = Map<string, Took[]>;
+/** Measurements per document of each contender, by round. */
+type Results = Map<string, Measurement[]>;
 
-/** One round to get warm, which does not count, then each contestant in turn, the first one another each time. */
-async function run(
-  race: Race,
-  warm: readonly Contestant[],
-  commands: readonly Contestant[],
-): Promise<Results> {
+/** Runs all contenders in turn, starting with a different one each round. The first round is a warm-up and is not counted. */
+async function run(race: Race, warm: readonly Contender[], commands: readonly Contender[]): Promise<Results> {
   const results: Results = new Map();
   const all = [...warm, ...commands];
   for (let round = 0; round <= race.rounds; round += 1) {
     const first = round % all.length;
-    for (const contestant of [...all.slice(first), ...all.slice(0, first)]) {
-      const documents = commands.includes(contestant) ? 1 : race.documents;
+    for (const contender of [...all.slice(first), ...all.slice(0, first)]) {
+      const documents = commands.includes(contender) ? 1 : race.documents;
       const load = Array.from({ length: documents }, () => newDocument(race.bytes));
-      const { cpuMs, ms } = await contestant.copy({ documents: load, concurrency: race.concurrency });
-      const took = { cpuMs: cpuMs / documents, ms: ms / documents };
-      if (round > 0) results.set(contestant.name, [...(results.get(contestant.name) ?? []), took]);
+      const { cpuMs, ms } = await contender.copy({ documents: load, concurrency: race.concurrency });
+      const measurement = { cpuMs: cpuMs / documents, ms: ms / documents };
+      if (round > 0) results.set(contender.name, [...(results.get(contender.name) ?? []), measurement]);
     }
   }
   return results;
@@ -213,19 +229,19 @@ function msOf(results: Results, name: string): number[] {
 function tableOf(title: string, results: Results): Table {
   return {
     title,
-    rows: [...results].map(([name, took]) => ({
+    rows: [...results].map(([name, measurement]) => ({
       name,
       values: {
-        'CPU ms': spreadOf(took.map(({ cpuMs }) => cpuMs)),
+        'CPU ms': spreadOf(measurement.map(({ cpuMs }) => cpuMs)),
         '× raw': ratioOf(cpuOf(results, name), cpuOf(results, 'raw')),
-        ms: spreadOf(took.map(({ ms }) => ms)),
+        ms: spreadOf(measurement.map(({ ms }) => ms)),
         'throughput × raw': ratioOf(msOf(results, 'raw'), msOf(results, name)),
       },
     })),
   };
 }
 
-function close(contestants: readonly Contestant[], wire: Wire): void {
-  for (const contestant of contestants) contestant.close();
+function close(contenders: readonly Contender[], wire: Wire): void {
+  for (const contender of contenders) contender.close();
   wire.close();
 }

@@ -1,34 +1,34 @@
-/** A process that copies documents in one way, and tells what each load of them took. `worker.ts <way>` */
+/** Process that copies documents with one implementation and reports the cost of each load: `worker.ts <implementation>`. */
 import { once } from 'node:events';
 import pLimit from 'p-limit';
 import { peakMb } from '../peak-memory.ts';
 import type { BenchDocument } from '../wire/contents.ts';
-import { type Route, type Way, ways } from './ways.ts';
+import { type ImplementationName, implementations, type Route } from './implementations.ts';
 
 export interface Load {
   documents: readonly BenchDocument[];
-  /** How many at once. */
+  /** Number of concurrent copies. */
   concurrency: number;
 }
 
-/** Of a whole load. */
-export interface Took {
+/** Cost of a load. */
+export interface Measurement {
   /** User and system time of the process, garbage collection included. */
   cpuMs: number;
   ms: number;
-  /** Of the resident set since the process began, in MB, where the contestant knows. */
+  /** Peak resident set size in MB since the process started; missing if unknown. */
   peakMb?: number;
 }
 
 const [route] = (await once(process, 'message')) as [Route];
-const copyOne = ways[process.argv[2] as Way](route);
+const copyOne = implementations[process.argv[2] as ImplementationName](route);
 process.on('message', async ({ documents, concurrency }: Load) => {
   const limit = pLimit(concurrency);
   const before = process.cpuUsage();
-  const began = performance.now();
+  const startedAt = performance.now();
   await Promise.all(documents.map((document) => limit(() => copyOne(document))));
-  const ms = performance.now() - began;
+  const ms = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(before);
-  process.send?.({ cpuMs: (user + system) / 1_000, ms, peakMb: peakMb() } satisfies Took);
+  process.send?.({ cpuMs: (user + system) / 1_000, ms, peakMb: peakMb() } satisfies Measurement);
 });
 process.on('disconnect', () => process.exit());

@@ -1,6 +1,6 @@
 /**
- * One `span` message over 100,000 documents of which 1 % have no receipt: what it queues, what it asks for, and the
- * memory that a process of its own takes for it. Telnyx, S3 and SQS are the local ones, behind real sockets.
+ * Discovery of one `span` message with 100,000 documents, 1 % of them without a receipt: messages, requests and memory, in
+ * a separate process. Uses the local Telnyx, S3 and SQS over real sockets.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -19,8 +19,8 @@ import { Documents } from '../../local/telnyx/documents.ts';
 import { Faults } from '../../local/telnyx/faults.ts';
 import { Orders } from '../../local/telnyx/orders.ts';
 import { startTelnyx } from '../../local/telnyx/server.ts';
-import { credentials } from '../copy/ways.ts';
-import { exactly, type Measured, type Section } from '../figures.ts';
+import { credentials } from '../copy/implementations.ts';
+import { exact, type Row, type Section } from '../figures.ts';
 import type { DiscoverJob, DiscoverOutcome } from './worker.ts';
 
 const count = 100_000;
@@ -28,14 +28,14 @@ const unarchivedEach = 100;
 const dayMs = 24 * 3_600_000;
 const apiKey = 'KEY0123456789ABCDEF';
 
-export const discovering: Section = {
+export const discoverSection: Section = {
   name: 'discover',
-  title: `Discovery: ${count.toLocaleString('en')} documents in one span, 1 % of them not archived`,
+  title: `Discovery: ${count.toLocaleString('en')} documents in one span, 1 % of them unarchived`,
   short: false,
-  run: async ({ say }) => {
-    const rows: Measured[] = [];
+  run: async ({ report }) => {
+    const rows: Row[] = [];
     for (const [name, spreadMs] of Object.entries({ 'one day': dayMs, 'one year': 365 * dayMs })) {
-      say(`spread over ${name}`);
+      report(`spread over ${name}`);
       rows.push({ name: `spread over ${name}`, values: await measure(spreadMs) });
     }
     return {
@@ -48,7 +48,7 @@ export const discovering: Section = {
   },
 };
 
-async function measure(spreadMs: number): Promise<Measured['values']> {
+async function measure(spreadMs: number): Promise<Row['values']> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-discover-'));
   const receipts = join(directory, 'archive', 'receipts');
   await mkdir(receipts, { recursive: true });
@@ -57,7 +57,7 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
   const unarchived = new Set<string>();
   for (let number = 0; number < count; number += 1) {
     const id = randomUUID();
-    // Three quarters of the documents in a third of the time, as in working hours.
+    // Three quarters of the documents are in a third of the time, like working hours.
     const busy = number % 4 !== 0;
     const createdAt = end - Math.floor((busy ? 1 / 3 : 1) * Math.random() * spreadMs);
     documents.addRecord('letter.pdf', 20_000, createHash('sha256').update(id).digest('hex'), {
@@ -73,7 +73,7 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
     buckets: { archive: join(directory, 'archive') },
     credentials: [credentials],
     time,
-    onAnswer: ({ operation }) => s3Requests.set(operation, (s3Requests.get(operation) ?? 0) + 1),
+    onResponse: ({ operation }) => s3Requests.set(operation, (s3Requests.get(operation) ?? 0) + 1),
   });
   const telnyx = await startTelnyx({
     apiKey,
@@ -115,26 +115,26 @@ async function measure(spreadMs: number): Promise<Measured['values']> {
   await rm(directory, { recursive: true, force: true });
   if (queued !== unarchived.size || outcome.found !== count) {
     throw new Error(
-      `${outcome.found} documents were found and ${queued} queued; ${unarchived.size} are not archived.`,
+      `${outcome.found} documents were found and ${queued} queued, but ${unarchived.size} are not archived.`,
     );
   }
   return {
-    seconds: exactly(outcome.ms / 1_000),
-    queued: exactly(queued),
-    'Telnyx requests': exactly(outcome.requests),
-    'S3 listings': exactly(s3Requests.get('ListObjectsV2') ?? 0),
-    'peak MB': exactly(outcome.peakMb),
-    'more than for an empty span, MB': exactly(outcome.peakMb - idle.peakMb),
+    seconds: exact(outcome.ms / 1_000),
+    queued: exact(queued),
+    'Telnyx requests': exact(outcome.requests),
+    'S3 listings': exact(s3Requests.get('ListObjectsV2') ?? 0),
+    'peak MB': exact(outcome.peakMb),
+    'above an empty span, MB': exact(outcome.peakMb - idle.peakMb),
   };
 }
 
-/** Of a new process. */
+/** Runs the job in a new process. */
 async function outcomeOf(job: DiscoverJob): Promise<DiscoverOutcome> {
   const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url));
   child.send(job);
   const outcome = await Promise.race([
-    once(child, 'message').then(([told]) => told as DiscoverOutcome),
-    once(child, 'exit').then(([code]) => Promise.reject(new Error(`Discovery ended with ${code}.`))),
+    once(child, 'message').then(([message]) => message as DiscoverOutcome),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`Discovery exited with code ${code}.`))),
   ]);
   child.disconnect();
   return outcome;

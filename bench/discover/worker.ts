@@ -1,4 +1,4 @@
-/** A process that handles one span message in the discover function and reports what it measured to its parent. */
+/** Process that handles one span message in the discover function and reports duration and memory. */
 import type { SQSEvent } from 'aws-lambda';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createAgents } from '../../functions/connections.ts';
@@ -29,7 +29,7 @@ export interface DiscoverJob {
 
 export interface DiscoverOutcome extends Pick<DiscoveryResult, 'found' | 'requests'> {
   ms: number;
-  /** Of the resident set. */
+  /** Peak resident set size. */
   peakMb: number;
 }
 

@@ -1,4 +1,4 @@
-/** The whole local stack, from the message to the receipt, and where one document's time goes. */
+/** Throughput of the whole local stack from message to receipt, and the duration of each step of a document. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { retryTimings } from '../../functions/limits.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { startStack } from '../../local/stack.ts';
-import { whenQuiet } from '../../local/when-quiet.ts';
+import { waitUntilIdle } from '../../local/wait-until-idle.ts';
 import { type Section, type Spread, spreadOf } from '../figures.ts';
 import { newDocument, piecesOf } from '../wire/contents.ts';
 import { startWire } from '../wire/start.ts';
@@ -19,21 +19,21 @@ const sizes: [name: string, bytes: number, documents: number][] = [
   ['1 MB', 1_000_000, 60],
 ];
 
-export const piping: Section = {
+export const pipelineSection: Section = {
   name: 'pipeline',
-  title: 'The whole local stack in one process: queues, functions, S3 and Telnyx',
+  title: 'Whole local stack in one process: queues, functions, S3 and Telnyx',
   short: true,
-  run: async ({ say }) => {
+  run: async ({ report }) => {
     const rates = new Map<string, number[]>();
     const steps = new Map<string, Steps[]>();
     for (let round = 0; round < rounds; round += 1) {
-      say(`round ${round + 1} of ${rounds}`);
+      report(`round ${round + 1} of ${rounds}`);
       for (const [name, bytes, documents] of sizes) {
         rates.set(name, [...(rates.get(name) ?? []), await perSecond(bytes, documents)]);
       }
     }
     for (const [name, bytes] of sizes) {
-      say(`step by step, ${name}`);
+      report(`steps, ${name}`);
       steps.set(name, await stepsOf(bytes));
     }
     return {
@@ -44,26 +44,24 @@ export const piping: Section = {
       })),
       tables: [
         {
-          title: 'One document after the other, ms',
+          title: 'Sequential documents, ms per step',
           rows: Object.keys(steps.get('1 MB')?.[0] ?? {}).map((step) => ({
             name: step,
             values: Object.fromEntries(
               sizes.map(([name]): [string, Spread] => [
                 name,
-                spreadOf((steps.get(name) ?? []).map((taken) => taken[step] ?? Number.NaN)),
+                spreadOf((steps.get(name) ?? []).map((ms) => ms[step] ?? Number.NaN)),
               ]),
             ),
           })),
         },
       ],
-      notes: [
-        'Step by step: against a source and a sink in processes of their own, as in the other sections.',
-      ],
+      notes: ['Steps are measured with source and sink in separate processes, as in the other sections.'],
     };
   },
 };
 
-/** Of a backfill, from the first document that is queued to the last receipt. */
+/** Documents per second of a backfill, from its start to the last receipt. */
 async function perSecond(bytes: number, count: number): Promise<number> {
   const archive = await mkdtemp(join(tmpdir(), 'bench-pipeline-'));
   const empty = await mkdtemp(join(tmpdir(), 'bench-pipeline-'));
@@ -87,15 +85,15 @@ async function perSecond(bytes: number, count: number): Promise<number> {
   });
   try {
     for (let number = 0; number < count; number += 1) {
-      // The same bytes with another number in front: the store keeps what differs.
+      // Make each document different.
       body.writeUInt32BE(number);
       await stack.standIn?.documents.add(`${number}.pdf`, Buffer.from(body));
     }
-    const began = time.monotonic();
+    const startedAt = time.monotonic();
     await stack.discoverAll();
-    await whenQuiet(stack, time);
-    if (archived !== count) throw new Error(`${archived} of ${count} documents were archived.`);
-    return count / ((lastAt - began) / 1_000);
+    await waitUntilIdle(stack, time);
+    if (archived !== count) throw new Error(`Only ${archived} of ${count} documents were archived.`);
+    return count / ((lastAt - startedAt) / 1_000);
   } finally {
     await stack.stop();
     for (const folder of [archive, empty]) await rm(folder, { recursive: true, force: true });
@@ -107,13 +105,13 @@ async function stepsOf(bytes: number): Promise<Steps[]> {
   const child = fork(new URL('steps.ts', import.meta.url));
   try {
     child.send({ source: wire.source.origin, sink: wire.sink.origin });
-    const taken: Steps[] = [];
+    const measured: Steps[] = [];
     for (let round = 0; round <= rounds; round += 1) {
       child.send(Array.from({ length: 40 }, () => newDocument(bytes)));
       const [steps] = (await once(child, 'message')) as [Steps];
-      if (round > 0) taken.push(steps);
+      if (round > 0) measured.push(steps);
     }
-    return taken;
+    return measured;
   } finally {
     child.disconnect();
     wire.close();

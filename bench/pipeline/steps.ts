@@ -1,7 +1,7 @@
-/** A process that archives documents one after the other, and tells how long each step of it took on average. */
+/** Process that archives documents sequentially and reports the average duration of each step. */
 import { once } from 'node:events';
 import type { ArchiveDependencies } from '../../functions/archive/archive-document.ts';
-import { archiveDependencies, archiveWith, type Route } from '../copy/ways.ts';
+import { archiveDependencies, archiveWith, type Route } from '../copy/implementations.ts';
 import type { BenchDocument } from '../wire/contents.ts';
 
 /** Milliseconds per document, by step. */
@@ -13,29 +13,29 @@ const [route] = (await once(process, 'message')) as [Route];
 const archiveOne = archiveWith(timed(archiveDependencies(route)));
 process.on('message', async (documents: readonly BenchDocument[]) => {
   spent.clear();
-  const began = performance.now();
+  const startedAt = performance.now();
   for (const document of documents) await archiveOne(document);
-  spent.set('all of it', performance.now() - began);
+  spent.set('total', performance.now() - startedAt);
   process.send?.(Object.fromEntries([...spent].map(([step, ms]) => [step, ms / documents.length])));
 });
 process.on('disconnect', () => process.exit());
 
-/** The steps as `archiveDocument` takes them; both questions to Telnyx are asked at once. */
+/** Wraps the dependencies of `archiveDocument` to measure each step. Both requests to Telnyx run concurrently. */
 function timed(dependencies: ArchiveDependencies): ArchiveDependencies {
   const { telnyx, bucket, receipts, download } = dependencies;
   return {
     ...dependencies,
     receipts: {
-      exists: timing('is there a receipt?', receipts.exists),
-      writeOnce: timing('the receipt', receipts.writeOnce),
+      exists: timing('receipt lookup', receipts.exists),
+      writeOnce: timing('receipt upload', receipts.writeOnce),
     },
     telnyx: {
       ...telnyx,
       document: timing('metadata from Telnyx', telnyx.document),
-      downloadLink: timing('download link from Telnyx, meanwhile', telnyx.downloadLink),
+      downloadLink: timing('download link from Telnyx, concurrently', telnyx.downloadLink),
     },
-    download: timing('the download, until its headers', download),
-    bucket: { ...bucket, putOnce: timing('the copy: download, digest and upload at once', bucket.putOnce) },
+    download: timing('download, until the response headers', download),
+    bucket: { ...bucket, putOnce: timing('copy: download, digest and upload', bucket.putOnce) },
   };
 }
 
@@ -44,11 +44,11 @@ function timing<Arguments extends unknown[], Result>(
   work: (...args: Arguments) => Promise<Result>,
 ): (...args: Arguments) => Promise<Result> {
   return async (...args) => {
-    const began = performance.now();
+    const startedAt = performance.now();
     try {
       return await work(...args);
     } finally {
-      spent.set(step, (spent.get(step) ?? 0) + performance.now() - began);
+      spent.set(step, (spent.get(step) ?? 0) + performance.now() - startedAt);
     }
   };
 }

@@ -1,6 +1,6 @@
-/** What one document costs in requests and connections, and what many at once gain. */
-import { type Contestant, nodeContestant } from '../copy/contestants.ts';
-import { exactly, type Figure, type Findings, ratioOf, type Section, spreadOf } from '../figures.ts';
+/** Requests and connections per document, and the gain from concurrency. */
+import { type Contender, nodeContender } from '../copy/contenders.ts';
+import { exact, type Figure, ratioOf, type Section, type SectionResult, spreadOf } from '../figures.ts';
 import { newDocument } from '../wire/contents.ts';
 import type { Counts } from '../wire/serve.ts';
 import { startWire, type Wire } from '../wire/start.ts';
@@ -8,17 +8,17 @@ import { startWire, type Wire } from '../wire/start.ts';
 const rounds = 7;
 const perRound = 20;
 const batch = 10;
-/** Of each answer, as between a function and S3 in the same region. */
+/** Latency of each response, typical between a function and S3 in the same region. */
 const latencyMs = 30;
 
-export const requesting: Section = {
+export const requestsSection: Section = {
   name: 'requests',
-  title: 'Requests and connections per document, and ten documents at once',
+  title: 'Requests and connections per document, and ten concurrent documents',
   short: true,
-  run: async ({ say }) => {
-    say('requests and connections');
+  run: async ({ report }) => {
+    report('requests and connections');
     const counted = await countRequests();
-    say(`batches of ${batch} × 1 MB, ${latencyMs} ms per request`);
+    report(`batches of ${batch} × 1 MB, ${latencyMs} ms per request`);
     const batched = await raceBatches();
     return { figures: [...counted, ...batched] };
   },
@@ -26,7 +26,7 @@ export const requesting: Section = {
 
 async function countRequests(): Promise<Figure[]> {
   const wire = await startWire();
-  const archiver = nodeContestant('archive', wire);
+  const archiver = nodeContender('archive', wire);
   try {
     const load = () => Array.from({ length: perRound }, () => newDocument(100_000));
     await archiver.copy({ documents: load(), concurrency: batch });
@@ -36,43 +36,43 @@ async function countRequests(): Promise<Figure[]> {
     const fresh = await countsOf(wire);
     await archiver.copy({ documents, concurrency: batch });
     const again = await countsOf(wire);
-    const each = (count: number) => exactly(count / perRound);
+    const each = (count: number) => exact(count / perRound);
     return [
       {
         name: 'S3 requests per new document',
         unit: '',
         value: each(total(fresh.sink)),
-        reach: { atMost: 3 },
+        target: { atMost: 3 },
       },
       {
         name: 'S3 requests per document already archived',
         unit: '',
         value: each(total(again.sink)),
-        reach: { atMost: 1 },
+        target: { atMost: 1 },
       },
       {
         name: 'Telnyx requests per new document',
         unit: '',
         value: each(fresh.source.requests['GET /v2'] ?? 0),
-        reach: { atMost: 2 },
+        target: { atMost: 2 },
       },
       {
         name: 'Telnyx requests per document already archived',
         unit: '',
         value: each(total(again.source)),
-        reach: { atMost: 0 },
+        target: { atMost: 0 },
       },
       {
         name: 'Downloads per new document',
         unit: '',
         value: each(fresh.source.requests['GET /storage'] ?? 0),
-        reach: { atMost: 1 },
+        target: { atMost: 1 },
       },
       {
         name: 'New connections per document, warm',
         unit: '',
         value: each(fresh.source.connections + fresh.sink.connections),
-        reach: { atMost: 0 },
+        target: { atMost: 0 },
       },
     ];
   } finally {
@@ -81,10 +81,10 @@ async function countRequests(): Promise<Figure[]> {
   }
 }
 
-async function raceBatches(): Promise<Findings['figures']> {
+async function raceBatches(): Promise<SectionResult['figures']> {
   const wire = await startWire({ latencyMs });
-  const named = nodeContestant('archive', wire);
-  const found = nodeContestant('archive, found by a sweep', wire);
+  const named = nodeContender('archive', wire);
+  const found = nodeContender('archive, found by a sweep', wire);
   try {
     for (const archiver of [named, found]) await msOf(archiver, batch);
     const waits: Record<'named' | 'found', number[]> = { named: [], found: [] };
@@ -98,24 +98,24 @@ async function raceBatches(): Promise<Findings['figures']> {
     }
     return [
       {
-        name: `${batch} × 1 MB at ${latencyMs} ms per request, at once against one after the other`,
+        name: `${batch} × 1 MB at ${latencyMs} ms per request, concurrent relative to sequential`,
         unit: '×',
         value: ratioOf(atOnce, inTurn),
-        reach: { atMost: 0.25 },
+        target: { atMost: 0.25 },
       },
       {
-        // Six requests: five waits in a row, as both of Telnyx's answers are waited for at once.
-        name: `One document of 1 MB that a webhook names, in waits of ${latencyMs} ms`,
+        // Six requests in five sequential waits, because both requests to Telnyx run concurrently.
+        name: `One document of 1 MB from a webhook, in waits of ${latencyMs} ms`,
         unit: 'waits',
         value: spreadOf(waits.named),
-        reach: { atMost: 5.9 },
+        target: { atMost: 5.9 },
       },
       {
-        // The same requests in four waits: the receipt is looked for meanwhile.
-        name: `One document of 1 MB that a sweep has found, in waits of ${latencyMs} ms`,
+        // The same requests in four waits: the receipt is looked up concurrently.
+        name: `One document of 1 MB from a sweep, in waits of ${latencyMs} ms`,
         unit: 'waits',
         value: spreadOf(waits.found),
-        reach: { atMost: 4.5 },
+        target: { atMost: 4.5 },
       },
     ];
   } finally {
@@ -125,7 +125,7 @@ async function raceBatches(): Promise<Findings['figures']> {
   }
 }
 
-async function msOf(archiver: Contestant, concurrency: number, count = batch): Promise<number> {
+async function msOf(archiver: Contender, concurrency: number, count = batch): Promise<number> {
   const documents = Array.from({ length: count }, () => newDocument(1_000_000));
   return (await archiver.copy({ documents, concurrency })).ms;
 }

@@ -1,4 +1,4 @@
-/** The bundles that would be deployed, and the SDK's clients alone, bundled in the same way but with all they come with. */
+/** Deployed bundles, and bundles with only a client of the SDK, built with the same settings but with all dependencies. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { App, Stack } from 'aws-cdk-lib';
@@ -11,17 +11,17 @@ import { createSigningKey } from '../../local/telnyx/signing.ts';
 
 export interface Bundle {
   name: string;
-  /** Absolute path of the file that is started. */
+  /** Absolute path of the entry file. */
   path: string;
   environment: Record<string, string>;
 }
 
 export type FunctionName = 'webhook' | 'discover' | 'archive';
 
-/** What a deployment fills in, where it is only to start. */
+/** For values that are only known after a deployment. */
 const placeholder = 'https://sqs.us-east-1.amazonaws.com/000000000000/bench';
 
-/** As `cdk synth` has them made. */
+/** Builds the bundles with `cdk synth`. */
 export function deployedBundles(directory: string): Record<FunctionName, Bundle> {
   const outdir = join(directory, 'cdk.out');
   const app = new App({ outdir, context: { ...cdkJson.context, 'aws:cdk:enable-asset-metadata': true } });
@@ -31,7 +31,7 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
   const functions = pipeline.node.findAll().filter((construct) => CfnFunction.isCfnFunction(construct));
   const bundleOf = (name: FunctionName): Bundle => {
     const made = functions.find(({ node }) => node.path.toLowerCase().includes(`/functions/${name}/`));
-    if (made === undefined) throw new Error(`There is no function ${name} in the stack.`);
+    if (made === undefined) throw new Error(`Function ${name} not found in the stack.`);
     const { Metadata, Properties } = template.Resources[Stack.of(made).getLogicalId(made)];
     const variables = Object.entries(Properties.Environment.Variables).map(([variable, value]) => [
       variable,
@@ -46,7 +46,7 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
   return { webhook: bundleOf('webhook'), discover: bundleOf('discover'), archive: bundleOf('archive') };
 }
 
-const alone = {
+const minimalSources = {
   'client-s3': `
     import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
     const client = new S3Client();
@@ -57,11 +57,11 @@ const alone = {
     export const handler = (input) => client.send(new SendMessageBatchCommand(input));`,
 };
 
-/** What anybody's function holds that does nothing but call the one service, bundled as ours are. */
-export async function clientAlone(name: keyof typeof alone, directory: string): Promise<Bundle> {
+/** Builds a minimal function that only calls the given service, with the settings of our bundles. */
+export async function clientAlone(name: keyof typeof minimalSources, directory: string): Promise<Bundle> {
   const path = join(directory, `${name}.js`);
   await build({
-    stdin: { contents: alone[name], resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
+    stdin: { contents: minimalSources[name], resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
     outfile: path,
     bundle: true,
     platform: 'node',

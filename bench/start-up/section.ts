@@ -1,33 +1,33 @@
-/** How large the deployed bundles are, how long they take to import, and how soon a fresh process has archived. */
+/** Size and import time of the deployed bundles, and the time from process start to the first archived document. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bucketName, credentials } from '../copy/ways.ts';
-import { exactly, type Figure, ratioOf, type Section, spreadOf } from '../figures.ts';
+import { bucketName, credentials } from '../copy/implementations.ts';
+import { exact, type Figure, ratioOf, type Section, spreadOf } from '../figures.ts';
 import { newDocument } from '../wire/contents.ts';
 import { startWire, type Wire } from '../wire/start.ts';
 import { type Bundle, clientAlone, deployedBundles } from './bundles.ts';
 
-const mostBytes = { archive: 520_000, webhook: 340_000 };
+const maxBytes = { archive: 520_000, webhook: 340_000 };
 
-export const starting: Section = {
+export const startUpSection: Section = {
   name: 'start-up',
-  title: 'Bundles, and how fast they start',
+  title: 'Bundles and start-up',
   short: true,
-  run: async ({ full, say }) => {
+  run: async ({ full, report }) => {
     const rounds = full ? 41 : 15;
     const directory = await mkdtemp(join(tmpdir(), 'bench-start-up-'));
     const wire = await startWire();
     try {
-      say('bundling');
+      report('bundling');
       const { archive, webhook, discover } = deployedBundles(directory);
       const s3 = await clientAlone('client-s3', directory);
       const sqs = await clientAlone('client-sqs', directory);
-      say('importing');
+      report('importing');
       const bundles = [archive, s3, webhook, sqs, discover];
       const imports = inTurn(bundles, rounds, (bundle) => run(bundle, importing(bundle)));
-      say('archiving from a fresh process');
+      report('archiving in a new process');
       const first = inTurn([archive, s3], rounds, (bundle) =>
         bundle === archive ? run(archive, archivingOne(archive), wireFor(wire)) : run(s3, putting(s3, wire)),
       );
@@ -36,34 +36,34 @@ export const starting: Section = {
         ratioOf(timesOf(measured, bundle), timesOf(measured, other));
       const sizes = new Map<Bundle, number>();
       for (const bundle of bundles) sizes.set(bundle, (await stat(bundle.path)).size);
-      const size = (bundle: Bundle, most?: number): Figure => ({
+      const size = (bundle: Bundle, max?: number): Figure => ({
         name: `Bundle of ${bundle.name}, minified`,
         unit: 'kB',
-        value: exactly(Math.round((sizes.get(bundle) ?? Number.NaN) / 100) / 10),
-        ...(most !== undefined && { reach: { atMost: most / 1_000 } }),
+        value: exact(Math.round((sizes.get(bundle) ?? Number.NaN) / 100) / 10),
+        ...(max !== undefined && { target: { atMost: max / 1_000 } }),
       });
       return {
         figures: [
-          size(archive, mostBytes.archive),
-          size(webhook, mostBytes.webhook),
+          size(archive, maxBytes.archive),
+          size(webhook, maxBytes.webhook),
           size(discover),
           {
-            name: 'Start-up of archive against client-s3 alone',
+            name: 'Start-up of archive relative to client-s3 alone',
             unit: '×',
             value: against(imports, archive, s3),
-            reach: { atMost: 1.1 },
+            target: { atMost: 1.1 },
           },
           {
-            name: 'Start-up of webhook against client-sqs alone',
+            name: 'Start-up of webhook relative to client-sqs alone',
             unit: '×',
             value: against(imports, webhook, sqs),
-            reach: { atMost: 1.1 },
+            target: { atMost: 1.1 },
           },
           {
-            name: 'Fresh process to first archived document, against client-s3 alone and one PUT',
+            name: 'New process to first archived document, relative to client-s3 alone and one PUT',
             unit: '×',
             value: against(first, archive, s3),
-            reach: { atMost: 1.15 },
+            target: { atMost: 1.15 },
           },
         ],
         tables: [
@@ -72,7 +72,7 @@ export const starting: Section = {
             rows: bundles.map((bundle) => ({
               name: bundle.name,
               values: {
-                kB: exactly(Math.round((sizes.get(bundle) ?? Number.NaN) / 1_000)),
+                kB: exact(Math.round((sizes.get(bundle) ?? Number.NaN) / 1_000)),
                 'import ms': spreadOf(timesOf(imports, bundle)),
                 ...(first.has(bundle) && {
                   'process to first document, ms': spreadOf(timesOf(first, bundle)),
@@ -89,7 +89,7 @@ export const starting: Section = {
   },
 };
 
-/** Each in turn, the first one another each time; the first round warms the disk's cache and does not count. */
+/** Measures the bundles in turn, starting with a different one each round. The first round warms the disk cache and is not counted. */
 function inTurn(bundles: readonly Bundle[], rounds: number, measure: (bundle: Bundle) => number) {
   const measured = new Map<Bundle, number[]>(bundles.map((bundle) => [bundle, []]));
   for (let round = 0; round <= rounds; round += 1) {
@@ -102,9 +102,9 @@ function inTurn(bundles: readonly Bundle[], rounds: number, measure: (bundle: Bu
   return measured;
 }
 
-/** What a fresh process that runs the script writes, with the function's environment and nothing else. */
+/** Runs the script in a new process with only the function's environment. @returns the number in its last line of output */
 function run(bundle: Bundle, script: string, environment: Record<string, string> = {}): number {
-  const said = execFileSync(process.execPath, ['--eval', script], {
+  const output = execFileSync(process.execPath, ['--eval', script], {
     encoding: 'utf8',
     env: {
       AWS_REGION: 'us-east-1',
@@ -114,8 +114,8 @@ function run(bundle: Bundle, script: string, environment: Record<string, string>
       ...environment,
     },
   });
-  // Above it stands what the function has logged.
-  return Number(said.trimEnd().split('\n').at(-1));
+  // The lines before it are logs of the function.
+  return Number(output.trimEnd().split('\n').at(-1));
 }
 
 function importing({ path }: Bundle): string {
@@ -126,7 +126,7 @@ function importing({ path }: Bundle): string {
     process.exit();`;
 }
 
-/** An invocation with one message: five waits in a row, secret included. Milliseconds since the process began. */
+/** Script that invokes the function with one message and prints the milliseconds since the process started. */
 function archivingOne({ path }: Bundle): string {
   const document = newDocument(100_000);
   const message = {
@@ -146,8 +146,8 @@ function archivingOne({ path }: Bundle): string {
   return `
     const { handler } = require(${JSON.stringify(path)});
     const context = { awsRequestId: '1', getRemainingTimeInMillis: () => 60_000 };
-    handler(${JSON.stringify({ Records: [record] })}, context).then((answer) => {
-      if (answer.batchItemFailures.length > 0) throw new Error('Not archived.');
+    handler(${JSON.stringify({ Records: [record] })}, context).then((result) => {
+      if (result.batchItemFailures.length > 0) throw new Error('Not archived.');
       console.log(performance.now());
       process.exit();
     });`;
@@ -163,7 +163,7 @@ function wireFor({ source, sink }: Wire): Record<string, string> {
   };
 }
 
-/** The same bytes from memory in one PUT: no message, no download, no check, no receipt. */
+/** Script that uploads the same number of bytes from memory with one PUT, without message, download, checks and receipt. */
 function putting({ path }: Bundle, { sink }: Wire): string {
   return `
     process.env.AWS_ENDPOINT_URL_S3 = ${JSON.stringify(sink.origin)};

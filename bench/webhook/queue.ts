@@ -1,4 +1,4 @@
-/** A process that is as much of SQS as a sender needs: it takes every entry, and tells how many documents it was named. */
+/** Process with a minimal SQS for senders: accepts every message and reports the number of distinct documents. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

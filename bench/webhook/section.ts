@@ -1,18 +1,18 @@
-/** The webhook under load, beside a server that answers 200 and does nothing. */
+/** Load test of the webhook, compared to a server that only returns 200. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { sleep, systemTime as time } from '../../functions/time.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
-import { exactly, type Findings, ratioOf, type Section, spreadOf } from '../figures.ts';
+import { exact, ratioOf, type Section, type SectionResult, spreadOf } from '../figures.ts';
 import type { Setup } from './server.ts';
 
 const rounds = 5;
-/** Of the full load: how many are under way at once, and how many there are in all. */
+/** Maximum load: concurrent requests, and requests per round. */
 const atOnce = 32;
 const burst = 1_000;
-/** Of the steady load. */
+/** Steady load, in requests per second. */
 const perSecond = 300;
 
 interface Server {
@@ -26,16 +26,16 @@ interface Event {
   headers: Record<string, string>;
 }
 
-interface Took {
+interface Measurement {
   perSecond: number;
   cpuMs: number;
 }
 
-export const receiving: Section = {
+export const webhookSection: Section = {
   name: 'webhook',
-  title: `The webhook: verified and queued, beside a server that answers 200 and does nothing`,
+  title: `Webhook: verified and queued events, compared to a server that only returns 200`,
   short: true,
-  run: async ({ full, say }) => {
+  run: async ({ full, report }) => {
     const key = createSigningKey();
     const queue = await start('queue.ts');
     const setup: Setup = { queueOrigin: queue.url, publicKey: key.publicKey };
@@ -44,18 +44,18 @@ export const receiving: Section = {
     const agent = new Agent({ keepAlive: true, maxSockets: 2 * atOnce });
     const events = () => Array.from({ length: burst }, () => newEvent(key));
     try {
-      const took = new Map<Server, Took[]>();
+      const measurement = new Map<Server, Measurement[]>();
       let accepted = 0;
       for (let round = 0; round <= rounds; round += 1) {
-        say(`as many as there can be, round ${round} of ${rounds}`);
+        report(`maximum load, round ${round} of ${rounds}`);
         for (const server of round % 2 === 0 ? [webhook, bare] : [bare, webhook]) {
           const result = await sendAll(server, events(), agent);
           if (server === webhook) accepted += burst;
-          if (round > 0) took.set(server, [...(took.get(server) ?? []), result]);
+          if (round > 0) measurement.set(server, [...(measurement.get(server) ?? []), result]);
         }
       }
       const seconds = full ? 30 : 10;
-      say(`${perSecond} a second for ${seconds} s`);
+      report(`${perSecond} a second for ${seconds} s`);
       const steady = new Map<Server, number[]>();
       for (const server of [bare, webhook])
         steady.set(server, await sendSteadily(server, seconds, () => newEvent(key), agent));
@@ -64,8 +64,8 @@ export const receiving: Section = {
       queue.child.send('count');
       const [queued] = await once(queue.child, 'message');
       if (queued !== accepted)
-        throw new Error(`${accepted} documents were accepted, ${queued} are in the queue.`);
-      return findings(webhook, bare, took, steady);
+        throw new Error(`${accepted} documents were accepted, but ${queued} are in the queue.`);
+      return result(webhook, bare, measurement, steady);
     } finally {
       agent.destroy();
       for (const { child } of [queue, webhook, bare]) child.disconnect();
@@ -73,27 +73,31 @@ export const receiving: Section = {
   },
 };
 
-function findings(
+function result(
   webhook: Server,
   bare: Server,
-  took: Map<Server, Took[]>,
+  measurement: Map<Server, Measurement[]>,
   steady: Map<Server, number[]>,
-): Findings {
-  const rate = (server: Server) => (took.get(server) ?? []).map((one) => one.perSecond);
-  const cpu = (server: Server) => (took.get(server) ?? []).map((one) => one.cpuMs);
+): SectionResult {
+  const rate = (server: Server) => (measurement.get(server) ?? []).map((one) => one.perSecond);
+  const cpu = (server: Server) => (measurement.get(server) ?? []).map((one) => one.cpuMs);
   const quantile = (server: Server, part: number) => {
     const sorted = (steady.get(server) ?? []).toSorted((a, b) => a - b);
-    return exactly(sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN);
+    return exact(sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN);
   };
   return {
     figures: [
       { name: 'Verified events per second, one process', unit: '', value: spreadOf(rate(webhook)) },
-      { name: 'The same against a bare server', unit: '×', value: ratioOf(rate(webhook), rate(bare)) },
       {
-        name: `Answered at ${perSecond} a second, p99`,
+        name: 'Events per second relative to a bare server',
+        unit: '×',
+        value: ratioOf(rate(webhook), rate(bare)),
+      },
+      {
+        name: `Response time at ${perSecond} events per second, p99`,
         unit: 'ms',
         value: quantile(webhook, 0.99),
-        reach: { atMost: 20 },
+        target: { atMost: 20 },
       },
     ],
     tables: [
@@ -110,7 +114,7 @@ function findings(
         })),
       },
     ],
-    notes: ['Every event that was answered with 200 stood in the queue.'],
+    notes: ['Every event with response 200 was in the queue.'],
   };
 }
 
@@ -121,7 +125,7 @@ async function start(file: string, name = 'queue', setup?: Setup): Promise<Serve
   return { name, child, url };
 }
 
-/** A genuine event, about a document of its own. */
+/** Creates a signed event for a new document. */
 function newEvent(key: ReturnType<typeof createSigningKey>): Event {
   const data = {
     record_type: 'event',
@@ -134,33 +138,33 @@ function newEvent(key: ReturnType<typeof createSigningKey>): Event {
   return { body, headers: signedHeaders(body, time.now() / 1_000, key) };
 }
 
-/** One after the other on each of so many lines. */
-async function sendAll({ child, url }: Server, events: readonly Event[], agent: Agent): Promise<Took> {
+/** Sends all events with `atOnce` concurrent requests. */
+async function sendAll({ child, url }: Server, events: readonly Event[], agent: Agent): Promise<Measurement> {
   await cpuOf(child);
   const rest = events.values();
-  const began = time.monotonic();
-  const line = async () => {
+  const startedAt = time.monotonic();
+  const sendNext = async () => {
     for (const event of rest) await post(url, event, agent);
   };
-  await Promise.all(Array.from({ length: atOnce }, line));
-  const seconds = (time.monotonic() - began) / 1_000;
+  await Promise.all(Array.from({ length: atOnce }, sendNext));
+  const seconds = (time.monotonic() - startedAt) / 1_000;
   return { perSecond: events.length / seconds, cpuMs: (await cpuOf(child)) / events.length };
 }
 
-/** What is due by the clock is sent, however slowly the answers come. Milliseconds that each answer took. */
+/** Sends at a fixed rate, independent of response times. @returns response times in milliseconds */
 async function sendSteadily(
   { url }: Server,
   seconds: number,
   next: () => Event,
   agent: Agent,
 ): Promise<number[]> {
-  const answers: Promise<number>[] = [];
-  const began = time.monotonic();
-  for (const total = perSecond * seconds; answers.length < total; await sleep(time, 5)) {
-    const due = Math.min(total, Math.floor(((time.monotonic() - began) / 1_000) * perSecond));
-    while (answers.length < due) answers.push(post(url, next(), agent));
+  const responseTimes: Promise<number>[] = [];
+  const startedAt = time.monotonic();
+  for (const total = perSecond * seconds; responseTimes.length < total; await sleep(time, 5)) {
+    const due = Math.min(total, Math.floor(((time.monotonic() - startedAt) / 1_000) * perSecond));
+    while (responseTimes.length < due) responseTimes.push(post(url, next(), agent));
   }
-  return await Promise.all(answers);
+  return await Promise.all(responseTimes);
 }
 
 /** CPU milliseconds since the last call. */
@@ -170,14 +174,14 @@ async function cpuOf(child: ChildProcess): Promise<number> {
   return ms;
 }
 
-/** Milliseconds until the whole answer was there. @throws Error where it is another than 200 */
+/** @returns milliseconds until the response was complete @throws Error if the status is not 200 */
 function post(url: string, { body, headers }: Event, agent: Agent): Promise<number> {
-  const began = time.monotonic();
+  const startedAt = time.monotonic();
   return new Promise((resolve, reject) => {
     const call = request(url, { method: 'POST', headers, agent }, (response) => {
       response.resume().on('end', () => {
-        if (response.statusCode === 200) resolve(time.monotonic() - began);
-        else reject(new Error(`An event was answered with ${response.statusCode}.`));
+        if (response.statusCode === 200) resolve(time.monotonic() - startedAt);
+        else reject(new Error(`The response to an event was ${response.statusCode}.`));
       });
     });
     call.on('error', reject).end(body);

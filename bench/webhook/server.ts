@@ -1,6 +1,6 @@
 /**
- * A process that answers webhooks: `server.ts webhook` as the function does, behind the local port, with SQS in
- * another process; `server.ts bare` with 200 and nothing else. Told the queues' origin and the public key first.
+ * Process that serves webhooks. `server.ts webhook` runs the function behind the local port, with SQS in another process;
+ * `server.ts bare` only returns 200. The first message is its `Setup`.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,9 +1,9 @@
-/** Documents that need no disk: as many bytes as their id says, the same ones each time. */
+/** Generated documents: the ID states the size, and the bytes are deterministic. */
 import { createHash } from 'node:crypto';
 
 const blockBytes = 1024 ** 2;
 
-/** One block of bytes that no link of the chain could compress (a linear congruential generator's high bytes). */
+/** A block of incompressible bytes (high bytes of a linear congruential generator). */
 const block = Buffer.alloc(blockBytes);
 for (let at = 0, state = 1; at < blockBytes; at += 1) {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -11,20 +11,20 @@ for (let at = 0, state = 1; at < blockBytes; at += 1) {
 }
 
 export interface BenchDocument {
-  /** UUID whose last twelve digits are the size. */
+  /** UUID; the last twelve digits are the size in bytes. */
   id: string;
   bytes: number;
   /** Lower-case hex. */
   sha256: string;
 }
 
-let made = 0;
+let count = 0;
 const run = (Date.now() % 2 ** 32).toString(16).padStart(8, '0');
 
-/** A document that has not been there before. */
+/** Creates a document with a new ID. */
 export function newDocument(bytes: number): BenchDocument {
-  made += 1;
-  const number = made.toString(16).padStart(8, '0');
+  count += 1;
+  const number = count.toString(16).padStart(8, '0');
   const id = `${number}-${run.slice(0, 4)}-4${run.slice(4, 7)}-8000-${bytes.toString(16).padStart(12, '0')}`;
   return { id, bytes, sha256: digestOf(bytes) };
 }
@@ -35,7 +35,7 @@ export function sizeOf(id: string): number {
 
 const digests = new Map<number, string>();
 
-/** SHA-256 of the document of that size, lower-case hex. */
+/** SHA-256 of a document of this size, lower-case hex. */
 export function digestOf(bytes: number): string {
   let digest = digests.get(bytes);
   if (digest === undefined) {

@@ -1,4 +1,4 @@
-/** What source and sink have in common: a server in a process of its own that its parent can question. */
+/** HTTP server of source and sink, which run in separate processes and report counts to their parent. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
@@ -7,23 +7,23 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface ServerOptions {
-  /** Paths of PEM files; plain HTTP without. */
+  /** Paths of PEM files. Without it, plain HTTP. */
   tls?: { key: string; certificate: string } | undefined;
-  /** Milliseconds before each answer. */
+  /** Delay of each response, in milliseconds. */
   latencyMs: number;
 }
 
 export interface Counts {
-  /** By method and first part of the path, such as `GET /v2`. */
+  /** Number of requests by method and first path segment, such as `GET /v2`. */
   requests: Record<string, number>;
   connections: number;
 }
 
-/** Serves until the parent goes away; tells it the address first, and the counts since the last time when asked. */
+/** Serves until the parent disconnects. Sends the address first, then on each message the counts since the last one. */
 export async function serve(listener: RequestListener): Promise<void> {
   const [options] = (await once(process, 'message')) as [ServerOptions];
   let counts: Counts = { requests: {}, connections: 0 };
-  const answer: RequestListener = async (request, response) => {
+  const respond: RequestListener = async (request, response) => {
     const name = `${request.method} /${request.url?.split(/[/?]/)[1] ?? ''}`;
     counts.requests[name] = (counts.requests[name] ?? 0) + 1;
     if (options.latencyMs > 0) await wait(options.latencyMs);
@@ -31,10 +31,10 @@ export async function serve(listener: RequestListener): Promise<void> {
   };
   const server =
     options.tls === undefined
-      ? createServer(answer)
+      ? createServer(respond)
       : createTlsServer(
           { key: readFileSync(options.tls.key), cert: readFileSync(options.tls.certificate) },
-          answer,
+          respond,
         );
   server.keepAliveTimeout = 600_000;
   server.on('connection', () => {

@@ -1,6 +1,6 @@
 /**
- * A process that is as much of S3 as a copy needs and as little work as can be: it drains a PUT, remembers its key
- * and sends the checksum header back unchecked; HEAD knows the keys. Uploads in parts are for the peers.
+ * Process with a minimal S3 that does as little work as possible: it discards the body of a PUT, stores its key and
+ * returns the checksum header unverified. HEAD returns whether a key exists. Multipart uploads are for the peers.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { serve } from './serve.ts';
@@ -19,7 +19,7 @@ await serve((request: IncomingMessage, response: ServerResponse) => {
   }
   request.resume().on('end', () => {
     keys.add(path);
-    const body = request.method === 'POST' ? answerToPost(query) : '';
+    const body = request.method === 'POST' ? multipartResponse(query) : '';
     response.writeHead(200, {
       etag,
       ...(checksum === undefined ? {} : { 'x-amz-checksum-sha256': checksum }),
@@ -30,7 +30,7 @@ await serve((request: IncomingMessage, response: ServerResponse) => {
   });
 });
 
-function answerToPost(query: string): string {
+function multipartResponse(query: string): string {
   const name = query.startsWith('uploads')
     ? 'InitiateMultipartUploadResult'
     : 'CompleteMultipartUploadResult';

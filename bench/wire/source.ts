@@ -1,6 +1,6 @@
 /**
- * A process that is Telnyx and its storage: `/v2/documents/<id>`, its `/download_link`, and `/storage/<id>`; and, for
- * a POST, the Secrets Manager that holds the API key.
+ * Process that serves Telnyx and its storage: `/v2/documents/<id>`, its `/download_link`, and `/storage/<id>`. Serves POST
+ * requests as Secrets Manager with the API key.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -17,10 +17,10 @@ await serve((request: IncomingMessage, response: ServerResponse) => {
     request.resume().on('end', () => response.end(secret));
     return;
   }
-  const [, room, ...path] = (request.url ?? '').split('/');
-  const id = (room === 'v2' ? path[1] : path[0]) ?? '';
+  const [, root, ...path] = (request.url ?? '').split('/');
+  const id = (root === 'v2' ? path[1] : path[0]) ?? '';
   const bytes = sizeOf(id);
-  if (room === 'storage') {
+  if (root === 'storage') {
     response.writeHead(200, { 'content-length': bytes, 'content-type': 'application/pdf' });
     Readable.from(piecesOf(bytes)).pipe(response);
     return;

@@ -1,4 +1,4 @@
-/** Source and sink, each in a process of its own on loopback. */
+/** Starts source and sink in separate processes on loopback. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -7,14 +7,14 @@ import type { Counts, ServerOptions } from './serve.ts';
 interface WireServer {
   /** `http://127.0.0.1:<port>` or `https://…`. */
   origin: string;
-  /** What it was asked for since the last call. */
+  /** Counts since the last call. */
   counts(): Promise<Counts>;
 }
 
 export interface Wire {
   source: WireServer;
   sink: WireServer;
-  /** PEM file of the authority that both servers' certificate is from. */
+  /** PEM file of the certificate authority of both servers. */
   authority: string | undefined;
   close(): void;
 }
@@ -60,7 +60,7 @@ export interface Certificate {
   certificate: string;
 }
 
-/** A certificate for 127.0.0.1 that lasts a day; undefined where there is no `openssl` to make it. */
+/** Creates a certificate for 127.0.0.1, valid for one day; undefined without `openssl`. */
 export function makeCertificate(directory: string): Certificate | undefined {
   const key = join(directory, 'key.pem');
   const certificate = join(directory, 'certificate.pem');
@@ -73,7 +73,7 @@ export function makeCertificate(directory: string): Certificate | undefined {
       { stdio: 'ignore' },
     );
   } catch {
-    // Not installed, or too old for -addext: the rows over TLS are left out, and said to be.
+    // Not installed, or too old for -addext: the TLS measurements are skipped with a note.
     return undefined;
   }
   return { key, certificate };

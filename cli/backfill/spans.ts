@@ -1,10 +1,10 @@
-/** A time span, cut into messages that one invocation each can look through. */
+/** Splits a time span into messages small enough for one invocation each. */
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
 
 export interface Span {
-  /** Milliseconds since the Unix epoch, included. */
+  /** Milliseconds since the Unix epoch, inclusive. */
   from: number;
-  /** Excluded. */
+  /** Milliseconds since the Unix epoch, exclusive. */
   to: number;
 }
 
@@ -12,8 +12,8 @@ const secondMs = 1_000;
 const dayMs = 24 * 3_600 * secondMs;
 
 /**
- * One message for each day of UTC, newest first: what is new is what Telnyx may still delete. A message excludes
- * both of its ends, so it begins a second earlier; that two of them name a document is no harm.
+ * Creates one message per UTC day, newest first, because Telnyx may still delete new documents. A message excludes both
+ * of its ends, so each starts one second earlier. A document found by two messages is archived once.
  */
 export function spanMessages({ from, to }: Span, requestedAt: string): DiscoveryMessage[] {
   const messages: DiscoveryMessage[] = [];

@@ -1,4 +1,4 @@
-/** What a backfill asks Telnyx before it sends anything. */
+/** Queries to Telnyx before a backfill sends its messages. */
 import * as v from 'valibot';
 import { listDocuments } from '../../functions/telnyx/lists.ts';
 import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
@@ -7,36 +7,39 @@ import type { Span } from './spans.ts';
 
 const secondMs = 1_000;
 const dayMs = 24 * 3_600 * secondMs;
-/** Telnyx was founded in 2009: there is no older document. */
+/** Telnyx was founded in 2009, so no document is older. */
 const firstDay = Date.UTC(2009, 0, 1);
 /** Telnyx's clock may be ahead of this machine's. */
 const clockSkewMs = 5 * 60 * secondMs;
 
-const countedAnswer = v.object({
+const countedPage = v.object({
   data: v.array(v.unknown()),
   meta: v.optional(v.looseObject({ total_results: v.optional(v.number()) })),
 });
 
-/** How many documents Telnyx says it has of that time; undefined where it does not say. For a person only. */
+/** Number of documents created in the span, as stated by Telnyx; undefined if not stated. Only for display. */
 export async function countCreated(telnyx: RetryingTelnyx, { from, to }: Span): Promise<number | undefined> {
-  const answer = await askFor(telnyx, { after: from - secondMs, before: to });
-  return answer?.meta?.total_results;
+  const result = await readFirstRow(telnyx, { after: from - secondMs, before: to });
+  return result?.meta?.total_results;
 }
 
-/** Beginning of the day, in UTC, on which the oldest document was created; a dozen requests. */
+/** Midnight UTC of the day on which the oldest document was created. Binary search, about a dozen requests. */
 export async function oldestDay(telnyx: RetryingTelnyx, before: number): Promise<number> {
-  let none = 0;
-  let some = Math.ceil((before - firstDay) / dayMs);
-  while (some - none > 1) {
-    const middle = Math.floor((none + some) / 2);
-    const answer = await askFor(telnyx, { after: firstDay - secondMs, before: firstDay + middle * dayMs });
-    if (answer && answer.data.length === 0) none = middle;
-    else some = middle;
+  let emptyDays = 0;
+  let filledDays = Math.ceil((before - firstDay) / dayMs);
+  while (filledDays - emptyDays > 1) {
+    const middle = Math.floor((emptyDays + filledDays) / 2);
+    const result = await readFirstRow(telnyx, {
+      after: firstDay - secondMs,
+      before: firstDay + middle * dayMs,
+    });
+    if (result && result.data.length === 0) emptyDays = middle;
+    else filledDays = middle;
   }
-  return firstDay + none * dayMs;
+  return firstDay + emptyDays * dayMs;
 }
 
-/** @throws ArchiverError those of `readWindow` */
+/** @throws ArchiverError as `readWindow` */
 export async function idsOfReference(
   telnyx: RetryingTelnyx,
   reference: string,
@@ -52,13 +55,13 @@ export async function idsOfReference(
   return [...ids];
 }
 
-async function askFor(telnyx: RetryingTelnyx, { after, before }: { after: number; before: number }) {
+async function readFirstRow(telnyx: RetryingTelnyx, { after, before }: { after: number; before: number }) {
   const query = new URLSearchParams({
     'filter[created_at][gt]': new Date(after).toISOString(),
     'filter[created_at][lt]': new Date(before).toISOString(),
     'page[number]': '1',
     'page[size]': '1',
   });
-  const result = v.safeParse(countedAnswer, await telnyx.get('documents', query, 'UnexpectedResponse'));
+  const result = v.safeParse(countedPage, await telnyx.get('documents', query, 'UnexpectedResponse'));
   return result.success ? result.output : undefined;
 }

@@ -1,4 +1,4 @@
-/** Follows a backfill until its lane is empty. */
+/** Shows the progress of a backfill until its lanes are empty. */
 
 import type { LaneName } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
@@ -12,17 +12,17 @@ import type { ArchiverQueues } from '../target/target.ts';
 
 const backfillLanes: readonly LaneName[] = ['spans', 'backfill'];
 
-export interface Watched {
+export interface BackfillProgress {
   found: number;
   queued: number;
   archived: number;
   alreadyArchived: number;
-  /** Dead letters that were not there before, as SQS counts them. */
+  /** Dead letters added since the start, as counted by SQS. */
   deadLetters: number;
   seconds: number;
 }
 
-/** Message IDs of the dead letters of the backfill's lanes. */
+/** Message IDs of the dead letters that are in the lanes of a backfill before it starts. */
 export async function deadLettersBefore(
   queues: ArchiverQueues,
   signal: AbortSignal,
@@ -32,36 +32,43 @@ export async function deadLettersBefore(
 }
 
 export interface WatchOptions {
-  /** When the backfill began, milliseconds since the Unix epoch. */
+  /** Start of the backfill, in milliseconds since the Unix epoch. */
   since: number;
-  /** Message IDs of the dead letters that were there before. */
+  /** Result of `deadLettersBefore`. */
   deadLettersBefore: ReadonlySet<string>;
-  /** Documents that were asked for, where they are known one by one. */
-  asked: number | undefined;
+  /** Number of documents if they were listed one by one; undefined for a time span. */
+  requested: number | undefined;
 }
 
 /**
- * Shows what becomes of a backfill, until nothing of it has waited for as long as the target's counts may be
- * late. Then reads the dead letters, because one document may have several.
+ * Polls until the lanes have been empty for as long as the message counts may lag. Then reads the dead letters, because
+ * one document may have several.
  *
  * @throws the signal's reason
  */
 export async function watchBackfill(
   options: WatchOptions,
   context: CommandContext,
-): Promise<Watched & { failures: Failure[] }> {
+): Promise<BackfillProgress & { failures: Failure[] }> {
   const { target, terminal, time, signal } = context;
   const queues = await target.queues();
   const metrics = await target.metrics();
   const started = time.monotonic();
-  const { pollMs, countsLagMs } = target.pace;
+  const { intervalMs, countsLagMs } = target.polling;
 
   let spans = 0;
   let waiting = 0;
-  let now: Watched = { found: 0, queued: 0, archived: 0, alreadyArchived: 0, deadLetters: 0, seconds: 0 };
+  let current: BackfillProgress = {
+    found: 0,
+    queued: 0,
+    archived: 0,
+    alreadyArchived: 0,
+    deadLetters: 0,
+    seconds: 0,
+  };
   let bytes = 0;
-  const look = async () => {
-    const [depths, sums] = await Promise.all([
+  const refresh = async () => {
+    const [counts, sums] = await Promise.all([
       queueCounts(queues),
       metrics?.sums(
         [
@@ -74,23 +81,27 @@ export async function watchBackfill(
         options.since,
       ),
     ]);
-    spans = depths.spans.waiting;
-    waiting = depths.backfill.waiting;
-    const deadLetters = depths.backfill.deadLetters + depths.spans.deadLetters;
+    spans = counts.spans.waiting;
+    waiting = counts.backfill.waiting;
+    const deadLetters = counts.backfill.deadLetters + counts.spans.deadLetters;
     bytes = sums?.BytesArchived ?? 0;
-    now = {
+    current = {
       found: sums?.DocumentsFound ?? 0,
-      queued: options.asked ?? sums?.DocumentsQueued ?? 0,
+      queued: options.requested ?? sums?.DocumentsQueued ?? 0,
       archived: sums?.DocumentsArchived ?? 0,
       alreadyArchived: sums?.DocumentsAlreadyArchived ?? 0,
       deadLetters: Math.max(0, deadLetters - options.deadLettersBefore.size),
       seconds: (time.monotonic() - started) / 1_000,
     };
   };
-  await look();
+  await refresh();
   const progress = terminal.progress(() => {
-    const ended = Math.max(0, now.queued - waiting);
-    return { ended, total: spans > 0 ? undefined : now.queued, text: describe(now, spans, waiting, bytes) };
+    const ended = Math.max(0, current.queued - waiting);
+    return {
+      ended,
+      total: spans > 0 ? undefined : current.queued,
+      text: describe(current, spans, waiting, bytes),
+    };
   });
   try {
     let emptySince: number | undefined;
@@ -98,9 +109,9 @@ export async function watchBackfill(
       const isEmpty = spans + waiting === 0;
       emptySince = isEmpty ? (emptySince ?? time.monotonic()) : undefined;
       if (emptySince !== undefined && time.monotonic() - emptySince >= countsLagMs) break;
-      terminal.record({ type: 'watch', ...now, spans, waiting });
-      await sleep(time, pollMs, signal);
-      await look();
+      terminal.record({ type: 'watch', ...current, spans, waiting });
+      await sleep(time, intervalMs, signal);
+      await refresh();
     }
   } finally {
     progress.stop();
@@ -108,18 +119,22 @@ export async function watchBackfill(
   const letters = (await peekDeadLetters(queues, signal, backfillLanes)).filter(
     ({ messageId }) => !options.deadLettersBefore.has(messageId),
   );
-  // SQS's count stands if somebody else has locked the letters.
-  return { ...now, deadLetters: Math.max(now.deadLetters, letters.length), failures: failuresOf(letters) };
+  // Another reader may have locked some letters, so SQS's count may be higher.
+  return {
+    ...current,
+    deadLetters: Math.max(current.deadLetters, letters.length),
+    failures: failuresOf(letters),
+  };
 }
 
-function describe(now: Watched, spans: number, waiting: number, bytes: number): string {
-  const rate = now.archived / Math.max(0.001, now.seconds);
+function describe(current: BackfillProgress, spans: number, waiting: number, bytes: number): string {
+  const rate = current.archived / Math.max(0.001, current.seconds);
   const parts = [
-    ...(spans > 0 ? [`${spans} spans to look through`] : []),
-    `${now.found} found`,
-    `${now.queued} queued`,
-    `${now.archived} archived (${formatBytes(bytes)})`,
-    `${now.deadLetters} dead letters`,
+    ...(spans > 0 ? [`${spans} spans left to list`] : []),
+    `${current.found} found`,
+    `${current.queued} queued`,
+    `${current.archived} archived (${formatBytes(bytes)})`,
+    `${current.deadLetters} dead letters`,
     `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
   ];
   if (spans === 0 && waiting > 0 && rate > 0) parts.push(`about ${formatDuration(waiting / rate)} left`);

@@ -11,22 +11,22 @@ import { deadLettersBefore, watchBackfill } from '../backfill/watch.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { describeFailures } from '../dead-letters/failures.ts';
 import { readDocumentIds } from '../document-ids.ts';
-import { parseInstant } from '../instants.ts';
+import { instantOption } from '../instants.ts';
 import { telnyxOfTarget } from '../retrying-telnyx.ts';
 
-type Which =
+type Selection =
   | { by: 'span'; from: number | undefined; to: number }
   | { by: 'ids'; file: string }
   | { by: 'reference'; reference: string };
 
 export interface BackfillOptions {
-  which: Which;
+  selection: Selection;
   yes: boolean;
   dryRun: boolean;
   watch: boolean;
 }
 
-interface Parsed {
+interface ParsedOptions {
   since?: string;
   until?: string;
   ids?: string;
@@ -47,7 +47,7 @@ An instant is a date (2026-11-24, UTC), an ISO 8601 date and time, or an age: 90
 Exit code: 0 sent; with --watch, all archived · 1 with --watch, some documents failed · 2 error · 130 interrupted with
 Ctrl-C
 
-Rights: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData,
+Permissions: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData,
 and on the dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.
 TELNYX_API_KEY for --all and --reference, and to show the number of documents before sending.`;
 
@@ -58,7 +58,7 @@ export const backfillCommand: ArchiverCommand = {
       .description('queue the documents of a time span, or listed documents, for archiving')
       .option('--since <instant>', 'documents created at Telnyx at or after this instant')
       .option('--until <instant>', 'documents created before this instant (default: now)')
-      .option('--all', 'all documents, from the oldest on')
+      .option('--all', 'all documents; the oldest one is looked up at Telnyx')
       .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
       .option('--reference <text>', 'documents with this customer reference')
       .option('--dry-run', 'show what would be sent; send nothing')
@@ -69,33 +69,27 @@ export const backfillCommand: ArchiverCommand = {
 };
 
 /** @param now milliseconds since the Unix epoch */
-export function backfillOptions(parsed: Parsed, now: number): BackfillOptions {
-  const ways = [parsed.since, parsed.all, parsed.ids, parsed.reference].filter((way) => way !== undefined);
-  if (ways.length !== 1) throw new UsageError('Pass one of --since, --all, --ids and --reference.');
+export function backfillOptions(parsed: ParsedOptions, now: number): BackfillOptions {
+  const selectors = [parsed.since, parsed.all, parsed.ids, parsed.reference].filter(
+    (selector) => selector !== undefined,
+  );
+  if (selectors.length !== 1)
+    throw new UsageError('Pass exactly one of --since, --all, --ids and --reference.');
   if (parsed.until !== undefined && parsed.since === undefined)
     throw new UsageError('--until requires --since.');
-  const instant = (name: string, text: string) => {
-    try {
-      return parseInstant(text, now);
-    } catch (error) {
-      throw new UsageError(
-        `${name} ${text}: it ${error instanceof Error ? error.message : 'is not usable.'}`,
-      );
-    }
-  };
   const { yes = false, dryRun = false, watch = false } = parsed;
-  const which = (): Which => {
+  const selection = (): Selection => {
     if (parsed.ids !== undefined) return { by: 'ids', file: parsed.ids };
     if (parsed.reference !== undefined) return { by: 'reference', reference: parsed.reference };
-    const to = parsed.until === undefined ? now : instant('--until', parsed.until);
-    const from = parsed.since === undefined ? undefined : instant('--since', parsed.since);
+    const to = parsed.until === undefined ? now : instantOption('--until', parsed.until, now);
+    const from = parsed.since === undefined ? undefined : instantOption('--since', parsed.since, now);
     if (from !== undefined && from >= to) throw new UsageError('--since must be earlier than --until.');
     return { by: 'span', from, to };
   };
-  return { which: which(), yes, dryRun, watch };
+  return { selection: selection(), yes, dryRun, watch };
 }
 
-/** What will be sent. */
+/** Messages to send. */
 interface Plan {
   lane: 'backfill' | 'spans';
   messages: readonly (DiscoveryMessage | DocumentMessage)[];
@@ -104,13 +98,13 @@ interface Plan {
   what: string;
 }
 
-/** Messages sent between two checks for Ctrl-C. */
-const batch = 1_000;
+/** Messages sent between two progress updates. */
+const chunk = 1_000;
 
 /** @returns the exit code */
 export async function backfill(options: BackfillOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time, signal } = context;
-  const plan = await planFor(options.which, context);
+  const plan = await planFor(options.selection, context);
   const documents =
     plan.documents === undefined ? 'an unknown number of documents' : formatCount(plan.documents, 'document');
   terminal.print(
@@ -140,7 +134,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   }));
   try {
     while (sent < plan.messages.length) {
-      const next = plan.messages.slice(sent, sent + batch);
+      const next = plan.messages.slice(sent, sent + chunk);
       await sender(queues.lanes[plan.lane].queueUrl, next, signal);
       sent += next.length;
     }
@@ -157,7 +151,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
     {
       since,
       deadLettersBefore: before,
-      asked: plan.lane === 'backfill' ? plan.messages.length : undefined,
+      requested: plan.lane === 'backfill' ? plan.messages.length : undefined,
     },
     context,
   );
@@ -170,10 +164,10 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   return 1;
 }
 
-async function planFor(which: Which, context: CommandContext): Promise<Plan> {
+async function planFor(selection: Selection, context: CommandContext): Promise<Plan> {
   const { time } = context;
   const requestedAt = new Date(time.now()).toISOString();
-  const named = (ids: readonly string[], what: string): Plan => ({
+  const planForIds = (ids: readonly string[], what: string): Plan => ({
     lane: 'backfill',
     messages: ids.map((documentId) => ({
       v: 1,
@@ -185,27 +179,27 @@ async function planFor(which: Which, context: CommandContext): Promise<Plan> {
     documents: ids.length,
     what,
   });
-  switch (which.by) {
+  switch (selection.by) {
     case 'ids':
-      return named(await readDocumentIds(which.file, process.stdin), `Listed in ${which.file}`);
+      return planForIds(await readDocumentIds(selection.file, process.stdin), `Listed in ${selection.file}`);
     case 'reference': {
-      const ids = await idsOfReference(await neededTelnyx(context), which.reference, time.now());
-      return named(ids, `With the customer reference ${JSON.stringify(which.reference)}`);
+      const ids = await idsOfReference(await requireTelnyx(context), selection.reference, time.now());
+      return planForIds(ids, `With the customer reference ${JSON.stringify(selection.reference)}`);
     }
     case 'span': {
-      const { telnyx, span } = await spanOf(which, context);
+      const { telnyx, span } = await resolveSpan(selection, context);
       return {
         lane: 'spans',
         messages: spanMessages(span, requestedAt),
         documents: telnyx && (await countCreated(telnyx, span)),
-        what: `Created from ${stamp(span.from)} to ${stamp(span.to)}`,
+        what: `Created from ${formatInstant(span.from)} to ${formatInstant(span.to)}`,
       };
     }
   }
 }
 
-/** With a given start, Telnyx is only asked for the count, which is optional. */
-async function spanOf({ from, to }: { from: number | undefined; to: number }, context: CommandContext) {
+/** Finds the start of the span for --all. With a given start, Telnyx only provides the count, so a missing key is accepted. */
+async function resolveSpan({ from, to }: { from: number | undefined; to: number }, context: CommandContext) {
   if (from !== undefined) {
     const telnyx = await telnyxOfTarget(context).catch((error: unknown) => {
       if (error instanceof SettingsError) return undefined;
@@ -213,17 +207,17 @@ async function spanOf({ from, to }: { from: number | undefined; to: number }, co
     });
     return { telnyx, span: { from, to } };
   }
-  const telnyx = await neededTelnyx(context);
+  const telnyx = await requireTelnyx(context);
   return { telnyx, span: { from: await oldestDay(telnyx, to), to } };
 }
 
-async function neededTelnyx(context: CommandContext): Promise<RetryingTelnyx> {
+async function requireTelnyx(context: CommandContext): Promise<RetryingTelnyx> {
   const telnyx = await telnyxOfTarget(context);
   if (telnyx) return telnyx;
-  throw new Error('This requires Telnyx: set TELNYX_API_KEY, or start the local stack.');
+  throw new Error('This requires access to Telnyx: set TELNYX_API_KEY, or start the local stack.');
 }
 
 /** To the second, the precision of Telnyx's filter. */
-function stamp(instant: number): string {
+function formatInstant(instant: number): string {
   return `${new Date(instant).toISOString().slice(0, 19)}Z`;
 }

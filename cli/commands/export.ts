@@ -1,4 +1,4 @@
-/** `export`: copies documents to a folder, under the file names that they have at Telnyx. */
+/** `export`: copies documents to a folder under their file names at Telnyx. */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { link, mkdir, rm, stat } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
-import { parseInstant } from '../instants.ts';
+import { instantOption } from '../instants.ts';
 import type { BucketAccess } from '../target/target.ts';
 
 export interface ExportOptions {
@@ -35,7 +35,7 @@ Ctrl-C or an error, run the same command again. export.jsonl in the folder maps 
 
 Exit code: 0 all exported · 1 some failed · 2 error · 130 interrupted with Ctrl-C
 
-Rights: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
+Permissions: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
 cloudformation:DescribeStacks.`;
 
 export const exportCommand: ArchiverCommand = {
@@ -55,23 +55,26 @@ export const exportCommand: ArchiverCommand = {
   run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
 };
 
-const atOnce = 8;
+const concurrency = 8;
 
-interface Ordered extends Exported {
+interface SelectedDocument extends Exported {
   /** Whether an earlier run exported it. */
-  isThere: boolean;
+  isExported: boolean;
 }
 
-type Result = { state: 'exported' | 'was there'; bytes: number } | { state: 'failed'; documentId: string };
+type Result =
+  | { state: 'exported' | 'already there'; bytes: number }
+  | { state: 'failed'; documentId: string };
 
 /** @returns the exit code */
 export async function exportDocuments(options: ExportOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time, random, signal } = context;
   const folder = resolve(options.folder);
+  const period = periodOf(options, time.now());
   const archive = await target.bucket();
   const retry = createStorageRetry({ time, random, signal });
   const journal = await openJournal(folder);
-  const counts = { exported: 0, 'was there': 0, failed: 0 };
+  const counts = { exported: 0, 'already there': 0, failed: 0 };
   let bytes = 0;
   const fail = (documentId: string, reason: string): Result => {
     terminal.print(`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
@@ -79,29 +82,29 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     return { state: 'failed', documentId };
   };
 
-  const ordered = order(options, { archive, retry, journal, fail }, context);
+  const selected = selectDocuments(options, { archive, period, retry, journal, fail }, context);
   const results = mapStreamConcurrently(
-    ordered,
-    atOnce,
+    selected,
+    concurrency,
     signal,
     async (document, limited): Promise<Result> => {
       if ('state' in document) return document;
       try {
-        return await bring(document, folder, options.verify ?? false, journal, archive, (work) =>
+        return await exportDocument(document, folder, options.verify ?? false, journal, archive, (work) =>
           retry(() => work(limited)),
         );
       } catch (error) {
         limited.throwIfAborted();
-        if (isOfTheDisk(error)) throw error;
+        if (isDiskError(error)) throw error;
         const { code, message } = asArchiverError(error);
         return fail(document.documentId, `${code}: ${message}`);
       }
     },
   );
   const progress = terminal.progress(() => ({
-    ended: counts.exported + counts['was there'],
+    ended: counts.exported + counts['already there'],
     total: undefined,
-    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['was there']} already there · ${counts.failed} failed`,
+    text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['already there']} already there · ${counts.failed} failed`,
   }));
   try {
     for await (const result of results) {
@@ -112,39 +115,50 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     progress.stop();
   }
   terminal.print(
-    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['was there']} already there, ${counts.failed} failed.\n${folder}`,
+    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.\n${folder}`,
   );
   terminal.record({
     type: 'end',
     folder,
     exported: counts.exported,
-    wereThere: counts['was there'],
+    alreadyThere: counts['already there'],
     failed: counts.failed,
     bytes,
   });
   return counts.failed > 0 ? 1 : 0;
 }
 
-interface OrderingParts {
+/** Milliseconds since the Unix epoch; `until` is exclusive. */
+interface Period {
+  since: number;
+  until: number;
+}
+
+/** @throws UsageError for an invalid instant */
+function periodOf({ since, until }: ExportOptions, now: number): Period {
+  return {
+    since: since === undefined ? Number.NEGATIVE_INFINITY : instantOption('--since', since, now),
+    until: until === undefined ? Number.POSITIVE_INFINITY : instantOption('--until', until, now),
+  };
+}
+
+interface SelectionOptions {
   archive: BucketAccess;
+  period: Period;
   retry: StorageRetry;
   journal: Journal;
   fail: (documentId: string, reason: string) => Result;
 }
 
 /** The selected documents with their paths, sorted by ID so that every run chooses the same paths. */
-async function* order(
+async function* selectDocuments(
   options: ExportOptions,
-  { archive, retry, journal, fail }: OrderingParts,
+  { archive, period, retry, journal, fail }: SelectionOptions,
   { time, signal }: CommandContext,
-): AsyncGenerator<Ordered | Result> {
-  const since =
-    options.since === undefined ? Number.NEGATIVE_INFINITY : parseInstant(options.since, time.now());
-  const until =
-    options.until === undefined ? Number.POSITIVE_INFINITY : parseInstant(options.until, time.now());
+): AsyncGenerator<SelectedDocument | Result> {
   const receipts = mapStreamConcurrently(
-    wantedIds(options, archive, retry, time),
-    2 * atOnce,
+    selectedIds(options, archive, retry, time),
+    2 * concurrency,
     signal,
     async (id, limited) => ({
       id,
@@ -162,14 +176,20 @@ async function* order(
       continue;
     }
     const at = createdAt ?? archivedAt ?? 0;
-    if (at < since || at >= until) continue;
+    if (at < period.since || at >= period.until) continue;
     const before = journal.entries.get(id);
     const path = before?.path ?? journal.paths.choose({ id, fileName, at });
-    yield { documentId: id, path, bytes: stated.bytes, sha256: stated.sha256, isThere: before !== undefined };
+    yield {
+      documentId: id,
+      path,
+      bytes: stated.bytes,
+      sha256: stated.sha256,
+      isExported: before !== undefined,
+    };
   }
 }
 
-async function* wantedIds(
+async function* selectedIds(
   { ids }: ExportOptions,
   { s3, name }: BucketAccess,
   retry: StorageRetry,
@@ -186,18 +206,18 @@ async function* wantedIds(
   }
 }
 
-/** Downloads a document unless the folder has it already. */
-async function bring(
-  document: Ordered,
+/** Downloads a document unless the folder already has it. */
+async function exportDocument(
+  document: SelectedDocument,
   folder: string,
   verify: boolean,
   journal: Journal,
   archive: BucketAccess,
   retry: StorageRetry,
 ): Promise<Result> {
-  const { documentId, bytes, sha256, isThere } = document;
-  if (isThere && (await isWhole(join(folder, document.path), document, verify))) {
-    return { state: 'was there', bytes };
+  const { documentId, bytes, sha256, isExported } = document;
+  if (isExported && (await isComplete(join(folder, document.path), document, verify))) {
+    return { state: 'already there', bytes };
   }
   let path = document.path;
   for (;;) {
@@ -205,14 +225,14 @@ async function bring(
     await mkdir(dirname(target), { recursive: true });
     const part = join(dirname(target), `.${documentId}.part`);
     try {
-      await retry((signal) => fetchTo(part, document, archive, signal));
-      // Unlike a rename, a link overwrites nothing.
+      await retry((signal) => downloadTo(part, document, archive, signal));
+      // Unlike rename, link never overwrites a file.
       await link(part, target);
       break;
     } catch (error) {
       if (!hasSystemCode(error, 'EEXIST')) throw error;
-      // Somebody else's file, or one whose line did not get into the journal before the end.
-      if (await isWhole(target, document, true)) break;
+      // Not our file, or one that an interrupted run did not record in the journal.
+      if (await isComplete(target, document, true)) break;
       path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;
       if (!journal.paths.claim(path)) throw error;
     } finally {
@@ -223,8 +243,8 @@ async function bring(
   return { state: 'exported', bytes };
 }
 
-/** @throws ArchiverError ChecksumMismatch, DocumentGone where the object is missing, and those of the bucket */
-async function fetchTo(
+/** @throws ArchiverError ChecksumMismatch, DocumentGone if the object is missing, and as `Bucket` */
+async function downloadTo(
   part: string,
   { documentId, bytes, sha256 }: Exported,
   archive: BucketAccess,
@@ -248,7 +268,7 @@ async function fetchTo(
         'The receipt exists but the object does not. Run `archiver audit`.',
       );
     }
-    if (isOfTheDisk(error)) throw error;
+    if (isDiskError(error)) throw error;
     throw asBucketError(error);
   }
   if (hash.digest('hex') !== sha256) {
@@ -259,12 +279,12 @@ async function fetchTo(
   }
 }
 
-/** An error of the local disk, such as full or read-only, which affects every other document too. */
-function isOfTheDisk(error: unknown): boolean {
+/** An error of the local disk, such as full or read-only, which would affect all other documents as well. */
+function isDiskError(error: unknown): boolean {
   return error instanceof Error && !(error instanceof ArchiverError) && 'syscall' in error && 'path' in error;
 }
 
-async function isWhole(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {
+async function isComplete(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile() || found.size !== bytes) return false;
   if (!verify) return true;

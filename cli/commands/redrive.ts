@@ -1,4 +1,4 @@
-/** `redrive`: shows the dead letters, then sends them back to their lane or clears them. */
+/** `redrive`: shows dead letters, then sends their messages again or clears them. */
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { InvalidArgumentError } from 'commander';
 import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
@@ -7,6 +7,7 @@ import { formatCount } from '../../terminal/counts.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { acknowledge, failuresWithIds, parseNote } from '../dead-letters/acknowledge.ts';
 import { batchesOf } from '../dead-letters/batches.ts';
+import { type ByReceipt, describeArchived, splitByReceipt } from '../dead-letters/by-receipt.ts';
 import {
   codesOf,
   describeFailures,
@@ -17,7 +18,6 @@ import {
 } from '../dead-letters/failures.ts';
 import { showFailures } from '../dead-letters/failures-table.ts';
 import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from '../dead-letters/lock.ts';
-import { type ByReceipt, describeArchived, splitByReceipt } from '../dead-letters/settled.ts';
 import { parseDocumentIds } from '../document-ids.ts';
 import type { ArchiverQueues } from '../target/target.ts';
 
@@ -25,13 +25,13 @@ export interface RedriveOptions {
   code?: string[];
   id?: string[];
   lane?: LaneName;
-  /** Document IDs, or message IDs of messages that name no document. */
+  /** Document IDs, or message IDs of messages without a document. */
   acknowledge?: string[];
   note?: string;
   /** Documents per second. */
   rate: number;
-  /** Seconds to wait at the end to see what fails again. */
-  settle: number;
+  /** Seconds to wait at the end for documents that fail again. */
+  wait: number;
   dryRun?: boolean;
   yes?: boolean;
 }
@@ -49,7 +49,7 @@ kept: save the output. With --json it is one line per document with ID, error co
 Exit code: 0 done, or no dead letters · 1 some failed again, or SQS did not accept or delete all of them · 2 error ·
 130 interrupted with Ctrl-C; everything that was not redriven is released
 
-Rights: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
+Permissions: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
 --dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
 receipts s3:ListBucket and cloudformation:DescribeStacks.`;
 
@@ -57,23 +57,18 @@ export const redriveCommand: ArchiverCommand = {
   name: 'redrive',
   configure: (command) =>
     command
-      .description('show dead letters, then send them back to their lane or clear them')
-      .option('--code <code>', 'only documents with this error code; repeatable', gather)
-      .option('--id <document-id>', 'only this document; repeatable', gather)
+      .description('show dead letters, then send their messages again or clear them')
+      .option('--code <code>', 'only documents with this error code; repeatable', collect)
+      .option('--id <document-id>', 'only this document; repeatable', collect)
       .option('--lane <name>', `only dead letters of this lane: ${laneNames.join(', ')}`, asLane)
       .option(
         '--acknowledge <document-id>',
         'clear the dead letters of this document and leave it unarchived; a message ID if there is no document; repeatable',
-        gather,
+        collect,
       )
       .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
       .option('--rate <per-second>', 'documents per second', asNumber, 10)
-      .option(
-        '--settle <seconds>',
-        'how long to wait at the end to see whether documents fail again',
-        asNumber,
-        5,
-      )
+      .option('--wait <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
       .option('--dry-run', 'only show the dead letters')
       .option('--yes', 'skip the confirmation')
       .addHelpText('after', help),
@@ -81,11 +76,11 @@ export const redriveCommand: ArchiverCommand = {
 };
 
 /**
- * Seconds for which letters are kept from others: while they are shown, and while they are redriven. If this takes
- * longer, they appear again and are locked again.
+ * Seconds for which letters are locked: while they are only shown, and while they are redriven. If this takes longer,
+ * they become visible again and the next check locks them again.
  */
-const lookSeconds = 30;
-const workSeconds = 10 * 60;
+const showLockSeconds = 30;
+const redriveLockSeconds = 10 * 60;
 
 /** Redriving stops when this many documents, and at least half of those redriven, have failed again. */
 const minFailedAgain = 3;
@@ -93,19 +88,19 @@ const checkEveryMs = 2_000;
 
 /**
  * @returns the exit code
- * @throws Error for options that do not go together, or an acknowledged ID without dead letters
+ * @throws UsageError for options that cannot be combined; Error for an acknowledged ID without dead letters
  */
 export async function redrive(options: RedriveOptions, context: CommandContext): Promise<number> {
   const { target, terminal, signal } = context;
-  const choose = chooser(options);
+  const select = createSelector(options);
   const queues = await target.queues();
   const lock = createDeadLetterLock(queues, options.lane ? [options.lane] : laneNames, {
-    forSeconds: options.dryRun ? lookSeconds : workSeconds,
+    forSeconds: options.dryRun ? showLockSeconds : redriveLockSeconds,
     signal,
   });
   try {
-    await lock.take();
-    const { failures, note } = choose(failuresOf(lock.letters()));
+    await lock.acquire();
+    const { failures, note } = select(failuresOf(lock.letters()));
     const work = await splitByReceipt(failures, context);
     await show(work, context);
     if (failures.length === 0 || options.dryRun) return 0;
@@ -114,30 +109,30 @@ export async function redrive(options: RedriveOptions, context: CommandContext):
       return 0;
     }
 
-    const kept = await clearSettled(work.settled, lock, context);
-    const ending =
+    const notDeleted = await clearArchived(work.archived, lock, context);
+    const result =
       note === undefined
         ? await redriveAll(work.open, lock, queues, options, context)
         : { ...nothing, notDeleted: await acknowledge(work.open, note, lock, context) };
-    return tell({ ...ending, notDeleted: ending.notDeleted + kept }, context);
+    return printResult({ ...result, notDeleted: result.notDeleted + notDeleted }, context);
   } finally {
     await lock.release();
   }
 }
 
-interface Choice {
+interface Selection {
   failures: Failure[];
   /** Why the documents stay unarchived; undefined to redrive them. */
   note: string | undefined;
 }
 
-function chooser({
+function createSelector({
   acknowledge: ids,
   note: text,
   code,
   id,
   lane,
-}: RedriveOptions): (all: Failure[]) => Choice {
+}: RedriveOptions): (all: Failure[]) => Selection {
   if (ids !== undefined) {
     if (code ?? id ?? lane)
       throw new UsageError('--acknowledge cannot be combined with --code, --id or --lane.');
@@ -147,51 +142,51 @@ function chooser({
   if (text !== undefined) throw new UsageError('--note requires --acknowledge.');
   const codes = code && new Set(code.map((name) => name.toLowerCase()));
   const documents = id && new Set(parseDocumentIds(id, '--id'));
-  const isChosen = (failure: Failure) =>
+  const isSelected = (failure: Failure) =>
     (codes === undefined || codesOf(failure).some((name) => codes.has(name.toLowerCase()))) &&
     (documents === undefined || documents.has(failure.id));
-  return (all) => ({ failures: all.filter(isChosen), note: undefined });
+  return (all) => ({ failures: all.filter(isSelected), note: undefined });
 }
 
-async function show({ open, settled }: ByReceipt, context: CommandContext): Promise<void> {
+async function show({ open, archived }: ByReceipt, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  if (open.length + settled.length === 0) terminal.print('No dead letters.');
+  if (open.length + archived.length === 0) terminal.print('No dead letters.');
   if (open.length > 0) {
     terminal.print(`${describeFailures(open)}\n`);
     await showFailures(open, context);
   }
-  if (settled.length > 0) terminal.print(describeArchived(settled, 'before'));
-  for (const failure of settled) {
+  if (archived.length > 0) terminal.print(describeArchived(archived, 'before'));
+  for (const failure of archived) {
     const { id, letters } = failure;
-    terminal.record({ type: 'settled', documentId: id, codes: codesOf(failure), letters: letters.length });
+    terminal.record({ type: 'archived', documentId: id, codes: codesOf(failure), letters: letters.length });
   }
 }
 
-function questionFor({ open, settled }: ByReceipt, note: string | undefined): string {
+function questionFor({ open, archived }: ByReceipt, note: string | undefined): string {
   if (open.length === 0)
-    return `Clear the dead letters of ${formatCount(settled.length, 'archived document')}?`;
+    return `Clear the dead letters of ${formatCount(archived.length, 'archived document')}?`;
   return note === undefined
     ? `Redrive ${describeFailures(open)}?`
     : `Clear the dead letters of ${describeFailures(open)} and leave ${open.length === 1 ? 'it' : 'them'} unarchived?`;
 }
 
 /** @returns how many dead letters SQS did not delete */
-async function clearSettled(
-  settled: readonly Failure[],
+async function clearArchived(
+  archived: readonly Failure[],
   lock: DeadLetterLock,
   { terminal }: CommandContext,
 ): Promise<number> {
-  if (settled.length === 0) return 0;
-  const letters = lettersOf(settled);
-  const kept = await lock.delete(letters);
-  terminal.record({ type: 'cleared', documents: settled.length, letters: letters.length - kept });
-  if (kept === 0) terminal.print(describeArchived(settled, 'after'));
-  return kept;
+  if (archived.length === 0) return 0;
+  const letters = lettersOf(archived);
+  const notDeleted = await lock.delete(letters);
+  terminal.record({ type: 'cleared', documents: archived.length, letters: letters.length - notDeleted });
+  if (notDeleted === 0) terminal.print(describeArchived(archived, 'after'));
+  return notDeleted;
 }
 
-interface Ending {
+interface RedriveResult {
   redriven: Failure[];
-  /** Messages that were sent and have become dead letters again. */
+  /** Messages that became dead letters again after they were sent. */
   failedAgain: number;
   /** Messages that SQS did not accept; their dead letters were kept. */
   notSent: number;
@@ -201,60 +196,60 @@ interface Ending {
   left: number;
 }
 
-const nothing: Ending = { redriven: [], failedAgain: 0, notSent: 0, notDeleted: 0, left: 0 };
+const nothing: RedriveResult = { redriven: [], failedAgain: 0, notSent: 0, notDeleted: 0, left: 0 };
 
 async function redriveAll(
   failures: readonly Failure[],
   lock: DeadLetterLock,
   queues: ArchiverQueues,
-  { rate, settle }: RedriveOptions,
+  { rate, wait }: RedriveOptions,
   { terminal, time, signal }: CommandContext,
-): Promise<Ending> {
+): Promise<RedriveResult> {
   const redriven: Failure[] = [];
   const sentBodies = new Set<string>();
   let failedAgain = 0;
   let notSent = 0;
   let notDeleted = 0;
   const check = async () => {
-    for (const { body } of await lock.take()) if (sentBodies.has(body)) failedAgain += 1;
+    for (const { body } of await lock.acquire()) if (sentBodies.has(body)) failedAgain += 1;
     return failedAgain >= minFailedAgain && 2 * failedAgain >= redriven.length;
   };
 
-  const began = time.monotonic();
-  let checked = began;
-  let persists = false;
+  const startedAt = time.monotonic();
+  let lastCheckAt = startedAt;
+  let causePersists = false;
   const progress = terminal.progress(() => ({
     ended: redriven.length,
     total: failures.length,
     text: `${redriven.length} of ${failures.length} redriven · ${failedAgain} failed again`,
   }));
   try {
-    for (const wave of waves(failures)) {
-      const early = ((redriven.length + notSent) * 1_000) / rate - (time.monotonic() - began);
-      if (early > 0) await sleep(time, early, signal);
+    for (const batch of batchesByLane(failures)) {
+      const aheadMs = ((redriven.length + notSent) * 1_000) / rate - (time.monotonic() - startedAt);
+      if (aheadMs > 0) await sleep(time, aheadMs, signal);
       signal.throwIfAborted();
-      if (time.monotonic() - checked > checkEveryMs) {
-        persists = await check();
-        if (persists) break;
-        checked = time.monotonic();
+      if (time.monotonic() - lastCheckAt > checkEveryMs) {
+        causePersists = await check();
+        if (causePersists) break;
+        lastCheckAt = time.monotonic();
       }
-      const taken = await sendAgain(wave, queues);
-      for (const { failure, letter } of taken) {
+      const accepted = await sendBatch(batch, queues);
+      for (const { failure, letter } of accepted) {
         redriven.push(failure);
         sentBodies.add(letter.body);
       }
-      notSent += wave.length - taken.length;
-      notDeleted += await lock.delete(lettersOf(taken.map(({ failure }) => failure)));
+      notSent += batch.length - accepted.length;
+      notDeleted += await lock.delete(lettersOf(accepted.map(({ failure }) => failure)));
     }
-    const end = time.monotonic() + settle * 1_000;
-    while (!persists && redriven.length > failedAgain && time.monotonic() < end) {
+    const end = time.monotonic() + wait * 1_000;
+    while (!causePersists && redriven.length > failedAgain && time.monotonic() < end) {
       await sleep(time, Math.min(1_000, end - time.monotonic()), signal);
       await check();
     }
   } finally {
     progress.stop();
   }
-  const left = persists ? failures.length - redriven.length - notSent : 0;
+  const left = causePersists ? failures.length - redriven.length - notSent : 0;
   return { redriven, failedAgain, notSent, notDeleted, left };
 }
 
@@ -264,31 +259,31 @@ interface Outgoing {
   letter: LockedMessage;
 }
 
-/** Batches of one lane each. */
-function* waves(failures: readonly Failure[]): Generator<Outgoing[]> {
+/** Creates the batches to send, each for one lane. */
+function* batchesByLane(failures: readonly Failure[]): Generator<Outgoing[]> {
   const outgoing = failures.map((failure) => ({ failure, letter: letterToSend(failure) }));
-  for (const ofLane of Map.groupBy(outgoing, ({ letter }) => letter.lane).values()) {
-    yield* batchesOf(ofLane, ({ letter }) => Buffer.byteLength(letter.body));
+  for (const outgoingOfLane of Map.groupBy(outgoing, ({ letter }) => letter.lane).values()) {
+    yield* batchesOf(outgoingOfLane, ({ letter }) => Buffer.byteLength(letter.body));
   }
 }
 
-/** @returns what SQS accepted: SendMessageBatch returns 200 even if entries fail */
-async function sendAgain(wave: readonly Outgoing[], { sqs, lanes }: ArchiverQueues): Promise<Outgoing[]> {
-  const [first] = wave;
+/** @returns the entries that SQS accepted: SendMessageBatch returns 200 even if entries fail */
+async function sendBatch(batch: readonly Outgoing[], { sqs, lanes }: ArchiverQueues): Promise<Outgoing[]> {
+  const [first] = batch;
   if (!first) return [];
-  const answer = await sqs.send(
+  const response = await sqs.send(
     new SendMessageBatchCommand({
       QueueUrl: lanes[first.letter.lane].queueUrl,
-      Entries: wave.map(({ letter }, position) => ({ Id: String(position), MessageBody: letter.body })),
+      Entries: batch.map(({ letter }, position) => ({ Id: String(position), MessageBody: letter.body })),
     }),
   );
-  const taken = new Set(answer.Successful?.map(({ Id }) => Id));
-  return wave.filter((_, position) => taken.has(String(position)));
+  const accepted = new Set(response.Successful?.map(({ Id }) => Id));
+  return batch.filter((_, position) => accepted.has(String(position)));
 }
 
 /** @returns the exit code */
-function tell(
-  { redriven, failedAgain, notSent, notDeleted, left }: Ending,
+function printResult(
+  { redriven, failedAgain, notSent, notDeleted, left }: RedriveResult,
   { terminal }: CommandContext,
 ): number {
   terminal.record({
@@ -317,7 +312,7 @@ function tell(
   return failedAgain + notSent + notDeleted > 0 ? 1 : 0;
 }
 
-function gather(value: string, before: string[] = []): string[] {
+function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
@@ -329,5 +324,5 @@ function asLane(value: string): LaneName {
 
 function asNumber(value: string): number {
   if (/^\d{1,5}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('Must be a whole number.');
+  throw new InvalidArgumentError('Must be a whole number from 0 to 99999.');
 }

@@ -8,7 +8,7 @@ import { parseDocumentIds } from '../document-ids.ts';
 
 export interface SendOptions {
   documentIds: readonly string[];
-  /** Seconds to wait for the receipts. */
+  /** Wait for the receipts; a number is the maximum in seconds. */
   wait?: true | number;
 }
 
@@ -17,7 +17,7 @@ Queues the documents in the live lane, ahead of any backfill. Documents that hav
 
 Exit code: 0 queued; with --wait, all archived · 1 with --wait, not all archived in time · 2 error
 
-Rights: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
+Permissions: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
 kms:Decrypt and cloudformation:DescribeStacks.`;
 
 export const sendCommand: ArchiverCommand = {
@@ -26,7 +26,7 @@ export const sendCommand: ArchiverCommand = {
     command
       .description('archive these documents now')
       .argument('<document-id...>', 'IDs of the documents at Telnyx')
-      .option('--wait [seconds]', 'wait until they are archived, 60 seconds by default', asSeconds)
+      .option('--wait [seconds]', 'wait for so many seconds (default: 60) until they are archived', asSeconds)
       .addHelpText('after', help),
   run: (context, parsed) => send({ ...parsed.opts(), documentIds: parsed.args }, context),
 };

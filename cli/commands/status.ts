@@ -1,4 +1,4 @@
-/** `status`: the state of the archiver on one screen. */
+/** `status`: the state of the archiver on one formatStatus. */
 import { InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
@@ -34,7 +34,7 @@ are only read. A document may have several dead letters; failed documents are co
 
 Exit code: 0 no dead letters and no alarms · 1 dead letters or alarms · 2 error
 
-Rights: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
+Permissions: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
 s3:ListBucket and cloudformation:DescribeStacks.`;
 
@@ -43,7 +43,7 @@ export const statusCommand: ArchiverCommand = {
   configure: (command) =>
     command
       .description('show queues, last sweep, archived documents, dead letters and alarms')
-      .option('--watch [seconds]', 'refresh until Ctrl-C, every 5 seconds by default', asSeconds)
+      .option('--watch [seconds]', 'refresh every so many seconds (default: 5) until Ctrl-C', asSeconds)
       .option('--no-count', 'do not count the archived documents')
       .addHelpText('after', help),
   run: (context, parsed) => status(parsed.opts(), context),
@@ -52,7 +52,7 @@ export const statusCommand: ArchiverCommand = {
 const defaultWatchSeconds = 5;
 const dayMs = 24 * 3_600_000;
 const hourMs = 3_600_000;
-/** Of a sweep of every minute and one of every fifth, which looks further back; CloudWatch has them minutes later. */
+/** Covers at least one five-minute sweep, which looks further back, although CloudWatch shows it minutes later. */
 const recentMs = 10 * 60_000;
 
 interface Status {
@@ -61,18 +61,18 @@ interface Status {
     lane: LaneName;
     waiting: number;
     oldestSeconds: number | undefined;
-    /** Documents, and messages without one, that have dead letters in this lane. */
+    /** Documents, and messages without a document, that have dead letters in this lane. */
     failed: number;
-    /** SQS's approximate count. */
+    /** Approximate count by SQS. */
     deadLetters: number;
   }[];
-  /** Seconds since the last sweep that read its whole window; undefined where none is known. */
+  /** Seconds since the last completed sweep; undefined if none is known. */
   lastSweepSeconds: number | undefined;
-  /** Documents with a receipt, and those with one of this day, in UTC. */
-  archived: { today: number; inAll: number } | undefined;
-  /** Age of the oldest document that a sweep of the last ten minutes found not settled; undefined where none did. */
+  /** Documents with a receipt: all, and those archived today (UTC). */
+  archived: { today: number; total: number } | undefined;
+  /** Age of the oldest document that a sweep of the last ten minutes found unarchived; undefined if none. */
   oldestUnarchivedSeconds: number | undefined;
-  /** What the functions have counted in the last hour; undefined where nothing runs. */
+  /** Metrics of the last hour; undefined for a local archive without a running stack. */
   lastHour: { deadLetters: number; documentsOverdue: number } | undefined;
   failed: FailureCount;
   /** By the code of the newest letter. */
@@ -84,16 +84,16 @@ interface Status {
 export async function status(options: StatusOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time, signal } = context;
   for (;;) {
-    const now = await look(options, context);
+    const now = await readStatus(options, context);
     terminal.record(now);
     if (options.watch !== undefined) terminal.clear();
-    terminal.print(screen(now, target.name, terminal.paint));
-    if (options.watch === undefined) return isWell(now) ? 0 : 1;
+    terminal.print(formatStatus(now, target.name, terminal.paint));
+    if (options.watch === undefined) return isHealthy(now) ? 0 : 1;
     await sleep(time, 1_000 * (options.watch === true ? defaultWatchSeconds : options.watch), signal);
   }
 }
 
-async function look({ count }: StatusOptions, context: CommandContext): Promise<Status> {
+async function readStatus({ count }: StatusOptions, context: CommandContext): Promise<Status> {
   const { target, time, signal } = context;
   const now = time.now();
   const metrics = await target.metrics();
@@ -117,7 +117,7 @@ async function look({ count }: StatusOptions, context: CommandContext): Promise<
     lastHour: lastHour && { deadLetters: lastHour.DeadLetters, documentsOverdue: lastHour.DocumentsOverdue },
     failed: countFailures(failures),
     failedByCode: Object.fromEntries(
-      [...Map.groupBy(failures, codeOf)].map(([code, ofIt]) => [code, countFailures(ofIt)]),
+      [...Map.groupBy(failures, codeOf)].map(([code, group]) => [code, countFailures(group)]),
     ),
     alarms,
   };
@@ -128,13 +128,13 @@ async function lanesOf(
   letters: readonly LockedMessage[],
   { target }: CommandContext,
 ): Promise<Status['lanes']> {
-  const depths = await queueCounts(queues);
+  const counts = await queueCounts(queues);
   return await Promise.all(
     laneNames.map(async (lane) => {
-      const ageMs = depths[lane].waiting === 0 ? undefined : await target.oldestAge(lane);
+      const ageMs = counts[lane].waiting === 0 ? undefined : await target.oldestAge(lane);
       return {
         lane,
-        ...depths[lane],
+        ...counts[lane],
         oldestSeconds: ageMs === undefined ? undefined : seconds(ageMs),
         failed: failuresOf(letters.filter((letter) => letter.lane === lane)).length,
       };
@@ -146,12 +146,12 @@ function seconds(ms: number): number {
   return Math.round(ms / 1_000);
 }
 
-/** Ids are random: sixteen listings side by side are of the same length. */
+/** IDs are random, so sixteen parallel listings by first digit have about the same length. */
 async function countReceipts({ target, time, random, signal }: CommandContext): Promise<Status['archived']> {
   const { s3, name } = await target.bucket();
   const retry = createStorageRetry({ time, random, signal });
   const midnight = Math.floor(time.now() / dayMs) * dayMs;
-  const counts = { today: 0, inAll: 0 };
+  const counts = { today: 0, total: 0 };
   await Promise.all(
     [...'0123456789abcdef'].map(async (digit) => {
       const prefix = receiptPrefix + digit;
@@ -159,7 +159,7 @@ async function countReceipts({ target, time, random, signal }: CommandContext): 
         { s3, name, time, retry, onRequest: () => undefined },
         { prefix },
       )) {
-        counts.inAll += 1;
+        counts.total += 1;
         if (modified >= midnight) counts.today += 1;
       }
     }),
@@ -167,7 +167,7 @@ async function countReceipts({ target, time, random, signal }: CommandContext): 
   return counts;
 }
 
-function isWell({ lanes, alarms }: Status): boolean {
+function isHealthy({ lanes, alarms }: Status): boolean {
   return (
     lanes.every(({ deadLetters }) => deadLetters === 0) && !alarms?.some(({ state }) => state === 'ALARM')
   );
@@ -181,7 +181,7 @@ const laneColumns: readonly TableColumn[] = [
   { head: 'dead letters', align: 'right' },
 ];
 
-function screen(now: Status, name: string, paint: CommandContext['terminal']['paint']): string {
+function formatStatus(now: Status, name: string, paint: CommandContext['terminal']['paint']): string {
   const lines = [`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
   if (now.lanes.length === 0) lines.push('No local stack is running: there are no queues and no sweeps.');
   else {
@@ -200,7 +200,7 @@ function screen(now: Status, name: string, paint: CommandContext['terminal']['pa
   }
   if (now.archived) {
     lines.push(
-      `Archived ${formatNumber(now.archived.inAll)}, ${formatNumber(now.archived.today)} of them today`,
+      `Archived ${formatNumber(now.archived.total)}, ${formatNumber(now.archived.today)} of them today`,
     );
   }
   if (now.oldestUnarchivedSeconds !== undefined) {
@@ -219,14 +219,14 @@ function screen(now: Status, name: string, paint: CommandContext['terminal']['pa
   for (const [code, count] of codes)
     lines.push(`  ${paint('red', printable(code))}  ${describeCount(count)}`);
   if (now.alarms) {
-    const ringing = now.alarms.filter(({ state }) => state === 'ALARM');
-    lines.push(ringing.length === 0 ? `${now.alarms.length} alarms, none of them in alarm` : '');
-    for (const { name: alarm, description } of ringing) lines.push(`${paint('red', alarm)}  ${description}`);
+    const inAlarm = now.alarms.filter(({ state }) => state === 'ALARM');
+    lines.push(inAlarm.length === 0 ? `${now.alarms.length} alarms, none of them in alarm` : '');
+    for (const { name: alarm, description } of inAlarm) lines.push(`${paint('red', alarm)}  ${description}`);
   }
   return lines.join('\n');
 }
 
 function asSeconds(value: string): number {
   if (/^[1-9]\d{0,4}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('Must be a whole number of seconds.');
+  throw new InvalidArgumentError('Must be a whole number of seconds from 1 to 99999.');
 }

@@ -1,4 +1,4 @@
-/** `redrive --acknowledge`: clears the dead letters of documents that stay unarchived, and prints why. */
+/** `redrive --acknowledge`: deletes the dead letters of documents that stay unarchived, and prints a record of each. */
 
 import { formatCount } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
@@ -6,7 +6,7 @@ import { type CommandContext, UsageError } from '../command.ts';
 import { codesOf, type Failure } from './failures.ts';
 import type { DeadLetterLock } from './lock.ts';
 
-const longestNote = 200;
+const maxNoteLength = 200;
 
 /**
  * @returns the note, trimmed
@@ -17,8 +17,8 @@ export function parseNote(text: string | undefined): string {
   if (note === '')
     throw new UsageError('--acknowledge requires --note: say why the document stays unarchived.');
   const { length } = [...note];
-  if (length <= longestNote) return note;
-  throw new UsageError(`--note has ${length} characters. The maximum is ${longestNote}.`);
+  if (length <= maxNoteLength) return note;
+  throw new UsageError(`--note has ${length} characters. The maximum is ${maxNoteLength}.`);
 }
 
 /** @throws Error if one of the IDs has no dead letters: a mistyped ID must not look like success */
@@ -39,16 +39,16 @@ export async function acknowledge(
   lock: DeadLetterLock,
   { terminal, time, signal }: CommandContext,
 ): Promise<number> {
-  let kept = 0;
+  let notDeleted = 0;
   for (const failure of failures) {
     signal.throwIfAborted();
     const { id, isDocument, letters } = failure;
-    const keptOfIt = await lock.delete(letters);
-    kept += keptOfIt;
-    const cleared = letters.length - keptOfIt;
+    const failed = await lock.delete(letters);
+    notDeleted += failed;
+    const cleared = letters.length - failed;
     if (cleared === 0) continue;
     const codes = codesOf(failure);
-    // The only evidence, once the dead letters are gone, that the document was given up on purpose.
+    // Once the dead letters are deleted, this is the only record that the document was left unarchived on purpose.
     terminal.record({
       type: 'acknowledged',
       [isDocument ? 'documentId' : 'messageId']: id,
@@ -61,5 +61,5 @@ export async function acknowledge(
       `${id}  ${printable(codes.join(', '))}  ${formatCount(cleared, 'dead letter')} cleared: ${printable(note)}`,
     );
   }
-  return kept;
+  return notDeleted;
 }

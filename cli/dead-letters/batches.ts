@@ -1,4 +1,4 @@
-/** Batches that SQS accepts: their messages, with attributes, may have 1 MiB in sum (Amazon SQS message quotas). */
+/** Batches within the limits of SQS: messages and attributes of a batch have at most 1 MiB (Amazon SQS message quotas). */
 import { queues } from '../../functions/limits.ts';
 
 /**

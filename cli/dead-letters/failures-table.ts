@@ -1,4 +1,4 @@
-/** Failures on a terminal: by lane and code, each code with what the runbook advises. */
+/** Prints failures by lane and code, with the runbook's advice for each code. */
 
 import { formatDuration } from '../../terminal/durations.ts';
 import { printable } from '../../terminal/escape.ts';
@@ -8,7 +8,7 @@ import { adviceFor } from './advice.ts';
 import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
 
 const adviceWithoutCode =
-  'No function has given a reason: SQS moved them here because a function crashed on them repeatedly.';
+  'No function stated a reason: SQS moved these messages here because a function crashed on them repeatedly.';
 
 const columns: readonly TableColumn[] = [
   { head: 'lane', align: 'left' },
@@ -19,7 +19,7 @@ const columns: readonly TableColumn[] = [
   { head: 'newest', align: 'right' },
 ];
 
-/** Codes and reasons are message attributes, which anybody who may send to the queue can write. */
+/** Codes and reasons are message attributes, which anyone allowed to send to the queue can write: they are escaped. */
 export async function showFailures(
   failures: readonly Failure[],
   { terminal, time }: CommandContext,

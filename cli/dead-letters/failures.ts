@@ -1,41 +1,41 @@
-/** Dead letters by what they are about: tools count documents, and one document may have dozens of letters. */
+/** Groups dead letters by document, because one document may have dozens of them. */
 
 import type { LaneName } from '../../functions/queue/lanes.ts';
 import { parseDocumentMessage } from '../../functions/queue/messages.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import type { LockedMessage } from './lock.ts';
 
-/** A document that was given up, or a message that names no document, with all of its dead letters. */
+/** A document that could not be archived, or a message without a document, with all of its dead letters. */
 export interface Failure {
-  /** Document ID, or the message ID of a message that names no document. */
+  /** Document ID, or the message ID of a message without a document. */
   id: string;
   isDocument: boolean;
   /** Newest first. */
   letters: readonly [LockedMessage, ...LockedMessage[]];
 }
 
-/** The code of letters that no function has sent. */
+/** Stands for the missing code of a dead letter that SQS moved by itself. */
 export const noCode = 'none';
 
-/** Oldest failure first. */
+/** Groups letters into failures, oldest failure first. */
 export function failuresOf(letters: Iterable<LockedMessage>): Failure[] {
   const newestFirst = [...letters].sort((a, b) => b.deadSince - a.deadSince);
   const groups = Map.groupBy(newestFirst, ({ documentId, messageId }) => documentId ?? messageId);
   return [...groups]
     .map(([id, [newest, ...older]]) => {
-      // Map.groupBy makes no empty group.
-      const ofIt: Failure['letters'] = [newest as LockedMessage, ...older];
-      return { id, isDocument: ofIt[0].documentId !== undefined, letters: ofIt };
+      // A group of Map.groupBy is never empty.
+      const grouped: Failure['letters'] = [newest as LockedMessage, ...older];
+      return { id, isDocument: grouped[0].documentId !== undefined, letters: grouped };
     })
     .reverse();
 }
 
-/** Code of the newest letter: why it failed last. */
+/** Code of the newest letter. */
 export function codeOf({ letters: [newest] }: Failure): string {
   return newest.code ?? noCode;
 }
 
-/** Every code that its letters have, newest first. */
+/** Distinct codes of all letters, newest first. */
 export function codesOf({ letters }: Failure): string[] {
   return [...new Set(letters.map(({ code = noCode }) => code))];
 }
@@ -46,7 +46,7 @@ export function lettersOf(failures: readonly Failure[]): LockedMessage[] {
 
 export interface FailureCount {
   documents: number;
-  /** Messages that name no document. */
+  /** Messages without a document. */
   otherMessages: number;
   deadLetters: number;
 }
@@ -77,19 +77,19 @@ export function describeFailures(failures: readonly Failure[]): string {
 const documentLanes: readonly LaneName[] = ['documents', 'backfill'];
 
 /**
- * The one letter whose message is sent for all of them. Of a document: the oldest that this version can read, because
- * the receipt states what asked for the document first; of the live lane if there is one.
+ * Selects the letter whose message is sent for the whole failure. For a document: the oldest that this version can
+ * parse, because the receipt states what first requested the document; from the live lane if there is one.
  */
 export function letterToSend({ letters }: Failure): LockedMessage {
-  const readable = letters.filter(isReadable);
+  const parsable = letters.filter(isParsable);
   for (const lane of documentLanes) {
-    const oldest = readable.findLast((letter) => letter.lane === lane);
+    const oldest = parsable.findLast((letter) => letter.lane === lane);
     if (oldest) return oldest;
   }
   return letters[0];
 }
 
-function isReadable({ body, deadSince }: LockedMessage): boolean {
+function isParsable({ body, deadSince }: LockedMessage): boolean {
   try {
     parseDocumentMessage(body, new Date(deadSince));
     return true;

@@ -1,4 +1,4 @@
-/** Dead letters, read without being consumed: each is locked for a while, then released or deleted. */
+/** Reads dead letters without consuming them: each is locked by its visibility timeout, then released or deleted. */
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
@@ -12,53 +12,53 @@ import { uuidPattern } from '../../functions/uuid.ts';
 import type { ArchiverQueues } from '../target/target.ts';
 import { batchesOf } from './batches.ts';
 
-/** A dead letter that nobody else receives while it is locked. */
+/** A dead letter that no other reader receives while it is locked. */
 export interface LockedMessage {
   lane: LaneName;
   messageId: string;
   receiptHandle: string;
   body: string;
-  /** Undefined where no function has said why: SQS or the scheduler has put it there. */
+  /** Undefined if SQS moved the message itself, which states no code. */
   code: string | undefined;
   reason: string | undefined;
   attempts: number | undefined;
-  /** Milliseconds since the Unix epoch. */
+  /** When it became a dead letter, in milliseconds since the Unix epoch. */
   deadSince: number;
-  /** The document that the message asks for; undefined for a discovery message and for a body that is not a message. */
+  /** Requested document; undefined for a discovery message or an unreadable body. */
   documentId: string | undefined;
 }
 
-/** SQS allows 120,000 messages of a queue in flight (Amazon SQS message quotas). */
-const mostLocked = 100_000;
+/** Below the 120,000 in-flight messages per queue that SQS allows (Amazon SQS message quotas). */
+const maxLocked = 100_000;
 const requestsAtOnce = 4;
-/** A long poll asks all of SQS's servers, a short one only some: an empty answer then means an empty queue. */
+/** A long poll queries all SQS servers, a short poll only some: an empty response means an empty queue. */
 const waitSeconds = 1;
-/** Time to read all letters of a lane. If this process is killed, others see them again after it. */
+/** Enough to read all letters of a lane. If this process is killed, they become visible again after it. */
 const peekSeconds = 30;
 
 export interface LockOptions {
-  /** Seconds after which SQS releases a letter by itself. */
+  /** Visibility timeout: seconds after which SQS releases a letter. */
   forSeconds: number;
   signal: AbortSignal;
 }
 
-/** The dead letters of some lanes, kept from others until they are deleted or released. */
+/** Dead letters of some lanes, locked until they are deleted or released. */
 export interface DeadLetterLock {
   /**
-   * Locks what is visible; needs sqs:ReceiveMessage.
+   * Locks all visible letters. Requires sqs:ReceiveMessage.
    *
-   * @returns the letters that were never locked before
+   * @returns the letters that this lock has not held before
    */
-  take(): Promise<LockedMessage[]>;
+  acquire(): Promise<LockedMessage[]>;
   letters(): LockedMessage[];
   /**
-   * Deletes letters, whose messages must be in their lane again, settled or acknowledged by then; needs
+   * Deletes letters. Call it only after their messages were sent again, archived or acknowledged. Requires
    * sqs:DeleteMessage.
    *
-   * @returns how many SQS did not delete: DeleteMessageBatch answers 200 even if entries fail. They stay locked.
+   * @returns how many SQS did not delete: DeleteMessageBatch returns 200 even if entries fail. They stay locked.
    */
   delete(letters: readonly LockedMessage[]): Promise<number>;
-  /** Makes letters visible again; needs sqs:ChangeMessageVisibility. One that SQS refuses appears by itself. */
+  /** Makes letters visible again. Requires sqs:ChangeMessageVisibility. If SQS fails, the lock expires instead. */
   release(): Promise<void>;
 }
 
@@ -70,17 +70,17 @@ export function createDeadLetterLock(
   const locked = new Map<string, LockedMessage>();
   const known = new Set<string>();
   return {
-    take: async () => {
+    acquire: async () => {
       const added: LockedMessage[] = [];
       const add = (letter: LockedMessage) => {
-        // A letter whose lock has run out comes again with another receipt handle.
+        // A letter whose lock has expired is received again with a new receipt handle.
         locked.set(letter.messageId, letter);
         if (known.has(letter.messageId)) return;
         known.add(letter.messageId);
         added.push(letter);
       };
       const receivers = lanes.flatMap((lane) => Array<LaneName>(requestsAtOnce).fill(lane));
-      // What the others receive is to be released, too: nothing is under way any more when this throws.
+      // Wait for all receivers before throwing, so that `release` covers everything they received.
       const ends = await Promise.allSettled(receivers.map((lane) => receiveAll(queues, lane, options, add)));
       const failed = ends.find((end) => end.status === 'rejected');
       if (failed) throw failed.reason;
@@ -89,15 +89,15 @@ export function createDeadLetterLock(
     letters: () => [...locked.values()],
     delete: async (letters) => {
       const latest = letters.map((letter) => locked.get(letter.messageId) ?? letter);
-      let kept = latest.length;
+      let notDeleted = latest.length;
       await inBatches(latest, queues, async (QueueUrl, entries, batch) => {
-        const answer = await queues.sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries: entries }));
-        for (const { Id } of answer.Successful ?? []) {
+        const response = await queues.sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries: entries }));
+        for (const { Id } of response.Successful ?? []) {
           const letter = batch[Number(Id)];
-          if (letter && locked.delete(letter.messageId)) kept -= 1;
+          if (letter && locked.delete(letter.messageId)) notDeleted -= 1;
         }
       });
-      return kept;
+      return notDeleted;
     },
     release: async () => {
       const letters = [...locked.values()];
@@ -114,7 +114,7 @@ export function createDeadLetterLock(
   };
 }
 
-/** Reads the dead letters of these lanes; needs sqs:ReceiveMessage and sqs:ChangeMessageVisibility. */
+/** Reads the dead letters of these lanes. Requires sqs:ReceiveMessage and sqs:ChangeMessageVisibility. */
 export async function peekDeadLetters(
   queues: ArchiverQueues,
   signal: AbortSignal,
@@ -122,7 +122,7 @@ export async function peekDeadLetters(
 ): Promise<LockedMessage[]> {
   const lock = createDeadLetterLock(queues, lanes, { forSeconds: peekSeconds, signal });
   try {
-    await lock.take();
+    await lock.acquire();
     return lock.letters();
   } finally {
     await lock.release();
@@ -136,7 +136,7 @@ async function receiveAll(
   add: (letter: LockedMessage) => void,
 ): Promise<void> {
   let count = 0;
-  for (let received = 1; received > 0 && count < mostLocked / requestsAtOnce; count += received) {
+  for (let received = 1; received > 0 && count < maxLocked / requestsAtOnce; count += received) {
     signal.throwIfAborted();
     const { Messages = [] } = await sqs.send(
       new ReceiveMessageCommand({
@@ -154,7 +154,7 @@ async function receiveAll(
 }
 
 interface Entry {
-  /** Position in the batch. */
+  /** Position in the batch, as text. */
   Id: string;
   ReceiptHandle: string;
 }
@@ -184,7 +184,7 @@ function read(message: Message, lane: LaneName): LockedMessage {
     messageId: MessageId,
     receiptHandle: ReceiptHandle,
     body: Body,
-    // EventBridge Scheduler has attributes of its own for what it could not send.
+    // EventBridge Scheduler uses its own attributes for messages that it could not send.
     code: attribute('code') ?? attribute('ERROR_CODE'),
     reason: attribute('reason') ?? attribute('ERROR_MESSAGE'),
     attempts: attribute('attempts') === undefined ? undefined : Number(attribute('attempts')),
@@ -193,7 +193,7 @@ function read(message: Message, lane: LaneName): LockedMessage {
   };
 }
 
-/** Of any version of a document message, so that a letter of a later version counts for its document, too. */
+/** Accepts any version of a document message, so that a letter of a later version is still grouped by document. */
 function documentIdIn(body: string): string | undefined {
   const bare = body.trim();
   if (uuidPattern.test(bare)) return bare;

@@ -1,10 +1,10 @@
-/** `export.jsonl` in the exported folder: which file is which document. */
+/** `export.jsonl` in the export folder: maps files to documents. */
 import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { ExportPaths } from './paths.ts';
 
-/** One line of the journal: a document that was exported completely. */
+/** One line of the journal: a completely exported document. */
 export interface Exported {
   documentId: string;
   path: string;
@@ -18,7 +18,7 @@ export interface Journal {
   add(exported: Exported): Promise<void>;
 }
 
-/** Reads what earlier runs exported. Drops a last line that is incomplete because its run was interrupted. */
+/** Reads the journal of earlier runs. Drops an incomplete last line, left by an interrupted run. */
 export async function openJournal(folder: string): Promise<Journal> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'export.jsonl');

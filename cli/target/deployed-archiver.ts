@@ -1,4 +1,4 @@
-/** The archiver as `cdk deploy` has left it in an AWS account, found by the name of its stage. */
+/** An archiver deployed to an AWS account, found by its stage name. */
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
@@ -12,7 +12,7 @@ import { lazy } from '../lazy.ts';
 import type { Alarm, LaneQueues, Metrics, Target } from './target.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
-/** As `infra/stage.ts` names a stage that has not been given a name. */
+/** Default `name` in `infra/stage.ts`. */
 export const defaultStageName = 'telnyx-archiver';
 
 export interface DeployedArchiverOptions {
@@ -23,7 +23,7 @@ export interface DeployedArchiverOptions {
 
 const minuteMs = 60_000;
 
-/** Credentials and region are those that the AWS CLI would use. */
+/** Uses the credentials and the region of the AWS CLI. */
 export function deployedArchiver({ stageName, environment, time }: DeployedArchiverOptions): Target {
   const cloudFormation = new CloudFormationClient();
   const cloudWatch = new CloudWatchClient();
@@ -36,14 +36,14 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     const output = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ArchiveBucketName');
     if (output?.OutputValue) return output.OutputValue;
     throw new Error(
-      `The stack ${stackName} has no output ArchiveBucketName. Is --stack the archiver's name?`,
+      `The stack ${stackName} has no output ArchiveBucketName. Check that --stack is the \`name\` in the stage.json that was deployed.`,
     );
   });
   const lane = async (name: LaneName): Promise<LaneQueues> => {
     const urlOf = async (queueName: string) => {
       const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }));
       if (QueueUrl) return QueueUrl;
-      throw new Error(`SQS has no URL for the queue ${queueName}.`);
+      throw new Error(`SQS returned no URL for the queue ${queueName}.`);
     };
     const [queueUrl, deadLetterQueueUrl] = await Promise.all([
       urlOf(`${stageName}-${name}`),
@@ -69,8 +69,8 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     metrics: async () => metrics,
     oldestAge: (name) => oldestAge(cloudWatch, `${stageName}-${name}`, time),
     alarms: () => alarmsOf(cloudWatch, stageName),
-    // SQS's counts are right again a minute after the last change (Amazon SQS API reference, GetQueueAttributes).
-    pace: { pollMs: 5_000, countsLagMs: minuteMs },
+    // SQS's counts are accurate one minute after the last change (Amazon SQS API reference, GetQueueAttributes).
+    polling: { intervalMs: 5_000, countsLagMs: minuteMs },
     close: async () => {
       for (const client of [cloudFormation, cloudWatch, sqs, s3]) client.destroy();
     },
@@ -78,7 +78,7 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
 }
 
 function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time: Time): Metrics {
-  /** CloudWatch keeps minutes for 15 days and hours for 15 months. */
+  /** Hours beyond three hours: fewer points, and CloudWatch keeps minutes for only 15 days, hours for 15 months. */
   const periodMs = (since: number) => (time.now() - since > 3 * 60 * minuteMs ? 60 * minuteMs : minuteMs);
   const series = async (
     names: readonly MetricName[],
@@ -89,7 +89,7 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
     const values = new Map<string, { at: number; value: number }[]>();
     let next: string | undefined;
     do {
-      const answer = await cloudWatch.send(
+      const response = await cloudWatch.send(
         new GetMetricDataCommand({
           StartTime: new Date(Math.floor(since / period) * period),
           EndTime: new Date(time.now() + minuteMs),
@@ -105,7 +105,7 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
           NextToken: next,
         }),
       );
-      for (const { Id, Timestamps = [], Values = [] } of answer.MetricDataResults ?? []) {
+      for (const { Id, Timestamps = [], Values = [] } of response.MetricDataResults ?? []) {
         const name = names[Number(Id?.slice(1))];
         if (name === undefined) continue;
         const points = Timestamps.map((timestamp, position) => ({
@@ -114,7 +114,7 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
         }));
         values.set(name, [...(values.get(name) ?? []), ...points]);
       }
-      next = answer.NextToken;
+      next = response.NextToken;
     } while (next !== undefined);
     return values;
   };
@@ -136,13 +136,13 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
   };
 }
 
-/** SQS counts it once a minute (Amazon SQS, "Available CloudWatch metrics"); an idle queue has no points. */
+/** SQS reports the age once a minute (Amazon SQS, "Available CloudWatch metrics"). An idle queue has no data points. */
 async function oldestAge(
   cloudWatch: CloudWatchClient,
   queueName: string,
   time: Time,
 ): Promise<number | undefined> {
-  const answer = await cloudWatch.send(
+  const response = await cloudWatch.send(
     new GetMetricDataCommand({
       StartTime: new Date(time.now() - 10 * minuteMs),
       EndTime: new Date(time.now()),
@@ -163,7 +163,7 @@ async function oldestAge(
       ],
     }),
   );
-  const seconds = answer.MetricDataResults?.[0]?.Values?.[0];
+  const seconds = response.MetricDataResults?.[0]?.Values?.[0];
   return seconds === undefined ? undefined : seconds * 1_000;
 }
 
@@ -171,21 +171,21 @@ async function alarmsOf(cloudWatch: CloudWatchClient, stageName: string): Promis
   const alarms: Alarm[] = [];
   let next: string | undefined;
   do {
-    const answer = await cloudWatch.send(
+    const response = await cloudWatch.send(
       new DescribeAlarmsCommand({ AlarmNamePrefix: `${stageName}-`, NextToken: next }),
     );
     for (const {
       AlarmName = '',
       StateValue = 'INSUFFICIENT_DATA',
       AlarmDescription = '',
-    } of answer.MetricAlarms ?? []) {
+    } of response.MetricAlarms ?? []) {
       alarms.push({
         name: AlarmName.slice(stageName.length + 1),
         state: StateValue,
         description: AlarmDescription,
       });
     }
-    next = answer.NextToken;
+    next = response.NextToken;
   } while (next !== undefined);
   return alarms;
 }

@@ -1,13 +1,18 @@
-/** An archive on this machine: its folder, and the local stack if `npm start` is running on it. */
+/** An archive on this machine: a folder, and the local stack if `npm start` is running on it. */
 import { stat } from 'node:fs/promises';
 import { createBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
-import { localApiKey } from '../../local/neighbours.ts';
-import { folderBucket, localBucket, localCredentials, otherBucket } from '../../local/s3/archive-bucket.ts';
+import {
+  externalBucket,
+  folderBucket,
+  localBucket,
+  localCredentials,
+} from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
+import { localApiKey } from '../../local/services.ts';
 import { readSession } from '../../local/session.ts';
 import { lazy } from '../lazy.ts';
 import type { Metrics, Target } from './target.ts';
@@ -20,7 +25,7 @@ export interface LocalArchiveOptions {
   time: Time;
 }
 
-/** @throws Error where there is no such folder */
+/** @throws Error if the folder does not exist */
 export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Target> {
   const found = await stat(folder).catch(() => undefined);
   if (!found?.isDirectory())
@@ -31,7 +36,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const closers: (() => unknown)[] = [];
 
   const bucket = lazy(async () => {
-    const opened = otherBucket(environment) ?? (await openFolder());
+    const opened = externalBucket(environment) ?? (await openFolder());
     closers.push(() => opened.client.destroy());
     return {
       s3: opened.client,
@@ -39,7 +44,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
       bucket: createBucket({ s3: opened.client, name: opened.name, time }),
     };
   });
-  /** A server of this process's own: several may work on one folder. */
+  // Starts a server even if `npm start` has one: several servers can share a folder.
   const openFolder = async () => {
     const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [localCredentials], time });
     closers.push(() => s3.close());
@@ -66,15 +71,13 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     queues,
     telnyx: async () => {
       if (session?.standIn) return telnyxAt(new URL(session.telnyxUrl), localApiKey, time);
-      const known = session && { TELNYX_API_URL: session.telnyxUrl };
-      return environment.TELNYX_API_KEY
-        ? telnyxFromEnvironment({ ...environment, ...known }, time)
-        : undefined;
+      const url = session && { TELNYX_API_URL: session.telnyxUrl };
+      return environment.TELNYX_API_KEY ? telnyxFromEnvironment({ ...environment, ...url }, time) : undefined;
     },
     metrics: async () => session && metricsAt(session.metricsUrl),
     oldestAge: async () => undefined,
     alarms: async () => undefined,
-    pace: { pollMs: 500, countsLagMs: 1_000 },
+    polling: { intervalMs: 500, countsLagMs: 1_000 },
     close: async () => {
       for (const close of closers.splice(0).reverse()) await close();
     },
@@ -83,9 +86,9 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
 
 function metricsAt(url: string): Metrics {
   const read = async (name: MetricName, since: number) => {
-    const answer = await fetch(url);
-    const told = (await answer.json()) as MetricsByMinute;
-    return (told[name] ?? []).filter(({ latest }) => latest >= since);
+    const response = await fetch(url);
+    const metrics = (await response.json()) as MetricsByMinute;
+    return (metrics[name] ?? []).filter(({ latest }) => latest >= since);
   };
   return {
     sums: async (names, since) => {

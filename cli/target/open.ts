@@ -6,7 +6,7 @@ import { UsageError } from '../command.ts';
 import { defaultStageName, deployedArchiver } from './deployed-archiver.ts';
 import type { Target } from './target.ts';
 
-/** The options that all commands have. */
+/** Options that all commands share. */
 export interface TargetOptions {
   local?: string;
   stack?: string;
@@ -21,14 +21,13 @@ export async function openTarget(
   if (local === undefined) {
     return deployedArchiver({ stageName: stack ?? defaultStageName, environment, time });
   }
-  if (stack !== undefined)
-    throw new UsageError('--local and --stack name two different archivers. Give one of them.');
-  // The local stack brings a whole SQS along, which nobody needs for a deployed one.
+  if (stack !== undefined) throw new UsageError('--local and --stack cannot be combined: pass one of them.');
+  // Loaded only when needed: it includes a local SQS, which a deployed archiver does not use.
   const { localArchive } = await import('./local-archive.ts');
   return await localArchive({ folder: resolve(local), environment, time });
 }
 
-/** What a person can do about an error that ended a command. */
+/** Message for an error that ended a command, with what to do about it. */
 export function explain(error: unknown): string {
   if (error instanceof ArchiverError) {
     return `${error.code}: ${error.message}\nRunbook: docs/runbook.md#${error.code.toLowerCase()}`;

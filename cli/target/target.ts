@@ -1,6 +1,6 @@
 /**
- * The archiver that a command is about: one deployed by `cdk deploy`, or an archive on this machine. Each part is
- * looked up when it is first asked for, so that a command needs no more rights than its work takes.
+ * The archiver that a command works on: deployed by `cdk deploy`, or a folder on this machine. Each part is looked up on
+ * first use, so that a command needs only the permissions for the parts it uses.
  */
 
 import type { S3Client } from '@aws-sdk/client-s3';
@@ -24,38 +24,42 @@ export interface ArchiverQueues {
   lanes: Record<LaneName, LaneQueues>;
 }
 
-/** What the functions have counted. */
+/** Metrics that the functions have recorded. */
 export interface Metrics {
-  /** Sums from the minute of `since` on; milliseconds since the Unix epoch. */
+  /** Sums since the minute of `since`, in milliseconds since the Unix epoch. */
   sums<Name extends MetricName>(names: readonly Name[], since: number): Promise<Record<Name, number>>;
-  /** When the metric was last counted since `since`, to the minute. */
+  /** Minute in which the metric last had a value above 0 since `since`; milliseconds since the Unix epoch. */
   latest(name: MetricName, since: number): Promise<number | undefined>;
-  /** Largest value since `since`; undefined if the metric was not counted. */
+  /** Largest value since `since`; undefined if there is none. */
   maximum(name: MetricName, since: number): Promise<number | undefined>;
 }
 
 export interface Alarm {
   name: string;
   state: 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
-  /** What the alarm says it means. */
+  /** Description of the alarm in CloudWatch. */
   description: string;
 }
 
 export interface Target {
-  /** For a person: `telnyx-archiver in eu-central-1`, or a folder's path. */
+  /** Name to show: `telnyx-archiver in eu-central-1`, or a folder's path. */
   name: string;
   bucket(): Promise<BucketAccess>;
-  /** @throws Error where the queues are those of a local stack that is not running */
+  /** @throws Error for a local archive without a running stack */
   queues(): Promise<ArchiverQueues>;
-  /** Undefined for a local archive on which nothing runs and no key is given. @throws Error where the key is missing */
+  /**
+   * Undefined for a local archive without a running stack and without an API key.
+   *
+   * @throws SettingsError for a deployed archiver without an API key
+   */
   telnyx(): Promise<TelnyxClient | undefined>;
-  /** Undefined for a local archive on which nothing runs. */
+  /** Undefined for a local archive without a running stack. */
   metrics(): Promise<Metrics | undefined>;
-  /** Milliseconds that the oldest message of the lane has waited; undefined where nothing tells. */
+  /** Age of the oldest message in the lane, in milliseconds; undefined if unknown. */
   oldestAge(lane: LaneName): Promise<number | undefined>;
-  /** Undefined where there are none: a local archive. */
+  /** Undefined for a local archive, which has no alarms. */
   alarms(): Promise<Alarm[] | undefined>;
-  /** How often to look at what changes, and how late its counts may be; milliseconds. */
-  pace: { pollMs: number; countsLagMs: number };
+  /** How often to poll, and how late message counts may be; milliseconds. */
+  polling: { intervalMs: number; countsLagMs: number };
   close(): Promise<void>;
 }

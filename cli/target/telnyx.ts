@@ -8,7 +8,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 
 const agents = createAgents();
 
-/** Telnyx's API with a key at hand. */
+/** Client for Telnyx's API with a given key. */
 export function telnyxAt(baseUrl: URL, apiKey: string, time: Time): TelnyxClient {
   return createTelnyxClient({
     baseUrl,
@@ -28,10 +28,10 @@ const settings = {
 };
 
 /**
- * The account whose key stands in `TELNYX_API_KEY`. From the environment, not from the deployed secret: who operates
- * the archiver need not be allowed to read that.
+ * Client for the account whose key is in `TELNYX_API_KEY`. The deployed secret is not used, so that an operator does not
+ * need permission to read it.
  *
- * @throws SettingsError where the variable is not set
+ * @throws SettingsError if the variable is not set
  */
 export function telnyxFromEnvironment(environment: NodeJS.ProcessEnv, time: Time): TelnyxClient {
   const { apiKey, baseUrl } = readSettings(settings, environment);

@@ -1,5 +1,5 @@
 /**
- * A queue and a function, connected as Lambda's SQS event source mapping connects them.
+ * Connects a queue to a function with the semantics of Lambda's SQS event source mapping.
  * https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
  */
 import {
@@ -14,14 +14,14 @@ import { sleep, type Time } from '../../functions/time.ts';
 import { invoke, type LambdaHandler } from './invoke.ts';
 
 export interface EventSourceMapping {
-  /** How many invocations are under way. */
+  /** Number of running invocations. */
   readonly running: number;
-  /** Receives no more, waits for the invocations under way, then resolves. */
+  /** Stops receiving and waits for running invocations. */
   stop(): Promise<void>;
 }
 
 export interface EventSourceMappingOptions {
-  /** For long polls: without a request timeout shorter than 20 s. */
+  /** Long polls run without the request timeout of this client. */
   sqs: SQSClient;
   queueUrl: string;
   queueArn: string;
@@ -30,10 +30,10 @@ export interface EventSourceMappingOptions {
   timeoutMs: number;
   /** @default 10 */
   batchSize?: number;
-  /** Invocations at once. */
+  /** Maximum concurrent invocations. */
   maximumConcurrency: number;
   time: Time;
-  /** Told of failed invocations, and of an SQS that cannot be reached; the mapping goes on. */
+  /** Called with errors of invocations and of SQS. Polling continues. */
   onError: (error: unknown) => void;
 }
 
@@ -70,7 +70,7 @@ export function pollQueue(options: EventSourceMappingOptions): EventSourceMappin
   };
 }
 
-/** Waits for messages; empty when there were none, SQS failed or the mapping stops. */
+/** Long-polls once. Returns no messages if there are none, SQS fails or the mapping stops. */
 async function receive(options: EventSourceMappingOptions, stopping: AbortSignal): Promise<Message[]> {
   const { sqs, queueUrl, batchSize = queues.batchEntries, time, onError } = options;
   const command = new ReceiveMessageCommand({
@@ -93,16 +93,16 @@ async function receive(options: EventSourceMappingOptions, stopping: AbortSignal
   }
 }
 
-/** Invokes the function with one batch and deletes what it has not reported as failed. */
+/** Invokes the function with one batch and deletes the messages that it did not report as failed. */
 async function process(messages: readonly Message[], options: EventSourceMappingOptions): Promise<void> {
   const { sqs, queueUrl, queueArn, handler } = options;
-  const answer = await invoke(
+  const response = await invoke(
     handler,
     { Records: messages.map((message) => recordOf(message, queueArn)) },
     options,
   );
   const failed = failedIds(
-    answer,
+    response,
     messages.map(({ MessageId }) => MessageId ?? ''),
   );
   const done = messages.filter(({ MessageId }) => !failed.has(MessageId ?? ''));
@@ -116,20 +116,21 @@ async function process(messages: readonly Message[], options: EventSourceMapping
       })),
     }),
   );
-  if (Failed?.length) throw new Error(`SQS did not delete ${Failed.length} messages; they come back.`);
+  if (Failed?.length)
+    throw new Error(`SQS did not delete ${Failed.length} messages; they will be received again.`);
 }
 
 /**
- * The message ids that an answer reports as failed, as AWS reads it ("Success and failure conditions" of the page
- * above). An empty or missing list is complete success; an item without a proper id, or an id that is not of the
- * batch, fails the whole batch. So do an answer and a list that are JSON but of another type: AWS does not document
- * them, and what is not success by its page must not be lost.
+ * Message IDs that a response reports as failed, as AWS interprets it ("Success and failure conditions" on the page
+ * above). An empty or missing list means that the whole batch succeeded. An item without a valid ID, or with an ID that
+ * is not in the batch, fails the whole batch. AWS does not document other JSON types for the response or the list: they
+ * fail the whole batch too, so that no message is lost.
  */
-export function failedIds(answer: unknown, ids: readonly string[]): ReadonlySet<string> {
+export function failedIds(response: unknown, ids: readonly string[]): ReadonlySet<string> {
   const all = new Set(ids);
-  if (answer === null || answer === undefined) return new Set();
-  if (typeof answer !== 'object' || Array.isArray(answer)) return all;
-  const failures: unknown = Reflect.get(answer, 'batchItemFailures');
+  if (response === null || response === undefined) return new Set();
+  if (typeof response !== 'object' || Array.isArray(response)) return all;
+  const failures: unknown = Reflect.get(response, 'batchItemFailures');
   if (failures === null || failures === undefined) return new Set();
   if (!Array.isArray(failures)) return all;
   const failed = new Set<string>();

@@ -1,4 +1,4 @@
-/** Calls a handler as Lambda does: with a context, a time limit, and an answer that must be JSON. */
+/** Calls a handler as Lambda does: with a context, a timeout, and a result that must be serialisable as JSON. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'aws-lambda';
 import type { Time } from '../../functions/time.ts';
@@ -12,8 +12,8 @@ export interface FunctionOptions {
 }
 
 /**
- * @returns what the handler's answer is once it has been JSON
- * @throws what the handler throws; Error when the time limit is over, in which case a later answer counts for nothing
+ * @returns the handler's result after JSON serialisation
+ * @throws the handler's error; Error on timeout, after which a later result is ignored
  */
 export async function invoke<Event>(
   handler: LambdaHandler<Event>,
@@ -24,18 +24,18 @@ export async function invoke<Event>(
   let cancel: (() => void) | undefined;
   const timeLimit = new Promise<never>((_resolve, reject) => {
     cancel = time.after(timeoutMs, () =>
-      reject(new Error(`${functionName} did not end within ${timeoutMs / 1_000} s.`)),
+      reject(new Error(`${functionName} timed out after ${timeoutMs / 1_000} s.`)),
     );
   });
   try {
-    const answer = await Promise.race([
+    const result = await Promise.race([
       handler(
         event,
         contextOf(functionName, () => Math.max(0, end - time.monotonic())),
       ),
       timeLimit,
     ]);
-    return answer === undefined ? null : JSON.parse(JSON.stringify(answer));
+    return result === undefined ? null : JSON.parse(JSON.stringify(result));
   } finally {
     cancel?.();
   }
@@ -59,5 +59,5 @@ function contextOf(functionName: string, remainingMs: () => number): Context {
 }
 
 function unsupported(): never {
-  throw new Error('Node.js 24 on Lambda has no callbacks: return a promise.');
+  throw new Error('Lambda does not support callbacks with Node.js 24: return a promise.');
 }

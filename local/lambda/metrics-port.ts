@@ -1,23 +1,23 @@
-/** What CloudWatch is to the deployed functions: keeps the metrics that they log, by the minute, and tells them. */
+/** Local replacement for CloudWatch: collects the metrics that the functions log, by minute, and serves them over HTTP. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One minute of a metric. */
 interface MinuteOfMetric {
-  /** When it was counted last; milliseconds since the Unix epoch. */
+  /** Time of the last value, in milliseconds since the Unix epoch. */
   latest: number;
   sum: number;
   maximum: number;
 }
 
-/** Metric → the minutes in which it was counted, in order. */
+/** Minutes with values by metric name, oldest first. */
 export type MetricsByMinute = Record<string, MinuteOfMetric[]>;
 
 export interface MetricsPort {
-  /** `http://127.0.0.1:<port>/`; answers a GET with `MetricsByMinute`. */
+  /** `http://127.0.0.1:<port>/`; returns `MetricsByMinute`. */
   url: string;
-  /** Takes one line that a function logs; only those in embedded metric format count. */
+  /** Reads one log line. Only lines in embedded metric format have an effect. */
   read(line: string): void;
   close(): Promise<void>;
 }
@@ -44,14 +44,14 @@ export async function openMetricsPort(): Promise<MetricsPort> {
     }
   };
   const server = createServer((_request, response) => {
-    const told: MetricsByMinute = Object.fromEntries(
+    const body: MetricsByMinute = Object.fromEntries(
       [...minutes].map(([name, ofMetric]) => [
         name,
         [...ofMetric].sort(([a], [b]) => a - b).map(([, minute]) => minute),
       ]),
     );
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify(told));
+    response.end(JSON.stringify(body));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

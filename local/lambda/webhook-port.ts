@@ -1,4 +1,4 @@
-/** An HTTP port in front of the webhook handler, as API Gateway's HTTP API with payload format 2.0 is. */
+/** HTTP server in front of the webhook handler, like API Gateway's HTTP API with payload format 2.0. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,7 +21,7 @@ export interface WebhookPortOptions {
 }
 
 const path = '/webhook';
-/** API Gateway takes no larger request. */
+/** Maximum request size of API Gateway. */
 const maxRequestBytes = 10 * 1024 ** 2;
 
 export async function openWebhookPort({
@@ -36,10 +36,10 @@ export async function openWebhookPort({
     if (body === undefined) return { statusCode: 413 };
     const event = eventOf(request, body, time.now());
     try {
-      const answer = await invoke(handler, event, { functionName: 'webhook', timeoutMs, time });
-      return answer as APIGatewayProxyStructuredResultV2;
+      const result = await invoke(handler, event, { functionName: 'webhook', timeoutMs, time });
+      return result as APIGatewayProxyStructuredResultV2;
     } catch {
-      // What Lambda's log would have is not API Gateway's to tell.
+      // API Gateway does not expose the error; Lambda would log it.
       return { statusCode: 500, body: '{"message":"Internal Server Error"}' };
     }
   };
@@ -65,8 +65,8 @@ export async function openWebhookPort({
 }
 
 /**
- * The body, or undefined where it is too large. That one is read to its end and dropped: a connection closed in the
- * middle of a request would reset before the client has read its 413.
+ * Reads the body; undefined if it is too large. A body that is too large is still read to its end: closing the connection
+ * earlier would reset it before the client has read the 413 response.
  */
 async function readToTheEnd(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];

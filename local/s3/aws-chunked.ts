@@ -16,10 +16,10 @@ export class AwsChunkedDecoder {
   #lastSize: number | undefined;
 
   /**
-   * The decoded bytes of one piece of the body, cut at any place; views into `piece`, not copies.
+   * Decodes the next piece of the body, which may be split anywhere. Returns views into `piece`, not copies.
    *
    * @throws {S3Error} IncompleteBody or MalformedTrailerError for broken framing; InvalidChunkSizeError when
-   *   a chunk before the last has fewer than 8,192 bytes, which real S3 refuses
+   *   a chunk other than the last has fewer than 8,192 bytes, which real S3 rejects
    */
   push(piece: Buffer): Buffer[] {
     const decoded: Buffer[] = [];
@@ -48,7 +48,7 @@ export class AwsChunkedDecoder {
     return decoded;
   }
 
-  /** @throws {S3Error} IncompleteBody when the body ended before its last chunk and trailer */
+  /** @throws {S3Error} IncompleteBody if the body ended before its last chunk and trailer */
   end(): void {
     if (this.#state !== 'done') throw incompleteBody();
   }

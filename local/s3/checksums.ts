@@ -5,13 +5,13 @@ import { header, type S3Request } from './request.ts';
 import { headerNotImplemented, invalidRequest, S3Error } from './s3-error.ts';
 
 /**
- * The digests by which a client proves its bytes: `x-amz-checksum-*` up front or in the trailer,
- * `Content-MD5`, and a literal `x-amz-content-sha256`.
+ * Digests that a client sends with its data: `x-amz-checksum-*` in a header or the trailer, `Content-MD5`, and
+ * `x-amz-content-sha256` with a hash.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
  */
 
-/** The two that an archiver uses; S3 knows more, which are answered with 501. */
+/** The two that the archiver uses. Requests with another algorithm of S3 get 501. */
 export type ChecksumAlgorithm = 'SHA256' | 'CRC32';
 
 export interface Checksum {
@@ -24,7 +24,7 @@ const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = { SHA256: 32, 
 
 export const checksumHeader = (algorithm: ChecksumAlgorithm) => `x-amz-checksum-${algorithm.toLowerCase()}`;
 
-/** What the client announced about the body; `value` is missing when it comes in the trailer. */
+/** Digests announced by the client. `value` is missing if it follows in the trailer. */
 export interface ExpectedDigests {
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly value?: string };
   /** Base64. */
@@ -33,7 +33,7 @@ export interface ExpectedDigests {
   readonly contentSha256?: string;
 }
 
-/** @throws {S3Error} InvalidRequest, InvalidDigest or NotImplemented, before any byte of the body is read */
+/** @throws {S3Error} InvalidRequest, InvalidDigest or NotImplemented, before the body is read */
 export function expectedDigests(request: S3Request): ExpectedDigests {
   const md5 = header(request, 'content-md5');
   if (md5 !== undefined && !isBase64Of(md5, 16)) {
@@ -90,7 +90,7 @@ const isBase64Of = (text: string, bytes: number) => {
   return decoded.length === bytes && decoded.toString('base64') === text;
 };
 
-/** Digests of a body on its way to the disk. */
+/** Computes the digests of a body while it is written. */
 export class BodyDigests {
   readonly #expected: ExpectedDigests;
   readonly #md5 = createHash('md5');
@@ -110,10 +110,10 @@ export class BodyDigests {
   }
 
   /**
-   * Compares with everything that was announced; call once, after the last byte.
+   * Compares with all announced digests. Call it once, after the last byte.
    *
    * @param trailers of an aws-chunked body
-   * @returns the MD5 in hex, which is the ETag, and the checksum that was given, if any
+   * @returns the MD5 in hex, which is the ETag, and the checksum sent by the client, if any
    * @throws {S3Error} BadDigest, XAmzContentSHA256Mismatch, MalformedTrailerError, or InvalidRequest for a
    *   malformed value in the trailer
    */

@@ -1,29 +1,29 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Time } from '../../functions/time.ts';
-import type { Delivery, Silence } from './faults.ts';
+import type { Delivery, NoResponse } from './faults.ts';
 import type { RequestBody } from './request-body.ts';
 
 export interface ClientConnection {
   readonly response: ServerResponse;
   readonly body: RequestBody;
   readonly time: Time;
-  /** Aborts when the connection is gone. */
-  readonly gone: AbortSignal;
+  /** Aborts when the connection is closed. */
+  readonly closed: AbortSignal;
 }
 
-/** Writes an answer to the wire, at the pace of the client, and ends the connection as it says. */
+/** Writes a response with backpressure and ends the connection as `delivery.ending` says. */
 export async function deliver(
   delivery: Delivery,
-  { response, body, time, gone }: ClientConnection,
+  { response, body, time, closed }: ClientConnection,
 ): Promise<void> {
   const withBody = response.req.method !== 'HEAD';
-  const early = !body.isComplete;
+  const isBodyUnread = !body.isComplete;
   const headers: Record<string, string> = { ...delivery.headers };
   if (delivery.framing === 'content-length') headers['content-length'] = String(delivery.length);
   else response.useChunkedEncodingByDefault = false;
-  // Nobody can tell where a body that was not read ends, so the connection carries no other request.
-  if (early || delivery.framing === 'connection-close') headers.connection = 'close';
+  // If the request body was not read completely, the connection cannot be reused for another request.
+  if (isBodyUnread || delivery.framing === 'connection-close') headers.connection = 'close';
   response.writeHead(delivery.status, headers);
   response.flushHeaders();
 
@@ -31,60 +31,64 @@ export async function deliver(
   if (withBody) {
     for await (const chunk of delivery.body()) {
       sent += chunk.length;
-      if (!response.write(chunk)) await once(response, 'drain', { signal: gone });
+      if (!response.write(chunk)) await once(response, 'drain', { signal: closed });
     }
   }
   if (delivery.ending !== 'finished') {
-    await leave(delivery.ending, response, gone);
+    await endEarly(delivery.ending, response, closed);
     return;
   }
   const isShort = withBody && delivery.framing === 'content-length' && sent !== delivery.length;
   if (isShort) {
-    // The file shrank while it was read: only a broken connection tells the client.
-    await leave('closed', response, gone);
+    // The file shrank while it was read. Only a broken connection signals that to the client.
+    await endEarly('closed', response, closed);
     return;
   }
-  // A client in the middle of its body would lose the answer to a reset if the socket closed now.
-  if (early && body.isComing) await linger(response, time, gone);
+  // Closing the socket while the client is still sending would reset it, and the client would lose the response.
+  if (isBodyUnread && body.isComing) await linger(response, time, closed);
   response.end();
 }
 
-/** Ends the connection without finishing the answer, after what was written is on its way. */
-export async function leave(how: Silence, response: ServerResponse, gone: AbortSignal): Promise<void> {
+/** Ends the connection without completing the response, after the written data has been sent. */
+export async function endEarly(
+  how: NoResponse,
+  response: ServerResponse,
+  closed: AbortSignal,
+): Promise<void> {
   const { socket } = response;
-  if (!socket || gone.aborted) return;
+  if (!socket || closed.aborted) return;
   if (how === 'silence') {
-    await once(gone, 'abort');
+    await once(closed, 'abort');
     return;
   }
   await new Promise<void>((resolve) => {
-    // Behind everything that the answer wrote, which Node passes on in the next tick.
+    // Queue behind the data of the response, which Node passes to the socket in the next tick.
     setImmediate(() => (socket.writable ? socket.write('', () => resolve()) : resolve()));
   });
   if (how === 'reset') socket.resetAndDestroy();
   else socket.destroySoon();
 }
 
-/** How much of an unwanted body is read and thrown away, and for how long, so that the answer gets through. */
+/** Limits for reading and discarding the rest of a request body, so that the client receives the response. */
 const LINGER_BYTES = 64 * 1024 ** 2;
 const LINGER_MS = 5_000;
 
-async function linger(response: ServerResponse, time: Time, gone: AbortSignal): Promise<void> {
+async function linger(response: ServerResponse, time: Time, closed: AbortSignal): Promise<void> {
   const message = response.req;
-  const enough = new AbortController();
-  const cancel = time.after(LINGER_MS, () => enough.abort());
-  let thrownAway = 0;
+  const limit = new AbortController();
+  const cancel = time.after(LINGER_MS, () => limit.abort());
+  let discarded = 0;
   const count = (chunk: Buffer) => {
-    thrownAway += chunk.length;
-    if (thrownAway > LINGER_BYTES) enough.abort();
+    discarded += chunk.length;
+    if (discarded > LINGER_BYTES) limit.abort();
   };
   try {
-    const ended = once(message, 'end', { signal: AbortSignal.any([enough.signal, gone]) });
+    const ended = once(message, 'end', { signal: AbortSignal.any([limit.signal, closed]) });
     message.on('data', count);
     message.resume();
     await ended;
   } catch (error) {
-    if (!enough.signal.aborted && !gone.aborted) throw error;
+    if (!limit.signal.aborted && !closed.aborted) throw error;
   } finally {
     message.off('data', count);
     cancel();

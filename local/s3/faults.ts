@@ -6,11 +6,11 @@ import { bytesOf, errorResponse, type RequestId, type S3Response } from './respo
 import { S3Error } from './s3-error.ts';
 
 /**
- * One thing that goes wrong with one request. Byte counts are of the body, offsets start at 0; on the
- * request side they are approximate, as they end where a piece that arrived ends.
+ * A fault of one request. Byte counts refer to the body, offsets start at 0. For request bodies they are approximate:
+ * they are rounded up to the received piece.
  */
 export type S3Fault =
-  /** Refused with this error, before or after the body was read; nothing is stored. */
+  /** Fails with this error, before or after the body is read. Nothing is stored. */
   | {
       readonly kind: 'error';
       readonly status: number;
@@ -19,76 +19,76 @@ export type S3Fault =
       readonly headers?: Readonly<Record<string, string>>;
       readonly when: 'before-body' | 'after-body';
     }
-  /** The connection is reset (RST) after so many bytes of the request or the answer. */
+  /** Resets the connection (RST) after this many bytes of the request or the response. */
   | { readonly kind: 'reset'; readonly during: 'request' | 'response'; readonly afterBytes: number }
-  /** The operation is done, but the socket closes without an answer. */
+  /** Performs the operation, then closes the socket without a response. */
   | { readonly kind: 'lose-reply' }
   /**
-   * After so many bytes of the request or the answer nothing happens any more; the connection stays open.
-   * An upload that is no longer read counts as open until the server closes, even if its client has left.
+   * Stops after this many bytes of the request or the response; the connection stays open. A stalled upload counts as
+   * open until the server closes, even if its client has disconnected.
    */
   | { readonly kind: 'stall'; readonly during: 'request' | 'response'; readonly afterBytes: number }
   /**
-   * The answer ends early. With length: Content-Length says more than comes. Without: the end of the
-   * connection marks the end of the body, so that the cut looks like success.
+   * Ends the response early. With length: Content-Length states more than is sent. Without: the end of the connection
+   * marks the end of the body, so that the client cannot detect the truncation.
    */
   | { readonly kind: 'truncate'; readonly afterBytes: number; readonly withLength: boolean }
-  /** The lowest bit of one byte of the answer is flipped. */
+  /** Flips the lowest bit of one byte of the response. */
   | { readonly kind: 'corrupt'; readonly atByte: number }
-  /** The answer comes at this pace, a piece every tenth of a second or, if slower, a byte at a time. */
+  /** Sends the response at this rate: a piece every 100 ms, or single bytes at lower rates. */
   | { readonly kind: 'drip'; readonly bytesPerSecond: number }
-  /** More bytes than the object has; with length: after the Content-Length, which is the object's. */
+  /** Sends more bytes than the object has. With length: beyond the Content-Length, which is the object's. */
   | { readonly kind: 'longer'; readonly extraBytes: number; readonly withLength: boolean }
   | { readonly kind: 'redirect'; readonly location: string; readonly status?: 301 | 302 | 303 | 307 | 308 }
-  /** `Content-Encoding: gzip`, with bytes that are so encoded or, if not real, are as ever. */
+  /** Sets `Content-Encoding: gzip`. The body is compressed if `real`, otherwise unchanged. */
   | { readonly kind: 'gzip'; readonly real: boolean }
-  /** Nothing wrong, only later. */
+  /** Delays the request; otherwise it succeeds. */
   | { readonly kind: 'latency'; readonly ms: number };
 
-/** An answer as it goes over the wire. */
+/** A response with how it is sent. */
 export interface Delivery extends S3Response {
-  /** What tells the client where the body ends. */
+  /** How the client detects the end of the body. */
   readonly framing: 'content-length' | 'connection-close';
-  /** What becomes of the connection after the last byte; `finished` is the right end. */
+  /** What happens to the connection after the last byte; `finished` is the normal end. */
   readonly ending: 'finished' | 'closed' | 'reset' | 'silence';
 }
 
-/** A request in the hands of the server. */
+/** A request that is being served. */
 export interface Exchange {
   readonly body: RequestBody;
   readonly requestId: RequestId;
-  /** Aborts when the connection is gone. */
-  readonly gone: AbortSignal;
+  /** Aborts when the connection is closed. */
+  readonly closed: AbortSignal;
   readonly time: Time;
-  /** Serves the request as if nothing were wrong. */
+  /** Serves the request without a fault. */
   serve(): Promise<S3Response>;
 }
 
-/** No answer: how the connection ends instead. */
-export type Silence = 'closed' | 'reset' | 'silence';
+/** How the connection ends without a response. */
+export type NoResponse = 'closed' | 'reset' | 'silence';
 
-/** The one place where a fault is applied: what to deliver, or how to leave without an answer. */
-export async function underFault(
+/** Applies a fault: returns the response to deliver, or how to end the connection without one. */
+export async function applyFault(
   fault: S3Fault | undefined,
   exchange: Exchange,
-): Promise<Delivery | Silence> {
+): Promise<Delivery | NoResponse> {
   switch (fault?.kind) {
     case undefined:
       return delivery(await exchange.serve());
     case 'latency':
-      await sleep(exchange.time, fault.ms, exchange.gone);
+      await sleep(exchange.time, fault.ms, exchange.closed);
       return delivery(await exchange.serve());
     case 'error': {
       if (fault.when === 'after-body') await exchange.body.skip(Number.POSITIVE_INFINITY);
-      const { status, code, message = 'A fault that was asked for.', headers } = fault;
-      const answer = errorResponse(new S3Error(status, code, message), exchange.requestId);
-      return delivery({ ...answer, headers: { ...answer.headers, ...headers } });
+      const { status, code, message = 'Simulated fault.', headers } = fault;
+      const response = errorResponse(new S3Error(status, code, message), exchange.requestId);
+      return delivery({ ...response, headers: { ...response.headers, ...headers } });
     }
     case 'redirect': {
       const { status = 307, location } = fault;
       const error = new S3Error(status, 'TemporaryRedirect', 'Please re-send this request.');
-      const answer = errorResponse(error, exchange.requestId);
-      return delivery({ ...answer, headers: { ...answer.headers, location } });
+      const response = errorResponse(error, exchange.requestId);
+      return delivery({ ...response, headers: { ...response.headers, location } });
     }
     case 'lose-reply':
       await (await exchange.serve()).release?.();
@@ -100,49 +100,60 @@ export async function underFault(
         await exchange.body.skip(fault.afterBytes);
         return ending;
       }
-      return { ...distorted(await exchange.serve(), (body) => first(body, fault.afterBytes)), ending };
+      return {
+        ...withTransformedBody(await exchange.serve(), (body) => firstBytes(body, fault.afterBytes)),
+        ending,
+      };
     }
     case 'truncate': {
-      const answer = distorted(await exchange.serve(), (body) => first(body, fault.afterBytes));
-      return fault.withLength ? { ...answer, ending: 'closed' } : { ...answer, framing: 'connection-close' };
+      const response = withTransformedBody(await exchange.serve(), (body) =>
+        firstBytes(body, fault.afterBytes),
+      );
+      return fault.withLength
+        ? { ...response, ending: 'closed' }
+        : { ...response, framing: 'connection-close' };
     }
     case 'longer': {
       const extra = Buffer.alloc(fault.extraBytes, 'x');
-      const answer = distorted(await exchange.serve(), (body) => followed(body, extra));
-      // Bytes after the announced end leave the connection in no state to be used again.
-      return fault.withLength ? { ...answer, ending: 'closed' } : { ...answer, framing: 'connection-close' };
+      const response = withTransformedBody(await exchange.serve(), (body) => withExtraBytes(body, extra));
+      // After extra bytes the connection cannot be reused.
+      return fault.withLength
+        ? { ...response, ending: 'closed' }
+        : { ...response, framing: 'connection-close' };
     }
     case 'corrupt':
-      return distorted(await exchange.serve(), (body) => flipped(body, fault.atByte));
+      return withTransformedBody(await exchange.serve(), (body) => withFlippedBit(body, fault.atByte));
     case 'drip':
-      return distorted(await exchange.serve(), (body) =>
-        dripped(body, fault.bytesPerSecond, exchange.time, exchange.gone),
+      return withTransformedBody(await exchange.serve(), (body) =>
+        atRate(body, fault.bytesPerSecond, exchange.time, exchange.closed),
       );
     case 'gzip': {
-      const answer = distorted(await exchange.serve(), (body) => (fault.real ? gzipped(body) : body));
+      const response = withTransformedBody(await exchange.serve(), (body) =>
+        fault.real ? compressed(body) : body,
+      );
       return {
-        ...answer,
-        headers: { ...answer.headers, 'content-encoding': 'gzip' },
+        ...response,
+        headers: { ...response.headers, 'content-encoding': 'gzip' },
         framing: fault.real ? 'connection-close' : 'content-length',
       };
     }
   }
 }
 
-const delivery = (answer: S3Response): Delivery => ({
-  ...answer,
+const delivery = (response: S3Response): Delivery => ({
+  ...response,
   framing: 'content-length',
   ending: 'finished',
 });
 
-function distorted(
-  answer: S3Response,
-  distort: (body: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
+function withTransformedBody(
+  response: S3Response,
+  transform: (body: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
 ): Delivery {
-  return { ...delivery(answer), body: () => distort(answer.body()) };
+  return { ...delivery(response), body: () => transform(response.body()) };
 }
 
-async function* first(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
+async function* firstBytes(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Buffer> {
   let left = bytes;
   if (left <= 0) return;
   for await (const chunk of body) {
@@ -152,12 +163,12 @@ async function* first(body: AsyncIterable<Buffer>, bytes: number): AsyncGenerato
   }
 }
 
-async function* followed(body: AsyncIterable<Buffer>, extra: Buffer): AsyncGenerator<Buffer> {
+async function* withExtraBytes(body: AsyncIterable<Buffer>, extra: Buffer): AsyncGenerator<Buffer> {
   yield* body;
   yield* bytesOf(extra);
 }
 
-async function* flipped(body: AsyncIterable<Buffer>, atByte: number): AsyncGenerator<Buffer> {
+async function* withFlippedBit(body: AsyncIterable<Buffer>, atByte: number): AsyncGenerator<Buffer> {
   let start = 0;
   for await (const chunk of body) {
     const at = atByte - start;
@@ -173,21 +184,21 @@ async function* flipped(body: AsyncIterable<Buffer>, atByte: number): AsyncGener
   }
 }
 
-async function* dripped(
+async function* atRate(
   body: AsyncIterable<Buffer>,
   bytesPerSecond: number,
   time: Time,
-  gone: AbortSignal,
+  closed: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const size = Math.max(1, Math.round(bytesPerSecond / 10));
   for await (const chunk of body) {
     for (let at = 0; at < chunk.length; at += size) {
       yield chunk.subarray(at, at + size);
-      await sleep(time, (size / bytesPerSecond) * 1000, gone);
+      await sleep(time, (size / bytesPerSecond) * 1000, closed);
     }
   }
 }
 
-function gzipped(body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+function compressed(body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   return Readable.from(body, { objectMode: false }).pipe(createGzip());
 }

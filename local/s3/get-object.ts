@@ -18,12 +18,12 @@ export async function getObject(request: S3Request, key: string, bucket: ObjectS
   if (request.method === 'HEAD') {
     const found = await bucket.describe(key);
     if (!found) throw noSuchKey(key);
-    return { ...answerHead(request, key, found), body: () => bytesOf(Buffer.alloc(0)) };
+    return { ...responseHead(request, key, found), body: () => bytesOf(Buffer.alloc(0)) };
   }
   const found = await bucket.read(key);
   if (!found) throw noSuchKey(key);
   try {
-    const { range, ...head } = answerHead(request, key, found.object);
+    const { range, ...head } = responseHead(request, key, found.object);
     return {
       ...head,
       body: () => (head.length === 0 ? bytesOf(Buffer.alloc(0)) : found.stream(range.start, range.end)),
@@ -35,7 +35,7 @@ export async function getObject(request: S3Request, key: string, bucket: ObjectS
   }
 }
 
-function answerHead(request: S3Request, key: string, object: ObjectInfo) {
+function responseHead(request: S3Request, key: string, object: ObjectInfo) {
   const versionId = request.query.get('versionId');
   if (versionId !== undefined && versionId !== object.versionId) {
     throw new S3Error(404, 'NoSuchVersion', 'The specified version does not exist.', {
@@ -58,7 +58,7 @@ function answerHead(request: S3Request, key: string, object: ObjectInfo) {
       'last-modified': new Date(object.lastModified).toUTCString(),
       'x-amz-version-id': object.versionId,
       ...(range.partial && { 'content-range': `bytes ${range.start}-${range.end - 1}/${object.size}` }),
-      // A checksum of the whole says nothing about a part.
+      // The checksum covers the whole object, so it is omitted for a range.
       ...(wantsChecksum &&
         isWhole &&
         checksum && {
@@ -71,7 +71,7 @@ function answerHead(request: S3Request, key: string, object: ObjectInfo) {
   };
 }
 
-/** `response-content-disposition` and its like, which a presigned link may carry. */
+/** Headers from query parameters such as `response-content-disposition`, which a presigned link may contain. */
 function overrides(request: S3Request): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of request.query) {
@@ -82,7 +82,7 @@ function overrides(request: S3Request): Record<string, string> {
   return headers;
 }
 
-/** From `start` up to, but without, `end`. */
+/** From `start`, inclusive, to `end`, exclusive. */
 interface ByteRange {
   readonly start: number;
   readonly end: number;
@@ -90,9 +90,9 @@ interface ByteRange {
 }
 
 /**
- * RFC 9110, section 14: one range of bytes. As with S3, more than one, or a malformed one, is ignored.
+ * Parses one range of bytes (RFC 9110, section 14). Like S3, ignores multiple ranges and malformed ones.
  *
- * @throws {S3Error} InvalidRange when no byte of the object is in it
+ * @throws {S3Error} InvalidRange if the range contains no byte of the object
  */
 function requestedRange(text: string | undefined, size: number): ByteRange {
   const whole = { start: 0, end: size, partial: false };

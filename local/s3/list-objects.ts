@@ -73,7 +73,7 @@ async function page(
   return { keys: taken, isTruncated: false };
 }
 
-/** Keys that vanished since the directory was read are left out: a page may be short, as with S3. */
+/** Omits keys that were removed since the directory was read. Like with S3, a page may be short. */
 async function describeAll(bucket: ObjectStore, keys: readonly string[]): Promise<[string, ObjectInfo][]> {
   const described = await Promise.all(
     keys.map(async (key): Promise<[string, ObjectInfo][]> => {

@@ -10,21 +10,20 @@ import { invalidArgument, S3Error } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 
 /**
- * One bucket in one directory: the object `a/b` is the file `<directory>/a/b`, its bytes and nothing else.
+ * A bucket in a directory: the object `a/b` is the file `<directory>/a/b` with exactly its bytes.
  *
- * What S3 knows beyond the bytes lies in `<directory>/.s3/metadata/<hash of the key>/…json`. A metadata file
- * is named after the key, modification time and size of the data file that it describes, and it is complete
- * before that data file appears under its name, by one `link` or `rename`. So at whatever point the process
- * is killed, an object is there with its own metadata or not at all; metadata without data is never looked
- * at. A file that the user put there, or edited, matches no metadata: it is served as it lies, with an
- * opaque ETag and no checksum.
+ * Metadata is stored in `<directory>/.s3/metadata/<two digits>/…json`. A metadata file is named after the hash of the key
+ * and the modification time and size of the data file. It is complete before the data file appears under its name, by one
+ * `link` or `rename`. So whenever the process is killed, an object exists with its own metadata or not at all; metadata
+ * without data is ignored. A file that the user added or edited matches no metadata: it is served with an opaque ETag and
+ * no checksum.
  */
 export class ObjectStore {
   readonly #directory: string;
   readonly #index: KeyIndex;
   #scratch: Promise<Scratch> | undefined;
 
-  /** @param directory is made when missing; nothing is written into it before the first upload */
+  /** @param directory created if missing; nothing is written to it before the first upload */
   static async open(directory: string): Promise<ObjectStore> {
     await mkdir(directory, { recursive: true });
     return new ObjectStore(directory);
@@ -35,7 +34,7 @@ export class ObjectStore {
     this.#index = new KeyIndex(directory, privateFolder);
   }
 
-  /** Keys with `prefix`, after `after`, in the order of their UTF-8 bytes. */
+  /** Keys that start with `prefix` and sort after `after`, in the order of their UTF-8 bytes. */
   keys(prefix: string, after: string): AsyncGenerator<string, void, undefined> {
     return this.#index.keys(prefix, after);
   }
@@ -44,18 +43,18 @@ export class ObjectStore {
     return (await this.#find(key))?.isFile() ?? false;
   }
 
-  /** The object's metadata without opening it. `undefined`: no such object. */
+  /** Metadata of the object; undefined if it does not exist. */
   async describe(key: string): Promise<ObjectInfo | undefined> {
     for (;;) {
       const found = await this.#find(key);
       if (!found?.isFile()) return undefined;
       const described = await this.#metadataOf(key, found);
       if (described) return described;
-      if (isSameFile(found, await this.#find(key))) return foreign(found);
+      if (isSameFile(found, await this.#find(key))) return unmanagedFile(found);
     }
   }
 
-  /** The object with its bytes at hand, unmoved by a later overwrite. Must be closed. */
+  /** Opens the object. Later overwrites do not affect it. Must be closed. */
   async read(key: string): Promise<OpenObject | undefined> {
     for (;;) {
       const handle = await this.#openFile(key);
@@ -64,18 +63,18 @@ export class ObjectStore {
         const found = await handle.stat();
         const described =
           (await this.#metadataOf(key, found)) ??
-          (isSameFile(found, await this.#find(key)) ? foreign(found) : undefined);
+          (isSameFile(found, await this.#find(key)) ? unmanagedFile(found) : undefined);
         if (described) return { object: described, ...reader(handle) };
       } catch (error) {
         await handle.close();
         throw error;
       }
-      // Overwritten between opening it and looking for its metadata: look again.
+      // Overwritten between opening the file and reading its metadata: try again.
       await handle.close();
     }
   }
 
-  /** Begins an upload in a file that nobody sees. It ends with `commit` or `discard`. */
+  /** Starts an upload into a hidden file. Must be ended with `commit` or `discard`. */
   async upload(): Promise<ObjectUpload> {
     this.#scratch ??= openScratch(join(this.#directory, privateFolder, 'uploads'));
     const scratch = await this.#scratch;
@@ -84,7 +83,7 @@ export class ObjectStore {
     return new ObjectUpload(handle, path, (description) => this.#commit(path, description));
   }
 
-  /** Removes what uploads needed. To be called when no upload is under way. */
+  /** Removes the directory for uploads. Call it when no upload is running. */
   async close(): Promise<void> {
     await (await this.#scratch)?.remove();
   }
@@ -111,15 +110,15 @@ export class ObjectStore {
     } catch (error) {
       await rm(claimed.metadataPath, { force: true });
       if (hasSystemCode(error, 'EEXIST') && (await this.exists(key))) return undefined;
-      if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw notAFile(key);
+      if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw keyConflict(key);
       throw error;
     }
     return { ...metadata, size, lastModified: claimed.lastModified };
   }
 
   /**
-   * Writes the metadata under a name that is nobody else's: were two uploads of one key to share
-   * modification time and size, the later one would describe the bytes of the earlier.
+   * Writes the metadata under an unused name, by moving the modification time if necessary. If two uploads of one key had
+   * the same modification time and size, the metadata of the later would describe the data of the earlier.
    */
   async #claim(
     path: string,
@@ -130,7 +129,7 @@ export class ObjectStore {
     for (let later = 0; ; later = later * 2 + 1) {
       const wanted = (lastModified + later) / 1000;
       await utimes(path, wanted, wanted);
-      // Read back: a file system may keep whole seconds only.
+      // Read it back: a file system may only store whole seconds.
       const stamped = await stat(path);
       const metadataPath = this.#metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
       await mkdir(dirname(metadataPath), { recursive: true });
@@ -153,7 +152,7 @@ export class ObjectStore {
     try {
       await mkdir(directory, { recursive: true });
     } catch (error) {
-      if (hasSystemCode(error, 'EEXIST', 'ENOTDIR')) throw notAFile(key);
+      if (hasSystemCode(error, 'EEXIST', 'ENOTDIR')) throw keyConflict(key);
       throw error;
     }
   }
@@ -169,7 +168,7 @@ export class ObjectStore {
   }
 
   #metadataPath(key: string, file: { readonly mtimeMs: number; readonly size: number }): string {
-    // The key hashed: it may be longer than a file name, and `a.json` and `a.json/b` both have metadata.
+    // Hash the key: it may be longer than a file name, and `a.json` and `a.json/b` would conflict.
     const hash = createHash('sha256').update(key).digest('hex');
     const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
     return join(this.#directory, privateFolder, 'metadata', hash.slice(0, 2), name);
@@ -185,7 +184,7 @@ export class ObjectStore {
   }
 
   async #openFile(key: string): Promise<FileHandle | undefined> {
-    // Looked at first: opening a pipe or a device that the user keeps there could wait for ever.
+    // Check first: opening a pipe or a device in the folder could block forever.
     if (!(await this.exists(key))) return undefined;
     try {
       return await open(this.#path(key), 'r');
@@ -200,7 +199,7 @@ export class ObjectStore {
   }
 }
 
-/** Not a key: the bucket's own notes. */
+/** Folder for metadata and uploads. Not accessible as a key. */
 export const privateFolder = '.s3';
 
 interface Metadata {
@@ -208,7 +207,7 @@ interface Metadata {
   /** MD5 in hex, without quotes. */
   readonly etag: string;
   readonly versionId: string;
-  /** Headers to answer a GET or HEAD with: Content-Type, x-amz-meta-* and the like. */
+  /** Response headers of a GET or HEAD, such as Content-Type and x-amz-meta-*. */
   readonly headers: Readonly<Record<string, string>>;
   readonly checksum?: Checksum;
 }
@@ -222,7 +221,7 @@ export interface ObjectInfo extends Omit<Metadata, 'key'> {
 
 export interface OpenObject {
   readonly object: ObjectInfo;
-  /** The bytes from `start` up to, but without, `end`. */
+  /** Bytes from `start`, inclusive, to `end`, exclusive. */
   stream(start: number, end: number): Readable;
   close(): Promise<void>;
 }
@@ -254,21 +253,21 @@ export class ObjectUpload {
   }
 
   async write(chunk: Buffer): Promise<void> {
-    // One call may write less than it was given.
+    // One call may write only a part.
     for (let at = 0; at < chunk.length; ) at += (await this.#handle.write(chunk, at)).bytesWritten;
   }
 
   /**
-   * Makes the object visible, whole and with its metadata, in one step.
+   * Makes the complete object visible with its metadata in one step.
    *
-   * @returns `undefined` when `ifAbsent` and there is such an object already
+   * @returns undefined if `ifAbsent` is set and the object already exists
    */
   async commit(options: CommitOptions): Promise<ObjectInfo | undefined> {
     await this.#handle.datasync();
     return this.#commit(options);
   }
 
-  /** Closes and removes the hidden file; after a commit, only its second name, if any. */
+  /** Closes and removes the hidden file. After a commit, removes only its second name, if any. */
   async discard(): Promise<void> {
     await this.#handle.close();
     await rm(this.#path, { force: true });
@@ -276,11 +275,11 @@ export class ObjectUpload {
 }
 
 /**
- * A file that did not come through the server. Its ETag changes when the file does and, like that of a
- * multipart upload, is no MD5: a listing must not have to read every byte. Its version is `null`, as that of
- * an object from before versioning.
+ * Metadata of a file that was not uploaded through the server. The ETag changes with the file and, like that of a
+ * multipart upload, is not an MD5, so that a listing does not have to read the data. The version is `null`, as for an
+ * object from before versioning was enabled.
  */
-function foreign(found: Stats): ObjectInfo {
+function unmanagedFile(found: Stats): ObjectInfo {
   const identity = `${found.ino} ${found.mtimeMs} ${found.size}`;
   return {
     etag: `${createHash('md5').update(identity).digest('hex')}-1`,
@@ -305,7 +304,7 @@ function reader(handle: FileHandle): Omit<OpenObject, 'object'> {
 const READ_BYTES = 256 * 1024;
 
 async function syncDirectory(directory: string): Promise<void> {
-  // A directory cannot be opened on Windows, where the file's own sync has to do.
+  // Windows cannot open a directory; the sync of the file itself must suffice there.
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
   try {
@@ -315,26 +314,30 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-const notAFile = (key: string) =>
-  invalidArgument('This key cannot be a file beside the keys that are there.', 'key', key);
+const keyConflict = (key: string) =>
+  invalidArgument(
+    'This key conflicts with an existing key: a path cannot be both a file and a folder.',
+    'key',
+    key,
+  );
 
 /**
- * Refuses keys that cannot be the path of a file inside of the bucket's directory.
+ * Rejects keys that cannot be a file path inside the bucket's directory.
  *
  * @throws {S3Error} KeyTooLongError or InvalidArgument
  */
 export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);
   const segments = key.split('/');
-  // 255 bytes is what file systems take for a name; S3 itself allows 1,024 for the whole key.
+  // File systems allow 255 bytes per name; S3 allows 1,024 for the whole key.
   if (bytes > 1024 || segments.some((segment) => Buffer.byteLength(segment) > 255)) {
     throw new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
       Size: String(bytes),
       MaxSizeAllowed: '1024',
     });
   }
-  const unfit = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
-  if (unfit || key.includes('\0') || segments[0]?.toLowerCase() === privateFolder) {
-    throw invalidArgument('This key is not a path inside of the bucket.', 'key', key);
+  const isInvalid = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
+  if (isInvalid || key.includes('\0') || segments[0]?.toLowerCase() === privateFolder) {
+    throw invalidArgument('This key is not a valid path inside the bucket.', 'key', key);
   }
 }

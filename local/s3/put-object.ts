@@ -10,12 +10,12 @@ import { headerNotImplemented, invalidRequest, preconditionFailed, S3Error } fro
 const MAX_OBJECT_BYTES = 5 * 1024 ** 3;
 
 /**
- * PutObject: everything that can be refused from the headers is, before a byte of the body is asked for.
- * The bytes stream into a hidden file; the object appears when they are all there and every digest agrees.
+ * PutObject. Checks the headers before it reads the body. The body is streamed into a hidden file; the object becomes
+ * visible once all bytes have arrived and match every digest.
  *
- * @param body what the client sends; asking for its first byte sends 100 Continue
- * @param now milliseconds since the epoch, asked for at the commit
- * @throws {S3Error} and stores nothing
+ * @param body request body; reading the first byte sends 100 Continue
+ * @param now milliseconds since the epoch, read at the commit
+ * @throws {S3Error} in which case nothing is stored
  */
 export async function putObject(
   request: S3Request,
@@ -25,9 +25,9 @@ export async function putObject(
   now: () => number,
 ): Promise<S3Response> {
   checkKey(key);
-  refuseWhatIsNotServed(request);
+  rejectUnsupportedHeaders(request);
   const headers = storedHeaders(request);
-  const ifAbsent = wantsAbsence(request);
+  const ifAbsent = requiresAbsence(request);
   const digests = new BodyDigests(expectedDigests(request));
   const framing = bodyFraming(request);
   if (framing.length > MAX_OBJECT_BYTES) {
@@ -51,13 +51,13 @@ export async function putObject(
     const { md5, checksum } = digests.verify(framing.decoder?.trailers ?? new Map());
     const stored = await upload.commit({ key, md5, checksum, headers, ifAbsent, lastModified: now() });
     if (!stored) throw preconditionFailed();
-    return stored200(stored);
+    return successResponse(stored);
   } finally {
     await upload.discard();
   }
 }
 
-function stored200(stored: ObjectInfo): S3Response {
+function successResponse(stored: ObjectInfo): S3Response {
   const { checksum } = stored;
   return {
     status: 200,
@@ -128,28 +128,28 @@ function lengthIn(request: S3Request, name: string): number {
   return Number(text);
 }
 
-function wantsAbsence(request: S3Request): boolean {
+function requiresAbsence(request: S3Request): boolean {
   const value = header(request, 'if-none-match');
-  // As S3: an ETag to compare with is for reads only.
+  // Like S3, accept an ETag only for reads.
   if (value !== undefined && value !== '*') throw headerNotImplemented('If-None-Match');
   return value === '*';
 }
 
-/** S3 keeps these as they came and gives them back with the object. */
-const KEPT =
+/** Headers that S3 stores and returns with the object. */
+const STORED_HEADERS =
   /^(content-type|content-disposition|content-language|cache-control|expires|x-amz-meta-.+|x-amz-server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
-const UNDERSTOOD =
+const SUPPORTED_HEADERS =
   /^x-amz-(content-sha256|date|checksum-.+|sdk-checksum-algorithm|trailer|decoded-content-length|expected-bucket-owner|user-agent|meta-.+|server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
 
-/** Anything that asks for more than is served must not seem to be done. */
-function refuseWhatIsNotServed(request: S3Request): void {
-  const foreign = Object.keys(request.headerValues).find(
+/** Rejects requests for features that this server lacks, instead of ignoring them. */
+function rejectUnsupportedHeaders(request: S3Request): void {
+  const unsupported = Object.keys(request.headerValues).find(
     (name) =>
       name === 'if-match' ||
       name === 'content-range' ||
-      (name.startsWith('x-amz-') && !UNDERSTOOD.test(name)),
+      (name.startsWith('x-amz-') && !SUPPORTED_HEADERS.test(name)),
   );
-  if (foreign !== undefined) throw headerNotImplemented(foreign);
+  if (unsupported !== undefined) throw headerNotImplemented(unsupported);
 }
 
 function storedHeaders(request: S3Request): Record<string, string> {
@@ -157,7 +157,7 @@ function storedHeaders(request: S3Request): Record<string, string> {
   let metadataBytes = 0;
   for (const [name, values] of Object.entries(request.headerValues)) {
     const value = values?.join(',') ?? '';
-    if (!KEPT.test(name)) continue;
+    if (!STORED_HEADERS.test(name)) continue;
     headers[name] = value;
     if (name.startsWith('x-amz-meta-')) metadataBytes += name.length - 'x-amz-meta-'.length + value.length;
   }

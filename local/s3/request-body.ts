@@ -1,28 +1,28 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The body of one request, taken at most once, and what of it nobody took. */
+/** Body of one request. */
 export class RequestBody {
   readonly #message: IncomingMessage;
   readonly #sendContinue: (() => void) | undefined;
   #continued = false;
 
-  /** @param sendContinue when the client waits for `100 Continue` before it sends anything */
+  /** @param sendContinue set if the client waits for `100 Continue` before it sends the body */
   constructor(message: IncomingMessage, sendContinue: (() => void) | undefined) {
     this.#message = message;
     this.#sendContinue = sendContinue;
   }
 
-  /** The bytes as they arrive; throws when the client goes away before the last. */
+  /** Reads the bytes as they arrive. Throws if the client disconnects before the last. */
   async *read(): AsyncGenerator<Buffer, void, undefined> {
     if (this.#sendContinue && !this.#continued) {
       this.#continued = true;
       this.#sendContinue();
     }
-    // The iterator must not close the socket when a refusal stops reading: the answer still has to go out.
+    // Keep the socket open when reading stops early: the response must still be sent.
     yield* this.#message.iterator({ destroyOnReturn: false });
   }
 
-  /** Takes `bytes`, or all there are if fewer. */
+  /** Reads and discards at least this many bytes, or all if there are fewer. */
   async skip(bytes: number): Promise<void> {
     if (bytes <= 0) return;
     let skipped = 0;
@@ -37,7 +37,7 @@ export class RequestBody {
     return this.#message.complete;
   }
 
-  /** Whether bytes are still coming: not when the client was never told to go on. */
+  /** Whether the client is still sending. False if it waits for a `100 Continue` that was never sent. */
   get isComing(): boolean {
     return !this.isComplete && (this.#sendContinue === undefined || this.#continued);
   }

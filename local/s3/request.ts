@@ -1,30 +1,30 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { invalidArgument, S3Error } from './s3-error.ts';
 
-/** What a request asks for, as an interceptor and the counters see it. */
+/** A request as passed to an interceptor. */
 export interface S3RequestInfo {
   readonly method: string;
-  /** S3's name of the operation, e.g. `PutObject`; also for operations that are answered with 501. */
+  /** S3's name of the operation, such as `PutObject`; also for unsupported operations. */
   readonly operation: string;
   readonly bucket: string | undefined;
   readonly key: string | undefined;
-  /** Decoded query parameters; of a presigned request, its signature too. */
+  /** Decoded query parameters, including the signature of a presigned request. */
   readonly query: ReadonlyMap<string, string>;
   readonly headers: IncomingHttpHeaders;
 }
 
 export interface S3Request extends S3RequestInfo {
-  /** Each header's values as they came, for the signature. */
+  /** Values of each header as received, for the signature. */
   readonly headerValues: Readonly<Record<string, readonly string[] | undefined>>;
-  /** Path, decoded, with its leading slash. */
+  /** Decoded path with its leading slash. */
   readonly path: string;
 }
 
-/** @throws {S3Error} InvalidURI when the request target is no path or not valid percent-encoded UTF-8 */
+/** @throws {S3Error} InvalidURI if the request target is not a path or not valid percent-encoded UTF-8 */
 export function parseRequest(message: IncomingMessage): S3Request {
   const target = message.url ?? '';
   const mark = target.indexOf('?');
-  // Not `new URL`: it would resolve `..` before anybody could refuse it.
+  // Not `new URL`, which would resolve `..` before it can be rejected.
   const path = decode(mark === -1 ? target : target.slice(0, mark));
   if (!path.startsWith('/')) throw invalidUri();
   const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1));
@@ -67,15 +67,14 @@ function decode(text: string): string {
 
 const invalidUri = () => new S3Error(400, 'InvalidURI', "Couldn't parse the specified URI.");
 
-/** Query parameters that shape GetObject, HeadObject or PutObject without making another operation of it. */
+/** Query parameters of GetObject, HeadObject and PutObject that do not select another operation. */
 const OBJECT_PARAMETERS = /^(x-id|versionId|response-[a-z-]+|X-Amz-[A-Za-z0-9-]+)$/i;
 const LIST_PARAMETERS =
   /^(list-type|prefix|max-keys|continuation-token|start-after|encoding-type|x-id|X-Amz-[A-Za-z0-9-]+)$/i;
 
 /**
- * The operation's name, as CloudTrail would show it. What is not served gets a name too, so that a test can
- * count that nobody asked for it: the SDK's own hint (`x-id`) where there is one, else method and
- * sub-resource.
+ * Name of the operation, as in CloudTrail. Unsupported operations get a name as well, so that a test can count them: the
+ * SDK's hint (`x-id`) if present, otherwise method and sub-resource.
  */
 function operationName(
   method: string,
@@ -86,26 +85,27 @@ function operationName(
 ): string {
   const names = [...query.keys()];
   if (key !== '') {
-    const foreign = names.find((name) => !OBJECT_PARAMETERS.test(name));
-    if (foreign === undefined) {
+    const unsupported = names.find((name) => !OBJECT_PARAMETERS.test(name));
+    if (unsupported === undefined) {
       if (method === 'PUT') return headers['x-amz-copy-source'] === undefined ? 'PutObject' : 'CopyObject';
       if (method === 'GET') return 'GetObject';
       if (method === 'HEAD') return 'HeadObject';
       if (method === 'DELETE') return 'DeleteObject';
     }
-    return query.get('x-id') ?? `${method} Object ${foreign ?? ''}`.trim();
+    return query.get('x-id') ?? `${method} Object ${unsupported ?? ''}`.trim();
   }
   if (bucket !== '') {
-    const foreign = names.find((name) => !LIST_PARAMETERS.test(name));
-    if (method === 'GET' && query.get('list-type') === '2' && foreign === undefined) return 'ListObjectsV2';
-    if (method === 'DELETE' && foreign === undefined) return 'DeleteBucket';
-    if (method === 'POST' && foreign === 'delete') return 'DeleteObjects';
-    return query.get('x-id') ?? `${method} Bucket ${foreign ?? ''}`.trim();
+    const unsupported = names.find((name) => !LIST_PARAMETERS.test(name));
+    if (method === 'GET' && query.get('list-type') === '2' && unsupported === undefined)
+      return 'ListObjectsV2';
+    if (method === 'DELETE' && unsupported === undefined) return 'DeleteBucket';
+    if (method === 'POST' && unsupported === 'delete') return 'DeleteObjects';
+    return query.get('x-id') ?? `${method} Bucket ${unsupported ?? ''}`.trim();
   }
   return `${method} Service`;
 }
 
-/** A header that must come at most once; empty counts as absent. */
+/** Value of a header that may occur at most once. An empty value counts as absent. */
 export function header(request: S3Request, name: string): string | undefined {
   const values = request.headerValues[name];
   if (values === undefined) return undefined;

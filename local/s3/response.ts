@@ -1,17 +1,17 @@
 import { errorXml, type S3Error } from './s3-error.ts';
 
-/** What the server is going to say, before a fault or the wire touches it. */
+/** Response before a fault is applied. */
 export interface S3Response {
   readonly status: number;
-  /** Lower-case names; Content-Length is made from `length`. */
+  /** Lower-case names. Content-Length is derived from `length`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Bytes of the body, or for a HEAD the number of bytes that a GET would bring. */
+  /** Bytes of the body; for a HEAD, those that a GET would return. */
   readonly length: number;
   /** Opens the body. */
   readonly body: () => AsyncIterable<Buffer>;
-  /** The error's code, for an answer that is one. */
+  /** Error code of an error response. */
   readonly code?: string;
-  /** Lets go of what the body needs; called once, whether or not the body was opened. */
+  /** Releases resources of the body. Called once, whether or not the body was opened. */
   readonly release?: () => Promise<void>;
 }
 

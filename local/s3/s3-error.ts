@@ -1,7 +1,7 @@
 import { xmlDocument } from './xml.ts';
 
 /**
- * A refusal in S3's own words: HTTP status, `<Code>`, `<Message>` and further elements of the XML body.
+ * An error response of S3: HTTP status, `<Code>`, `<Message>` and further elements of the XML body.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
  */
@@ -37,7 +37,7 @@ export const invalidRequest = (message: string) => new S3Error(400, 'InvalidRequ
 export const accessDenied = (message = 'Access Denied', details: Readonly<Record<string, string>> = {}) =>
   new S3Error(403, 'AccessDenied', message, details);
 
-/** S3's answer to a header that asks for something it does not do. */
+/** S3's error for a header that requests an unsupported feature. */
 export const headerNotImplemented = (header: string) =>
   new S3Error(501, 'NotImplemented', 'A header you provided implies functionality that is not implemented', {
     Header: header,

@@ -3,20 +3,20 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 
-/** A directory of one process for files that are not finished. */
+/** Directory of one process for incomplete files. */
 export interface Scratch {
-  /** A path that nobody else uses. */
+  /** Returns an unused path. */
   newPath(): string;
-  /** Removes the directory with whatever is left in it. */
+  /** Removes the directory and its contents. */
   remove(): Promise<void>;
 }
 
-/** Those of this very process, which may serve several buckets, or one bucket twice. */
+/** Directories of this process, which may serve several buckets, or one bucket twice. */
 const inUse = new Set<string>();
 
 /**
- * Opens a directory of this process's own below `parent` and clears away those of processes that are gone:
- * what they left was never finished.
+ * Creates a directory of this process in `parent` and removes those of processes that no longer exist: their files were
+ * never completed.
  */
 export async function openScratch(parent: string): Promise<Scratch> {
   const name = `${process.pid}-${randomUUID()}`;
@@ -39,7 +39,7 @@ export async function openScratch(parent: string): Promise<Scratch> {
 
 function isOfAnotherLiveProcess(name: string): boolean {
   const pid = Number.parseInt(name, 10);
-  // Our own number on a directory that is not ours: a process before us had it, as in a container.
+  // Our process ID on a directory that we did not create is from an earlier process, as in a container.
   if (!(pid > 0) || pid === process.pid) return false;
   try {
     process.kill(pid, 0);

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Time } from '../../functions/time.ts';
-import { deliver, leave } from './deliver.ts';
-import { type S3Fault, underFault } from './faults.ts';
+import { deliver, endEarly } from './deliver.ts';
+import { applyFault, type S3Fault } from './faults.ts';
 import { getObject } from './get-object.ts';
 import { listObjectsV2 } from './list-objects.ts';
 import { ObjectStore } from './object-store.ts';
@@ -16,9 +16,9 @@ import { accessDenied, S3Error } from './s3-error.ts';
 import { type Credentials, presignGet, verifySignature } from './signature.ts';
 
 export interface S3Options {
-  /** Bucket names and the directories whose files are their objects. */
+  /** Directory of each bucket, by bucket name. */
   readonly buckets: Readonly<Record<string, string>>;
-  /** Who may do everything; nobody else may do anything. */
+  /** Each has full access. All other requests are denied, except with a valid presigned link. */
   readonly credentials: readonly Credentials[];
   readonly time: Time;
   /** @default 0, any free port */
@@ -28,55 +28,55 @@ export interface S3Options {
   /** Owner of the buckets, for `x-amz-expected-bucket-owner`. @default '000000000000' */
   readonly accountId?: string;
   /**
-   * The key whose object a request for `key` gets, where others lead to it as well. Signatures are of what was asked for.
-   * @default the same
+   * Maps a requested key to the key of the object. Signatures are verified for the requested key.
+   * @default the same key
    */
   readonly objectKey?: (bucket: string | undefined, key: string) => string;
-  /** Called for each request before anything is checked; what it returns goes wrong. */
+  /** Called for each request before it is checked. Returns the fault to apply, if any. */
   readonly intercept?: (request: S3RequestInfo) => S3Fault | undefined | Promise<S3Fault | undefined>;
-  /** Called when a request is over, whether or not it was answered. */
-  readonly onAnswer?: (answer: S3AnswerInfo) => void;
-  /** Called with what the server itself failed at; the client got a 500. */
+  /** Called at the end of each request, with or without a response. */
+  readonly onResponse?: (delivered: S3ResponseInfo) => void;
+  /** Called with internal errors, for which the client gets a 500. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** One line of an access log: no query, for a presigned one is a secret. */
-export interface S3AnswerInfo {
+/** Access log entry. Without the query, because that of a presigned link is a secret. */
+export interface S3ResponseInfo {
   readonly operation: string;
   readonly bucket: string | undefined;
   readonly key: string | undefined;
-  /** HTTP status; missing when no answer was sent. */
+  /** HTTP status; missing if no response was sent. */
   readonly status?: number;
-  /** Error code of a refusal. */
+  /** Code of an error response. */
   readonly code?: string;
 }
 
 export interface S3Server {
   /** `http://127.0.0.1:<port>` */
   readonly endpoint: string;
-  /** How often each operation was asked for, refused ones included. */
+  /** Number of requests by operation, including rejected ones. */
   readonly requests: ReadonlyMap<string, number>;
   readonly connections: {
-    /** Since the start. */
+    /** Total since the start. */
     readonly accepted: number;
     readonly open: number;
   };
   /**
-   * A link to one object for anybody, signed with the first of the credentials.
-   * @param options `origin`: of what stands before this server, such as TLS. @default the server itself
+   * Creates a presigned link to an object, signed with the first credentials.
+   * @param options `origin`: of a proxy in front of this server. @default the server itself
    */
   presignGet(
     bucket: string,
     key: string,
     options: { readonly expiresInSeconds: number; readonly origin?: string | undefined },
   ): string;
-  /** Breaks off whatever is under way and frees port and files; resolves when all of it is gone. */
+  /** Aborts all requests, releases the port and removes temporary files. */
   close(): Promise<void>;
 }
 
 /**
- * Starts an S3 on this machine: path style, plain HTTP, one directory per bucket. It does PutObject,
- * GetObject, HeadObject and ListObjectsV2 as AWS does, and answers everything else with 501.
+ * Starts a local S3: path style, plain HTTP, one directory per bucket. Supports PutObject, GetObject, HeadObject and
+ * ListObjectsV2 as AWS does. Other operations get 501.
  */
 export async function startS3(options: S3Options): Promise<S3Server> {
   const { credentials, time, host = '127.0.0.1' } = options;
@@ -86,24 +86,24 @@ export async function startS3(options: S3Options): Promise<S3Server> {
   }
   const requests = new Map<string, number>();
   const sockets = new Set<Socket>();
-  const underWay = new Set<Promise<void>>();
+  const running = new Set<Promise<void>>();
   let accepted = 0;
 
-  const take = (message: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
-    const work = handle(message, response, expectsContinue, options, buckets, requests)
+  const accept = (message: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => {
+    const work = handleRequest(message, response, expectsContinue, options, buckets, requests)
       .catch((error: unknown) => {
         response.socket?.destroy();
         options.onError?.(error);
       })
-      .finally(() => underWay.delete(work));
-    underWay.add(work);
+      .finally(() => running.delete(work));
+    running.add(work);
   };
   const server = createServer({
-    // A body of 5 GiB may take its time.
+    // A body of 5 GiB may take long.
     requestTimeout: 0,
   });
-  server.on('request', (message, response) => take(message, response, false));
-  server.on('checkContinue', (message, response) => take(message, response, true));
+  server.on('request', (message, response) => accept(message, response, false));
+  server.on('checkContinue', (message, response) => accept(message, response, true));
   server.on('connection', (socket) => {
     accepted += 1;
     sockets.add(socket);
@@ -126,7 +126,7 @@ export async function startS3(options: S3Options): Promise<S3Server> {
     },
     presignGet: (bucket, key, { expiresInSeconds, origin = endpoint }) => {
       const [signer] = credentials;
-      if (!signer) throw new Error('This S3 has no credentials to sign with.');
+      if (!signer) throw new Error('A presigned link requires credentials.');
       return presignGet({
         endpoint: origin,
         bucket,
@@ -140,7 +140,7 @@ export async function startS3(options: S3Options): Promise<S3Server> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
-      await Promise.all(underWay);
+      await Promise.all(running);
       for (const bucket of buckets.values()) await bucket.close();
     },
   };
@@ -148,11 +148,12 @@ export async function startS3(options: S3Options): Promise<S3Server> {
 
 function endpointOf(server: Server, host: string): string {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('The server has no port.');
+  if (address === null || typeof address === 'string')
+    throw new Error('The server is not listening on a port.');
   return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }
 
-async function handle(
+async function handleRequest(
   message: IncomingMessage,
   response: ServerResponse,
   expectsContinue: boolean,
@@ -161,10 +162,10 @@ async function handle(
   requests: Map<string, number>,
 ): Promise<void> {
   const { time } = options;
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
-  // A body that breaks off throws before the response hears of it.
-  const isGone = () => gone.signal.aborted || message.socket.destroyed;
+  const closed = new AbortController();
+  response.on('close', () => closed.abort());
+  // An aborted body throws before the response emits `close`.
+  const isClosed = () => closed.signal.aborted || message.socket.destroyed;
   const body = new RequestBody(message, expectsContinue ? () => response.writeContinue() : undefined);
   const requestId = {
     id: randomBytes(8).toString('hex').toUpperCase(),
@@ -178,8 +179,8 @@ async function handle(
   const request = parsed(message, options);
   const operation = request instanceof S3Error ? request.code : request.operation;
   requests.set(operation, (requests.get(operation) ?? 0) + 1);
-  const ended = (status?: number, code?: string) =>
-    options.onAnswer?.({
+  const report = (status?: number, code?: string) =>
+    options.onResponse?.({
       operation,
       bucket: request instanceof S3Error ? undefined : request.bucket,
       key: request instanceof S3Error ? undefined : request.key,
@@ -190,30 +191,30 @@ async function handle(
   const serve = async (): Promise<S3Response> => {
     try {
       if (request instanceof S3Error) throw request;
-      return await answerTo(request, body, options, buckets);
+      return await handleOperation(request, body, options, buckets);
     } catch (error) {
-      if (isGone()) throw error;
+      if (isClosed()) throw error;
       return errorResponse(asS3Error(error, options), requestId);
     }
   };
-  let answer: S3Response | undefined;
+  let delivered: S3Response | undefined;
   try {
     const fault = request instanceof S3Error ? undefined : await options.intercept?.(request);
-    const outcome = await underFault(fault, { body, requestId, gone: gone.signal, time, serve });
+    const outcome = await applyFault(fault, { body, requestId, closed: closed.signal, time, serve });
     if (typeof outcome === 'string') {
-      ended();
-      await leave(outcome, response, gone.signal);
+      report();
+      await endEarly(outcome, response, closed.signal);
       return;
     }
-    answer = outcome;
-    await deliver(outcome, { response, body, time, gone: gone.signal });
-    ended(outcome.status, outcome.code);
+    delivered = outcome;
+    await deliver(outcome, { response, body, time, closed: closed.signal });
+    report(outcome.status, outcome.code);
   } catch (error) {
-    // Nobody is left to be told; what was under way has cleaned up after itself.
-    if (!isGone()) throw error;
-    ended();
+    // The client has disconnected, and the request has already been cleaned up.
+    if (!isClosed()) throw error;
+    report();
   } finally {
-    await answer?.release?.();
+    await delivered?.release?.();
   }
 }
 
@@ -234,7 +235,7 @@ function asS3Error(error: unknown, options: S3Options): S3Error {
   return new S3Error(500, 'InternalError', 'We encountered an internal error. Please try again.');
 }
 
-async function answerTo(
+async function handleOperation(
   request: S3Request,
   body: RequestBody,
   options: S3Options,
@@ -243,7 +244,7 @@ async function answerTo(
   const { time, credentials, accountId = '000000000000' } = options;
   verifySignature(request, credentials, time.now());
   const { operation, key = '' } = request;
-  if (!SERVED.has(operation)) {
+  if (!SUPPORTED_OPERATIONS.has(operation)) {
     throw new S3Error(
       501,
       'NotImplemented',
@@ -262,4 +263,9 @@ async function answerTo(
   return getObject(request, key, bucket);
 }
 
-const SERVED: ReadonlySet<string> = new Set(['PutObject', 'GetObject', 'HeadObject', 'ListObjectsV2']);
+const SUPPORTED_OPERATIONS: ReadonlySet<string> = new Set([
+  'PutObject',
+  'GetObject',
+  'HeadObject',
+  'ListObjectsV2',
+]);

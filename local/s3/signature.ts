@@ -19,10 +19,10 @@ const MAX_SKEW_MS = 15 * 60 * 1000;
 const WEEK_SECONDS = 7 * 24 * 60 * 60;
 
 /**
- * Checks who signed the request.
+ * Verifies the signature of a request.
  *
  * @param now milliseconds since the epoch
- * @throws {S3Error} as S3 refuses: AccessDenied (unsigned, expired, unsigned x-amz headers),
+ * @throws {S3Error} as S3 does: AccessDenied (unsigned, expired, unsigned x-amz headers),
  *   InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed, or a 400 for a malformed authorization
  */
 export function verifySignature(request: S3Request, credentials: readonly Credentials[], now: number): void {
@@ -199,7 +199,7 @@ function sign(
     ALGORITHM,
     claim.stamp,
     `${date}/${region}/s3/aws4_request`,
-    // Node reads header bytes as Latin-1; hashed the same way they are what came over the wire.
+    // Node decodes header bytes as Latin-1; encoding them the same way restores the bytes on the wire.
     createHash('sha256').update(canonicalRequest, 'latin1').digest('hex'),
   ].join('\n');
   const key = [date, region, 's3', 'aws4_request'].reduce<string | Buffer>(
@@ -217,15 +217,15 @@ export interface PresignOptions {
   readonly credentials: Credentials;
   /** Whole seconds, 0 to 604,800. */
   readonly expiresInSeconds: number;
-  /** Milliseconds since the epoch at which the link starts to age. */
+  /** Start of validity, in milliseconds since the epoch. */
   readonly now: number;
   /** @default 'us-east-1' */
   readonly region?: string;
-  /** Further query parameters, e.g. `response-content-disposition`. */
+  /** Additional query parameters, such as `response-content-disposition`. */
   readonly query?: Readonly<Record<string, string>>;
 }
 
-/** A URL that lets anybody GET one object until it expires. */
+/** Creates a URL that grants GET access to one object until it expires. */
 export function presignGet(options: PresignOptions): string {
   const { endpoint, bucket, key, credentials, expiresInSeconds, now, region = 'us-east-1' } = options;
   const stamp = new Date(now).toISOString().replace(/[-:]|\.\d{3}/g, '');
@@ -256,7 +256,7 @@ export function presignGet(options: PresignOptions): string {
   return `${endpoint}${encodePath(path)}?${canonicalQuery(query)}&X-Amz-Signature=${signature}`;
 }
 
-/** RFC 3986: everything but unreserved characters. */
+/** Percent-encodes everything except unreserved characters (RFC 3986). */
 const encode = (text: string) =>
   encodeURIComponent(text).replace(
     /[!'()*]/g,

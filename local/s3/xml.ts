@@ -1,4 +1,4 @@
-/** Text for use between tags. Control characters become references, as S3 writes them. */
+/** Escapes text for use between tags. Control characters become references, as in S3. */
 function escapeXml(text: string): string {
   return text.replace(/[&<>"\p{Cc}]/gu, (character) => {
     switch (character) {
@@ -16,7 +16,7 @@ function escapeXml(text: string): string {
   });
 }
 
-/** Child elements by name, in order; `undefined` children are left out. */
+/** Child elements by name, in order. `undefined` children are omitted. */
 export type XmlChildren = readonly (readonly [name: string, content: XmlContent | undefined])[];
 type XmlContent = string | number | boolean | XmlChildren;
 

@@ -1,4 +1,4 @@
-/** The documents that the Telnyx stand-in knows: records in memory, bytes in its storage bucket's directory. */
+/** Documents of the Telnyx stand-in: records in memory, data in the directory of its storage bucket. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -16,16 +16,16 @@ export interface Document {
   createdAt: number;
   customerReference: string;
   avScanStatus: 'scanned' | 'infected';
-  /** Whether a service links it; an unlinked one does not live for long. */
+  /** Whether a service links the document. Telnyx deletes unlinked documents after 30 minutes. */
   linked: boolean;
 }
 
-export type Facts = Partial<
+export type DocumentFacts = Partial<
   Pick<Document, 'id' | 'createdAt' | 'customerReference' | 'avScanStatus' | 'linked'>
 >;
 
 export interface DocumentsOptions {
-  /** Directory of the storage bucket: one file, or link to one, per document id. */
+  /** Directory of the storage bucket: one file or symbolic link per document ID. */
   storage: string;
   time: Time;
   /** Whether unlinked documents are deleted after 30 minutes, as at Telnyx. */
@@ -34,7 +34,7 @@ export interface DocumentsOptions {
 
 export class Documents {
   readonly #documents = new Map<string, Document>();
-  /** Put in order once for many pages of many lists; undefined when something has come or gone since. */
+  /** Cache of the sorted documents; undefined after a change. */
   #newestFirst: readonly Document[] | undefined;
   readonly #options: DocumentsOptions;
 
@@ -42,8 +42,8 @@ export class Documents {
     this.#options = options;
   }
 
-  /** Takes bytes as an upload does. */
-  async add(fileName: string, bytes: Buffer, facts: Facts = {}): Promise<Document> {
+  /** Adds a document with its data, as an upload does. */
+  async add(fileName: string, bytes: Buffer, facts: DocumentFacts = {}): Promise<Document> {
     const document = this.#record(
       fileName,
       bytes.length,
@@ -55,18 +55,18 @@ export class Documents {
     return this.#keep(document);
   }
 
-  /** Takes a record alone, for lists of any length: there is nothing to download. */
-  addRecord(fileName: string, bytes: number, sha256: string, facts: Facts = {}): Document {
+  /** Adds a record without data, which cannot be downloaded. For long lists. */
+  addRecord(fileName: string, bytes: number, sha256: string, facts: DocumentFacts = {}): Document {
     return this.#keep(this.#record(fileName, bytes, sha256, facts));
   }
 
-  /** Takes a file where it lies: it is linked to, not copied. */
+  /** Adds an existing file by a symbolic link, without copying it. */
   async addFile(
     fileName: string,
     path: string,
     size: number,
     sha256: string,
-    facts: Facts,
+    facts: DocumentFacts,
   ): Promise<Document> {
     const document = this.#record(fileName, size, sha256, facts);
     await mkdir(this.#options.storage, { recursive: true });
@@ -75,7 +75,7 @@ export class Documents {
     return this.#keep(document);
   }
 
-  /** A service links the document now: it stays. Does nothing where there is no such document. */
+  /** Marks the document as linked by a service, so that it is not deleted. Ignores an unknown ID. */
   link(id: string): void {
     const document = this.get(id);
     if (document) document.linked = true;
@@ -113,7 +113,7 @@ export class Documents {
     return !expire || linked || time.now() - createdAt < unlinkedLifetimeMs;
   }
 
-  #record(fileName: string, bytes: number, sha256: string, facts: Facts): Document {
+  #record(fileName: string, bytes: number, sha256: string, facts: DocumentFacts): Document {
     return {
       id: randomUUID(),
       fileName,
@@ -147,7 +147,7 @@ const contentTypes: Record<string, string> = {
   '.xlsx': 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
 };
 
-/** The record as the API gives it: every field of Telnyx's specification. */
+/** The record as returned by the API, with every field of Telnyx's specification. */
 export function recordOf(document: Document): Record<string, unknown> {
   const { createdAt, bytes } = document;
   return {

@@ -1,47 +1,50 @@
-/** What can be made to go wrong at Telnyx, per document or by rate, for people (`--faults`) and for tests. */
+/** Simulated faults of Telnyx, per document or at a rate, for `--faults` and for tests. */
 import type { Random } from '../../functions/time.ts';
 import type { S3Fault } from '../s3/faults.ts';
 import type { Document } from './documents.ts';
 
-/** Where a fault shows: in the API's answers about a document, in its record, or in the download itself. */
+/** Kinds of faults, with where they occur: API response, download link, record or download. */
 export const faultKinds = {
-  'rate-limited': { at: 'api', says: '429 with code 10011 and one second to wait' },
-  'server-error': { at: 'api', says: '500' },
-  'html-error': { at: 'api', says: '502 with a page of HTML from some proxy' },
-  'api-reset': { at: 'api', says: 'the connection is reset' },
-  'api-stall': { at: 'api', says: 'no answer, ever' },
-  'not-json': { at: 'api', says: '200 with half an object' },
-  'wrong-shape': { at: 'api', says: '200 with other fields than specified' },
-  gone: { at: 'api', says: '404: deleted' },
-  'gateway-not-found': { at: 'api', says: '404 with a page of HTML: a gateway has lost its way' },
-  'gateway-forbidden': { at: 'api', says: '403 with a page of HTML: a firewall is in the way' },
-  'gateway-unauthorised': { at: 'api', says: '401 with the JSON of a gateway' },
-  'key-rejected': { at: 'api', says: '401 with code 10009: the API key is not valid' },
-  'key-forbidden': { at: 'api', says: '403 with code 10010: the API key may not do this' },
-  'link-refused': { at: 'link', says: '422 for the download link' },
-  'odd-path': { at: 'link', says: 'a link whose path holds `.`, `..` and `//`' },
-  'wrong-hash': { at: 'record', says: 'the record states another hash' },
-  'no-hash': { at: 'record', says: 'the record states no hash' },
-  'wrong-size': { at: 'record', says: 'the record states one byte too many' },
-  'no-size': { at: 'record', says: 'the record states no size' },
-  'malformed-fields': { at: 'record', says: 'every field but the id is other than specified' },
-  'exact-numbers': { at: 'record', says: 'the record holds numbers that a double cannot' },
-  'oversized-record': { at: 'record', says: 'a record of 300 kB' },
-  'nested-record': { at: 'record', says: 'a record nested 2,000 levels deep' },
-  'created-status': { at: 'record', says: '201 in place of 200' },
-  infected: { at: 'record', says: 'the scanner has found malware' },
-  'link-expired': { at: 'download', says: '403, the link has expired' },
-  'download-refused': { at: 'download', says: '400' },
-  'download-missing': { at: 'download', says: '404: the storage does not have it' },
-  'download-reset': { at: 'download', says: 'reset in the middle' },
-  truncated: { at: 'download', says: 'ends in the middle, against its Content-Length' },
-  'cut-silently': { at: 'download', says: 'ends in the middle, without a Content-Length' },
-  'download-stall': { at: 'download', says: 'stops in the middle and stays open' },
-  'wrong-bytes': { at: 'download', says: 'one bit is flipped' },
-  longer: { at: 'download', says: 'a few bytes too many' },
-  compressed: { at: 'download', says: 'gzip, which nobody asked for' },
-  redirected: { at: 'download', says: '302 to a place inside the network' },
-} as const satisfies Record<string, { at: 'api' | 'link' | 'record' | 'download'; says: string }>;
+  'rate-limited': { at: 'api', description: '429 with code 10011 and one second to wait' },
+  'server-error': { at: 'api', description: '500' },
+  'html-error': { at: 'api', description: '502 with an HTML page from a proxy' },
+  'api-reset': { at: 'api', description: 'connection reset' },
+  'api-stall': { at: 'api', description: 'no response' },
+  'not-json': { at: 'api', description: '200 with incomplete JSON' },
+  'wrong-shape': { at: 'api', description: '200 with fields that are not in the specification' },
+  gone: { at: 'api', description: '404: document deleted' },
+  'gateway-not-found': { at: 'api', description: '404 with an HTML page from a misrouted gateway' },
+  'gateway-forbidden': { at: 'api', description: '403 with an HTML page from a firewall' },
+  'gateway-unauthorised': { at: 'api', description: '401 with JSON from a gateway' },
+  'key-rejected': { at: 'api', description: '401 with code 10009: the API key is not valid' },
+  'key-forbidden': { at: 'api', description: '403 with code 10010: the API key lacks permission' },
+  'link-refused': { at: 'link', description: '422 instead of a download link' },
+  'odd-path': { at: 'link', description: 'a link whose path contains `.`, `..` and `//`' },
+  'wrong-hash': { at: 'record', description: 'the record states a wrong hash' },
+  'no-hash': { at: 'record', description: 'the record states no hash' },
+  'wrong-size': { at: 'record', description: 'the record states one byte too many' },
+  'no-size': { at: 'record', description: 'the record states no size' },
+  'malformed-fields': { at: 'record', description: 'every field except the ID has a wrong type' },
+  'exact-numbers': {
+    at: 'record',
+    description: 'the record contains numbers that a double cannot represent',
+  },
+  'oversized-record': { at: 'record', description: 'a record of 300 kB' },
+  'nested-record': { at: 'record', description: 'a record nested 2,000 levels deep' },
+  'created-status': { at: 'record', description: '201 instead of 200' },
+  infected: { at: 'record', description: 'the record states that malware was found' },
+  'link-expired': { at: 'download', description: '403: the link has expired' },
+  'download-refused': { at: 'download', description: '400' },
+  'download-missing': { at: 'download', description: '404: not in the storage' },
+  'download-reset': { at: 'download', description: 'connection reset halfway' },
+  truncated: { at: 'download', description: 'ends halfway, before its Content-Length' },
+  'cut-silently': { at: 'download', description: 'ends halfway, without a Content-Length' },
+  'download-stall': { at: 'download', description: 'stops halfway; the connection stays open' },
+  'wrong-bytes': { at: 'download', description: 'one flipped bit' },
+  longer: { at: 'download', description: 'seven bytes too many' },
+  compressed: { at: 'download', description: 'gzip-encoded although not requested' },
+  redirected: { at: 'download', description: '302 to an internal address' },
+} as const satisfies Record<string, { at: 'api' | 'link' | 'record' | 'download'; description: string }>;
 
 export type FaultKind = keyof typeof faultKinds;
 export type FaultPlace = (typeof faultKinds)[FaultKind]['at'];
@@ -51,22 +54,22 @@ export type FaultKindAt<Place extends FaultPlace> = {
 
 export interface FaultRule {
   kind: FaultKind;
-  /** Which documents, by file name or id. @default all */
+  /** File name or ID of the document. @default all documents */
   document?: string;
   /**
-   * Which requests, as `TelnyxServer.requests` names them, such as `GET documents` for the list. For kinds at
-   * `api` or `link`. @default those about one document
+   * Route of the request, as in `TelnyxServer.requests`, such as `GET documents` for the list. Only for kinds at `api` or
+   * `link`. @default all requests for a single document
    */
   route?: string;
-  /** Which share of the chances is taken, 0 to 1. @default 1 */
+  /** Probability, 0 to 1. @default 1 */
   rate?: number;
-  /** How often per document, or per route where no document is asked for; it heals afterwards. @default for ever */
+  /** Maximum occurrences per document, or per route for requests without a document. @default unlimited */
   times?: number;
-  /** Rules of the same name count together towards the `times` of each. @default each counts for itself */
+  /** Rules with the same budget share one counter for `times`. @default a counter per rule */
   budget?: string;
 }
 
-/** Something of each sort over the sample documents: most heals, three documents cannot be archived. */
+/** Various faults for the sample documents. Most are transient; three documents cannot be archived. */
 export const sampleFaults: readonly FaultRule[] = [
   { kind: 'rate-limited', document: 'Letter of authorisation.pdf', times: 1 },
   { kind: 'truncated', document: 'Passport scan.png', times: 1 },
@@ -79,7 +82,7 @@ export const sampleFaults: readonly FaultRule[] = [
   { kind: 'infected', document: 'Empty note.txt' },
 ];
 
-/** For a folder of the user's own: every kind that heals, here and there, each at most twice per document. */
+/** Random transient faults for a user's folder, each at most twice per document. */
 export const scatteredFaults: readonly FaultRule[] = (
   [
     'rate-limited',
@@ -92,7 +95,7 @@ export const scatteredFaults: readonly FaultRule[] = (
   ] as const
 ).map((kind) => ({ kind, rate: 0.03, times: 2 }));
 
-/** What a fault may strike. */
+/** Request that a fault may apply to. */
 export interface FaultTarget {
   document?: Document | undefined;
   route?: string;
@@ -101,8 +104,8 @@ export interface FaultTarget {
 export class Faults {
   readonly #rules: FaultRule[];
   readonly #random: Random;
-  /** By rule or budget, then by what was asked for. */
-  #taken = new Map<FaultRule | string, Map<string, number>>();
+  /** Number of occurrences by rule or budget, then by document ID or route. */
+  #occurrences = new Map<FaultRule | string, Map<string, number>>();
   #counts = new Map<FaultKind, number>();
 
   constructor(rules: readonly FaultRule[], random: Random) {
@@ -110,40 +113,40 @@ export class Faults {
     this.#random = random;
   }
 
-  /** From now on this goes wrong too; earlier rules come first. */
+  /** Adds rules. Earlier rules take precedence. */
   add(...rules: readonly FaultRule[]): void {
     this.#rules.push(...rules);
   }
 
-  /** How often each kind has happened. */
+  /** Number of occurrences of each kind. */
   counts(): Map<FaultKind, number> {
     return new Map(this.#counts);
   }
 
-  /** Nothing goes wrong any more. */
+  /** Removes all rules and resets all counters. */
   clear(): void {
     this.#rules.length = 0;
-    this.#taken = new Map();
+    this.#occurrences = new Map();
     this.#counts = new Map();
   }
 
-  /** The fault that happens now at this place to what is asked for, if any; it counts as having happened. */
+  /** Returns the fault to apply to this request, if any, and counts it. */
   next<Place extends FaultPlace>(place: Place, target: FaultTarget): FaultKindAt<Place> | undefined {
     for (const rule of this.#rules) {
-      if (faultKinds[rule.kind].at !== place || !strikes(rule, target)) continue;
+      if (faultKinds[rule.kind].at !== place || !matches(rule, target)) continue;
       const { kind, rate = 1, times = Number.POSITIVE_INFINITY, budget = rule } = rule;
       const what = target.document?.id ?? target.route ?? '';
-      const taken = this.#taken.get(budget) ?? new Map<string, number>();
-      const before = taken.get(what) ?? 0;
+      const occurrences = this.#occurrences.get(budget) ?? new Map<string, number>();
+      const before = occurrences.get(what) ?? 0;
       if (before >= times || (rate < 1 && this.#random() >= rate)) continue;
-      this.#taken.set(budget, taken.set(what, before + 1));
+      this.#occurrences.set(budget, occurrences.set(what, before + 1));
       this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
       return kind as FaultKindAt<Place>;
     }
     return undefined;
   }
 
-  /** What the storage does to the next download of this document. */
+  /** Fault of the storage for the next download of this document, if any. */
   download(document: Document): S3Fault | undefined {
     const middle = Math.floor(document.bytes / 2);
     switch (this.next('download', { document })) {
@@ -181,7 +184,7 @@ export class Faults {
   }
 }
 
-function strikes({ document, route }: FaultRule, target: FaultTarget): boolean {
+function matches({ document, route }: FaultRule, target: FaultTarget): boolean {
   if (route === undefined ? target.document === undefined : route !== target.route) return false;
   return document === undefined || [target.document?.id, target.document?.fileName].includes(document);
 }

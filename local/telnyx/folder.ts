@@ -1,4 +1,4 @@
-/** A folder of files as the documents of an account: a file that appears is an upload, one that goes is deleted. */
+/** Serves the files of a folder as documents of an account. A new file is an upload, a removed file a deletion. */
 import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -10,8 +10,8 @@ import type { Document, Documents } from './documents.ts';
 
 export interface Folder {
   /**
-   * Brings the documents in line with what the folder holds at some moment after the call; a folder of thousands of
-   * files may have been looked through shortly before instead.
+   * Updates the documents to the state of the folder after the call. A folder with thousands of files is scanned less
+   * often, so its state may be slightly older.
    */
   refresh(): Promise<void>;
 }
@@ -19,50 +19,50 @@ export interface Folder {
 export interface FolderOptions {
   /** Absolute path. */
   path: string;
-  /** Absolute paths of folders that are left out, with all that is in them. @default none */
+  /** Absolute paths of folders to skip, including their contents. @default none */
   exclude?: readonly string[];
   documents: Documents;
   time: Time;
-  /** Told once of each file or folder that is left out, and why. */
-  onUnreadable: (path: string, error: unknown) => void;
-  /** Told of each document after the first look. */
+  /** Called once for each file or folder that is skipped, with the reason. */
+  onSkipped: (path: string, error: unknown) => void;
+  /** Called for each document that is added after the first scan. */
   onAppeared?: (document: Document) => void;
 }
 
 const statsAtOnce = 16;
 const hashedAtOnce = 4;
-/** A file that appears is taken once it has stayed the same for so long: before, it may be half a copy. */
-const settleMs = 200;
-/** With more files than these, looking through them may take a tenth of the time and no more. */
+/** A new file is added after it was unchanged for this long, because it may still be being copied. */
+const stableMs = 200;
+/** With more files than this, scans take at most a tenth of the time. */
 const manyFiles = 1_000;
-const restPerLook = 9;
+const pausePerScan = 9;
 
 export function openFolder(options: FolderOptions): Folder {
-  const { path: root, exclude = [], documents, time, onUnreadable, onAppeared } = options;
+  const { path: root, exclude = [], documents, time, onSkipped, onAppeared } = options;
   const known = new Map<string, { version: string; id: string }>();
   const reported = new Set<string>();
-  let looked = false;
-  let restUntil = Number.NEGATIVE_INFINITY;
-  let looking: Promise<void> = Promise.resolve();
+  let hasScanned = false;
+  let pauseUntil = Number.NEGATIVE_INFINITY;
+  let scanning: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
 
-  const leaveOut = (path: string, error: unknown) => {
-    // What went away meanwhile is not there to be told of.
+  const skip = (path: string, error: unknown) => {
+    // Ignore files that were removed during the scan.
     if (isMissing(error) && path !== root) return;
-    if (!reported.has(path)) onUnreadable(path, error);
+    if (!reported.has(path)) onSkipped(path, error);
     reported.add(path);
   };
 
   const filesIn = async (folder: string): Promise<string[]> => {
     if (exclude.some((path) => `${folder}${sep}`.startsWith(`${path}${sep}`))) {
-      leaveOut(folder, new Error('It is not to be taken.'));
+      skip(folder, new Error('Excluded folder.'));
       return [];
     }
     let entries: Dirent[];
     try {
       entries = await readdir(folder, { withFileTypes: true });
     } catch (error) {
-      leaveOut(folder, error);
+      skip(folder, error);
       return [];
     }
     const files: string[] = [];
@@ -70,22 +70,22 @@ export function openFolder(options: FolderOptions): Folder {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) files.push(...(await filesIn(path)));
       else if (entry.isFile()) files.push(path);
-      else leaveOut(path, new Error(entry.isSymbolicLink() ? 'It is a symbolic link.' : 'It is no file.'));
+      else skip(path, new Error(entry.isSymbolicLink() ? 'Symbolic link.' : 'Not a regular file.'));
     }
     return files;
   };
 
-  /** The file's version, where it is not the known one. */
+  /** Version of the file if it is new or has changed. */
   const newVersion = async (path: string): Promise<string | undefined> => {
     const version = await versionOf(path);
     return version === known.get(path)?.version ? undefined : version;
   };
 
-  const take = async (path: string, version: string) => {
+  const addIfStable = async (path: string, version: string) => {
     if ((await versionOf(path)) !== version) return;
     const sha256 = await hashOf(path);
     const { size, mtimeMs } = await stat(path);
-    // Still being written: the next look takes it.
+    // Still being written: the next scan adds it.
     if ((await versionOf(path)) !== version) return;
     const name = relative(root, path);
     const id = idOf(name, sha256);
@@ -93,14 +93,14 @@ export function openFolder(options: FolderOptions): Folder {
     known.set(path, { version, id });
     if (before?.id === id) return;
     if (before !== undefined) await documents.remove(before.id);
-    // The modification time may be years ago: Telnyx has the document since it appeared here.
-    const createdAt = looked ? time.now() : Math.round(mtimeMs);
+    // Not the modification time, which may be years ago: the document is new to Telnyx.
+    const createdAt = hasScanned ? time.now() : Math.round(mtimeMs);
     const document = await documents.addFile(name, path, size, sha256, { id, linked: true, createdAt });
-    if (looked) onAppeared?.(document);
+    if (hasScanned) onAppeared?.(document);
   };
 
-  const look = async () => {
-    const began = time.monotonic();
+  const scan = async () => {
+    const startedAt = time.monotonic();
     const paths = await filesIn(root);
     const changed: [path: string, version: string][] = [];
     await pLimit(statsAtOnce).map(paths, async (path) => {
@@ -108,15 +108,15 @@ export function openFolder(options: FolderOptions): Folder {
         const version = await newVersion(path);
         if (version !== undefined) changed.push([path, version]);
       } catch (error) {
-        leaveOut(path, error);
+        skip(path, error);
       }
     });
-    if (looked && changed.length > 0) await sleep(time, settleMs);
+    if (hasScanned && changed.length > 0) await sleep(time, stableMs);
     await pLimit(hashedAtOnce).map(changed, async ([path, version]) => {
       try {
-        await take(path, version);
+        await addIfStable(path, version);
       } catch (error) {
-        leaveOut(path, error);
+        skip(path, error);
       }
     });
     const here = new Set(paths);
@@ -125,19 +125,19 @@ export function openFolder(options: FolderOptions): Folder {
       known.delete(path);
       await documents.remove(id);
     }
-    looked = true;
+    hasScanned = true;
     const ended = time.monotonic();
-    if (paths.length > manyFiles) restUntil = ended + restPerLook * (ended - began);
+    if (paths.length > manyFiles) pauseUntil = ended + pausePerScan * (ended - startedAt);
   };
 
   return {
     refresh: () => {
-      if (time.monotonic() < restUntil) return Promise.resolve();
-      // A look under way may have passed by what is there now.
-      next ??= looking.then(() => {
+      if (time.monotonic() < pauseUntil) return Promise.resolve();
+      // A running scan may have missed recent changes, so wait for it and scan again.
+      next ??= scanning.then(() => {
         next = undefined;
-        looking = look();
-        return looking;
+        scanning = scan();
+        return scanning;
       });
       return next;
     },
@@ -155,7 +155,7 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** The same file with the same bytes has the same id at the next start (RFC 9562, version 8). */
+/** Derives a stable ID from path and content, so that it is the same at the next start (RFC 9562, version 8). */
 function idOf(path: string, sha256: string): string {
   const digest = createHash('sha256').update(`${sha256} ${path}`).digest();
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x80;

@@ -1,12 +1,12 @@
 /**
- * Lists in pages that are counted anew for each request, as Telnyx's are: a list that changes between two requests
- * repeats rows or skips them. What the specification does not allow is refused rather than put right.
+ * Paginated lists. Like at Telnyx, each request computes its page from the current list, so a list that changes between
+ * two requests repeats or skips rows. Parameters outside the specification are rejected.
  */
 
 import type { Document } from './documents.ts';
 import { type ApiResponse, RequestError, telnyxErrorCodes } from './response.ts';
 
-/** @throws RequestError for page numbers and sizes that the specification does not allow */
+/** @throws RequestError for page numbers and sizes outside the specification */
 export function page<Row>(
   rows: readonly Row[],
   query: URLSearchParams,
@@ -29,11 +29,11 @@ export function page<Row>(
 }
 
 /**
- * The documents that GET /documents asks for, in the order that it asks for; newest first unless it says.
+ * Filters and sorts documents for GET /documents. Default: newest first.
  *
- * @throws RequestError for instants and orders that there are not
+ * @throws RequestError for an invalid instant or sort order
  */
-export function chosenDocuments(
+export function selectDocuments(
   newestFirst: readonly Document[],
   query: URLSearchParams,
 ): readonly Document[] {
@@ -42,7 +42,7 @@ export function chosenDocuments(
   const reference = query.get('filter[customer_reference][eq]');
   const references = query.getAll('filter[customer_reference][in][]');
   const name = query.get('filter[filename][contains]');
-  const chosen = newestFirst.filter(
+  const selected = newestFirst.filter(
     ({ createdAt, customerReference, fileName }) =>
       (after === undefined || createdAt > after) &&
       (before === undefined || createdAt < before) &&
@@ -54,21 +54,21 @@ export function chosenDocuments(
   switch (sort) {
     case '-created_at':
     case '-updated_at':
-      return chosen;
+      return selected;
     case 'created_at':
     case 'updated_at':
-      return chosen.reverse();
+      return selected.reverse();
     case 'filename':
-      return chosen.sort(byName);
+      return selected.sort(byName);
     case '-filename':
-      return chosen.sort(byName).reverse();
+      return selected.sort(byName).reverse();
     default:
       throw badParameter('sort[]');
   }
 }
 
-/** @throws RequestError for a filter that is not one of `known` */
-export function refuseOtherFilters(query: URLSearchParams, known: readonly string[]): void {
+/** @throws RequestError for a filter that is not in `known` */
+export function rejectUnknownFilters(query: URLSearchParams, known: readonly string[]): void {
   for (const name of query.keys()) {
     if (name.startsWith('filter') && !known.includes(name)) throw badParameter(name);
   }
@@ -77,14 +77,14 @@ export function refuseOtherFilters(query: URLSearchParams, known: readonly strin
 function wholeNumber(
   query: URLSearchParams,
   name: string,
-  least: number,
-  most: number,
-  otherwise: number,
+  min: number,
+  max: number,
+  fallback: number,
 ): number {
   const text = query.get(name);
-  if (text === null) return otherwise;
+  if (text === null) return fallback;
   const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= least && number <= most) return number;
+  if (number >= min && number <= max) return number;
   throw badParameter(name);
 }
 

@@ -1,12 +1,12 @@
 /**
- * Porting orders and port-outs of the stand-in, and the documents that they link, in Telnyx's shapes. A document
- * that an order names is linked, and so is not deleted after 30 minutes.
+ * Porting orders and port-outs of the stand-in, and the documents that they link, in the format of Telnyx. A document in
+ * an order is linked and therefore not deleted after 30 minutes.
  */
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
 import type { Documents } from './documents.ts';
 
-/** Document ids by the place that they have in the order. */
+/** Document IDs by their role in the order. */
 export interface PortingOrder {
   id: string;
   loa: string | undefined;
@@ -36,7 +36,7 @@ export class Orders {
     this.#time = time;
   }
 
-  /** @returns the order's id, a new one unless given. An order with the same id is replaced. */
+  /** Adds an order, or replaces the one with the same ID. @returns its ID, by default a new one */
   addPortingOrder(contents: Partial<PortingOrder>): string {
     const { id = randomUUID(), loa, invoice, requirements = [], additional = [] } = contents;
     const stamps = this.#stamps();
@@ -83,7 +83,7 @@ export class Orders {
     return id;
   }
 
-  /** @returns the port-out's id */
+  /** @returns the port-out's ID */
   addPortOut(documentIds: readonly string[], id: string = randomUUID()): string {
     const stamps = this.#stamps();
     this.remove(id);
@@ -102,7 +102,7 @@ export class Orders {
     return id;
   }
 
-  /** The order is gone, as after `porting_order.deleted`; its documents stay linked. */
+  /** Removes the order, as before a `porting_order.deleted` event. Its documents stay linked. */
   remove(id: string): void {
     this.#porting.delete(id);
     this.#portOuts.delete(id);
@@ -115,7 +115,7 @@ export class Orders {
     return this.#porting.get(id)?.order;
   }
 
-  /** GET /porting_orders/{id}/requirements: textual ones beside those that a document fulfils. */
+  /** GET /porting_orders/{id}/requirements: those fulfilled by documents, and a textual one. */
   requirements(id: string): readonly Row[] | undefined {
     return this.#porting.get(id)?.requirements;
   }
@@ -125,12 +125,12 @@ export class Orders {
     return this.#porting.get(id)?.additional;
   }
 
-  /** GET /portouts/{id}/supporting_documents, which has no pages */
+  /** GET /portouts/{id}/supporting_documents, which is not paginated */
   supportingDocuments(id: string): readonly Row[] | undefined {
     return this.#portOuts.get(id);
   }
 
-  /** GET /document_links; null: whichever */
+  /** GET /document_links; null matches any value */
   links(resourceId: string | null, recordType: string | null): readonly Row[] {
     return this.#links.filter(
       ({ linked_resource_id, linked_record_type }) =>

@@ -5,20 +5,20 @@ export interface RequestLimit {
   perSeconds: number;
 }
 
-export interface Taken {
+export interface RateLimitResult {
   allowed: boolean;
-  /** Telnyx states the limit in every answer; the reset counts seconds. */
+  /** Rate limit headers, which Telnyx sends in every response. The reset is in seconds. */
   headers: Record<string, string>;
 }
 
-/** Telnyx publishes no figures. This one is there for its headers alone. */
-const unreachable: RequestLimit = { requests: 100_000, perSeconds: 1 };
+/** Telnyx publishes no limit. This one is never reached and only provides the headers. */
+const defaultLimit: RequestLimit = { requests: 100_000, perSeconds: 1 };
 
 /**
- * A fixed window, as `x-ratelimit-reset` describes it
+ * Creates a rate limiter with a fixed window, as `x-ratelimit-reset` implies
  * (https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting).
  */
-export function takeToken(limit: RequestLimit = unreachable, time: Time): () => Taken {
+export function createRateLimiter(limit: RequestLimit = defaultLimit, time: Time): () => RateLimitResult {
   const windowMs = limit.perSeconds * 1_000;
   let windowEnds = time.monotonic() + windowMs;
   let used = 0;

@@ -1,4 +1,4 @@
-/** An answer of the API: its body as JSON, or as it is where it is text already. */
+/** Response of the API. The body is sent as JSON, or unchanged if it is text. */
 export interface ApiResponse {
   status: number;
   body: unknown;
@@ -16,24 +16,24 @@ export const telnyxErrorCodes = {
   badRequest: '10015',
 } as const;
 
-/** A request that cannot be served as it stands. */
+/** Invalid request, with the error response. */
 export class RequestError extends Error {
-  readonly answer: ApiResponse;
+  readonly response: ApiResponse;
 
-  /** @param parameter the query parameter at fault, if one is */
+  /** @param parameter the invalid query parameter, if any */
   constructor(status: number, code: string, title: string, parameter?: string) {
     super(title);
-    this.answer = failure(status, code, title, parameter);
+    this.response = telnyxError(status, code, title, parameter);
   }
 }
 
-/** The usual body of an error: `errors`, an array. */
-export function failure(status: number, code: string, title: string, parameter?: string): ApiResponse {
+/** Error response with the usual body, an array `errors`. */
+export function telnyxError(status: number, code: string, title: string, parameter?: string): ApiResponse {
   const source = parameter === undefined ? {} : { source: { parameter } };
   return { status, body: { errors: [{ code, title, ...source }] } };
 }
 
-/** @param bare as the specification has the 404 of `download_link`: an error object without `errors` around it */
+/** @param bare an error object without the array `errors`, as in the specification of `download_link` */
 export function notFound(bare: boolean): ApiResponse {
   const error = {
     code: telnyxErrorCodes.notFound,

@@ -1,12 +1,12 @@
-/** A small account: the real files in `local/samples`, and one of 20 MB, Telnyx's limit, that is made on the spot. */
+/** Sample documents: the files in `local/samples`, and a generated file of 20 MB, the limit of Telnyx. */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Document, Documents } from './documents.ts';
 
 const folder = new URL('../samples/', import.meta.url);
 const largestBytes = 20_000_000;
-const aMonthMs = 30 * 24 * 3_600_000;
+const monthMs = 30 * 24 * 3_600_000;
 
-/** Adds the samples, each uploaded an hour after the one before, with the same ids at every start. */
+/** Adds the samples, created one hour apart, with the same IDs at every start. */
 export async function addSamples(documents: Documents, now: number): Promise<Document[]> {
   const names = (await readdir(folder)).sort();
   const files: { name: string; bytes: Buffer }[] = await Promise.all(
@@ -19,7 +19,7 @@ export async function addSamples(documents: Documents, now: number): Promise<Doc
     added.push(
       await documents.add(name, bytes, {
         id: `5a3b1e00-0000-4000-8000-${number}`,
-        createdAt: now - aMonthMs + index * 3_600_000,
+        createdAt: now - monthMs + index * 3_600_000,
         customerReference: `SAMPLE-${index + 1}`,
         linked: true,
       }),
@@ -28,7 +28,7 @@ export async function addSamples(documents: Documents, now: number): Promise<Doc
   return added;
 }
 
-/** A PDF of one page that is an image of noise: it opens, and it does not compress. */
+/** A valid PDF with one page, an image of noise, so that it does not compress. */
 function largeScan(): Buffer {
   const [width, height] = [4_000, 4_990];
   const pixels = noise(width * height);
@@ -62,13 +62,13 @@ function largeScan(): Buffer {
   }
   const end = (tableAt: number) =>
     `${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${tableAt}\n%%EOF\n`;
-  // A comment fills it up to the byte; the offset of the table has as many digits before as after it.
+  // A comment pads the file to the exact size. The offset of the table has the same number of digits with and without it.
   write(`%${' '.repeat(largestBytes - length - end(length).length - 2)}\n`);
   write(end(length));
   return Buffer.concat(chunks);
 }
 
-/** The same bytes every time. @param length divisible by 4 */
+/** Deterministic noise. @param length divisible by 4 */
 function noise(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = 1;

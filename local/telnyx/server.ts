@@ -1,6 +1,6 @@
 /**
  * A stand-in for the part of the Telnyx API v2 that the archiver uses
- * (https://developers.telnyx.com/api-reference/documents), with the answers that its specification promises.
+ * (https://developers.telnyx.com/api-reference/documents), with responses according to its specification.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import type { Time } from '../../functions/time.ts';
 import { type Document, type Documents, recordOf } from './documents.ts';
 import type { FaultKindAt, Faults } from './faults.ts';
-import { chosenDocuments, page, refuseOtherFilters } from './lists.ts';
+import { page, rejectUnknownFilters, selectDocuments } from './lists.ts';
 import type { Orders } from './orders.ts';
-import { type RequestLimit, takeToken } from './rate-limit.ts';
-import { type ApiResponse, failure, notFound, RequestError, telnyxErrorCodes } from './response.ts';
+import { createRateLimiter, type RequestLimit } from './rate-limit.ts';
+import { type ApiResponse, notFound, RequestError, telnyxError, telnyxErrorCodes } from './response.ts';
 import { readUpload } from './upload.ts';
 
 export interface TelnyxOptions {
@@ -19,14 +19,14 @@ export interface TelnyxOptions {
   documents: Documents;
   orders: Orders;
   faults: Faults;
-  /** A temporary download link to what the storage has under a key that ends in a document's id. */
+  /** Creates a presigned download link for a storage key, which ends with a document ID. */
   presign: (key: string) => string;
   time: Time;
-  /** Called before each list is answered, so that it shows what there is now. */
+  /** Called before each list request to update the documents. */
   refresh?: () => Promise<void>;
-  /** Told of each document that is uploaded. */
+  /** Called for each uploaded document. */
   onUpload?: (document: Document) => void;
-  /** @default more than anybody asks for */
+  /** @default a limit that is never reached */
   rateLimit?: RequestLimit;
   /** @default 0, any free port */
   port?: number;
@@ -35,14 +35,14 @@ export interface TelnyxOptions {
 export interface TelnyxServer {
   /** `http://127.0.0.1:<port>/v2` */
   url: string;
-  /** Requests by route, such as `GET documents {id} download_link`, refused ones included. */
+  /** Number of requests by route, such as `GET documents {id} download_link`, including rejected ones. */
   requests: ReadonlyMap<string, number>;
   close(): Promise<void>;
 }
 
 type Outcome = ApiResponse | 'reset' | 'silence';
 
-interface Asked {
+interface ParsedRequest {
   route: string;
   id: string;
   query: URLSearchParams;
@@ -50,13 +50,13 @@ interface Asked {
 
 export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer> {
   const requests = new Map<string, number>();
-  const limit = takeToken(options.rateLimit, options.time);
+  const limit = createRateLimiter(options.rateLimit, options.time);
   const server = createServer(async (request, response) => {
-    const asked = askedBy(request);
-    requests.set(asked.route, (requests.get(asked.route) ?? 0) + 1);
+    const parsed = parseRequest(request);
+    requests.set(parsed.route, (requests.get(parsed.route) ?? 0) + 1);
     const rate = limit();
     for (const [name, value] of Object.entries(rate.headers)) response.setHeader(name, value);
-    const outcome = rate.allowed ? await outcomeOf(request, asked, options) : tooManyRequests;
+    const outcome = rate.allowed ? await respond(request, parsed, options) : tooManyRequests;
     if (outcome === 'reset') request.socket.resetAndDestroy();
     else if (outcome !== 'silence') send(response, outcome);
   });
@@ -73,37 +73,41 @@ export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer>
   };
 }
 
-function askedBy({ method, url: target = '/' }: IncomingMessage): Asked {
+function parseRequest({ method, url: target = '/' }: IncomingMessage): ParsedRequest {
   const url = new URL(target, 'http://telnyx');
   const [version, resource, id, ...rest] = url.pathname.slice(1).split('/');
   const route = [method, ...(version === 'v2' ? [] : [version]), resource, id && '{id}', ...rest];
   return { route: route.filter(Boolean).join(' '), id: id ?? '', query: url.searchParams };
 }
 
-async function outcomeOf(request: IncomingMessage, asked: Asked, options: TelnyxOptions): Promise<Outcome> {
+async function respond(
+  request: IncomingMessage,
+  parsed: ParsedRequest,
+  options: TelnyxOptions,
+): Promise<Outcome> {
   if (request.headers.authorization !== `Bearer ${options.apiKey}`)
-    return faultyAnswer('key-rejected', false);
+    return faultResponse('key-rejected', false);
   try {
-    const fault = options.faults.next('api', { route: asked.route });
+    const fault = options.faults.next('api', { route: parsed.route });
     return fault === undefined
-      ? await answerTo(request, asked, options)
-      : faultyAnswer(fault, asked.route.endsWith('download_link'));
+      ? await handleRequest(request, parsed, options)
+      : faultResponse(fault, parsed.route.endsWith('download_link'));
   } catch (error) {
-    if (error instanceof RequestError) return error.answer;
-    return failure(500, telnyxErrorCodes.unexpected, `Unexpected error: ${String(error)}`);
+    if (error instanceof RequestError) return error.response;
+    return telnyxError(500, telnyxErrorCodes.unexpected, `Unexpected error: ${String(error)}`);
   }
 }
 
-async function answerTo(
+async function handleRequest(
   request: IncomingMessage,
-  { route, id, query }: Asked,
+  { route, id, query }: ParsedRequest,
   options: TelnyxOptions,
 ): Promise<Outcome> {
   const { documents, orders } = options;
   switch (route) {
     case 'GET documents':
       await options.refresh?.();
-      return page(chosenDocuments(documents.all(), query), query, recordOf);
+      return page(selectDocuments(documents.all(), query), query, recordOf);
     case 'POST documents': {
       const { fileName, bytes, customerReference } = await readUpload(request);
       const document = await documents.add(fileName, bytes, { customerReference });
@@ -111,36 +115,36 @@ async function answerTo(
       return { status: 200, body: { data: recordOf(document) } };
     }
     case 'GET documents {id}':
-      return recordAnswer(id, route, options);
+      return recordResponse(id, route, options);
     case 'GET documents {id} download_link':
-      return linkAnswer(id, route, options);
+      return linkResponse(id, route, options);
     case 'GET document_links':
-      refuseOtherFilters(query, ['filter[linked_resource_id]', 'filter[linked_record_type]']);
+      rejectUnknownFilters(query, ['filter[linked_resource_id]', 'filter[linked_record_type]']);
       return page(
         orders.links(query.get('filter[linked_resource_id]'), query.get('filter[linked_record_type]')),
         query,
       );
     case 'GET porting_orders {id}':
-      return found(orders.portingOrder(id), (data) => ({ status: 200, body: { data } }));
+      return respondIfFound(orders.portingOrder(id), (data) => ({ status: 200, body: { data } }));
     case 'GET porting_orders {id} requirements':
-      return found(orders.requirements(id), (rows) => page(rows, query));
+      return respondIfFound(orders.requirements(id), (rows) => page(rows, query));
     case 'GET porting_orders {id} additional_documents':
-      return found(orders.additionalDocuments(id), (rows) => page(rows, query));
+      return respondIfFound(orders.additionalDocuments(id), (rows) => page(rows, query));
     case 'GET portouts {id} supporting_documents':
-      // The only success that the specification names.
-      return found(orders.supportingDocuments(id), (data) => ({ status: 201, body: { data } }));
+      // 201 is the only success status in the specification.
+      return respondIfFound(orders.supportingDocuments(id), (data) => ({ status: 201, body: { data } }));
     default:
       return notFound(false);
   }
 }
 
-/** GET /documents/{id}, with what the fault plan has in store for it. */
-function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return failure(400, telnyxErrorCodes.invalidId, 'Invalid resource ID');
+/** GET /documents/{id}, with the next fault if any. */
+function recordResponse(id: string, route: string, { documents, faults }: TelnyxOptions): Outcome {
+  if (!isUuid(id)) return telnyxError(400, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(false);
   const fault = faults.next('api', { document, route });
-  if (fault !== undefined) return faultyAnswer(fault, false);
+  if (fault !== undefined) return faultResponse(fault, false);
   const data = recordOf(document);
   switch (faults.next('record', { document })) {
     case 'wrong-hash':
@@ -175,7 +179,7 @@ function recordAnswer(id: string, route: string, { documents, faults }: TelnyxOp
   return { status: 200, body: { data } };
 }
 
-/** Each of another type than specified. */
+/** Fields with types that violate the specification. */
 const malformedFields = {
   created_at: 1_764_000_000,
   content_type: ['application/pdf'],
@@ -185,32 +189,32 @@ const malformedFields = {
   av_scan_status: { status: 'scanned' },
 };
 
-/** An integer above 2^53, and a number above the largest double. */
+/** An integer above 2^53 and a number above the largest double. */
 const exactNumbers = '"account_id":2791500000000000123,"weight":1e400';
 
 const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
 
-/** An object's JSON with more members, which are JSON text. */
+/** JSON of an object with additional members, given as JSON text. */
 function withMembers(object: Record<string, unknown>, members: string): string {
   return `${JSON.stringify(object).slice(0, -1)},${members}}`;
 }
 
-/** GET /documents/{id}/download_link, with what the fault plan has in store for it. */
-function linkAnswer(id: string, route: string, { documents, faults, presign }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return failure(422, telnyxErrorCodes.invalidId, 'Invalid resource ID');
+/** GET /documents/{id}/download_link, with the next fault if any. */
+function linkResponse(id: string, route: string, { documents, faults, presign }: TelnyxOptions): Outcome {
+  if (!isUuid(id)) return telnyxError(422, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(true);
   const fault = faults.next('api', { document, route }) ?? faults.next('link', { document, route });
-  if (fault !== undefined && fault !== 'odd-path') return faultyAnswer(fault, true);
+  if (fault !== undefined && fault !== 'odd-path') return faultResponse(fault, true);
   return { status: 200, body: { data: { url: presign(fault === 'odd-path' ? `a/./b/..//${id}` : id) } } };
 }
 
-function faultyAnswer(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, ofLink: boolean): Outcome {
+function faultResponse(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, ofLink: boolean): Outcome {
   switch (fault) {
     case 'rate-limited':
       return { ...tooManyRequests, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } };
     case 'server-error':
-      return failure(500, telnyxErrorCodes.unexpected, 'Unexpected error');
+      return telnyxError(500, telnyxErrorCodes.unexpected, 'Unexpected error');
     case 'html-error':
       return htmlPage(502, 'Bad gateway');
     case 'gateway-not-found':
@@ -230,11 +234,11 @@ function faultyAnswer(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, o
     case 'gone':
       return notFound(ofLink);
     case 'key-rejected':
-      return failure(401, telnyxErrorCodes.unauthenticated, 'Authentication failed');
+      return telnyxError(401, telnyxErrorCodes.unauthenticated, 'Authentication failed');
     case 'key-forbidden':
-      return failure(403, telnyxErrorCodes.unauthorised, 'Authorization failed');
+      return telnyxError(403, telnyxErrorCodes.unauthorised, 'Authorization failed');
     case 'link-refused':
-      return failure(422, telnyxErrorCodes.badRequest, 'The document cannot be downloaded');
+      return telnyxError(422, telnyxErrorCodes.badRequest, 'The document cannot be downloaded');
   }
 }
 
@@ -246,10 +250,10 @@ function htmlPage(status: number, title: string): ApiResponse {
   };
 }
 
-const tooManyRequests: ApiResponse = failure(429, telnyxErrorCodes.tooManyRequests, 'Too many requests');
+const tooManyRequests: ApiResponse = telnyxError(429, telnyxErrorCodes.tooManyRequests, 'Too many requests');
 
-function found<Data>(data: Data | undefined, answer: (data: Data) => ApiResponse): ApiResponse {
-  return data === undefined ? notFound(false) : answer(data);
+function respondIfFound<Data>(data: Data | undefined, respond: (data: Data) => ApiResponse): ApiResponse {
+  return data === undefined ? notFound(false) : respond(data);
 }
 
 const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);

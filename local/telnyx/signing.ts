@@ -1,9 +1,9 @@
-/** Signs events as Telnyx does, with a key pair that lives as long as the local stack. */
+/** Signs events as Telnyx does, with a key pair of the local stack. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
 export interface SigningKey {
   privateKey: KeyObject;
-  /** Base64 of 32 bytes, as Telnyx's portal shows its own. */
+  /** Base64 of 32 bytes, the format in Telnyx's portal. */
   publicKey: string;
 }
 
@@ -12,22 +12,22 @@ export function createSigningKey(): SigningKey {
   return { privateKey, publicKey: publicKeyOf(privateKey) };
 }
 
-/** As kept in the session file: base64 of the 32-byte seed. */
+/** Exports the 32-byte seed in base64, as stored in the session file. */
 export function exportSeed({ privateKey }: SigningKey): string {
   return Buffer.from(privateKey.export({ format: 'jwk' }).d ?? '', 'base64url').toString('base64');
 }
 
-/** @throws Error where the text is no seed */
+/** @throws Error if the text is not a seed */
 export function importSeed(seed: string): SigningKey {
   const bytes = Buffer.from(seed, 'base64');
-  if (bytes.length !== 32) throw new Error('A signing key is base64 of 32 bytes.');
-  // RFC 8410, section 7: a PrivateKeyInfo up to the seed itself.
+  if (bytes.length !== 32) throw new Error('A signing key must be 32 bytes in base64.');
+  // PrivateKeyInfo up to the seed (RFC 8410, section 7).
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), bytes]);
   const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   return { privateKey, publicKey: publicKeyOf(privateKey) };
 }
 
-/** The headers of a signed event. @param seconds since the Unix epoch */
+/** Headers of a signed event. @param seconds since the Unix epoch */
 export function signedHeaders(
   body: Buffer,
   seconds: number,

@@ -1,4 +1,4 @@
-/** The stand-in whole: its documents, where they come from, its faults, and its storage in a bucket of the local S3. */
+/** The complete Telnyx stand-in: API, documents, faults, and storage in a bucket of the local S3. */
 import type { Random, Time } from '../../functions/time.ts';
 import type { S3Fault } from '../s3/faults.ts';
 import { type Document, Documents } from './documents.ts';
@@ -9,18 +9,17 @@ import type { RequestLimit } from './rate-limit.ts';
 import { addSamples } from './samples.ts';
 import { startTelnyx } from './server.ts';
 
-/** The bucket of the local S3 in which the stand-in keeps its documents' bytes. */
+/** Bucket of the local S3 for the data of the stand-in's documents. */
 export const storageBucket = 'telnyx-storage';
 
 /**
- * The id of the document that a key of the storage leads to. A key may begin with anything, such as `a/./b/..//`; it is
- * for `S3Options.objectKey`.
+ * Document ID of a storage key, for `S3Options.objectKey`. A key may have any prefix, such as `a/./b/..//`.
  */
 export function storedDocumentId(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-/** How long a link lasts is not documented; Telnyx's other presigned links last ten minutes. */
+/** Telnyx does not document the lifetime of download links; its other presigned links expire after ten minutes. */
 const defaultLinkSeconds = 600;
 
 export interface StandInOptions {
@@ -32,17 +31,17 @@ export interface StandInOptions {
   random: Random;
   /** Absolute path of a folder whose files are the documents. @default the samples */
   folder?: string | undefined;
-  /** Absolute paths of folders that are left out with all that is in them, such as the archive. @default none */
+  /** Absolute paths of folders to skip, such as the archive. @default none */
   exclude?: readonly string[];
   faults?: readonly FaultRule[];
   rateLimit?: RequestLimit;
   /** Whether unlinked documents are deleted after 30 minutes, as at Telnyx. @default false */
   expire?: boolean;
-  /** How long a download link lasts, in seconds. @default 600 */
+  /** Lifetime of a download link, in seconds. @default 600 */
   linkSeconds?: number;
-  /** Told once of each file or folder that is left out, and why. */
-  onUnreadable: (path: string, error: unknown) => void;
-  /** Told of each document that appears after the start. */
+  /** Called once for each file or folder that is skipped, with the reason. */
+  onSkipped: (path: string, error: unknown) => void;
+  /** Called for each document that is added after the start. */
   onAppeared?: (document: Document) => void;
   port?: number;
 }
@@ -51,18 +50,18 @@ export interface StandIn {
   url: string;
   documents: Documents;
   orders: Orders;
-  /** What goes wrong; may be changed at any time. */
+  /** Faults. Can be changed at any time. */
   faults: Faults;
-  /** Requests by route, such as `GET documents {id} download_link`, refused ones included. */
+  /** Number of requests by route, such as `GET documents {id} download_link`, including rejected ones. */
   requests: ReadonlyMap<string, number>;
-  /** What the storage does to the next request for this key, by the fault plan; what is deleted is gone. */
+  /** Fault for the next storage request for this key, if any. A deleted document gets 404. */
   storageFault(key: string | undefined): S3Fault | undefined;
   close(): Promise<void>;
 }
 
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const { apiKey, storage, presign, time, folder, linkSeconds = defaultLinkSeconds } = options;
-  const { onUnreadable, onAppeared = () => undefined } = options;
+  const { onSkipped, onAppeared = () => undefined } = options;
   const documents = new Documents({ storage, time, expire: options.expire ?? false });
   const orders = new Orders(documents, time);
   const faults = new Faults(options.faults ?? [], options.random);
@@ -74,7 +73,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
           exclude: options.exclude ?? [],
           documents,
           time,
-          onUnreadable,
+          onSkipped,
           onAppeared,
         });
   if (watched) await watched.refresh();

@@ -1,4 +1,4 @@
-/** The event with which the stand-in announces an upload. Telnyx documents none today; it may come to send one. */
+/** Event that the stand-in sends for an upload. Telnyx does not document such an event, but may send one. */
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
 import { type Document, recordOf } from './documents.ts';
@@ -15,7 +15,7 @@ export function uploadEvent(document: Document, now: number): Buffer {
   return Buffer.from(JSON.stringify({ data: event, meta: { attempt: 1 } }));
 }
 
-/** One delivery; the sweep finds what it does not bring. @throws Error where it is not answered with 200 */
+/** Delivers an event once; sweeps find documents of failed deliveries. @throws Error if the response is not 200 */
 export async function postEvent(
   body: Buffer,
   webhookUrl: string,
@@ -23,7 +23,7 @@ export async function postEvent(
   time: Time,
 ): Promise<void> {
   const headers = signedHeaders(body, time.now() / 1_000, key);
-  const answer = await fetch(webhookUrl, { method: 'POST', headers, body: new Uint8Array(body) });
-  await answer.arrayBuffer();
-  if (answer.status !== 200) throw new Error(`the webhook answered ${answer.status}`);
+  const response = await fetch(webhookUrl, { method: 'POST', headers, body: new Uint8Array(body) });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`the webhook returned ${response.status}`);
 }

@@ -1,4 +1,4 @@
-/** POST /documents: JSON with the file in base64, or `multipart/form-data`. */
+/** Parses POST /documents: JSON with the file in base64, or `multipart/form-data`. */
 import type { IncomingMessage } from 'node:http';
 import { readBody } from '../../functions/http.ts';
 import { RequestError, telnyxErrorCodes } from './response.ts';
@@ -9,23 +9,23 @@ export interface UploadedFile {
   customerReference: string;
 }
 
-/** Telnyx's limits for one file (guide to documents). */
-const largestFileBytes = 20_000_000;
-const longestFileName = 512;
-/** A file in base64, and what is around it. */
-const largestRequestBytes = Math.ceil((largestFileBytes * 4) / 3) + 64 * 1024;
+/** Limits of Telnyx for one file (guide to documents). */
+const maxFileBytes = 20_000_000;
+const maxFileNameLength = 512;
+/** A file in base64 and the rest of the request. */
+const maxRequestBytes = Math.ceil((maxFileBytes * 4) / 3) + 64 * 1024;
 
-/** @throws RequestError for what Telnyx would not take */
+/** @throws RequestError for uploads that Telnyx rejects */
 export async function readUpload(request: IncomingMessage): Promise<UploadedFile> {
   const contentType = request.headers['content-type'] ?? '';
-  const body = await readBody(request, largestRequestBytes).catch((error: unknown) => {
+  const body = await readBody(request, maxRequestBytes).catch((error: unknown) => {
     throw error instanceof RangeError ? tooLarge() : error;
   });
   const upload = contentType.startsWith('multipart/form-data')
     ? await fromForm(body, contentType)
     : fromJson(body);
-  if (upload.bytes.length > largestFileBytes) throw tooLarge();
-  if (upload.fileName.length > longestFileName) throw unfit('filename is longer than 512 characters');
+  if (upload.bytes.length > maxFileBytes) throw tooLarge();
+  if (upload.fileName.length > maxFileNameLength) throw invalid('filename is longer than 512 characters');
   return upload;
 }
 
@@ -38,7 +38,7 @@ function fromJson(body: Buffer): UploadedFile {
   }
   const { file, filename, customer_reference } = Object(fields) as Record<string, unknown>;
   if (typeof file !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(file)) {
-    throw unfit('file must be base64; this stand-in fetches no url');
+    throw invalid('file must be base64; this stand-in does not fetch URLs');
   }
   return {
     fileName: text(filename) || 'document',
@@ -54,7 +54,7 @@ async function fromForm(body: Buffer, contentType: string): Promise<UploadedFile
       throw new RequestError(400, telnyxErrorCodes.badRequest, 'The body is not multipart/form-data');
     });
   const file = form.get('file');
-  if (file === null || typeof file === 'string') throw unfit('there is no part `file` with a filename');
+  if (file === null || typeof file === 'string') throw invalid('missing part `file` with a filename');
   return {
     fileName: file.name,
     bytes: Buffer.from(await file.arrayBuffer()),
@@ -64,6 +64,6 @@ async function fromForm(body: Buffer, contentType: string): Promise<UploadedFile
 
 const text = (value: unknown) => (typeof value === 'string' ? value : '');
 
-const unfit = (title: string) => new RequestError(422, telnyxErrorCodes.badRequest, title);
+const invalid = (title: string) => new RequestError(422, telnyxErrorCodes.badRequest, title);
 
-const tooLarge = () => unfit('The file is larger than 20 MB');
+const tooLarge = () => invalid('The file is larger than 20 MB');

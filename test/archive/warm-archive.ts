@@ -87,7 +87,7 @@ export async function startWarm({
     presign: (name, key, options) => s3.presignGet(name, key, { ...options, origin: storageProxy.origin }),
     time: systemTime,
     random: Math.random,
-    onUnreadable: (path) => expect.unreachable(path),
+    onSkipped: (path) => expect.unreachable(path),
   });
   onTestFinished(() => standIn.close());
   const telnyxProxy = await startDroppingProxy(standIn.url, concurrency.batchSize);

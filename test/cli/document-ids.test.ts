@@ -7,20 +7,20 @@ import { newFolder } from './world.ts';
 
 const id = '5a3b1e00-0000-4000-8000-000000000001';
 
-describe('document ids', () => {
-  it('are taken once each, in lower case, without blanks and comments', () => {
+describe('document IDs', () => {
+  it('are returned in lower case, without duplicates, empty lines and comments', () => {
     const ids = parseDocumentIds([` ${id.toUpperCase()}\r`, '', '# a comment', id], 'line');
 
     expect(ids).toEqual([id]);
   });
 
-  it('are refused all together where one is none, naming each line', () => {
+  it('are rejected with the number of each invalid line', () => {
     expect(() => parseDocumentIds([id, 'x', `${id}0`], 'line')).toThrow(
       /line 2: "x"[\s\S]*line 3[\s\S]*Nothing was sent/,
     );
   });
 
-  it('come from a file or from standard input', async () => {
+  it('are read from a file or from standard input', async () => {
     const file = join(await newFolder(), 'ids');
     await writeFile(file, `${id}\n`);
 

@@ -1,4 +1,4 @@
-/** Real queues and a bucket without the functions: whatever a tool sends or deletes stays to be looked at. */
+/** Local queues and a bucket without the functions, so that a test can inspect what a command sends or deletes. */
 
 import { createHash } from 'node:crypto';
 import {
@@ -20,17 +20,17 @@ import { systemTime as time } from '../../functions/time.ts';
 import { startQueues } from '../../local/queues.ts';
 import { folderBucket, localBucket, localCredentials } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
-import { type CommandOptions, listeningTerminal, newFolder, type Told } from './world.ts';
+import { type CommandOptions, type CommandResult, newFolder, recordingTerminal } from './world.ts';
 
-export interface LetterOptions {
+export interface DeadLetterOptions {
   lane?: LaneName;
   body?: string;
-  /** Undefined for a letter that SQS itself has moved. */
+  /** Undefined for a letter moved by SQS itself. */
   code?: string | undefined;
   reason?: string;
 }
 
-/** Message in the form of the functions'. */
+/** Body of a document message, as the functions write it. */
 export function bodyFor(documentId: string, trigger = 'sweep', requestedAt = '2026-11-24T08:00:00Z'): string {
   return JSON.stringify({ v: 1, kind: 'document', documentId, trigger, requestedAt });
 }
@@ -49,48 +49,48 @@ export async function startWorld() {
     await s3.close();
   });
   const { lanes } = queues;
-  /** What the commands talk to SQS through; a test may put something between. */
-  let between: SQSClient = sqs;
+  /** Client of the commands; a test may wrap it. */
+  let commandSqs: SQSClient = sqs;
 
-  const counted: Record<'sums' | 'maxima', Partial<Record<MetricName, number>>> = { sums: {}, maxima: {} };
+  const metrics: Record<'sums' | 'maxima', Partial<Record<MetricName, number>>> = { sums: {}, maxima: {} };
   const run = async (
     command: (context: CommandContext) => Promise<number>,
     { answer, signal = new AbortController().signal }: CommandOptions = {},
-  ): Promise<Told> => {
-    const { terminal, told } = listeningTerminal(answer === undefined ? {} : { answer });
+  ): Promise<CommandResult> => {
+    const { terminal, result } = recordingTerminal(answer === undefined ? {} : { answer });
     const none = async () => undefined;
     const target: Target = {
       name: 'queues alone',
       bucket: async () => ({ s3: opened.client, name: opened.name, bucket }),
-      queues: async () => ({ sqs: between, lanes }),
+      queues: async () => ({ sqs: commandSqs, lanes }),
       telnyx: none,
       metrics: async () => ({
         sums: async (names) =>
-          Object.fromEntries(names.map((name) => [name, counted.sums[name] ?? 0])) as never,
+          Object.fromEntries(names.map((name) => [name, metrics.sums[name] ?? 0])) as never,
         latest: async () => undefined,
-        maximum: async (name) => counted.maxima[name],
+        maximum: async (name) => metrics.maxima[name],
       }),
       oldestAge: none,
       alarms: none,
-      pace: { pollMs: 50, countsLagMs: 100 },
+      polling: { intervalMs: 50, countsLagMs: 100 },
       close: none,
     };
-    told.exitCode = await command({ target, terminal, time, random: Math.random, signal });
-    return told;
+    result.exitCode = await command({ target, terminal, time, random: Math.random, signal });
+    return result;
   };
 
   return {
     run,
-    through: (wrapped: SQSClient) => {
-      between = wrapped;
+    useClient: (wrapped: SQSClient) => {
+      commandSqs = wrapped;
     },
     sqs,
-    /** What the functions have counted. */
-    counted,
+    /** Metrics that the commands read. */
+    metrics,
     /** @returns the message's ID */
-    letter: async (
+    addDeadLetter: async (
       documentId: string,
-      { lane = 'documents', body = bodyFor(documentId), ...why }: LetterOptions = {},
+      { lane = 'documents', body = bodyFor(documentId), ...why }: DeadLetterOptions = {},
     ) => {
       const { code = 'DocumentGone', reason = 'Telnyx does not have it.' } = why;
       const string = (text: string) => ({ DataType: 'String', StringValue: text });
@@ -103,12 +103,12 @@ export async function startWorld() {
           }),
         }),
       );
-      // The next one is younger by SQS's clock, which has milliseconds.
+      // SQS timestamps have milliseconds: wait, so that the next letter is newer.
       const sentBefore = Date.now();
       await vi.waitUntil(() => Date.now() > sentBefore, { interval: 1 });
       return MessageId;
     },
-    settle: async (documentId: string) => {
+    writeReceipt: async (documentId: string) => {
       const body = Buffer.from('{}\n');
       await bucket.putOnce(
         {
@@ -121,11 +121,11 @@ export async function startWorld() {
         new AbortController().signal,
       );
     },
-    empty: (lane: LaneName) => sqs.send(new PurgeQueueCommand({ QueueUrl: lanes[lane].queueUrl })),
-    depth: (lane: LaneName) => queueDepth(sqs, lanes[lane].queueUrl),
-    letters: (lane: LaneName) => queueDepth(sqs, lanes[lane].deadLetterQueueUrl),
-    /** Dead letters that can be received, as opposed to those that a tool keeps locked. */
-    visibleLetters: async (lane: LaneName) => {
+    purge: (lane: LaneName) => sqs.send(new PurgeQueueCommand({ QueueUrl: lanes[lane].queueUrl })),
+    messages: (lane: LaneName) => queueDepth(sqs, lanes[lane].queueUrl),
+    deadLetters: (lane: LaneName) => queueDepth(sqs, lanes[lane].deadLetterQueueUrl),
+    /** Dead letters that can be received; locked ones are not counted. */
+    visibleDeadLetters: async (lane: LaneName) => {
       const { Attributes } = await sqs.send(
         new GetQueueAttributesCommand({
           QueueUrl: lanes[lane].deadLetterQueueUrl,
@@ -134,7 +134,7 @@ export async function startWorld() {
       );
       return Number(Attributes?.ApproximateNumberOfMessages);
     },
-    /** Bodies of up to ten messages that are in the lane. */
+    /** Bodies of up to ten messages in the lane. */
     bodies: async (lane: LaneName) => {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({
@@ -149,25 +149,25 @@ export async function startWorld() {
 }
 
 /**
- * SQS that takes only a part of each batch, and says so as it does: with 200 and a list of the failed ones.
+ * SQS client that rejects some entries of each batch. Like SQS, it returns 200 and a list of the failed entries.
  *
- * @param refuses whether it refuses an entry, by the position in its batch
+ * @param rejects whether to reject an entry, by its position in the batch
  */
-export function refusing(
+export function rejectingEntries(
   sqs: SQSClient,
   batchCommand: abstract new (...input: never[]) => object,
-  refuses: (position: number) => boolean,
+  rejects: (position: number) => boolean,
 ): SQSClient {
   const send = async (command: { input: { Entries: { Id: string }[] } }, options?: object) => {
     if (!(command instanceof batchCommand)) return await sqs.send(command as never, options as never);
     const all = command.input.Entries;
-    command.input.Entries = all.filter((_, position) => !refuses(position));
+    command.input.Entries = all.filter((_, position) => !rejects(position));
     const answer =
       command.input.Entries.length === 0 ? {} : await sqs.send(command as never, options as never);
     return {
       ...answer,
       Failed: all
-        .filter((_, position) => refuses(position))
+        .filter((_, position) => rejects(position))
         .map(({ Id }) => ({ Id, SenderFault: false, Code: 'InternalError' })),
     };
   };

@@ -1,4 +1,4 @@
-/** The local stack over real sockets, and commands run on it as from the command line, but in this process. */
+/** Starts the local stack over real sockets and runs commands on it in this process. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { type StackOptions, startStack } from '../../local/stack.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { quickTimings } from '../quick-timings.ts';
 
-export interface Told {
+export interface CommandResult {
   exitCode: number;
   printed: string;
   noted: string;
@@ -18,29 +18,29 @@ export interface Told {
   questions: string[];
 }
 
-/** A terminal that keeps what it is told. */
-export function listeningTerminal({ answer = false } = {}): { terminal: Terminal; told: Told } {
-  const told: Told = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
+/** A terminal that records its output. */
+export function recordingTerminal({ answer = false } = {}): { terminal: Terminal; result: CommandResult } {
+  const result: CommandResult = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
   const terminal: Terminal = {
     json: true,
     print: (text) => {
-      told.printed += `${text}\n`;
+      result.printed += `${text}\n`;
     },
     record: (value) => {
-      told.records.push({ ...value });
+      result.records.push({ ...value });
     },
     note: (text) => {
-      told.noted += `${text}\n`;
+      result.noted += `${text}\n`;
     },
     progress: (describe) => ({ stop: () => void describe() }),
     paint: (_style, text) => text,
     clear: () => undefined,
     confirm: async (question) => {
-      told.questions.push(question);
+      result.questions.push(question);
       return answer;
     },
   };
-  return { terminal, told };
+  return { terminal, result };
 }
 
 export interface CommandOptions {
@@ -49,7 +49,7 @@ export interface CommandOptions {
   signal?: AbortSignal;
 }
 
-/** A new folder that is gone after the test. */
+/** Creates a folder that is removed after the test. */
 export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cli-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
@@ -61,23 +61,23 @@ export async function runOn(
   archive: string,
   command: (context: CommandContext) => Promise<number>,
   { answer, environment = {}, signal = new AbortController().signal }: CommandOptions = {},
-): Promise<Told> {
-  const { terminal, told } = listeningTerminal(answer === undefined ? {} : { answer });
+): Promise<CommandResult> {
+  const { terminal, result } = recordingTerminal(answer === undefined ? {} : { answer });
   const target = await localArchive({
     folder: archive,
     environment,
     time: systemTime,
   });
   try {
-    told.exitCode = await command({ target, terminal, time: systemTime, random: Math.random, signal });
+    result.exitCode = await command({ target, terminal, time: systemTime, random: Math.random, signal });
   } finally {
     await target.close();
   }
-  return told;
+  return result;
 }
 
 /**
- * A stack whose Telnyx has these files; nothing is archived unless a test has it done.
+ * Starts a stack whose stand-in has these files. Nothing is archived until a test does so.
  *
  * @param files path in the folder → content
  */
@@ -112,12 +112,12 @@ export async function startArchive(files: Record<string, string>, options: Parti
     stop,
     run: (command: (context: CommandContext) => Promise<number>, commandOptions?: CommandOptions) =>
       runOn(archive, command, commandOptions),
-    /** Has everything archived, or given up. */
+    /** Archives all documents, or makes them dead letters. */
     archiveAll: async () => {
       await stack.discoverAll();
       await vi.waitFor(
         async () => {
-          if ((await stack.depth()) > 0) throw new Error('Messages are under way still.');
+          if ((await stack.messageCount()) > 0) throw new Error('Some messages are not processed yet.');
         },
         { timeout: 60_000, interval: 50 },
       );

@@ -61,7 +61,7 @@ async function startStack() {
     presign: s3.presignGet,
     time,
     random: Math.random,
-    onUnreadable: () => undefined,
+    onSkipped: () => undefined,
   });
   onTestFinished(() => standIn.close());
   const queues = await startQueues();

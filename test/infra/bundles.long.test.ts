@@ -162,7 +162,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
       presign: s3.presignGet,
       time,
       random: Math.random,
-      onUnreadable: (path) => problems.push(path),
+      onSkipped: (path) => problems.push(path),
     });
     queues = await startQueues();
     secrets = createServer((_request, response) => {

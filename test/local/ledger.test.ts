@@ -4,18 +4,18 @@ import type { ReceiveOutcome } from '../../functions/queue/batch.ts';
 import { Ledger } from '../../local/ledger.ts';
 import { startArchive } from '../cli/world.ts';
 
-/** A ledger that reads what a function's log writes. */
+/** A ledger that has read these log lines of a function. */
 function ledgerOf(...lines: (LogFields & { outcome: ReceiveOutcome })[]) {
   const ledger = new Ledger();
   const log = createLog({ name: 'test', write: (line) => ledger.read(line), now: Date.now });
-  for (const fields of lines) log.info('What it says does not matter', fields);
+  for (const fields of lines) log.info('Any message', fields);
   return ledger;
 }
 
 const span = { lane: 'spans', kind: 'span', messageId: 'span-1' };
 const document = (documentId: string) => ({ lane: 'backfill', documentId, messageId: `of-${documentId}` });
 
-describe('The ledger of the local stack', () => {
+describe('Ledger', () => {
   it('counts the documents that a span found and queued, but not the span itself', () => {
     const ledger = ledgerOf(
       { ...span, outcome: 'done', found: 5, queued: 2, ms: 30 },

@@ -13,7 +13,7 @@ import { queueDepth } from '../../functions/queue/queue-depth.ts';
 import { queueUrl } from '../../functions/settings.ts';
 import { type LocalQueues, startQueues } from '../../local/queues.ts';
 
-async function startWorld(): Promise<{ queues: LocalQueues; sqs: SQSClient }> {
+async function startTestQueues(): Promise<{ queues: LocalQueues; sqs: SQSClient }> {
   const queues = await startQueues();
   const sqs = queues.createClient();
   onTestFinished(async () => {
@@ -23,19 +23,19 @@ async function startWorld(): Promise<{ queues: LocalQueues; sqs: SQSClient }> {
   return { queues, sqs };
 }
 
-/** Addresses of this machine that a server bound to 127.0.0.1 does not answer on. */
+/** Addresses of this machine on which a server bound to 127.0.0.1 does not listen. */
 function otherAddresses(): string[] {
   const external = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
-  // All of 127.0.0.0/8 is this machine on Linux, but only there.
+  // Only on Linux, all of 127.0.0.0/8 is local.
   return process.platform === 'linux' ? [...external, '127.0.0.2'] : external;
 }
 
 describe('the local queues', () => {
-  it('listen on 127.0.0.1 and nowhere else', async () => {
-    const { queues } = await startWorld();
+  it('listen only on 127.0.0.1', async () => {
+    const { queues } = await startTestQueues();
     const port = Number(new URL(queues.endpoint).port);
 
     const attempts = otherAddresses().map(async (host) => {
@@ -53,9 +53,9 @@ describe('the local queues', () => {
   });
 
   it.each(['documents', 'backfill', 'discovery', 'spans'] as const)(
-    'have %s as it is deployed',
+    'have the lane %s with the attributes of a deployment',
     async (name) => {
-      const { queues, sqs } = await startWorld();
+      const { queues, sqs } = await startTestQueues();
       const lane = queues.lanes[name];
       const attributesOf = async (url: string) =>
         (await sqs.send(new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['All'] })))
@@ -64,8 +64,8 @@ describe('the local queues', () => {
       const live = await attributesOf(lane.queueUrl);
       const dead = await attributesOf(lane.deadLetterQueueUrl);
 
-      const looksUp = name === 'discovery' || name === 'spans';
-      const timeoutMs = looksUp ? timeouts.discoverMs : timeouts.archiveMs;
+      const isDiscovery = name === 'discovery' || name === 'spans';
+      const timeoutMs = isDiscovery ? timeouts.discoverMs : timeouts.archiveMs;
       expect(live).toMatchObject({
         QueueArn: lane.queueArn,
         VisibilityTimeout: String((6 * timeoutMs) / 1_000),
@@ -73,15 +73,15 @@ describe('the local queues', () => {
       });
       expect(JSON.parse(live?.RedrivePolicy ?? '')).toEqual({
         deadLetterTargetArn: dead?.QueueArn,
-        maxReceiveCount: looksUp ? 432 : 1_000,
+        maxReceiveCount: isDiscovery ? 432 : 1_000,
       });
       expect(dead?.MessageRetentionPeriod).toBe(String(limits.deadLetterRetentionMs / 1_000));
       expect(dead?.RedrivePolicy).toBeUndefined();
     },
   );
 
-  it('have URLs that the functions take as settings', async () => {
-    const { queues } = await startWorld();
+  it('have URLs that the functions accept as settings', async () => {
+    const { queues } = await startTestQueues();
 
     for (const lane of Object.values(queues.lanes)) {
       expect(queueUrl(lane.queueUrl)).toBe(lane.queueUrl);
@@ -89,8 +89,8 @@ describe('the local queues', () => {
     }
   });
 
-  it('are reached by their clients at the endpoint, whatever host a queue URL names', async () => {
-    const { queues, sqs } = await startWorld();
+  it('are reached at the endpoint, independent of the host in a queue URL', async () => {
+    const { queues, sqs } = await startTestQueues();
 
     await sqs.send(
       new SendMessageCommand({
@@ -102,8 +102,8 @@ describe('the local queues', () => {
     expect(await queueDepth(sqs, queues.lanes.documents.queueUrl)).toBe(1);
   });
 
-  it('make a dead letter of what has been received too often', async () => {
-    const { queues, sqs } = await startWorld();
+  it('move a message to the dead-letter queue after the maximum receive count', async () => {
+    const { queues, sqs } = await startTestQueues();
     const { queueUrl: url, deadLetterQueueUrl } = queues.lanes.documents;
     await sqs.send(new SendMessageCommand({ QueueUrl: url, MessageBody: 'kills the function' }));
 
@@ -118,22 +118,22 @@ describe('the local queues', () => {
     expect(await queueDepth(sqs, deadLetterQueueUrl)).toBe(1);
   });
 
-  it('lose nothing to a receiver that has gone in the middle of its long poll', async () => {
-    const { queues, sqs } = await startWorld();
+  it('lose no message to a client that disconnects during its long poll', async () => {
+    const { queues, sqs } = await startTestQueues();
     const { queueUrl: url } = queues.lanes.documents;
-    const gone = await openLongPoll(queues.endpoint, url);
+    const client = await openLongPoll(queues.endpoint, url);
 
-    gone.destroy();
-    await sqs.send(new SendMessageCommand({ QueueUrl: url, MessageBody: 'for the living' }));
+    client.destroy();
+    await sqs.send(new SendMessageCommand({ QueueUrl: url, MessageBody: 'for the next receiver' }));
     const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: url, WaitTimeSeconds: 10 }), {
       requestTimeout: 0,
     });
 
-    expect(Messages?.map(({ Body }) => Body)).toEqual(['for the living']);
+    expect(Messages?.map(({ Body }) => Body)).toEqual(['for the next receiver']);
   });
 
-  it('count messages in whatever state they are', async () => {
-    const { queues, sqs } = await startWorld();
+  it('count visible, in-flight and delayed messages', async () => {
+    const { queues, sqs } = await startTestQueues();
     const { queueUrl: url } = queues.lanes.documents;
     await sqs.send(new SendMessageCommand({ QueueUrl: url, MessageBody: 'being worked on' }));
     await sqs.send(new ReceiveMessageCommand({ QueueUrl: url }));
@@ -146,7 +146,7 @@ describe('the local queues', () => {
   });
 });
 
-/** A socket on which SQS has got a ReceiveMessage that waits, as it answers requests in the order they come. */
+/** Opens a socket with a pending long poll. */
 async function openLongPoll(endpoint: string, url: string) {
   const { hostname, port } = new URL(endpoint);
   const socket = connect({ host: hostname, port: Number(port) });
@@ -162,7 +162,7 @@ async function openLongPoll(endpoint: string, url: string) {
       payload,
     ].join('\r\n');
   };
-  // Once the first request is answered, the second one, sent in the same packet, is being worked on.
+  // Responses come in order: after the first one, the second request, sent in the same packet, is being processed.
   socket.write(
     request('GetQueueAttributes', { QueueUrl: url }) +
       request('ReceiveMessage', { QueueUrl: url, WaitTimeSeconds: 20 }),

@@ -31,7 +31,7 @@ function someLedger(): Ledger {
   return ledger;
 }
 
-/** Cells by row, without the table's lines. */
+/** Cells by row, without borders. */
 function cellsOf(table: string): string[][] {
   return table
     .split('\n')
@@ -44,12 +44,12 @@ function cellsOf(table: string): string[][] {
     );
 }
 
-describe('The table of documents', () => {
+describe('documentTable', () => {
   it('shows all columns when the output is not a terminal, failures first', () => {
     const table = documentTable(someLedger(), new Map([[archived, 'Übersicht 契約書.pdf']]));
 
     expect(cellsOf(table)).toEqual([
-      ['document', 'outcome', 'receives', 'size', 'seconds', 'file name, or code'],
+      ['document', 'outcome', 'receives', 'size', 'seconds', 'file name or code'],
       [failed, 'dead letter', '3', '', '', 'EncryptionKeyUnavailable'],
       [span, 'waiting', '1', '', '', 'RateLimited'],
       [archived, 'archived', '1', '20.0 MB', '1.50', 'Übersicht 契約書.pdf'],
@@ -57,10 +57,10 @@ describe('The table of documents', () => {
   });
 
   it.each([
-    [80, ['document', 'outcome', 'file name, or code']],
-    [100, ['document', 'outcome', 'receives', 'size', 'file name, or code']],
-    [120, ['document', 'outcome', 'receives', 'size', 'seconds', 'file name, or code']],
-  ])('fits into a terminal of %d columns', (width, columns) => {
+    [80, ['document', 'outcome', 'file name or code']],
+    [100, ['document', 'outcome', 'receives', 'size', 'file name or code']],
+    [120, ['document', 'outcome', 'receives', 'size', 'seconds', 'file name or code']],
+  ])('fits into a terminal with %d columns', (width, columns) => {
     const names = new Map([[archived, `${'A long name, '.repeat(20)}.pdf`]]);
 
     const table = documentTable(someLedger(), names, width);
@@ -95,7 +95,7 @@ describe('The table of documents', () => {
   });
 });
 
-describe('The summary', () => {
+describe('summaryOf', () => {
   it('counts outcomes and prints code and reason of every dead letter', () => {
     expect(summaryOf(someLedger(), '/archive').split('\n')).toEqual([
       '1 archived (20.0 MB), 0 already archived, 1 dead letter, 1 waiting.',
@@ -112,7 +112,7 @@ describe('The summary', () => {
   });
 });
 
-describe('The line for a change', () => {
+describe('changeLine', () => {
   it.each([
     [archived, `${archived}  archived, 20.0 MB`],
     [failed, `${failed}  dead letter: EncryptionKeyUnavailable, 3 receives`],

@@ -11,10 +11,10 @@ import { quickTimings } from '../quick-timings.ts';
 
 const command = fileURLToPath(new URL('../../local/send-event.ts', import.meta.url));
 const sample = (name: string) => fileURLToPath(new URL(`../../events/${name}.json`, import.meta.url));
-/** What `document-uploaded.json` names. */
+/** Document ID in `document-uploaded.json`. */
 const documentId = '5a3b1e00-0000-4000-8000-000000000003';
 
-/** A stack that waits for webhooks, and `npm run send-event` pointed at it. */
+/** Starts a stack that waits for webhooks, and prepares `npm run send-event` for it. */
 async function startWaitingStack() {
   const archive = await mkdtemp(join(tmpdir(), 'send-event-test-'));
   const lines: string[] = [];
@@ -70,7 +70,7 @@ describe('npm run send-event', () => {
   });
 
   it.each(['--tamper', '--late'])(
-    'reports that the webhook refused an event sent with %s',
+    'reports that the webhook rejected an event sent with %s',
     async (option) => {
       const { sendEvent, counted } = await startWaitingStack();
 
@@ -78,7 +78,7 @@ describe('npm run send-event', () => {
 
       expect(sent).toMatchObject({
         exitCode: 1,
-        output: expect.stringContaining('1 × 401 signature refused'),
+        output: expect.stringContaining('1 × 401 signature rejected'),
       });
       expect(counted('WebhooksAccepted')).toBe(0);
     },
@@ -95,7 +95,7 @@ describe('npm run send-event', () => {
       'the key is not valid',
       [sample('document-uploaded'), '--url', 'http://127.0.0.1:1', '--key', 'x'],
       2,
-      'A signing key is base64 of 32 bytes.',
+      'A signing key must be 32 bytes in base64.',
     ],
     [
       'nothing listens at the URL',

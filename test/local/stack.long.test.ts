@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { TelnyxAnswer } from '../../local/functions.ts';
-import { localApiKey } from '../../local/neighbours.ts';
+import type { TelnyxResponse } from '../../local/functions.ts';
+import { localApiKey } from '../../local/services.ts';
 import { someBytes } from '../archive/world.ts';
 import { startArchive } from '../cli/world.ts';
 
@@ -21,13 +21,13 @@ async function temporaryFolder(): Promise<string> {
 interface Run {
   process: ChildProcess;
   lines: Record<string, unknown>[];
-  /** Resolves with what the next line is, undefined at the end. */
+  /** Resolves with the next line, or undefined at the end. */
   next(): Promise<Record<string, unknown> | undefined>;
   exitCode: Promise<number | null>;
   errors: string[];
 }
 
-/** `npm start -- --json …` as a process of its own. */
+/** Runs `npm start -- --json …` as a separate process. */
 function start(...options: string[]): Run {
   const child = spawn(process.execPath, [main, '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -50,14 +50,14 @@ function start(...options: string[]): Run {
   };
 }
 
-async function toTheEnd(run: Run): Promise<Record<string, unknown>> {
+async function summaryOf(run: Run): Promise<Record<string, unknown>> {
   while ((await run.next()) !== undefined);
   const last = run.lines.at(-1)?.summary;
   expect(last, run.errors.join('')).toBeDefined();
   return last as Record<string, unknown>;
 }
 
-/** Files of all sizes from 0 bytes to 25 MB, of several types, in folders. */
+/** Creates files of several types and sizes from 0 bytes to 25 MB, in folders. */
 async function mixedFiles(folder: string, count: number): Promise<Map<string, string>> {
   const types = ['pdf', 'png', 'jpg', 'csv', 'docx', 'txt', 'json'];
   const noise = someBytes(25_000_000);
@@ -77,8 +77,8 @@ async function mixedFiles(folder: string, count: number): Promise<Map<string, st
   return hashes;
 }
 
-/** Every object has one receipt that tells its hash, and the hashes are those of the files, each as often. */
-async function expectExactly(archive: string, hashes: Map<string, string>) {
+/** Asserts that every object has one receipt with its hash, and that the hashes are those of the files. */
+async function expectExactCopies(archive: string, hashes: Map<string, string>) {
   const documents = await readdir(join(archive, 'documents'));
   const receipts = await readdir(join(archive, 'receipts'));
   expect(receipts.sort()).toEqual(documents.map((id) => `${id}.json`).sort());
@@ -100,19 +100,19 @@ describe('npm start', () => {
     const archive = await temporaryFolder();
     const hashes = await mixedFiles(folder, 500);
 
-    const first = await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+    const first = await summaryOf(start('--once', '--documents', folder, '--archive', archive));
     expect(first).toMatchObject({ found: 500, documents: 500, ended: 500, archived: 500, deadLettered: 0 });
-    await expectExactly(archive, hashes);
+    await expectExactCopies(archive, hashes);
 
     const second = start('--once', '--documents', folder, '--archive', archive);
-    expect(await toTheEnd(second)).toMatchObject({ found: 500, documents: 0, archived: 0, deadLettered: 0 });
+    expect(await summaryOf(second)).toMatchObject({ found: 500, documents: 0, archived: 0, deadLettered: 0 });
     expect(await second.exitCode).toBe(0);
 
     await writeFile(join(folder, 'new.txt'), 'new');
     hashes.set('new', createHash('sha256').update('new').digest('hex'));
-    const third = await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+    const third = await summaryOf(start('--once', '--documents', folder, '--archive', archive));
     expect(third).toMatchObject({ archived: 1 });
-    await expectExactly(archive, hashes);
+    await expectExactCopies(archive, hashes);
   });
 
   it('archives every document once, with its receipt, after being killed several times', async () => {
@@ -124,21 +124,21 @@ describe('npm start', () => {
       const run = start('--once', '--documents', folder, '--archive', archive);
       for (let seen = 0; seen < after; ) {
         const line = await run.next();
-        if (line === undefined) throw new Error(`It ended by itself: ${run.errors.join('')}`);
+        if (line === undefined) throw new Error(`The process exited: ${run.errors.join('')}`);
         if (line.state !== undefined) seen += 1;
       }
       run.process.kill('SIGKILL');
       await run.exitCode;
     }
-    await toTheEnd(start('--once', '--documents', folder, '--archive', archive));
+    await summaryOf(start('--once', '--documents', folder, '--archive', archive));
 
-    await expectExactly(archive, hashes);
+    await expectExactCopies(archive, hashes);
   });
 
   it('retries passing faults and reports each lasting one as a dead letter with code and reason', async () => {
     const run = start('--once', '--faults', '--archive', await temporaryFolder());
 
-    expect(await toTheEnd(run)).toMatchObject({ archived: 6, deadLettered: 3, waiting: 0 });
+    expect(await summaryOf(run)).toMatchObject({ archived: 6, deadLettered: 3, waiting: 0 });
 
     const deadLetters = run.lines.filter(({ state }) => state === 'dead-lettered');
     expect(deadLetters.map(({ code }) => code).sort()).toEqual([
@@ -160,7 +160,7 @@ describe('npm start', () => {
       sqsEndpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
     });
     for (let line = await run.next(); line?.summary === undefined; line = await run.next()) {
-      if (line === undefined) throw new Error(`It ended by itself: ${run.errors.join('')}`);
+      if (line === undefined) throw new Error(`The process exited: ${run.errors.join('')}`);
     }
     run.process.kill('SIGINT');
 
@@ -175,12 +175,12 @@ describe('npm start', () => {
     const run = start('--wait', '--archive', archive, ...options);
     const { telnyxUrl } = (await run.next()) as { telnyxUrl: string };
 
-    const answer = await fetch(`${telnyxUrl}/documents`, {
+    const response = await fetch(`${telnyxUrl}/documents`, {
       method: 'POST',
       headers: { authorization: `Bearer ${localApiKey}` },
       body: JSON.stringify({ file: Buffer.from('hello').toString('base64'), filename: 'hello.txt' }),
     });
-    const { data } = (await answer.json()) as { data: { id: string } };
+    const { data } = (await response.json()) as { data: { id: string } };
     let change = await run.next();
     while (change !== undefined && change.document !== data.id) change = await run.next();
 
@@ -204,30 +204,30 @@ describe('npm start', () => {
   });
 });
 
-describe("the local stack's low lanes", () => {
+describe('low lanes of the local stack', () => {
   const concurrency = { documents: 1, backfill: 2, discovery: 1, spans: 1 };
 
-  it('leave half of the rate limit to live work, although invocations share no state', async () => {
+  it('leave half of the rate limit to live lanes, although invocations share no state', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 15 }, (_, number) => [`${number}.txt`, String(number)]),
     );
-    const answers: TelnyxAnswer[] = [];
+    const responses: TelnyxResponse[] = [];
     const { archive, archiveAll } = await startArchive(files, {
       concurrency,
       rateLimit: { requests: 20, perSeconds: 1 },
-      onTelnyxAnswer: (answer) => answers.push(answer),
+      onTelnyxResponse: (response) => responses.push(response),
     });
 
     await archiveAll();
 
     expect(await readdir(join(archive, 'receipts'))).toHaveLength(15);
-    expect(new Set(answers.map(({ live, status }) => `${live} ${status}`))).toEqual(new Set(['false 200']));
-    expect(new Set(answers.map(({ headers }) => headers['x-ratelimit-limit']))).toEqual(new Set(['20']));
-    const left = answers.map(({ headers }) => Number(headers['x-ratelimit-remaining']));
+    expect(new Set(responses.map(({ live, status }) => `${live} ${status}`))).toEqual(new Set(['false 200']));
+    expect(new Set(responses.map(({ headers }) => headers['x-ratelimit-limit']))).toEqual(new Set(['20']));
+    const left = responses.map(({ headers }) => Number(headers['x-ratelimit-remaining']));
     expect(Math.min(...left)).toBeGreaterThanOrEqual(10);
   });
 
-  it('archive a document while a request for a span gets no response', async () => {
+  it('archive a document while a request of a span gets no response', async () => {
     const { archive, stack, ids } = await startArchive(
       { 'old.txt': 'old' },
       { concurrency, faults: [{ kind: 'api-stall', route: 'GET documents', times: 1 }] },
@@ -243,7 +243,7 @@ describe("the local stack's low lanes", () => {
       new AbortController().signal,
     );
 
-    // The span's request is given up after ten seconds.
+    // Less than the ten seconds after which the span's request times out.
     await vi.waitFor(
       async () => expect(await readdir(join(archive, 'receipts'))).toEqual([`${documentId}.json`]),
       { timeout: 5_000 },

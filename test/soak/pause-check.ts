@@ -4,14 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
-import type { Neighbour } from '../../local/neighbours.ts';
+import type { ServiceName } from '../../local/services.ts';
 import type { Stack } from '../../local/stack.ts';
 import type { Drop, DroppingTcpProxy } from './dropping-tcp-proxy.ts';
 import type { LogWatch } from './log-watch.ts';
 
 export interface PauseCheckOptions {
   stack: Stack;
-  proxies: ReadonlyMap<Neighbour, DroppingTcpProxy>;
+  proxies: ReadonlyMap<ServiceName, DroppingTcpProxy>;
   watch: LogWatch;
   time: Time;
   /** Advances the monotonic clock of the functions by `ms` while nothing is running. */
@@ -54,7 +54,7 @@ export async function checkPauses(options: PauseCheckOptions): Promise<string[]>
 }
 
 /** @returns a function that returns, by service, on how many dropped connections the functions have written since */
-function countUses(proxies: PauseCheckOptions['proxies']): () => [Neighbour, number][] {
+function countUses(proxies: PauseCheckOptions['proxies']): () => [ServiceName, number][] {
   const before = new Map([...proxies].map(([neighbour, { seen }]) => [neighbour, seen.usedAfterDrop]));
   return () =>
     [...proxies].map(([neighbour, { seen }]) => [

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import { localApiKey } from '../../local/neighbours.ts';
+import { localApiKey } from '../../local/services.ts';
 import type { StandIn } from '../../local/telnyx/stand-in.ts';
 import type { TraitName } from './traits.ts';
 

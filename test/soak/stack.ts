@@ -5,9 +5,9 @@
 import { createWriteStream } from 'node:fs';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { sleep, systemTime, type Time } from '../../functions/time.ts';
-import type { Neighbour } from '../../local/neighbours.ts';
+import type { ServiceName } from '../../local/services.ts';
 import { type Stack, startStack } from '../../local/stack.ts';
-import { whenQuiet } from '../../local/when-quiet.ts';
+import { waitUntilIdle } from '../../local/wait-until-idle.ts';
 import { type DroppingTcpProxy, openDroppingTcpProxy } from './dropping-tcp-proxy.ts';
 import { reusedConnectionFaults, s3Faults, temporaryFaults } from './faults.ts';
 import { type Job, maxIdleSockets, type ProcessEnd, type Progress } from './job.ts';
@@ -62,8 +62,8 @@ const sendProgress = (end?: ProcessEnd) => {
   process.send?.({ archived: watch.archived, faults, end } satisfies Progress);
 };
 
-const proxies = new Map<Neighbour, DroppingTcpProxy>();
-const openFront = async (neighbour: Neighbour, origin: string) => {
+const proxies = new Map<ServiceName, DroppingTcpProxy>();
+const openProxy = async (neighbour: ServiceName, origin: string) => {
   const tls =
     neighbour === 'storage' && certificates
       ? await openTlsProxy(origin, certificates, random, counts)
@@ -109,7 +109,7 @@ const stack: Stack = await startStack({
     count,
     onDrip: (key) => watch.dripBegins(key),
   }),
-  openFront,
+  openProxy,
   concurrency,
   events: false,
   timings,
@@ -136,14 +136,14 @@ const violations = watch.violations;
 const quietAt = systemTime.monotonic() + quietWithinMs + documents.all().length * quietWithinMsPerDocument;
 const depthBeforeDeadline = async () => {
   // On a busy machine, SQS may not respond in time.
-  const depth = await stack.depth().catch(() => Number.NaN);
+  const depth = await stack.messageCount().catch(() => Number.NaN);
   if (depth !== 0 && systemTime.monotonic() > quietAt)
     throw new Error(`${depth} messages are left after the time limit. Waiting, by code: ${watch.waiting()}`);
   return depth;
 };
 /** Resolves when no work is left. If that takes too long, adds a violation and resolves with false. */
 const untilQuiet = () =>
-  whenQuiet({ depth: depthBeforeDeadline }, time).then(
+  waitUntilIdle({ messageCount: depthBeforeDeadline }, time).then(
     () => true,
     (error) => {
       violations.push(error.message);

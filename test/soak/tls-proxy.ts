@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Random } from '../../functions/time.ts';
-import type { Front } from '../../local/neighbours.ts';
+import type { ServiceProxy } from '../../local/services.ts';
 
 /** Paths of PEM files. */
 interface Certificate {
@@ -35,7 +35,7 @@ export async function openTlsProxy(
   { trusted, untrusted }: Certificates,
   random: Random,
   counts: Map<string, number>,
-): Promise<Front> {
+): Promise<ServiceProxy> {
   const sockets = new Set<Socket>();
   /** When one socket ends, ends the other. Errors are expected: the peer sees them as the end of its own connection. */
   const join = (one: Socket, other: Socket) => {

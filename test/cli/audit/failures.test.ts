@@ -5,9 +5,9 @@ import { startWorld } from '../queues-world.ts';
 const document = '5a3b1e00-0000-4000-8000-000000000001';
 
 it('failuresByCode counts documents instead of dead letters, and leaves the dead letters visible', async () => {
-  const { run, letter, visibleLetters } = await startWorld();
-  for (let n = 0; n < 3; n += 1) await letter(document, { code: 'DocumentInfected' });
-  await letter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: undefined });
+  const { run, addDeadLetter, visibleDeadLetters } = await startWorld();
+  for (let n = 0; n < 3; n += 1) await addDeadLetter(document, { code: 'DocumentInfected' });
+  await addDeadLetter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: undefined });
   let failures: Awaited<ReturnType<typeof failuresByCode>>;
 
   await run(async (context) => {
@@ -21,5 +21,5 @@ it('failuresByCode counts documents instead of dead letters, and leaves the dead
       { code: 'no code', count: 1 },
     ]),
   );
-  expect(await visibleLetters('documents')).toBe(3);
+  expect(await visibleDeadLetters('documents')).toBe(3);
 });

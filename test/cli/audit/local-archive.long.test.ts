@@ -41,7 +41,7 @@ async function createArchive(): Promise<ArchiveFixture> {
     presign: () => '',
     time,
     random: Math.random,
-    onUnreadable: () => undefined,
+    onSkipped: () => undefined,
   });
   onTestFinished(() => standIn.close());
   for (const document of standIn.documents.all()) await standIn.documents.remove(document.id);

@@ -144,7 +144,7 @@ export function createWorld({
       metrics: async () => undefined,
       oldestAge: async () => undefined,
       alarms: async () => undefined,
-      pace: { pollMs: 1, countsLagMs: 1 },
+      polling: { intervalMs: 1, countsLagMs: 1 },
       close: async () => undefined,
       ...targetChanges,
     };

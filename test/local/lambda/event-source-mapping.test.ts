@@ -19,46 +19,46 @@ type Shape = (ids: readonly string[]) => unknown;
 const none = () => [];
 const all = (ids: readonly string[]) => [...ids];
 
-/** What a function may answer about a batch, and which of its messages AWS then takes for failed. */
+/** Responses of a function to a batch, and the messages that AWS then treats as failed. */
 const shapes: [string, Shape, (ids: readonly string[]) => (string | undefined)[]][] = [
   ['an empty list', () => ({ batchItemFailures: [] }), none],
   ['no list', () => ({}), none],
   ['a null list', () => ({ batchItemFailures: null }), none],
   ['null', () => null, none],
-  ['nothing', () => undefined, none],
-  ['a misspelt list', ([id]) => ({ batchItemFailure: [{ itemIdentifier: id }] }), none],
-  ['one of the ids', ([, id]) => ({ batchItemFailures: [{ itemIdentifier: id }] }), ([, id]) => [id]],
-  ['all of the ids', (ids) => ({ batchItemFailures: ids.map((id) => ({ itemIdentifier: id })) }), all],
+  ['undefined', () => undefined, none],
+  ['a misspelt list name', ([id]) => ({ batchItemFailure: [{ itemIdentifier: id }] }), none],
+  ['one of the IDs', ([, id]) => ({ batchItemFailures: [{ itemIdentifier: id }] }), ([, id]) => [id]],
+  ['all of the IDs', (ids) => ({ batchItemFailures: ids.map((id) => ({ itemIdentifier: id })) }), all],
   [
-    'the same id twice',
+    'the same ID twice',
     ([id]) => ({ batchItemFailures: [{ itemIdentifier: id }, { itemIdentifier: id }] }),
     ([id]) => [id],
   ],
-  ['an empty id', () => ({ batchItemFailures: [{ itemIdentifier: '' }] }), all],
-  ['a null id', () => ({ batchItemFailures: [{ itemIdentifier: null }] }), all],
-  ['a misspelt id', ([id]) => ({ batchItemFailures: [{ itemIdentifer: id }] }), all],
+  ['an empty ID', () => ({ batchItemFailures: [{ itemIdentifier: '' }] }), all],
+  ['a null ID', () => ({ batchItemFailures: [{ itemIdentifier: null }] }), all],
+  ['a misspelt ID name', ([id]) => ({ batchItemFailures: [{ itemIdentifer: id }] }), all],
   [
-    'an id of another batch beside a good one',
+    'an ID of another batch after a valid one',
     ([id]) => ({ batchItemFailures: [{ itemIdentifier: id }, { itemIdentifier: 'z' }] }),
     all,
   ],
-  ['an item that is no object', ([id]) => ({ batchItemFailures: [id] }), all],
+  ['an item that is not an object', ([id]) => ({ batchItemFailures: [id] }), all],
   ['a null item', () => ({ batchItemFailures: [null] }), all],
-  ['a list that is none', ([id]) => ({ batchItemFailures: id }), all],
-  ['a text', () => 'OK', all],
-  ['a list of ids', (ids) => ids, all],
+  ['a list that is a string', ([id]) => ({ batchItemFailures: id }), all],
+  ['a string', () => 'OK', all],
+  ['a list of IDs', (ids) => ids, all],
 ];
 
 interface World {
   queues: LocalQueues;
   sqs: SQSClient;
   send(body: string): Promise<unknown>;
-  map(
+  connect(
     handler: LambdaHandler<SQSEvent>,
     options?: { maximumConcurrency?: number; timeoutMs?: number; client?: SQSClient },
   ): EventSourceMapping;
   errors: unknown[];
-  depth(): Promise<number>;
+  messageCount(): Promise<number>;
 }
 
 async function startWorld(): Promise<World> {
@@ -75,8 +75,11 @@ async function startWorld(): Promise<World> {
     sqs,
     errors,
     send: (body) => sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: body })),
-    depth: () => queueDepth(sqs, queueUrl),
-    map: (handler, { maximumConcurrency = 1, timeoutMs = 10_000, client = queues.createClient() } = {}) => {
+    messageCount: () => queueDepth(sqs, queueUrl),
+    connect: (
+      handler,
+      { maximumConcurrency = 1, timeoutMs = 10_000, client = queues.createClient() } = {},
+    ) => {
       const mapping = pollQueue({
         sqs: client,
         queueUrl,
@@ -98,9 +101,9 @@ async function startWorld(): Promise<World> {
 }
 
 const untilEmpty = (world: World) =>
-  vi.waitFor(async () => expect(await world.depth()).toBe(0), { timeout: 30_000, interval: 50 });
+  vi.waitFor(async () => expect(await world.messageCount()).toBe(0), { timeout: 30_000, interval: 50 });
 
-/** Resolves once `count` long polls are under way. */
+/** Resolves once `count` long polls have been sent. */
 function untilPolling(client: SQSClient, count = 1): Promise<void> {
   const sent = vi.spyOn(client, 'send');
   return vi.waitFor(() => {
@@ -109,32 +112,35 @@ function untilPolling(client: SQSClient, count = 1): Promise<void> {
   });
 }
 
-describe('an answer about a batch', () => {
-  it.each(shapes)('that is %s keeps in the queue what AWS would keep', async (_shape, shape, failed) => {
-    const world = await startWorld();
-    await world.sqs.send(
-      new SendMessageBatchCommand({
-        QueueUrl: world.queues.lanes.documents.queueUrl,
-        Entries: ['a', 'b', 'c'].map((name) => ({ Id: name, MessageBody: name })),
-      }),
-    );
-    const batch = Promise.withResolvers<string[]>();
+describe('failedIds', () => {
+  it.each(shapes)(
+    'keeps the messages in the queue that AWS would keep, for a response with %s',
+    async (_shape, shape, failed) => {
+      const world = await startWorld();
+      await world.sqs.send(
+        new SendMessageBatchCommand({
+          QueueUrl: world.queues.lanes.documents.queueUrl,
+          Entries: ['a', 'b', 'c'].map((name) => ({ Id: name, MessageBody: name })),
+        }),
+      );
+      const batch = Promise.withResolvers<string[]>();
 
-    const mapping = world.map(async ({ Records }) => {
-      const ids = Records.map(({ messageId }) => messageId);
-      batch.resolve(ids);
-      return shape(ids);
-    });
-    const ids = await batch.promise;
-    await mapping.stop();
+      const mapping = world.connect(async ({ Records }) => {
+        const ids = Records.map(({ messageId }) => messageId);
+        batch.resolve(ids);
+        return shape(ids);
+      });
+      const ids = await batch.promise;
+      await mapping.stop();
 
-    expect(ids).toHaveLength(3);
-    expect(await world.depth()).toBe(failed(ids).length);
-    expect([...failedIds(shape(ids), ids)]).toEqual(failed(ids));
-    expect(world.errors).toEqual([]);
-  });
+      expect(ids).toHaveLength(3);
+      expect(await world.messageCount()).toBe(failed(ids).length);
+      expect([...failedIds(shape(ids), ids)]).toEqual(failed(ids));
+      expect(world.errors).toEqual([]);
+    },
+  );
 
-  it('never acknowledges a message that it names, and fails none that is not of the batch', () => {
+  it('contains every listed message, and only messages of the batch', () => {
     const ids = ['a', 'b', 'c'];
     const item = fc.record({ itemIdentifier: fc.oneof(fc.constantFrom(...ids), fc.anything()) });
 
@@ -149,18 +155,18 @@ describe('an answer about a batch', () => {
     );
   });
 
-  it('of any kind at all is read without an error', () => {
-    fc.assert(fc.property(fc.anything(), (answer) => failedIds(answer, ['a']).size <= 1));
+  it('does not throw for any response', () => {
+    fc.assert(fc.property(fc.anything(), (response) => failedIds(response, ['a']).size <= 1));
   });
 });
 
 describe('an event source mapping', () => {
-  it('hands over records as Lambda does and deletes them after success', async () => {
+  it('passes records as Lambda does and deletes them after success', async () => {
     const world = await startWorld();
     const seen: SQSEvent[] = [];
     await world.send('hello');
 
-    world.map(async (event) => {
+    world.connect(async (event) => {
       seen.push(event);
       return { batchItemFailures: [] };
     });
@@ -176,7 +182,7 @@ describe('an event source mapping', () => {
     });
   });
 
-  it('hands over message attributes as Lambda does', async () => {
+  it('passes message attributes as Lambda does', async () => {
     const world = await startWorld();
     const seen: SQSEvent[] = [];
     await world.sqs.send(
@@ -191,7 +197,7 @@ describe('an event source mapping', () => {
       }),
     );
 
-    world.map(async (event) => {
+    world.connect(async (event) => {
       seen.push(event);
     });
     await untilEmpty(world);
@@ -208,12 +214,12 @@ describe('an event source mapping', () => {
     });
   });
 
-  it('brings back only what was reported as failed, with its visibility and a higher receive count', async () => {
+  it('redelivers only failed messages, with a higher receive count', async () => {
     const world = await startWorld();
     const receives: string[] = [];
     for (const body of ['good', 'bad']) await world.send(body);
 
-    world.map(async ({ Records }) => {
+    world.connect(async ({ Records }) => {
       const failures = [];
       for (const { body, attributes, messageId, receiptHandle } of Records) {
         receives.push(`${body} ${attributes.ApproximateReceiveCount}`);
@@ -234,17 +240,17 @@ describe('an event source mapping', () => {
     expect(receives.sort()).toEqual(['bad 1', 'bad 2', 'bad 3', 'good 1']);
   });
 
-  it('leaves a failed message invisible for as long as the function has asked for', async () => {
+  it('redelivers a failed message after the visibility timeout that the function has set', async () => {
     const world = await startWorld();
     const receivedAt: number[] = [];
-    let askedAt = 0;
+    let changedAt = 0;
     await world.send('later');
 
-    world.map(async ({ Records }) => {
+    world.connect(async ({ Records }) => {
       receivedAt.push(systemTime.monotonic());
       if (receivedAt.length > 1) return null;
       for (const { receiptHandle } of Records) {
-        askedAt = systemTime.monotonic();
+        changedAt = systemTime.monotonic();
         await world.sqs.send(
           new ChangeMessageVisibilityCommand({
             QueueUrl: world.queues.lanes.documents.queueUrl,
@@ -258,11 +264,11 @@ describe('an event source mapping', () => {
     await untilEmpty(world);
 
     expect(receivedAt).toHaveLength(2);
-    // The wall clock that SQS goes by and the monotonic one may round apart by a millisecond.
-    expect((receivedAt[1] ?? 0) - askedAt).toBeGreaterThanOrEqual(999);
+    // The wall clock of SQS and the monotonic clock may differ by a millisecond.
+    expect((receivedAt[1] ?? 0) - changedAt).toBeGreaterThanOrEqual(999);
   });
 
-  it('reports what SQS does not delete', async () => {
+  it('reports messages that SQS did not delete', async () => {
     const world = await startWorld();
     const client = world.queues.createClient();
     client.middlewareStack.add(
@@ -276,15 +282,15 @@ describe('an event source mapping', () => {
       },
       { step: 'initialize' },
     );
-    await world.send('deleted, says nobody');
+    await world.send('not deleted');
 
-    world.map(async () => null, { client });
+    world.connect(async () => null, { client });
     await vi.waitFor(() => expect(world.errors).toHaveLength(1), { timeout: 10_000 });
 
     expect(String(world.errors[0])).toContain('SQS did not delete 1 messages');
   });
 
-  it('waits in a long poll for longer than its client waits for other answers', async () => {
+  it('does not apply the request timeout of its client to long polls', async () => {
     const world = await startWorld();
     const client = createSqsClient({
       endpoint: world.queues.endpoint,
@@ -301,7 +307,7 @@ describe('an event source mapping', () => {
       }),
     );
 
-    world.map(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)), { client });
+    world.connect(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)), { client });
     await untilEmpty(world);
 
     expect(seen).toEqual(['a second later']);
@@ -310,19 +316,19 @@ describe('an event source mapping', () => {
 
   it.each<[string, LambdaHandler<SQSEvent>, number]>([
     ['throws', () => Promise.reject(new Error('broken')), 10_000],
-    ['outlives its time limit', () => new Promise(() => undefined), 100],
-    ['gives an answer that is no JSON', async () => ({ batchItemFailures: [], size: 1n }), 10_000],
-  ])('keeps the whole batch when the function %s', async (_how, handler, timeoutMs) => {
+    ['exceeds its timeout', () => new Promise(() => undefined), 100],
+    ['returns a value that is not JSON', async () => ({ batchItemFailures: [], size: 1n }), 10_000],
+  ])('keeps the whole batch in the queue when the function %s', async (_how, handler, timeoutMs) => {
     const world = await startWorld();
     await world.send('kept');
 
-    world.map(handler, { timeoutMs });
+    world.connect(handler, { timeoutMs });
     await vi.waitFor(() => expect(world.errors).toHaveLength(1), { timeout: 10_000 });
 
-    expect(await world.depth()).toBe(1);
+    expect(await world.messageCount()).toBe(1);
   });
 
-  it('runs as many invocations at once as it may, and leaves further messages in the queue', async () => {
+  it('runs at most the maximum of concurrent invocations and leaves further messages in the queue', async () => {
     const world = await startWorld();
     const { queueUrl } = world.queues.lanes.documents;
     await Promise.all(Array.from({ length: 40 }, (_, index) => world.send(String(index))));
@@ -331,7 +337,7 @@ describe('an event source mapping', () => {
     let running = 0;
     let most = 0;
 
-    const mapping = world.map(
+    const mapping = world.connect(
       async ({ Records }) => {
         batches.push(Records.length);
         running += 1;
@@ -342,7 +348,7 @@ describe('an event source mapping', () => {
       { maximumConcurrency: 3 },
     );
     await vi.waitFor(() => expect(batches).toEqual([10, 10, 10]));
-    // A poller too many would have asked for these ten before.
+    // An extra poller would have received these ten messages before.
     const { Messages = [] } = await world.sqs.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 }),
     );
@@ -356,27 +362,27 @@ describe('an event source mapping', () => {
     expect(batches.reduce((sum, size) => sum + size)).toBe(40);
   });
 
-  it('stops at once in the middle of its long polls', async () => {
+  it('stops immediately during long polls', async () => {
     const world = await startWorld();
     const client = world.queues.createClient();
     const polling = untilPolling(client, 5);
-    const mapping = world.map(async () => null, { maximumConcurrency: 5, client });
+    const mapping = world.connect(async () => null, { maximumConcurrency: 5, client });
     await polling;
-    const began = systemTime.monotonic();
+    const startedAt = systemTime.monotonic();
 
     await mapping.stop();
 
-    expect(systemTime.monotonic() - began).toBeLessThan(1_000);
+    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_000);
     expect(world.errors).toEqual([]);
   });
 
-  it('lets the invocation under way end when it stops, and begins no other', async () => {
+  it('waits for the running invocation when it stops, and starts no other', async () => {
     const world = await startWorld();
     const begun = Promise.withResolvers<void>();
     const end = Promise.withResolvers<void>();
     const seen: string[] = [];
-    await world.send('under way');
-    const mapping = world.map(async ({ Records }) => {
+    await world.send('running');
+    const mapping = world.connect(async ({ Records }) => {
       seen.push(...Records.map(({ body }) => body));
       begun.resolve();
       await end.promise;
@@ -384,21 +390,21 @@ describe('an event source mapping', () => {
     await begun.promise;
 
     const stopped = mapping.stop();
-    await world.send('left for the next');
+    await world.send('not received');
     expect(mapping.running).toBe(1);
     end.resolve();
     await stopped;
 
-    expect(seen).toEqual(['under way']);
+    expect(seen).toEqual(['running']);
     expect(mapping.running).toBe(0);
-    expect(await world.depth()).toBe(1);
+    expect(await world.messageCount()).toBe(1);
   });
 
-  it('leaves to the next mapping what it has not finished, and what comes after it', async () => {
+  it('leaves unfinished and later messages to the next mapping', async () => {
     const world = await startWorld();
     const client = world.queues.createClient();
     const polling = untilPolling(client, 3);
-    const first = world.map(
+    const first = world.connect(
       async ({ Records }) => {
         for (const { receiptHandle } of Records) {
           await world.sqs.send(
@@ -420,13 +426,13 @@ describe('an event source mapping', () => {
     await first.stop();
     await world.send('afterwards');
     const seen: string[] = [];
-    world.map(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
+    world.connect(async ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
     await untilEmpty(world);
 
     expect(seen.sort()).toEqual(['afterwards', 'not finished']);
   });
 
-  it('goes on when SQS was away for a while', async () => {
+  it('continues after SQS was unavailable', async () => {
     const first = await startQueues();
     const port = Number(new URL(first.endpoint).port);
     const client = first.createClient();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Time } from '../../../functions/time.ts';
 import { invoke } from '../../../local/lambda/invoke.ts';
 
-/** A clock that moves only when told to. */
+/** A clock that only `advance` moves. */
 function createClock() {
   let nowMs = 0;
   const timers = new Set<{ at: number; callback: () => void }>();
@@ -32,8 +32,8 @@ cycle.self = cycle;
 
 const archive = { functionName: 'archive', timeoutMs: 60_000 };
 
-describe('an invocation', () => {
-  it('hands the handler its event and a context as Lambda does', async () => {
+describe('invoke', () => {
+  it('passes the event and a context as Lambda does', async () => {
     const { time } = createClock();
     const seen: { event: unknown; context: Context }[] = [];
     const handler = async (event: unknown, context: Context) => {
@@ -53,7 +53,7 @@ describe('an invocation', () => {
     expect(seen[0]?.context.awsRequestId).not.toBe(seen[1]?.context.awsRequestId);
   });
 
-  it('counts the remaining time down to 0, and never below', async () => {
+  it('counts the remaining time down to 0', async () => {
     const { time, advance } = createClock();
     const remaining: number[] = [];
 
@@ -74,14 +74,14 @@ describe('an invocation', () => {
   });
 
   it.each<[string, unknown, unknown]>([
-    ['nothing', undefined, null],
+    ['undefined', undefined, null],
     ['null', null, null],
     ['an object', { batchItemFailures: [] }, { batchItemFailures: [] }],
-    ['what JSON changes', { at: new Date(0), gone: undefined }, { at: '1970-01-01T00:00:00.000Z' }],
-  ])('gives back %s as it is after JSON', async (_what, answer, expected) => {
+    ['a value that JSON changes', { at: new Date(0), gone: undefined }, { at: '1970-01-01T00:00:00.000Z' }],
+  ])('returns %s after JSON serialisation', async (_what, value, expected) => {
     const { time } = createClock();
 
-    const result = await invoke(async () => answer, null, { ...archive, time });
+    const result = await invoke(async () => value, null, { ...archive, time });
 
     expect(result).toEqual(expected);
   });
@@ -90,10 +90,10 @@ describe('an invocation', () => {
     ['a BigInt', { size: 1n }],
     ['a cycle', cycle],
     ['a function', () => 1],
-  ])('fails when the answer holds %s, which is no JSON', async (_what, answer) => {
+  ])('throws when the result contains %s, which JSON does not support', async (_what, result) => {
     const { time } = createClock();
 
-    await expect(invoke(async () => answer, null, { ...archive, time })).rejects.toThrow();
+    await expect(invoke(async () => result, null, { ...archive, time })).rejects.toThrow();
   });
 
   it.each<[string, () => Promise<unknown>]>([
@@ -104,7 +104,7 @@ describe('an invocation', () => {
         throw new Error('broken');
       },
     ],
-  ])('fails with the error of a handler that %s', async (_how, handler) => {
+  ])('throws the error of a handler that %s', async (_how, handler) => {
     const { time, timers } = createClock();
 
     await expect(invoke(handler, null, { ...archive, time })).rejects.toThrow('broken');
@@ -121,9 +121,9 @@ describe('an invocation', () => {
   });
 
   it.each<[string, (end: PromiseWithResolvers<unknown>) => void]>([
-    ['answers', ({ resolve }) => resolve({ batchItemFailures: [] })],
+    ['succeeds', ({ resolve }) => resolve({ batchItemFailures: [] })],
     ['fails', ({ reject }) => reject(new Error('too late to matter'))],
-  ])('has failed once its time is over, even if the handler %s later', async (_how, end) => {
+  ])('throws after the timeout, even if the handler %s later', async (_how, end) => {
     const { time, advance } = createClock();
     const work = Promise.withResolvers<unknown>();
     const invocation = invoke(() => work.promise, null, { ...archive, time });
@@ -131,6 +131,6 @@ describe('an invocation', () => {
     advance(60_000);
     end(work);
 
-    await expect(invocation).rejects.toThrow('archive did not end within 60 s.');
+    await expect(invocation).rejects.toThrow('archive timed out after 60 s.');
   });
 });

@@ -6,14 +6,16 @@ import { systemTime } from '../../../functions/time.ts';
 import { openWebhookPort } from '../../../local/lambda/webhook-port.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
-type Answer = APIGatewayProxyStructuredResultV2;
+type HandlerResult = APIGatewayProxyStructuredResultV2;
 
-async function openPort(answer: () => Promise<Answer> = async () => ({ statusCode: 200, body: 'ok' })) {
+async function openPort(
+  result: () => Promise<HandlerResult> = async () => ({ statusCode: 200, body: 'ok' }),
+) {
   const events: APIGatewayProxyEventV2[] = [];
   const port = await openWebhookPort({
     handler: async (event) => {
       events.push(event);
-      return answer();
+      return result();
     },
     timeoutMs: 200,
     time: systemTime,
@@ -36,8 +38,8 @@ async function openPort(answer: () => Promise<Answer> = async () => ({ statusCod
   return { post, events, url: port.url };
 }
 
-describe('the port in front of the webhook', () => {
-  it('hands over every byte, as text where it is UTF-8 and in base64 where it is not', async () => {
+describe('openWebhookPort', () => {
+  it('passes every byte, as text if the body is UTF-8, otherwise in base64', async () => {
     const { post, events } = await openPort();
 
     await fc.assert(
@@ -59,7 +61,7 @@ describe('the port in front of the webhook', () => {
     expect(new Set(events.map(({ isBase64Encoded }) => isBase64Encoded)).size).toBe(2);
   });
 
-  it('joins a header that was sent twice by a comma, and names all in lower case', async () => {
+  it('joins repeated headers with a comma and converts names to lower case', async () => {
     const { post, events } = await openPort();
 
     await post(Buffer.from('{}'), { headers: { 'Telnyx-Timestamp': ['1', '2'] } });
@@ -67,17 +69,17 @@ describe('the port in front of the webhook', () => {
     expect(events[0]?.headers['telnyx-timestamp']).toBe('1,2');
   });
 
-  it('passes on method, status, headers and body', async () => {
-    const answer = { statusCode: 418, headers: { 'content-type': 'text/x-tea' }, body: 'short and stout' };
-    const { post, events } = await openPort(async () => answer);
+  it('passes method, status, headers and body', async () => {
+    const result = { statusCode: 418, headers: { 'content-type': 'text/x-tea' }, body: 'short and stout' };
+    const { post, events } = await openPort(async () => result);
 
-    const answered = await post(Buffer.alloc(0), { method: 'PUT' });
+    const received = await post(Buffer.alloc(0), { method: 'PUT' });
 
-    expect(answered).toEqual({ status: 418, text: 'short and stout', type: 'text/x-tea' });
+    expect(received).toEqual({ status: 418, text: 'short and stout', type: 'text/x-tea' });
     expect(events[0]?.requestContext.http.method).toBe('PUT');
   });
 
-  it('answers 413 to more than API Gateway takes, every time and without the handler', async () => {
+  it('returns 413 without calling the handler for a body larger than 10 MiB', async () => {
     const { post, events } = await openPort();
     const limit = 10 * 1024 ** 2;
 
@@ -89,18 +91,18 @@ describe('the port in front of the webhook', () => {
     expect(await post(Buffer.alloc(limit, 0x20))).toMatchObject({ status: 200 });
   });
 
-  it('answers 404 to any other path', async () => {
+  it('returns 404 for any other path', async () => {
     const { post, events, url } = await openPort();
 
     expect(await post(Buffer.from('{}'), {}, url.replace('/webhook', '/'))).toMatchObject({ status: 404 });
     expect(events).toEqual([]);
   });
 
-  it.each<[string, () => Promise<Answer>]>([
+  it.each<[string, () => Promise<HandlerResult>]>([
     ['throws', () => Promise.reject(new Error('secret'))],
-    ['exceeds its time limit', () => new Promise(() => undefined)],
-  ])('answers 500 and nothing more where the handler %s', async (_what, answer) => {
-    const { post } = await openPort(answer);
+    ['exceeds its timeout', () => new Promise(() => undefined)],
+  ])('returns 500 without details when the handler %s', async (_what, result) => {
+    const { post } = await openPort(result);
 
     expect(await post(Buffer.from('{}'))).toMatchObject({
       status: 500,

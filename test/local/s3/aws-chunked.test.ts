@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { AwsChunkedDecoder } from '../../../local/s3/aws-chunked.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
-/** Bytes as the SDK frames them: chunks of the given sizes, then the trailer. */
+/** Encodes bytes as the SDK does: chunks of the given sizes, then the trailer. */
 function framed(
   bytes: Buffer,
   sizes: readonly number[],
@@ -20,7 +20,7 @@ function framed(
   return Buffer.concat(parts.map((part) => Buffer.from(part)));
 }
 
-/** Cuts a body into pieces of the given sizes, over and over. */
+/** Splits a body into pieces, repeating the given sizes. */
 function* pieces(body: Buffer, sizes: readonly number[]): Generator<Buffer> {
   for (let at = 0, turn = 0; at < body.length; turn += 1) {
     const size = sizes[turn % sizes.length] ?? body.length;
@@ -40,7 +40,7 @@ function decode(
   return { bytes: Buffer.concat(decoded), trailers: decoder.trailers };
 }
 
-test('a body is decoded to the same bytes wherever the network cuts it', () => {
+test('decodes a body to the same bytes, wherever it is split', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: 0, maxLength: 40_000, size: 'max' }),
@@ -61,7 +61,7 @@ test('a body is decoded to the same bytes wherever the network cuts it', () => {
   );
 });
 
-test('a body that ends anywhere before its end is incomplete', () => {
+test('throws IncompleteBody for a body that is cut at any position', () => {
   const body = framed(Buffer.from('some bytes'), []);
   for (let length = 0; length < body.length; length += 1) {
     expect(() => decode(body.subarray(0, length), [7])).toThrow(
@@ -70,7 +70,7 @@ test('a body that ends anywhere before its end is incomplete', () => {
   }
 });
 
-test('only the last chunk may be smaller than 8 KiB, as on real S3', () => {
+test('throws InvalidChunkSizeError when a chunk other than the last is smaller than 8 KiB, as S3 does', () => {
   const bytes = Buffer.alloc(10_000);
 
   expect(() => decode(framed(bytes, [8191]), [512])).toThrow(
@@ -84,19 +84,19 @@ test('only the last chunk may be smaller than 8 KiB, as on real S3', () => {
 });
 
 test.each([
-  ['a size that is no number', 'xyz\r\n'],
+  ['a size that is not a number', 'xyz\r\n'],
   ['a size with a minus', '-5\r\nhello\r\n0\r\n\r\n'],
   ['a bare line feed after the size', '5\nhello\r\n0\r\n\r\n'],
   ['a chunk longer than its size', '4\r\nhello\r\n0\r\n\r\n'],
   ['a line without end', '0'.repeat(9000)],
-])('broken framing is refused: %s', (_what, body) => {
+])('throws IncompleteBody for broken framing with %s', (_what, body) => {
   expect(() => decode(Buffer.from(body), [3])).toThrow(expect.objectContaining({ code: 'IncompleteBody' }));
 });
 
 test.each([
   ['no colon', '0\r\nx-amz-checksum-crc32\r\n\r\n'],
   ['bytes after the end', '0\r\n\r\nmore'],
-])('a malformed trailer is refused: %s', (_what, body) => {
+])('throws MalformedTrailerError for a trailer with %s', (_what, body) => {
   expect(() => decode(Buffer.from(body), [3])).toThrow(
     expect.objectContaining({ code: 'MalformedTrailerError' }),
   );

@@ -15,11 +15,11 @@ interface Download {
   readonly status: number | undefined;
   readonly headers: IncomingMessage['headers'];
   readonly bytes: Buffer;
-  /** How it ended: `end`, the error's code, or `stalled` when nothing more came. */
+  /** `end`, the error's code, or `stalled`. */
   readonly ending: string;
 }
 
-/** Downloads the object under a fault, with a client that believes the wire and nothing else. */
+/** Downloads the object under a fault, with a plain HTTP client. */
 async function download(fault: S3Fault, until?: (bytes: number) => boolean): Promise<Download> {
   const { server, client, errors } = await startWorld({
     intercept: ({ operation }) => (operation === 'GetObject' ? fault : undefined),
@@ -27,10 +27,10 @@ async function download(fault: S3Fault, until?: (bytes: number) => boolean): Pro
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: BYTES }));
   const link = server.presignGet(bucket, 'a', { expiresInSeconds: 60 });
   const chunks: Buffer[] = [];
-  let answer: IncomingMessage | undefined;
+  let response: IncomingMessage | undefined;
   const ending = await new Promise<string>((resolve) => {
     const request = httpGet(link, { agent: false }, (message) => {
-      answer = message;
+      response = message;
       let received = 0;
       message.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
@@ -46,10 +46,15 @@ async function download(fault: S3Fault, until?: (bytes: number) => boolean): Pro
     });
   });
   expect(errors).toEqual([]);
-  return { status: answer?.statusCode, headers: answer?.headers ?? {}, bytes: Buffer.concat(chunks), ending };
+  return {
+    status: response?.statusCode,
+    headers: response?.headers ?? {},
+    bytes: Buffer.concat(chunks),
+    ending,
+  };
 }
 
-test('truncated with length: fewer bytes than announced, and the client can tell', async () => {
+test('truncate with length sends fewer bytes than announced, which the client detects', async () => {
   const { headers, bytes, ending } = await download({
     kind: 'truncate',
     afterBytes: 100_000,
@@ -61,7 +66,7 @@ test('truncated with length: fewer bytes than announced, and the client can tell
   expect(ending).toBe('ECONNRESET');
 });
 
-test('truncated without length: fewer bytes, and the client cannot tell', async () => {
+test('truncate without length sends fewer bytes, which the client does not detect', async () => {
   const { headers, bytes, ending } = await download({
     kind: 'truncate',
     afterBytes: 100_000,
@@ -74,7 +79,7 @@ test('truncated without length: fewer bytes, and the client cannot tell', async 
   expect(ending).toBe('end');
 });
 
-test('longer with length: more bytes on the wire than were announced', async () => {
+test('longer with length sends more bytes than announced', async () => {
   const { server, client } = await startWorld({
     intercept: ({ operation }) =>
       operation === 'GetObject' ? { kind: 'longer', extraBytes: 10, withLength: true } : undefined,
@@ -82,24 +87,24 @@ test('longer with length: more bytes on the wire than were announced', async () 
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: BYTES }));
   const { pathname, search, host } = new URL(server.presignGet(bucket, 'a', { expiresInSeconds: 60 }));
 
-  const answer = await rawExchange(
+  const response = await rawExchange(
     server.endpoint,
     `GET ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\n\r\n`,
   );
 
-  const head = answer.indexOf('\r\n\r\n') + 4;
-  expect(answer.slice(0, head)).toContain('content-length: 300000\r\n');
-  expect(answer.length - head).toBe(300_010);
+  const head = response.indexOf('\r\n\r\n') + 4;
+  expect(response.slice(0, head)).toContain('content-length: 300000\r\n');
+  expect(response.length - head).toBe(300_010);
 });
 
-test('longer without length: the extra bytes come too', async () => {
+test('longer without length delivers the extra bytes to the client', async () => {
   const { bytes, ending } = await download({ kind: 'longer', extraBytes: 10, withLength: false });
 
   expect(bytes).toHaveLength(300_010);
   expect(ending).toBe('end');
 });
 
-test.each([0, 1, 299_999])('corrupt: exactly one bit differs, in byte %i', async (atByte) => {
+test.each([0, 1, 299_999])('corrupt flips exactly one bit, in byte %i', async (atByte) => {
   const { bytes, ending } = await download({ kind: 'corrupt', atByte });
 
   const different = [...bytes.keys()].filter((at) => bytes[at] !== BYTES[at]);
@@ -108,21 +113,24 @@ test.each([0, 1, 299_999])('corrupt: exactly one bit differs, in byte %i', async
   expect(ending).toBe('end');
 });
 
-test.each([0, 65_536, 200_000])('reset while answering, after %i bytes', async (afterBytes) => {
-  const { bytes, ending } = await download({ kind: 'reset', during: 'response', afterBytes });
+test.each([0, 65_536, 200_000])(
+  'reset during the response closes the connection after %i bytes',
+  async (afterBytes) => {
+    const { bytes, ending } = await download({ kind: 'reset', during: 'response', afterBytes });
 
-  expect(bytes.length).toBeLessThanOrEqual(afterBytes);
-  expect(ending).toBe('ECONNRESET');
-});
+    expect(bytes.length).toBeLessThanOrEqual(afterBytes);
+    expect(ending).toBe('ECONNRESET');
+  },
+);
 
-test('reset before any answer', async () => {
+test('reset during the request closes the connection without a response', async () => {
   const { status, ending } = await download({ kind: 'reset', during: 'request', afterBytes: 0 });
 
   expect(status).toBeUndefined();
   expect(ending).toBe('ECONNRESET');
 });
 
-test('stalled while answering: so many bytes, and then nothing', async () => {
+test('stall during the response sends the given number of bytes, then nothing', async () => {
   const { status, bytes, ending } = await download(
     { kind: 'stall', during: 'response', afterBytes: 1000 },
     (received) => received >= 1000,
@@ -133,21 +141,21 @@ test('stalled while answering: so many bytes, and then nothing', async () => {
   expect(ending).toBe('stalled');
 });
 
-test('gzip for real: other bytes, which decode to the right ones', async () => {
+test('gzip with real encoding sends bytes that decompress to the object', async () => {
   const { headers, bytes } = await download({ kind: 'gzip', real: true });
 
   expect(headers['content-encoding']).toBe('gzip');
   expect(gunzipSync(bytes).equals(BYTES)).toBe(true);
 });
 
-test('gzip as a lie: the header alone', async () => {
+test('gzip without encoding sends only the header', async () => {
   const { headers, bytes } = await download({ kind: 'gzip', real: false });
 
   expect(headers['content-encoding']).toBe('gzip');
   expect(bytes.equals(BYTES)).toBe(true);
 });
 
-test('a redirect says where to, and has an XML body', async () => {
+test('redirect sends a location and an XML body', async () => {
   const { status, headers, bytes } = await download({ kind: 'redirect', location: 'http://127.0.0.1:1/x' });
 
   expect(status).toBe(307);
@@ -155,7 +163,7 @@ test('a redirect says where to, and has an XML body', async () => {
   expect(bytes.toString()).toContain('<Code>TemporaryRedirect</Code>');
 });
 
-test('a drip keeps its pace on the clock it was given', async () => {
+test('drip sends at the given rate, measured by the given clock', async () => {
   const waits: number[] = [];
   const { server, client } = await startWorld({
     intercept: ({ operation }) =>
@@ -171,14 +179,14 @@ test('a drip keeps its pace on the clock it was given', async () => {
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: BYTES }));
   waits.length = 0;
 
-  const answer = await fetch(server.presignGet(bucket, 'a', { expiresInSeconds: 60 }));
-  const bytes = Buffer.from(await answer.arrayBuffer());
+  const response = await fetch(server.presignGet(bucket, 'a', { expiresInSeconds: 60 }));
+  const bytes = Buffer.from(await response.arrayBuffer());
 
   expect(bytes.equals(BYTES)).toBe(true);
   expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThanOrEqual(3000);
 });
 
-test('latency delays, on the clock it was given, and changes nothing', async () => {
+test('latency delays the request by the given clock and changes nothing else', async () => {
   const waits: number[] = [];
   const { client } = await startWorld({
     intercept: () => ({ kind: 'latency', ms: 3_600_000 }),
@@ -199,7 +207,7 @@ test('latency delays, on the clock it was given, and changes nothing', async () 
 const put = { Bucket: bucket, Key: 'a', Body: BYTES, ChecksumSHA256: sha256(BYTES), IfNoneMatch: '*' };
 
 test.each(['before-body', 'after-body'] as const)(
-  'an error %s reaches the client, and nothing is stored',
+  'error %s returns the error and stores nothing',
   async (when) => {
     const { client, directory } = await startWorld({
       intercept: () => ({
@@ -220,7 +228,7 @@ test.each(['before-body', 'after-body'] as const)(
   },
 );
 
-test('a lost reply: the object is there, and the client hears nothing of it', async () => {
+test('lose-reply stores the object and sends no response', async () => {
   let puts = 0;
   const { client, directory } = await startWorld({
     intercept: ({ operation }) => {
@@ -234,7 +242,7 @@ test('a lost reply: the object is there, and the client hears nothing of it', as
   await expect(client.send(new PutObjectCommand(put))).rejects.toMatchObject({ name: 'PreconditionFailed' });
 });
 
-test('a reset in the middle of an upload: a broken connection and nothing stored', async () => {
+test('reset during an upload breaks the connection and stores nothing', async () => {
   const { client, directory } = await startWorld({
     intercept: () => ({ kind: 'reset', during: 'request', afterBytes: 100_000 }),
   });
@@ -245,7 +253,7 @@ test('a reset in the middle of an upload: a broken connection and nothing stored
   expect(await filesBelow(directory)).toEqual([]);
 });
 
-test('a stalled upload neither goes on nor holds up closing', async () => {
+test('a stalled upload stores nothing and does not delay closing', async () => {
   const { client, server, directory } = await startWorld({
     intercept: () => ({ kind: 'stall', during: 'request', afterBytes: 0 }),
   });
@@ -258,23 +266,23 @@ test('a stalled upload neither goes on nor holds up closing', async () => {
   expect(await filesBelow(directory)).toEqual([]);
 });
 
-test('a stalled answer ends when the client gives up', async () => {
+test('a stalled request ends when the client aborts', async () => {
   const { client, server } = await startWorld({
     intercept: () => ({ kind: 'stall', during: 'request', afterBytes: 0 }),
   });
-  const giveUp = new AbortController();
-  const given = client
-    .send(new GetObjectCommand({ Bucket: bucket, Key: 'a' }), { abortSignal: giveUp.signal })
+  const abort = new AbortController();
+  const outcome = client
+    .send(new GetObjectCommand({ Bucket: bucket, Key: 'a' }), { abortSignal: abort.signal })
     .catch((error: Error) => error.name);
   await vi.waitFor(() => expect(server.requests.get('GetObject')).toBe(1));
 
-  giveUp.abort();
+  abort.abort();
 
-  expect(await given).toBe('AbortError');
+  expect(await outcome).toBe('AbortError');
   await vi.waitFor(() => expect(server.connections.open).toBe(0));
 });
 
-test('an interceptor sees what is asked for before it is checked', async () => {
+test('an interceptor receives each request before it is checked', async () => {
   const seen: unknown[] = [];
   const { server } = await startWorld({
     intercept: ({ method, operation, bucket: name, key, query, headers }) => {

@@ -14,7 +14,7 @@ import { type S3Options, type S3Server, startS3 } from '../../../local/s3/server
 export const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-test' };
 export const bucket = 'archive';
 
-/** The SDK warns on the console about every refused stream; here refusals are the point. */
+/** Silences the warnings of the SDK about rejected streams, which these tests expect. */
 const quiet = {
   debug: () => undefined,
   info: () => undefined,
@@ -32,11 +32,11 @@ export interface World {
   readonly server: S3Server;
   readonly client: S3Client;
   readonly directory: string;
-  /** What the server failed at by itself: always to be empty. */
+  /** Internal errors of the server; expected to stay empty. */
   readonly errors: unknown[];
 }
 
-/** A server over an empty directory and a client of it, both gone when the test is over. */
+/** Starts a server for an empty directory and a client. Both are closed after the test. */
 export async function startWorld(
   options: Partial<S3Options> & { directory?: string } = {},
   clientConfig: S3ClientConfig = {},
@@ -64,7 +64,7 @@ export async function startWorld(
   return { server, client, directory, errors };
 }
 
-/** The machine's time, moved by as much as a test likes. */
+/** System time, shifted by the test. */
 export function shiftedTime(): Time & { shift(ms: number): void } {
   let offset = 0;
   return {
@@ -87,7 +87,7 @@ export async function filesBelow(directory: string): Promise<string[]> {
     .sort();
 }
 
-/** Sends bytes as they are and gives back what comes until the server closes. */
+/** Sends raw bytes and returns what the server sends until it closes the connection. */
 export async function rawExchange(
   endpoint: string,
   bytes: string | Buffer,
@@ -106,8 +106,8 @@ export async function rawExchange(
 }
 
 /**
- * Head of a PUT of `key`, signed by the SDK, with headers of the test's own: `undefined` takes one away.
- * The body's length, coding and digests are wholly up to `headers`.
+ * Head of a PUT of `key`, signed by the SDK, with the given headers; `undefined` removes a header. Length, coding and
+ * digests of the body are determined by `headers` alone.
  */
 export async function signedPutHead(
   endpoint: string,
@@ -128,7 +128,7 @@ export async function signedPutHead(
       handle: async (request: SdkRequest) => {
         const lines = Object.entries(request.headers).map(([name, value]) => `${name}: ${value}\r\n`);
         head = `PUT ${request.path}?${new URLSearchParams(request.query)} HTTP/1.1\r\n${lines.join('')}connection: close\r\n\r\n`;
-        throw new Error('Only its head is wanted.');
+        throw new Error('Only the head is needed.');
       },
     },
   });
@@ -144,7 +144,7 @@ export async function signedPutHead(
     },
     { step: 'build', priority: 'low' },
   );
-  // A stream, so that the SDK signs UNSIGNED-PAYLOAD unless told otherwise.
+  // A stream, so that the SDK signs UNSIGNED-PAYLOAD by default.
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,

@@ -19,7 +19,7 @@ async function write(root: string, key: string): Promise<void> {
   await writeFile(join(root, key), key);
 }
 
-test('strings compare as their UTF-8 bytes do', () => {
+test('compareUtf8 orders strings by their UTF-8 bytes', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
       expect(Math.sign(compareUtf8(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -28,8 +28,8 @@ test('strings compare as their UTF-8 bytes do', () => {
   expect(compareUtf8('\u{1F600}', '\uFFFD')).toBeGreaterThan(0);
 });
 
-test('any tree of files is listed as S3 would list its keys, for any prefix and start', async () => {
-  // Few, adversarial names: those that sort around the slash, and beyond the surrogates.
+test('lists the keys of any tree of files in the order of S3, for any prefix and start', async () => {
+  // Names that sort before or after the slash, and around surrogates.
   const name = fc.constantFrom('a', 'a!', 'a.txt', 'a0', 'b', 'Z', 'é', '\uFFFD', '\u{1F600}', 'ab');
   const key = fc.array(name, { minLength: 1, maxLength: 3 }).map((segments) => segments.join('/'));
   const bound = fc.oneof(
@@ -65,7 +65,7 @@ test('any tree of files is listed as S3 would list its keys, for any prefix and 
   );
 });
 
-test('files that a person adds or removes show at once', async () => {
+test('lists files immediately after they are added or removed by hand', async () => {
   const root = await temporaryDirectory();
   const index = new KeyIndex(root, '.s3');
   await write(root, 'documents/a');
@@ -77,11 +77,11 @@ test('files that a person adds or removes show at once', async () => {
   expect(await collected(index.keys('', ''))).toEqual(['documents/b']);
 });
 
-test('a change so soon after another that the stamp is the same shows too', async () => {
+test('notices a change that leaves the modification time of the directory unchanged', async () => {
   const root = await temporaryDirectory();
   const index = new KeyIndex(root, '.s3');
   await write(root, 'a');
-  // To the millisecond, so that the very same stamp can be set again.
+  // Truncate to milliseconds, so that the same timestamp can be set again.
   const { mtime } = await stat(root);
   await utimes(root, mtime, mtime);
   await collected(index.keys('', ''));
@@ -92,7 +92,7 @@ test('a change so soon after another that the stamp is the same shows too', asyn
   expect(await collected(index.keys('', ''))).toEqual(['a', 'b']);
 });
 
-test('a directory that has settled is read once, until it changes', async () => {
+test('reads an unchanged directory once, until it changes', async () => {
   const root = await temporaryDirectory();
   const index = new KeyIndex(root, '.s3');
   await write(root, 'a');
@@ -102,15 +102,15 @@ test('a directory that has settled is read once, until it changes', async () => 
 
   await collected(index.keys('', ''));
   await collected(index.keys('', ''));
-  const readsWhileSettled = readdir.mock.calls.length;
+  const readsBeforeChange = readdir.mock.calls.length;
   await write(root, 'b');
   const afterChange = await collected(index.keys('', ''));
 
-  expect(readsWhileSettled).toBe(1);
+  expect(readsBeforeChange).toBe(1);
   expect(afterChange).toEqual(['a', 'b']);
 });
 
-test('a bucket without a directory has no keys', async () => {
+test('lists no keys when the directory does not exist', async () => {
   const root = await temporaryDirectory();
 
   expect(await collected(new KeyIndex(join(root, 'missing'), '.s3').keys('', ''))).toEqual([]);

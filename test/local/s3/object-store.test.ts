@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { type CommitOptions, checkKey, ObjectStore } from '../../../local/s3/object-store.ts';
 import { filesBelow, temporaryDirectory } from './fixture.ts';
 
-/** Runs once, just before the store reads a metadata file. */
+/** Callback that runs once, before the store reads a metadata file. */
 const beforeMetadata = vi.hoisted(() => ({ run: undefined as (() => Promise<unknown>) | undefined }));
 vi.mock('node:fs/promises', async (importOriginal) => {
   const original = await importOriginal<typeof import('node:fs/promises')>();
@@ -38,7 +38,7 @@ async function put(bucket: ObjectStore, key: string, body: string, options: Part
   }
 }
 
-test('an object survives a restart with all its metadata', async () => {
+test('keeps objects and their metadata after a restart', async () => {
   const directory = await temporaryDirectory();
   const before = await put(await ObjectStore.open(directory), 'documents/one', 'hello');
 
@@ -49,7 +49,7 @@ test('an object survives a restart with all its metadata', async () => {
   expect(await readFile(join(directory, 'documents/one'), 'utf8')).toBe('hello');
 });
 
-test('an overwrite replaces bytes and metadata together and leaves nothing behind', async () => {
+test('replaces data and metadata on overwrite and leaves no other files', async () => {
   const directory = await temporaryDirectory();
   const bucket = await ObjectStore.open(directory);
   await put(bucket, 'one', 'first');
@@ -59,7 +59,7 @@ test('an overwrite replaces bytes and metadata together and leaves nothing behin
   expect(await filesBelow(directory)).toHaveLength(2);
 });
 
-test('an open object stays what it was while another takes its place', async () => {
+test('does not change an open object when it is overwritten', async () => {
   const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
   const open = await bucket.read('one');
@@ -72,7 +72,7 @@ test('an open object stays what it was while another takes its place', async () 
   expect(open?.object.etag).toBe('md5 of first');
 });
 
-test('an overwrite between finding an object and reading its metadata is noticed', async () => {
+test('returns matching data and metadata when an object is overwritten while it is opened', async () => {
   const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
 
@@ -88,7 +88,7 @@ test('an overwrite between finding an object and reading its metadata is noticed
   expect(bytes?.toString()).toBe('third');
 });
 
-test('readers beside overwrites always see the metadata of the bytes they get', async () => {
+test('returns the metadata that matches the data during concurrent overwrites', async () => {
   const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'body 0');
   let writing = true;
@@ -103,7 +103,7 @@ test('readers beside overwrites always see the metadata of the bytes they get', 
     }
   };
   const readers = [reader(), reader()];
-  // Same size and same time: only the claimed stamp tells them apart.
+  // Same size and same time, so only the moved modification time distinguishes them.
   for (let at = 1; at <= 9; at += 1) await put(bucket, 'one', `body ${at}`);
   writing = false;
   await Promise.all(readers);
@@ -112,7 +112,7 @@ test('readers beside overwrites always see the metadata of the bytes they get', 
   for (const line of seen) expect(line).toMatch(/^(body \d): md5 of \1$/);
 });
 
-test('two servers over one directory give one winner with its own metadata', async () => {
+test('stores exactly one object with its own metadata for concurrent conditional writes of two servers', async () => {
   const directory = await temporaryDirectory();
   const buckets = [await ObjectStore.open(directory), await ObjectStore.open(directory)];
 
@@ -132,7 +132,7 @@ test('two servers over one directory give one winner with its own metadata', asy
   expect(await filesBelow(directory)).toHaveLength(2);
 });
 
-test('metadata that a kill left without its data is no object, and does not stand in the way of one', async () => {
+test('ignores metadata without data, left by a killed process', async () => {
   const directory = await temporaryDirectory();
   const killed = await ObjectStore.open(directory);
   await put(killed, 'documents/one', 'hello');
@@ -147,7 +147,7 @@ test('metadata that a kill left without its data is no object, and does not stan
   expect(await bucket.describe('documents/one')).toMatchObject({ versionId: again?.versionId });
 });
 
-test('metadata of which a kill left half is never taken for that of a later object', async () => {
+test('does not use incomplete metadata, left by a killed process, for a later object', async () => {
   const directory = await temporaryDirectory();
   const killed = await ObjectStore.open(directory);
   await put(killed, 'one', 'hello');
@@ -161,10 +161,10 @@ test('metadata of which a kill left half is never taken for that of a later obje
   expect(await bucket.describe('one')).toMatchObject({ etag: 'md5 of HELLO' });
 });
 
-test('unfinished uploads of a process that is gone are removed, those of a live one are not', async () => {
+test('removes unfinished uploads of dead processes, but not of running ones', async () => {
   const directory = await temporaryDirectory();
   const uploads = join(directory, '.s3/uploads');
-  // No process has a number this high; the parent of this one is alive.
+  // No process ID is this high; the parent process is running.
   for (const name of ['999999999-gone', `${process.ppid}-alive`, `${process.pid}-before-us`]) {
     await mkdir(join(uploads, name), { recursive: true });
     await writeFile(join(uploads, name, 'half'), 'ha');
@@ -181,7 +181,7 @@ test('unfinished uploads of a process that is gone are removed, those of a live 
   await itsUpload.discard();
 });
 
-test('closing removes the directory of unfinished uploads', async () => {
+test('removes the directory of unfinished uploads on close', async () => {
   const directory = await temporaryDirectory();
   const bucket = await ObjectStore.open(directory);
   await put(bucket, 'one', 'hello');
@@ -191,7 +191,7 @@ test('closing removes the directory of unfinished uploads', async () => {
   expect(await readdir(join(directory, '.s3/uploads'))).toEqual([]);
 });
 
-test('a file that a person put there, or edited, is served without a checksum', async () => {
+test('serves a file that was added or edited by hand without a checksum', async () => {
   const directory = await temporaryDirectory();
   const bucket = await ObjectStore.open(directory);
   await put(bucket, 'edited', 'hello');
@@ -206,7 +206,7 @@ test('a file that a person put there, or edited, is served without a checksum', 
   }
 });
 
-test('a folder that only serves is not written to', async () => {
+test('writes nothing to a folder that is only read', async () => {
   const directory = await temporaryDirectory();
   await writeFile(join(directory, 'mine.pdf'), 'mine');
   const bucket = await ObjectStore.open(directory);
@@ -218,7 +218,7 @@ test('a folder that only serves is not written to', async () => {
   expect(await readdir(directory)).toEqual(['mine.pdf']);
 });
 
-test('a file and a directory cannot share a name: refused, and nothing is left of the attempt', async () => {
+test('rejects a key that conflicts with an existing file or folder, and stores nothing', async () => {
   const directory = await temporaryDirectory();
   const bucket = await ObjectStore.open(directory);
   await put(bucket, 'a', 'hello');
@@ -236,7 +236,7 @@ test('a file and a directory cannot share a name: refused, and nothing is left o
   expect(await filesBelow(directory)).toHaveLength(4);
 });
 
-test('a copy that keeps modification times keeps the metadata', async () => {
+test('keeps metadata in a copy of the folder with the same modification times', async () => {
   const [from, to] = [await temporaryDirectory(), await temporaryDirectory()];
   await put(await ObjectStore.open(from), 'documents/one', 'hello');
   for (const file of await filesBelow(from)) {
@@ -252,14 +252,14 @@ test('a copy that keeps modification times keeps the metadata', async () => {
 });
 
 test.each(['..', 'a/../b', '.', './a', '/a', 'a//b', 'a/', 'a\0b', '.s3/metadata/x', '.S3/x'])(
-  'a key that is no path inside of the bucket is refused: %j',
+  'checkKey rejects the key %j, which is not a valid path inside the bucket',
   (key) => {
     expect(() => checkKey(key)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }));
   },
 );
 
 test.each(['x'.repeat(256), `${'a/'.repeat(600)}b`, 'é'.repeat(128)])(
-  'a key too long is refused: %#',
+  'checkKey rejects a key that is too long (%#)',
   (key) => {
     expect(() => checkKey(key)).toThrow(expect.objectContaining({ code: 'KeyTooLongError' }));
   },

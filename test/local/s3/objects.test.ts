@@ -11,7 +11,7 @@ import {
 import { expect, test } from 'vitest';
 import { bucket, filesBelow, sha256, startWorld } from './fixture.ts';
 
-test('an object put with its SHA-256 lies as a plain file and comes back byte for byte', async () => {
+test('stores an object with its SHA-256 as a plain file and returns it byte for byte', async () => {
   const { client, directory, errors } = await startWorld();
   const bytes = randomBytes(3_000_000);
 
@@ -43,8 +43,8 @@ test('an object put with its SHA-256 lies as a plain file and comes back byte fo
   expect((await readFile(join(directory, 'documents/one'))).equals(bytes)).toBe(true);
   expect(put.ChecksumSHA256).toBe(sha256(bytes));
   expect(put.VersionId).toMatch(/^.{32}$/);
-  for (const answer of [head, get]) {
-    expect(answer).toMatchObject({
+  for (const response of [head, get]) {
+    expect(response).toMatchObject({
       ETag: put.ETag,
       VersionId: put.VersionId,
       ChecksumSHA256: sha256(bytes),
@@ -60,7 +60,7 @@ test('an object put with its SHA-256 lies as a plain file and comes back byte fo
   expect(errors).toEqual([]);
 });
 
-test("the SDK's own default, a CRC32 in an aws-chunked trailer, is decoded and kept", async () => {
+test("decodes and stores a CRC32 in an aws-chunked trailer, the SDK's default", async () => {
   const { client, directory } = await startWorld();
   const bytes = randomBytes(1_000_000);
 
@@ -80,7 +80,7 @@ test("the SDK's own default, a CRC32 in an aws-chunked trailer, is decoded and k
   expect(await filesBelow(directory)).toHaveLength(2);
 });
 
-test('of fifty conditional puts at once exactly one wins, and its bytes and metadata are one', async () => {
+test('stores exactly one of fifty concurrent conditional puts, with matching metadata', async () => {
   const { client, directory, errors } = await startWorld();
 
   const outcomes = await Promise.allSettled(
@@ -111,7 +111,7 @@ test('of fifty conditional puts at once exactly one wins, and its bytes and meta
   expect(errors).toEqual([]);
 });
 
-test('listing pages through more than a thousand keys in the order of their bytes', async () => {
+test('lists more than a thousand keys in pages, in the order of their UTF-8 bytes', async () => {
   const { client } = await startWorld();
   const keys = Array.from({ length: 1100 }, (_, at) => `documents/${at}`);
   for (const key of [...keys, 'receipts/0.json']) {

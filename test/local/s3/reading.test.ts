@@ -9,7 +9,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
-import type { S3AnswerInfo } from '../../../local/s3/server.ts';
+import type { S3ResponseInfo } from '../../../local/s3/server.ts';
 import { bucket, shiftedTime, startWorld } from './fixture.ts';
 
 const TEXT = '0123456789';
@@ -21,7 +21,7 @@ test.each([
   ['bytes=7-100', '789', 'bytes 7-9/10'],
   ['bytes=-3', '789', 'bytes 7-9/10'],
   ['bytes=-100', TEXT, 'bytes 0-9/10'],
-])('a range is a 206 with just these bytes: %s', async (Range, expected, contentRange) => {
+])('returns 206 with only the bytes of the range %s', async (Range, expected, contentRange) => {
   const { client } = await startWorld();
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
 
@@ -34,7 +34,7 @@ test.each([
 });
 
 test.each(['bytes=4-2', 'bytes=0-1,4-5', 'bytes=-', 'lines=1-2', 'bytes=a-b'])(
-  'a range that is malformed or not one is ignored: %s',
+  'ignores the malformed or multiple range %s',
   async (Range) => {
     const { client } = await startWorld();
     await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
@@ -50,7 +50,7 @@ test.each([
   ['bytes=10-', TEXT],
   ['bytes=-0', TEXT],
   ['bytes=0-', ''],
-])('a range without any byte of the object is a 416: %s', async (Range, Body) => {
+])('returns 416 for the range %s, which contains no byte of the object', async (Range, Body) => {
   const { client } = await startWorld();
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body }));
 
@@ -61,7 +61,7 @@ test.each([
   });
 });
 
-test('a part of an object comes without the checksum of the whole', async () => {
+test('omits the checksum for a range and when it is not requested', async () => {
   const { client } = await startWorld();
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
   const one = { Bucket: bucket, Key: 'a', ChecksumMode: 'ENABLED' } as const;
@@ -76,7 +76,7 @@ test('a part of an object comes without the checksum of the whole', async () => 
   expect(unasked.ChecksumCRC32).toBeUndefined();
 });
 
-test('an empty object is an object', async () => {
+test('stores and returns an empty object', async () => {
   const { client } = await startWorld();
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: '' }));
 
@@ -86,7 +86,7 @@ test('an empty object is an object', async () => {
   expect(await get.Body?.transformToString()).toBe('');
 });
 
-test('Last-Modified and Date follow the clock that the server was given', async () => {
+test('sets Last-Modified by the given clock', async () => {
   const time = shiftedTime();
   const { client } = await startWorld({ time });
   time.shift(10 * 60_000);
@@ -98,7 +98,7 @@ test('Last-Modified and Date follow the clock that the server was given', async 
   expect(Math.abs((head.LastModified?.getTime() ?? 0) - time.now())).toBeLessThan(60_000);
 });
 
-test('a listing pages by any size, from any start, and through a folder of a person', async () => {
+test('lists in pages of any size, from any start, and includes files added by hand', async () => {
   const { client, directory } = await startWorld();
   const keys = ['a', 'a.txt', 'a/b', 'b c+&=<é>', 'c\u{1F600}', 'd\u0001'];
   // `a` and `a/b` cannot both be files.
@@ -143,7 +143,7 @@ test('a listing pages by any size, from any start, and through a folder of a per
 });
 
 test.each<[object]>([[{ ContinuationToken: '!' }], [{ MaxKeys: -1 }], [{ EncodingType: 'rot13' }]])(
-  'a listing with a senseless parameter is a 400: %j',
+  'returns 400 for a listing with the invalid parameter %j',
   async (parameter) => {
     const { client } = await startWorld();
 
@@ -153,7 +153,7 @@ test.each<[object]>([[{ ContinuationToken: '!' }], [{ MaxKeys: -1 }], [{ Encodin
   },
 );
 
-/** Over a connection that could be used again, so that only a break ends a body that is too short. */
+/** Uses a keep-alive connection, so that only a broken connection ends a body that is too short. */
 const open = (url: string) => {
   const agent = new Agent({ keepAlive: true });
   onTestFinished(() => agent.destroy());
@@ -162,26 +162,26 @@ const open = (url: string) => {
   );
 };
 
-test('a file that shrinks while it is read breaks the connection, so that the client knows', async () => {
+test('breaks the connection when a file shrinks while it is read', async () => {
   const { server, directory } = await startWorld();
   await writeFile(join(directory, 'big'), randomBytes(20_000_000));
-  const answer = await open(server.presignGet(bucket, 'big', { expiresInSeconds: 60 }));
+  const response = await open(server.presignGet(bucket, 'big', { expiresInSeconds: 60 }));
   await truncate(join(directory, 'big'), 1000);
 
   const outcome = await new Promise<string>((resolve) => {
-    answer.on('end', () => resolve('end'));
-    answer.on('error', (error) => resolve(error.message));
-    answer.resume();
+    response.on('end', () => resolve('end'));
+    response.on('error', (error) => resolve(error.message));
+    response.resume();
   });
 
-  expect(answer.headers['content-length']).toBe('20000000');
+  expect(response.headers['content-length']).toBe('20000000');
   expect(outcome).toBe('aborted');
-  // Sooner than an idle connection is closed anyway.
+  // Less than the time after which an idle connection is closed.
 }, 4000);
 
-test('every request is told to the log once, without its query', async () => {
-  const log: S3AnswerInfo[] = [];
-  const { client, server } = await startWorld({ onAnswer: (answer) => log.push(answer) });
+test('reports every request once, without its query', async () => {
+  const log: S3ResponseInfo[] = [];
+  const { client, server } = await startWorld({ onResponse: (response) => log.push(response) });
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
   await (await fetch(server.presignGet(bucket, 'b', { expiresInSeconds: 60 }))).text();
 

@@ -5,39 +5,39 @@ import { bucket, credentials, shiftedTime, startWorld } from './fixture.ts';
 
 const keys = ['plain', "sp ace+plus&amp=eq?q#h%41!'()*~", 'ünï/\u{1F600}', 'a:b;c,d@e$f[g]'];
 
-test.each(keys)('our link and that of the SDK open the same object: %j', async (key) => {
+test.each(keys)('accepts presigned links of this server and of the SDK for the key %j', async (key) => {
   const { server, client } = await startWorld();
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: key }));
 
-  const ours = await fetch(server.presignGet(bucket, key, { expiresInSeconds: 60 }));
-  const theirs = await fetch(
+  const own = await fetch(server.presignGet(bucket, key, { expiresInSeconds: 60 }));
+  const fromSdk = await fetch(
     await getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: key }), { expiresIn: 60 }),
   );
 
-  expect([ours.status, await ours.text()]).toEqual([200, key]);
-  expect([theirs.status, await theirs.text()]).toEqual([200, key]);
+  expect([own.status, await own.text()]).toEqual([200, key]);
+  expect([fromSdk.status, await fromSdk.text()]).toEqual([200, key]);
 });
 
-test('a link dies when its time is over, and S3 says so in XML', async () => {
+test('rejects an expired link with AccessDenied in XML', async () => {
   const time = shiftedTime();
   const { server, client } = await startWorld({ time });
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
   const link = server.presignGet(bucket, 'a', { expiresInSeconds: 60 });
   time.shift(58_000);
-  const young = await fetch(link);
+  const beforeExpiry = await fetch(link);
   time.shift(3_000);
-  const old = await fetch(link);
+  const afterExpiry = await fetch(link);
 
-  expect(young.status).toBe(200);
-  expect(old.status).toBe(403);
-  expect(old.headers.get('content-type')).toBe('application/xml');
-  expect(old.headers.get('x-amz-request-id')).toMatch(/^[0-9A-F]{16}$/);
-  expect(await old.text()).toMatch(
+  expect(beforeExpiry.status).toBe(200);
+  expect(afterExpiry.status).toBe(403);
+  expect(afterExpiry.headers.get('content-type')).toBe('application/xml');
+  expect(afterExpiry.headers.get('x-amz-request-id')).toMatch(/^[0-9A-F]{16}$/);
+  expect(await afterExpiry.text()).toMatch(
     /^<\?xml version="1.0" encoding="UTF-8"\?>\n<Error><Code>AccessDenied<\/Code><Message>Request has expired<\/Message><X-Amz-Expires>60<\/X-Amz-Expires><Expires>[^<]+Z<\/Expires><ServerTime>[^<]+Z<\/ServerTime><RequestId>[0-9A-F]{16}<\/RequestId><HostId>[^<]+<\/HostId><\/Error>$/,
   );
 });
 
-test('a link for another time, object, host, method or hand is refused', async () => {
+test('rejects a link with a changed signature, key, expiry, host, method or header', async () => {
   const time = shiftedTime();
   const { server, client } = await startWorld({ time });
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
@@ -64,7 +64,7 @@ test('a link for another time, object, host, method or hand is refused', async (
   expect(await codeOf(link)).toBe('AccessDenied');
 });
 
-test('a client with a wrong key, an unknown one or a wrong clock is refused', async () => {
+test('rejects a client with a wrong secret, an unknown access key or a wrong clock', async () => {
   const time = shiftedTime();
   const { server } = await startWorld({ time });
   const get = async (accessKeyId: string, secretAccessKey: string) => {
@@ -90,12 +90,12 @@ test('a client with a wrong key, an unknown one or a wrong clock is refused', as
   await expect(get(accessKeyId, secretAccessKey)).rejects.toMatchObject({ name: 'RequestTimeTooSkewed' });
 });
 
-test('a malformed Authorization header is a 400', async () => {
+test('returns 400 for a malformed Authorization header', async () => {
   const { server } = await startWorld();
 
-  const answer = await fetch(`${server.endpoint}/${bucket}/a`, { headers: { authorization: 'Bearer x' } });
+  const response = await fetch(`${server.endpoint}/${bucket}/a`, { headers: { authorization: 'Bearer x' } });
 
-  expect([answer.status, await answer.text()]).toEqual([
+  expect([response.status, await response.text()]).toEqual([
     400,
     expect.stringContaining('AuthorizationHeaderMalformed'),
   ]);

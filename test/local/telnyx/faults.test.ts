@@ -8,40 +8,40 @@ import { telnyxAt } from '../../../cli/target/telnyx.ts';
 import { systemTime } from '../../../functions/time.ts';
 import { Documents } from '../../../local/telnyx/documents.ts';
 import { type FaultKind, type FaultRule, Faults, faultKinds } from '../../../local/telnyx/faults.ts';
-import { apiKey, movableTime, startWorld, temporaryFolder } from './world.ts';
+import { apiKey, shiftedTime, startWorld, temporaryFolder } from './world.ts';
 
 const kinds = Object.keys(faultKinds) as FaultKind[];
 const documents = new Documents({ storage: '/nowhere', time: systemTime, expire: false });
 const someDocument = () => documents.addRecord('a.pdf', 100, '0'.repeat(64));
 
-interface Heard {
+interface Download {
   status: number | undefined;
   headers: IncomingHttpHeaders;
   bytes: Buffer;
-  /** How it ended: as it should, cut short or reset, or not within a while. */
+  /** Complete, cut or reset, or no end within the timeout. */
   ending: 'complete' | 'broken' | 'silence';
 }
 
-/** A GET without fetch's redirects, decoding and pooling; the key goes to the API, as the storage refuses it. */
-function hear(url: string, patienceMs = 5_000): Promise<Heard> {
+/** A GET without redirects, decoding and connection reuse. Only sends the API key to the API, since the storage rejects it. */
+function download(url: string, timeoutMs = 5_000): Promise<Download> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let status: number | undefined;
-    let answered: IncomingHttpHeaders = {};
+    let responseHeaders: IncomingHttpHeaders = {};
     const headers = url.includes('/v2/') ? { authorization: `Bearer ${apiKey}` } : {};
-    const end = (ending: Heard['ending']) => {
+    const end = (ending: Download['ending']) => {
       clearTimeout(timer);
       outgoing.destroy();
-      resolve({ status, headers: answered, bytes: Buffer.concat(chunks), ending });
+      resolve({ status, headers: responseHeaders, bytes: Buffer.concat(chunks), ending });
     };
-    const timer = setTimeout(() => end('silence'), patienceMs);
+    const timer = setTimeout(() => end('silence'), timeoutMs);
     const outgoing = request(url, { agent: false, headers });
     outgoing.on('error', () => end('broken'));
-    outgoing.on('response', (answer) => {
-      ({ statusCode: status, headers: answered } = answer);
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => end('complete'));
-      answer.on('error', () => end('broken'));
+    outgoing.on('response', (response) => {
+      ({ statusCode: status, headers: responseHeaders } = response);
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => end('complete'));
+      response.on('error', () => end('broken'));
     });
     outgoing.end();
   });
@@ -49,7 +49,7 @@ function hear(url: string, patienceMs = 5_000): Promise<Heard> {
 
 const content = Buffer.alloc(200_000, 'telnyx ');
 
-/** A world with one document, to which this happens once. */
+/** Starts a stand-in with one document, to which the fault applies once. */
 async function worldWith(kind: FaultKind) {
   const folder = await temporaryFolder();
   await writeFile(join(folder, 'a.pdf'), content);
@@ -60,7 +60,7 @@ async function worldWith(kind: FaultKind) {
 }
 
 describe('a fault at the API', () => {
-  const answers: Partial<Record<FaultKind, (heard: Heard) => void>> = {
+  const expectations: Partial<Record<FaultKind, (download: Download) => void>> = {
     'rate-limited': ({ status, headers, bytes }) => {
       expect(status).toBe(429);
       expect(headers).toMatchObject({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' });
@@ -109,45 +109,45 @@ describe('a fault at the API', () => {
   };
   const ofApi = kinds.filter((kind) => faultKinds[kind].at === 'api');
 
-  it.each(ofApi)('%s shows in the record and in the link, and heals', async (kind) => {
+  it.each(ofApi)('%s applies to the record and to the link, then to neither', async (kind) => {
     for (const part of ['', '/download_link']) {
       const { path } = await worldWith(kind);
 
-      const struck = await hear(`${path}${part}`, 500);
-      const healed = await hear(`${path}${part}`);
+      const affected = await download(`${path}${part}`, 500);
+      const unaffected = await download(`${path}${part}`);
 
-      answers[kind]?.(struck);
-      expect(answers[kind], 'an expectation').toBeDefined();
-      expect(healed.status).toBe(200);
+      expectations[kind]?.(affected);
+      expect(expectations[kind], 'an expectation').toBeDefined();
+      expect(unaffected.status).toBe(200);
     }
   });
 
-  it('has the bare body of the specification for a link that is gone', async () => {
+  it('gone returns the error object without an array for a link, as in the specification', async () => {
     const { path } = await worldWith('gone');
 
-    expect(JSON.parse((await hear(`${path}/download_link`)).bytes.toString())).toMatchObject({
+    expect(JSON.parse((await download(`${path}/download_link`)).bytes.toString())).toMatchObject({
       code: '10005',
     });
   });
 
-  it('refuses a link, not the record', async () => {
+  it('link-refused applies to the link and not to the record', async () => {
     const { path } = await worldWith('link-refused');
 
-    expect((await hear(path)).status).toBe(200);
-    expect((await hear(`${path}/download_link`)).status).toBe(422);
-    expect((await hear(`${path}/download_link`)).status).toBe(200);
+    expect((await download(path)).status).toBe(200);
+    expect((await download(`${path}/download_link`)).status).toBe(422);
+    expect((await download(`${path}/download_link`)).status).toBe(200);
   });
 
-  it('may hold segments that a URL parser removes, which breaks the signature', async () => {
+  it('odd-path returns a link whose path a URL parser changes, which invalidates the signature', async () => {
     const { path } = await worldWith('odd-path');
-    const { url } = JSON.parse((await hear(`${path}/download_link`)).bytes.toString()).data;
+    const { url } = JSON.parse((await download(`${path}/download_link`)).bytes.toString()).data;
     const { host, href } = new URL(url);
     const get = (target: string) => {
       const [hostname, port] = host.split(':');
       return new Promise<number | undefined>((resolve, reject) => {
-        request({ hostname, port, path: target, agent: false }, (answer) => {
-          answer.resume();
-          resolve(answer.statusCode);
+        request({ hostname, port, path: target, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
         })
           .on('error', reject)
           .end();
@@ -160,7 +160,7 @@ describe('a fault at the API', () => {
     expect(await get(href.slice(href.indexOf(host) + host.length))).toBe(403);
   });
 
-  it('strikes lists and look-ups when a rule names their route, and may be added and cleared', async () => {
+  it('applies to a route when the rule names it, and rules can be added and cleared', async () => {
     const { standIn, call } = await startWorld();
     const order = standIn.orders.addPortingOrder({});
     standIn.faults.add(
@@ -179,44 +179,44 @@ describe('a fault at the API', () => {
 });
 
 describe('a fault in the record', () => {
-  const truth = {
+  const trueFacts = {
     sha256: createHash('sha256').update(content).digest('hex'),
     size: { unit: 'bytes', amount: content.length },
     av_scan_status: 'scanned',
   };
 
   it.each<[FaultKind, Record<string, unknown>]>([
-    ['wrong-hash', { ...truth, sha256: expect.stringMatching(/^(bad0){16}$/) }],
-    ['no-hash', { size: truth.size, av_scan_status: 'scanned' }],
-    ['wrong-size', { ...truth, size: { unit: 'bytes', amount: content.length + 1 } }],
-    ['no-size', { sha256: truth.sha256, av_scan_status: 'scanned' }],
-    ['infected', { ...truth, av_scan_status: 'infected' }],
-  ])('%s changes that and nothing else, and heals', async (kind, expected) => {
+    ['wrong-hash', { ...trueFacts, sha256: expect.stringMatching(/^(bad0){16}$/) }],
+    ['no-hash', { size: trueFacts.size, av_scan_status: 'scanned' }],
+    ['wrong-size', { ...trueFacts, size: { unit: 'bytes', amount: content.length + 1 } }],
+    ['no-size', { sha256: trueFacts.sha256, av_scan_status: 'scanned' }],
+    ['infected', { ...trueFacts, av_scan_status: 'infected' }],
+  ])('%s changes only its field, once', async (kind, expected) => {
     const { path } = await worldWith(kind);
     const facts = async () => {
-      const { data } = JSON.parse((await hear(path)).bytes.toString());
-      return Object.fromEntries(Object.entries(data).filter(([name]) => name in truth));
+      const { data } = JSON.parse((await download(path)).bytes.toString());
+      return Object.fromEntries(Object.entries(data).filter(([name]) => name in trueFacts));
     };
 
     expect(await facts()).toEqual(expected);
-    expect(await facts()).toEqual(truth);
+    expect(await facts()).toEqual(trueFacts);
   });
 });
 
-it('A record may come with 201 in place of 200.', async () => {
+it('created-status returns the record with 201 instead of 200', async () => {
   const { path } = await worldWith('created-status');
 
-  const [struck, healed] = [await hear(path), await hear(path)];
+  const [affected, unaffected] = [await download(path), await download(path)];
 
-  expect([struck.status, healed.status]).toEqual([201, 200]);
-  expect(struck.bytes).toEqual(healed.bytes);
+  expect([affected.status, unaffected.status]).toEqual([201, 200]);
+  expect(affected.bytes).toEqual(unaffected.bytes);
 });
 
-describe('a record that nobody expects', () => {
-  /** What the archive function makes of it. */
+describe('a record outside the specification', () => {
+  /** The record as parsed by the functions. */
   const documentWith = async (kind: FaultKind) => {
     const { path, standIn } = await worldWith(kind);
-    const text = (await hear(path)).bytes.toString();
+    const text = (await download(path)).bytes.toString();
     standIn.faults.add({ kind, times: 1 });
     const telnyx = telnyxAt(new URL(standIn.url), apiKey, systemTime);
     const [{ id = '' } = {}] = standIn.documents.all();
@@ -228,7 +228,7 @@ describe('a record that nobody expects', () => {
     ['exact-numbers', 0, false],
     ['oversized-record', 0, true],
     ['nested-record', 0, true],
-  ] as const)('%s is read all the same: %i fields malformed, cut: %s', async (kind, malformed, cut) => {
+  ] as const)('%s is parsed with %i malformed fields; the text is cut: %s', async (kind, malformed, cut) => {
     const { text, document } = await documentWith(kind);
 
     expect(document.malformed).toHaveLength(malformed);
@@ -237,7 +237,7 @@ describe('a record that nobody expects', () => {
     expect(document.record.length).toBeLessThan(3_000);
   });
 
-  it('holds numbers that JSON.parse rounds', async () => {
+  it('exact-numbers keeps numbers that JSON.parse would round', async () => {
     const { document } = await documentWith('exact-numbers');
 
     expect(document.record).toContain('"account_id":2791500000000000123,"weight":1e400');
@@ -247,7 +247,7 @@ describe('a record that nobody expects', () => {
 describe('a fault in the download', () => {
   const whole = { status: 200, ending: 'complete' };
   const half = content.length / 2;
-  const heards: Partial<Record<FaultKind, (heard: Heard) => void>> = {
+  const expectations: Partial<Record<FaultKind, (download: Download) => void>> = {
     'link-expired': ({ status, bytes }) => {
       expect(status).toBe(403);
       expect(bytes.toString()).toContain('<Code>AccessDenied</Code><Message>Request has expired</Message>');
@@ -289,33 +289,33 @@ describe('a fault in the download', () => {
   };
   const ofDownload = kinds.filter((kind) => faultKinds[kind].at === 'download');
 
-  it.each(ofDownload)('%s shows to who follows the link, and heals', async (kind) => {
+  it.each(ofDownload)('%s applies to the first download and not to the next', async (kind) => {
     const { path } = await worldWith(kind);
-    const link = async () => JSON.parse((await hear(`${path}/download_link`)).bytes.toString()).data.url;
+    const link = async () => JSON.parse((await download(`${path}/download_link`)).bytes.toString()).data.url;
 
-    const struck = await hear(await link(), 500);
-    const healed = await hear(await link());
+    const affected = await download(await link(), 500);
+    const unaffected = await download(await link());
 
-    heards[kind]?.(struck);
-    expect(heards[kind], 'an expectation').toBeDefined();
-    expect({ status: healed.status, ending: healed.ending }).toEqual(whole);
-    expect(healed.bytes.equals(content)).toBe(true);
+    expectations[kind]?.(affected);
+    expect(expectations[kind], 'an expectation').toBeDefined();
+    expect({ status: unaffected.status, ending: unaffected.ending }).toEqual(whole);
+    expect(unaffected.bytes.equals(content)).toBe(true);
   });
 });
 
 describe('a download link', () => {
-  it('lasts ten minutes and then is refused by the storage itself', async () => {
-    const time = movableTime();
+  it('expires after ten minutes', async () => {
+    const time = shiftedTime();
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'a.pdf'), content);
     const { standIn, call } = await startWorld({ folder, time });
     const [document] = standIn.documents.all();
     const { url } = (await call(`documents/${document?.id}/download_link`)).body.data;
 
-    time.aheadMs = 590_000;
-    expect((await hear(url)).status).toBe(200);
-    time.aheadMs = 610_000;
-    const late = await hear(url);
+    time.offsetMs = 590_000;
+    expect((await download(url)).status).toBe(200);
+    time.offsetMs = 610_000;
+    const late = await download(url);
 
     expect(late.status).toBe(403);
     expect(late.bytes.toString()).toContain('expired');
@@ -323,24 +323,24 @@ describe('a download link', () => {
   });
 });
 
-describe('a fault plan', () => {
-  it('strikes each document it means as often as it says, and no other', () => {
+describe('Faults', () => {
+  it('applies a rule to its document, at most as often as it allows', () => {
     fc.assert(
       fc.property(fc.constantFrom(...kinds), fc.integer({ min: 0, max: 5 }), (kind, times) => {
-        const [meant, other] = [someDocument(), someDocument()];
-        const faults = new Faults([{ kind, document: meant.id, times }], () => 0);
+        const [target, other] = [someDocument(), someDocument()];
+        const faults = new Faults([{ kind, document: target.id, times }], () => 0);
         const { at } = faultKinds[kind];
-        const struck = (document: typeof meant) =>
+        const affected = (document: typeof target) =>
           Array.from({ length: 8 }, () => faults.next(at, { document })).filter((found) => found === kind)
             .length;
 
-        expect(struck(meant)).toBe(times);
-        expect(struck(other)).toBe(0);
+        expect(affected(target)).toBe(times);
+        expect(affected(other)).toBe(0);
       }),
     );
   });
 
-  it('counts for each document by itself', () => {
+  it('counts each document separately', () => {
     const faults = new Faults([{ kind: 'gone', times: 1 }], () => 0);
     const [one, other] = [someDocument(), someDocument()];
 
@@ -349,7 +349,7 @@ describe('a fault plan', () => {
     expect(faults.next('api', { document: one })).toBeUndefined();
   });
 
-  it('counts rules of one budget together, and each kind by itself', () => {
+  it('shares the limit between rules with the same budget and counts each kind separately', () => {
     const rules: FaultRule[] = (['gone', 'not-json', 'wrong-shape'] as const).map((kind, index) => ({
       kind,
       rate: (index + 1) / 3,
@@ -360,24 +360,24 @@ describe('a fault plan', () => {
     const faults = new Faults(rules, () => draws.shift() ?? 0);
     const [one, other] = [someDocument(), someDocument()];
 
-    const struck = [1, 2, 3].map(() => faults.next('api', { document: one }));
+    const affected = [1, 2, 3].map(() => faults.next('api', { document: one }));
 
-    expect(struck).toEqual(['wrong-shape', 'not-json', undefined]);
+    expect(affected).toEqual(['wrong-shape', 'not-json', undefined]);
     expect(faults.next('api', { document: other })).toBe('gone');
     expect(Object.fromEntries(faults.counts())).toEqual({ gone: 1, 'not-json': 1, 'wrong-shape': 1 });
   });
 
-  it('strikes the share of chances that it says', () => {
+  it('applies a rule with the given probability', () => {
     const dice = [0.1, 0.9, 0.2, 0.5];
     const faults = new Faults([{ kind: 'server-error', rate: 0.5 }], () => dice.shift() ?? 0);
     const document = someDocument();
 
-    const struck = [1, 2, 3, 4].map(() => faults.next('api', { document }));
+    const affected = [1, 2, 3, 4].map(() => faults.next('api', { document }));
 
-    expect(struck).toEqual(['server-error', undefined, 'server-error', undefined]);
+    expect(affected).toEqual(['server-error', undefined, 'server-error', undefined]);
   });
 
-  it('takes one fault at a time, the earlier rule first', () => {
+  it('applies one fault per request, from the first matching rule', () => {
     const rules: FaultRule[] = [{ kind: 'truncated', times: 1 }, { kind: 'longer' }];
     const faults = new Faults(rules, () => 0);
     const document = someDocument();

@@ -22,15 +22,15 @@ import { startWorld, temporaryFolder, type World } from './world.ts';
 const byName = async (world: World) =>
   new Map([...(await world.names())].map(([id, fileName]) => [fileName, id]));
 
-/** The administrator may read everything; nobody else may. */
+/** Drops root privileges, since root can read all files. */
 function withoutPrivilege() {
   if (process.geteuid?.() !== 0) return;
   process.seteuid?.(65_534);
   onTestFinished(() => process.seteuid?.(0));
 }
 
-describe('a folder as an account', () => {
-  it('serves each file where it lies, under its path, with the truth about it', async () => {
+describe('openFolder', () => {
+  it('serves each file by a symbolic link, with its path, hash, size, type and time', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'Ordner Ä'));
     await writeFile(join(folder, 'a.pdf'), 'a');
@@ -56,7 +56,7 @@ describe('a folder as an account', () => {
     expect((await lstat(join(world.storage, record.id))).isSymbolicLink()).toBe(true);
   });
 
-  it('shows what comes, goes and changes, as new as it is to Telnyx', async () => {
+  it('lists added, removed and changed files, created at the time of the scan', async () => {
     const folder = await temporaryFolder();
     for (const name of ['stays.txt', 'changes.txt', 'goes.txt']) await writeFile(join(folder, name), name);
     const world = await startWorld({ folder });
@@ -78,7 +78,7 @@ describe('a folder as an account', () => {
     expect(Date.parse(created_at)).toBeGreaterThanOrEqual(droppedAt);
   });
 
-  it('has the same ids at the next start, and keeps one for a file that was only touched', async () => {
+  it('keeps IDs after a restart, and when only the modification time of a file changes', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'deep'));
     await writeFile(join(folder, 'same.txt'), 'same');
@@ -99,7 +99,7 @@ describe('a folder as an account', () => {
     expect(world.appeared).toEqual([]);
   });
 
-  it('does not take a file that is still being copied', async () => {
+  it('does not add a file that is still being copied', async () => {
     const folder = await temporaryFolder();
     const documents = new Documents({
       storage: await temporaryFolder(),
@@ -108,7 +108,7 @@ describe('a folder as an account', () => {
     });
     const path = join(folder, 'growing.pdf');
     let copying = false;
-    // Each wait for the file to settle ends with another piece of it.
+    // During each wait for a stable file, another piece is appended.
     const time: Time = {
       ...systemTime,
       after: (_, callback) => {
@@ -117,7 +117,7 @@ describe('a folder as an account', () => {
         return () => undefined;
       },
     };
-    const opened = openFolder({ path: folder, documents, time, onUnreadable: expect.unreachable });
+    const opened = openFolder({ path: folder, documents, time, onSkipped: expect.unreachable });
     await opened.refresh();
 
     copying = true;
@@ -131,14 +131,14 @@ describe('a folder as an account', () => {
     expect(documents.all()).toMatchObject([{ fileName: 'growing.pdf', bytes: 8 }]);
   });
 
-  it('looks again for who asks while it looks', async () => {
+  it('scans again when it is called during a scan', async () => {
     const folder = await temporaryFolder();
     const documents = new Documents({ storage: await temporaryFolder(), time: systemTime, expire: false });
     const opened = openFolder({
       path: folder,
       documents,
       time: systemTime,
-      onUnreadable: expect.unreachable,
+      onSkipped: expect.unreachable,
     });
     await opened.refresh();
     await writeFile(join(folder, 'first.txt'), '');
@@ -146,7 +146,7 @@ describe('a folder as an account', () => {
     const looking = opened.refresh().finally(() => {
       ended = true;
     });
-    // The first look now waits for its file to settle: it has read the folder.
+    // The first scan has read the folder and now waits for a stable file.
     await new Promise((resolve) => setTimeout(resolve, 50));
 
     await writeFile(join(folder, 'second.txt'), '');
@@ -156,7 +156,7 @@ describe('a folder as an account', () => {
     expect(documents.all()).toHaveLength(2);
   });
 
-  it('tells once of what it leaves out, and serves the rest', async () => {
+  it('reports each skipped path once and serves the other files', async () => {
     const folder = await temporaryFolder();
     const storage = await temporaryFolder();
     await writeFile(join(folder, 'good.txt'), 'good');
@@ -170,19 +170,19 @@ describe('a folder as an account', () => {
     await chmod(join(folder, 'closed'), 0);
     withoutPrivilege();
     const documents = new Documents({ storage, time: systemTime, expire: false });
-    const onUnreadable = vi.fn();
-    const opened = openFolder({ path: folder, documents, time: systemTime, onUnreadable });
+    const onSkipped = vi.fn();
+    const opened = openFolder({ path: folder, documents, time: systemTime, onSkipped });
 
     await opened.refresh();
     await opened.refresh();
 
     expect(documents.all()).toMatchObject([{ fileName: 'good.txt' }]);
-    expect(onUnreadable.mock.calls.map(([path]) => path).sort()).toEqual(
+    expect(onSkipped.mock.calls.map(([path]) => path).sort()).toEqual(
       ['closed', 'link.txt', 'loop', 'secret.txt'].map((name) => join(folder, name)),
     );
   });
 
-  it('outlives its folder, which is empty for as long as it is away', async () => {
+  it('serves no documents while the folder is missing, and the same ones afterwards', async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'a.txt'), 'a');
     const world = await startWorld({ folder });
@@ -195,11 +195,11 @@ describe('a folder as an account', () => {
     await rename(away, folder);
 
     expect([...without]).toEqual([]);
-    expect(world.leftOut).toEqual([folder]);
+    expect(world.skipped).toEqual([folder]);
     expect(await world.names()).toEqual(before);
   });
 
-  it('does not take its own archive for documents, however the two lie in each other', async () => {
+  it('skips the archive, whether it is inside the folder or contains it', async () => {
     const folder = await temporaryFolder();
     const archive = join(folder, 'archive');
     await mkdir(join(archive, 'documents'), { recursive: true });
@@ -211,10 +211,10 @@ describe('a folder as an account', () => {
 
     expect([...(await inside.names()).values()]).toEqual(['archive.txt']);
     expect([...(await around.names())]).toEqual([]);
-    expect(around.leftOut).toEqual([join(archive, 'documents')]);
+    expect(around.skipped).toEqual([join(archive, 'documents')]);
   });
 
-  it('takes 500 files of up to 25 MB within seconds', { timeout: 30_000 }, async () => {
+  it('adds 500 files of up to 25 MB within seconds', { timeout: 30_000 }, async () => {
     const folder = await temporaryFolder();
     for (let i = 0; i < 500; i += 1) await writeFile(join(folder, `${i}.txt`), `${i}`.repeat(i * 10));
     await writeFile(join(folder, 'large.pdf'), Buffer.alloc(25_000_000));

@@ -26,7 +26,7 @@ describe('the sample documents', () => {
     return sample.bytes;
   };
 
-  it('are of every type that a user meets, one empty, one as large as Telnyx takes', () => {
+  it('have common file types and sizes from 0 bytes to 20 MB, the limit of Telnyx', () => {
     const types = [...samples.keys()].map((name) => name.replace(/.*\./, ''));
 
     expect(new Set(types)).toEqual(new Set(['pdf', 'png', 'jpg', 'csv', 'docx', 'txt']));
@@ -36,7 +36,7 @@ describe('the sample documents', () => {
     expect(sizes.slice(0, -1).reduce((sum, bytes) => sum + bytes)).toBeLessThan(150_000);
   });
 
-  it('begin and end as files of their types do', () => {
+  it('have the signatures of their file types', () => {
     expect(bytesOf('Passport scan.png').subarray(0, 8)).toEqual(Buffer.from('89504e470d0a1a0a', 'hex'));
     expect(bytesOf('Passport scan.png').subarray(-8, -4).toString()).toBe('IEND');
     expect(bytesOf('Utility bill.jpg').subarray(0, 3)).toEqual(Buffer.from('ffd8ff', 'hex'));
@@ -46,7 +46,7 @@ describe('the sample documents', () => {
   });
 
   it.each(['Letter of authorisation.pdf', 'Vollmacht Müller – 2026.pdf', 'Scanned contract.pdf'])(
-    'has in %s a PDF whose table of objects leads to its objects',
+    'include %s as a PDF with a valid cross-reference table',
     (fileName) => {
       const pdf = bytesOf(fileName).toString('latin1');
 
@@ -63,7 +63,7 @@ describe('the sample documents', () => {
     },
   );
 
-  it('are the same at every start, the 20 MB that are made on the spot included', () => {
+  it('are the same at every start, including the generated file of 20 MB', () => {
     for (const [fileName, { sha256, bytes }] of samples) {
       expect(createHash('sha256').update(bytes).digest('hex'), fileName).toBe(sha256);
     }
@@ -72,7 +72,7 @@ describe('the sample documents', () => {
     expect(scan?.sha256).toBe('df0c0c9c108cf75ffc780d87254090cc4bd2ccfd530d71cb3d34b32cd6758195');
   });
 
-  it('are what the ready-made faults name', () => {
+  it('include all documents of the sample faults', () => {
     for (const { document } of sampleFaults) expect([...samples.keys()]).toContain(document);
   });
 });

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { apiKey, movableTime, samples, startWorld, unknownId, type World } from './world.ts';
+import { apiKey, samples, shiftedTime, startWorld, unknownId, type World } from './world.ts';
 
-const ids = (answer: { body: { data: { id: string }[] } }) => answer.body.data.map(({ id }) => id);
+const ids = (response: { body: { data: { id: string }[] } }) => response.body.data.map(({ id }) => id);
 
-/** Ten documents a minute apart, the newest last. */
+/** Ten documents, one minute apart, oldest first. */
 function tenDocuments({ standIn }: World) {
   return Array.from({ length: 10 }, (_, index) =>
     standIn.documents.addRecord(`${'jihgfedcba'[index]}.pdf`, index, '0'.repeat(64), {
@@ -15,7 +15,7 @@ function tenDocuments({ standIn }: World) {
 }
 
 describe('the Telnyx stand-in', () => {
-  it('gives a record all fields of the specification', async () => {
+  it('returns a record with all fields of the specification', async () => {
     const { standIn, call } = await startWorld(samples);
     const [newest] = standIn.documents.all();
 
@@ -38,7 +38,7 @@ describe('the Telnyx stand-in', () => {
     });
   });
 
-  it('wants the API key, and tells what it does not find in the two error shapes of the specification', async () => {
+  it('returns 401 without the API key, and 404 and 400 with the error bodies of the specification', async () => {
     const { call } = await startWorld();
     const wrongKey = { headers: { authorization: 'Bearer wrong' } };
 
@@ -67,7 +67,7 @@ describe('the Telnyx stand-in', () => {
     });
   });
 
-  it('lists the newest first, in pages of twenty unless asked otherwise', async () => {
+  it('lists the newest documents first, in pages of 20 by default', async () => {
     const world = await startWorld();
     const newestFirst = tenDocuments(world)
       .reverse()
@@ -84,7 +84,7 @@ describe('the Telnyx stand-in', () => {
     expect(ids(beyond)).toEqual([]);
   });
 
-  it('counts its pages anew each time, so that a list that grows repeats a row and one that shrinks skips one', async () => {
+  it('repeats a row after an insertion and skips one after a removal, because pages are computed per request', async () => {
     const world = await startWorld();
     const newestFirst = tenDocuments(world)
       .reverse()
@@ -101,7 +101,7 @@ describe('the Telnyx stand-in', () => {
     expect(afterLoss[0]).toBe(newestFirst[5]);
   });
 
-  it('filters with both bounds excluded, and sorts as asked', async () => {
+  it('filters with exclusive bounds and sorts by the given order', async () => {
     const world = await startWorld();
     const oldestFirst = tenDocuments(world);
     const idsOf = async (query: string) => ids(await world.call(`documents?${query}`));
@@ -118,7 +118,7 @@ describe('the Telnyx stand-in', () => {
     expect((await idsOf('sort[]=filename'))[0]).toBe(oldestFirst[9]?.id);
     expect((await idsOf('sort[]=-filename'))[0]).toBe(oldestFirst[0]?.id);
     expect(await idsOf('sort[]=created_at')).toEqual(oldestFirst.map(({ id }) => id));
-    // What was asked for in another order has not changed the order that there is.
+    // Sorting a response does not change the default order.
     expect(await idsOf('')).toEqual(oldestFirst.map(({ id }) => id).reverse());
   });
 
@@ -129,7 +129,7 @@ describe('the Telnyx stand-in', () => {
     'page[number]=1.5',
     'filter[created_at][gt]=yesterday',
     'sort[]=sha256',
-  ])('refuses %s, which the specification does not know', async (query) => {
+  ])('returns 400 for %s, which is outside the specification', async (query) => {
     const { call } = await startWorld();
 
     const refusal = await call(`documents?${query}`);
@@ -141,24 +141,24 @@ describe('the Telnyx stand-in', () => {
     });
   });
 
-  it('states its rate limit in every answer, and keeps to it until the window is over', async () => {
-    const time = movableTime();
+  it('states its rate limit in every response and returns 429 until the window ends', async () => {
+    const time = shiftedTime();
     const { standIn, call } = await startWorld({ time, rateLimit: { requests: 2, perSeconds: 60 } });
 
-    const answers = [await call('documents'), await call('other'), await call('documents')];
-    time.aheadMs = 60_000;
+    const responses = [await call('documents'), await call('other'), await call('documents')];
+    time.offsetMs = 60_000;
     const later = await call('documents');
 
-    expect(answers.map(({ status }) => status)).toEqual([200, 404, 429]);
-    expect(answers[2]?.body.errors[0].code).toBe('10011');
-    expect(answers.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual(['2', '2', '2']);
-    expect(answers.map(({ headers }) => headers.get('x-ratelimit-remaining'))).toEqual(['1', '0', '0']);
-    expect(Number(answers[2]?.headers.get('x-ratelimit-reset'))).toBeGreaterThan(50);
+    expect(responses.map(({ status }) => status)).toEqual([200, 404, 429]);
+    expect(responses[2]?.body.errors[0].code).toBe('10011');
+    expect(responses.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual(['2', '2', '2']);
+    expect(responses.map(({ headers }) => headers.get('x-ratelimit-remaining'))).toEqual(['1', '0', '0']);
+    expect(Number(responses[2]?.headers.get('x-ratelimit-reset'))).toBeGreaterThan(50);
     expect(later.status).toBe(200);
     expect(standIn.requests.get('GET documents')).toBe(3);
   });
 
-  it('states a limit that nobody reaches where none is set', async () => {
+  it('states a high rate limit by default', async () => {
     const { call } = await startWorld();
 
     const { headers } = await call('documents');
@@ -167,7 +167,7 @@ describe('the Telnyx stand-in', () => {
     expect(headers.get('x-ratelimit-reset')).toBe('1');
   });
 
-  it('lists 100,000 documents page by page without doing all the work for each', {
+  it('lists pages of 100,000 documents without sorting them for each page', {
     timeout: 30_000,
   }, async () => {
     const { standIn, call } = await startWorld();
@@ -182,7 +182,7 @@ describe('the Telnyx stand-in', () => {
 describe('an upload', () => {
   const json = (fields: unknown): RequestInit => ({ method: 'POST', body: JSON.stringify(fields) });
 
-  it('is taken as JSON with base64, and can be downloaded', async () => {
+  it('is accepted as JSON with base64 and can be downloaded', async () => {
     const { standIn, call, appeared } = await startWorld();
     const file = Buffer.from('hello').toString('base64');
 
@@ -204,7 +204,7 @@ describe('an upload', () => {
     expect(await (await fetch(link.body.data.url)).text()).toBe('hello');
   });
 
-  it('is taken as a form', async () => {
+  it('is accepted as multipart/form-data', async () => {
     const { call } = await startWorld();
     const form = new FormData();
     form.set('file', new Blob(['a,b\n']), 'Zahlen.csv');
@@ -221,19 +221,19 @@ describe('an upload', () => {
   });
 
   it.each([
-    ['what is not JSON', { method: 'POST', body: '{"file": ' }, 400],
-    ['JSON that is no object', json(null), 422],
-    ['no file', json({ filename: 'a.txt' }), 422],
-    ['what is not base64', json({ file: 'ä' }), 422],
+    ['invalid JSON', { method: 'POST', body: '{"file": ' }, 400],
+    ['JSON that is not an object', json(null), 422],
+    ['a missing file', json({ filename: 'a.txt' }), 422],
+    ['invalid base64', json({ file: 'ä' }), 422],
     ['a name of 513 characters', json({ file: '', filename: 'x'.repeat(513) }), 422],
     ['more than 20 MB', json({ file: Buffer.alloc(20_000_001).toString('base64') }), 422],
-    ['a request beyond all bounds', { method: 'POST', body: Buffer.alloc(28_000_000) }, 422],
+    ['a request of 28 MB', { method: 'POST', body: Buffer.alloc(28_000_000) }, 422],
     [
-      'a form that is none',
+      'an invalid form',
       { method: 'POST', body: 'x', headers: { 'content-type': 'multipart/form-data; boundary=y' } },
       400,
     ],
-  ] satisfies [string, RequestInit, number][])('is refused for %s', async (_, init, status) => {
+  ] satisfies [string, RequestInit, number][])('is rejected for %s', async (_, init, status) => {
     const { call, appeared } = await startWorld();
 
     const refusal = await call('documents', init);
@@ -242,8 +242,8 @@ describe('an upload', () => {
     expect(appeared).toEqual([]);
   });
 
-  it('is deleted, bytes and all, after thirty minutes unless a service links it', async () => {
-    const time = movableTime();
+  it('is deleted with its data after 30 minutes unless a service links it', async () => {
+    const time = shiftedTime();
     const { standIn, call } = await startWorld({ time, expire: true, linkSeconds: 3_600 });
     const file = Buffer.from('hello').toString('base64');
     const lost = (await call('documents', json({ file }))).body.data.id;
@@ -251,9 +251,9 @@ describe('an upload', () => {
     const link = (await call(`documents/${lost}/download_link`)).body.data.url;
     standIn.orders.addPortingOrder({ loa: kept });
 
-    time.aheadMs = 29 * 60_000;
+    time.offsetMs = 29 * 60_000;
     expect((await call(`documents/${lost}`)).status).toBe(200);
-    time.aheadMs = 30 * 60_000;
+    time.offsetMs = 30 * 60_000;
 
     expect((await call(`documents/${lost}`)).status).toBe(404);
     expect((await fetch(link)).status).toBe(404);
@@ -265,7 +265,7 @@ describe('an upload', () => {
 });
 
 describe('an order', () => {
-  it('names its documents in every place that the API has for them, the same rows each time', async () => {
+  it('returns its documents in every resource of the API, with the same rows each time', async () => {
     const { standIn, call } = await startWorld(samples);
     const [loa = '', invoice = '', proof = '', more = ''] = standIn.documents.all().map(({ id }) => id);
     const order = standIn.orders.addPortingOrder({ loa, invoice, requirements: [proof], additional: [more] });
@@ -305,7 +305,7 @@ describe('an order', () => {
     }
   });
 
-  it('pages what it pages, and may go', async () => {
+  it('paginates its documents and can be removed', async () => {
     const { standIn, call } = await startWorld(samples);
     const documents = standIn.documents.all().map(({ id }) => id);
     const order = standIn.orders.addPortingOrder({ additional: documents });
@@ -319,7 +319,7 @@ describe('an order', () => {
     expect((await call(`document_links?filter[linked_resource_id]=${order}`)).body.data).toEqual([]);
   });
 
-  it('is not looked up by filters that the specification does not have', async () => {
+  it('is not found by filters outside the specification', async () => {
     const { call } = await startWorld();
 
     expect((await call(`document_links?filter[document_id]=${unknownId}`)).status).toBe(400);

@@ -15,27 +15,27 @@ import {
 export const unknownId = '00000000-0000-4000-8000-000000000000';
 export const apiKey = 'KEY-test';
 
-/** The stand-in's own documents, in place of none. */
+/** Option to use the sample documents instead of none. */
 export const samples = { folder: undefined };
 
-interface ApiAnswer {
+interface ApiResult {
   status: number;
   headers: Headers;
-  /** Each test looks at another part of it. */
+  /** Parsed JSON. */
   body: ReturnType<typeof JSON.parse>;
 }
 
-/** The system's clocks, moved ahead by as much as a test says. */
-export interface MovableTime extends Time {
-  aheadMs: number;
+/** System clocks, shifted by `offsetMs`. */
+export interface ShiftedTime extends Time {
+  offsetMs: number;
 }
 
-export function movableTime(): MovableTime {
-  const time: MovableTime = {
+export function shiftedTime(): ShiftedTime {
+  const time: ShiftedTime = {
     ...systemTime,
-    aheadMs: 0,
-    now: () => systemTime.now() + time.aheadMs,
-    monotonic: () => systemTime.monotonic() + time.aheadMs,
+    offsetMs: 0,
+    now: () => systemTime.now() + time.offsetMs,
+    monotonic: () => systemTime.monotonic() + time.offsetMs,
   };
   return time;
 }
@@ -51,20 +51,20 @@ export interface World {
   s3: S3Server;
   /** Directory of the storage bucket. */
   storage: string;
-  /** Names of the documents that appeared after the start. */
+  /** Names of documents added after the start. */
   appeared: string[];
-  /** Paths that were left out. */
-  leftOut: string[];
-  call(path: string, init?: RequestInit): Promise<ApiAnswer>;
-  /** File names by id, of all pages. */
+  /** Skipped paths. */
+  skipped: string[];
+  call(path: string, init?: RequestInit): Promise<ApiResult>;
+  /** File names by document ID, from all pages. */
   names(): Promise<Map<string, string>>;
 }
 
-/** A stand-in with its storage in a real local S3, and no documents unless asked for. */
+/** Starts a stand-in with its storage in a local S3; without documents by default. */
 export async function startWorld(options: Partial<StandInOptions> = {}): Promise<World> {
   const storage = await temporaryFolder();
   const appeared: string[] = [];
-  const leftOut: string[] = [];
+  const skipped: string[] = [];
   const time = options.time ?? systemTime;
   let standIn: StandIn | undefined;
   const s3 = await startS3({
@@ -81,7 +81,7 @@ export async function startWorld(options: Partial<StandInOptions> = {}): Promise
     presign: s3.presignGet,
     time,
     random: Math.random,
-    onUnreadable: (path) => leftOut.push(path),
+    onSkipped: (path) => skipped.push(path),
     onAppeared: ({ fileName }) => appeared.push(fileName),
     folder: await temporaryFolder(),
     ...options,
@@ -91,8 +91,8 @@ export async function startWorld(options: Partial<StandInOptions> = {}): Promise
 
   const call = async (path: string, init: RequestInit = {}) => {
     const headers = { authorization: `Bearer ${apiKey}`, ...Object(init.headers) };
-    const answer = await fetch(`${url}/${path}`, { ...init, headers });
-    return { status: answer.status, headers: answer.headers, body: JSON.parse(await answer.text()) };
+    const response = await fetch(`${url}/${path}`, { ...init, headers });
+    return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
   };
   const names = async () => {
     const found = new Map<string, string>();
@@ -102,5 +102,5 @@ export async function startWorld(options: Partial<StandInOptions> = {}): Promise
       if (data.length === 0) return found;
     }
   };
-  return { standIn, s3, storage, appeared, leftOut, call, names };
+  return { standIn, s3, storage, appeared, skipped, call, names };
 }

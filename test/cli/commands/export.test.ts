@@ -1,19 +1,19 @@
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { exportDocuments } from '../../cli/commands/export.ts';
-import { newFolder, runOn, startArchive } from './world.ts';
+import { exportDocuments } from '../../../cli/commands/export.ts';
+import { newFolder, runOn, startArchive } from '../world.ts';
 
-/** An archive of these files, with nothing running on it any more. */
+/** An archive of these files, whose stack has been stopped. */
 async function archiveOf(files: Record<string, string>) {
   const { archive, archiveAll, stop, ids } = await startArchive(files);
   await archiveAll();
   const documentIds = ids();
   await stop();
-  const folder = join(await newFolder(), 'restored');
-  const restore = (options: Partial<Parameters<typeof exportDocuments>[0]> = {}, signal?: AbortSignal) =>
-    runOn(archive, (s) => exportDocuments({ folder, ...options }, s), signal ? { signal } : {});
-  return { archive, folder, restore, documentIds };
+  const folder = join(await newFolder(), 'export');
+  const runExport = (options: Partial<Parameters<typeof exportDocuments>[0]> = {}, signal?: AbortSignal) =>
+    runOn(archive, (context) => exportDocuments({ folder, ...options }, context), signal ? { signal } : {});
+  return { archive, folder, runExport, documentIds };
 }
 
 async function filesIn(folder: string): Promise<Record<string, string>> {
@@ -31,48 +31,48 @@ async function filesIn(folder: string): Promise<Record<string, string>> {
 const files = { 'a.txt': 'a', 'Ä b.txt': 'b', 'empty.txt': '', 'sub/a.txt': 'another a' };
 
 describe('archiver export', () => {
-  it('restores every document under its day and name, without anything running', async () => {
-    const { folder, restore } = await archiveOf(files);
+  it('exports every document to a folder of its day without a running stack', async () => {
+    const { folder, runExport } = await archiveOf(files);
 
-    const told = await restore();
+    const result = await runExport();
 
-    expect(told).toMatchObject({ exitCode: 0, records: [{ exported: 4, failed: 0 }] });
+    expect(result).toMatchObject({ exitCode: 0, records: [{ exported: 4, failed: 0 }] });
     expect(Object.values(await filesIn(folder)).sort()).toEqual(['', 'a', 'another a', 'b']);
     const today = new Date().toISOString().slice(0, 4);
     expect(await readdir(folder)).toEqual([today, 'export.jsonl']);
   });
 
-  it('fetches nothing twice, and again what was changed, is missing or cut off', async () => {
-    const { folder, restore } = await archiveOf(files);
-    await restore();
+  it('skips exported files and exports a document again when its file was changed', async () => {
+    const { folder, runExport } = await archiveOf(files);
+    await runExport();
     const path = JSON.parse((await readFile(join(folder, 'export.jsonl'), 'utf8')).split('\n')[0] ?? '').path;
 
-    const second = await restore();
+    const second = await runExport();
     await appendFile(join(folder, 'export.jsonl'), '{"documentId":"5a3b');
     await writeFile(join(folder, path), 'of another length');
-    const third = await restore();
-    const fourth = await restore({ verify: true });
+    const third = await runExport();
+    const fourth = await runExport({ verify: true });
 
-    expect(second.records).toMatchObject([{ exported: 0, wereThere: 4 }]);
-    expect(third.records).toMatchObject([{ exported: 1, wereThere: 3, failed: 0 }]);
-    expect(fourth.records).toMatchObject([{ exported: 0, wereThere: 4 }]);
-    // Whoever wrote into the file keeps it.
+    expect(second.records).toMatchObject([{ exported: 0, alreadyThere: 4 }]);
+    expect(third.records).toMatchObject([{ exported: 1, alreadyThere: 3, failed: 0 }]);
+    expect(fourth.records).toMatchObject([{ exported: 0, alreadyThere: 4 }]);
+    // The changed file is kept.
     expect(await readFile(join(folder, path), 'utf8')).toBe('of another length');
     expect(Object.values(await filesIn(folder)).sort()).toEqual(
       ['', 'a', 'another a', 'b', 'of another length'].sort(),
     );
   });
 
-  it('writes no file whose bytes are not those of the receipt', async () => {
-    const { archive, folder, restore, documentIds } = await archiveOf(files);
+  it('fails and writes no file when the object does not match its receipt', async () => {
+    const { archive, folder, runExport, documentIds } = await archiveOf(files);
     const [broken = ''] = documentIds;
     const object = join(archive, 'documents', broken);
     await writeFile(object, `${await readFile(object, 'utf8')}!`);
 
-    const told = await restore();
+    const result = await runExport();
 
-    expect(told.exitCode).toBe(1);
-    expect(told.records).toContainEqual(
+    expect(result.exitCode).toBe(1);
+    expect(result.records).toContainEqual(
       expect.objectContaining({
         type: 'failed',
         documentId: broken,
@@ -82,26 +82,26 @@ describe('archiver export', () => {
     expect(Object.keys(await filesIn(folder))).toHaveLength(3);
   });
 
-  it('restores those that are named, and those of a time', async () => {
-    const { restore, documentIds, folder } = await archiveOf(files);
+  it('exports only the documents of --ids or before --until', async () => {
+    const { runExport, documentIds, folder } = await archiveOf(files);
     const [one = ''] = documentIds;
     const list = join(await newFolder(), 'ids');
     await writeFile(list, `${one}\n5a3b1e00-0000-4000-8000-0000000000ff\n`);
 
-    const named = await restore({ ids: list });
-    const none = await restore({ folder: `${folder}-none`, until: '2000-01-01' });
+    const named = await runExport({ ids: list });
+    const none = await runExport({ folder: `${folder}-none`, until: '2000-01-01' });
 
     expect(named.exitCode).toBe(1);
     expect(named.records).toMatchObject([{ type: 'failed' }, { exported: 1, failed: 1 }]);
     expect(none.records).toMatchObject([{ exported: 0, failed: 0 }]);
   });
 
-  it('stops at Ctrl-C with nothing half written', async () => {
-    const { restore, folder } = await archiveOf(files);
+  it('leaves no partial file on Ctrl-C', async () => {
+    const { runExport, folder } = await archiveOf(files);
     const interrupt = new AbortController();
     interrupt.abort(new Error('Stopped.'));
 
-    await expect(restore({}, interrupt.signal)).rejects.toThrow('Stopped.');
+    await expect(runExport({}, interrupt.signal)).rejects.toThrow('Stopped.');
 
     expect(await filesIn(folder)).toEqual({});
   });

@@ -1,54 +1,54 @@
-/** Who takes part in a comparison: each is a process, or a command line, that copies a load and says what it took. */
+/** Contenders of a comparison: each is a process or a command line that copies a load and reports its cost. */
 import { type ChildProcess, execFile, execFileSync, fork, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { Wire } from '../wire/start.ts';
-import { bucketName, credentials, type Way } from './ways.ts';
-import type { Load, Took } from './worker.ts';
+import { bucketName, credentials, type ImplementationName } from './implementations.ts';
+import type { Load, Measurement } from './worker.ts';
 
-export interface Contestant {
+export interface Contender {
   name: string;
-  copy(load: Load): Promise<Took>;
+  copy(load: Load): Promise<Measurement>;
   close(): void;
 }
 
-/** A way of `ways.ts`, warm after its first load. */
-export function nodeContestant(way: Way, wire: Wire): Contestant {
-  const child = fork(new URL('worker.ts', import.meta.url), [way], { env: environment(wire) });
+/** Runs an implementation of `implementations.ts` in a process, which is warm after its first load. */
+export function nodeContender(implementation: ImplementationName, wire: Wire): Contender {
+  const child = fork(new URL('worker.ts', import.meta.url), [implementation], { env: environment(wire) });
   child.send(routeOf(wire));
   return {
-    name: way,
+    name: implementation,
     copy: async (load) => {
       child.send(load);
-      return (await answerOf(child)) as Took;
+      return (await nextMessage(child)) as Measurement;
     },
     close: () => child.disconnect(),
   };
 }
 
-export function boto3Contestant(way: 'upload_fileobj' | 'put_object', wire: Wire): Contestant {
+export function boto3Contender(implementation: 'upload_fileobj' | 'put_object', wire: Wire): Contender {
   const script = new URL('boto3_worker.py', import.meta.url).pathname;
-  const child = spawn('python3', [script, way], {
+  const child = spawn('python3', [script, implementation], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: environment(wire),
   });
-  const tell = (value: unknown) => child.stdin.write(`${JSON.stringify(value)}\n`);
-  tell({ ...routeOf(wire), authority: wire.authority });
+  const write = (value: unknown) => child.stdin.write(`${JSON.stringify(value)}\n`);
+  write({ ...routeOf(wire), authority: wire.authority });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
-    name: `boto3 ${way}`,
+    name: `boto3 ${implementation}`,
     copy: async (load) => {
-      tell(load);
+      write(load);
       const { value, done } = await lines.next();
-      if (done) throw new Error('The boto3 process has ended.');
-      return JSON.parse(value) as Took;
+      if (done) throw new Error('The boto3 process exited.');
+      return JSON.parse(value) as Measurement;
     },
     close: () => child.kill(),
   };
 }
 
-/** A process, or two, for each document. */
-export function commandContestant(name: 'rclone copyurl' | 'curl | aws s3 cp', wire: Wire): Contestant {
+/** Starts one or two processes per document. */
+export function commandContender(name: 'rclone copyurl' | 'curl | aws s3 cp', wire: Wire): Contender {
   const commandFor = (id: string) => {
     const link = `${wire.source.origin}/storage/${id}`;
     const target = `${bucketName}/documents/${id}`;
@@ -59,9 +59,9 @@ export function commandContestant(name: 'rclone copyurl' | 'curl | aws s3 cp', w
   return {
     name,
     copy: async ({ documents }) => {
-      const total: Took = { cpuMs: 0, ms: 0 };
+      const total: Measurement = { cpuMs: 0, ms: 0 };
       for (const { id } of documents) {
-        // bash's own `time` counts every process of a pipeline.
+        // The `time` keyword of bash includes every process of a pipeline.
         const script = `TIMEFORMAT='%R %U %S'; set -o pipefail; time (${commandFor(id)})`;
         const { stderr } = await promisify(execFile)('bash', ['-c', script], { env: environment(wire) });
         const [real = 0, user = 0, system = 0] = (stderr.trim().split('\n').at(-1) ?? '')
@@ -76,7 +76,7 @@ export function commandContestant(name: 'rclone copyurl' | 'curl | aws s3 cp', w
   };
 }
 
-/** The peers that are installed, with their versions; and those that are not. */
+/** Installed tools with their versions, and missing ones. */
 export function installedPeers(): { versions: Record<string, string>; missing: string[] } {
   const versions: Record<string, string> = {};
   const missing: string[] = [];
@@ -88,10 +88,10 @@ export function installedPeers(): { versions: Record<string, string>; missing: s
   };
   for (const [name, [command, ...args]] of Object.entries(commands)) {
     try {
-      const said = execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      versions[name] = /\d+\.\d+(\.\d+)?/.exec(said)?.[0] ?? said.trim();
+      const output = execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      versions[name] = /\d+\.\d+(\.\d+)?/.exec(output)?.[0] ?? output.trim();
     } catch {
-      // Not there, or it does not start: a peer less.
+      // Not installed, or it does not start.
       missing.push(name);
     }
   }
@@ -109,16 +109,16 @@ function environment({ authority }: Wire): NodeJS.ProcessEnv {
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     AWS_REGION: 'us-east-1',
     AWS_DEFAULT_REGION: 'us-east-1',
-    // rclone cannot start with a bundle that the surroundings may name.
+    // Overrides a bundle in the environment, with which rclone may fail to start.
     AWS_CA_BUNDLE: authority,
     ...(authority !== undefined && { NODE_EXTRA_CA_CERTS: authority }),
   };
 }
 
-/** The next message; an error, should the process end before. */
-function answerOf(child: ChildProcess): Promise<unknown> {
+/** Next message of the process. Rejects if the process exits first. */
+function nextMessage(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => reject(new Error(`A contestant ended with ${code}.`));
+    const onExit = (code: number | null) => reject(new Error(`A contender exited with code ${code}.`));
     child.once('exit', onExit);
     child.once('message', (message) => {
       child.off('exit', onExit);

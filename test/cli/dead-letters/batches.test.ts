@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchesOf } from '../../cli/dead-letters/batches.ts';
-import { queues } from '../../functions/limits.ts';
+import { batchesOf } from '../../../cli/dead-letters/batches.ts';
+import { queues } from '../../../functions/limits.ts';
 
 const batchBytes = queues.messageBytes;
 const third = Math.floor(batchBytes / 3);
 const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
-/** Small, about a third of a batch, about a whole one, or more than SQS takes. */
+/** Small, about a third of a batch, about a full batch, or more than SQS accepts. */
 const size = fc.oneof(fc.nat(300), fc.integer({ min: third - 2, max: third + 2 }), fc.nat(2 * batchBytes));
 
 describe('batchesOf', () => {
@@ -39,7 +39,7 @@ describe('batchesOf', () => {
     );
   });
 
-  it('counts entries alone for requests without messages', () => {
+  it('limits only the number of entries for requests without messages', () => {
     expect([...batchesOf(Array(25).fill('x'))].map(({ length }) => length)).toEqual([10, 10, 5]);
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ExportPaths, safeFileName } from '../../cli/export/paths.ts';
-import { propertyRuns } from '../fuzz-runs.ts';
+import { ExportPaths, safeFileName } from '../../../cli/export/paths.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
 
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 600 }),
@@ -12,7 +12,7 @@ const hostile = fc.oneof(
   fc.constantFrom(
     '..',
     '.',
-    '../../etc/passwd',
+    '../../../etc/passwd',
     'CON',
     'nul.txt',
     '.bashrc',
@@ -25,14 +25,14 @@ const hostile = fc.oneof(
 );
 
 describe('safeFileName', () => {
-  it('keeps the beginning and the extension of a name of a megabyte', () => {
-    expect(safeFileName(`Letter ${'x'.repeat(1_000_000)}.pdf`, 'otherwise')).toMatch(/^Letter x{189}\.pdf$/);
+  it('keeps the beginning and the extension of a name of 1 MB', () => {
+    expect(safeFileName(`Letter ${'x'.repeat(1_000_000)}.pdf`, 'fallback')).toMatch(/^Letter x{189}\.pdf$/);
   });
 
-  it('makes one harmless path segment of whatever a file was called', () => {
+  it('returns one safe path segment for any file name', () => {
     fc.assert(
       fc.property(hostile, (name) => {
-        const safe = safeFileName(name, 'otherwise');
+        const safe = safeFileName(name, 'fallback');
 
         expect(safe).not.toBe('');
         expect(safe).not.toMatch(/^[.\s]|[.\s]$|[/\\:*?"<>|]|[\p{Cc}\p{Cf}\p{Cs}]/u);
@@ -43,7 +43,7 @@ describe('safeFileName', () => {
     );
   });
 
-  it('leaves an ordinary name alone', () => {
+  it('does not change an ordinary name', () => {
     expect(safeFileName('Vollmacht Müller – 2026.pdf', 'x')).toBe('Vollmacht Müller – 2026.pdf');
   });
 
@@ -51,14 +51,14 @@ describe('safeFileName', () => {
     expect(safeFileName(`${'ü'.repeat(300)}.pdf`, 'x')).toMatch(/^ü+\.pdf$/);
   });
 
-  it('takes the other name where nothing is left', () => {
+  it('returns the fallback when nothing of the name is left', () => {
     expect(safeFileName('...', 'id')).toBe('id');
     expect(safeFileName(undefined, 'id')).toBe('id');
   });
 });
 
 describe('ExportPaths', () => {
-  it('gives no two documents one path, also where the file system folds case and Unicode', () => {
+  it('returns a unique path for each document, also on file systems that fold case and Unicode', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.uuid(), hostile), { maxLength: 60 }), (documents) => {
         const paths = new ExportPaths();
@@ -73,7 +73,7 @@ describe('ExportPaths', () => {
     );
   });
 
-  it('marks the second one of a name with its id, before the extension', () => {
+  it('inserts a part of the ID before the extension when the name is taken', () => {
     const paths = new ExportPaths();
     const at = Date.parse('2026-11-23T23:59:59Z');
     paths.choose({ id: '5a3b1e00-0000-4000-8000-000000000001', fileName: 'Letter.pdf', at });

@@ -1,4 +1,4 @@
-/** What the functions talk to: S3 and SQS on this machine, and a stand-in for Telnyx or the real one. */
+/** Services that the functions use: a local S3, a local SQS, and a stand-in for Telnyx or the real one. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,22 +15,22 @@ import type { FaultRule } from './telnyx/faults.ts';
 import type { RequestLimit } from './telnyx/rate-limit.ts';
 import { type StandIn, startStandIn, storageBucket, storedDocumentId } from './telnyx/stand-in.ts';
 
-export interface NeighbourOptions {
+export interface ServiceOptions {
   /** Absolute path of the folder that holds the archive. */
   archive: string;
-  /** A bucket of another S3, in place of the folder. */
+  /** Bucket of an external S3, instead of the folder. */
   bucket?: OpenedBucket | undefined;
-  /** The real Telnyx, or a server that speaks its API, in place of the stand-in. */
+  /** The real Telnyx, or a server with its API, instead of the stand-in. */
   telnyx?: { url: URL; apiKey: string } | undefined;
   /** Absolute path of a folder whose files are the stand-in's documents. @default the samples */
   documents?: string | undefined;
-  /** What goes wrong at the stand-in. @default nothing */
+  /** Faults of the stand-in. @default none */
   faults?: readonly FaultRule[];
-  /** What the stand-in allows and states in each response. @default more than the functions use */
+  /** Rate limit of the stand-in, stated in each response. @default higher than the functions ever use */
   rateLimit?: RequestLimit | undefined;
-  /** Opens a server, such as TLS, between the functions and a neighbour on this machine. @default none */
-  openFront?: ((neighbour: Neighbour, origin: string) => Promise<Front>) | undefined;
-  /** What goes wrong with a request to the archive's bucket or to the stand-in's storage. @default nothing */
+  /** Opens a proxy, for example for TLS, between the functions and a local service. @default none */
+  openProxy?: ((service: ServiceName, origin: string) => Promise<ServiceProxy>) | undefined;
+  /** Fault for a request to the archive's bucket or to the stand-in's storage. @default none */
   s3Fault?: (request: S3RequestInfo) => S3Fault | undefined;
   /** Called with each error outside the functions. */
   onProblem: (problem: string) => void;
@@ -38,30 +38,30 @@ export interface NeighbourOptions {
   random: Random;
 }
 
-/** `storage` holds the stand-in's documents, `bucket` the archive. */
-export type Neighbour = 'telnyx' | 'storage' | 'bucket' | 'queues';
+/** `storage` is the S3 that holds the stand-in's documents; `bucket` the S3 that holds the archive. */
+export type ServiceName = 'telnyx' | 'storage' | 'bucket' | 'queues';
 
-export interface Front {
+export interface ServiceProxy {
   /** For example `https://127.0.0.1:8443`. */
   origin: string;
   close(): Promise<void>;
 }
 
-/** Registers what to do when the stack stops. The last registered runs first. */
+/** Registers a callback for when the stack stops. Callbacks run in reverse order. */
 export type Defer = (close: () => unknown) => void;
 
-export interface Neighbours {
+export interface Services {
   s3: S3Server;
   queues: LocalQueues;
-  /** The functions' client. */
+  /** Client of the functions. */
   sqs: SQSClient;
-  /** The stack's own client, which no front stands before: for the schedule, the operator and the queue counts. */
+  /** Client of the stack itself, without a proxy: for sweeps, operator requests and message counts. */
   ownSqs: SQSClient;
   standIn: StandIn | undefined;
   telnyx: { url: URL; apiKey: string };
-  /** Where the functions find Telnyx: its front, if there is one. */
+  /** Address of Telnyx for the functions: of its proxy, if there is one. */
   functionsTelnyxUrl: URL;
-  /** Where the stand-in's download links lead; undefined with the real Telnyx. */
+  /** Origin of the stand-in's download links; undefined with the real Telnyx. */
   storageOrigin: string | undefined;
   target: OpenedBucket;
   bucket: Bucket;
@@ -70,12 +70,12 @@ export interface Neighbours {
 /** API key of the stand-in. Not a secret. */
 export const localApiKey = 'KEY-of-the-local-stand-in';
 
-/** @param onAppeared called with each document that appears at the stand-in after the start */
-export async function startNeighbours(
-  options: NeighbourOptions,
+/** @param onAppeared called with each document that is added to the stand-in after the start */
+export async function startServices(
+  options: ServiceOptions,
   onAppeared: (document: Document) => unknown,
   defer: Defer,
-): Promise<Neighbours> {
+): Promise<Services> {
   const { archive, time, random, onProblem } = options;
   const storage = await mkdtemp(join(tmpdir(), 'telnyx-stand-in-'));
   defer(() => rm(storage, { recursive: true, force: true }));
@@ -96,10 +96,10 @@ export async function startNeighbours(
 
   const queues = await startQueues();
   defer(() => queues.close());
-  const originOf = async (neighbour: Neighbour, origin: string) => {
-    const front = await options.openFront?.(neighbour, origin);
-    defer(() => front?.close());
-    return front?.origin ?? origin;
+  const originOf = async (service: ServiceName, origin: string) => {
+    const proxy = await options.openProxy?.(service, origin);
+    defer(() => proxy?.close());
+    return proxy?.origin ?? origin;
   };
   const sqs = queues.createClient(await originOf('queues', queues.endpoint), time.monotonic);
   defer(() => sqs.destroy());
@@ -118,7 +118,7 @@ export async function startNeighbours(
       faults: options.faults ?? [],
       ...(options.rateLimit ? { rateLimit: options.rateLimit } : {}),
       onAppeared,
-      onUnreadable: (path, error) => onProblem(`Cannot read ${path}; skipped: ${error}`),
+      onSkipped: (path, error) => onProblem(`Cannot read ${path}; skipped: ${error}`),
     });
     defer(() => standIn?.close());
   }

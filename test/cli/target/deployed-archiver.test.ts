@@ -4,29 +4,29 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { defaultStageName, deployedArchiver } from '../../cli/target/deployed-archiver.ts';
-import { systemTime as time } from '../../functions/time.ts';
-import { readStage } from '../../infra/stage.ts';
-import { startQueues } from '../../local/queues.ts';
+import { defaultStageName, deployedArchiver } from '../../../cli/target/deployed-archiver.ts';
+import { systemTime as time } from '../../../functions/time.ts';
+import { readStage } from '../../../infra/stage.ts';
+import { startQueues } from '../../../local/queues.ts';
 
-interface Asked {
+interface ReceivedRequest {
   service: string;
   body: string;
 }
 
-/** CloudFormation (AWS query protocol) and CloudWatch (AWS JSON 1.0) as far as the tools ask them. */
-async function startAws(answers: { bucketName?: string; metrics?: object[]; alarms?: object[] }) {
-  const asked: Asked[] = [];
-  const metrics = [...(answers.metrics ?? [])];
-  const alarms = [...(answers.alarms ?? [])];
+/** CloudFormation (AWS query protocol) and CloudWatch (AWS JSON 1.0) with the operations that the commands use. */
+async function startAws(responses: { bucketName?: string; metrics?: object[]; alarms?: object[] }) {
+  const requests: ReceivedRequest[] = [];
+  const metrics = [...(responses.metrics ?? [])];
+  const alarms = [...(responses.alarms ?? [])];
   const server = createServer(async (request, response) => {
     const body = await text(request);
     const target = request.headers['x-amz-target'];
-    asked.push({ service: String(target ?? 'CloudFormation'), body });
+    requests.push({ service: String(target ?? 'CloudFormation'), body });
     if (target === undefined) {
       response.setHeader('content-type', 'text/xml');
-      const output = answers.bucketName
-        ? `<member><OutputKey>ArchiveBucketName</OutputKey><OutputValue>${answers.bucketName}</OutputValue></member>`
+      const output = responses.bucketName
+        ? `<member><OutputKey>ArchiveBucketName</OutputKey><OutputValue>${responses.bucketName}</OutputValue></member>`
         : '';
       response.end(
         `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>x</StackName><Outputs>${output}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
@@ -47,7 +47,7 @@ async function startAws(answers: { bucketName?: string; metrics?: object[]; alar
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   vi.stubEnv('AWS_ENDPOINT_URL_CLOUDFORMATION', url);
   vi.stubEnv('AWS_ENDPOINT_URL_CLOUDWATCH', url);
-  return { asked };
+  return { requests };
 }
 
 function openStack() {
@@ -65,8 +65,8 @@ beforeEach(() => {
   });
 });
 
-describe('a deployed archiver', () => {
-  it('is looked for under the name that a stage has by default', () => {
+describe('deployedArchiver', () => {
+  it('uses the default name of a stage as its default', () => {
     const stage = readStage({
       telnyxPublicKeys: ['Sd6rn30xTEpMOmSkVqAZVXHDdGSHIAAzP5vlAbnlJPQ='],
       retentionDays: 'none',
@@ -75,25 +75,25 @@ describe('a deployed archiver', () => {
     expect(stage.name).toBe(defaultStageName);
   });
 
-  it('has its bucket in the outputs of the storage stack, asked for once', async () => {
-    const { asked } = await startAws({ bucketName: 'stage-archive' });
+  it('reads the bucket name from the outputs of the storage stack with one request', async () => {
+    const { requests } = await startAws({ bucketName: 'stage-archive' });
     const stack = openStack();
 
     const bucket = await stack.bucket();
     await stack.bucket();
 
     expect(bucket.name).toBe('stage-archive');
-    expect(asked).toHaveLength(1);
-    expect(asked[0]?.body).toContain('StackName=stage-storage');
+    expect(requests).toHaveLength(1);
+    expect(requests[0]?.body).toContain('StackName=stage-storage');
   });
 
-  it('says so where the stack is another one', async () => {
+  it('throws when the stack has no output ArchiveBucketName', async () => {
     await startAws({});
 
-    await expect(openStack().bucket()).rejects.toThrow(/no output ArchiveBucketName. Is --stack/);
+    await expect(openStack().bucket()).rejects.toThrow(/no output ArchiveBucketName. Check that --stack/);
   });
 
-  it('has four lanes, found by name', async () => {
+  it('finds the queues of the four lanes by name', async () => {
     const queues = await startQueues();
     const client = queues.createClient();
     onTestFinished(async () => {
@@ -121,9 +121,9 @@ describe('a deployed archiver', () => {
     });
   });
 
-  it('adds up what its functions have counted, over all pages of the answer', async () => {
+  it('sums metrics over all pages of the response', async () => {
     const minute = 1_763_985_600;
-    const { asked } = await startAws({
+    const { requests } = await startAws({
       metrics: [
         { MetricDataResults: [{ Id: 'm0', Timestamps: [minute], Values: [3] }], NextToken: 'more' },
         {
@@ -141,7 +141,7 @@ describe('a deployed archiver', () => {
     );
 
     expect(sums).toEqual({ DocumentsArchived: 7, DocumentsFound: 0 });
-    expect(JSON.parse(asked[0]?.body ?? '')).toMatchObject({
+    expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({
       MetricDataQueries: [
         {
           MetricStat: {
@@ -152,10 +152,10 @@ describe('a deployed archiver', () => {
         { MetricStat: { Metric: { MetricName: 'DocumentsFound' } } },
       ],
     });
-    expect(asked[1]?.body).toContain('more');
+    expect(requests[1]?.body).toContain('more');
   });
 
-  it('knows when a metric was counted last, and nothing of one that was not', async () => {
+  it('returns the minute of the last value above 0, or undefined when there is none', async () => {
     const minute = 1_763_985_600;
     await startAws({
       metrics: [
@@ -169,9 +169,9 @@ describe('a deployed archiver', () => {
     expect(await metrics?.latest('SweepsCompleted', 0)).toBeUndefined();
   });
 
-  it('has the largest value of all minutes', async () => {
+  it('returns the maximum of all minutes, or undefined when there is no value', async () => {
     const minute = 1_763_985_600;
-    const { asked } = await startAws({
+    const { requests } = await startAws({
       metrics: [
         { MetricDataResults: [{ Id: 'm0', Timestamps: [minute, minute + 60], Values: [9_000, 4_000] }] },
         { MetricDataResults: [{ Id: 'm0' }] },
@@ -181,7 +181,7 @@ describe('a deployed archiver', () => {
 
     expect(await metrics?.maximum('OldestUnarchived', 0)).toBe(9_000);
     expect(await metrics?.maximum('OldestUnarchived', 0)).toBeUndefined();
-    expect(JSON.parse(asked[0]?.body ?? '')).toMatchObject({
+    expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({
       MetricDataQueries: [
         {
           MetricStat: {
@@ -194,14 +194,16 @@ describe('a deployed archiver', () => {
     });
   });
 
-  it('has the age of the oldest message of a lane from SQS’s own metrics', async () => {
-    const { asked } = await startAws({ metrics: [{ MetricDataResults: [{ Id: 'age', Values: [42, 60] }] }] });
+  it('reads the age of the oldest message of a lane from the metrics of SQS', async () => {
+    const { requests } = await startAws({
+      metrics: [{ MetricDataResults: [{ Id: 'age', Values: [42, 60] }] }],
+    });
 
     expect(await openStack().oldestAge('documents')).toBe(42_000);
-    expect(asked[0]?.body).toContain('stage-documents');
+    expect(requests[0]?.body).toContain('stage-documents');
   });
 
-  it('has its alarms by their prefix, over all pages', async () => {
+  it('returns the alarms with its prefix from all pages', async () => {
     await startAws({
       alarms: [
         {
@@ -220,7 +222,7 @@ describe('a deployed archiver', () => {
     ]);
   });
 
-  it('has no Telnyx without its API key in the environment', async () => {
+  it('throws when TELNYX_API_KEY is not set', async () => {
     vi.stubEnv('TELNYX_API_KEY', '');
 
     await expect(openStack().telnyx()).rejects.toThrow(/TELNYX_API_KEY is not set/);

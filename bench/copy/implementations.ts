@@ -1,4 +1,4 @@
-/** The ways to bring one document from its storage into S3 that are measured side by side, as lean as each can be written. */
+/** Implementations of copying one document to S3 that are compared, each as lean as possible. */
 import { createHash } from 'node:crypto';
 import {
   type ClientRequest,
@@ -39,9 +39,9 @@ const region = 'us-east-1';
 const contentType = 'application/pdf';
 const never = new AbortController().signal;
 
-export const ways = {
+export const implementations = {
   raw,
-  'raw as Node comes': rawAsNodeComes,
+  'raw with default heap': rawWithDefaultHeap,
   'raw without hash': rawWithoutHash,
   'raw with the SDK': rawWithTheSdk,
   copy,
@@ -50,22 +50,23 @@ export const ways = {
   naive,
   'lib-storage': libStorage,
 };
-export type Way = keyof typeof ways;
+export type ImplementationName = keyof typeof implementations;
 
 /**
- * The limit: GET, through SHA-256, to a PUT. Nothing is checked but the statuses and, afterwards, the digest. Its
- * young generation is as small as the archive function's, for that is no merit of the code between the sockets.
+ * Lower bound: GET, SHA-256, PUT with node:http. Checks only the statuses and the final digest. Uses the small young
+ * generation of the archive function, so that the comparison measures only the code between the sockets.
  */
 function raw(route: Route): CopyOne {
   keepYoungGenerationSmall();
-  return rawAsNodeComes(route);
+  return rawWithDefaultHeap(route);
 }
 
-function rawAsNodeComes(route: Route): CopyOne {
+function rawWithDefaultHeap(route: Route): CopyOne {
   return async (document) => {
     const hash = createHash('sha256');
     await throughNode(route, document, (chunk) => hash.update(chunk));
-    if (hash.digest('hex') !== document.sha256) throw new Error('Other bytes came than were asked for.');
+    if (hash.digest('hex') !== document.sha256)
+      throw new Error('The downloaded bytes do not match the digest.');
   };
 }
 
@@ -74,26 +75,26 @@ function rawWithoutHash(route: Route): CopyOne {
   return (document) => throughNode(route, document, undefined);
 }
 
-/** As raw, but for the PUT, which is the SDK's, with the bytes straight from the download: what the SDK alone costs. */
+/** Like `raw`, but with the SDK's PUT, to measure the cost of the SDK. */
 function rawWithTheSdk(route: Route): CopyOne {
   keepYoungGenerationSmall();
   const s3 = createS3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true });
   return async ({ id, bytes, sha256 }) => {
     const hash = createHash('sha256');
-    const got = await answerTo(open('source', `${route.source}/storage/${id}`, 'GET', {}).end());
-    got.on('data', (chunk) => hash.update(chunk)).pause();
+    const download = await responseOf(open('source', `${route.source}/storage/${id}`, 'GET', {}).end());
+    download.on('data', (chunk) => hash.update(chunk)).pause();
     await s3.send(
       new PutObjectCommand({
         Bucket: bucketName,
         Key: documentKey(id),
-        Body: got,
+        Body: download,
         ContentLength: bytes,
         ContentType: contentType,
         ChecksumSHA256: hexToBase64(sha256),
         IfNoneMatch: '*',
       }),
     );
-    if (hash.digest('hex') !== sha256) throw new Error('Other bytes came than were asked for.');
+    if (hash.digest('hex') !== sha256) throw new Error('The downloaded bytes do not match the digest.');
   };
 }
 
@@ -107,14 +108,16 @@ async function throughNode(
   document: BenchDocument,
   onChunk: ((chunk: Buffer) => void) | undefined,
 ): Promise<void> {
-  const got = await answerTo(open('source', `${route.source}/storage/${document.id}`, 'GET', {}).end());
+  const download = await responseOf(
+    open('source', `${route.source}/storage/${document.id}`, 'GET', {}).end(),
+  );
   const headers = { 'content-length': document.bytes, 'content-type': contentType };
   const url = `${route.sink}/${bucketName}/${documentKey(document.id)}`;
   const put = open('sink', url, 'PUT', headers);
-  const answered = answerTo(put);
-  if (onChunk) got.on('data', onChunk);
-  await pipeline(got, put);
-  (await answered).resume();
+  const uploaded = responseOf(put);
+  if (onChunk) download.on('data', onChunk);
+  await pipeline(download, put);
+  (await uploaded).resume();
 }
 
 function open(
@@ -128,17 +131,17 @@ function open(
     : httpRequest(url, { method, headers, agent: agents[side].http });
 }
 
-function answerTo(request: ClientRequest): Promise<IncomingMessage> {
+function responseOf(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on('error', reject);
     request.on('response', (response) => {
       if (response.statusCode === 200) resolve(response);
-      else reject(new Error(`The answer was ${response.statusCode}.`));
+      else reject(new Error(`The response status was ${response.statusCode}.`));
     });
   });
 }
 
-/** The archive function's copy path: guarded download, every check, one PUT. */
+/** The archive function's copy: guarded download, all checks, one PUT. */
 function copy(route: Route): CopyOne {
   const { bucket, download } = archiveDependencies(route);
   return async ({ id, bytes, sha256 }) => {
@@ -148,7 +151,7 @@ function copy(route: Route): CopyOne {
   };
 }
 
-/** The archive function's own dependencies, with a log that writes nothing. */
+/** Dependencies of the archive function, with a log that writes nothing. */
 export function archiveDependencies(route: Route): ArchiveDependencies {
   keepYoungGenerationSmall();
   const settings = {
@@ -176,7 +179,7 @@ export function archiveDependencies(route: Route): ArchiveDependencies {
   });
 }
 
-/** All that the archive function does for one document: six requests, receipt included. */
+/** Everything that the archive function does for one document: six requests, including the receipt. */
 export function archiveWith(dependencies: ArchiveDependencies, trigger: Trigger = 'operator'): CopyOne {
   return async ({ id }) => {
     const requestedAt = new Date(time.now()).toISOString();
@@ -188,23 +191,23 @@ export function archiveWith(dependencies: ArchiveDependencies, trigger: Trigger 
   };
 }
 
-/** What anyone would write first: the whole document in memory, nothing checked. */
+/** Straightforward implementation: the whole document in memory, no checks. */
 function naive(route: Route): CopyOne {
   const s3 = new S3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true });
   return async ({ id }) => {
-    const got = await fetch(`${route.source}/storage/${id}`);
-    const Body = new Uint8Array(await got.arrayBuffer());
+    const download = await fetch(`${route.source}/storage/${id}`);
+    const Body = new Uint8Array(await download.arrayBuffer());
     const object = { Bucket: bucketName, Key: documentKey(id), Body, ContentType: contentType };
     await s3.send(new PutObjectCommand(object));
   };
 }
 
-/** The SDK's own way to stream: parts of 5 MiB in memory, nothing checked. The sink knows no multipart upload. */
+/** Streaming with the SDK's lib-storage: parts of 5 MiB in memory, no checks. */
 function libStorage(route: Route): CopyOne {
   const client = new S3Client({ endpoint: route.sink, region, credentials, forcePathStyle: true });
   return async ({ id }) => {
-    const got = await answerTo(open('source', `${route.source}/storage/${id}`, 'GET', {}).end());
-    const object = { Bucket: bucketName, Key: documentKey(id), Body: got, ContentType: contentType };
+    const download = await responseOf(open('source', `${route.source}/storage/${id}`, 'GET', {}).end());
+    const object = { Bucket: bucketName, Key: documentKey(id), Body: download, ContentType: contentType };
     await new Upload({ client, params: object }).done();
   };
 }

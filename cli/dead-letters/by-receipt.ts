@@ -1,0 +1,43 @@
+/** Finds failures whose document has been archived since, by another message or a redrive. */
+
+import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import type { CommandContext } from '../command.ts';
+import { type Failure, lettersOf } from './failures.ts';
+
+export interface ByReceipt {
+  /** Failures whose document is not archived. */
+  open: Failure[];
+  /** Failures whose document has a receipt, so that their dead letters are obsolete. */
+  archived: Failure[];
+}
+
+/** Looks up the receipts with few list requests. @throws ArchiverError as `Bucket` */
+export async function splitByReceipt(
+  failures: readonly Failure[],
+  { target, time, random, signal }: CommandContext,
+): Promise<ByReceipt> {
+  const ids = failures.filter(({ isDocument }) => isDocument).map(({ id }) => id);
+  if (ids.length === 0) return { open: [...failures], archived: [] };
+  const { bucket } = await target.bucket();
+  const retry = createStorageRetry({ time, random, signal });
+  const missing = new Set(await retry((limited) => withoutReceipt(ids, bucket, limited)));
+  const isArchived = ({ id, isDocument }: Failure) => isDocument && !missing.has(id);
+  return {
+    open: failures.filter((failure) => !isArchived(failure)),
+    archived: failures.filter(isArchived),
+  };
+}
+
+/** `3 documents have been archived since; their 5 dead letters are cleared.` @param when before or after clearing */
+export function describeArchived(archived: readonly Failure[], when: 'before' | 'after'): string {
+  const letters = lettersOf(archived).length;
+  const [has, whose] = archived.length === 1 ? ['has', 'its'] : ['have', 'their'];
+  const what = `${whose} ${formatCount(letters, 'dead letter')}`;
+  const outcome =
+    when === 'before'
+      ? `redrive clears ${what} without sending anything.`
+      : `${what} ${letters === 1 ? 'is' : 'are'} cleared.`;
+  return `${formatCount(archived.length, 'document')} ${has} been archived since; ${outcome}`;
+}
