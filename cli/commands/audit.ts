@@ -15,7 +15,7 @@ Prints one line per problem; --all adds documents without problems. Each line st
   *  in the archive, with a problem
   !  could not be checked
 
-Exit codes: 0 no problems · 1 problems found · 2 error · 3 no problems found, but some items could not be checked ·
+Exit code: 0 no problems · 1 problems found · 2 error · 3 no problems found, but some items could not be checked ·
 130 interrupted by Ctrl-C
 
 Permissions: cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key.

@@ -23,7 +23,7 @@ describe('npm run archiver', () => {
       const { exitCode, stdout } = await archiver(command, '--help');
 
       expect(exitCode).toBe(0);
-      expect(stdout).toMatch(/Exit codes?: 0/);
+      expect(stdout).toMatch(/Exit code: 0/);
       expect(stdout).toMatch(/Permissions: /);
     },
   );
