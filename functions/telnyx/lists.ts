@@ -134,10 +134,22 @@ const portingOrderResponse = v.object({
 function pageOf(body: unknown, read: (row: Fields) => Candidate | undefined): Page {
   return check(listResponse, body).data.map((data, position) => {
     const row = isFields(data) ? data : {};
-    const id = row.id;
-    // A malformed ID may be nested too deeply to be serialised.
-    return { key: typeof id === 'string' ? id : `row ${position}`, candidate: read(row) };
+    const candidate = read(row);
+    return { key: keyOf(row, candidate, position), candidate };
   });
+}
+
+/**
+ * The row's ID. Requirements of a porting order have none (Telnyx's SDK, `PortingOrderRetrieveRequirementsResponse`).
+ * Their key is made of type and value, because rows of two pages with the same key are read as one.
+ */
+function keyOf(row: Fields, candidate: Candidate | undefined, position: number): string {
+  if (typeof row.id === 'string') return row.id;
+  const { field_type, field_value, requirement_type } = row;
+  const type = isFields(requirement_type) ? requirement_type.id : undefined;
+  // Only strings: a malformed value may be nested too deeply to be serialised.
+  const parts = [candidate?.id, field_type, field_value, type].filter((part) => typeof part === 'string');
+  return parts.length === 0 ? `row ${position}` : JSON.stringify(parts);
 }
 
 function paged(pageNumber: number, filter: Record<string, string> = {}): URLSearchParams {

@@ -69,6 +69,35 @@ describe('documentsOfPortingOrder', () => {
     expect(ids).toEqual(range(130).map(documentId));
   });
 
+  // Rows of this list have no id: Telnyx's SDK, `PortingOrderRetrieveRequirementsResponse`.
+  it('may stand on many pages of requirements, which have no id of their own', async () => {
+    const documents = range(130).map((number) => requirement('document', documentId(number)));
+    const telnyx = telnyxWith({ [`porting_orders/${orderId}/requirements`]: documents });
+
+    const ids = await idsOf(documentsOfPortingOrder(telnyx, orderId));
+
+    expect(ids).toEqual(range(130).map(documentId));
+  });
+
+  it('may stand behind pages of requirements that are met by the same text', async () => {
+    const texts = range(75).map((number) => ({
+      ...requirement('textual', 'Example SARL'),
+      requirement_type: { id: `type-${number}` },
+    }));
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}/requirements`]: [...texts, requirement('document', documentId(1))],
+    });
+
+    expect(await idsOf(documentsOfPortingOrder(telnyx, orderId))).toEqual([documentId(1)]);
+  });
+
+  it('may stand on many pages of links that have no id', async () => {
+    const links = range(60).map((number) => ({ document_id: documentId(number) }));
+    const telnyx = telnyxWith({ document_links: links });
+
+    expect(await idsOf(documentsOfPortingOrder(telnyx, orderId))).toEqual(range(60).map(documentId));
+  });
+
   it('finds documents by their links when the order itself is gone', async () => {
     const telnyx = telnyxWith({ document_links: [{ id: 'l', document_id: documentId(1) }] });
 
