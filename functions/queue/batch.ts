@@ -95,11 +95,13 @@ export async function consumeBatch<Message>(
     records.filter(({ record }) => receiveCountOf(record) < receives.isolateFrom),
     processAndMark,
   );
-  const oneAtATime = pLimit(1);
+  // The deadline may have passed during the records above.
+  const oneAtATime = pLimit(signal.aborted ? concurrency.batchSize : 1);
   // After the deadline no work is started; the remaining records are returned to the queue in parallel.
   const onAbort = () => {
     oneAtATime.concurrency = concurrency.batchSize;
   };
+  // Stryker disable next-line ObjectLiteral,BooleanLiteral: a signal aborts only once.
   signal.addEventListener('abort', onAbort, { once: true });
   await oneAtATime.map(
     records.filter(({ record }) => receiveCountOf(record) >= receives.isolateFrom),

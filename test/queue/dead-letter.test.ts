@@ -146,4 +146,26 @@ describe('sendDeadLetter', () => {
       cause: { name: 'AbortError' },
     });
   });
+
+  it.each([
+    ['x', false],
+    ['x', true],
+    ['ä', true],
+    ['漢', true],
+  ])(
+    'has 4 KiB free for its attributes: a body of %s is cut only if it is too long (%s)',
+    async (character, isTooLong) => {
+      const most = 1_048_576 - 4_096;
+      const body = `${'x'.repeat(most % 6)}${character.repeat((most - (most % 6)) / Buffer.byteLength(character))}`;
+      const sent: SendMessageCommand[] = [];
+      const sqs = { send: async (command: SendMessageCommand) => sent.push(command) } as unknown as SQSClient;
+
+      await sendDeadLetter(sqs, 'queue', { ...letter, body: isTooLong ? `x${body}` : body }, never);
+
+      const { MessageBody = '', MessageAttributes } = sent[0]?.input ?? {};
+      expect(Buffer.byteLength(MessageBody)).toBeLessThanOrEqual(most);
+      expect(Buffer.byteLength(MessageBody)).toBeGreaterThan(most - 4);
+      expect(MessageAttributes?.truncated?.StringValue).toBe(isTooLong ? 'true' : undefined);
+    },
+  );
 });

@@ -169,4 +169,10 @@ describe('messages', () => {
       { numRuns: fuzzRuns() },
     );
   });
+
+  it('of a later version fails for good at once: reading it again within the receive changes nothing', () => {
+    expect(() => parseDocumentMessage('{"v":2,"kind":"document"}', new Date(0))).toThrow(
+      expect.objectContaining({ code: 'UnknownMessageVersion', conclusive: true }),
+    );
+  });
 });

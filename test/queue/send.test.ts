@@ -113,4 +113,39 @@ describe('createSender', () => {
     expect(state.inFlight).toBe(0);
     expect(state.calls).toBeLessThanOrEqual(30);
   });
+
+  it('are not sent when SQS cannot be reached: the error names the cause and says what to do', async () => {
+    const cause = Object.assign(new Error('secret words'), { code: 'ECONNREFUSED' });
+    const sqs = { send: () => Promise.reject(cause) } as unknown as Pick<SQSClient, 'send'>;
+
+    await expect(createSender(sqs)(queueUrl, messages(2), never)).rejects.toMatchObject({
+      code: 'QueueUnavailable',
+      message: 'Could not send messages to SQS (Error ECONNREFUSED). It is safe to retry.',
+      cause,
+    });
+  });
+
+  it('are counted in the error when SQS does not take some of them after three tries', async () => {
+    const { sqs, state } = createSqs(({ Id }) => Id !== '1' && Id !== '3');
+
+    await expect(createSender(sqs)(queueUrl, messages(5), never)).rejects.toMatchObject({
+      code: 'QueueUnavailable',
+      message: 'SQS did not accept 2 of 5 messages. It is safe to retry.',
+    });
+    expect(state.calls).toBe(3);
+  });
+
+  it('are sent with the signal of the caller', async () => {
+    const signals: unknown[] = [];
+    const sqs = {
+      send: async ({ input }: SendMessageBatchCommand, { abortSignal }: { abortSignal: AbortSignal }) => {
+        signals.push(abortSignal);
+        return { Successful: input.Entries?.map(({ Id }) => ({ Id })) };
+      },
+    } as unknown as Pick<SQSClient, 'send'>;
+
+    await createSender(sqs)(queueUrl, messages(1), never);
+
+    expect(signals).toEqual([never]);
+  });
 });
