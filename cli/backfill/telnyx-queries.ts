@@ -23,17 +23,27 @@ export async function countCreated(telnyx: RetryingTelnyx, { from, to }: Span): 
   return result?.meta?.total_results;
 }
 
-/** Midnight UTC of the day on which the oldest document was created. Binary search, about a dozen requests. */
+/**
+ * Midnight UTC of the day on which the oldest document was created. Binary search, about twenty requests: a cache or
+ * proxy may return an empty page, which would hide all older documents, so it counts only if a second request
+ * confirms it.
+ */
 export async function oldestDay(telnyx: RetryingTelnyx, before: number): Promise<number> {
+  const isEmptyBefore = async (day: number): Promise<boolean> => {
+    for (let request = 1; request <= 2; request += 1) {
+      const result = await readFirstRow(telnyx, {
+        after: firstDay - secondMs,
+        before: firstDay + day * dayMs,
+      });
+      if (result?.data.length !== 0) return false;
+    }
+    return true;
+  };
   let emptyDays = 0;
   let filledDays = Math.ceil((before - firstDay) / dayMs);
   while (filledDays - emptyDays > 1) {
     const middle = Math.floor((emptyDays + filledDays) / 2);
-    const result = await readFirstRow(telnyx, {
-      after: firstDay - secondMs,
-      before: firstDay + middle * dayMs,
-    });
-    if (result && result.data.length === 0) emptyDays = middle;
+    if (await isEmptyBefore(middle)) emptyDays = middle;
     else filledDays = middle;
   }
   return firstDay + emptyDays * dayMs;
