@@ -171,6 +171,7 @@ async function* selectDocuments(
       continue;
     }
     const { stated, alteration, createdAt, archivedAt, fileName } = readReceipt(id, body);
+    // Stryker disable next-line LogicalOperator,ConditionalExpression: a receipt states both or neither; required by the type.
     if (stated.sha256 === undefined || stated.bytes === undefined) {
       yield fail(id, `invalid receipt: ${alteration}. Run \`archiver audit\``);
       continue;
@@ -279,9 +280,14 @@ async function downloadTo(
   }
 }
 
+/** Codes of failed writes to an open file. Node adds no path to these errors; sockets do not fail with them. */
+const diskErrorCodes = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'];
+
 /** An error of the local disk, such as full or read-only, which would affect all other documents as well. */
 function isDiskError(error: unknown): boolean {
-  return error instanceof Error && !(error instanceof ArchiverError) && 'syscall' in error && 'path' in error;
+  // Stryker disable next-line LogicalOperator,ConditionalExpression: an ArchiverError has no path, and only errors are thrown.
+  if (!(error instanceof Error) || error instanceof ArchiverError) return false;
+  return ('syscall' in error && 'path' in error) || hasSystemCode(error, ...diskErrorCodes);
 }
 
 async function isComplete(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {

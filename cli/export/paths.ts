@@ -27,6 +27,7 @@ export function safeFileName(name: string | undefined, fallback: string): string
 }
 
 function endsOf(name: string): string {
+  // Stryker disable next-line ConditionalExpression,EqualityOperator,MethodExpression,UnaryOperator: only saves time.
   return name.length <= 2 * maxEndUnits ? name : name.slice(0, maxEndUnits) + name.slice(-maxEndUnits);
 }
 
@@ -57,6 +58,7 @@ export class ExportPaths {
 /** Inserts `suffix` before the extension and shortens the name, between characters, to the maximum length. */
 function fitWithSuffix(name: string, suffix: string): string {
   const dot = name.lastIndexOf('.');
+  // Stryker disable next-line EqualityOperator: no safe name begins with a dot.
   const extension = dot > 0 && name.length - dot <= maxExtension ? name.slice(dot) : '';
   const stem = name.slice(0, name.length - extension.length);
   let room = maxNameBytes - Buffer.byteLength(suffix + extension);

@@ -28,4 +28,29 @@ describe('document IDs', () => {
     expect(await readDocumentIds('-', Readable.from([id, '\n']))).toEqual([id]);
     await expect(readDocumentIds(`${file}x`, Readable.from([]))).rejects.toThrow(/one document ID per line/);
   });
+
+  it('are refused with ten problems at most, each cut to 60 characters, and the number of the others', () => {
+    const bad = (count: number) => Array.from({ length: count }, (_, n) => ` x${n}${'y'.repeat(100)} `);
+    const shown = (count: number) =>
+      Array.from({ length: count }, (_, n) => `  --id ${n + 1}: "x${n}${'y'.repeat(58)}"\n`).join('');
+    const messageOf = (count: number) => {
+      try {
+        return parseDocumentIds(bad(count), '--id').join();
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+
+    expect(messageOf(10)).toBe(`Not a valid document ID (expected a UUID):\n${shown(10)}Nothing was sent.`);
+    expect(messageOf(12)).toBe(
+      `Not a valid document ID (expected a UUID):\n${shown(10)}  and 2 more\nNothing was sent.`,
+    );
+  });
+
+  it('are refused with the number of their line, and a file that cannot be read with the cause', async () => {
+    await expect(readDocumentIds('-', Readable.from([`${id}\nx\n`]))).rejects.toThrow('\n  line 2: "x"\n');
+    await expect(readDocumentIds('/nowhere/ids', Readable.from([]))).rejects.toMatchObject({
+      cause: { code: 'ENOENT' },
+    });
+  });
 });

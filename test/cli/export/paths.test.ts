@@ -51,6 +51,15 @@ describe('safeFileName', () => {
     expect(safeFileName(`${'ü'.repeat(300)}.pdf`, 'x')).toMatch(/^ü+\.pdf$/);
   });
 
+  it.each([
+    ['a\u200bb\u0007c', 'abc'],
+    ['a/b\\c:d', 'a_b_c_d'],
+    [' .. name. . ', 'name'],
+    ['a . . b', 'a . . b'],
+  ])('makes %j to %s', (name, safe) => {
+    expect(safeFileName(name, 'x')).toBe(safe);
+  });
+
   it('returns the fallback when nothing of the name is left', () => {
     expect(safeFileName('...', 'id')).toBe('id');
     expect(safeFileName(undefined, 'id')).toBe('id');
@@ -81,5 +90,40 @@ describe('ExportPaths', () => {
     const second = paths.choose({ id: 'aa3b1e00-0000-4000-8000-000000000002', fileName: 'letter.PDF', at });
 
     expect(second).toBe('2026/11/23/letter (aa3b1e00).PDF');
+  });
+
+  const at = Date.parse('2026-11-23T23:59:59Z');
+  const ids = ['5a3b1e00-0000-4000-8000-000000000001', '5a3b1e00-0000-4000-8000-000000000002'] as const;
+
+  it.each([
+    ['README', 'README (5a3b1e00)'],
+    ['a.extension12345', 'a (5a3b1e00).extension12345'],
+    ['a.sixteen_letters_', 'a.sixteen_letters_ (5a3b1e00)'],
+    ['a.fifteen_letters', 'a (5a3b1e00).fifteen_letters'],
+  ])('marks the second %s as %s', (fileName, marked) => {
+    const paths = new ExportPaths();
+    paths.choose({ id: ids[0], fileName, at });
+
+    expect(paths.choose({ id: ids[1], fileName, at })).toBe(`2026/11/23/${marked}`);
+  });
+
+  it('marks the third one of a name, with the same beginning of its id, with the whole id, and knows no fourth', () => {
+    const paths = new ExportPaths();
+    const choose = () => paths.choose({ id: ids[1], fileName: 'Letter.pdf', at });
+    choose();
+    choose();
+
+    expect(choose()).toBe(`2026/11/23/Letter (${ids[1]}).pdf`);
+    expect(choose).toThrow('already has a path');
+  });
+
+  it('takes names apart that differ in more than case', () => {
+    const paths = new ExportPaths();
+
+    expect(['Straße.pdf', 'Strasse.pdf', 'STRASSE.PDF'].map((name) => paths.claim(name))).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 });

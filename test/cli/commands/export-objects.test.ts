@@ -1,0 +1,450 @@
+/** `export` from a bucket in memory: every decision about a document, a file and a failure. */
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { describe, expect, it } from 'vitest';
+import { type ExportOptions, exportDocuments } from '../../../cli/commands/export.ts';
+import type { Target } from '../../../cli/target/target.ts';
+import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { createBucket } from '../../../functions/bucket/store.ts';
+import { systemTime } from '../../../functions/time.ts';
+import { documentOf, receiptOf, written } from '../../fakes/documents.ts';
+import { MemoryBucket, sha256 } from '../../fakes/memory-bucket.ts';
+import { newFolder, recordingTerminal } from '../world.ts';
+
+const createdAt = Date.parse('2026-11-20T10:00:00Z');
+const [first, second, third] = [1, 2, 3].map((n) => `5a3b1e0${n}-0000-4000-8000-000000000000`) as [
+  string,
+  string,
+  string,
+];
+
+async function startWorld() {
+  const folder = join(await newFolder(), 'restored');
+  const memory = new MemoryBucket(systemTime);
+  const s3 = memory as unknown as S3Client;
+  const time = {
+    ...systemTime,
+    after: (ms: number, callback: () => void) => systemTime.after(ms / 200, callback),
+  };
+  const target = {
+    bucket: async () => ({
+      s3,
+      name: 'archive',
+      bucket: createBucket({ s3, name: 'archive', time: systemTime }),
+    }),
+  } as unknown as Target;
+  return {
+    folder,
+    memory,
+    archive: (id: string, content: string, at = createdAt) => {
+      const archived = documentOf(id, Buffer.from(content), { createdAt: at });
+      memory.put(documentKey(id), archived.body, at);
+      memory.put(receiptKey(id), written(receiptOf(archived)), at);
+    },
+    run: async (options: Partial<ExportOptions> = {}, signal = new AbortController().signal) => {
+      const { terminal, result: told } = recordingTerminal();
+      let progress = '';
+      const watching = {
+        ...terminal,
+        progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
+          stop: () => {
+            progress = JSON.stringify(describe());
+          },
+        }),
+      };
+      told.exitCode = await exportDocuments(
+        { folder, ...options },
+        { target, terminal: watching, time, random: Math.random, signal },
+      );
+      return { ...told, progress };
+    },
+    /** Path below the folder → content, of all files. */
+    files: async () => {
+      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+      const paths = entries
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
+        .sort();
+      return Object.fromEntries(
+        await Promise.all(paths.map(async (path) => [path, await readFile(join(folder, path), 'utf8')])),
+      );
+    },
+    /** Lines of the journal, sorted by document ID: documents are downloaded side by side. */
+    journal: async () =>
+      (await readFile(join(folder, 'export.jsonl'), 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .sort()
+        .map((line) => JSON.parse(line)),
+  };
+}
+
+const dayFolder = '2026/11/20';
+const lineFor = (documentId: string, path: string, content: string) => ({
+  documentId,
+  path,
+  bytes: content.length,
+  sha256: sha256(content),
+});
+
+describe('archiver export of a bucket', () => {
+  it('writes every document and one journal line for each, and reports counts and bytes', async () => {
+    const { archive, run, files, journal, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+
+    const told = await run();
+
+    expect(told.exitCode).toBe(0);
+    const { 'export.jsonl': _journal, ...documents } = await files();
+    // Both documents are called 5a3b.pdf at Telnyx.
+    const paths = [`${dayFolder}/5a3b.pdf`, `${dayFolder}/5a3b (5a3b1e02).pdf`] as const;
+    expect(documents).toEqual({ [paths[0]]: 'one', [paths[1]]: 'second' });
+    expect(await journal()).toEqual([lineFor(first, paths[0], 'one'), lineFor(second, paths[1], 'second')]);
+    expect(told.records).toEqual([
+      { type: 'end', folder, exported: 2, alreadyThere: 0, failed: 0, bytes: 9 },
+    ]);
+    expect(told.printed).toBe(`2 exported (9 B), 0 already there, 0 failed.\n${folder}\n`);
+    expect(JSON.parse(told.progress)).toEqual({
+      ended: 2,
+      text: '2 exported (9 B) · 0 already there · 0 failed',
+    });
+  });
+
+  it('downloads nothing that is there already and counts it', async () => {
+    const { archive, run, memory, folder } = await startWorld();
+    archive(first, 'one');
+    await run();
+    const before = memory.requests.length;
+
+    const told = await run();
+
+    expect(memory.requests.slice(before).filter((request) => request.startsWith('get documents/'))).toEqual(
+      [],
+    );
+    expect(told.records).toEqual([
+      { type: 'end', folder, exported: 0, alreadyThere: 1, failed: 0, bytes: 0 },
+    ]);
+    expect(JSON.parse(told.progress).ended).toBe(1);
+  });
+
+  it.each([
+    [undefined, 1],
+    [false, 1],
+    [true, 2],
+  ])(
+    'with --verify %s, of a file of other bytes and the same length, ends with %i files',
+    async (verify, count) => {
+      const { archive, run, files, folder } = await startWorld();
+      archive(first, 'one');
+      await run();
+      await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'two');
+
+      await run(verify === undefined ? {} : { verify });
+
+      const { 'export.jsonl': _journal, ...documents } = await files();
+      expect(Object.values(documents).sort()).toEqual(['one', 'two'].slice(-count));
+    },
+  );
+
+  it('leaves the file of somebody else at its path, and puts the document beside it', async () => {
+    const { archive, run, files, journal, folder } = await startWorld();
+    archive(first, 'one');
+    await mkdir(join(folder, dayFolder), { recursive: true });
+    await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'six');
+
+    expect((await run()).exitCode).toBe(0);
+
+    const beside = `${dayFolder}/${first} 5a3b.pdf`;
+    const { 'export.jsonl': _journal, ...documents } = await files();
+    expect(documents).toEqual({ [`${dayFolder}/5a3b.pdf`]: 'six', [beside]: 'one' });
+    expect(await journal()).toEqual([lineFor(first, beside, 'one')]);
+    expect((await run()).records).toMatchObject([{ exported: 0, alreadyThere: 1 }]);
+  });
+
+  it('takes the file of a run that ended before its journal line for exported', async () => {
+    const { archive, run, files, journal, folder } = await startWorld();
+    archive(first, 'one');
+    await mkdir(join(folder, dayFolder), { recursive: true });
+    await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'one');
+    await writeFile(join(folder, dayFolder, `.${first}.part`), 'on');
+
+    expect((await run()).exitCode).toBe(0);
+
+    expect(Object.keys(await files())).toEqual([`${dayFolder}/5a3b.pdf`, 'export.jsonl']);
+    expect(await journal()).toEqual([lineFor(first, `${dayFolder}/5a3b.pdf`, 'one')]);
+  });
+
+  it('drops a journal line that was cut off and keeps those before it', async () => {
+    const { archive, run, journal, folder } = await startWorld();
+    archive(first, 'one');
+    await run();
+    const [line] = await journal();
+    await writeFile(join(folder, 'export.jsonl'), `${JSON.stringify({ ...line, note: 'ü' })}\n{"docu`);
+    archive(second, 'second');
+
+    expect((await run()).records).toMatchObject([{ exported: 1, alreadyThere: 1 }]);
+
+    expect((await journal()).map(({ documentId }) => documentId)).toEqual([first, second]);
+  });
+
+  it.each([
+    ['is missing', (path: string) => rm(path)],
+    ['has another length', (path: string) => writeFile(path, 'longer')],
+  ])('downloads a document again whose file %s', async (_what, damage) => {
+    const { archive, run, files, folder } = await startWorld();
+    archive(first, 'one');
+    await run();
+    await damage(join(folder, dayFolder, '5a3b.pdf'));
+
+    expect((await run()).records).toMatchObject([{ exported: 1, alreadyThere: 0 }]);
+
+    expect(Object.values(await files())).toContain('one');
+    expect((await run()).records).toMatchObject([{ exported: 0, alreadyThere: 1 }]);
+  });
+
+  it('never gives the path of an earlier run to another document', async () => {
+    const { archive, run, journal } = await startWorld();
+    archive(second, 'second');
+    await run();
+    archive(first, 'one');
+
+    await run();
+
+    expect((await journal()).map(({ path }) => path)).toEqual([
+      `${dayFolder}/5a3b (5a3b1e01).pdf`,
+      `${dayFolder}/5a3b.pdf`,
+    ]);
+  });
+
+  it('exports from --since on and before --until, to the millisecond', async () => {
+    const { archive, run, journal } = await startWorld();
+    archive(first, 'one', createdAt);
+    archive(second, 'second', createdAt + 1_000);
+    archive(third, 'third', createdAt + 2_000);
+    const option = (ms: number) => new Date(createdAt + ms).toISOString();
+
+    const told = await run({ since: option(1_000), until: option(2_000) });
+
+    expect(told.records).toMatchObject([{ exported: 1, failed: 0 }]);
+    expect((await journal()).map(({ documentId }) => documentId)).toEqual([second]);
+  });
+
+  it.each([{ since: 'soon' }, { until: 'soon' }])('refuses %j', async (options) => {
+    const { run } = await startWorld();
+
+    await expect(run(options)).rejects.toThrow('must be a date');
+  });
+
+  it('exports the listed IDs only, and chooses their paths in the order of the IDs', async () => {
+    const { archive, run, journal } = await startWorld();
+    for (const id of [first, second, third]) archive(id, id);
+    const list = join(await newFolder(), 'ids');
+    await writeFile(list, `${third}\n${first}\n`);
+
+    expect((await run({ ids: list })).exitCode).toBe(0);
+
+    expect((await journal()).map(({ documentId, path }) => [documentId, path])).toEqual([
+      [first, `${dayFolder}/5a3b.pdf`],
+      [third, `${dayFolder}/5a3b (5a3b1e03).pdf`],
+    ]);
+  });
+
+  it('passes over keys that are not receipts of documents, and lists receipts alone', async () => {
+    const { archive, run, memory } = await startWorld();
+    archive(first, 'one');
+    memory.put('receipts/notes.txt', 'x', createdAt);
+
+    expect((await run()).records).toMatchObject([{ exported: 1, failed: 0 }]);
+    expect(memory.requests.filter((request) => request.startsWith('list'))).toEqual(['list receipts/']);
+  });
+});
+
+describe('archiver export and documents that it cannot export', () => {
+  it.each<[string, (memory: MemoryBucket) => void, string]>([
+    ['has no receipt', (memory) => memory.objects.delete(receiptKey(first)), 'not archived: no receipt'],
+    [
+      'has a receipt that is not JSON',
+      (memory) => memory.put(receiptKey(first), '{', createdAt),
+      'invalid receipt: not JSON. Run `archiver audit`',
+    ],
+    [
+      'has no object',
+      (memory) => memory.objects.delete(documentKey(first)),
+      'DocumentGone: The receipt exists but the object does not. Run `archiver audit`.',
+    ],
+    [
+      'has other bytes than its receipt says',
+      (memory) => memory.put(documentKey(first), 'onf', createdAt),
+      'ChecksumMismatch: The object does not match the SHA-256 in its receipt (3 bytes). Run `archiver audit --read-data`.',
+    ],
+  ])('goes on with the others when one %s', async (_what, damage, reason) => {
+    const { archive, run, memory, files, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    damage(memory);
+    const list = join(await newFolder(), 'ids');
+    await writeFile(list, `${first}\n${second}\n`);
+
+    const told = await run({ ids: list });
+
+    expect(told.exitCode).toBe(1);
+    expect(told.records).toEqual([
+      { type: 'failed', documentId: first, reason },
+      { type: 'end', folder, exported: 1, alreadyThere: 0, failed: 1, bytes: 6 },
+    ]);
+    expect(told.printed).toContain(`failed  ${first}  ${reason}\n`);
+    expect(told.printed).toContain('1 exported (6 B), 0 already there, 1 failed.');
+    expect(Object.entries(await files()).filter(([path]) => path !== 'export.jsonl')).toEqual([
+      [expect.stringMatching(/\.pdf$/), 'second'],
+    ]);
+  });
+
+  it('tries a download again while S3 fails for a while', async () => {
+    const { archive, run, memory } = await startWorld();
+    archive(first, 'one');
+    let refusals = 3;
+    memory.refuse = (operation, key) =>
+      operation === 'get' && key.startsWith('documents/') && refusals-- > 0
+        ? { name: 'SlowDown', status: 503 }
+        : undefined;
+
+    expect((await run()).records).toMatchObject([{ exported: 1, failed: 0 }]);
+    expect(refusals).toBe(-1);
+  });
+
+  it('says what S3 denies, of each document', async () => {
+    const { archive, run, memory } = await startWorld();
+    archive(first, 'one');
+    memory.refuse = (_operation, key) =>
+      key.startsWith('documents/') ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    expect((await run()).records[0]).toMatchObject({
+      type: 'failed',
+      documentId: first,
+      reason: expect.stringMatching(/^BucketMisconfigured: S3 denies access/),
+    });
+  });
+
+  it('ends with the error of the disk when a folder cannot be made', async () => {
+    const { archive, run, folder, memory } = await startWorld();
+    archive(first, 'one');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, '2026'), 'in the way');
+
+    await expect(run()).rejects.toThrow('ENOTDIR');
+    expect(memory.requests.filter((request) => request.startsWith('get documents/'))).toEqual([]);
+  });
+
+  it('ends with the error of the disk when a file cannot be written, after one download', async () => {
+    const { archive, run, folder, memory } = await startWorld();
+    archive(first, 'one');
+    await mkdir(join(folder, dayFolder, `.${first}.part`), { recursive: true });
+
+    await expect(run()).rejects.toThrow('EISDIR');
+    expect(memory.requests.filter((request) => request.startsWith('get documents/'))).toHaveLength(1);
+  });
+
+  it.each(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'])(
+    'ends with the error of the disk when a write fails with %s, which names no path',
+    async (code) => {
+      const { archive, run, memory } = await startWorld();
+      archive(first, 'one');
+      const failed = Object.assign(new Error(`${code}: write`), { code, syscall: 'write' });
+      let downloads = 0;
+      const send = memory.send;
+      Object.assign(memory, {
+        send: async (command: { input: { Key?: string } }) => {
+          if (command.input.Key !== documentKey(first)) return send(command);
+          downloads += 1;
+          return {
+            Body: new Readable({
+              read() {
+                this.destroy(failed);
+              },
+            }),
+          };
+        },
+      });
+
+      await expect(run()).rejects.toBe(failed);
+      expect(downloads).toBe(1);
+    },
+  );
+
+  it('refuses a journal that cannot be read instead of writing a second one', async () => {
+    const { archive, run, folder, memory } = await startWorld();
+    archive(first, 'one');
+    await mkdir(join(folder, 'export.jsonl'), { recursive: true });
+
+    await expect(run()).rejects.toThrow('EISDIR');
+    expect(memory.requests).toEqual([]);
+  });
+
+  it('leaves no partial file when it is interrupted during a download', async () => {
+    const { archive, run, memory, files } = await startWorld();
+    archive(first, 'one');
+    const interrupt = new AbortController();
+    memory.refuse = (operation, key) => {
+      if (operation === 'get' && key.startsWith('documents/')) interrupt.abort(new Error('Stopped.'));
+      return undefined;
+    };
+
+    await expect(run({}, interrupt.signal)).rejects.toThrow('Stopped.');
+    expect(await files()).toEqual({});
+  });
+
+  it('takes a broken connection for a failure of S3, not of the disk, and tries again', async () => {
+    const { archive, run, memory } = await startWorld();
+    archive(first, 'one');
+    let breaks = 2;
+    memory.refuse = (operation, key) => {
+      if (operation === 'get' && key.startsWith('documents/') && breaks-- > 0)
+        throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
+      return undefined;
+    };
+
+    expect((await run()).records).toMatchObject([{ exported: 1, failed: 0 }]);
+  });
+
+  it('ends a download that does not end when it is interrupted', async () => {
+    const { archive, run, memory, files } = await startWorld();
+    archive(first, 'one');
+    const interrupt = new AbortController();
+    const signals: unknown[] = [];
+    const send = memory.send;
+    Object.assign(memory, {
+      send: async (command: { input: { Key?: string } }, options: { abortSignal?: AbortSignal }) => {
+        if (command.input.Key !== documentKey(first)) return send(command);
+        signals.push(options.abortSignal);
+        setTimeout(() => interrupt.abort(new Error('Stopped.')), 20);
+        return { Body: new Readable({ read: () => undefined }) };
+      },
+    });
+
+    const ended = await Promise.race([
+      run({}, interrupt.signal).catch((error: Error) => error.message),
+      sleep(5_000).then(() => 'It hangs.'),
+    ]);
+
+    expect(ended).toBe('Stopped.');
+    expect(signals).toEqual([expect.any(AbortSignal)]);
+    expect(await files()).toEqual({});
+  });
+
+  it('writes into no path that belongs to another document', async () => {
+    const { archive, run, folder, memory } = await startWorld();
+    archive(first, 'one');
+    const other = documentOf(second, Buffer.from('second'), { createdAt });
+    other.record.filename = `${first} 5a3b.pdf`;
+    memory.put(documentKey(second), other.body, createdAt);
+    memory.put(receiptKey(second), written(receiptOf(other)), createdAt);
+    await mkdir(join(folder, dayFolder), { recursive: true });
+    await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'six');
+
+    await expect(run()).rejects.toThrow('EEXIST');
+  });
+});
