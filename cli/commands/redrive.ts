@@ -67,7 +67,7 @@ export const redriveCommand: ArchiverCommand = {
         collect,
       )
       .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
-      .option('--rate <per-second>', 'documents per second', asNumber, 10)
+      .option('--rate <per-second>', 'documents per second', asRate, 10)
       .option('--wait <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
       .option('--dry-run', 'only show the dead letters')
       .option('--yes', 'skip the confirmation')
@@ -320,6 +320,12 @@ function asLane(value: string): LaneName {
   const lane = laneNames.find((name) => name === value);
   if (lane) return lane;
   throw new InvalidArgumentError(`Must be one of ${laneNames.join(', ')}.`);
+}
+
+function asRate(value: string): number {
+  const rate = asNumber(value);
+  if (rate > 0) return rate;
+  throw new InvalidArgumentError('Must be at least 1.');
 }
 
 function asNumber(value: string): number {
