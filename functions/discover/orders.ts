@@ -57,6 +57,7 @@ async function* readAll(sources: readonly Source[]): AsyncGenerator<Candidate[]>
   for (const source of sources) {
     try {
       for await (const candidates of source()) {
+        // Stryker disable next-line AssignmentOperator: only compared with 0.
         found += candidates.length;
         yield candidates;
       }
