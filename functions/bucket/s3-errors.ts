@@ -57,6 +57,7 @@ export function asBucketError(thrown: unknown): ArchiverError {
     );
   }
   // The response to a HEAD request has no body, so it has no error code, only a status.
+  // Stryker disable next-line StringLiteral: any text that is not a code has no meaning.
   const meaning = meanings[name] ?? meanings[codeOfStatus[status ?? 0] ?? ''];
   if (meaning) return new ArchiverError(meaning.code, meaning.message, details);
   if (status === undefined || status >= 500 || isThrottled(name, status)) {

@@ -27,6 +27,7 @@ export function createStorageRetry({ time, random, signal }: StorageRetryOptions
       try {
         return await work(signal);
       } catch (error) {
+        // Stryker disable next-line ConditionalExpression: an ArchiverError is thrown unchanged in either case.
         if (!(error instanceof ArchiverError)) otherError = { error };
         throw error;
       }

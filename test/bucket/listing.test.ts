@@ -1,10 +1,13 @@
+import type { ListObjectsV2Command, ListObjectsV2CommandInput } from '@aws-sdk/client-s3';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ListingOptions, listArchive } from '../../functions/bucket/listing.ts';
+import { type KeyRange, type ListingOptions, listArchive } from '../../functions/bucket/listing.ts';
 import { calls } from '../../functions/limits.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
 import { MemoryBucket } from '../fakes/memory-bucket.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const signal = new AbortController().signal;
 
@@ -71,5 +74,125 @@ describe('listArchive', () => {
       message: 'S3 did not respond to a listing within 10 s.',
     });
     expect(time.monotonic()).toBe(calls.bucketMs);
+  });
+});
+
+describe('the requests of a listing', () => {
+  /** Lists a bucket of these keys: what was listed, and the input of each request. */
+  async function listed(keys: readonly string[], pageKeys: number, range: KeyRange) {
+    const memory = new MemoryBucket(virtualTime(noon));
+    memory.pageKeys = pageKeys;
+    for (const key of keys) memory.put(key, key, noon);
+    const inputs: ListObjectsV2CommandInput[] = [];
+    let told = 0;
+    const { options } = optionsOf(async (command) => {
+      inputs.push((command as ListObjectsV2Command).input);
+      return memory.send(command);
+    });
+    const objects = await collected(listArchive({ ...options, onRequest: () => (told += 1) }, range));
+    return { keys: objects.map(({ key }) => key), inputs, told };
+  }
+
+  const letters = [...'abcdefghij'];
+
+  it('name the bucket, and nothing that is not asked for', async () => {
+    const { keys, inputs } = await listed(letters, 1_000, {});
+
+    expect(keys).toEqual(letters);
+    expect(inputs).toStrictEqual([{ Bucket: 'archive', EncodingType: 'url' }]);
+  });
+
+  it('go on after the last key of the page before, within the prefix', async () => {
+    const { keys, inputs, told } = await listed(['p/a', 'p/b', 'p/c', 'q/a'], 2, { prefix: 'p/' });
+
+    expect(keys).toEqual(['p/a', 'p/b', 'p/c']);
+    expect(inputs).toStrictEqual([
+      { Bucket: 'archive', EncodingType: 'url', Prefix: 'p/' },
+      { Bucket: 'archive', EncodingType: 'url', Prefix: 'p/', StartAfter: 'p/b' },
+    ]);
+    expect(told).toBe(2);
+  });
+
+  it('begin just before the first key of a stretch', async () => {
+    const { keys, inputs } = await listed(['c', 'c\u{10ffff}z', 'd', 'e'], 1_000, { from: 'd' });
+
+    expect(inputs).toMatchObject([{ StartAfter: 'c\u{10ffff}' }]);
+    expect(keys).toEqual(['d', 'e']);
+  });
+
+  it.each([
+    ['c', 1, 2],
+    ['d', 2, 3],
+    ['g', 3, 6],
+  ])('are no more than it takes to get before %s: %i', async (before, requests, count) => {
+    const { keys, told } = await listed(letters, 3, { before });
+
+    expect(keys).toEqual(letters.slice(0, count));
+    expect(told).toBe(requests);
+  });
+
+  it('end with an empty page, although S3 says that there are more', async () => {
+    const { options } = optionsOf(async () => ({ Contents: [], IsTruncated: true }));
+
+    expect(await collected(listArchive(options, {}))).toEqual([]);
+  });
+
+  it.each([[['b', 'a']], [['a', 'a']], [['\u{1f600}', '\uffee']]])(
+    'show a bucket whose order is another: %j',
+    async (keys) => {
+      const { options } = optionsOf(async () => ({ Contents: keys.map((Key) => ({ Key })) }));
+
+      await expect(collected(listArchive(options, {}))).rejects.toMatchObject({
+        code: 'BucketMisconfigured',
+        message: expect.stringMatching(/^The bucket does not list its keys in/),
+      });
+    },
+  );
+
+  it('throw the reason of their signal, whatever the S3 client makes of it', async () => {
+    const stop = new AbortController();
+    const { options } = optionsOf(async () => {
+      stop.abort(new RangeError('Stopped.'));
+      throw new Error('AbortError');
+    });
+
+    await expect(
+      collected(listArchive({ ...options, retry: (work) => work(stop.signal) }, {})),
+    ).rejects.toThrow(RangeError);
+  });
+
+  it('list exactly the keys of the stretch, whatever they are made of and however long the pages', async () => {
+    const part = fc.string({
+      unit: fc.constantFrom('a', 'b', 'c', '/', '+', ' ', '%', '&', 'ä', '\uffee', '\u{1f600}'),
+      minLength: 1,
+      maxLength: 4,
+    });
+    const bound = fc.option(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 3 }), {
+      nil: undefined,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(part, { maxLength: 30 }),
+        fc.integer({ min: 1, max: 8 }),
+        bound,
+        bound,
+        fc.constantFrom(undefined, 'a', 'b/'),
+        async (keys, pageKeys, from, before, prefix) => {
+          const { keys: found } = await listed(keys, pageKeys, {
+            ...(from !== undefined && { from }),
+            ...(before !== undefined && { before }),
+            ...(prefix !== undefined && { prefix }),
+          });
+
+          expect(found).toEqual(
+            keys
+              .filter((key) => prefix === undefined || key.startsWith(prefix))
+              .filter((key) => (from === undefined || key >= from) && (before === undefined || key < before))
+              .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+          );
+        },
+      ),
+      { numRuns: propertyRuns(300) },
+    );
   });
 });

@@ -17,5 +17,5 @@ it.each([
 
   expect(await openObject({ s3: s3 as never, name: 'archive' }, 'key', options)).toBe('the stream');
 
-  expect(received).toEqual([{ abortSignal: signal, ...expected }]);
+  expect(received).toStrictEqual([{ abortSignal: signal, ...expected }]);
 });

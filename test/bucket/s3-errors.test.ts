@@ -110,3 +110,41 @@ describe('an error that is not from S3', () => {
     },
   );
 });
+
+describe('an error of the S3 client', () => {
+  const errorOf = (name: string, httpStatusCode: number, code?: string) =>
+    Object.assign(new Error('words of others'), {
+      name,
+      $metadata: { httpStatusCode },
+      ...(code && { code }),
+    });
+
+  it.each([
+    ['KMS.DisabledException', 400],
+    ['AccessDenied', 403],
+    ['SlowDown', 503],
+    ['InvalidRequest', 400],
+  ])('%s is the cause of what it is translated into', (name, status) => {
+    const error = errorOf(name, status);
+
+    expect(asBucketError(error).cause).toBe(error);
+  });
+
+  it('is named by its class alone, without a system code', () => {
+    const { message } = asBucketError(errorOf('InvalidRequest', 400, 'ESOMETHING'));
+
+    expect(message).toBe(
+      'S3 refused the request (400 InvalidRequest). Check the bucket, role, region and clock.',
+    );
+  });
+
+  it.each<[string, number, ErrorCode]>([
+    ['NeverSeen', 408, 'BucketUnavailable'],
+    ['NeverSeen', 429, 'BucketUnavailable'],
+    ['NotThrottling', 400, 'BucketMisconfigured'],
+    ['RequestLimitExceeded', 400, 'BucketUnavailable'],
+    ['NotKMS.Exception', 400, 'BucketMisconfigured'],
+  ])('%s with %i means %s', (name, status, code) => {
+    expect(asBucketError(errorOf(name, status)).code).toBe(code);
+  });
+});

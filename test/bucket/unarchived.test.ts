@@ -118,4 +118,23 @@ describe('withoutReceipt', () => {
     await expect(result).rejects.toMatchObject({ code: 'BucketUnavailable' });
     expect(active).toBe(0);
   });
+
+  it.each([
+    ['8 ids of which none is archived', 8, 0, 1_000, 1],
+    ['8 ids that are all archived', 8, 8, 1_000, 1],
+    ['7 ids, each by its key', 7, 0, 1_000, 7],
+    // 16 runs of 25: two pages of 10, then 5 by their keys.
+    ['400 archived ids in pages of 10', 400, 400, 10, 16 * (2 + 5)],
+    // 16 runs of 25: three pages of 8, then 1 by its key.
+    ['400 archived ids in pages of 8', 400, 400, 8, 16 * (3 + 1)],
+    // A page that settles 5 only is not followed by another, since pages are large.
+    ['400 archived ids in pages of 5', 400, 400, 5, 16 * (1 + 20)],
+  ])('asks as seldom as it can for %s', async (_what, count, archived, pageKeys, listings) => {
+    const ids = uuids(count);
+    const bucket = bucketWith(ids.slice(0, archived), pageKeys);
+
+    expect(await withoutReceipt(ids, bucket, never)).toHaveLength(count - archived);
+
+    expect(bucket.state.listings).toBe(listings);
+  });
 });
