@@ -15,6 +15,14 @@ function testsOf(mutate: string): string[] {
   if (top !== 'functions') return [`test/${top}/**/*.test.ts`];
   // The audit command tests these files, too.
   if (folder === 'audit') return ['test/audit/**/*.test.ts', 'test/cli/audit/**/*.test.ts'];
+  // Discovery is what reads the lists.
+  if (folder === 'telnyx') {
+    return [
+      'test/telnyx/**/*.test.ts',
+      'test/discover/{discover,orders,sweep,reports}.test.ts',
+      'test/*.test.ts',
+    ];
+  }
   return folder.includes('*')
     ? ['test/*.test.ts', 'test/queue/*.test.ts']
     : [`test/${folder}/**/*.test.ts`, 'test/*.test.ts'];
