@@ -202,6 +202,7 @@ function documentIdIn(body: string): string | undefined {
     return kind === 'document' && typeof documentId === 'string' && uuidPattern.test(documentId)
       ? documentId
       : undefined;
+    // Stryker disable next-line BlockStatement: an empty block returns undefined as well.
   } catch {
     // Not JSON: a message without a document.
     return undefined;

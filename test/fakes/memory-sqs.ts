@@ -54,7 +54,9 @@ export function memorySqs(verdict: () => Verdict = () => 'done', breaks: () => b
     for (const [entry, outcome] of verdicts) if (outcome.startsWith('done')) act(entry);
     const ofKind = (kind: Verdict) =>
       verdicts.filter(([, outcome]) => outcome === kind).map(([{ Id }]) => ({ Id }));
-    return { Successful: ofKind('done'), Failed: ofKind('failed') };
+    const [done, failed] = [ofKind('done'), ofKind('failed')];
+    // SQS leaves out a list that is empty.
+    return { ...(done.length > 0 && { Successful: done }), ...(failed.length > 0 && { Failed: failed }) };
   };
   const send = async (command: unknown) => {
     commands.push(command);

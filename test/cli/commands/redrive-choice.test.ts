@@ -79,6 +79,16 @@ describe('archiver redrive chooses', () => {
     if (chosen.length === 0) expect(printed).toBe('No dead letters.\n');
   });
 
+  it('a document by any of the codes that its dead letters have', async () => {
+    const { letter, run, sent, bodies } = startWorld();
+    letter(first, 'LinkRefused');
+    letter(first, 'DocumentGone');
+
+    await run({ code: ['LinkRefused'] });
+
+    expect([sent(), bodies('documents-dead')]).toEqual([[first], []]);
+  });
+
   it.each<[Partial<RedriveOptions>, string]>([
     [{ acknowledge: [first], note: 'x', code: ['A'] }, '--acknowledge cannot be combined with'],
     [{ acknowledge: [first], note: 'x', id: [first] }, '--acknowledge cannot be combined with'],

@@ -208,7 +208,11 @@ describe('the options of archiver redrive', () => {
     });
   });
 
-  it('take no settling at all', () => {
+  it.each(['documents', 'backfill', 'discovery', 'spans'])('take the lane %s', (lane) => {
+    expect(parse('--lane', lane)).toMatchObject({ lane });
+  });
+
+  it('take no waiting at all', () => {
     expect(parse('--wait', '0')).toMatchObject({ wait: 0 });
   });
 
