@@ -8,13 +8,16 @@ import {
   Stats,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
+import { CfnRule } from 'aws-cdk-lib/aws-events';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type ErrorCode, errorCodes, retryPolicies } from '../functions/errors.ts';
 import { queues as queueLimits, retryTimings, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
 import { type AlarmTopic, ArchiverAlarm, EventAlarm } from './alarm.ts';
 import type { ArchiverFunction } from './archiver-function.ts';
+import { archivePrefixes } from './bucket.ts';
 import type { Functions } from './functions.ts';
 import type { ArchiverMetrics, MetricWith } from './metrics.ts';
 import type { Queues } from './queues.ts';
@@ -28,6 +31,7 @@ export interface AlarmsProps {
   queues: Queues;
   functions: Functions;
   webhookApi: WebhookApi;
+  archive: Bucket;
   /** Encrypts the documents and the API key. */
   dataKey: IKey;
 }
@@ -110,6 +114,7 @@ export class Alarms extends Construct {
     this.webhook();
     this.discovery();
     for (const name of ['webhook', 'discover', 'archive'] as const) this.lambda(name);
+    this.deletions();
     this.keyDeletion();
   }
 
@@ -260,6 +265,36 @@ export class Alarms extends Construct {
       }),
       threshold: 1,
       impact: `Lambda detected a recursive loop in the ${name} function's messages and dropped some of them.`,
+    });
+  }
+
+  /**
+   * Rings for S3's own events, once a minute at most, however many objects are deleted. Nobody deletes from an archive, so
+   * each deletion needs a look, also one by a break-glass role.
+   */
+  private deletions(): void {
+    const rule = new CfnRule(this, 'DeletionRule', {
+      description: 'Counts deletions of objects, versions and delete markers in the archive',
+      eventPattern: {
+        source: ['aws.s3'],
+        'detail-type': ['Object Deleted'],
+        detail: {
+          bucket: { name: [this.props.archive.bucketName] },
+          object: { key: Object.values(archivePrefixes).map((prefix) => ({ prefix })) },
+        },
+      },
+      state: 'ENABLED',
+    });
+    this.add('ObjectsDeleted', {
+      metric: new Metric({
+        namespace: 'AWS/Events',
+        metricName: 'TriggeredRules',
+        dimensionsMap: { RuleName: rule.ref },
+        statistic: Stats.SUM,
+        period: Duration.minutes(1),
+      }),
+      threshold: 1,
+      impact: 'Objects or versions of the archive were deleted, or hidden by a delete marker.',
     });
   }
 

@@ -2,10 +2,12 @@ import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
+  BlockedEncryptionType,
   BlockPublicAccess,
   Bucket,
   BucketEncryption,
   type BucketProps,
+  type CfnBucket,
   type IBucket,
   ObjectLockRetention,
   ObjectOwnership,
@@ -27,6 +29,47 @@ export const archivePrefixes = {
   receipts: receiptPrefix,
   manifests: manifestPrefix,
 } as const;
+
+/**
+ * Actions that delete, hide, unlock, re-encrypt or relabel an object (Service Authorization Reference, "Actions, resources,
+ * and condition keys for Amazon S3"). A delete marker would free the key for a new object. Whoever may lengthen a lock
+ * may keep a document for ever.
+ */
+const objectActions = [
+  's3:BypassGovernanceRetention',
+  's3:DeleteObject',
+  's3:DeleteObjectTagging',
+  's3:DeleteObjectVersion',
+  's3:DeleteObjectVersionTagging',
+  's3:PutObjectAcl',
+  's3:PutObjectLegalHold',
+  's3:PutObjectRetention',
+  's3:PutObjectTagging',
+  's3:PutObjectVersionAcl',
+  's3:PutObjectVersionTagging',
+  's3:ReplicateDelete',
+  's3:ReplicateObject',
+  's3:ReplicateTags',
+  's3:UpdateObjectEncryption',
+] as const;
+
+/** Actions on the bucket that end its protection, hide its contents or make objects unreadable. */
+const bucketActions = [
+  's3:DeleteBucket',
+  's3:DeleteBucketPolicy',
+  's3:PutBucketAcl',
+  's3:PutBucketLogging',
+  's3:PutBucketNotification',
+  's3:PutBucketObjectLockConfiguration',
+  's3:PutBucketOwnershipControls',
+  's3:PutBucketPolicy',
+  's3:PutBucketPublicAccessBlock',
+  's3:PutBucketVersioning',
+  's3:PutEncryptionConfiguration',
+  's3:PutIntelligentTieringConfiguration',
+  's3:PutLifecycleConfiguration',
+  's3:PutReplicationConfiguration',
+] as const;
 
 /** Retention of access logs in days: longer than a year, so that a yearly review has all of them. */
 const accessLogDays = 400;
@@ -53,6 +96,7 @@ export class ArchiveBucket extends Construct {
     this.accessLogs = new Bucket(this, 'AccessLogs', {
       ...retained,
       encryption: BucketEncryption.S3_MANAGED,
+      blockedEncryptionTypes: [BlockedEncryptionType.SSE_C],
       lifecycleRules: [
         {
           id: 'ExpireOldLogs',
@@ -66,6 +110,8 @@ export class ArchiveBucket extends Construct {
       encryption: BucketEncryption.KMS,
       encryptionKey: props.key,
       bucketKeyEnabled: true,
+      // An object under a customer's own key could be read by nobody else.
+      blockedEncryptionTypes: [BlockedEncryptionType.SSE_C],
       // Always on: it is hard to enable later, and has no effect without a retention.
       objectLockEnabled: true,
       ...(props.retentionDays !== 'none' && {
@@ -82,12 +128,13 @@ export class ArchiveBucket extends Construct {
       ],
       ...props.bucketProps,
     });
-    for (const statement of [
-      this.writeOnce(),
-      ...this.ownKeyOnly(props.key),
-      this.keepVersions(props.breakGlassArns),
-    ]) {
+    sendEvents(this.bucket);
+    for (const statement of [this.writeOnce(), ...this.ownKeyOnly(props.key)]) {
       this.bucket.addToResourcePolicy(statement);
+    }
+    for (const bucket of [this.bucket, this.accessLogs]) {
+      bucket.addToResourcePolicy(keepObjects(bucket, props.breakGlassArns));
+      bucket.addToResourcePolicy(keepConfiguration(bucket, props.breakGlassArns));
     }
   }
 
@@ -97,7 +144,7 @@ export class ArchiveBucket extends Construct {
    * the upload does (Amazon S3 user guide, "Enforce conditional writes").
    */
   private writeOnce(): PolicyStatement {
-    return this.deny('WriteOnce', ['s3:PutObject'], this.archivePaths(), {
+    return deny('WriteOnce', ['s3:PutObject'], this.archivePaths(), {
       Null: { 's3:if-none-match': 'true' },
       Bool: { 's3:ObjectCreationOperation': 'true' },
     });
@@ -112,52 +159,66 @@ export class ArchiveBucket extends Construct {
     const header = 's3:x-amz-server-side-encryption';
     const keyHeader = 's3:x-amz-server-side-encryption-aws-kms-key-id';
     return [
-      this.deny('OwnKeyOnly', ['s3:PutObject'], this.archivePaths(), {
+      deny('OwnKeyOnly', ['s3:PutObject'], this.archivePaths(), {
         Null: { [keyHeader]: 'false' },
         StringNotEquals: { [keyHeader]: key.keyArn },
       }),
-      this.deny('OwnAlgorithmOnly', ['s3:PutObject'], this.archivePaths(), {
+      deny('OwnAlgorithmOnly', ['s3:PutObject'], this.archivePaths(), {
         Null: { [header]: 'false' },
         StringNotEquals: { [header]: 'aws:kms' },
       }),
     ];
   }
 
-  /** Exempts the CloudFormation role, which must be able to update the bucket. */
-  private keepVersions(breakGlassArns: readonly string[]): PolicyStatement {
-    return this.deny(
-      'KeepVersions',
-      [
-        's3:BypassGovernanceRetention',
-        's3:DeleteObjectVersion',
-        's3:PutBucketObjectLockConfiguration',
-        's3:PutBucketVersioning',
-        's3:PutLifecycleConfiguration',
-      ],
-      [this.bucket.bucketArn, this.bucket.arnForObjects('*')],
-      { ArnNotEquals: { 'aws:PrincipalArn': [cloudFormationRoleArn(this), ...breakGlassArns] } },
-    );
-  }
-
   private archivePaths(): string[] {
     return Object.values(archivePrefixes).map((prefix) => this.bucket.arnForObjects(`${prefix}*`));
   }
+}
 
-  private deny(
-    sid: string,
-    actions: string[],
-    resources: string[],
-    conditions: Record<string, Record<string, unknown>>,
-  ): PolicyStatement {
-    return new PolicyStatement({
-      sid,
-      effect: Effect.DENY,
-      principals: [new AnyPrincipal()],
-      actions,
-      resources,
-      conditions,
-    });
-  }
+/** Denies everybody but the break-glass roles to change objects. Without such roles nobody can, CloudFormation included. */
+function keepObjects(bucket: Bucket, breakGlassArns: readonly string[]): PolicyStatement {
+  return deny(
+    'KeepObjects',
+    objectActions,
+    [bucket.arnForObjects('*')],
+    breakGlassArns.length === 0 ? {} : { ArnNotEquals: { 'aws:PrincipalArn': [...breakGlassArns] } },
+  );
+}
+
+/**
+ * Exempts the CloudFormation role, which updates the bucket. The root user of the account can always replace a bucket
+ * policy (Amazon S3 user guide, "Bucket policies").
+ */
+function keepConfiguration(bucket: Bucket, breakGlassArns: readonly string[]): PolicyStatement {
+  return deny('KeepConfiguration', bucketActions, [bucket.bucketArn], {
+    ArnNotEquals: { 'aws:PrincipalArn': [cloudFormationRoleArn(bucket), ...breakGlassArns] },
+  });
+}
+
+/**
+ * Sends S3's own events to EventBridge. The construct's `eventBridgeEnabled` would deploy a custom resource with a
+ * function for it.
+ */
+function sendEvents(bucket: Bucket): void {
+  (bucket.node.defaultChild as CfnBucket).notificationConfiguration = {
+    eventBridgeConfiguration: { eventBridgeEnabled: true },
+  };
+}
+
+function deny(
+  sid: string,
+  actions: readonly string[],
+  resources: string[],
+  conditions: Record<string, Record<string, unknown>>,
+): PolicyStatement {
+  return new PolicyStatement({
+    sid,
+    effect: Effect.DENY,
+    principals: [new AnyPrincipal()],
+    actions: [...actions],
+    resources,
+    conditions,
+  });
 }
 
 /** The role that `cdk bootstrap` creates for CloudFormation (CDK guide, "Bootstrapping"). */

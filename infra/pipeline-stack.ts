@@ -60,6 +60,7 @@ export class PipelineStack extends Stack {
       queues: this.queues,
       functions: this.functions,
       webhookApi: this.webhookApi,
+      archive: storage.archive.bucket,
       dataKey: storage.key,
     });
     const { dashboard } = new ArchiverDashboard(this, 'Dashboard', {

@@ -117,6 +117,7 @@ const causes: Cause[] = [
     trigger: (world: World) => world.lambdaMetric(name, 'RecursiveInvocationsDropped', 1),
     within: 3,
   })),
+  { alarm: 'ObjectsDeleted', trigger: (world) => world.deletions(10_000), within: 3 },
 ];
 
 describe('Each alarm of the template', () => {

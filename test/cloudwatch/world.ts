@@ -248,6 +248,16 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     backlog,
     queues,
     lambdaMetric,
+    /** Objects deleted in the archive within one minute, as EventBridge counts them. */
+    deletions: (count: number) => {
+      const dimensions = { RuleName: `\${${atPath(view, 'Alarms/DeletionRule').id}}` };
+      cloudWatch.publish(
+        { namespace: 'AWS/Events', metricName: 'TriggeredRules', dimensions },
+        count,
+        now(),
+        now() + minuteMs,
+      );
+    },
     setSweeping: (value: boolean) => {
       sweeping = value;
     },

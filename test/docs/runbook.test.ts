@@ -40,7 +40,11 @@ const anchorIn = (properties: unknown) =>
 
 beforeAll(() => {
   const { view, stage } = synthesize(settings.minimal);
-  const texts = [...ofType(view, 'AWS::CloudWatch::Alarm'), ...ofType(view, 'AWS::Events::Rule')];
+  // A rule without targets only counts events, for an alarm.
+  const rules = ofType(view, 'AWS::Events::Rule').filter(
+    ({ properties }) => properties.Targets !== undefined,
+  );
+  const texts = [...ofType(view, 'AWS::CloudWatch::Alarm'), ...rules];
   anchors = texts.map(({ properties }) => anchorIn(properties));
   named = ofType(view, 'AWS::CloudWatch::Alarm').map(({ properties }) => ({
     name: text(properties.AlarmName).slice(stage.name.length + 1),

@@ -22,6 +22,9 @@ const documents = 'Queues/Documents/Queue';
 const documentsDeadLetters = 'Queues/Documents/DeadLetters';
 const documentsMapping = 'Functions/Archive/Documents';
 
+const onlyBreakGlass = 'only break-glass roles can delete, hide, unlock, re-encrypt or relabel objects';
+const onlyDeployment = 'only CloudFormation and break-glass roles can change the configuration of a bucket';
+
 export const mutations: Mutation[] = [
   drop(
     'the archive bucket is versioned and has the Object Lock retention of the stage',
@@ -141,30 +144,84 @@ export const mutations: Mutation[] = [
     'use StringNotEqualsIfExists, which also denies a PUT that names no key,',
   ),
 
-  dropStatement(
-    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
-    'Archive/Bucket/Policy',
-    bySid('KeepVersions'),
-    'the statement KeepVersions',
+  ...(['Archive/Bucket/Policy', 'Archive/AccessLogs/Policy'] as const).flatMap((policy) => [
+    dropStatement(onlyBreakGlass, policy, bySid('KeepObjects'), 'the statement KeepObjects'),
+    dropStatement(onlyDeployment, policy, bySid('KeepConfiguration'), 'the statement KeepConfiguration'),
+  ]),
+  ...['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectRetention', 's3:UpdateObjectEncryption'].map(
+    (allowed) =>
+      editStatement(
+        onlyBreakGlass,
+        'Archive/Bucket/Policy',
+        'KeepObjects',
+        (statement) => {
+          statement.Action = list(statement.Action).filter((action) => action !== allowed);
+        },
+        `allow ${allowed}`,
+      ),
+  ),
+  ...['s3:PutEncryptionConfiguration', 's3:PutBucketPolicy', 's3:PutReplicationConfiguration'].map(
+    (allowed) =>
+      editStatement(
+        onlyDeployment,
+        'Archive/Bucket/Policy',
+        'KeepConfiguration',
+        (statement) => {
+          statement.Action = list(statement.Action).filter((action) => action !== allowed);
+        },
+        `allow ${allowed}`,
+      ),
   ),
   editStatement(
-    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
+    onlyBreakGlass,
     'Archive/Bucket/Policy',
-    'KeepVersions',
+    'KeepObjects',
     (statement) => {
-      statement.Action = list(statement.Action).filter((action) => action !== 's3:DeleteObjectVersion');
+      statement.Condition = {
+        ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::1:role/admin' },
+      };
     },
-    'allow deleting versions',
+    'exempt another role',
   ),
   editStatement(
-    'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket',
+    onlyDeployment,
     'Archive/Bucket/Policy',
-    'KeepVersions',
+    'KeepConfiguration',
     (statement) => {
       statement.Condition = { ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::1:role/else' } };
     },
     'deny the CloudFormation role',
   ),
+  set(
+    'no object can be stored under a key of its writer (SSE-C)',
+    archiveBucket,
+    ['NONE'],
+    (properties) =>
+      object(
+        at(properties, 'BucketEncryption', 'ServerSideEncryptionConfiguration', 0, 'BlockedEncryptionTypes'),
+      ),
+    'EncryptionType',
+  ),
+  drop(
+    'S3 reports each deletion in the archive to the rule that an alarm counts',
+    archiveBucket,
+    'NotificationConfiguration',
+  ),
+  set(
+    'S3 reports each deletion in the archive to the rule that an alarm counts',
+    'Alarms/DeletionRule',
+    'DISABLED',
+    root,
+    'State',
+  ),
+  {
+    change: 'watch deletions of documents only',
+    detectedBy: 'S3 reports each deletion in the archive to the rule that an alarm counts',
+    mutate: (view) => {
+      const detail = at(atPath(view, 'Alarms/DeletionRule').properties, 'EventPattern', 'detail');
+      object(object(detail).object).key = [{ prefix: 'documents/' }];
+    },
+  },
 
   {
     change: 'encrypt the archive bucket with SSE-S3',
@@ -553,6 +610,7 @@ export const mutations: Mutation[] = [
     'ArchiveThrottles',
     'ArchiveSlow',
     'ArchiveRecursionStopped',
+    'ObjectsDeleted',
     'KeyDeletion/Rule',
   ].map((alarm) => ({
     change: `remove the alarm ${alarm}`,

@@ -134,30 +134,73 @@ export const checks = {
     ];
   },
 
-  'only CloudFormation and break-glass roles can delete versions or weaken the protection of the bucket': (
-    view,
-    stage,
-  ) => {
-    const statements = bucketPolicy(view, bucket(view));
-    const role = /arn:[^"]*:role\/cdk-hnb659fds-cfn-exec-role-[^"]*/.exec(JSON.stringify(statements))?.[0];
-    const arn = arnOf(bucket(view));
-    const guarded = [
-      ['s3:BypassGovernanceRetention', `${arn}/documents/x`],
-      ['s3:DeleteObjectVersion', `${arn}/documents/x`],
-      ['s3:PutBucketObjectLockConfiguration', arn],
-      ['s3:PutBucketVersioning', arn],
-      ['s3:PutLifecycleConfiguration', arn],
-    ];
-    const denied = (action: string, resource: string, principal: string) =>
-      denies(statements, { action, resource, context: { ...tls, 'aws:PrincipalArn': principal } });
+  'only break-glass roles can delete, hide, unlock, re-encrypt or relabel objects': (view, stage) =>
+    [bucket(view), accessLogs(view)].flatMap((target) =>
+      guardedObjectActions.flatMap((action) =>
+        exemptionProblems(view, target, action, `${arnOf(target)}/documents/x`, stage.breakGlassArns),
+      ),
+    ),
+
+  'only CloudFormation and break-glass roles can change the configuration of a bucket': (view, stage) =>
+    [bucket(view), accessLogs(view)].flatMap((target) =>
+      guardedBucketActions.flatMap((action) =>
+        exemptionProblems(view, target, action, arnOf(target), [
+          ...stage.breakGlassArns,
+          cloudFormationRole(view, target),
+        ]),
+      ),
+    ),
+
+  'no object can be stored under a key of its writer (SSE-C)': (view) =>
+    [bucket(view), accessLogs(view)].flatMap(({ path, properties }) =>
+      unless(
+        same(
+          at(
+            properties,
+            'BucketEncryption',
+            'ServerSideEncryptionConfiguration',
+            0,
+            'BlockedEncryptionTypes',
+            'EncryptionType',
+          ),
+          ['SSE-C'],
+        ),
+        `${path} accepts SSE-C`,
+      ),
+    ),
+
+  'S3 reports each deletion in the archive to the rule that an alarm counts': (view) => {
+    const rule = atPath(view, 'Alarms/DeletionRule');
+    const pattern = rule.properties.EventPattern;
+    const alarm = atPath(view, 'Alarms/ObjectsDeleted');
     return [
-      ...unless(role !== undefined, 'the CloudFormation role is denied'),
-      ...guarded.flatMap(([action = '', resource = '']) => [
-        ...unless(denied(action, resource, 'arn:aws:iam::1:role/admin'), `any principal can ${action}`),
-        ...[role ?? '', ...stage.breakGlassArns]
-          .filter((principal) => denied(action, resource, principal))
-          .map((principal) => `${principal} cannot ${action}`),
-      ]),
+      ...unless(
+        at(
+          bucket(view).properties,
+          'NotificationConfiguration',
+          'EventBridgeConfiguration',
+          'EventBridgeEnabled',
+        ) === true,
+        'the bucket sends no events to EventBridge',
+      ),
+      ...unless(rule.properties.State === 'ENABLED', 'the rule is disabled'),
+      ...unless(
+        same(pattern, {
+          source: ['aws.s3'],
+          'detail-type': ['Object Deleted'],
+          detail: {
+            bucket: { name: [`\${${bucket(view).id}}`] },
+            object: {
+              key: ['documents/', 'receipts/', 'manifests/'].map((prefix) => ({ prefix })),
+            },
+          },
+        }),
+        `the rule matches ${JSON.stringify(pattern)}`,
+      ),
+      ...unless(
+        same(alarm.properties.Dimensions, [{ Name: 'RuleName', Value: `\${${rule.id}}` }]),
+        'the alarm counts another rule',
+      ),
     ];
   },
 
@@ -808,7 +851,68 @@ const expectedAlarms: Record<string, ExpectedAlarm> = {
   ),
   DiscoverRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
   ArchiveRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
+  ObjectsDeleted: { metric: 'TriggeredRules', threshold: 1 },
 };
+
+const guardedObjectActions = [
+  's3:BypassGovernanceRetention',
+  's3:DeleteObject',
+  's3:DeleteObjectTagging',
+  's3:DeleteObjectVersion',
+  's3:DeleteObjectVersionTagging',
+  's3:PutObjectAcl',
+  's3:PutObjectLegalHold',
+  's3:PutObjectRetention',
+  's3:PutObjectTagging',
+  's3:PutObjectVersionAcl',
+  's3:PutObjectVersionTagging',
+  's3:ReplicateDelete',
+  's3:ReplicateObject',
+  's3:ReplicateTags',
+  's3:UpdateObjectEncryption',
+] as const;
+
+const guardedBucketActions = [
+  's3:DeleteBucket',
+  's3:DeleteBucketPolicy',
+  's3:PutBucketAcl',
+  's3:PutBucketLogging',
+  's3:PutBucketNotification',
+  's3:PutBucketObjectLockConfiguration',
+  's3:PutBucketOwnershipControls',
+  's3:PutBucketPolicy',
+  's3:PutBucketPublicAccessBlock',
+  's3:PutBucketVersioning',
+  's3:PutEncryptionConfiguration',
+  's3:PutIntelligentTieringConfiguration',
+  's3:PutLifecycleConfiguration',
+  's3:PutReplicationConfiguration',
+] as const;
+
+function cloudFormationRole(view: View, target: Resource): string {
+  const policy = JSON.stringify(bucketPolicy(view, target));
+  return /arn:[^"]*:role\/cdk-hnb659fds-cfn-exec-role-[^"]*/.exec(policy)?.[0] ?? 'no CloudFormation role';
+}
+
+/** Problems of a bucket policy that must deny an action to every principal but the exempt ones. */
+function exemptionProblems(
+  view: View,
+  target: Resource,
+  action: string,
+  resource: string,
+  exempt: readonly string[],
+): string[] {
+  const statements = bucketPolicy(view, target);
+  const denied = (principal: string) =>
+    denies(statements, { action, resource, context: { ...tls, 'aws:PrincipalArn': principal } });
+  const others = ['arn:aws:iam::1:role/admin', cloudFormationRole(view, target)].filter(
+    (principal) => !exempt.includes(principal),
+  );
+  return [
+    ...others.filter((other) => !denied(other)).map((other) => `${target.path}: ${other} can ${action}`),
+    ...exempt.filter(denied).map((principal) => `${target.path}: ${principal} cannot ${action}`),
+  ];
+}
 
 const tls = { 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.3' };
 
@@ -997,7 +1101,7 @@ function countsCode({ properties }: Resource, code: ErrorCode): boolean {
 }
 
 function keyDeletionProblems(view: View, stage: Stage, topic: string): string[] {
-  const rule = ofType(view, 'AWS::Events::Rule')[0];
+  const rule = ofType(view, 'AWS::Events::Rule').find(({ path }) => path === 'Alarms/KeyDeletion/Rule');
   if (rule === undefined) return ['no rule for the deletion of the key'];
   const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
   const detail = at(rule.properties, 'EventPattern', 'detail');
