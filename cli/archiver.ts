@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /** `npm run archiver -- <command>`: the operator's commands, one file each in `commands/`. */
 import { Command } from 'commander';
+import { hasSystemCode } from '../functions/errors.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { printable } from '../terminal/escape.ts';
+import { InterruptedError } from '../terminal/prompts.ts';
 import { createTerminal } from '../terminal/terminal.ts';
 import { type ArchiverCommand, UsageError } from './command.ts';
 import { auditCommand } from './commands/audit.ts';
@@ -11,6 +14,7 @@ import { exportCommand } from './commands/export.ts';
 import { redriveCommand } from './commands/redrive.ts';
 import { sendCommand } from './commands/send.ts';
 import { statusCommand } from './commands/status.ts';
+import { addHelp } from './help.ts';
 import { explain, openTarget, type TargetOptions } from './target/open.ts';
 
 const commands: readonly ArchiverCommand[] = [
@@ -22,28 +26,43 @@ const commands: readonly ArchiverCommand[] = [
   sendCommand,
 ];
 
+/** Exit code of a program that a closed pipe ends: 128 and the number of SIGPIPE. */
+const pipeClosedCode = 141;
+
 const program = new Command('archiver')
   .description('Operate the Telnyx document archiver, deployed or on this machine.')
   .version(packageJson.version)
   .showHelpAfterError('(use --help for usage)')
-  .addHelpText(
-    'after',
-    `
+  .configureOutput({
+    // Messages may quote a file, such as the list of --ids.
+    writeErr: (text) => process.stderr.write(text.split('\n').map(printable).join('\n')),
+  });
+addHelp(program, {
+  text: `
 By default, a command works on the archiver that \`cdk deploy\` deployed with the name telnyx-archiver, using the
-credentials and region of the AWS CLI. To work on an archive on this machine, pass --local <folder>.
+credentials and region of the AWS CLI. To work on an archive on this machine, pass --local <folder> or set
+ARCHIVER_LOCAL; for another name, pass --stack <name> or set ARCHIVER_STACK. An option overrides both variables.
 
-No command deletes or overwrites a document or a receipt.
+No command deletes or overwrites a document or a receipt.`,
+  examples: [
+    ['status', 'show the deployed archiver'],
+    ['audit --local archive', 'check the archive in the folder archive'],
+    ['redrive --help', 'show the options of a command'],
+  ],
+  exitCodes: { 0: 'success', 1: 'problems found', 3: 'audit only: some items could not be checked' },
+  permissions: 'each command states its own.',
+});
 
-Exit code: 0 success · 1 problems found · 2 error · 130 interrupted with Ctrl-C`,
-  );
-
-for (const { name, configure, run } of commands) {
+for (const { name, help, configure, run } of commands) {
   const command = program
     .command(name)
-    .option('--local <folder>', 'work on the archive in this folder, whether or not `npm start` is running')
-    .option('--stack <name>', 'the `name` in the stage.json that was deployed')
+    .option(
+      '--local <folder>',
+      'work on the archive in this folder, whether or not `npm start` is running (default: ARCHIVER_LOCAL)',
+    )
+    .option('--stack <name>', 'the `name` in the stage.json that was deployed (default: ARCHIVER_STACK)')
     .option('--json', 'print results as one JSON object per line');
-  configure(command).action(() => execute(command, run));
+  addHelp(configure(command), help).action(() => execute(command, run));
 }
 
 // Scripts must be able to distinguish an invalid command line (2) from problems found (1).
@@ -56,29 +75,43 @@ process.exit();
 
 async function execute(command: Command, run: ArchiverCommand['run']): Promise<void> {
   const options = command.opts<TargetOptions & { json?: boolean }>();
-  const interrupt = new AbortController();
+  const end = new AbortController();
+  /** Set when something from outside ends the command. */
+  let endCode: number | undefined;
+  const endWith = (code: number, reason: string) => {
+    endCode ??= code;
+    end.abort(new Error(reason));
+  };
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
       // A second Ctrl-C exits immediately.
       process.once(name, () => process.exit(130));
-      interrupt.abort(new Error('Interrupted.'));
+      endWith(130, 'Interrupted; safe to run again.');
     });
   }
   const { stdin, stdout, stderr } = process;
-  // A reader such as `head` may close the pipe early.
-  stdout.on('error', () => process.exit(0));
+  // A reader such as `head` may close the pipe early. The command still releases what it holds.
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error) => {
+      if (hasSystemCode(error, 'EPIPE')) endWith(pipeClosedCode, 'The output was closed.');
+      else endWith(2, `Cannot write the output: ${error.message}`);
+    });
+  }
   const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
-  const { signal } = interrupt;
   try {
     const target = await openTarget(options, process.env, time);
     try {
-      process.exitCode = await run({ target, terminal, time, random: Math.random, signal }, command);
+      const context = { target, terminal, time, random: Math.random, signal: end.signal };
+      process.exitCode = await run(context, command);
     } finally {
       await target.close();
     }
   } catch (error) {
     if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
-    terminal.note(signal.aborted ? 'Interrupted; safe to run again.' : explain(error));
-    process.exitCode = signal.aborted ? 130 : 2;
+    if (error instanceof InterruptedError) endWith(130, 'Interrupted; safe to run again.');
+    if (endCode !== pipeClosedCode)
+      terminal.note(...(end.signal.aborted ? explain(end.signal.reason) : explain(error)));
+    process.exitCode = 2;
   }
+  process.exitCode = endCode ?? process.exitCode;
 }

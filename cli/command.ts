@@ -2,12 +2,14 @@
 import type { Command } from 'commander';
 import type { Random, Time } from '../functions/time.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import type { CommandHelp } from './help.ts';
 import type { Target } from './target/target.ts';
 
 export interface ArchiverCommand {
   /** As typed: `archiver <name>`. */
   name: string;
-  /** Adds description, arguments, options and help. */
+  help: CommandHelp;
+  /** Adds description, arguments and options. */
   configure(command: Command): Command;
   /**
    * @param parsed the command with its parsed options and arguments

@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { text as readToTheEnd } from 'node:stream/consumers';
 import { uuidPattern } from '../functions/uuid.ts';
+import { printableJson } from '../terminal/escape.ts';
+import { UsageError } from './command.ts';
 
 const maxProblems = 10;
 
@@ -11,7 +13,7 @@ const maxProblems = 10;
  * @param texts one ID each, trimmed; empty texts and those that start with `#` are skipped
  * @param place word for the position of a text in error messages, such as `line`
  * @returns lower-case IDs
- * @throws Error that lists the invalid ones
+ * @throws UsageError that lists the invalid ones
  */
 export function parseDocumentIds(texts: readonly string[], place: string): string[] {
   const ids = new Set<string>();
@@ -20,12 +22,12 @@ export function parseDocumentIds(texts: readonly string[], place: string): strin
     const id = text.trim().toLowerCase();
     if (id === '' || id.startsWith('#')) continue;
     if (uuidPattern.test(id)) ids.add(id);
-    else problems.push(`${place} ${position + 1}: ${JSON.stringify(text.trim().slice(0, 60))}`);
+    else problems.push(`${place} ${position + 1}: ${printableJson(text.trim().slice(0, 60))}`);
   }
   if (problems.length > 0) {
     const more = problems.length > maxProblems ? [`and ${problems.length - maxProblems} more`] : [];
-    throw new Error(
-      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}\nNothing was sent.`,
+    throw new UsageError(
+      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}`,
     );
   }
   return [...ids];

@@ -1,26 +1,38 @@
 import { UsageError } from './command.ts';
 
 const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const unitsMs = { w: 7 * 24 * hourMs, d: 24 * hourMs, h: hourMs, m: minuteMs };
+
+const datePattern = /^(\d{4}-\d{2}-\d{2})$/;
+const dateAndTimePattern = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** What `parseInstant` accepts, for the help of a command. */
+export const instantHelp =
+  'An instant is a date (2026-11-24, midnight UTC), a date and time (2026-11-24T08:00:00Z) or an age (2w, 90d, 12h, 30m).';
 
 /**
- * Parses a date such as `2026-11-24` (midnight UTC), an ISO 8601 date and time, or an age such as `90d`, `12h` or `30m`.
+ * Parses a date such as `2026-11-24` (midnight UTC), an ISO 8601 date and time, or an age such as `2w`, `90d`, `12h` or
+ * `30m`.
  *
  * @returns milliseconds since the Unix epoch
  * @throws Error
  */
 export function parseInstant(text: string, now: number): number {
-  const ago = /^(\d{1,5})([dhm])$/.exec(text);
-  if (ago) {
-    const unitMs = { d: 24 * 60 * minuteMs, h: 60 * minuteMs, m: minuteMs }[ago[2] as 'd' | 'h' | 'm'];
-    return now - Number(ago[1]) * unitMs;
-  }
-  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text);
-  const isInstant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
-  const instant = isDate || isInstant ? Date.parse(text) : Number.NaN;
+  const age = /^(?<count>\d{1,5})(?<unit>[wdhm])$/.exec(text)?.groups;
+  if (age) return now - Number(age.count) * unitsMs[age.unit as keyof typeof unitsMs];
+  const [, local = ''] = datePattern.exec(text) ?? dateAndTimePattern.exec(text) ?? [];
+  const instant = isOnCalendar(local) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(instant)) return instant;
   throw new Error(
-    'must be a date (2026-11-24), a date and time (2026-11-24T08:00:00Z) or an age (30d, 12h, 15m).',
+    'must be a date (2026-11-24), a date and time (2026-11-24T08:00:00Z) or an age (2w, 30d, 12h, 15m).',
   );
+}
+
+/** Date.parse reads 30 February as 2 March. A date that exists reads back the same. */
+function isOnCalendar(local: string): boolean {
+  const read = Date.parse(local.includes('T') ? `${local}Z` : local);
+  return Number.isFinite(read) && new Date(read).toISOString().startsWith(local.slice(0, 16));
 }
 
 /**

@@ -9,6 +9,7 @@ import { list, serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { every } from '../terminal/every.ts';
+import { createTerminal } from '../terminal/terminal.ts';
 import { type Change, Ledger } from './ledger.ts';
 import { showTotals } from './progress.ts';
 import { changeLine, documentTable, namesFromReceipts, summaryOf } from './report.ts';
@@ -90,8 +91,9 @@ async function run(options: Options): Promise<number> {
       });
     }
   });
-  const print = options.json ? () => undefined : (text: string) => console.log(text);
-  const warn = (text: string) => console.error(text);
+  const { stdin, stdout, stderr } = process;
+  const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
+  const { print, record, note: warn } = terminal;
   const ledger = new Ledger();
   const logFile = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
 
@@ -112,7 +114,7 @@ async function run(options: Options): Promise<number> {
         logFile?.write(`${line}\n`);
         const change = ledger.read(line);
         if (!change) return;
-        if (options.json) console.log(JSON.stringify(change));
+        record(change);
         onChange(change);
       },
       onProblem: warn,
@@ -126,31 +128,30 @@ async function run(options: Options): Promise<number> {
   }
 
   const { addresses, signingKey } = stack;
-  if (options.json) console.log(JSON.stringify({ ...addresses, publicKey: signingKey.publicKey }));
+  record({ ...addresses, publicKey: signingKey.publicKey });
   print(`Webhook ${addresses.webhookUrl}`);
   print(`Key     ${signingKey.publicKey} (public key that verifies local events)`);
   print(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
   print(`S3      ${addresses.s3Endpoint}`);
   print(`SQS     ${addresses.sqsEndpoint}`);
-  print(`Archive ${addresses.archive}\n`);
+  print(`Archive ${addresses.archive}`, '');
 
   let end: 'idle' | 'interrupted' = 'idle';
   if (!options.wait) {
-    const progress = options.json
-      ? undefined
-      : showTotals({ totals: () => ledger.totals(), stream: process.stdout, time });
+    const progress = showTotals(() => ledger.totals(), terminal, time);
     await stack.discoverAll();
     end = await Promise.race([waitUntilIdle(stack, time).then(() => 'idle' as const), interrupted]);
-    progress?.stop();
+    progress.stop();
     const names = await namesFromReceipts(ledger, stack.bucket);
-    const table = documentTable(ledger, names, process.stdout.columns);
-    print(table && `\n${table}`);
-    print(summaryOf(ledger, addresses.archive));
-    if (options.json) console.log(JSON.stringify({ summary: ledger.totals() }));
+    const table = documentTable(ledger, names, stdout.columns);
+    if (table.plain !== '') print('', table);
+    print(...summaryOf(ledger, addresses.archive));
+    record({ summary: ledger.totals() });
   }
   if (end === 'idle' && !options.once) {
     print(
-      `\nReceiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
+      '',
+      `Receiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
     );
     onChange = (change) => print(changeLine(change));
     const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
@@ -161,7 +162,7 @@ async function run(options: Options): Promise<number> {
   }
   await stack.stop();
   if (end === 'interrupted') {
-    print('\nInterrupted; safe to re-run. Documents that have a receipt are not copied again.');
+    print('', 'Interrupted; safe to re-run. Documents that have a receipt are not copied again.');
     return 130;
   }
   return ledger.totals().deadLettered > 0 ? 1 : 0;

@@ -1,20 +1,16 @@
-/** Shows the progress of the local stack: a live bar on a terminal, one line per change elsewhere. */
+/** Describes the progress of the local stack. */
 import type { Time } from '../functions/time.ts';
 import { formatBytes } from '../terminal/bytes.ts';
-import { type Progress, startProgress } from '../terminal/progress.ts';
+import { formatCount } from '../terminal/counts.ts';
+import type { Progress } from '../terminal/progress.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { Totals } from './ledger.ts';
-
-export interface TotalsProgressOptions {
-  totals: () => Totals;
-  stream: NodeJS.WriteStream;
-  time: Time;
-}
 
 const lineEveryMs = 1_000;
 
-export function showTotals({ totals, stream, time }: TotalsProgressOptions): Progress {
+export function showTotals(totals: () => Totals, terminal: Terminal, time: Time): Progress {
   const startedAt = time.monotonic();
-  return startProgress(
+  return terminal.progress(
     () => {
       const now = totals();
       const seconds = Math.max(0.001, (time.monotonic() - startedAt) / 1_000);
@@ -27,13 +23,13 @@ export function showTotals({ totals, stream, time }: TotalsProgressOptions): Pro
         lineKey: isEmpty ? '' : JSON.stringify(now),
       };
     },
-    { stream, timer: time, lineEveryMs },
+    { lineEveryMs },
   );
 }
 
 function describe(now: Totals, seconds: number): string {
   const parts = [
-    `${now.ended} of ${now.documents} documents`,
+    `${now.ended} of ${formatCount(now.documents, 'document')}`,
     formatBytes(now.bytes),
     `${formatBytes(now.bytes / seconds)}/s`,
   ];

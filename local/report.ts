@@ -3,7 +3,8 @@ import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
 import { formatBytes } from '../terminal/bytes.ts';
-import { printable } from '../terminal/escape.ts';
+import { formatCount } from '../terminal/counts.ts';
+import { asStyled, type StyledText, styled } from '../terminal/styled.ts';
 import { formatTable } from '../terminal/tables.ts';
 import type { Change, Entry, Ledger, State } from './ledger.ts';
 
@@ -50,9 +51,9 @@ export function documentTable(
   ledger: Ledger,
   names: ReadonlyMap<string, string>,
   width = Number.POSITIVE_INFINITY,
-): string {
+): StyledText {
   const rows = rowsToShow(ledger);
-  if (rows.length === 0) return '';
+  if (rows.length === 0) return styled``;
   const columns: Column[] = [
     { head: 'document', align: 'left', cell: (id) => id },
     { head: 'outcome', align: 'left', cell: (_id, { state }) => stateNames[state] },
@@ -71,11 +72,11 @@ export function documentTable(
   const last: Column = {
     head: 'file name or code',
     align: 'left',
-    cell: (id, entry) => entry.code ?? printable(names.get(id) ?? nameOfKind(entry)),
+    cell: (id, entry) => entry.code ?? names.get(id) ?? nameOfKind(entry),
   };
   // Number of UTF-8 bytes, which is never less than the width of a text on the screen.
   const widthOf = ({ head, cell }: Column) =>
-    Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(cell(id, entry))));
+    Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(asStyled(cell(id, entry)).plain)));
   // Each column has a border before it and a space on both sides; the last has a border after it.
   const remainingWidth = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
   while (columns.length > 2 && remainingWidth() < minLastColumn) columns.pop();
@@ -95,7 +96,7 @@ export function documentTable(
     rows.map(([id, entry]) => shown.map(({ cell }) => cell(id, entry))),
   );
   const more = ledger.entries.size - rows.length;
-  return `${table}${more > 0 ? `\n… and ${more} more` : ''}`;
+  return more > 0 ? styled`${table}\n… and ${more} more` : table;
 }
 
 /** One line for a document whose state has changed. */
@@ -104,25 +105,25 @@ export function changeLine(change: Change): string {
   const parts = [
     `${document}  ${stateNames[state]}${code === undefined ? '' : `: ${code}`}`,
     ...(state === 'archived' ? [formatBytes(bytes)] : []),
-    ...(receives > 1 ? [`${receives} receives`] : []),
+    ...(receives > 1 ? [formatCount(receives, 'receive')] : []),
     ...(change.kind === 'document' ? [] : [nameOfKind(change)]),
   ];
   return parts.join(', ');
 }
 
 /** Counts, dead letters with their reasons, and where the archive is. */
-export function summaryOf(ledger: Ledger, archive: string): string {
+export function summaryOf(ledger: Ledger, archive: string): string[] {
   const totals = ledger.totals();
   const lines = [
     `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +
       `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} already archived, ` +
-      `${totals.deadLettered} ${totals.deadLettered === 1 ? 'dead letter' : 'dead letters'}${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
+      `${formatCount(totals.deadLettered, 'dead letter')}${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
   ];
   for (const [id, { state, code, reason }] of ledger.entries) {
     if (state === 'dead-lettered') lines.push(`  ${id}  ${code}: ${reason}`);
   }
   lines.push(`Archive: ${archive}`);
-  return lines.join('\n');
+  return lines;
 }
 
 function isArchived({ state }: Entry): boolean {

@@ -10,7 +10,7 @@ export function printable(text: string): string {
 }
 
 /** JSON on one line with unsafe characters as JSON escapes, so that a program reads the same text. */
-export function printableJson(value: object): string {
+export function printableJson(value: object | string): string {
   return JSON.stringify(value).replace(unsafe, (character) =>
     // JSON escapes each UTF-16 code unit with four hex digits (RFC 8259, section 7).
     character

@@ -1,25 +1,34 @@
 /** Progress of a long command: a live bar on a terminal, otherwise plain lines at intervals. */
-import { SingleBar } from 'cli-progress';
 import { every, type Timer } from './every.ts';
+import type { Screen } from './screen.ts';
+import { createTimeLeft } from './time-left.ts';
 
 export interface ProgressState {
   ended: number;
-  /** Undefined while unknown: no bar is drawn. */
+  /** Undefined while unknown: neither a bar nor the time left is shown. */
   total: number | undefined;
-  /** Text to show, such as `12 of 40 documents · 3 MB/s`. */
+  /** Text to show, such as `12 of 40 documents · 3 MB/s`. The time left is added to it. */
   text: string;
   /** Outside a terminal, a line is written only when this changes. Empty: nothing to report yet. @default the text */
   lineKey?: string;
 }
 
 export interface Progress {
-  /** Shows the final state and restores the terminal. */
+  /** Prints the final state. Any further call does nothing. */
   stop(): void;
 }
 
+export interface ProgressTime extends Timer {
+  /** Milliseconds of a monotonic clock. */
+  monotonic(): number;
+}
+
 export interface ProgressOptions {
+  screen: Screen;
   stream: NodeJS.WriteStream;
-  timer: Timer;
+  /** Whether to draw a bar. */
+  isLive: boolean;
+  time: ProgressTime;
   /** Milliseconds between two lines outside a terminal. @default 5,000 */
   lineEveryMs?: number;
 }
@@ -27,28 +36,38 @@ export interface ProgressOptions {
 const barEveryMs = 100;
 const barWidth = 16;
 
-export function startProgress(describe: () => ProgressState, options: ProgressOptions): Progress {
-  return options.stream.isTTY ? bar(describe, options) : lines(describe, options);
-}
-
-function bar(describe: () => ProgressState, { stream, timer }: ProgressOptions): Progress {
-  const progress = new SingleBar({
-    stream,
-    hideCursor: true,
-    format: (_options, _params, { state }: { state: ProgressState }) => drawBar(state) + state.text,
-  });
-  progress.start(1, 0, { state: describe() });
-  const show = () => {
+export function startProgress(
+  describe: () => ProgressState,
+  { screen, stream, isLive, time, lineEveryMs = 5_000 }: ProgressOptions,
+): Progress {
+  const timeLeft = createTimeLeft();
+  const read = () => {
     const state = describe();
-    progress.setTotal(Math.max(1, state.total ?? state.ended + 1));
-    progress.update(state.ended, { state });
+    const left = timeLeft.describe(state.ended, state.total, time.monotonic());
+    return { ...state, line: left === undefined ? state.text : `${state.text} · ${left}` };
   };
-  const stopTicking = every(timer, barEveryMs, show);
+  let lastKey = '';
+  const showLine = () => {
+    const { text, line, lineKey = text } = read();
+    if (lineKey === lastKey) return;
+    lastKey = lineKey;
+    screen.print(stream, [line]);
+  };
+  const showBar = () => {
+    const state = read();
+    screen.showStatus(drawBar(state) + state.line);
+  };
+  const show = isLive ? showBar : showLine;
+  if (isLive) show();
+  const stopTicking = every(time, isLive ? barEveryMs : lineEveryMs, show);
+  let isStopped = false;
   return {
     stop: () => {
+      if (isStopped) return;
+      isStopped = true;
       stopTicking();
       show();
-      progress.stop();
+      screen.endStatus();
     },
   };
 }
@@ -57,24 +76,4 @@ function drawBar({ ended, total }: ProgressState): string {
   if (total === undefined) return '';
   const filled = Math.min(barWidth, Math.round((barWidth * ended) / Math.max(1, total)));
   return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} `;
-}
-
-function lines(
-  describe: () => ProgressState,
-  { stream, timer, lineEveryMs = 5_000 }: ProgressOptions,
-): Progress {
-  let last = '';
-  const show = () => {
-    const { text, lineKey = text } = describe();
-    if (lineKey === last) return;
-    last = lineKey;
-    stream.write(`${text}\n`);
-  };
-  const stopTicking = every(timer, lineEveryMs, show);
-  return {
-    stop: () => {
-      stopTicking();
-      show();
-    },
-  };
 }

@@ -5,10 +5,16 @@ export interface PromptStreams {
   stderr: NodeJS.WriteStream;
 }
 
+/** Thrown when Ctrl-C is pressed at a prompt. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  override readonly message = 'Interrupted.';
+}
+
 /**
- * Asks a yes/no question on stderr. The default answer is no.
+ * Asks a yes/no question on stderr. The default answer is no, also at the end of the input (Ctrl-D).
  *
- * @throws Error if stdin is not a terminal, or the signal's reason
+ * @throws Error if stdin is not a terminal, InterruptedError at Ctrl-C, or the signal's reason
  */
 export async function askToConfirm(
   question: string,
@@ -16,11 +22,21 @@ export async function askToConfirm(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (!stdin.isTTY) throw new Error('Not a terminal; pass --yes to continue without confirmation.');
+  signal.throwIfAborted();
   const prompt = createInterface({ input: stdin, output: stderr });
+  const { promise: answered, resolve, reject } = Promise.withResolvers<string>();
+  // A prompt reads keys itself, so Ctrl-C does not send SIGINT to the process.
+  prompt.once('SIGINT', () => reject(new InterruptedError()));
+  prompt.once('close', () => resolve(''));
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  prompt.once('line', resolve);
+  prompt.setPrompt(`${question} [y/N] `);
+  prompt.prompt();
   try {
-    const answer = await prompt.question(`${question} [y/N] `, { signal });
-    return /^y(es)?$/i.test(answer.trim());
+    return /^y(es)?$/i.test((await answered).trim());
   } finally {
+    signal.removeEventListener('abort', abort);
     prompt.close();
   }
 }

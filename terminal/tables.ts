@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { asStyled, type Printable, StyledText } from './styled.ts';
 
 export interface TableColumn {
   head: string;
@@ -7,18 +8,22 @@ export interface TableColumn {
   width?: number;
 }
 
-/** A table with a header row and plain borders. Cells are not escaped: pass untrusted text through `printable` first. */
+/** A table with a header row and plain borders. */
 export function formatTable(
   columns: readonly TableColumn[],
-  rows: readonly (readonly (string | number)[])[],
-): string {
-  const table = new Table({
-    head: columns.map(({ head }) => head),
-    style: { head: [], border: [], compact: true },
-    colAligns: columns.map(({ align }) => align),
-    // Includes a space on both sides. Null: as wide as needed.
-    colWidths: columns.map(({ width }) => (width === undefined ? null : width + 2)),
-  });
-  for (const row of rows) table.push([...row]);
-  return table.toString();
+  rows: readonly (readonly (Printable | number)[])[],
+): StyledText {
+  const draw = (of: 'plain' | 'coloured') => {
+    const table = new Table({
+      head: columns.map(({ head }) => head),
+      style: { head: [], border: [], compact: true },
+      colAligns: columns.map(({ align }) => align),
+      // Includes a space on both sides. Null: as wide as needed.
+      colWidths: columns.map(({ width }) => (width === undefined ? null : width + 2)),
+    });
+    for (const row of rows)
+      table.push(row.map((cell) => (typeof cell === 'number' ? cell : asStyled(cell)[of])));
+    return table.toString();
+  };
+  return new StyledText(draw('plain'), draw('coloured'));
 }

@@ -66,7 +66,7 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
       },
       seconds: (time.monotonic() - startedMonotonic) / 1_000,
     };
-    terminal.print(`\n${auditSummary(tally, scope, terminal.paint)}`);
+    terminal.print('', ...auditSummary(tally, scope, terminal.paint));
     terminal.record(summaryRecord(tally, scope));
     if (options.html !== undefined) await writeReport(options.html, scope, run);
     if (draft) await publishManifest(draft, terminal);

@@ -68,8 +68,10 @@ export function manifestEntryOf(
 export async function publishManifest(draft: ManifestDraft, terminal: Terminal): Promise<void> {
   const { place, sha256, documents } = await draft.publish();
   terminal.print(
-    `\nManifest of ${formatCount(documents, 'document')}: ${place}\nSHA-256 ${sha256}\n` +
-      'Store this SHA-256 outside the bucket. --expect-manifest <sha256> then reports if the manifest is removed.',
+    '',
+    `Manifest of ${formatCount(documents, 'document')}: ${place}`,
+    `SHA-256 ${sha256}`,
+    'Store this SHA-256 outside the bucket. --expect-manifest <sha256> then reports if the manifest is removed.',
   );
   terminal.record({ type: 'manifest', place, sha256, documents });
 }

@@ -43,7 +43,8 @@ export async function queueRepairs(
     );
   }
   terminal.print(
-    `\n${formatCount(documentIds.length, 'document')} queued${lane ? ` in the lane ${lane}` : ''}.`,
+    '',
+    `${formatCount(documentIds.length, 'document')} queued${lane ? ` in the lane ${lane}` : ''}.`,
   );
   terminal.record({ type: 'repair', queued: documentIds.length, lane });
 }

@@ -19,6 +19,6 @@ export async function writeReport(file: string, scope: AuditScope, run: AuditRun
   });
   await writeFile(`${file}.part`, page);
   await rename(`${file}.part`, file);
-  terminal.print(`\nReport: ${file}`);
+  terminal.print('', `Report: ${file}`);
   terminal.record({ type: 'report', file });
 }

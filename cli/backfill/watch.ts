@@ -3,7 +3,7 @@
 import type { LaneName } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { formatDuration } from '../../terminal/durations.ts';
+import { formatCount } from '../../terminal/counts.ts';
 import type { CommandContext } from '../command.ts';
 import { type Failure, failuresOf } from '../dead-letters/failures.ts';
 import { peekDeadLetters } from '../dead-letters/lock.ts';
@@ -100,7 +100,7 @@ export async function watchBackfill(
     return {
       ended,
       total: spans > 0 ? undefined : current.queued,
-      text: describe(current, spans, waiting, bytes),
+      text: describe(current, spans, bytes),
     };
   });
   try {
@@ -127,16 +127,15 @@ export async function watchBackfill(
   };
 }
 
-function describe(current: BackfillProgress, spans: number, waiting: number, bytes: number): string {
+function describe(current: BackfillProgress, spans: number, bytes: number): string {
   const rate = current.archived / Math.max(0.001, current.seconds);
   const parts = [
-    ...(spans > 0 ? [`${spans} spans left to list`] : []),
+    ...(spans > 0 ? [`${formatCount(spans, 'span')} left to list`] : []),
     `${current.found} found`,
     `${current.queued} queued`,
     `${current.archived} archived (${formatBytes(bytes)})`,
-    `${current.deadLetters} dead letters`,
+    formatCount(current.deadLetters, 'dead letter'),
     `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
   ];
-  if (spans === 0 && waiting > 0 && rate > 0) parts.push(`about ${formatDuration(waiting / rate)} left`);
   return parts.join(' · ');
 }

@@ -3,8 +3,10 @@ import { InvalidArgumentError } from 'commander';
 import { audit } from '../audit/audit.ts';
 import type { AuditOptions } from '../audit/options.ts';
 import { type ArchiverCommand, UsageError } from '../command.ts';
+import type { CommandHelp } from '../help.ts';
 
-const help = `
+const help: CommandHelp = {
+  text: `
 Compares Telnyx's list, the receipts, the objects and the newest manifest, document by document. Does not change or
 delete any archived document.
 
@@ -15,13 +17,23 @@ Prints one line per problem; --all adds documents without problems. Each line st
   *  in the archive, with a problem
   !  could not be checked
 
-Exit code: 0 no problems · 1 problems found · 2 error · 3 no problems found, but some items could not be checked ·
-130 interrupted by Ctrl-C
-
-Permissions: cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key.
-TELNYX_API_KEY must be set, except with --no-telnyx. --manifest without a file: s3:PutObject on manifests/* and
-kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html: sqs:GetQueueUrl, sqs:ReceiveMessage and
-sqs:ChangeMessageVisibility on the dead-letter queues; without these the report does not show failures.`;
+TELNYX_API_KEY must be set, except with --no-telnyx.`,
+  examples: [
+    ['audit', 'compare the deployed archive with Telnyx'],
+    ['audit --read-data 5 --html report.html', 'also hash 5 % of the objects, and write a report'],
+    ['audit --local archive --repair', 'queue what is missing in a local archive'],
+  ],
+  exitCodes: {
+    0: 'no problems',
+    1: 'problems found',
+    3: 'no problems found, but some items could not be checked',
+  },
+  permissions: `
+cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key. --manifest without
+a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
+sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the dead-letter queues; without these the report
+does not show failures.`,
+};
 
 interface Parsed {
   quick?: boolean;
@@ -38,6 +50,7 @@ interface Parsed {
 
 export const auditCommand: ArchiverCommand = {
   name: 'audit',
+  help,
   configure: (command) =>
     command
       .description('check that every document is archived and unchanged')
@@ -64,8 +77,7 @@ export const auditCommand: ArchiverCommand = {
         'report a problem if the bucket has no manifest with this SHA-256',
         asDigest,
       )
-      .option('--html <file>', 'write a report as one HTML page that works offline')
-      .addHelpText('after', help),
+      .option('--html <file>', 'write a report as one HTML page that works offline'),
   run: (context, parsed) => audit(auditOptions(parsed.opts()), context),
 };
 

@@ -11,7 +11,8 @@ import { deadLettersBefore, watchBackfill } from '../backfill/watch.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { describeFailures } from '../dead-letters/failures.ts';
 import { readDocumentIds } from '../document-ids.ts';
-import { instantOption } from '../instants.ts';
+import type { CommandHelp } from '../help.ts';
+import { instantHelp, instantOption } from '../instants.ts';
 import { telnyxOfTarget } from '../retrying-telnyx.ts';
 
 type Selection =
@@ -37,22 +38,29 @@ interface ParsedOptions {
   watch?: boolean;
 }
 
-const help = `
+const help: CommandHelp = {
+  text: `
 A time span is split into one message per day; the discover function lists the documents of each. Documents that have a
 receipt are skipped, so you can run a backfill again at any time. Backfills have their own lanes and do not delay
 sweeps or live documents.
 
-An instant is a date (2026-11-24, UTC), an ISO 8601 date and time, or an age: 90d, 12h, 30m.
+${instantHelp}
 
-Exit code: 0 sent; with --watch, all archived · 1 with --watch, some documents failed · 2 error · 130 interrupted with
-Ctrl-C
-
-Permissions: sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData,
-and on the dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.
-TELNYX_API_KEY for --all and --reference, and to show the number of documents before sending.`;
+TELNYX_API_KEY must be set for --all and --reference, and to show the number of documents before sending.`,
+  examples: [
+    ['backfill --since 2w --dry-run', 'show what would be sent for the last two weeks'],
+    ['backfill --all --watch', 'archive every document of the account, and wait for it'],
+    ['backfill --ids lost.txt --yes', 'archive the listed documents without confirmation'],
+  ],
+  exitCodes: { 0: 'sent; with --watch, all archived', 1: 'with --watch, some documents failed' },
+  permissions: `
+sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData, and on the
+dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.`,
+};
 
 export const backfillCommand: ArchiverCommand = {
   name: 'backfill',
+  help,
   configure: (command) =>
     command
       .description('queue the documents of a time span, or listed documents, for archiving')
@@ -63,8 +71,7 @@ export const backfillCommand: ArchiverCommand = {
       .option('--reference <text>', 'documents with this customer reference')
       .option('--dry-run', 'show what would be sent; send nothing')
       .option('--yes', 'skip the confirmation')
-      .option('--watch', 'wait until every document is archived or has failed')
-      .addHelpText('after', help),
+      .option('--watch', 'wait until every document is archived or has failed'),
   run: (context, parsed) => backfill(backfillOptions(parsed.opts(), context.time.now()), context),
 };
 
@@ -130,7 +137,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   const progress = terminal.progress(() => ({
     ended: sent,
     total: plan.messages.length,
-    text: `${sent} of ${plan.messages.length} messages sent`,
+    text: `${sent} of ${formatCount(plan.messages.length, 'message')} sent`,
   }));
   try {
     while (sent < plan.messages.length) {

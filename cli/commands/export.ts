@@ -14,10 +14,12 @@ import { createStorageRetry, type StorageRetry } from '../../functions/bucket/st
 import { ArchiverError, asArchiverError, hasSystemCode } from '../../functions/errors.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
+import { styled } from '../../terminal/styled.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
-import { instantOption } from '../instants.ts';
+import type { CommandHelp } from '../help.ts';
+import { instantHelp, instantOption } from '../instants.ts';
 import type { BucketAccess } from '../target/target.ts';
 
 export interface ExportOptions {
@@ -28,30 +30,34 @@ export interface ExportOptions {
   verify?: boolean;
 }
 
-const help = `
+const help: CommandHelp = {
+  text: `
 Each document is written to a folder named after its upload day, 2026/11/23/<file name>. Its SHA-256 is verified, and
 the file appears only when it is complete. Documents that are already in the folder are not downloaded again: after
 Ctrl-C or an error, run the same command again. export.jsonl in the folder maps files to document IDs.
 
-Exit code: 0 all exported · 1 some failed · 2 error · 130 interrupted with Ctrl-C
-
-Permissions: s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and
-cloudformation:DescribeStacks.`;
+${instantHelp}`,
+  examples: [
+    ['export documents', 'copy every document into the folder documents'],
+    ['export documents --since 2026-01-01 --until 2026-04-01', 'those uploaded in the first quarter'],
+    ['export documents --verify', 'also hash the files that are already there'],
+  ],
+  exitCodes: { 0: 'all exported', 1: 'some failed' },
+  permissions: `
+s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and cloudformation:DescribeStacks.`,
+};
 
 export const exportCommand: ArchiverCommand = {
   name: 'export',
+  help,
   configure: (command) =>
     command
       .description('copy documents to a folder')
       .argument('<folder>', 'created if missing; files in it are never overwritten')
-      .option(
-        '--since <instant>',
-        'documents uploaded at or after this instant: 2026-11-24, 2026-11-24T08:00:00Z or 90d',
-      )
+      .option('--since <instant>', 'documents uploaded at or after this instant')
       .option('--until <instant>', 'documents uploaded before this instant')
       .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
-      .option('--verify', 'verify the files that are already in the folder')
-      .addHelpText('after', help),
+      .option('--verify', 'verify the files that are already in the folder'),
   run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
 };
 
@@ -77,7 +83,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   const counts = { exported: 0, 'already there': 0, failed: 0 };
   let bytes = 0;
   const fail = (documentId: string, reason: string): Result => {
-    terminal.print(`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
+    terminal.print(styled`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
     terminal.record({ type: 'failed', documentId, reason });
     return { state: 'failed', documentId };
   };
@@ -115,7 +121,8 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     progress.stop();
   }
   terminal.print(
-    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.\n${folder}`,
+    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.`,
+    folder,
   );
   terminal.record({
     type: 'end',

@@ -19,6 +19,7 @@ import {
 import { showFailures } from '../dead-letters/failures-table.ts';
 import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from '../dead-letters/lock.ts';
 import { parseDocumentIds } from '../document-ids.ts';
+import type { CommandHelp } from '../help.ts';
 import type { ArchiverQueues } from '../target/target.ts';
 
 export interface RedriveOptions {
@@ -36,25 +37,37 @@ export interface RedriveOptions {
   yes?: boolean;
 }
 
-const help = `
+const help: CommandHelp = {
+  text: `
 Shows the dead letters by error code with the runbook's advice, then asks for confirmation. A document is redriven once,
 however many dead letters it has. Its message is sent before its dead letters are deleted, so it is never lost. If the
-first documents fail again, the rest stay in the dead-letter queue.
+first documents fail again, the rest stay in the dead-letter queue. Ctrl-C releases everything that was not redriven.
 
 Dead letters of documents that have been archived in the meantime are cleared without sending anything.
 
 --acknowledge clears the dead letters of a document that stays unarchived, such as an infected one. No other record is
-kept: save the output. With --json it is one line per document with ID, error codes, time and note.
-
-Exit code: 0 done, or no dead letters · 1 some failed again, or SQS did not accept or delete all of them · 2 error ·
-130 interrupted with Ctrl-C; everything that was not redriven is released
-
-Permissions: on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without
---dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
-receipts s3:ListBucket and cloudformation:DescribeStacks.`;
+kept: save the output. With --json it is one line per document with ID, error codes, time and note.`,
+  examples: [
+    ['redrive --dry-run', 'show the dead letters'],
+    ['redrive --code LinkNotAllowed', 'send those with this error code again'],
+    [
+      'redrive --acknowledge <document-id> --note "infected" --yes',
+      'clear those of a document that stays unarchived',
+    ],
+  ],
+  exitCodes: {
+    0: 'done, or no dead letters',
+    1: 'some failed again, or SQS did not accept or delete all of them',
+  },
+  permissions: `
+on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dry-run also
+sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the receipts s3:ListBucket
+and cloudformation:DescribeStacks.`,
+};
 
 export const redriveCommand: ArchiverCommand = {
   name: 'redrive',
+  help,
   configure: (command) =>
     command
       .description('show dead letters, then send their messages again or clear them')
@@ -70,8 +83,7 @@ export const redriveCommand: ArchiverCommand = {
       .option('--rate <per-second>', 'documents per second', asRate, 10)
       .option('--wait <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
       .option('--dry-run', 'only show the dead letters')
-      .option('--yes', 'skip the confirmation')
-      .addHelpText('after', help),
+      .option('--yes', 'skip the confirmation'),
   run: (context, parsed) => redrive(parsed.opts(), context),
 };
 
@@ -152,7 +164,7 @@ async function show({ open, archived }: ByReceipt, context: CommandContext): Pro
   const { terminal } = context;
   if (open.length + archived.length === 0) terminal.print('No dead letters.');
   if (open.length > 0) {
-    terminal.print(`${describeFailures(open)}\n`);
+    terminal.print(describeFailures(open), '');
     await showFailures(open, context);
   }
   if (archived.length > 0) terminal.print(describeArchived(archived, 'before'));

@@ -3,8 +3,11 @@ import { InvalidArgumentError } from 'commander';
 import { receiptKey } from '../../functions/bucket/keys.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import { sleep } from '../../functions/time.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { styled } from '../../terminal/styled.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { parseDocumentIds } from '../document-ids.ts';
+import type { CommandHelp } from '../help.ts';
 
 export interface SendOptions {
   documentIds: readonly string[];
@@ -12,22 +15,31 @@ export interface SendOptions {
   wait?: true | number;
 }
 
-const help = `
-Queues the documents in the live lane, ahead of any backfill. Documents that have a receipt are skipped.
-
-Exit code: 0 queued; with --wait, all archived · 1 with --wait, not all archived in time · 2 error
-
-Permissions: sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*,
-kms:Decrypt and cloudformation:DescribeStacks.`;
+const help: CommandHelp = {
+  text: `
+Queues the documents in the live lane, ahead of any backfill. Documents that have a receipt are skipped.`,
+  examples: [
+    ['send <document-id>', 'queue one document'],
+    ['send <document-id> <document-id> --wait 120', 'queue two, and wait up to two minutes for them'],
+  ],
+  exitCodes: { 0: 'queued; with --wait, all archived', 1: 'with --wait, not all archived in time' },
+  permissions: `
+sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*, kms:Decrypt and
+cloudformation:DescribeStacks.`,
+};
 
 export const sendCommand: ArchiverCommand = {
   name: 'send',
+  help,
   configure: (command) =>
     command
       .description('archive these documents now')
       .argument('<document-id...>', 'IDs of the documents at Telnyx')
-      .option('--wait [seconds]', 'wait for so many seconds (default: 60) until they are archived', asSeconds)
-      .addHelpText('after', help),
+      .option(
+        '--wait [seconds]',
+        'wait for so many seconds (default: 60) until they are archived',
+        asSeconds,
+      ),
   run: (context, parsed) => send({ ...parsed.opts(), documentIds: parsed.args }, context),
 };
 
@@ -48,7 +60,7 @@ export async function send(
     signal,
   );
   if (wait === undefined) {
-    terminal.print(`${ids.length} queued.`);
+    terminal.print(`${formatCount(ids.length, 'document')} queued.`);
     terminal.record({ queued: ids.length });
     return 0;
   }
@@ -60,7 +72,7 @@ export async function send(
     for (const id of open) {
       if ((await bucket.head(receiptKey(id), signal)) === undefined) continue;
       open.delete(id);
-      terminal.print(`${id}  ${terminal.paint('green', 'archived')}`);
+      terminal.print(styled`${id}  ${terminal.paint('green', 'archived')}`);
       terminal.record({ documentId: id, archived: true });
     }
     if (open.size === 0) return 0;
@@ -68,11 +80,11 @@ export async function send(
     await sleep(time, pollMs, signal);
   }
   for (const id of open) {
-    terminal.print(`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
+    terminal.print(styled`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
     terminal.record({ documentId: id, archived: false });
   }
   terminal.note(
-    'They may still be archived. Run `archiver status` to follow the progress, and `archiver redrive --dry-run` to see failures.',
+    `${open.size === 1 ? 'It' : 'They'} may still be archived. Run \`archiver status\` to follow the progress, and \`archiver redrive --dry-run\` to see failures.`,
   );
   return 1;
 }

@@ -7,7 +7,7 @@ import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
-import { printable } from '../../terminal/escape.ts';
+import { type Printable, styled } from '../../terminal/styled.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import {
@@ -18,6 +18,7 @@ import {
   failuresOf,
 } from '../dead-letters/failures.ts';
 import { type LockedMessage, peekDeadLetters } from '../dead-letters/lock.ts';
+import type { CommandHelp } from '../help.ts';
 import { queueCounts } from '../queue-counts.ts';
 import type { Alarm, ArchiverQueues } from '../target/target.ts';
 
@@ -28,24 +29,30 @@ export interface StatusOptions {
   count: boolean;
 }
 
-const help = `
+const help: CommandHelp = {
+  text: `
 Archived documents are counted by listing their receipts, one request per thousand; --no-count skips that. Dead letters
-are only read. A document may have several dead letters; failed documents are counted by ID.
-
-Exit code: 0 no dead letters and no alarms · 1 dead letters or alarms · 2 error
-
-Permissions: sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
+are only read. A document may have several dead letters; failed documents are counted by ID.`,
+  examples: [
+    ['status', 'show the deployed archiver'],
+    ['status --watch 10 --no-count', 'refresh every ten seconds'],
+    ['status --local archive --json', 'show a local archive, for a script'],
+  ],
+  exitCodes: { 0: 'no dead letters and no alarms', 1: 'dead letters or alarms' },
+  permissions: `
+sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
-s3:ListBucket and cloudformation:DescribeStacks.`;
+s3:ListBucket and cloudformation:DescribeStacks.`,
+};
 
 export const statusCommand: ArchiverCommand = {
   name: 'status',
+  help,
   configure: (command) =>
     command
       .description('show queues, last sweep, archived documents, dead letters and alarms')
       .option('--watch [seconds]', 'refresh every so many seconds (default: 5) until Ctrl-C', asSeconds)
-      .option('--no-count', 'do not count the archived documents')
-      .addHelpText('after', help),
+      .option('--no-count', 'do not count the archived documents'),
   run: (context, parsed) => status(parsed.opts(), context),
 };
 
@@ -87,7 +94,7 @@ export async function status(options: StatusOptions, context: CommandContext): P
     const now = await readStatus(options, context);
     terminal.record(now);
     if (options.watch !== undefined) terminal.clear();
-    terminal.print(formatStatus(now, target.name, terminal.paint));
+    terminal.print(...formatStatus(now, target.name, terminal.paint));
     if (options.watch === undefined) return isHealthy(now) ? 0 : 1;
     await sleep(time, 1_000 * (options.watch === true ? defaultWatchSeconds : options.watch), signal);
   }
@@ -181,8 +188,8 @@ const laneColumns: readonly TableColumn[] = [
   { head: 'dead letters', align: 'right' },
 ];
 
-function formatStatus(now: Status, name: string, paint: CommandContext['terminal']['paint']): string {
-  const lines = [`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
+function formatStatus(now: Status, name: string, paint: CommandContext['terminal']['paint']): Printable[] {
+  const lines: Printable[] = [styled`${paint('bold', name)}  ${paint('dim', now.at)}`, ''];
   if (now.lanes.length === 0) lines.push('No local stack is running: there are no queues and no sweeps.');
   else {
     const rows = now.lanes.map(({ lane, waiting, oldestSeconds, failed, deadLetters }) => {
@@ -216,14 +223,16 @@ function formatStatus(now: Status, name: string, paint: CommandContext['terminal
   }
   const codes = Object.entries(now.failedByCode).sort(([, a], [, b]) => b.deadLetters - a.deadLetters);
   if (codes.length > 0) lines.push(`Failed: ${describeCount(now.failed)}`);
-  for (const [code, count] of codes)
-    lines.push(`  ${paint('red', printable(code))}  ${describeCount(count)}`);
+  for (const [code, count] of codes) lines.push(styled`  ${paint('red', code)}  ${describeCount(count)}`);
   if (now.alarms) {
     const inAlarm = now.alarms.filter(({ state }) => state === 'ALARM');
-    lines.push(inAlarm.length === 0 ? `${now.alarms.length} alarms, none of them in alarm` : '');
-    for (const { name: alarm, description } of inAlarm) lines.push(`${paint('red', alarm)}  ${description}`);
+    lines.push(
+      inAlarm.length === 0 ? `${formatCount(now.alarms.length, 'alarm')}, none of them in alarm` : '',
+    );
+    for (const { name: alarm, description } of inAlarm)
+      lines.push(styled`${paint('red', alarm)}  ${description}`);
   }
-  return lines.join('\n');
+  return lines;
 }
 
 function asSeconds(value: string): number {

@@ -57,9 +57,7 @@ export async function acknowledge(
       at: new Date(time.now()).toISOString(),
       note,
     });
-    terminal.print(
-      `${id}  ${printable(codes.join(', '))}  ${formatCount(cleared, 'dead letter')} cleared: ${printable(note)}`,
-    );
+    terminal.print(`${id}  ${codes.join(', ')}  ${formatCount(cleared, 'dead letter')} cleared: ${note}`);
   }
   return notDeleted;
 }

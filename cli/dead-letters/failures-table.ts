@@ -1,7 +1,7 @@
 /** Prints failures by lane and code, with the runbook's advice for each code. */
 
 import { formatDuration } from '../../terminal/durations.ts';
-import { printable } from '../../terminal/escape.ts';
+import { styled } from '../../terminal/styled.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
 import type { CommandContext } from '../command.ts';
 import { adviceFor } from './advice.ts';
@@ -19,7 +19,6 @@ const columns: readonly TableColumn[] = [
   { head: 'newest', align: 'right' },
 ];
 
-/** Codes and reasons are message attributes, which anyone allowed to send to the queue can write: they are escaped. */
 export async function showFailures(
   failures: readonly Failure[],
   { terminal, time }: CommandContext,
@@ -39,7 +38,7 @@ export async function showFailures(
     const documents = group.filter(({ isDocument }) => isDocument).length;
     rows.push([
       lane,
-      printable(code),
+      code,
       documents === 0 ? '–' : documents,
       letters.length,
       formatDuration(oldest),
@@ -72,11 +71,12 @@ export async function showFailures(
   }
   for (const [code, [example]] of Map.groupBy(failures, codeOf)) {
     const reason = example?.letters[0].reason;
-    const title = terminal.paint('bold', printable(code));
-    terminal.print(`\n${title}${reason === undefined ? '' : `: ${printable(reason)}`}`);
-    terminal.print(`  ${(await adviceFor(code)) ?? adviceWithoutCode}`);
+    const title = terminal.paint('bold', code);
+    terminal.print('', reason === undefined ? title : styled`${title}: ${reason}`);
+    const advice = (await adviceFor(code)) ?? adviceWithoutCode;
+    terminal.print(...advice.split('\n').map((line) => `  ${line}`));
     terminal.print(terminal.paint('dim', `  For example ${example?.id}`));
-    const anchor = code === noCode ? 'deadlettergrowth' : printable(code.toLowerCase());
+    const anchor = code === noCode ? 'deadlettergrowth' : code.toLowerCase();
     terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
   }
 }

@@ -13,16 +13,16 @@ import {
 } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
-import { printable } from '../../terminal/escape.ts';
+import { type Printable, type StyledText, styled } from '../../terminal/styled.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
 
 const markStyles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
 
 /** In the format of `rclone check --combined`: mark, space, key; then the code and, if there is one, the reason. */
-export function findingLine({ code, key, detail }: Finding, paint: Terminal['paint']): string {
+export function findingLine({ code, key, detail }: Finding, paint: Terminal['paint']): StyledText {
   const { mark } = findingKinds[code];
   const reason = detail === '' ? code : `${code}: ${detail}`;
-  return `${paint(markStyles[mark], mark)} ${printable(key)}  ${paint('dim', printable(reason))}`;
+  return styled`${paint(markStyles[mark], mark)} ${key}  ${paint('dim', reason)}`;
 }
 
 export function findingRecord({ code, key, documentId, detail }: Finding): object {
@@ -75,22 +75,22 @@ const verdictStyles: Record<AuditVerdict['state'], Style> = {
 };
 
 /** The verdict, then each kind of finding with what to do about it, then what the audit covered. */
-export function auditSummary(tally: Tally, scope: AuditScope, paint: Terminal['paint']): string {
+export function auditSummary(tally: Tally, scope: AuditScope, paint: Terminal['paint']): Printable[] {
   const { state, text } = verdictOf(tally, scope);
-  const lines = [paint(verdictStyles[state], `${text}.`), ''];
+  const lines: Printable[] = [paint(verdictStyles[state], `${text}.`), ''];
   for (const code of findingCodes) {
     const count = tally.counts[code];
     if (count === 0) continue;
     const { mark, weight, meaning, advice } = findingKinds[code];
     const description = weight === 'fine' ? meaning : `${meaning} (${code})`;
-    lines.push(`${paint(markStyles[mark], mark)} ${formatFindingCount(count, code)}: ${description}`);
-    if (advice !== '') lines.push(`    ${paint('dim', advice)}`);
+    lines.push(styled`${paint(markStyles[mark], mark)} ${formatFindingCount(count, code)}: ${description}`);
+    if (advice !== '') lines.push(styled`    ${paint('dim', advice)}`);
   }
   lines.push('', ...coverage(tally, scope));
-  return lines.join('\n');
+  return lines;
 }
 
-function coverage(tally: Tally, scope: AuditScope): string[] {
+function coverage(tally: Tally, scope: AuditScope): Printable[] {
   const { listedAtTelnyx, quick, manifests, newestManifest, seconds } = scope;
   return [
     `Archive    ${scope.archive}`,
@@ -102,7 +102,7 @@ function coverage(tally: Tally, scope: AuditScope): string[] {
       : `Bytes      by the SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
     newestManifest === undefined
       ? 'Manifests  none; write one with --manifest'
-      : `Manifests  ${formatNumber(manifests)}, newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
+      : styled`Manifests  ${formatNumber(manifests)}, newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,
     `Duration   ${seconds.toFixed(1)} s, ${formatCount(tally.requests, 'request')} to S3`,
   ];
 }

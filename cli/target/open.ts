@@ -12,34 +12,50 @@ export interface TargetOptions {
   stack?: string;
 }
 
-/** @throws UsageError if both are given, Error if the folder does not exist */
+/**
+ * Opens what the options select, otherwise what ARCHIVER_LOCAL or ARCHIVER_STACK selects.
+ *
+ * @throws UsageError if both are given, Error if the folder does not exist
+ */
 export async function openTarget(
-  { local, stack }: TargetOptions,
+  options: TargetOptions,
   environment: NodeJS.ProcessEnv,
   time: Time,
 ): Promise<Target> {
+  const isStated = options.local !== undefined || options.stack !== undefined;
+  const local = isStated ? options.local : environment.ARCHIVER_LOCAL || undefined;
+  const stack = isStated ? options.stack : environment.ARCHIVER_STACK || undefined;
+  if (local !== undefined && stack !== undefined) {
+    const names = isStated ? ['--local', '--stack'] : ['ARCHIVER_LOCAL', 'ARCHIVER_STACK'];
+    throw new UsageError(`${names.join(' and ')} cannot be combined: set one of them.`);
+  }
   if (local === undefined) {
     return deployedArchiver({ stageName: stack ?? defaultStageName, environment, time });
   }
-  if (stack !== undefined) throw new UsageError('--local and --stack cannot be combined: pass one of them.');
   // Loaded only when needed: it includes a local SQS, which a deployed archiver does not use.
   const { localArchive } = await import('./local-archive.ts');
   return await localArchive({ folder: resolve(local), environment, time });
 }
 
-/** Message for an error that ended a command, with what to do about it. */
-export function explain(error: unknown): string {
+/** Lines on an error that ended a command: what happened, then what to do about it. */
+export function explain(error: unknown): string[] {
   if (error instanceof ArchiverError) {
-    return `${error.code}: ${error.message}\nRunbook: docs/runbook.md#${error.code.toLowerCase()}`;
+    return [`${error.code}: ${error.message}`, `Runbook: docs/runbook.md#${error.code.toLowerCase()}`];
   }
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return [String(error)];
   const isAboutAccess =
     error.name === 'CredentialsProviderError' || /^region is missing/i.test(error.message);
   if (isAboutAccess) {
-    return `${error.message.split('\n')[0]}\nSet AWS_PROFILE or AWS_REGION as for the AWS CLI, or pass --local <folder> for an archive on this machine.`;
+    return [
+      error.message.split('\n')[0] ?? '',
+      'Set AWS_PROFILE or AWS_REGION as for the AWS CLI, or pass --local <folder> for an archive on this machine.',
+    ];
   }
   if (error.name === 'QueueDoesNotExist' || error.name === 'ValidationError') {
-    return `${error.message}\nCheck that --stack is the \`name\` in the stage.json that was deployed, and that AWS_REGION is its region.`;
+    return [
+      error.message,
+      'Check that --stack is the `name` in the stage.json that was deployed, and that AWS_REGION is its region.',
+    ];
   }
-  return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`;
+  return [error.name === 'Error' ? error.message : `${error.name}: ${error.message}`];
 }

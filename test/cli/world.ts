@@ -7,6 +7,7 @@ import type { CommandContext } from '../../cli/command.ts';
 import { localArchive } from '../../cli/target/local-archive.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type StackOptions, startStack } from '../../local/stack.ts';
+import { asStyled } from '../../terminal/styled.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { quickTimings } from '../quick-timings.ts';
 
@@ -23,17 +24,17 @@ export function recordingTerminal({ answer = false } = {}): { terminal: Terminal
   const result: CommandResult = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
   const terminal: Terminal = {
     json: true,
-    print: (text) => {
-      result.printed += `${text}\n`;
+    print: (...lines) => {
+      for (const line of lines) result.printed += `${asStyled(line).plain}\n`;
     },
     record: (value) => {
       result.records.push({ ...value });
     },
-    note: (text) => {
-      result.noted += `${text}\n`;
+    note: (...lines) => {
+      for (const line of lines) result.noted += `${asStyled(line).plain}\n`;
     },
     progress: (describe) => ({ stop: () => void describe() }),
-    paint: (_style, text) => text,
+    paint: (_style, text) => asStyled(text),
     clear: () => undefined,
     confirm: async (question) => {
       result.questions.push(question);

@@ -10,6 +10,7 @@ import { ArchiverError } from '../../../functions/errors.ts';
 import type { LaneName } from '../../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
 import type { Random, Time } from '../../../functions/time.ts';
+import { asStyled } from '../../../terminal/styled.ts';
 import type { Terminal } from '../../../terminal/terminal.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { type Archived, noon, receiptOf, type TelnyxRecord, written } from '../../fakes/documents.ts';
@@ -88,8 +89,8 @@ export function createWorld({
     };
     const terminal: Terminal = {
       json: false,
-      print: (text) => {
-        outcome.printed += `${text}\n`;
+      print: (...lines) => {
+        for (const line of lines) outcome.printed += `${asStyled(line).plain}\n`;
       },
       record: (value) => {
         const record = JSON.parse(JSON.stringify(value));
@@ -98,14 +99,14 @@ export function createWorld({
         outcome.findings.push(`${record.code} ${record.key}`);
         outcome.details.set(`${record.code} ${record.key}`, record.detail);
       },
-      note: (text) => {
-        outcome.noted += `${text}\n`;
+      note: (...lines) => {
+        for (const line of lines) outcome.noted += `${asStyled(line).plain}\n`;
       },
       progress: (describe) => {
         describe();
         return { stop: () => undefined };
       },
-      paint: (_style, text) => text,
+      paint: (_style, text) => asStyled(text),
       clear: () => undefined,
       confirm: async () => false,
     };

@@ -1,0 +1,43 @@
+/** The only writer of a command's output, so that a progress bar and printed lines never overwrite each other. */
+import { asStyled, type Printable } from './styled.ts';
+
+export interface Screen {
+  /** Prints lines, above the status line if there is one. */
+  print(stream: NodeJS.WriteStream, lines: readonly Printable[]): void;
+  /** Shows a line that stays below all other output until it is replaced or removed. Cut to the terminal's width. */
+  showStatus(text: string): void;
+  /** Prints the status line like any other line and stops showing it. */
+  endStatus(): void;
+}
+
+/** The width of a terminal that does not state it. */
+const defaultColumns = 80;
+const clearLine = '\r\x1b[K';
+
+/** @param statusStream a terminal */
+export function createScreen(statusStream: NodeJS.WriteStream): Screen {
+  let status: string | undefined;
+  const draw = () => {
+    if (status === undefined) return;
+    const columns = statusStream.columns || defaultColumns;
+    // A character in the last column makes some terminals wrap.
+    const cut = [...asStyled(status).plain].slice(0, columns - 1).join('');
+    statusStream.write(clearLine + cut);
+  };
+  return {
+    print: (stream, lines) => {
+      if (status !== undefined) statusStream.write(clearLine);
+      stream.write(lines.map((line) => `${asStyled(line).coloured}\n`).join(''));
+      draw();
+    },
+    showStatus: (text) => {
+      status = text;
+      draw();
+    },
+    endStatus: () => {
+      draw();
+      if (status !== undefined) statusStream.write('\n');
+      status = undefined;
+    },
+  };
+}

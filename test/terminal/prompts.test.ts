@@ -1,0 +1,57 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { askToConfirm } from '../../terminal/prompts.ts';
+
+function ask(signal = new AbortController().signal) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
+  const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 80 });
+  const streams = { stdin, stderr } as unknown as Parameters<typeof askToConfirm>[1];
+  return {
+    type: (text: string) => stdin.write(text),
+    end: () => stdin.end(),
+    answer: askToConfirm('Send?', streams, signal),
+  };
+}
+
+describe('a question on a terminal', () => {
+  it.each([
+    ['y\r', true],
+    ['YES\r', true],
+    ['\r', false],
+    ['no\r', false],
+    ['yesterday\r', false],
+  ])('with the answer %j is %s', async (typed, agreed) => {
+    const { type, answer } = ask();
+
+    type(typed);
+
+    expect(await answer).toBe(agreed);
+  });
+
+  it('fails with InterruptedError when Ctrl-C is pressed', async () => {
+    const { type, answer } = ask();
+
+    type('\u0003');
+
+    await expect(answer).rejects.toMatchObject({ name: 'InterruptedError' });
+  });
+
+  it('is answered with no when Ctrl-D is pressed, or the input ends', async () => {
+    const [pressed, ended] = [ask(), ask()];
+
+    pressed.type('\u0004');
+    ended.end();
+
+    expect(await pressed.answer).toBe(false);
+    expect(await ended.answer).toBe(false);
+  });
+
+  it('fails with the reason of the signal when it is aborted', async () => {
+    const end = new AbortController();
+    const { answer } = ask(end.signal);
+
+    end.abort(new Error('stopped'));
+
+    await expect(answer).rejects.toThrow('stopped');
+  });
+});
