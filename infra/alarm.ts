@@ -19,12 +19,12 @@ import { Construct } from 'constructs';
 interface Meaning {
   /** What the alarm means for the documents, in one or two sentences. */
   impact: string;
-  /** Anchor of the alarm's article in `docs/runbook.md`. */
-  runbook: `#${string}`;
+  /** Where the alarm's article in `docs/runbook.md` is. */
+  runbook: string;
 }
 
 function describe({ impact, runbook }: Meaning): string {
-  return `${impact} Runbook: docs/runbook.md${runbook}`;
+  return `${impact} Runbook: ${runbook}`;
 }
 
 export interface AlarmTopicProps {

@@ -34,6 +34,8 @@ export interface AlarmsProps {
   archive: Bucket;
   /** Encrypts the documents and the API key. */
   dataKey: IKey;
+  /** Where the operators read `docs/runbook.md`. @default its path */
+  runbookUrl?: string | undefined;
 }
 
 interface Condition {
@@ -316,8 +318,12 @@ export class Alarms extends Construct {
       },
       impact:
         'The KMS key of the archive is scheduled for deletion or disabled. Without it no document can be read.',
-      runbook: '#keydeletion',
+      runbook: this.articleOn('KeyDeletion'),
     });
+  }
+
+  private articleOn(heading: string): string {
+    return `${this.props.runbookUrl ?? 'docs/runbook.md'}#${heading.toLowerCase()}`;
   }
 
   private add(id: string, condition: Condition): void {
@@ -336,7 +342,7 @@ export class Alarms extends Construct {
         : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       treatMissingData: missingIsBreaching ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
       impact,
-      runbook: `#${(article ?? id).toLowerCase()}`,
+      runbook: this.articleOn(article ?? id),
     });
     this.alarms.push(alarm);
   }

@@ -62,6 +62,7 @@ export class PipelineStack extends Stack {
       webhookApi: this.webhookApi,
       archive: storage.archive.bucket,
       dataKey: storage.key,
+      runbookUrl: stage.runbookUrl,
     });
     const { dashboard } = new ArchiverDashboard(this, 'Dashboard', {
       name: stage.name,
@@ -81,6 +82,10 @@ export class PipelineStack extends Stack {
         description: `Next: create a CNAME record for ${stage.domain?.name} with this value.`,
         value: this.webhookApi.domainTarget,
       });
+    }
+    if (stage.runbookUrl !== undefined) {
+      // The operator's commands link its articles.
+      new CfnOutput(this, 'RunbookUrl', { description: 'What each alarm means', value: stage.runbookUrl });
     }
     new CfnOutput(this, 'DashboardUrl', {
       description: 'CloudWatch dashboard: is everything archived, how fast, what failed and why',

@@ -59,6 +59,13 @@ export interface StageSettings {
    */
   alarmEmail?: string;
   /**
+   * Where your operators read `docs/runbook.md`, for example in your repository on GitHub, so that the links in alarms
+   * and in `archiver redrive` can be clicked. An https URL; the article's anchor is added to it.
+   *
+   * @default the path `docs/runbook.md`
+   */
+  runbookUrl?: string;
+  /**
    * ARNs of IAM roles that may delete versions, shorten retention and schedule the deletion of the key. The policies
    * of bucket and key deny that to everybody else.
    *
@@ -124,8 +131,10 @@ export interface StageSettings {
 
 /** All settings, with defaults applied. */
 export interface Stage
-  extends Required<Omit<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'>>,
-    Pick<StageSettings, 'account' | 'region' | 'alarmEmail' | 'existingKeyArn' | 'domain'> {}
+  extends Required<Omit<StageSettings, WithoutDefault>>,
+    Pick<StageSettings, WithoutDefault> {}
+
+type WithoutDefault = 'account' | 'region' | 'alarmEmail' | 'runbookUrl' | 'existingKeyArn' | 'domain';
 
 const { archiveInfected, downloadHosts, maxDocumentBytes } = defaultsOf(archiveSettings);
 
@@ -237,6 +246,10 @@ const schema = v.pipe(
       account: v.optional(matching(/^\d{12}$/, 'must be twelve digits, in quotes.')),
       region: v.optional(matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a Region, such as "eu-central-1".')),
       alarmEmail: v.optional(v.pipe(v.string(), v.email('must be an email address.'))),
+      runbookUrl: v.optional(
+        // No room for text or links of another kind in an alarm's description, which has 1,024 characters.
+        matching(/^https:\/\/[\w.-]+(:\d+)?\/[\w./~%@:+,=?&-]{0,400}$/, 'must be an https URL without "#".'),
+      ),
       breakGlassArns: v.optional(v.array(roleArn)),
       existingKeyArn: v.optional(
         matching(
@@ -287,23 +300,31 @@ const schema = v.pipe(
   }),
 );
 
-const missingSettings: Record<string, string> = {
-  telnyxPublicKeys:
+const missingSettings = new Map([
+  [
+    'telnyxPublicKeys',
     'is missing. Copy Telnyx\'s public key from its portal ("Keys & Credentials", "Public Key") into a list: ["…"].',
-  retentionDays:
+  ],
+  [
+    'retentionDays',
     'is missing. Set the days for which documents cannot be deleted, or "none". There is no default.',
-};
+  ],
+]);
 
 /** Settings of earlier versions, and what to do about each. */
-const removedSettings: Record<string, string> = {
-  sweepLookBackMinutes: 'was removed: sweeps now run every minute and select documents by age. Delete it.',
-};
+const removedSettings = new Map([
+  [
+    'sweepLookBackMinutes',
+    'was removed: sweeps now run every minute and select documents by age. Delete it.',
+  ],
+]);
 
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue);
   if (path === null) return issue.message;
-  if (issue.expected === 'never' && path in removedSettings) return `${path} ${removedSettings[path]}`;
-  return `${path} ${issue.received === 'undefined' ? (missingSettings[path] ?? issue.message) : issue.message}`;
+  const removed = issue.expected === 'never' ? removedSettings.get(path) : undefined;
+  if (removed !== undefined) return `${path} ${removed}`;
+  return `${path} ${issue.received === 'undefined' ? (missingSettings.get(path) ?? issue.message) : issue.message}`;
 }
 
 function codeOf(error: unknown): string {

@@ -5,7 +5,7 @@ import { styled } from '../../terminal/styled.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
 import type { CommandContext } from '../command.ts';
 import { adviceFor } from './advice.ts';
-import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
+import { codeOf, type Failure, lettersOf } from './failures.ts';
 
 const adviceWithoutCode =
   'No function stated a reason: SQS moved these messages here because a function crashed on them repeatedly.';
@@ -21,7 +21,7 @@ const columns: readonly TableColumn[] = [
 
 export async function showFailures(
   failures: readonly Failure[],
-  { terminal, time }: CommandContext,
+  { target, terminal, time }: CommandContext,
 ): Promise<void> {
   const rows: (string | number)[][] = [];
   const groups = Map.groupBy(failures, (failure) =>
@@ -69,14 +69,16 @@ export async function showFailures(
       body,
     });
   }
+  const runbookUrl = (await target.runbookUrl?.()) ?? 'docs/runbook.md';
   for (const [code, [example]] of Map.groupBy(failures, codeOf)) {
     const reason = example?.letters[0].reason;
     const title = terminal.paint('bold', code);
     terminal.print('', reason === undefined ? title : styled`${title}: ${reason}`);
-    const advice = (await adviceFor(code)) ?? adviceWithoutCode;
-    terminal.print(...advice.split('\n').map((line) => `  ${line}`));
+    const known = await adviceFor(code);
+    terminal.print(...(known ?? adviceWithoutCode).split('\n').map((line) => `  ${line}`));
     terminal.print(terminal.paint('dim', `  For example ${example?.id}`));
-    const anchor = code === noCode ? 'deadlettergrowth' : code.toLowerCase();
-    terminal.print(terminal.paint('dim', `  docs/runbook.md#${anchor}`));
+    terminal.print(
+      terminal.paint('dim', `  ${runbookUrl}#${(known ? code : 'DeadLetterGrowth').toLowerCase()}`),
+    );
   }
 }

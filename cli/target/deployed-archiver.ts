@@ -30,11 +30,14 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
   const sqs = createSqsClient();
   const s3 = createS3Client();
 
+  const outputOf = async (stackName: string, name: string) => {
+    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
+    return Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === name)?.OutputValue;
+  };
   const bucketName = lazy(async () => {
     const stackName = `${stageName}-storage`;
-    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
-    const output = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ArchiveBucketName');
-    if (output?.OutputValue) return output.OutputValue;
+    const name = await outputOf(stackName, 'ArchiveBucketName');
+    if (name) return name;
     throw new Error(
       `The stack ${stackName} has no output ArchiveBucketName. Check that --stack is the \`name\` in the stage.json that was deployed.`,
     );
@@ -71,6 +74,7 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     alarms: () => alarmsOf(cloudWatch, stageName),
     // SQS's counts are accurate one minute after the last change (Amazon SQS API reference, GetQueueAttributes).
     polling: { intervalMs: 5_000, countsLagMs: minuteMs },
+    runbookUrl: lazy(() => outputOf(`${stageName}-pipeline`, 'RunbookUrl')),
     close: async () => {
       for (const client of [cloudFormation, cloudWatch, sqs, s3]) client.destroy();
     },

@@ -61,5 +61,7 @@ export interface Target {
   alarms(): Promise<Alarm[] | undefined>;
   /** How often to poll, and how late message counts may be; milliseconds. */
   polling: { intervalMs: number; countsLagMs: number };
+  /** Where the stage says its operators read the runbook; undefined: at its path. */
+  runbookUrl?(): Promise<string | undefined>;
   close(): Promise<void>;
 }

@@ -58,7 +58,7 @@ export function asBucketError(thrown: unknown): ArchiverError {
   }
   // The response to a HEAD request has no body, so it has no error code, only a status.
   // Stryker disable next-line StringLiteral: any text that is not a code has no meaning.
-  const meaning = meanings[name] ?? meanings[codeOfStatus[status ?? 0] ?? ''];
+  const meaning = meaningOf(name) ?? meaningOf(codeOfStatus[status ?? 0] ?? '');
   if (meaning) return new ArchiverError(meaning.code, meaning.message, details);
   if (status === undefined || status >= 500 || isThrottled(name, status)) {
     return new ArchiverError(
@@ -72,6 +72,11 @@ export function asBucketError(thrown: unknown): ArchiverError {
     `S3 refused the request (${status} ${name}). Check the bucket, role, region and clock.`,
     details,
   );
+}
+
+/** A server chooses the name, so it may be one that every object has, such as `constructor`. */
+function meaningOf(name: string): { code: ErrorCode; message: string } | undefined {
+  return Object.hasOwn(meanings, name) ? meanings[name] : undefined;
 }
 
 /** A temporary error (Amazon S3 API reference, "Error responses"; AWS's common errors). */

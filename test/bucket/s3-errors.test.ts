@@ -56,6 +56,8 @@ describe('an error of S3', () => {
     [400, 'ThrottlingException', 'BucketUnavailable'],
     [404, 'NoSuchKey', 'BucketMisconfigured'],
     [405, 'MethodNotAllowed', 'BucketMisconfigured'],
+    [400, 'constructor', 'BucketMisconfigured'],
+    [503, 'toString', 'BucketUnavailable'],
   ])('with status %i and code %s becomes %s for a PUT', async (status, s3Code, code) => {
     const bucket = await failingBucket(status, s3Code);
 

@@ -42,6 +42,7 @@ export const settings = {
     archiveInfected: true,
     maxDocumentBytes: 20_000_000,
     webhookConcurrency: 'unreserved',
+    runbookUrl: 'https://github.com/example/archiver/blob/main/docs/runbook.md',
     tags: { 'cost-centre': '4711' },
   },
   govCloud: { ...minimal, retentionDays: 30, account, region: 'us-gov-west-1' },

@@ -57,6 +57,30 @@ describe('The two required settings', () => {
   });
 });
 
+describe('runbookUrl', () => {
+  test.each([
+    'https://example.com/runbook.md',
+    'https://git.example.com:8443/a/-/blob/main/docs/runbook.md?plain=1',
+  ])('accepts %s', (runbookUrl) => {
+    expect(readStage({ ...required, runbookUrl }).runbookUrl).toBe(runbookUrl);
+  });
+
+  test.each([
+    'docs/runbook.md',
+    'http://example.com/a',
+    'https://example.com/a#b',
+    'https://a/ b',
+    'https://a/"',
+    'https://user@a/',
+  ])('rejects %s', (runbookUrl) => {
+    expect(problemsOf({ ...required, runbookUrl })).toEqual(['runbookUrl must be an https URL without "#".']);
+  });
+});
+
+test.each(['constructor', 'toString'])('a setting %s, a name that every object has, is unknown', (name) => {
+  expect(problemsOf({ ...required, [name]: 1 })).toEqual([`${name} is an unknown setting.`]);
+});
+
 describe('telnyxPublicKeys', () => {
   const zeroKey = Buffer.alloc(32).toString('base64');
   const identity = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]).toString('base64');

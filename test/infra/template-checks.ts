@@ -693,10 +693,7 @@ export const checks = {
         )
         .map(({ path }) => `${path} does not notify the topic`),
       ...alarms
-        .filter(
-          ({ properties }) =>
-            !/^.{30,} Runbook: docs\/runbook\.md#\w+$/.test(text(properties.AlarmDescription)),
-        )
+        .filter(({ properties }) => !explainsImpact(text(properties.AlarmDescription), stage.runbookUrl))
         .map(({ path }) => `${path} does not explain its impact`),
       ...alarms
         .filter(
@@ -1126,4 +1123,11 @@ function partitionOf(region: string | undefined): string | undefined {
   if (region === undefined) return undefined;
   if (region.startsWith('cn-')) return 'aws-cn';
   return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+}
+
+function explainsImpact(description: string, runbook = 'docs/runbook.md'): boolean {
+  const [impact = '', link = ''] = description.split(' Runbook: ');
+  return (
+    impact.length >= 30 && link.startsWith(`${runbook}#`) && /^\w+$/.test(link.slice(runbook.length + 1))
+  );
 }

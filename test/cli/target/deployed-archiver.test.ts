@@ -15,7 +15,12 @@ interface ReceivedRequest {
 }
 
 /** CloudFormation (AWS query protocol) and CloudWatch (AWS JSON 1.0) with the operations that the commands use. */
-async function startAws(responses: { bucketName?: string; metrics?: object[]; alarms?: object[] }) {
+async function startAws(responses: {
+  bucketName?: string;
+  runbookUrl?: string;
+  metrics?: object[];
+  alarms?: object[];
+}) {
   const requests: ReceivedRequest[] = [];
   const metrics = [...(responses.metrics ?? [])];
   const alarms = [...(responses.alarms ?? [])];
@@ -25,9 +30,14 @@ async function startAws(responses: { bucketName?: string; metrics?: object[]; al
     requests.push({ service: String(target ?? 'CloudFormation'), body });
     if (target === undefined) {
       response.setHeader('content-type', 'text/xml');
-      const output = responses.bucketName
-        ? `<member><OutputKey>ArchiveBucketName</OutputKey><OutputValue>${responses.bucketName}</OutputValue></member>`
-        : '';
+      const { bucketName, runbookUrl } = responses;
+      const output = Object.entries({ ArchiveBucketName: bucketName, RunbookUrl: runbookUrl })
+        .filter(([, value]) => value !== undefined)
+        .map(
+          ([name, value]) =>
+            `<member><OutputKey>${name}</OutputKey><OutputValue>${value}</OutputValue></member>`,
+        )
+        .join('');
       response.end(
         `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>x</StackName><Outputs>${output}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
       );
@@ -85,6 +95,13 @@ describe('deployedArchiver', () => {
     expect(bucket.name).toBe('stage-archive');
     expect(requests).toHaveLength(1);
     expect(requests[0]?.body).toContain('StackName=stage-storage');
+  });
+
+  it('reads where the runbook is from the outputs of the pipeline stack', async () => {
+    const { requests } = await startAws({ runbookUrl: 'https://example.com/runbook.md' });
+
+    expect(await openStack().runbookUrl?.()).toBe('https://example.com/runbook.md');
+    expect(requests[0]?.body).toContain('StackName=stage-pipeline');
   });
 
   it('throws when the stack has no output ArchiveBucketName', async () => {

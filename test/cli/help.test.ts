@@ -1,0 +1,38 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { ArchiverCommand } from '../../cli/command.ts';
+import { formatHelp } from '../../cli/help.ts';
+
+const folder = new URL('../../cli/commands/', import.meta.url);
+const modules = await Promise.all(
+  readdirSync(folder).map((file): Promise<object> => import(new URL(file, folder).href)),
+);
+const commands = modules.flatMap((module) => Object.values(module).filter(isCommand));
+
+function isCommand(value: unknown): value is ArchiverCommand {
+  return typeof value === 'object' && value !== null && 'configure' in value;
+}
+
+it('is there for all six commands', () => {
+  expect(commands).toHaveLength(6);
+});
+
+describe.each(commands.map((command) => [command.name, command.help] as const))(
+  'the help of %s',
+  (name, help) => {
+    it('fits into 80 columns, apart from examples to copy', () => {
+      const lines = formatHelp(help, 80).split('\n');
+
+      expect(lines.filter((line) => line.length > 80 && !line.startsWith('  archiver '))).toEqual([]);
+    });
+
+    it('has examples of this command, all exit codes and the permissions', () => {
+      const text = formatHelp(help, 120).replaceAll('\n', ' ');
+
+      expect(help.examples.length).toBeGreaterThanOrEqual(2);
+      for (const [invocation] of help.examples) expect(invocation).toMatch(new RegExp(`^${name}( |$)`));
+      expect(text).toMatch(/Exit code: 0 .* · 1 .* · 2 error.* · 130 interrupted.* · 141 /);
+      expect(text).toContain('Permissions: ');
+    });
+  },
+);
