@@ -7,7 +7,7 @@ export interface ProgressState {
   ended: number;
   /** Undefined while unknown: neither a bar nor the time left is shown. */
   total: number | undefined;
-  /** Text to show, such as `12 of 40 documents · 3 MB/s`. The time left is added to it. */
+  /** Text to show, such as `12 of 40 documents · 3 MB/s`. The time left is put before it. */
   text: string;
   /** Outside a terminal, a line is written only when this changes. Empty: nothing to report yet. @default the text */
   lineKey?: string;
@@ -34,7 +34,8 @@ export interface ProgressOptions {
 }
 
 const barEveryMs = 100;
-const barWidth = 16;
+const maxBarWidth = 16;
+const minBarWidth = 8;
 
 export function startProgress(
   describe: () => ProgressState,
@@ -44,7 +45,7 @@ export function startProgress(
   const read = () => {
     const state = describe();
     const left = timeLeft.describe(state.ended, state.total, time.monotonic());
-    return { ...state, line: left === undefined ? state.text : `${state.text} · ${left}` };
+    return { ...state, line: left === undefined ? state.text : `${left} · ${state.text}` };
   };
   let lastKey = '';
   const showLine = () => {
@@ -55,7 +56,7 @@ export function startProgress(
   };
   const showBar = () => {
     const state = read();
-    screen.showStatus(drawBar(state) + state.line);
+    screen.showStatus(drawBar(state, screen.statusWidth() - state.line.length - 1) + state.line);
   };
   const show = isLive ? showBar : showLine;
   if (isLive) show();
@@ -72,8 +73,10 @@ export function startProgress(
   };
 }
 
-function drawBar({ ended, total }: ProgressState): string {
-  if (total === undefined) return '';
+/** @param room characters that the text leaves; the bar is left out before the text is cut */
+function drawBar({ ended, total }: ProgressState, room: number): string {
+  const barWidth = Math.min(maxBarWidth, room);
+  if (total === undefined || barWidth < minBarWidth) return '';
   const filled = Math.min(barWidth, Math.round((barWidth * ended) / Math.max(1, total)));
   return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} `;
 }

@@ -4,6 +4,8 @@ import { asStyled, type Printable } from './styled.ts';
 export interface Screen {
   /** Prints lines, above the status line if there is one. */
   print(stream: NodeJS.WriteStream, lines: readonly Printable[]): void;
+  /** Characters that fit into the status line. */
+  statusWidth(): number;
   /** Shows a line that stays below all other output until it is replaced or removed. Cut to the terminal's width. */
   showStatus(text: string): void;
   /** Prints the status line like any other line and stops showing it. */
@@ -17,14 +19,15 @@ const clearLine = '\r\x1b[K';
 /** @param statusStream a terminal */
 export function createScreen(statusStream: NodeJS.WriteStream): Screen {
   let status: string | undefined;
+  // A character in the last column makes some terminals wrap.
+  const statusWidth = () => (statusStream.columns || defaultColumns) - 1;
   const draw = () => {
     if (status === undefined) return;
-    const columns = statusStream.columns || defaultColumns;
-    // A character in the last column makes some terminals wrap.
-    const cut = [...asStyled(status).plain].slice(0, columns - 1).join('');
+    const cut = [...asStyled(status).plain].slice(0, statusWidth()).join('');
     statusStream.write(clearLine + cut);
   };
   return {
+    statusWidth,
     print: (stream, lines) => {
       if (status !== undefined) statusStream.write(clearLine);
       stream.write(lines.map((line) => `${asStyled(line).coloured}\n`).join(''));

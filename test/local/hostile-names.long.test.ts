@@ -1,6 +1,6 @@
 /** File names that others chose, on their way through the whole program to a terminal. */
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -20,12 +20,18 @@ it('never reach a terminal unescaped, in npm start and in every command that rea
   const [archive, documents] = [join(folder, 'archive'), join(folder, 'documents')];
   await mkdir(documents);
   await writeFile(join(documents, hostileName), 'content');
+  // Is skipped with a warning that names it.
+  await symlink('/nowhere', join(documents, `link ${hostileName}`));
   const child = spawn(process.execPath, [main, '--archive', archive, '--documents', documents], {
     env: environment,
   });
   onTestFinished(() => void child.kill());
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => void (output += data));
+  const read = (data: Buffer) => {
+    output += data.toString();
+  };
+  child.stdout.on('data', read);
+  child.stderr.on('data', read);
   await vi.waitFor(() => expect(output).toContain('Receiving webhooks'), { timeout: 60_000, interval: 100 });
 
   const run = (...args: string[]) =>
@@ -44,6 +50,7 @@ it('never reach a terminal unescaped, in npm start and in every command that rea
     await run('audit', '--all', '--json'),
   ];
 
+  expect(output).toContain('link a\\u{1b}]0;owned');
   expect(output).toContain('a\\u{1b}]0;owned\\u{7}\\u{a}All is well.\\u{d}\\u{202e}txt.exe');
   for (const text of outputs) {
     expect(text).not.toMatch(/^All is well/m);

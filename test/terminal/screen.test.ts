@@ -45,7 +45,25 @@ describe('a progress bar on a terminal of 80 columns', () => {
     await time.run(2_000, () => false);
     progress.stop();
 
-    expect(await lines()).toEqual(['first', expect.stringMatching(/^████████░{8} (checked · ){6}ch$/)]);
+    expect(await lines()).toEqual(['first', 'checked · '.repeat(20).slice(0, 79).trimEnd()]);
+  });
+
+  it('is shorter, or left out, where its text and the time left need the room', async () => {
+    const time = new VirtualClock(0);
+    const [wide, narrow, full] = [80, 62, 50].map((columns) => createEmulator({ columns, time }));
+
+    for (const emulator of [wide, narrow, full]) {
+      let ended = 0;
+      const text = () => `${ended} of 1,500 documents · 0 failed`;
+      emulator?.terminal.progress(() => ({ ended, total: 1_500, text: text() }));
+      ended = 500;
+    }
+    await time.run(time.now() + 60_000, () => false);
+
+    const shown = 'about 2 min left · 500 of 1,500 documents · 0 failed';
+    expect(await wide?.lines()).toEqual([`${'█'.repeat(5)}${'░'.repeat(11)} ${shown}`]);
+    expect(await narrow?.lines()).toEqual([`███░░░░░ ${shown}`]);
+    expect(await full?.lines()).toEqual([shown.slice(0, 49)]);
   });
 
   it('shows only its newest state, and the line after it starts in the first column', async () => {
