@@ -35,6 +35,10 @@ export async function askToConfirm(
   prompt.prompt();
   try {
     return /^y(es)?$/i.test((await answered).trim());
+  } catch (error) {
+    // The question's line has not ended.
+    stderr.write('\n');
+    throw error;
   } finally {
     signal.removeEventListener('abort', abort);
     prompt.close();

@@ -21,7 +21,7 @@ export interface Terminal {
   /** Shows progress on stderr: a bar if both outputs are a terminal, otherwise lines, nothing with `--json`. */
   progress(describe: () => ProgressState, options?: { lineEveryMs: number }): Progress;
   /** Adds colour if stdout is a terminal and `NO_COLOR` is not set. Use it within the template tag `styled`. */
-  paint(style: Style, text: Printable): StyledText;
+  paint(style: Style, text: Printable): Printable;
   /** Clears the screen if stdout is a terminal. */
   clear(): void;
   /**

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { link, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
@@ -88,7 +88,8 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     return { state: 'failed', documentId };
   };
 
-  const selected = selectDocuments(options, { archive, period, retry, journal, fail }, context);
+  const amount: Amount = { documents: undefined };
+  const selected = selectDocuments(options, { archive, period, retry, journal, fail, amount }, context);
   const results = mapStreamConcurrently(
     selected,
     concurrency,
@@ -108,8 +109,8 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     },
   );
   const progress = terminal.progress(() => ({
-    ended: counts.exported + counts['already there'],
-    total: undefined,
+    ended: counts.exported + counts['already there'] + counts.failed,
+    total: amount.documents,
     text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['already there']} already there · ${counts.failed} failed`,
   }));
   try {
@@ -149,22 +150,33 @@ function periodOf({ since, until }: ExportOptions, now: number): Period {
   };
 }
 
+/** How many documents there are to export; undefined until they have been listed. */
+interface Amount {
+  documents: number | undefined;
+}
+
 interface SelectionOptions {
   archive: BucketAccess;
   period: Period;
   retry: StorageRetry;
   journal: Journal;
   fail: (documentId: string, reason: string) => Result;
+  /** Set by the listing, and less those outside the period. */
+  amount: Amount;
 }
 
 /** The selected documents with their paths, sorted by ID so that every run chooses the same paths. */
 async function* selectDocuments(
   options: ExportOptions,
-  { archive, period, retry, journal, fail }: SelectionOptions,
+  { archive, period, retry, journal, fail, amount }: SelectionOptions,
   { time, signal }: CommandContext,
 ): AsyncGenerator<SelectedDocument | Result> {
+  const ids: string[] = [];
+  for await (const id of selectedIds(options, archive, retry, time)) ids.push(id);
+  let left = ids.length;
+  amount.documents = left;
   const receipts = mapStreamConcurrently(
-    selectedIds(options, archive, retry, time),
+    Readable.from(ids),
     2 * concurrency,
     signal,
     async (id, limited) => ({
@@ -184,7 +196,11 @@ async function* selectDocuments(
       continue;
     }
     const at = createdAt ?? archivedAt ?? 0;
-    if (at < period.since || at >= period.until) continue;
+    if (at < period.since || at >= period.until) {
+      left -= 1;
+      amount.documents = left;
+      continue;
+    }
     const before = journal.entries.get(id);
     const path = before?.path ?? journal.paths.choose({ id, fileName, at });
     yield {

@@ -110,6 +110,7 @@ describe('archiver export of a bucket', () => {
     expect(told.printed).toBe(`2 exported (9 B), 0 already there, 0 failed.\n${folder}\n`);
     expect(JSON.parse(told.progress)).toEqual({
       ended: 2,
+      total: 2,
       text: '2 exported (9 B) · 0 already there · 0 failed',
     });
   });
