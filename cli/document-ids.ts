@@ -27,7 +27,7 @@ export function parseDocumentIds(texts: readonly string[], place: string): strin
   if (problems.length > 0) {
     const more = problems.length > maxProblems ? [`and ${problems.length - maxProblems} more`] : [];
     throw new UsageError(
-      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}`,
+      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}\nNothing was sent.`,
     );
   }
   return [...ids];

@@ -13,7 +13,7 @@ export interface CommandHelp {
 }
 
 /** Exit codes of every command. */
-export const sharedExitCodes = {
+const sharedExitCodes = {
   2: 'error, or invalid arguments',
   130: 'interrupted with Ctrl-C',
   141: 'output closed by the reader, as by `| head`',

@@ -15,7 +15,9 @@ describe('document IDs', () => {
   });
 
   it('are rejected with the number of each invalid line', () => {
-    expect(() => parseDocumentIds([id, 'x', `${id}0`], 'line')).toThrow(/line 2: "x"[\s\S]*line 3/);
+    expect(() => parseDocumentIds([id, 'x', `${id}0`], 'line')).toThrow(
+      /line 2: "x"[\s\S]*line 3[\s\S]*Nothing was sent/,
+    );
   });
 
   it('are read from a file or from standard input', async () => {
