@@ -19,12 +19,9 @@ export interface Candidate {
   id: string | undefined;
   /** Milliseconds since the Unix epoch, if the list states it. */
   createdAt: number | undefined;
-  /** What the list states about the document's bytes, if it contains the whole record. */
-  stated?: StatedBytes;
+  /** What the list states about the document, if it contains the whole record. */
+  stated?: Omit<StatedFacts, 'createdAt'>;
 }
-
-/** What a list states about a document's bytes. */
-type StatedBytes = Pick<StatedFacts, 'bytes' | 'sha256' | 'infected'>;
 
 export interface ListRow {
   /** Identifies the row, to compare pages. */
@@ -59,11 +56,11 @@ export async function listDocuments(
     'filter[created_at][lt]': withoutFraction(created.before),
   });
   return pageOf(await telnyx.get('documents', query, 'UnexpectedResponse'), (row) => {
-    const { createdAt, bytes, sha256, infected } = readFacts(row).facts;
+    const { createdAt, ...facts } = readFacts(row).facts;
     return {
       id: asDocumentId(row.id),
       createdAt: createdAt === undefined ? undefined : Date.parse(createdAt),
-      stated: { bytes, sha256, infected },
+      stated: facts,
     };
   });
 }

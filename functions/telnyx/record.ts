@@ -10,6 +10,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** A fact is undefined if Telnyx's field is missing or does not follow the specification. */
 export interface StatedFacts {
   fileName: string | undefined;
+  /** The customer's own text, such as an order number. */
+  customerReference: string | undefined;
   contentType: string | undefined;
   /** ISO 8601. */
   createdAt: string | undefined;
@@ -36,6 +38,7 @@ export function readFacts(record: Fields): { facts: StatedFacts; malformed: read
   };
   const facts: StatedFacts = {
     fileName: stated('filename', asText),
+    customerReference: stated('customer_reference', asText),
     contentType: stated('content_type', asText),
     createdAt: stated('created_at', asInstant),
     sha256: stated('sha256', asDigest),

@@ -27,6 +27,7 @@ const key = documentKey(id);
 const known: TelnyxDocument = {
   id,
   fileName: 'letter.pdf',
+  customerReference: undefined,
   contentType: 'application/pdf',
   createdAt: '2026-11-24T00:00:00Z',
   sha256: sha256(bytes),

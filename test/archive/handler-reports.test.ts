@@ -35,6 +35,7 @@ async function invoke(trigger: Trigger, options: Options = {}) {
   const document: TelnyxDocument = {
     id,
     fileName: undefined,
+    customerReference: undefined,
     contentType: undefined,
     createdAt,
     sha256: sha256(bytes),

@@ -124,6 +124,7 @@ export async function startWorld(
       const document: TelnyxDocument = {
         id,
         fileName: 'letter.pdf',
+        customerReference: undefined,
         contentType: 'application/pdf',
         createdAt: '2026-11-24T00:00:00Z',
         sha256: sha256(bytes),

@@ -33,6 +33,8 @@ it('reads every row and treats malformed fields as missing', async () => {
     {
       id: first,
       created_at: '2026-11-24T00:30:00Z',
+      filename: 'Invoice.pdf',
+      customer_reference: 'PO-17',
       sha256: 'AB'.repeat(32),
       size: { unit: 'bytes', amount: 7 },
       av_scan_status: 'infected',
@@ -54,13 +56,19 @@ it('reads every row and treats malformed fields as missing', async () => {
 
   const page = await listDocuments(telnyx, { after: 0, before: 1_000 }, 1);
 
-  const unstated = { bytes: undefined, sha256: undefined, infected: false };
+  const unstated = { bytes: undefined, sha256: undefined, infected: false, fileName: undefined };
   const bare = { createdAt: undefined, stated: unstated };
   expect(page.map(({ candidate }) => candidate)).toMatchObject([
     {
       id: first,
       createdAt: Date.parse('2026-11-24T00:30:00Z'),
-      stated: { bytes: 7, sha256: 'ab'.repeat(32), infected: true },
+      stated: {
+        bytes: 7,
+        sha256: 'ab'.repeat(32),
+        infected: true,
+        fileName: 'Invoice.pdf',
+        customerReference: 'PO-17',
+      },
     },
     { id: second, ...bare },
     { id: third, ...bare },

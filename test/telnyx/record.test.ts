@@ -9,6 +9,7 @@ const record = {
   id,
   record_type: 'document',
   filename: 'Vollmacht.pdf',
+  customer_reference: 'PO-17',
   content_type: 'application/pdf',
   created_at: '2026-11-24T00:00:00.123456Z',
   sha256: 'ab'.repeat(32),
@@ -17,6 +18,7 @@ const record = {
 };
 const facts = {
   fileName: 'Vollmacht.pdf',
+  customerReference: 'PO-17',
   contentType: 'application/pdf',
   createdAt: '2026-11-24T00:00:00.123456Z',
   sha256: 'ab'.repeat(32),
@@ -25,6 +27,7 @@ const facts = {
 };
 const unstated = {
   fileName: undefined,
+  customerReference: undefined,
   contentType: undefined,
   createdAt: undefined,
   sha256: undefined,
@@ -48,6 +51,7 @@ describe('readFacts', () => {
   it.each<[field: string, value: unknown, keyof typeof facts]>([
     ['filename', 12_345, 'fileName'],
     ['filename', ['a.pdf'], 'fileName'],
+    ['customer_reference', 17, 'customerReference'],
     ['content_type', {}, 'contentType'],
     ['created_at', 1_764_000_000, 'createdAt'],
     ['created_at', 'yesterday', 'createdAt'],
