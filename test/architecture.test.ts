@@ -63,6 +63,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/lambda/metrics-port.ts',
     'local/services.ts',
     'local/s3/archive-bucket.ts',
+    'local/s3/archive-folder.ts',
     'local/s3/server.ts',
     'local/session.ts',
     'terminal',

@@ -1,6 +1,7 @@
 /** An archive on this machine: a folder, and the local stack if `npm start` is running on it. */
 import { stat } from 'node:fs/promises';
 import { createBucket } from '../../functions/bucket/store.ts';
+import { hasSystemCode } from '../../functions/errors.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
@@ -11,6 +12,7 @@ import {
   localBucket,
   localCredentials,
 } from '../../local/s3/archive-bucket.ts';
+import { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { localApiKey } from '../../local/services.ts';
 import { readSession } from '../../local/session.ts';
@@ -27,7 +29,10 @@ export interface LocalArchiveOptions {
 
 /** @throws Error if the folder does not exist */
 export async function localArchive({ folder, environment, time }: LocalArchiveOptions): Promise<Target> {
-  const found = await stat(folder).catch(() => undefined);
+  const found = await stat(folder).catch((error: unknown) => {
+    if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  });
   if (!found?.isDirectory())
     throw new Error(
       `${folder} is not a folder. Pass the folder of the archive, as in \`npm start -- --archive\`.`,
@@ -36,12 +41,16 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const closers: (() => unknown)[] = [];
 
   const bucket = lazy(async () => {
-    const opened = externalBucket(environment) ?? (await openFolder());
+    const external = externalBucket(environment);
+    const opened = external ?? (await openFolder());
     closers.push(() => opened.client.destroy());
     return {
       s3: opened.client,
       name: opened.name,
       bucket: createBucket({ s3: opened.client, name: opened.name, time }),
+      ...(external
+        ? { endpoint: environment.ARCHIVE_S3_ENDPOINT }
+        : { localFolder: new ArchiveFolder(folder) }),
     };
   });
   // Starts a server even if `npm start` has one: several servers can share a folder.

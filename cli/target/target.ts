@@ -10,11 +10,16 @@ import type { MetricName } from '../../functions/metrics.ts';
 import type { Lane } from '../../functions/queue/batch.ts';
 import type { LaneName } from '../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
+import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 
 export interface BucketAccess {
   s3: S3Client;
   name: string;
   bucket: Bucket;
+  /** The folder whose files are the objects; undefined for a bucket elsewhere. */
+  localFolder?: ArchiveFolder | undefined;
+  /** URL of an S3 other than Amazon's and the local one. */
+  endpoint?: string | undefined;
 }
 
 export type LaneQueues = Omit<Lane, 'live'>;

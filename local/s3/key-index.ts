@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -48,30 +49,77 @@ export class KeyIndex {
     // Timestamps of the file system are in system time, so compare them with the system clock.
     const readAt = Date.now();
     let state: BigIntStats;
-    let found: Dirent[];
+    let names: string[];
     try {
       state = await stat(directory, { bigint: true });
       const cached = this.#directories.get(path);
       if (cached?.mtimeNs === state.mtimeNs) return cached.entries;
-      found = await readdir(directory, { withFileTypes: true });
+      ({ names } = await readEntries(directory, path === '' ? this.#hidden : undefined));
     } catch (error) {
       // Removed since its parent was read, so it has no keys.
       if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return [];
       throw error;
     }
-    const entries = found
-      .filter(
-        (entry) => (entry.isFile() || entry.isDirectory()) && (path !== '' || entry.name !== this.#hidden),
-      )
-      // A directory sorts by the prefix of its keys: `a.txt` before `a/b`.
-      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
-      .sort(compareUtf8);
+    const entries = names.sort(compareUtf8);
     // A change within the resolution of the timestamp would go unnoticed, so recently changed directories are not cached.
     if (readAt - Number(state.mtimeNs / 1_000_000n) > MIN_CACHEABLE_AGE_MS) {
       this.#directories.set(path, { mtimeNs: state.mtimeNs, entries });
     } else this.#directories.delete(path);
     return entries;
   }
+}
+
+/** A file or directory that is not in the listings. */
+export interface UnlistedFile {
+  /** Relative to the bucket's directory; bytes of a name that is not UTF-8 are written as `\xNN`. */
+  path: string;
+  /** Follows the path, as in "a symbolic link". */
+  reason: string;
+}
+
+/**
+ * Walks a bucket's directory for everything that is not in its listings.
+ *
+ * @throws the error of `readdir` for a directory that cannot be read
+ */
+export async function* unlistedFiles(
+  root: string,
+  hidden: string,
+  path = '',
+): AsyncGenerator<UnlistedFile, void, undefined> {
+  const { names, unlisted } = await readEntries(join(root, path), path === '' ? hidden : undefined);
+  for (const { path: name, reason } of unlisted) yield { path: path + name, reason };
+  for (const name of names) if (name.endsWith('/')) yield* unlistedFiles(root, hidden, path + name);
+}
+
+/** @returns names of what is listed, those of directories with a slash at the end, as their keys sort: `a.txt` before `a/b` */
+async function readEntries(
+  directory: string,
+  hidden: string | undefined,
+): Promise<{ names: string[]; unlisted: UnlistedFile[] }> {
+  const names: string[] = [];
+  const unlisted: UnlistedFile[] = [];
+  // As buffers: in strings, Node.js replaces bytes that are not UTF-8, and the file is not found under that name.
+  for (const entry of await readdir(directory, { withFileTypes: true, encoding: 'buffer' })) {
+    const name = entry.name.toString('utf8');
+    if (name === hidden) continue;
+    const slash = entry.isDirectory() ? '/' : '';
+    const reason = unlistedReason(entry);
+    if (reason === undefined) names.push(name + slash);
+    else unlisted.push({ path: (isUtf8(entry.name) ? name : hexEscaped(entry.name)) + slash, reason });
+  }
+  return { names, unlisted };
+}
+
+function unlistedReason(entry: Dirent<Buffer>): string | undefined {
+  if (entry.isSymbolicLink()) return 'a symbolic link';
+  if (!entry.isFile() && !entry.isDirectory()) return 'not a regular file';
+  return isUtf8(entry.name) ? undefined : 'its name is not UTF-8';
+}
+
+function hexEscaped(name: Buffer): string {
+  const hex = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return name.toString('latin1').replace(/[^ -~]/g, hex);
 }
 
 interface CachedDirectory {

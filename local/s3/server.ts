@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { hasSystemCode } from '../../functions/errors.ts';
 import type { Time } from '../../functions/time.ts';
 import { deliver, endEarly } from './deliver.ts';
 import { applyFault, type S3Fault } from './faults.ts';
@@ -232,6 +233,8 @@ function parsed(message: IncomingMessage, { objectKey }: S3Options): S3Request |
 function asS3Error(error: unknown, options: S3Options): S3Error {
   if (error instanceof S3Error) return error;
   options.onError?.(error);
+  // A retry cannot help, so this is not an InternalError.
+  if (hasSystemCode(error, 'EACCES', 'EPERM')) return accessDenied();
   return new S3Error(500, 'InternalError', 'We encountered an internal error. Please try again.');
 }
 

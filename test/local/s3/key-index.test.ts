@@ -1,8 +1,10 @@
-import { mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { expect, test, vi } from 'vitest';
-import { compareUtf8, KeyIndex } from '../../../local/s3/key-index.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { compareUtf8, KeyIndex, unlistedFiles } from '../../../local/s3/key-index.ts';
 import { collected } from '../../collected.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { temporaryDirectory } from './fixture.ts';
@@ -114,4 +116,32 @@ test('lists no keys when the directory does not exist', async () => {
   const root = await temporaryDirectory();
 
   expect(await collected(new KeyIndex(join(root, 'missing'), '.s3').keys('', ''))).toEqual([]);
+});
+
+test('yields every file that is not in the listing, and no other', async () => {
+  const root = await temporaryDirectory();
+  const raw = (path: string) => Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
+  for (const key of ['documents/a', 'documents/caf\u{e9}', '\uFFFD', '.s3/metadata/x'])
+    await write(root, key);
+  await writeFile(raw('documents/caf\xe9'), 'x');
+  await mkdir(raw('b\xff'));
+  await writeFile(raw('b\xff/c'), 'x');
+  await writeFile(raw('.s3/\xff'), 'x');
+  await symlink('a', join(root, 'documents/link'));
+  await symlink('documents', join(root, 'receipts'));
+  const server = createServer().listen(join(root, 'socket'));
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+
+  const unlisted = await collected(unlistedFiles(root, '.s3'));
+  const listed = await collected(new KeyIndex(root, '.s3').keys('', ''));
+
+  expect(unlisted.toSorted((a, b) => compareUtf8(a.path, b.path))).toEqual([
+    { path: 'b\\xff/', reason: 'its name is not UTF-8' },
+    { path: 'documents/caf\\xe9', reason: 'its name is not UTF-8' },
+    { path: 'documents/link', reason: 'a symbolic link' },
+    { path: 'receipts', reason: 'a symbolic link' },
+    { path: 'socket', reason: 'not a regular file' },
+  ]);
+  expect(listed).toEqual(['documents/a', 'documents/caf\u{e9}', '\uFFFD']);
 });
