@@ -1,6 +1,6 @@
 /** Writes a manifest to a local draft file line by line, then publishes it with one PUT or one rename. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
 import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
@@ -97,10 +97,15 @@ export async function draftManifest(options: DraftOptions): Promise<ManifestDraf
 }
 
 async function copyTo(path: string, file: string): Promise<string> {
-  const partial = `${file}.part`;
+  const partial = `${file}.${randomBytes(6).toString('hex')}.part`;
   // The draft may be on another file system, and a rename works within one only.
-  await copyFile(path, partial);
-  await rename(partial, file);
+  try {
+    await copyFile(path, partial, constants.COPYFILE_EXCL);
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
   return file;
 }
 

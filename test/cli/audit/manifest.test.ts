@@ -1,7 +1,7 @@
 /** Manifests: `sha256sum` can check them, and the audit reports each one that is removed or changed. */
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -230,6 +230,17 @@ describe('audit with manifests', () => {
     );
     expect(await readdir(folder)).toEqual(['manifest.txt']);
     expect([...world.bucket.objects.keys()]).toEqual(keys);
+  });
+
+  it('follows no link that waits beside the file under a name known in advance', async () => {
+    const { world } = await worldWithManifests(1);
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'victim'), 'precious');
+    await symlink('victim', join(folder, 'manifest.txt.part'));
+
+    await world.run({ manifest: { file: join(folder, 'manifest.txt') } });
+
+    expect(await readFile(join(folder, 'victim'), 'utf8')).toBe('precious');
   });
 
   it('adds a new receipt for the same bytes only with --accept-receipts', async () => {
