@@ -14,17 +14,21 @@ import { type AuditScope, auditSummary, summaryRecord } from '../report/summary.
 import { compareDocuments } from './compare.ts';
 import { checkManifests, publishManifest, startManifest } from './manifest.ts';
 import { type AuditOptions, exitCodes } from './options.ts';
+import { checkOutputFile } from './output-file.ts';
 import { queueRepairs } from './repair.ts';
 import { writeReport } from './report.ts';
-import { createAuditRun, describeProgress } from './run.ts';
+import { type AuditRun, createAuditRun, describeProgress } from './run.ts';
 import { readTelnyxList } from './telnyx.ts';
 
 /**
  * @returns the exit code
- * @throws Error if the audit cannot run, ArchiverError if a listing fails, or the signal's reason. In each case no file
+ * @throws UsageError if an output file cannot be written, Error if the audit cannot run, ArchiverError if a listing fails, or the signal's reason. In each case no file
  *   or object is left behind
  */
 export async function audit(options: AuditOptions, context: CommandContext): Promise<number> {
+  const { html, manifest } = options;
+  if (html !== undefined) await checkOutputFile('--html', html);
+  if (typeof manifest === 'object') await checkOutputFile('--manifest', manifest.file);
   const folder = await mkdtemp(join(tmpdir(), 'telnyx-archiver-audit-'));
   try {
     return await auditWithin(folder, options, context);
@@ -38,8 +42,9 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
   const startedMonotonic = time.monotonic();
   // Look up everything first, so that a missing permission fails before the work starts.
   const archive = await target.bucket();
+  await archive.localFolder?.check();
   const telnyx = options.telnyx ? await target.telnyx() : undefined;
-  const queues = options.repair ? await target.queues() : undefined;
+  const queues = options.repair && !options.dryRun ? await target.queues() : undefined;
   const run = createAuditRun(options, context, archive, folder);
   const { tally } = run;
 
@@ -48,7 +53,12 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
   const progress = terminal.progress(() => describeProgress(run, time.monotonic() - comparingSince));
   let draft: ManifestDraft | undefined;
   try {
+    run.step = 'Looking for other files in the folder';
+    await reportUnlistedFiles(run);
+    run.step = 'Checking the manifests';
     const chain = await checkManifests(run);
+    run.inManifest = chain.newestValid?.documents ?? 0;
+    run.step = 'Reading the list of documents';
     const telnyxListed = telnyx !== undefined && (await readTelnyxList(telnyx, startedAt, run));
     draft = await startManifest(chain, run);
     comparingSince = time.monotonic();
@@ -66,15 +76,23 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
       },
       seconds: (time.monotonic() - startedMonotonic) / 1_000,
     };
-    terminal.print('', ...auditSummary(tally, scope, terminal.paint));
+    terminal.print('', ...auditSummary(tally, scope, run.advice, terminal.paint));
     terminal.record(summaryRecord(tally, scope));
-    if (options.html !== undefined) await writeReport(options.html, scope, run);
     if (draft) await publishManifest(draft, terminal);
-    if (queues) await queueRepairs(repairable, queues, context);
+    if (options.repair) await queueRepairs(repairable, queues, context);
+    if (options.html !== undefined) await writeReport(options.html, scope, run);
   } finally {
     progress.stop();
     await draft?.discard();
   }
   if (countDefects(tally) > 0) return exitCodes.problems;
   return countUnchecked(tally) > 0 ? exitCodes.incomplete : exitCodes.success;
+}
+
+/** @throws the error of `readdir` for a folder that cannot be read */
+async function reportUnlistedFiles({ archive, context, reportOther }: AuditRun): Promise<void> {
+  for await (const { path, reason } of archive.localFolder?.unlistedFiles() ?? []) {
+    context.signal.throwIfAborted();
+    reportOther({ code: 'foreign', key: path, detail: `${reason}, so it is not an object of the archive` });
+  }
 }

@@ -11,8 +11,8 @@ import type { ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
+import { isRepairable } from '../report/advice.ts';
 import { manifestEntryOf } from './manifest.ts';
-import { isRepairable } from './repair.ts';
 import type { AuditRun } from './run.ts';
 
 /** Documents that are inspected at the same time. */
@@ -31,33 +31,39 @@ export async function compareDocuments(
   draft: ManifestDraft | undefined,
   run: AuditRun,
 ): Promise<string[]> {
-  const { options, context, tally, statistics, report } = run;
+  const { options, context, archive, tally, statistics, report, reportOther } = run;
   const repairable: string[] = [];
   const recheck = createMissingRecheck(repairable, run);
   const rows = mergeSources({
     listing: run.listing,
     telnyx: run.documents.sorted(),
     manifest: chain.newestValid?.path,
-    onForeign: ({ key, bytes }) => {
-      const finding: Finding = { code: 'foreign', key, detail: formatBytes(bytes) };
-      report(finding);
-      statistics.addOther(finding);
-    },
+    onForeign: ({ key, bytes }) => reportOther({ code: 'foreign', key, detail: formatBytes(bytes) }),
   });
   const dependencies = inspectDependencies(startedAt, telnyxListed, run);
   const inspections = mapStreamConcurrently(rows, concurrency, context.signal, (row, limited) =>
     inspect(row, limited, dependencies),
   );
+  const unreadable = new UnreadableDocuments();
   for await (const inspection of inspections) {
+    const { documentId } = inspection.evidence;
+    const [first] = inspection.findings;
     count(tally, inspection);
-    stopIfNothingIsReadable(tally, inspection);
+    if (first?.code === 'unreadable') {
+      first.detail = (await archive.localFolder?.openError(documentId)) ?? first.detail;
+      unreadable.add(first);
+      if (tally.documents >= maxUnreadable) unreadable.throwIfAll(tally.documents, 'first ');
+    }
     statistics.add(inspection);
-    if (inspection.findings[0]?.code === 'missing') await recheck.add(inspection);
-    else for (const finding of inspection.findings) report(finding);
-    if (isRepairable(inspection)) repairable.push(inspection.evidence.documentId);
+    if (first?.code === 'missing') await recheck.add(inspection);
+    else {
+      for (const finding of inspection.findings) report(finding);
+      if (inspection.findings.some(isRepairable)) repairable.push(documentId);
+    }
     const entry = manifestEntryOf(inspection, options.acceptReceipts);
     if (entry) await draft?.add(entry);
   }
+  unreadable.throwIfAll(tally.documents);
   await recheck.end();
   return repairable;
 }
@@ -71,13 +77,13 @@ function createMissingRecheck(
     onRequest();
     return archive.bucket.list(...parameters);
   };
-  return createRecheck({ list }, retry, ({ evidence, findings }, isMissing) => {
-    for (const finding of findings) {
+  return createRecheck({ list }, retry, (inspection, isMissing) => {
+    for (const finding of inspection.findings) {
       report(isMissing ? finding : { ...finding, code: 'pending', detail: 'archived during the audit' });
     }
     if (!isMissing) return;
-    statistics.addMissing(evidence.documentId, evidence.telnyx?.createdAt, evidence.telnyx?.bytes);
-    repairable.push(evidence.documentId);
+    statistics.addMissing(inspection);
+    repairable.push(inspection.evidence.documentId);
   });
 }
 
@@ -109,11 +115,21 @@ function count(tally: Tally, { evidence }: Inspection): void {
   tally.bytes += evidence.object?.bytes ?? 0;
 }
 
-/** @throws Error if every document so far is unreadable, as without permission to decrypt */
-function stopIfNothingIsReadable(tally: Tally, { findings }: Inspection): void {
-  const [finding] = findings;
-  if (finding?.code !== 'unreadable' || tally.documents < maxUnreadable) return;
-  if (tally.counts.unreadable + 1 >= tally.documents) {
-    throw new Error(`None of the first ${tally.documents} documents could be read. ${finding.detail}`);
+/** If no document can be read, as without permission to decrypt, the cause is not in the documents. */
+class UnreadableDocuments {
+  #count = 0;
+  #detail = '';
+
+  add({ detail }: Finding): void {
+    this.#count += 1;
+    this.#detail = detail;
+  }
+
+  /** @param which inserted before the number @throws Error if all documents are unreadable */
+  throwIfAll(documents: number, which = ''): void {
+    if (documents === 0 || this.#count < documents) return;
+    const subject =
+      documents === 1 ? 'The only document could not' : `None of the ${which}${documents} documents could`;
+    throw new Error(`${subject} be read. ${this.#detail}`);
   }
 }

@@ -11,7 +11,7 @@ import type { AuditRun } from './run.ts';
 
 /** Checks the manifests in the bucket, and reports the findings. */
 export async function checkManifests(run: AuditRun): Promise<ManifestChain> {
-  const { archive, retry, folder, onRequest, options, statistics, report } = run;
+  const { archive, retry, folder, onRequest, options, reportOther } = run;
   const listed = listArchive(run.listing, { prefix: manifestPrefix });
   const copy = join(folder, 'newest-manifest');
   const chain = await checkManifestChain(listed, options.expectManifest, copy, {
@@ -19,10 +19,7 @@ export async function checkManifests(run: AuditRun): Promise<ManifestChain> {
     retry,
     onRequest,
   });
-  for (const finding of chain.findings) {
-    report(finding);
-    statistics.addOther(finding);
-  }
+  for (const finding of chain.findings) reportOther(finding);
   return chain;
 }
 

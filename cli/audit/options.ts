@@ -7,6 +7,8 @@ export interface AuditOptions {
   all: boolean;
   /** Queue missing documents for archiving. */
   repair: boolean;
+  /** With `repair`: only count the documents that would be queued. */
+  dryRun: boolean;
   /** Compare with Telnyx's list. */
   telnyx: boolean;
   /** How long the archiver may take to archive a document before it counts as missing. */

@@ -1,4 +1,3 @@
-import type { Inspection } from '../../functions/audit/inspect.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import type { CommandContext } from '../command.ts';
@@ -8,30 +7,22 @@ import type { ArchiverQueues } from '../target/target.ts';
 const maxLiveDocuments = 1_000;
 
 /**
- * Whether the archiver can repair the document. It skips documents that have a receipt. Missing documents are not
- * included: they are looked up a second time first.
- */
-export function isRepairable({ evidence, findings }: Inspection): boolean {
-  const hasNoReceipt = findings.some(({ code }) => code === 'no-receipt' || code === 'lost');
-  return hasNoReceipt && evidence.telnyx !== undefined;
-}
-
-/**
  * Queues documents for archiving, and prints how many. Safe to repeat.
  *
+ * @param queues undefined for a dry run, which queues nothing
  * @throws ArchiverError QueueUnavailable
  */
 export async function queueRepairs(
   documentIds: readonly string[],
-  { sqs, lanes }: ArchiverQueues,
+  queues: ArchiverQueues | undefined,
   { time, signal, terminal }: Pick<CommandContext, 'time' | 'signal' | 'terminal'>,
 ): Promise<void> {
   const lane =
     documentIds.length === 0 ? undefined : documentIds.length > maxLiveDocuments ? 'backfill' : 'documents';
-  if (lane !== undefined) {
+  if (lane !== undefined && queues !== undefined) {
     const requestedAt = new Date(time.now()).toISOString();
-    await createSender(sqs)(
-      lanes[lane].queueUrl,
+    await createSender(queues.sqs)(
+      queues.lanes[lane].queueUrl,
       documentIds.map((documentId) => ({
         v: 1,
         kind: 'document',
@@ -42,9 +33,14 @@ export async function queueRepairs(
       signal,
     );
   }
+  const repairable = documentIds.length;
+  const dryRun = queues === undefined;
+  const inLane = lane ? ` in the lane ${lane}` : '';
   terminal.print(
     '',
-    `${formatCount(documentIds.length, 'document')} queued${lane ? ` in the lane ${lane}` : ''}.`,
+    dryRun
+      ? `Dry run: ${formatCount(repairable, 'document')} would be queued${inLane}. Nothing was queued.`
+      : `${formatCount(repairable, 'document')} queued${inLane}.`,
   );
-  terminal.record({ type: 'repair', queued: documentIds.length, lane });
+  terminal.record({ type: 'repair', dryRun, repairable, queued: dryRun ? 0 : repairable, lane });
 }

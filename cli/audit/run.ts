@@ -11,6 +11,7 @@ import { createStorageRetry, type StorageRetry } from '../../functions/bucket/st
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import type { ProgressState } from '../../terminal/progress.ts';
 import type { CommandContext } from '../command.ts';
+import { AuditAdvice } from '../report/advice.ts';
 import { Statistics } from '../report/statistics.ts';
 import { findingLine, findingRecord } from '../report/summary.ts';
 import type { BucketAccess } from '../target/target.ts';
@@ -28,8 +29,15 @@ export interface AuditRun {
   tally: Tally;
   documents: TelnyxDocuments;
   statistics: Statistics;
+  advice: AuditAdvice;
+  /** What is being done before the first document is checked; shown as progress. */
+  step: string;
+  /** Documents that the newest manifest names. */
+  inManifest: number;
   /** Counts a finding and prints it. */
   report: (finding: Finding) => void;
+  /** Reports a finding that is not about a document. */
+  reportOther: (finding: Finding) => void;
   /** Counts a request to S3. */
   onRequest: () => void;
 }
@@ -46,6 +54,15 @@ export function createAuditRun(
   const onRequest = () => {
     tally.requests += 1;
   };
+  const statistics = new Statistics();
+  const advice = new AuditAdvice({ ...archive, folder: archive.localFolder?.path });
+  const report = (finding: Finding) => {
+    tally.counts[finding.code] += 1;
+    advice.add(finding);
+    if (!options.all && weightOf(finding.code) === 'fine') return;
+    terminal.print(findingLine(finding, terminal.paint));
+    terminal.record(findingRecord(finding));
+  };
   return {
     options,
     context,
@@ -55,30 +72,38 @@ export function createAuditRun(
     folder,
     tally,
     documents: new TelnyxDocuments(),
-    statistics: new Statistics(),
-    report: (finding) => {
-      tally.counts[finding.code] += 1;
-      if (!options.all && weightOf(finding.code) === 'fine') return;
-      terminal.print(findingLine(finding, terminal.paint));
-      terminal.record(findingRecord(finding));
+    statistics,
+    advice,
+    step: 'Starting',
+    inManifest: 0,
+    report,
+    reportOther: (finding) => {
+      report(finding);
+      statistics.addOther(finding);
     },
     onRequest,
   };
 }
 
 /** @param comparingMs milliseconds since the comparison started */
-export function describeProgress({ tally, documents }: AuditRun, comparingMs: number): ProgressState {
+export function describeProgress(run: AuditRun, comparingMs: number): ProgressState {
+  const { tally, documents } = run;
   if (tally.documents === 0) {
     return {
       ended: 0,
       total: undefined,
-      text: `${formatCount(documents.count, 'document')} listed at Telnyx so far`,
+      text:
+        documents.count === 0
+          ? run.step
+          : `${formatCount(documents.count, 'document')} listed at Telnyx so far`,
     };
   }
+  // Each of the two may lack documents that the archive has, so the larger one is the better estimate.
+  const expected = Math.max(documents.count, run.inManifest);
   const seconds = Math.max(0.001, comparingMs / 1_000);
   return {
     ended: tally.documents,
-    total: documents.count > tally.documents ? documents.count : undefined,
+    total: expected > tally.documents ? expected : undefined,
     text: [
       `${formatCount(tally.documents, 'document')} checked`,
       `${formatNumber(Math.round(tally.documents / seconds))}/s`,

@@ -1,4 +1,3 @@
-import type { Finding } from '../../functions/audit/findings.ts';
 import { readTelnyxDocuments } from '../../functions/audit/telnyx-documents.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
@@ -15,7 +14,7 @@ import type { AuditRun } from './run.ts';
 export async function readTelnyxList(
   telnyx: TelnyxClient,
   startedAt: number,
-  { documents, context, statistics, report }: AuditRun,
+  { documents, context, reportOther }: AuditRun,
 ): Promise<boolean> {
   const { signal } = context;
   const problem = await readTelnyxDocuments(retryingTelnyx(telnyx, context), startedAt, documents).then(
@@ -27,8 +26,6 @@ export async function readTelnyxList(
     },
   );
   if (problem === undefined) return true;
-  const finding: Finding = { code: 'unreadable', key: 'telnyx', detail: problem };
-  report(finding);
-  statistics.addOther(finding);
+  reportOther({ code: 'unreadable', key: 'telnyx', detail: problem });
   return false;
 }

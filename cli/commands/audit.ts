@@ -40,6 +40,7 @@ interface Parsed {
   readData?: true | number;
   all?: boolean;
   repair?: boolean;
+  dryRun?: boolean;
   telnyx: boolean;
   grace: number;
   manifest?: true | string;
@@ -65,6 +66,7 @@ export const auditCommand: ArchiverCommand = {
       )
       .option('--all', 'also list documents without problems')
       .option('--repair', 'queue missing documents for archiving')
+      .option('--dry-run', 'with --repair: show how many documents would be queued; queue nothing')
       .option('--no-telnyx', 'do not compare with Telnyx’s list; missing documents are not detected')
       .option('--grace <minutes>', 'minutes that archiving a document may take', asMinutes, 15)
       .option('--manifest [file]', 'write a manifest for sha256sum to the bucket, or to this file instead')
@@ -89,18 +91,24 @@ function auditOptions(parsed: Parsed): AuditOptions {
       '--quick cannot be combined with --read-data, --manifest or --html, which need receipts and objects.',
     );
   }
+  if (parsed.dryRun && !parsed.repair) throw new UsageError('--dry-run requires --repair.');
   if (parsed.acceptReceipts && !manifest) throw new UsageError('--accept-receipts requires --manifest.');
+  const html = parsed.html === undefined ? undefined : resolve(parsed.html);
+  const manifestFile = typeof manifest === 'string' ? resolve(manifest) : undefined;
+  if (html !== undefined && html === manifestFile)
+    throw new UsageError('--html and --manifest name the same file.');
   return {
     quick,
     readData: readData === true ? 100 : (readData ?? 0),
     all: parsed.all ?? false,
     repair: parsed.repair ?? false,
+    dryRun: parsed.dryRun ?? false,
     telnyx: parsed.telnyx,
     graceMinutes: parsed.grace,
-    manifest: manifest === undefined ? undefined : manifest === true ? 'bucket' : { file: resolve(manifest) },
+    manifest: manifestFile !== undefined ? { file: manifestFile } : manifest === true ? 'bucket' : undefined,
     acceptReceipts: parsed.acceptReceipts ?? false,
     expectManifest: parsed.expectManifest,
-    html: parsed.html === undefined ? undefined : resolve(parsed.html),
+    html,
   };
 }
 

@@ -6,6 +6,7 @@
     'codes',
     'detail',
     'name',
+    'reference',
     'type',
     'bytes',
     'created',
@@ -23,7 +24,7 @@
       : row.codes.some((code) => data.marks[code]?.weight === 'unchecked')
         ? 'unchecked'
         : 'fine';
-    row.searched = [row.id, row.state, row.detail, row.name, row.type, row.trigger, row.sha256]
+    row.searched = [row.id, row.state, row.detail, row.name, row.reference, row.type, row.trigger, row.sha256]
       .join('\n')
       .toLowerCase();
     return row;
@@ -38,15 +39,9 @@
   const element = (name, className, text) => {
     const created = document.createElement(name);
     if (className) created.className = className;
-    if (text !== undefined) created.textContent = visible(text);
+    if (text !== undefined) created.textContent = text;
     return created;
   };
-  /** Shows bidirectional control characters and invisible characters as code points. */
-  const visible = (text) =>
-    text.replace(
-      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-      (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
-    );
   const size = (bytes) => {
     if (bytes === null) return '';
     let value = bytes;
@@ -138,7 +133,9 @@
     open.type = 'button';
     open.setAttribute('aria-expanded', 'false');
     open.setAttribute('aria-controls', `more-${position}`);
-    name.append(open, element('span', 'id', row.id));
+    name.append(open);
+    if (row.reference !== null) name.append(element('span', 'reference', `Reference ${row.reference}`));
+    name.append(element('span', 'id', row.id));
     line.append(
       state,
       name,
@@ -157,6 +154,7 @@
     const list = element('dl', 'facts');
     for (const [term, text] of [
       ['Reason', row.detail],
+      ['Reference', row.reference],
       ['Uploaded', exact(row.created)],
       ['Archived', exact(row.archived)],
       ['Key', `documents/${row.id}`],

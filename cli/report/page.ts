@@ -11,6 +11,8 @@ import {
 } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
+import { printable } from '../../terminal/escape.ts';
+import type { AuditAdvice } from './advice.ts';
 import { bars, growthChart } from './charts.ts';
 import type { Histogram } from './histograms.ts';
 import { html, inlineJson, Markup } from './markup.ts';
@@ -27,6 +29,7 @@ export interface PageOptions {
   tally: Tally;
   scope: AuditScope;
   statistics: Statistics;
+  advice: AuditAdvice;
   /** Undefined if the queues cannot be read. */
   deadLetters: readonly DeadLetters[] | undefined;
   /** Milliseconds since the Unix epoch. */
@@ -35,7 +38,7 @@ export interface PageOptions {
 }
 
 export async function reportPage(options: PageOptions): Promise<string> {
-  const { tally, scope, statistics, deadLetters, now, version } = options;
+  const { tally, scope, statistics, advice, deadLetters, now, version } = options;
   const [style, script] = await Promise.all(['page.css', 'page.js'].map(asset));
   const policy = [
     "default-src 'none'",
@@ -65,7 +68,7 @@ export async function reportPage(options: PageOptions): Promise<string> {
 </header>
 <main>
 ${tiles(tally, scope, statistics)}
-${findingsSection(tally, statistics)}
+${findingsSection(tally, statistics, advice)}
 <section class="wide" aria-labelledby="growth"><h2 id="growth">Growth</h2>
 <p class="lead">${growthLead(statistics, now)}</p>
 ${growthChart(statistics.growth.buckets(), now)}</section>
@@ -124,7 +127,7 @@ ${tile('Downloaded', formatNumber(tally.objectsRead), tally.objectsRead === 0 ? 
 </dl>`;
 }
 
-function findingsSection(tally: Tally, statistics: Statistics): Markup {
+function findingsSection(tally: Tally, statistics: Statistics, advice: AuditAdvice): Markup {
   const present = findingCodes.filter(
     (code) => findingKinds[code].weight !== 'fine' && tally.counts[code] > 0,
   );
@@ -135,7 +138,12 @@ function findingsSection(tally: Tally, statistics: Statistics): Markup {
     (
       code,
     ) => html`<li class="${findingKinds[code].weight}"><p class="what"><b>${formatFindingCount(tally.counts[code], code)}</b> ${findingKinds[code].meaning} <code>${code}</code></p>
-<p class="advice">${withCode(findingKinds[code].advice)}</p></li>`,
+${advice
+  .of(code)
+  .map(
+    ({ text, commands }) =>
+      html`<p class="advice">${withCode(text)}</p>${commands?.map((command) => html`<pre class="commands">${command}</pre>`)}`,
+  )}</li>`,
   )}</ul>
 ${
   others.length === 0
@@ -203,7 +211,7 @@ function tableSection(tally: Tally, rows: readonly DocumentRow[], statistics: St
 <p class="lead">${lead}</p>
 <noscript><p class="lead">The table needs JavaScript; everything else on this page does not.</p></noscript>
 <div class="tools" hidden>
-  <label>Search <input type="search" id="search" placeholder="file name, ID, SHA-256, type, finding" autocomplete="off" spellcheck="false"></label>
+  <label>Search <input type="search" id="search" placeholder="file name, reference, ID, SHA-256, type, finding" autocomplete="off" spellcheck="false"></label>
   <label>Show <select id="state"><option value="">all</option></select></label>
   <p id="shown" role="status"></p>
 </div>
@@ -234,6 +242,7 @@ function tableRow(row: DocumentRow): readonly unknown[] {
     codes: found,
     detail,
     fileName,
+    customerReference,
     contentType,
     bytes,
     createdAt,
@@ -242,7 +251,8 @@ function tableRow(row: DocumentRow): readonly unknown[] {
     sha256,
   } = row;
   const type = contentType && typeName(contentType);
-  return [id, found, detail, fileName, type, bytes, createdAt, archivedAt, trigger, sha256].map(
+  const names = [fileName, customerReference, type].map((text) => text && printable(text));
+  return [id, found, printable(detail), ...names, bytes, createdAt, archivedAt, trigger, sha256].map(
     (value) => value ?? null,
   );
 }
@@ -308,22 +318,22 @@ function growthLead({ growth }: Statistics, now: number): string {
 }
 
 /** Common names of the content types that Telnyx accepts (Telnyx's guide to documents). */
-const typeNames: Record<string, string> = {
-  'application/pdf': 'PDF',
-  'image/png': 'PNG',
-  'image/jpeg': 'JPEG',
-  'text/csv': 'CSV',
-  'application/csv': 'CSV',
-  'text/plain': 'Text',
-  'application/json': 'JSON',
-  'application/msword': 'Word',
-  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 'Word',
-  'application/vnd.ms-excel': 'Excel',
-  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'Excel',
-};
+const typeNames = new Map([
+  ['application/pdf', 'PDF'],
+  ['image/png', 'PNG'],
+  ['image/jpeg', 'JPEG'],
+  ['text/csv', 'CSV'],
+  ['application/csv', 'CSV'],
+  ['text/plain', 'Text'],
+  ['application/json', 'JSON'],
+  ['application/msword', 'Word'],
+  ['application/vnd.openxmlformats-officedocument.wordprocessingml.document', 'Word'],
+  ['application/vnd.ms-excel', 'Excel'],
+  ['application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', 'Excel'],
+]);
 
 function typeName(contentType: string): string {
-  return typeNames[contentType] ?? contentType;
+  return typeNames.get(contentType) ?? contentType;
 }
 
 const second = 1_000;

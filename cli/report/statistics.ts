@@ -1,6 +1,6 @@
 /** The report's figures on all documents, collected during the audit in bounded memory. */
 import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
-import type { Inspection } from '../../functions/audit/inspect.ts';
+import { type Inspection, namesOf } from '../../functions/audit/inspect.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from './histograms.ts';
 
 /** One row of the report's table. Times are milliseconds since the Unix epoch. */
@@ -9,6 +9,7 @@ export interface DocumentRow {
   codes: FindingCode[];
   detail: string;
   fileName: string | undefined;
+  customerReference: string | undefined;
   contentType: string | undefined;
   bytes: number | undefined;
   createdAt: number | undefined;
@@ -68,8 +69,8 @@ export class Statistics {
   }
 
   /** Adds a document that is missing after the second lookup. */
-  addMissing(id: string, createdAt: number | undefined, bytes: number | undefined): void {
-    this.#addWithFindings({ ...emptyRow, id, codes: ['missing'], createdAt, bytes });
+  addMissing(inspection: Inspection): void {
+    this.#addWithFindings(rowOf(inspection));
   }
 
   /** Adds a finding that is not about a document. */
@@ -109,25 +110,16 @@ export class Statistics {
   }
 }
 
-const emptyRow: Omit<DocumentRow, 'id' | 'codes'> = {
-  detail: '',
-  fileName: undefined,
-  contentType: undefined,
-  bytes: undefined,
-  createdAt: undefined,
-  archivedAt: undefined,
-  trigger: undefined,
-  sha256: undefined,
-};
-
 function rowOf({ evidence, findings }: Inspection): DocumentRow {
   const { documentId, object, receipt, telnyx, manifest } = evidence;
   const reading = receipt?.reading;
+  const { fileName, customerReference } = namesOf(evidence);
   return {
     id: documentId,
     codes: findings.map(({ code }) => code),
     detail: findings.flatMap(({ detail }) => detail || []).join(' · '),
-    fileName: reading?.fileName,
+    fileName,
+    customerReference,
     contentType: reading?.contentType,
     bytes: object?.bytes ?? reading?.stated.bytes ?? telnyx?.bytes,
     createdAt: reading?.createdAt ?? telnyx?.createdAt,

@@ -15,19 +15,33 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type Printable, type StyledText, styled } from '../../terminal/styled.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
+import type { AuditAdvice } from './advice.ts';
 
 const markStyles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
 
-/** In the format of `rclone check --combined`: mark, space, key; then the code and, if there is one, the reason. */
-export function findingLine({ code, key, detail }: Finding, paint: Terminal['paint']): StyledText {
+/**
+ * In the format of `rclone check --combined`: mark, space, key; then the code and, if there is one, the reason. File name
+ * and reference of a document, if known, follow on an indented line.
+ */
+export function findingLine(finding: Finding, paint: Terminal['paint']): StyledText {
+  const { code, key, detail } = finding;
   const { mark } = findingKinds[code];
   const reason = detail === '' ? code : `${code}: ${detail}`;
-  return styled`${paint(markStyles[mark], mark)} ${key}  ${paint('dim', reason)}`;
+  const line = styled`${paint(markStyles[mark], mark)} ${key}  ${paint('dim', reason)}`;
+  const names = formatNames(finding);
+  return names === '' ? line : styled`${line}\n  ${names}`;
 }
 
-export function findingRecord({ code, key, documentId, detail }: Finding): object {
+function formatNames({ fileName, customerReference }: Finding): string {
+  const reference = customerReference === undefined ? [] : [`reference ${customerReference}`];
+  return [...(fileName === undefined ? [] : [fileName]), ...reference].join(' · ');
+}
+
+export function findingRecord(finding: Finding): object {
+  const { code, key, documentId, fileName, customerReference, versionId, atTelnyx, detail } = finding;
   const { mark, weight } = findingKinds[code];
-  return { type: 'finding', mark, code, weight, key, documentId, detail };
+  const document = { documentId, fileName, customerReference, versionId, atTelnyx };
+  return { type: 'finding', mark, code, weight, key, ...document, detail };
 }
 
 /** What an audit covered. */
@@ -50,22 +64,26 @@ export interface AuditVerdict {
 
 export function verdictOf(
   tally: Tally,
-  { listedAtTelnyx }: Pick<AuditScope, 'listedAtTelnyx'>,
+  { listedAtTelnyx, quick }: Pick<AuditScope, 'listedAtTelnyx' | 'quick'>,
 ): AuditVerdict {
   const defects = countDefects(tally);
   const unchecked = countUnchecked(tally);
   const archive = `${formatCount(tally.archived, 'archived document')} (${formatBytes(tally.bytes)})`;
+  // What a problem could hide behind.
+  const limitations = [
+    quick && tally.archived > 0 ? ' by listing only; bytes were not compared' : '',
+    listedAtTelnyx === undefined ? '; not compared with Telnyx' : '',
+  ].join('');
   const uncheckedItems = `${formatCount(unchecked, 'item')} could not be checked`;
   if (defects > 0) {
     const problems = `${formatCount(defects, 'problem')} found in ${archive}`;
     return { state: 'problems', text: unchecked > 0 ? `${problems}; ${uncheckedItems}` : problems };
   }
   if (unchecked > 0) {
-    return { state: 'incomplete', text: `${uncheckedItems}; no problems found in ${archive}` };
+    return { state: 'incomplete', text: `${uncheckedItems}; no problems found in ${archive}${limitations}` };
   }
-  // Without Telnyx's list, missing documents are not detected.
-  const limitation = listedAtTelnyx === undefined ? '; not compared with Telnyx' : '';
-  return { state: 'ok', text: `No problems found in ${archive}${limitation}` };
+  const result = tally.archived === 0 ? 'The archive is empty' : `No problems found in ${archive}`;
+  return { state: 'ok', text: result + limitations };
 }
 
 const verdictStyles: Record<AuditVerdict['state'], Style> = {
@@ -75,18 +93,47 @@ const verdictStyles: Record<AuditVerdict['state'], Style> = {
 };
 
 /** The verdict, then each kind of finding with what to do about it, then what the audit covered. */
-export function auditSummary(tally: Tally, scope: AuditScope, paint: Terminal['paint']): Printable[] {
+export function auditSummary(
+  tally: Tally,
+  scope: AuditScope,
+  advice: AuditAdvice,
+  paint: Terminal['paint'],
+): Printable[] {
   const { state, text } = verdictOf(tally, scope);
-  const lines: Printable[] = [paint(verdictStyles[state], `${text}.`), ''];
+  const lines: Printable[] = [];
   for (const code of findingCodes) {
     const count = tally.counts[code];
     if (count === 0) continue;
-    const { mark, weight, meaning, advice } = findingKinds[code];
+    const { mark, weight, meaning } = findingKinds[code];
     const description = weight === 'fine' ? meaning : `${meaning} (${code})`;
-    lines.push(styled`${paint(markStyles[mark], mark)} ${formatFindingCount(count, code)}: ${description}`);
-    if (advice !== '') lines.push(styled`    ${paint('dim', advice)}`);
+    const [first = '', ...rest] = wrapped(
+      `${formatFindingCount(count, code)}: ${description}`,
+      terminalWidth - 2,
+    );
+    lines.push(styled`${paint(markStyles[mark], mark)} ${first}`, ...rest.map((line) => `  ${line}`));
+    for (const { text: step, commands = [] } of advice.of(code)) {
+      lines.push(
+        ...wrapped(step, terminalWidth - 4).map((line) => styled`    ${paint('dim', line)}`),
+        ...commands.map((command) => `      ${command}`),
+      );
+    }
   }
-  lines.push('', ...coverage(tally, scope));
+  if (lines.length > 0) lines.push('');
+  return [paint(verdictStyles[state], `${text}.`), '', ...lines, ...coverage(tally, scope)];
+}
+
+/** In characters. */
+const terminalWidth = 80;
+
+/** Breaks a text at spaces, but not within backticks: what is longer has a line of its own, so that it can be copied. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const [word] of text.matchAll(/`[^`]*`\S*|\S+/g)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
   return lines;
 }
 
@@ -99,7 +146,7 @@ function coverage(tally: Tally, scope: AuditScope): Printable[] {
       : `Telnyx     ${formatCount(listedAtTelnyx, 'document')} listed`,
     quick
       ? 'Bytes      not checked; only listings were compared'
-      : `Bytes      by the SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
+      : `Bytes      SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
     newestManifest === undefined
       ? 'Manifests  none; write one with --manifest'
       : styled`Manifests  ${formatNumber(manifests)}, newest ${newestManifest.key}\n           SHA-256 ${newestManifest.sha256}`,

@@ -1,4 +1,4 @@
-/** Every finding that an audit can report: its code, its mark, what it means, and what to do about it. */
+/** Every finding that an audit can report: its code, its mark and what it means. */
 
 /**
  * As in `rclone check --combined`: `=` archived and unchanged; `-` not in the archive; `+` only in the archive; `*` in
@@ -20,32 +20,27 @@ interface FindingKind {
   subject: 'document' | 'object' | 'manifest' | 'item';
   /** Follows the count, as in "3 documents: …". */
   meaning: string;
-  /** What the operator does about it. Empty if there is nothing to do. */
-  advice: string;
 }
 
 export const findingKinds = {
-  same: { mark: '=', weight: 'fine', subject: 'document', meaning: 'archived and unchanged', advice: '' },
+  same: { mark: '=', weight: 'fine', subject: 'document', meaning: 'archived and unchanged' },
   kept: {
     mark: '+',
     weight: 'fine',
     subject: 'document',
     meaning: 'archived and unchanged, no longer at Telnyx',
-    advice: '',
   },
   pending: {
     mark: '-',
     weight: 'fine',
     subject: 'document',
     meaning: 'uploaded recently; the archiver may still be archiving it',
-    advice: '',
   },
   infected: {
     mark: '-',
     weight: 'fine',
     subject: 'document',
     meaning: "not archived, because Telnyx's scanner found malware",
-    advice: 'To archive such documents too, set `archiveInfected` for the stage.',
   },
 
   missing: {
@@ -53,91 +48,66 @@ export const findingKinds = {
     weight: 'defect',
     subject: 'document',
     meaning: 'at Telnyx, but not archived',
-    advice:
-      'Run the audit with `--repair` to queue them. If they are still missing afterwards, run `redrive --dry-run` to see why they failed.',
   },
   lost: {
     mark: '-',
     weight: 'defect',
     subject: 'document',
     meaning: 'named by a manifest, but object and receipt are missing',
-    advice:
-      'Both were deleted. A versioned bucket still has the bytes: list the versions with ' +
-      '`aws s3api list-object-versions --prefix documents/<id>`, remove the delete markers, and find out who created them.',
   },
   'no-object': {
     mark: '-',
     weight: 'defect',
     subject: 'document',
     meaning: 'the receipt exists, but the object is missing',
-    advice:
-      'The object was deleted. A versioned bucket still has its bytes: find the version that the receipt names with ' +
-      '`aws s3api list-object-versions --prefix documents/<id>`, and remove the delete marker.',
   },
   'no-receipt': {
     mark: '*',
     weight: 'defect',
     subject: 'document',
     meaning: 'the object exists, but the receipt is missing',
-    advice:
-      'Run the audit with `--repair`: the archiver compares the object with Telnyx and writes the receipt. If the ' +
-      'document is no longer at Telnyx, look for a deleted version of the receipt.',
   },
   'size-differs': {
     mark: '*',
     weight: 'defect',
     subject: 'document',
     meaning: 'the object has a different size than the archived document',
-    advice:
-      'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
   },
   'checksum-differs': {
     mark: '*',
     weight: 'defect',
     subject: 'document',
     meaning: 'the object has different bytes than the archived document',
-    advice:
-      'The object was replaced. Restore the version that the receipt names, and find out who replaced it.',
   },
   'receipt-altered': {
     mark: '*',
     weight: 'defect',
     subject: 'document',
     meaning: 'the receipt was changed after the archiver wrote it',
-    advice:
-      'Restore the first version of the receipt (`aws s3api list-object-versions --prefix receipts/<id>`), and find ' +
-      'out who replaced it. If the archiver wrote a new receipt after `--repair`, run the audit with ' +
-      '`--manifest --accept-receipts`.',
   },
   'telnyx-differs': {
     mark: '*',
     weight: 'defect',
     subject: 'document',
     meaning: 'Telnyx states something else than when the document was archived',
-    advice:
-      'Object and receipt match each other: either Telnyx changed the document, or object and receipt were both ' +
-      'replaced. Compare them by hand.',
   },
   foreign: {
     mark: '*',
     weight: 'defect',
     subject: 'object',
     meaning: 'not written by the archiver',
-    advice: 'Find out who wrote them, and whether they can be moved elsewhere.',
   },
   'manifest-removed': {
     mark: '-',
     weight: 'defect',
     subject: 'manifest',
     meaning: 'missing, although another file names it',
-    advice: 'Restore it from the bucket’s versions or from a copy, and find out who removed it.',
   },
   'manifest-altered': {
     mark: '*',
     weight: 'defect',
     subject: 'manifest',
     meaning: 'changed after it was written',
-    advice: 'Restore it from the bucket’s versions or from a copy, and find out who replaced it.',
   },
 
   unreadable: {
@@ -145,7 +115,6 @@ export const findingKinds = {
     weight: 'unchecked',
     subject: 'item',
     meaning: 'could not be checked',
-    advice: 'Run the audit again. If this remains, see the reason given for each.',
   },
 } as const satisfies Record<string, FindingKind>;
 
@@ -169,6 +138,13 @@ export interface Finding {
   key: string;
   /** Absent if the finding is not about a document. */
   documentId?: string;
+  /** As the receipt or, without a credible one, Telnyx's list states it. */
+  fileName?: string | undefined;
+  customerReference?: string | undefined;
+  /** Version of the object that the receipt names. */
+  versionId?: string | undefined;
+  /** Whether Telnyx's list has the document; undefined without the complete list. */
+  atTelnyx?: boolean | undefined;
   /** Reason in words. Empty if the code is enough. */
   detail: string;
 }

@@ -99,6 +99,10 @@ export async function inspect(
   const evidence: Evidence = { documentId: row.id };
   if (row.telnyx) evidence.telnyx = row.telnyx;
   if (row.manifest) evidence.manifest = row.manifest;
+  const inspection = (findings: Finding[]): Inspection => {
+    const facts = documentFacts(evidence, conditions);
+    return { evidence, findings: findings.map((finding) => ({ ...finding, ...facts })) };
+  };
   try {
     const outcomes = await Promise.allSettled([
       inspectObject(row, dependencies),
@@ -111,14 +115,36 @@ export async function inspect(
     }) as [Evidence['object'], Evidence['receipt']];
     if (object) evidence.object = object;
     if (receipt) evidence.receipt = receipt;
-    return { evidence, findings: judge(evidence, conditions) };
+    return inspection(judge(evidence, conditions));
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message } = asArchiverError(thrown);
     const detail = `${code}: ${message}`;
     const key = documentKey(row.id);
-    return { evidence, findings: [{ code: 'unreadable', key, documentId: row.id, detail }] };
+    return inspection([{ code: 'unreadable', key, documentId: row.id, detail }]);
   }
+}
+
+function documentFacts(
+  evidence: Evidence,
+  { telnyxListed }: AuditConditions,
+): Pick<Finding, 'fileName' | 'customerReference' | 'versionId' | 'atTelnyx'> {
+  const { telnyx, receipt } = evidence;
+  return {
+    ...namesOf(evidence),
+    versionId: receipt?.reading?.versionId,
+    atTelnyx: telnyx ? true : telnyxListed ? false : undefined,
+  };
+}
+
+/** File name and reference as the receipt states them. Telnyx's list takes precedence over an altered receipt. */
+export function namesOf({ telnyx, receipt }: Evidence): Pick<Finding, 'fileName' | 'customerReference'> {
+  const reading = receipt?.reading;
+  const [first, second] = reading?.alteration === undefined ? [reading, telnyx] : [telnyx, reading];
+  return {
+    fileName: first?.fileName ?? second?.fileName,
+    customerReference: first?.customerReference ?? second?.customerReference,
+  };
 }
 
 /**

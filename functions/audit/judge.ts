@@ -88,7 +88,7 @@ function judgeObject(evidence: Evidence, object: NonNullable<Evidence['object']>
   // A manifest has no sizes, and a receipt that differs from the manifest is no evidence of the size.
   const isReceiptTrusted = manifest?.receipt === undefined || manifest.receipt === receipt?.reading?.digest;
   if (stated?.bytes !== undefined && isReceiptTrusted && stated.bytes !== object.bytes) {
-    return [finding(evidence, 'size-differs', `${object.bytes} bytes, expected ${stated.bytes}`)];
+    return [finding(evidence, 'size-differs', `${inBytes(object.bytes)}, expected ${stated.bytes}`)];
   }
   const expected = manifest?.document ?? stated?.sha256;
   if (expected !== undefined && object.sha256 !== undefined && expected !== object.sha256) {
@@ -108,7 +108,11 @@ function judgeAgainstTelnyx(evidence: Evidence, object: NonNullable<Evidence['ob
   const differs = (now: unknown, then: unknown) => now !== undefined && then !== undefined && now !== then;
   if (differs(telnyx?.bytes, archived.bytes)) {
     return [
-      finding(evidence, 'telnyx-differs', `Telnyx states ${telnyx?.bytes} bytes, archived ${archived.bytes}`),
+      finding(
+        evidence,
+        'telnyx-differs',
+        `Telnyx states ${inBytes(telnyx?.bytes)}, archived ${archived.bytes}`,
+      ),
     ];
   }
   if (differs(telnyx?.sha256, archived.sha256)) {
@@ -155,4 +159,8 @@ function atTelnyx({ telnyx }: Evidence): string {
 
 function createdOn(instant: number): string {
   return `created ${new Date(instant).toISOString()}`;
+}
+
+function inBytes(count: number | undefined): string {
+  return `${count} ${count === 1 ? 'byte' : 'bytes'}`;
 }

@@ -14,8 +14,8 @@ export interface ManifestChain {
   findings: Finding[];
   /** Oldest first, including altered ones. */
   manifests: Manifest[];
-  /** The newest unchanged manifest, and the path of a local copy. */
-  newestValid: { manifest: Manifest; path: string } | undefined;
+  /** The newest unchanged manifest, the path of a local copy, and the number of documents in it. */
+  newestValid: { manifest: Manifest; path: string; documents: number } | undefined;
   /** Latest timestamp of all manifests, including those that are missing but named by another file. */
   latestTimestamp: string | undefined;
 }
@@ -42,8 +42,9 @@ export async function checkManifestChain(
   for (const manifest of manifests.toReversed()) {
     const { key } = manifest;
     if (findings.has(key)) continue;
-    if (await downloadManifest(key, copy, dependencies)) {
-      newestValid = { manifest, path: copy };
+    const documents = await downloadManifest(key, copy, dependencies);
+    if (documents !== undefined) {
+      newestValid = { manifest, path: copy, documents };
       break;
     }
     findings.set(key, { code: 'manifest-altered', key, detail: 'not in the format of a manifest' });

@@ -46,8 +46,11 @@ export interface ReceiptReading {
   archivedAt: number | undefined;
   createdAt: number | undefined;
   fileName: string | undefined;
+  customerReference: string | undefined;
   contentType: string | undefined;
   trigger: string | undefined;
+  /** Version of the object in the bucket; undefined if the bucket has no versions. */
+  versionId: string | undefined;
 }
 
 const emptyReading: Omit<ReceiptReading, 'digest'> = {
@@ -56,8 +59,10 @@ const emptyReading: Omit<ReceiptReading, 'digest'> = {
   archivedAt: undefined,
   createdAt: undefined,
   fileName: undefined,
+  customerReference: undefined,
   contentType: undefined,
   trigger: undefined,
+  versionId: undefined,
 };
 
 /** A receipt has about 2 kB, most of it Telnyx's record. A larger object is not read. */
@@ -86,8 +91,10 @@ export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   const { facts } = readFacts(telnyx);
   reading.createdAt = facts.createdAt === undefined ? undefined : Date.parse(facts.createdAt);
   reading.fileName = facts.fileName;
+  reading.customerReference = facts.customerReference;
   reading.contentType = facts.contentType;
   reading.trigger = request.trigger;
+  reading.versionId = object.versionId;
 
   const mismatch = identityMismatch(documentId, result.output);
   if (mismatch !== undefined) return { ...reading, alteration: mismatch };

@@ -1,6 +1,6 @@
 /**
  * Telnyx's list of an account's documents. It is not sorted by ID, so all of it is held in memory, in a compact form:
- * 65 bytes per document, and 4 more during sorting.
+ * 73 bytes per document, 4 more during sorting, and the text of its file name and reference.
  */
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
@@ -14,12 +14,17 @@ export interface ListedDocument {
   /** Lower-case hex. */
   sha256: string | undefined;
   infected: boolean;
+  fileName: string | undefined;
+  customerReference: string | undefined;
 }
 
 const perChunk = 65_536;
 const idBytes = 16;
 const digestBytes = 32;
 const flag = { digest: 1, infected: 2 };
+/** A file name has at most 512 characters (Telnyx's guide to documents). The rest of a longer text is dropped. */
+const maxTextLength = 512;
+const firstTextBytes = 64 * 1_024;
 
 interface Chunk {
   ids: Buffer;
@@ -27,6 +32,10 @@ interface Chunk {
   createdAt: Float64Array;
   sizes: Float64Array;
   flags: Uint8Array;
+  /** File name and reference of each document, one after the other, in UTF-8. */
+  texts: Buffer;
+  nameEnds: Uint32Array;
+  referenceEnds: Uint32Array;
 }
 
 export class TelnyxDocuments {
@@ -38,7 +47,7 @@ export class TelnyxDocuments {
     return this.#count;
   }
 
-  add({ id, createdAt, bytes, sha256, infected }: ListedDocument): void {
+  add({ id, createdAt, bytes, sha256, infected, fileName, customerReference }: ListedDocument): void {
     const at = this.#count % perChunk;
     if (at === 0) {
       this.#chunks.push({
@@ -47,6 +56,9 @@ export class TelnyxDocuments {
         createdAt: new Float64Array(perChunk),
         sizes: new Float64Array(perChunk),
         flags: new Uint8Array(perChunk),
+        texts: Buffer.alloc(firstTextBytes),
+        nameEnds: new Uint32Array(perChunk),
+        referenceEnds: new Uint32Array(perChunk),
       });
     }
     const { chunk } = this.#locate(this.#count);
@@ -56,6 +68,9 @@ export class TelnyxDocuments {
     chunk.createdAt[at] = createdAt ?? Number.NaN;
     chunk.sizes[at] = bytes ?? Number.NaN;
     chunk.flags[at] = (sha256 === undefined ? 0 : flag.digest) | (infected ? flag.infected : 0);
+    const nameEnd = appendText(chunk, startOfTexts(chunk, at), fileName);
+    chunk.nameEnds[at] = nameEnd;
+    chunk.referenceEnds[at] = appendText(chunk, nameEnd, customerReference);
   }
 
   /** The documents sorted by ID, without duplicates. */
@@ -100,8 +115,31 @@ export class TelnyxDocuments {
           ? chunk.digests.toString('hex', at * digestBytes, (at + 1) * digestBytes)
           : undefined,
       infected: (flags & flag.infected) !== 0,
+      fileName: readText(chunk, startOfTexts(chunk, at), chunk.nameEnds[at]),
+      customerReference: readText(chunk, Number(chunk.nameEnds[at]), chunk.referenceEnds[at]),
     };
   }
+}
+
+function startOfTexts({ referenceEnds }: Chunk, at: number): number {
+  return at === 0 ? 0 : Number(referenceEnds[at - 1]);
+}
+
+/** @returns the end of the text */
+function appendText(chunk: Chunk, start: number, text = ''): number {
+  const kept = text.slice(0, maxTextLength);
+  const end = start + Buffer.byteLength(kept);
+  if (end > chunk.texts.length) {
+    const larger = Buffer.alloc(Math.max(2 * chunk.texts.length, end));
+    chunk.texts.copy(larger);
+    chunk.texts = larger;
+  }
+  chunk.texts.write(kept, start);
+  return end;
+}
+
+function readText({ texts }: Chunk, start: number, end: number | undefined): string | undefined {
+  return end === start ? undefined : texts.toString('utf8', start, end);
 }
 
 function numberOrUndefined(number: number | undefined): number | undefined {
@@ -143,5 +181,7 @@ function toDocument(id: string, { createdAt, stated }: Candidate): ListedDocumen
     bytes: stated?.bytes,
     sha256: stated?.sha256,
     infected: stated?.infected === true,
+    fileName: stated?.fileName,
+    customerReference: stated?.customerReference,
   };
 }

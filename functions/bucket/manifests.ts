@@ -115,14 +115,14 @@ async function readTag(
 /**
  * Downloads a manifest to a file.
  *
- * @returns false if the archiver did not write the text in this form
+ * @returns the number of documents; undefined if the archiver did not write the text in this form
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function downloadManifest(
   key: string,
   path: string,
   { s3, name, retry, onRequest }: ManifestDependencies,
-): Promise<boolean> {
+): Promise<number | undefined> {
   await retry(async (abortSignal) => {
     onRequest();
     try {
@@ -134,10 +134,11 @@ export async function downloadManifest(
     }
   });
   try {
-    for await (const _entry of readManifestEntries(path));
-    return true;
+    let documents = 0;
+    for await (const _entry of readManifestEntries(path)) documents += 1;
+    return documents;
   } catch (error) {
-    if (error instanceof RangeError) return false;
+    if (error instanceof RangeError) return undefined;
     throw error;
   }
 }

@@ -10,6 +10,7 @@ export interface TelnyxRecord {
   id: string;
   created_at: string;
   filename: string;
+  customer_reference?: string | null;
   content_type: string;
   sha256?: string | undefined;
   size?: { unit: 'bytes'; amount: number } | undefined;

@@ -1,19 +1,25 @@
 /** The complete command: its requests, its behaviour under failures, and its exit codes. */
 
-import { readdirSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { readdirSync, rmSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
-import { day, documentOf, noon } from '../../fakes/documents.ts';
+import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld, problemsAmong } from './world.ts';
 
 const id = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 const some = (number: number, createdAt?: number) =>
   documentOf(id(number), Buffer.from(`document ${number}`), createdAt === undefined ? {} : { createdAt });
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'audit-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** A world with this many archived and unchanged documents. */
 function worldOf(count: number) {
@@ -24,12 +30,12 @@ function worldOf(count: number) {
 }
 
 describe('audit', () => {
-  it('finds no problems in an empty archive', async () => {
+  it('says that an archive without documents is empty', async () => {
     const { exitCode, findings, printed } = await createWorld().run({ all: true });
 
     expect(exitCode).toBe(0);
     expect(findings).toEqual([]);
-    expect(printed).toContain('No problems found in 0 archived documents (0 B).');
+    expect(printed).toMatch(/^\nThe archive is empty\.\n\nArchive/);
   });
 
   it('lists documents without problems only with --all', async () => {
@@ -99,7 +105,178 @@ describe('audit', () => {
   });
 });
 
+describe('audit, for a person,', () => {
+  /** A document that Telnyx lists and one that is archived, both with names by a hostile customer. */
+  function worldWithNames() {
+    const world = createWorld();
+    const missing = some(1, noon - 9 * day).record;
+    missing.filename = 'Letter of\u001b[2J authorisation.pdf';
+    missing.customer_reference = 'PO-17\nNo problems found';
+    world.account.set(missing.id, missing);
+    const archived = some(2, noon - 9 * day);
+    archived.record.filename = 'Invoice.pdf';
+    archived.record.customer_reference = 'PO-18';
+    world.archive(archived);
+    world.bucket.put(documentKey(id(2)), 'other bytes', noon);
+    return world;
+  }
+
+  it('shows file name and reference with each document, missing ones included, through the escape filter', async () => {
+    const { printed, records } = await worldWithNames().run();
+
+    expect(printed).toContain(
+      `- ${documentKey(id(1))}  missing: created 2026-11-15T12:00:00.000Z\n` +
+        '  Letter of\\u{1b}[2J authorisation.pdf · reference PO-17\\u{a}No problems found\n',
+    );
+    expect(printed).toMatch(/ size-differs: .*\n {2}Invoice\.pdf · reference PO-18\n/);
+    expect(records.filter(({ type }) => type === 'finding')).toMatchObject([
+      { documentId: id(2), fileName: 'Invoice.pdf', customerReference: 'PO-18', atTelnyx: true },
+      {
+        documentId: id(1),
+        fileName: 'Letter of\u001b[2J authorisation.pdf',
+        customerReference: 'PO-17\nNo problems found',
+      },
+    ]);
+  });
+
+  it('names a document whose receipt is unreadable or was altered as Telnyx’s list does', async () => {
+    const world = worldOf(2);
+    const altered = receiptOf(some(0, noon - 9 * day));
+    altered.documentId = id(9);
+    altered.telnyx = { ...altered.telnyx, filename: 'forged.pdf' };
+    world.bucket.put(receiptKey(id(0)), written(altered), noon);
+    world.bucket.refuse = (operation, key) =>
+      operation === 'get' && key === receiptKey(id(1)) ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    const { records } = await world.run();
+
+    expect(records.filter(({ type }) => type === 'finding')).toMatchObject([
+      { code: 'receipt-altered', fileName: '0000.pdf' },
+      { code: 'unreadable', fileName: '0000.pdf' },
+    ]);
+  });
+
+  it('gives the number of documents in progress, by Telnyx’s list or the manifest', async () => {
+    const world = worldOf(40);
+    const listed = await world.run({ all: true, manifest: 'bucket' });
+    const named = await world.run({ all: true }, undefined, { telnyx: async () => undefined });
+
+    for (const { progress } of [listed, named]) {
+      expect(progress.at(-1)).toEqual({ ended: 40, total: undefined, text: expect.any(String) });
+      expect(progress).toContainEqual({
+        ended: 20,
+        total: 40,
+        text: expect.stringMatching(/^20 documents checked · [\d,]+\/s · 0 problems$/),
+      });
+    }
+  });
+
+  it('does not speak of Telnyx in progress if it does not ask Telnyx', async () => {
+    const world = worldOf(1);
+    world.bucket.put('a', 'x', noon);
+
+    const { progress } = await world.run({ telnyx: false });
+
+    expect(progress[0]).toMatchObject({ ended: 0, total: undefined, text: 'Reading the list of documents' });
+  });
+});
+
+describe('audit --html', () => {
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+    'reports a document with the content type %s',
+    async (contentType) => {
+      const world = createWorld();
+      const archived = some(1);
+      archived.record.content_type = contentType;
+      world.archive(archived);
+      const file = join(await temporaryFolder(), 'report.html');
+
+      await world.run({ html: file });
+
+      expect(await readFile(file, 'utf8')).toContain(`<th scope="row">${contentType}</th>`);
+    },
+  );
+
+  it('writes the manifest and queues repairs before the report', async () => {
+    const world = worldOf(2);
+    world.account.set(id(7), some(7).record);
+    const folder = await temporaryFolder();
+    world.bucket.refuse = (operation) => {
+      if (operation === 'list') rmSync(folder, { recursive: true, force: true });
+      return undefined;
+    };
+    const queued: string[] = [];
+    const sqs = {
+      send: async ({ input }: { input: { Entries: { Id: string; MessageBody: string }[] } }) => {
+        queued.push(...input.Entries.map(({ MessageBody }) => JSON.parse(MessageBody).documentId));
+        return { Successful: input.Entries };
+      },
+    };
+
+    const run = world.run(
+      { html: join(folder, 'report.html'), manifest: 'bucket', repair: true },
+      undefined,
+      {
+        queues: async () => ({ sqs, lanes: { documents: { queueUrl: 'documents' } } }) as never,
+      },
+    );
+
+    await expect(run).rejects.toThrow(/ENOENT/);
+    expect(queued).toEqual([id(7)]);
+    expect([...world.bucket.objects.keys()].filter((key) => key.startsWith('manifests/'))).toHaveLength(2);
+  });
+
+  it('shows file name and reference of a missing document, through the escape filter', async () => {
+    const world = createWorld();
+    const { record } = some(1);
+    record.filename = 'exe.\u202efdp';
+    record.customer_reference = 'PO-17\u0007';
+    world.account.set(record.id, record);
+    const file = join(await temporaryFolder(), 'report.html');
+
+    await world.run({ html: file });
+
+    const text = await readFile(file, 'utf8');
+    const [, json = ''] = /id="rows">(.*?)<\/script>/s.exec(text) ?? [];
+    expect(JSON.parse(json).rows[0].slice(0, 5)).toEqual([
+      record.id,
+      ['missing'],
+      'created 2026-11-14T12:00:00.000Z',
+      'exe.\\u{202e}fdp',
+      'PO-17\\u{7}',
+    ]);
+  });
+
+  it.each([
+    ['--html', { html: '/no/such/folder/report.html' }],
+    ['--manifest', { manifest: { file: '/no/such/folder/manifest.txt' } }],
+  ])('refuses an output path of %s in a missing folder before the first request', async (option, options) => {
+    const world = worldOf(1);
+
+    await expect(world.run(options)).rejects.toThrow(
+      new RegExp(
+        `^${option}: cannot write /no/such/folder/.*: the folder /no/such/folder does not exist\\.$`,
+      ),
+    );
+
+    expect(world.bucket.requests).toEqual([]);
+  });
+});
+
 describe('audit --quick', () => {
+  it('says that bytes were not compared', async () => {
+    const world = worldOf(2);
+    world.bucket.put(documentKey(id(0)), 'dokument 0', noon);
+
+    const { printed } = await world.run({ quick: true });
+    const offline = await world.run({ quick: true, telnyx: false });
+
+    expect(printed).toContain(
+      'No problems found in 2 archived documents (20 B) by listing only; bytes were not compared.',
+    );
+    expect(offline.printed).toContain('bytes were not compared; not compared with Telnyx.');
+  });
+
   it('finds missing objects, missing receipts, missing documents and wrong sizes with listings only', async () => {
     const keys = ['unchanged', 'missing', 'no-object', 'no-receipt', 'size', 'young', 'kept'] as const;
     await fc.assert(
@@ -225,10 +402,13 @@ describe('audit under failures', () => {
   it('exits with 1 if there are both problems and unreadable objects', async () => {
     const world = worldOf(3);
     world.bucket.put('strange', 'x', noon);
-    world.bucket.refuse = (operation) =>
-      operation === 'head' ? { name: 'AccessDenied', status: 403 } : undefined;
+    world.bucket.refuse = (operation, key) =>
+      operation === 'head' && key !== documentKey(id(1)) ? { name: 'AccessDenied', status: 403 } : undefined;
 
-    expect((await world.run()).exitCode).toBe(1);
+    const { exitCode, printed } = await world.run();
+
+    expect(exitCode).toBe(1);
+    expect(printed).toContain('1 problem found in 1 archived document (10 B); 2 items could not be checked.');
   });
 
   it('stops after 50 documents if none of them can be read', async () => {
@@ -239,6 +419,26 @@ describe('audit under failures', () => {
     await expect(world.run()).rejects.toThrow(
       /None of the first 50 documents could be read\. BucketMisconfigured/,
     );
+  });
+
+  it.each([
+    [1, 'The only document could not be read. BucketMisconfigured'],
+    [3, 'None of the 3 documents could be read. BucketMisconfigured'],
+  ])('fails if none of %d documents can be read', async (count, message) => {
+    const world = worldOf(count);
+    world.bucket.refuse = (operation) =>
+      operation === 'get' ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    await expect(world.run()).rejects.toThrow(message);
+  });
+
+  it('stops only if no document at all was readable, also if Telnyx failed', async () => {
+    const world = worldOf(60);
+    world.breakTelnyx();
+    world.bucket.refuse = (operation, key) =>
+      operation === 'get' && key !== receiptKey(id(0)) ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    expect((await world.run()).exitCode).toBe(3);
   });
 
   it('fails if a listing fails', async () => {
@@ -338,6 +538,36 @@ describe('audit --repair', () => {
       { lane: 'documents', documentId: id(1) },
       { lane: 'documents', documentId: id(2) },
     ]);
+  });
+
+  it('shows with --dry-run what it would queue, and needs no queues', async () => {
+    const world = worldOf(3);
+    world.bucket.objects.delete(documentKey(id(1)));
+    world.bucket.objects.delete(receiptKey(id(1)));
+    const queues = async () => {
+      throw new Error('No local stack is running.');
+    };
+
+    const { exitCode, queued, printed, records } = await world.run(
+      { repair: true, dryRun: true },
+      undefined,
+      {
+        queues,
+      },
+    );
+
+    expect(exitCode).toBe(1);
+    expect(queued).toEqual([]);
+    expect(printed).toContain(
+      'Dry run: 1 document would be queued in the lane documents. Nothing was queued.',
+    );
+    expect(records.at(-1)).toEqual({
+      type: 'repair',
+      dryRun: true,
+      repairable: 1,
+      queued: 0,
+      lane: 'documents',
+    });
   });
 
   it('queues more than 1,000 documents in the backfill lane', async () => {

@@ -51,6 +51,7 @@ async function reportOf(prepare: (world: ReturnType<typeof createWorld>) => void
     const archived = documentOf(id, body, { createdAt });
     archived.record.filename =
       hostileNames[number] ?? `${documents[number % documents.length]} ${number}.pdf`;
+    archived.record.customer_reference = number % 3 === 0 ? `PO-${number}` : null;
     archived.record.content_type = types[Math.floor(random() * types.length)] ?? '';
     world.archive(archived);
     const receipt = receiptOf(archived);
@@ -150,6 +151,11 @@ describe('the HTML report of an audit', () => {
     expect(await cells(other.page, 'h1')).toEqual([
       expect.stringMatching(/^✗6 problems found in 1,19\d archived documents \([\d.]+ MB\)$/),
     ]);
+    const commands = await cells(other.page, '.findings .commands');
+    expect(commands).toContainEqual(
+      expect.stringMatching(/^aws s3api copy-object --bucket archive --key documents\/\S+ --copy-source /),
+    );
+    expect(commands.join()).not.toContain('\\u{');
     expect(await cells(other.page, '.findings .what code')).toEqual([
       'lost',
       'no-object',
@@ -216,6 +222,8 @@ describe('the HTML report of an audit', () => {
     const second = await cells(page, '#page');
     await search(page, 'passport 1004.pdf');
     const found = await cells(page, '#table .open');
+    await search(page, 'po-333');
+    const byReference = await cells(page, '#table .reference');
     await search(page, '');
     await page.click('[data-column="bytes"]');
     const sizes = await page.$$eval('#table tbody tr:not(.more) td:nth-child(4)', (tds) =>
@@ -227,6 +235,7 @@ describe('the HTML report of an audit', () => {
     expect(first).toHaveLength(1);
     expect(second[0]).toMatch(/^Page 2 of 2\d$/);
     expect(found).toEqual(['Passport scan 1004.pdf']);
+    expect(byReference).toEqual(['Reference PO-333']);
     expect(sizes.every((size) => size?.endsWith('kB'))).toBe(true);
     expect(altered).toHaveLength(1);
   });

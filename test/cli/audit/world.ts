@@ -11,6 +11,7 @@ import type { LaneName } from '../../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
 import type { Random, Time } from '../../../functions/time.ts';
 import { asStyled } from '../../../terminal/styled.ts';
+import type { ProgressState } from '../../../terminal/progress.ts';
 import type { Terminal } from '../../../terminal/terminal.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { type Archived, noon, receiptOf, type TelnyxRecord, written } from '../../fakes/documents.ts';
@@ -25,6 +26,8 @@ export interface AuditOutcome {
   records: Record<string, unknown>[];
   printed: string;
   noted: string;
+  /** The state of the progress at each finding. */
+  progress: ProgressState[];
   /** Queued document IDs, and the lane of each. */
   queued: { lane: string; documentId: string }[];
 }
@@ -34,6 +37,7 @@ const defaultOptions: AuditOptions = {
   readData: 0,
   all: false,
   repair: false,
+  dryRun: false,
   telnyx: true,
   graceMinutes: 15,
   manifest: undefined,
@@ -85,8 +89,10 @@ export function createWorld({
       records: [],
       printed: '',
       noted: '',
+      progress: [],
       queued: [],
     };
+    let describeProgress: (() => ProgressState) | undefined;
     const terminal: Terminal = {
       json: false,
       print: (...lines) => {
@@ -96,6 +102,7 @@ export function createWorld({
         const record = JSON.parse(JSON.stringify(value));
         outcome.records.push(record);
         if (record.type !== 'finding') return;
+        if (describeProgress) outcome.progress.push(describeProgress());
         outcome.findings.push(`${record.code} ${record.key}`);
         outcome.details.set(`${record.code} ${record.key}`, record.detail);
       },
@@ -103,7 +110,7 @@ export function createWorld({
         for (const line of lines) outcome.noted += `${asStyled(line).plain}\n`;
       },
       progress: (describe) => {
-        describe();
+        describeProgress = describe;
         return { stop: () => undefined };
       },
       paint: (_style, text) => asStyled(text),

@@ -1,0 +1,246 @@
+/** What the operator does about the findings of an audit, in a bucket or in a folder of this machine. */
+import { join } from 'node:path';
+import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
+import { documentKey, manifestPrefix, receiptKey } from '../../functions/bucket/keys.ts';
+import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { printable } from '../../terminal/escape.ts';
+
+export interface AdviceStep {
+  /** Words between backticks are code. */
+  text: string;
+  /** Complete commands for a POSIX shell, to run after reading the text. */
+  commands?: readonly string[];
+}
+
+export interface ArchiveLocation {
+  /** Of the bucket. */
+  name: string;
+  /** URL of an S3 other than Amazon's. */
+  endpoint?: string | undefined;
+  /** Absolute path of a local archive; undefined for a bucket elsewhere. */
+  folder?: string | undefined;
+}
+
+/** The archiver skips documents that have a receipt. */
+const withoutReceipt: ReadonlySet<FindingCode> = new Set(['missing', 'lost', 'no-receipt']);
+
+/** Whether the archiver archives the document again. */
+export function isRepairable({ code, atTelnyx }: Finding): boolean {
+  return atTelnyx === true && withoutReceipt.has(code);
+}
+
+/** Collects what the advice depends on: of each code, the first finding that is repairable and the first that is not. */
+export class AuditAdvice {
+  readonly #location: ArchiveLocation;
+  readonly #repairable = new Map<FindingCode, Finding>();
+  readonly #others = new Map<FindingCode, Finding>();
+  readonly #otherCounts = new Map<FindingCode, number>();
+
+  constructor(location: ArchiveLocation) {
+    this.#location = location;
+  }
+
+  add(finding: Finding): void {
+    const findings = isRepairable(finding) ? this.#repairable : this.#others;
+    if (!findings.has(finding.code)) findings.set(finding.code, finding);
+    if (findings === this.#others) {
+      this.#otherCounts.set(finding.code, (this.#otherCounts.get(finding.code) ?? 0) + 1);
+    }
+  }
+
+  /** Steps for all findings with this code. If the steps name a document, it is the first one. */
+  of(code: FindingCode): AdviceStep[] {
+    const { folder } = this.#location;
+    const steps: AdviceStep[] = [];
+    const other = this.#others.get(code);
+    if (this.#repairable.has(code)) steps.push(repair('Telnyx still has the bytes:', folder));
+    else if (withoutReceipt.has(code) && other?.atTelnyx === undefined) {
+      steps.push(repair('If Telnyx still has the document,', folder));
+    }
+    if (other === undefined) return steps;
+    const general = generalAdvice(other, folder);
+    if (general) return [...steps, ...general];
+    steps.push(...(folder === undefined ? inBucket(other, this.#location) : inFolder(other, folder)));
+    const count = this.#otherCounts.get(code) ?? 0;
+    if (count > 1) steps.push({ text: `Do the same for the other ${count - 1}.` });
+    return steps;
+  }
+}
+
+function repair(when: string, folder: string | undefined): AdviceStep {
+  const condition = folder === undefined ? '' : ` while \`${startCommand(folder)}\` is running`;
+  return {
+    text:
+      `${when} run the audit with \`--repair\`${condition}. ` +
+      'If a document is still not archived afterwards, run `redrive --dry-run` to see why.',
+  };
+}
+
+/** Advice that does not depend on where the archive is; undefined for other codes. */
+function generalAdvice({ code }: Finding, folder: string | undefined): AdviceStep[] | undefined {
+  switch (code) {
+    case 'same':
+    case 'kept':
+    case 'pending':
+      return [];
+    case 'infected':
+      return [{ text: 'To archive such documents too, set `archiveInfected` for the stage.' }];
+    case 'telnyx-differs':
+      return [
+        {
+          text:
+            'Object and receipt match each other: either Telnyx changed the document, or object and receipt were both ' +
+            'replaced. Compare them by hand.',
+        },
+      ];
+    case 'foreign':
+      return [
+        {
+          text:
+            folder === undefined
+              ? 'Find out who writes such objects. The archiver does not use them.'
+              : 'Find out where such files come from, and move them out of the archive. The archiver does not use them.',
+        },
+      ];
+    case 'unreadable':
+      return [{ text: 'Run the audit again. If this remains, see the reason in the line of each item.' }];
+    default:
+      return undefined;
+  }
+}
+
+const acceptReceipts: AdviceStep = {
+  text:
+    'If the archiver wrote the receipt again after `--repair`, run the audit with `--manifest --accept-receipts` ' +
+    'instead.',
+};
+
+function inFolder(finding: Finding, folder: string): AdviceStep[] {
+  const { code, key, documentId = '', atTelnyx } = finding;
+  const file = (name: string) => `\`${printable(join(folder, name))}\``;
+  const restore = (...names: string[]): AdviceStep => ({
+    text: `A folder keeps no earlier versions. Restore ${names.map(file).join(' and ')} from a backup.`,
+  });
+  const archiveAgain = (...names: string[]): AdviceStep[] =>
+    atTelnyx === false
+      ? []
+      : [
+          {
+            text:
+              `Without a backup, if Telnyx still has the document: move ${names.map(file).join(' and ')} out of the ` +
+              `archive. \`${startCommand(folder)}\` then archives it again.`,
+          },
+        ];
+  const object = () => documentKey(documentId);
+  const receipt = () => receiptKey(documentId);
+  switch (code) {
+    case 'lost':
+      return [restore(object(), receipt())];
+    case 'no-object':
+      return [restore(object()), ...archiveAgain(receipt())];
+    case 'no-receipt':
+      return [restore(receipt())];
+    case 'size-differs':
+    case 'checksum-differs':
+      return [restore(object()), ...archiveAgain(object(), receipt())];
+    case 'receipt-altered':
+      return [restore(receipt()), acceptReceipts];
+    default:
+      return [restore(key)];
+  }
+}
+
+/**
+ * The policy of the archive bucket (`infra/bucket.ts`) denies every PUT without `If-None-Match`, which succeeds at a key
+ * whose current version is a delete marker, and denies deleting a version to everyone but break-glass roles.
+ */
+function inBucket(finding: Finding, location: ArchiveLocation): AdviceStep[] {
+  const { code, key, documentId = '', versionId } = finding;
+  switch (code) {
+    case 'lost':
+      return [copyBack(location, [{ key: documentKey(documentId) }, { key: receiptKey(documentId) }])];
+    case 'no-object':
+      return [copyBack(location, [{ key, versionId }])];
+    case 'no-receipt':
+      return [copyBack(location, [{ key: receiptKey(documentId) }])];
+    case 'size-differs':
+    case 'checksum-differs':
+      return [uncover(location, key, versionId)];
+    case 'receipt-altered':
+      return [uncover(location, key), acceptReceipts];
+    case 'manifest-removed':
+      if (parseManifestKey(key)) return [copyBack(location, [{ key }])];
+      return [
+        {
+          text: 'The bucket keeps every version. Look for the manifest among them:',
+          commands: [listVersions(location, manifestPrefix)],
+        },
+      ];
+    default:
+      return [uncover(location, key)];
+  }
+}
+
+/** For a key whose current version is a delete marker. */
+function copyBack(
+  location: ArchiveLocation,
+  objects: readonly { key: string; versionId?: string | undefined }[],
+): AdviceStep {
+  return {
+    text:
+      'It was deleted, but the bucket keeps every version. Find out who deleted it, and copy the archived version back. ' +
+      `This does not need a break-glass role. For ${objects.map(({ key }) => `\`${key}\``).join(' and ')}:`,
+    commands: objects.flatMap(({ key, versionId }) => {
+      const version = safeVersionId(versionId);
+      const source = `${location.name}/${key}?versionId=${version ?? unknownVersion}`;
+      const copy = `copy-object ${at(location, key)} --copy-source ${quoted(source)} --if-none-match '*' --checksum-algorithm SHA256`;
+      return [...(version === undefined ? [listVersions(location, key)] : []), s3api(location, copy)];
+    }),
+  };
+}
+
+/** For a key whose current version covers the archived one. */
+function uncover(location: ArchiveLocation, key: string, versionId?: string): AdviceStep {
+  const archived = safeVersionId(versionId);
+  const original = archived === undefined ? 'the oldest one is the original' : `${archived} is the original`;
+  return {
+    text:
+      `It was replaced, but the bucket keeps every version (${original}). Find out who replaced it, and delete the ` +
+      'newer versions. Only the roles in the stage setting `breakGlassArns` can do this; for a version that Object Lock ' +
+      'protects in GOVERNANCE mode they add `--bypass-governance-retention`, in COMPLIANCE mode they wait until the ' +
+      `retention ends. For \`${key}\`:`,
+    commands: [
+      listVersions(location, key),
+      s3api(location, `delete-object ${at(location, key)} --version-id ${quoted(newerVersion)}`),
+    ],
+  };
+}
+
+const unknownVersion = '<version ID>';
+const newerVersion = '<ID of the newer version>';
+
+function listVersions(location: ArchiveLocation, prefix: string): string {
+  return s3api(location, `list-object-versions --bucket ${quoted(location.name)} --prefix ${quoted(prefix)}`);
+}
+
+function at({ name }: ArchiveLocation, key: string): string {
+  return `--bucket ${quoted(name)} --key ${quoted(key)}`;
+}
+
+function s3api({ endpoint }: ArchiveLocation, command: string): string {
+  return `aws s3api ${command}${endpoint === undefined ? '' : ` --endpoint-url ${quoted(endpoint)}`}`;
+}
+
+function startCommand(folder: string): string {
+  return `npm start -- --archive ${printable(quoted(folder))}`;
+}
+
+/** Receipts are input: other text than a version ID must not reach a command line. */
+function safeVersionId(versionId: string | undefined): string | undefined {
+  return versionId !== undefined && /^[\w.-]{1,1024}$/.test(versionId) ? versionId : undefined;
+}
+
+/** Quotes an argument for a POSIX shell, if it needs it. */
+function quoted(argument: string): string {
+  return /^[\w./:@%+=-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}

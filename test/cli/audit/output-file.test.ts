@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { checkOutputFile, writeOutputFile } from '../../../cli/audit/output-file.ts';
+import { UsageError } from '../../../cli/command.ts';
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'output-file-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+it('accepts a new file and an existing one, and leaves the folder as it was', async () => {
+  const folder = await newFolder();
+  await writeFile(join(folder, 'old.html'), 'old');
+
+  await checkOutputFile('--html', join(folder, 'new.html'));
+  await checkOutputFile('--html', join(folder, 'old.html'));
+
+  expect(await readdir(folder)).toEqual(['old.html']);
+  expect(await readFile(join(folder, 'old.html'), 'utf8')).toBe('old');
+});
+
+it.each([
+  ['in a missing folder', 'missing/report.html', /: the folder .*\/missing does not exist\.$/],
+  ['in a file', 'file/report.html', /: .*\/file is not a folder\.$/],
+  ['that is a folder', 'folder', /: it is not a regular file\.$/],
+  ['with a name that is too long', `${'x'.repeat(250)}.html`, /: ENAMETOOLONG/],
+])('refuses a path %s and names the option', async (_which, path, reason) => {
+  const folder = await newFolder();
+  await writeFile(join(folder, 'file'), '');
+  await mkdir(join(folder, 'folder'));
+
+  const check = checkOutputFile('--html', join(folder, path));
+
+  await expect(check).rejects.toThrow(UsageError);
+  await expect(check).rejects.toThrow(reason);
+  await expect(check).rejects.toThrow(/^--html: cannot write /);
+});
+
+it('replaces a file, and follows no link that waits beside it under a name known in advance', async () => {
+  const folder = await newFolder();
+  const file = join(folder, 'report.html');
+  await writeFile(file, 'old');
+  await writeFile(join(folder, 'victim'), 'precious');
+  await symlink('victim', `${file}.part`);
+
+  await writeOutputFile(file, 'new');
+
+  expect(await readFile(file, 'utf8')).toBe('new');
+  expect(await readFile(join(folder, 'victim'), 'utf8')).toBe('precious');
+  expect((await readdir(folder)).sort()).toEqual(['report.html', 'report.html.part', 'victim']);
+});
+
+it('removes the temporary file if the file cannot be replaced', async () => {
+  const folder = await newFolder();
+  await mkdir(join(folder, 'report.html/x'), { recursive: true });
+
+  await expect(writeOutputFile(join(folder, 'report.html'), 'new')).rejects.toThrow();
+
+  expect(await readdir(folder)).toEqual(['report.html']);
+});
