@@ -1,9 +1,11 @@
 /** Documents of the Telnyx stand-in: records in memory, data in the directory of its storage bucket. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { unlinkedLifetimeMs } from '../../functions/limits.ts';
 import type { Time } from '../../functions/time.ts';
+import type { DocumentChanges } from './upload.ts';
 
 export interface Document {
   id: string;
@@ -14,6 +16,8 @@ export interface Document {
   sha256: string;
   /** Milliseconds since the Unix epoch. */
   createdAt: number;
+  /** Milliseconds since the Unix epoch: the last change of name or reference. */
+  updatedAt: number;
   customerReference: string;
   avScanStatus: 'scanned' | 'infected';
   /** Whether a service links the document. Telnyx deletes unlinked documents after 30 minutes. */
@@ -81,6 +85,24 @@ export class Documents {
     if (document) document.linked = true;
   }
 
+  /** Renames a document or changes its reference. Its data never changes. */
+  update(document: Document, changes: DocumentChanges): void {
+    document.fileName = changes.fileName ?? document.fileName;
+    document.customerReference = changes.customerReference ?? document.customerReference;
+    document.updatedAt = this.#options.time.now();
+  }
+
+  /** The document's data and its length in bytes. @returns undefined for a record without data */
+  async read(id: string): Promise<{ data: Readable; bytes: number } | undefined> {
+    try {
+      const file = await open(this.#path(id));
+      return { data: file.createReadStream(), bytes: (await file.stat()).size };
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
   async remove(id: string): Promise<void> {
     this.#documents.delete(id);
     this.#newestFirst = undefined;
@@ -114,13 +136,15 @@ export class Documents {
   }
 
   #record(fileName: string, bytes: number, sha256: string, facts: DocumentFacts): Document {
+    const createdAt = facts.createdAt ?? this.#options.time.now();
     return {
       id: randomUUID(),
       fileName,
       contentType: contentTypes[extname(fileName).toLowerCase()] ?? 'application/octet-stream',
       bytes,
       sha256,
-      createdAt: this.#options.time.now(),
+      createdAt,
+      updatedAt: createdAt,
       customerReference: '',
       avScanStatus: 'scanned',
       linked: false,
@@ -149,12 +173,12 @@ const contentTypes: Record<string, string> = {
 
 /** The record as returned by the API, with every field of Telnyx's specification. */
 export function recordOf(document: Document): Record<string, unknown> {
-  const { createdAt, bytes } = document;
+  const { createdAt, updatedAt, bytes } = document;
   return {
     id: document.id,
     record_type: 'document',
     created_at: new Date(createdAt).toISOString(),
-    updated_at: new Date(createdAt).toISOString(),
+    updated_at: new Date(updatedAt).toISOString(),
     content_type: document.contentType,
     filename: document.fileName,
     customer_reference: document.customerReference,

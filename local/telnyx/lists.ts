@@ -1,19 +1,19 @@
 /**
  * Paginated lists. Like at Telnyx, each request computes its page from the current list, so a list that changes between
- * two requests repeats or skips rows. Parameters outside the specification are rejected.
+ * two requests repeats or skips rows.
  */
 
 import type { Document } from './documents.ts';
-import { type ApiResponse, RequestError, telnyxErrorCodes } from './response.ts';
+import type { Query } from './query.ts';
+import type { ApiResponse } from './response.ts';
 
-/** @throws RequestError for page numbers and sizes outside the specification */
 export function page<Row>(
   rows: readonly Row[],
-  query: URLSearchParams,
+  query: Query,
   show: (row: Row) => unknown = (row) => row,
 ): ApiResponse {
-  const number = wholeNumber(query, 'page[number]', 1, Number.MAX_SAFE_INTEGER, 1);
-  const size = wholeNumber(query, 'page[size]', 1, 250, 20);
+  const number = Number(single(query, 'page[number]') ?? 1);
+  const size = Number(single(query, 'page[size]') ?? 20);
   return {
     status: 200,
     body: {
@@ -28,76 +28,53 @@ export function page<Row>(
   };
 }
 
-/**
- * Filters and sorts documents for GET /documents. Default: newest first.
- *
- * @throws RequestError for an invalid instant or sort order
- */
-export function selectDocuments(
-  newestFirst: readonly Document[],
-  query: URLSearchParams,
-): readonly Document[] {
+/** Filters and sorts documents for GET /documents. Default: newest first. */
+export function selectDocuments(newestFirst: readonly Document[], query: Query): readonly Document[] {
   const after = instant(query, 'filter[created_at][gt]');
   const before = instant(query, 'filter[created_at][lt]');
-  const reference = query.get('filter[customer_reference][eq]');
-  const references = query.getAll('filter[customer_reference][in][]');
-  const name = query.get('filter[filename][contains]');
+  const reference = single(query, 'filter[customer_reference][eq]');
+  const references = query.get('filter[customer_reference][in]');
+  const name = single(query, 'filter[filename][contains]');
   const selected = newestFirst.filter(
     ({ createdAt, customerReference, fileName }) =>
       (after === undefined || createdAt > after) &&
       (before === undefined || createdAt < before) &&
-      (reference === null || customerReference === reference) &&
-      (references.length === 0 || references.includes(customerReference)) &&
-      (name === null || fileName.includes(name)),
+      (reference === undefined || customerReference === reference) &&
+      (references === undefined || references.includes(customerReference)) &&
+      (name === undefined || fileName.includes(name)),
   );
-  const sort = query.get('sort[]') ?? query.get('sort') ?? '-created_at';
-  switch (sort) {
-    case '-created_at':
-    case '-updated_at':
-      return selected;
-    case 'created_at':
-    case 'updated_at':
-      return selected.reverse();
-    case 'filename':
-      return selected.sort(byName);
-    case '-filename':
-      return selected.sort(byName).reverse();
-    default:
-      throw badParameter('sort[]');
-  }
+  const orders = query.get('sort')?.map(orderOf);
+  if (!orders) return selected;
+  return selected.sort((a, b) => {
+    for (const order of orders) {
+      const difference = order(a, b);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  });
 }
 
-/** @throws RequestError for a filter that is not in `known` */
-export function rejectUnknownFilters(query: URLSearchParams, known: readonly string[]): void {
-  for (const name of query.keys()) {
-    if (name.startsWith('filter') && !known.includes(name)) throw badParameter(name);
-  }
+type Order = (a: Document, b: Document) => number;
+
+const ascending: Readonly<Record<string, Order>> = {
+  filename: (a, b) => (a.fileName < b.fileName ? -1 : a.fileName > b.fileName ? 1 : 0),
+  created_at: (a, b) => a.createdAt - b.createdAt,
+  updated_at: (a, b) => a.updatedAt - b.updatedAt,
+};
+
+/** @param field a field of `ascending`; with `-` in front, descending */
+function orderOf(field: string): Order {
+  const order = ascending[field.replace('-', '')] as Order;
+  return field.startsWith('-') ? (a, b) => order(b, a) : order;
 }
 
-function wholeNumber(
-  query: URLSearchParams,
-  name: string,
-  min: number,
-  max: number,
-  fallback: number,
-): number {
-  const text = query.get(name);
-  if (text === null) return fallback;
-  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  throw badParameter(name);
+/** The value of a parameter that is not a list. */
+export function single(query: Query, name: string): string | undefined {
+  return query.get(name)?.[0];
 }
 
 /** Milliseconds since the Unix epoch. */
-function instant(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw badParameter(name);
-  return ms;
+function instant(query: Query, name: string): number | undefined {
+  const text = single(query, name);
+  return text === undefined ? undefined : Date.parse(text);
 }
-
-const byName = (a: Document, b: Document) => (a.fileName < b.fileName ? -1 : 1);
-
-const badParameter = (name: string) =>
-  new RequestError(400, telnyxErrorCodes.badRequest, 'Invalid parameter', name);

@@ -5,6 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../functions/time.ts';
 import type { Documents } from './documents.ts';
+import { single } from './lists.ts';
+import type { Query } from './query.ts';
 
 /** Document IDs by their role in the order. */
 export interface PortingOrder {
@@ -42,14 +44,16 @@ export class Orders {
     const stamps = this.#stamps();
     this.remove(id);
     const fulfilled = requirements.map((documentId) => ({
-      requirement_type_id: randomUUID(),
+      record_type: 'porting_requirement',
       field_type: 'document',
       field_value: documentId,
+      requirement_type_id: randomUUID(),
     }));
     const textual = {
-      requirement_type_id: randomUUID(),
+      record_type: 'porting_requirement',
       field_type: 'textual',
       field_value: 'Example SARL',
+      requirement_type_id: randomUUID(),
     };
     this.#porting.set(id, {
       order: {
@@ -60,10 +64,10 @@ export class Orders {
         requirements: fulfilled,
         ...stamps,
       },
-      requirements: [...fulfilled, textual].map((requirement) => ({
+      requirements: [...fulfilled, textual].map(({ requirement_type_id, ...requirement }) => ({
         ...requirement,
-        record_type: 'porting_requirement',
         requirement_status: 'requirement-info-pending',
+        requirement_type: { id: requirement_type_id, type: requirement.field_type },
       })),
       additional: additional.map((documentId) => {
         const document = this.#documents.get(documentId);
@@ -72,8 +76,7 @@ export class Orders {
           record_type: 'porting_additional_document',
           document_id: documentId,
           document_type: 'other',
-          filename: document?.fileName ?? null,
-          content_type: document?.contentType ?? null,
+          ...(document && { filename: document.fileName, content_type: document.contentType }),
           porting_order_id: id,
           ...stamps,
         };
@@ -91,7 +94,7 @@ export class Orders {
       id,
       documentIds.map((documentId, index) => ({
         id: randomUUID(),
-        record_type: 'portout_supporting_document',
+        record_type: 'supporting_document',
         document_id: documentId,
         type: index % 2 === 0 ? 'loa' : 'invoice',
         portout_id: id,
@@ -120,9 +123,13 @@ export class Orders {
     return this.#porting.get(id)?.requirements;
   }
 
-  /** GET /porting_orders/{id}/additional_documents */
-  additionalDocuments(id: string): readonly Row[] | undefined {
-    return this.#porting.get(id)?.additional;
+  /** GET /porting_orders/{id}/additional_documents, newest first by default */
+  additionalDocuments(id: string, query: Query): readonly Row[] | undefined {
+    const types: readonly unknown[] | undefined = query.get('filter[document_type]');
+    const rows = this.#porting
+      .get(id)
+      ?.additional.filter(({ document_type }) => types === undefined || types.includes(document_type));
+    return single(query, 'sort[value]') === 'created_at' ? rows?.reverse() : rows;
   }
 
   /** GET /portouts/{id}/supporting_documents, which is not paginated */
@@ -130,29 +137,31 @@ export class Orders {
     return this.#portOuts.get(id);
   }
 
-  /** GET /document_links; null matches any value */
-  links(resourceId: string | null, recordType: string | null): readonly Row[] {
+  /** GET /document_links, newest first */
+  links(query: Query): readonly Row[] {
+    const resourceId = single(query, 'filter[linked_resource_id]');
+    const recordType = single(query, 'filter[linked_record_type]');
     return this.#links.filter(
       ({ linked_resource_id, linked_record_type }) =>
-        (resourceId === null || linked_resource_id === resourceId) &&
-        (recordType === null || linked_record_type === recordType),
+        (resourceId === undefined || linked_resource_id === resourceId) &&
+        (recordType === undefined || linked_record_type === recordType),
     );
   }
 
   #link(resourceId: string, recordType: string, documentIds: readonly (string | undefined)[]): void {
     const stamps = this.#stamps();
-    for (const documentId of new Set(documentIds)) {
-      if (documentId === undefined) continue;
-      this.#documents.link(documentId);
-      this.#links.push({
+    const linked = new Set(documentIds.filter((documentId) => documentId !== undefined));
+    for (const documentId of linked) this.#documents.link(documentId);
+    this.#links.unshift(
+      ...[...linked].map((documentId) => ({
         id: randomUUID(),
         record_type: 'document_link',
         document_id: documentId,
         linked_record_type: recordType,
         linked_resource_id: resourceId,
         ...stamps,
-      });
-    }
+      })),
+    );
   }
 
   #stamps() {

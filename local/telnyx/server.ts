@@ -5,14 +5,23 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
 import type { Time } from '../../functions/time.ts';
 import { type Document, type Documents, recordOf } from './documents.ts';
 import type { FaultKindAt, Faults } from './faults.ts';
-import { page, rejectUnknownFilters, selectDocuments } from './lists.ts';
+import { page, selectDocuments } from './lists.ts';
 import type { Orders } from './orders.ts';
+import { isUuidOfAnyCase, readQuery } from './query.ts';
 import { createRateLimiter, type RequestLimit } from './rate-limit.ts';
-import { type ApiResponse, notFound, RequestError, telnyxError, telnyxErrorCodes } from './response.ts';
-import { readUpload } from './upload.ts';
+import {
+  type ApiResponse,
+  notFound,
+  RequestError,
+  telnyxError,
+  telnyxErrors,
+  unprocessable,
+} from './response.ts';
+import { readChanges, readUpload } from './upload.ts';
 
 export interface TelnyxOptions {
   apiKey: string;
@@ -94,16 +103,21 @@ async function respond(
       : faultResponse(fault, parsed.route.endsWith('download_link'));
   } catch (error) {
     if (error instanceof RequestError) return error.response;
-    return telnyxError(500, telnyxErrorCodes.unexpected, `Unexpected error: ${String(error)}`);
+    return telnyxError(500, telnyxErrors.unexpected, String(error));
   }
 }
 
 async function handleRequest(
   request: IncomingMessage,
-  { route, id, query }: ParsedRequest,
+  { route, id, query: parameters }: ParsedRequest,
   options: TelnyxOptions,
 ): Promise<Outcome> {
   const { documents, orders } = options;
+  const query = readQuery(route, parameters);
+  if (!query) return notFound(false);
+  if (id !== '' && !isUuidOfAnyCase(id)) {
+    throw new RequestError(422, telnyxErrors.invalidId, 'The ID in the path is not a UUID');
+  }
   switch (route) {
     case 'GET documents':
       await options.refresh?.();
@@ -116,31 +130,39 @@ async function handleRequest(
     }
     case 'GET documents {id}':
       return recordResponse(id, route, options);
+    case 'PATCH documents {id}':
+      return respondIfFound(documents.get(id), async (document) => {
+        documents.update(document, await readChanges(request));
+        return { status: 200, body: { data: recordOf(document) } };
+      });
+    case 'DELETE documents {id}':
+      return respondIfFound(documents.get(id), async (document) => {
+        if (document.linked) throw unprocessable('The document is linked to a service. Unlink it first.');
+        await documents.remove(id);
+        return { status: 200, body: { data: recordOf(document) } };
+      });
+    case 'GET documents {id} download':
+      return downloadResponse(id, route, options);
     case 'GET documents {id} download_link':
       return linkResponse(id, route, options);
     case 'GET document_links':
-      rejectUnknownFilters(query, ['filter[linked_resource_id]', 'filter[linked_record_type]']);
-      return page(
-        orders.links(query.get('filter[linked_resource_id]'), query.get('filter[linked_record_type]')),
-        query,
-      );
+      return page(orders.links(query), query);
     case 'GET porting_orders {id}':
       return respondIfFound(orders.portingOrder(id), (data) => ({ status: 200, body: { data } }));
     case 'GET porting_orders {id} requirements':
       return respondIfFound(orders.requirements(id), (rows) => page(rows, query));
     case 'GET porting_orders {id} additional_documents':
-      return respondIfFound(orders.additionalDocuments(id), (rows) => page(rows, query));
+      return respondIfFound(orders.additionalDocuments(id, query), (rows) => page(rows, query));
     case 'GET portouts {id} supporting_documents':
       // 201 is the only success status in the specification.
       return respondIfFound(orders.supportingDocuments(id), (data) => ({ status: 201, body: { data } }));
     default:
-      return notFound(false);
+      throw new Error(`${route} has parameters, but no response.`);
   }
 }
 
 /** GET /documents/{id}, with the next fault if any. */
 function recordResponse(id: string, route: string, { documents, faults }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return telnyxError(400, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(false);
   const fault = faults.next('api', { document, route });
@@ -199,9 +221,24 @@ function withMembers(object: Record<string, unknown>, members: string): string {
   return `${JSON.stringify(object).slice(0, -1)},${members}}`;
 }
 
+/** GET /documents/{id}/download, with the next fault of the API if any. */
+async function downloadResponse(
+  id: string,
+  route: string,
+  { documents, faults }: TelnyxOptions,
+): Promise<Outcome> {
+  const document = documents.get(id);
+  if (!document) return notFound(false);
+  const fault = faults.next('api', { document, route });
+  if (fault !== undefined) return faultResponse(fault, false);
+  const file = await documents.read(id);
+  if (!file) return notFound(false);
+  const headers = { 'content-type': document.contentType, 'content-length': String(file.bytes) };
+  return { status: 200, body: file.data, headers };
+}
+
 /** GET /documents/{id}/download_link, with the next fault if any. */
 function linkResponse(id: string, route: string, { documents, faults, presign }: TelnyxOptions): Outcome {
-  if (!isUuid(id)) return telnyxError(422, telnyxErrorCodes.invalidId, 'Invalid resource ID');
   const document = documents.get(id);
   if (!document) return notFound(true);
   const fault = faults.next('api', { document, route }) ?? faults.next('link', { document, route });
@@ -214,7 +251,7 @@ function faultResponse(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, 
     case 'rate-limited':
       return { ...tooManyRequests, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1' } };
     case 'server-error':
-      return telnyxError(500, telnyxErrorCodes.unexpected, 'Unexpected error');
+      return telnyxError(500, telnyxErrors.unexpected, 'Simulated error');
     case 'html-error':
       return htmlPage(502, 'Bad gateway');
     case 'gateway-not-found':
@@ -234,11 +271,11 @@ function faultResponse(fault: Exclude<FaultKindAt<'api' | 'link'>, 'odd-path'>, 
     case 'gone':
       return notFound(ofLink);
     case 'key-rejected':
-      return telnyxError(401, telnyxErrorCodes.unauthenticated, 'Authentication failed');
+      return telnyxError(401, telnyxErrors.unauthenticated, 'The API key is not valid');
     case 'key-forbidden':
-      return telnyxError(403, telnyxErrorCodes.unauthorised, 'Authorization failed');
+      return telnyxError(403, telnyxErrors.unauthorised, 'The API key lacks permission');
     case 'link-refused':
-      return telnyxError(422, telnyxErrorCodes.badRequest, 'The document cannot be downloaded');
+      return telnyxError(422, telnyxErrors.badRequest, 'The document cannot be downloaded');
   }
 }
 
@@ -250,15 +287,25 @@ function htmlPage(status: number, title: string): ApiResponse {
   };
 }
 
-const tooManyRequests: ApiResponse = telnyxError(429, telnyxErrorCodes.tooManyRequests, 'Too many requests');
+const tooManyRequests: ApiResponse = telnyxError(
+  429,
+  telnyxErrors.tooManyRequests,
+  'The rate limit is reached',
+);
 
-function respondIfFound<Data>(data: Data | undefined, respond: (data: Data) => ApiResponse): ApiResponse {
+function respondIfFound<Data>(
+  data: Data | undefined,
+  respond: (data: Data) => ApiResponse | Promise<ApiResponse>,
+): ApiResponse | Promise<ApiResponse> {
   return data === undefined ? notFound(false) : respond(data);
 }
 
-const isUuid = (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
-
 function send(response: ServerResponse, { status, body, headers }: ApiResponse): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  if (body instanceof Readable) {
+    // A failure closes the connection before the end, which is all that a client can be told by then.
+    pipeline(body, response, () => undefined);
+    return;
+  }
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }

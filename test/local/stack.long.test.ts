@@ -177,7 +177,7 @@ describe('npm start', () => {
 
     const response = await fetch(`${telnyxUrl}/documents`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${localApiKey}` },
+      headers: { authorization: `Bearer ${localApiKey}`, 'content-type': 'application/json' },
       body: JSON.stringify({ file: Buffer.from('hello').toString('base64'), filename: 'hello.txt' }),
     });
     const { data } = (await response.json()) as { data: { id: string } };

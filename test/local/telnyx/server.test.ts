@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { apiKey, samples, shiftedTime, startWorld, unknownId, type World } from './world.ts';
 
 const ids = (response: { body: { data: { id: string }[] } }) => response.body.data.map(({ id }) => id);
@@ -38,7 +41,7 @@ describe('the Telnyx stand-in', () => {
     });
   });
 
-  it('returns 401 without the API key, and 404 and 400 with the error bodies of the specification', async () => {
+  it('returns 401 without the API key, and 404 and 422 with the error bodies of the specification', async () => {
     const { call } = await startWorld();
     const wrongKey = { headers: { authorization: 'Bearer wrong' } };
 
@@ -58,7 +61,7 @@ describe('the Telnyx stand-in', () => {
     expect(noLink).toMatchObject({ status: 404, body: { code: '10005', title: 'Resource not found' } });
     expect(noLink.body.errors).toBeUndefined();
     expect(await call('documents/none')).toMatchObject({
-      status: 400,
+      status: 422,
       body: { errors: [{ code: '10006' }] },
     });
     expect(await call('documents/none/download_link')).toMatchObject({
@@ -115,11 +118,29 @@ describe('the Telnyx stand-in', () => {
     expect(await idsOf('filter[customer_reference][in][]=PO-1&filter[filename][contains]=a')).toEqual(
       idAt(9),
     );
+    expect(
+      await idsOf('filter[customer_reference][in]=PO-1&filter[customer_reference][in]=PO-0'),
+    ).toHaveLength(10);
+    // A comma does not separate the values of a list.
+    expect(await idsOf('filter[customer_reference][in]=PO-1,PO-0')).toEqual([]);
     expect((await idsOf('sort[]=filename'))[0]).toBe(oldestFirst[9]?.id);
     expect((await idsOf('sort[]=-filename'))[0]).toBe(oldestFirst[0]?.id);
-    expect(await idsOf('sort[]=created_at')).toEqual(oldestFirst.map(({ id }) => id));
+    expect(await idsOf('sort=created_at')).toEqual(oldestFirst.map(({ id }) => id));
     // Sorting a response does not change the default order.
     expect(await idsOf('')).toEqual(oldestFirst.map(({ id }) => id).reverse());
+  });
+
+  it('sorts by each field of a list in turn', async () => {
+    const { standIn, call } = await startWorld();
+    const add = (name: string, minute: number) =>
+      standIn.documents.addRecord(name, 0, '0'.repeat(64), { createdAt: Date.UTC(2026, 2, 1, 12, minute) })
+        .id;
+    const [a1, a2, b1, b2] = [add('a', 1), add('a', 2), add('b', 1), add('b', 2)];
+    const idsOf = async (query: string) => ids(await call(`documents?${query}`));
+
+    expect(await idsOf('sort[]=filename&sort[]=created_at')).toEqual([a1, a2, b1, b2]);
+    expect(await idsOf('sort=-filename&sort=-created_at')).toEqual([b2, b1, a2, a1]);
+    expect(await idsOf('sort[]=created_at&sort[]=-filename')).toEqual([b1, a1, b2, a2]);
   });
 
   it.each([
@@ -128,15 +149,20 @@ describe('the Telnyx stand-in', () => {
     'page[number]=0',
     'page[number]=1.5',
     'filter[created_at][gt]=yesterday',
+    'filter[created_at][gte]=2026-03-01T12:00:00Z',
+    'filter[status]=verified',
     'sort[]=sha256',
-  ])('returns 400 for %s, which is outside the specification', async (query) => {
+    'sort=created_at,filename',
+    'limit=10',
+  ])('returns 422 for %s, which is outside the specification', async (query) => {
     const { call } = await startWorld();
 
     const refusal = await call(`documents?${query}`);
 
-    expect(refusal.status).toBe(400);
+    expect(refusal.status).toBe(422);
     expect(refusal.body.errors[0]).toMatchObject({
       code: '10015',
+      detail: expect.stringContaining(query.split('=')[0] ?? ''),
       source: { parameter: query.split('=')[0] },
     });
   });
@@ -179,8 +205,32 @@ describe('the Telnyx stand-in', () => {
   });
 });
 
+/** Starts a web server for one test. @returns its origin */
+async function startWeb(respond: RequestListener): Promise<string> {
+  const server = createServer(respond);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function endless(): Readable {
+  const chunk = Buffer.alloc(1_000_000);
+  return new Readable({
+    read() {
+      this.push(chunk);
+    },
+  });
+}
+
 describe('an upload', () => {
-  const json = (fields: unknown): RequestInit => ({ method: 'POST', body: JSON.stringify(fields) });
+  const json = (fields: unknown): RequestInit => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: typeof fields === 'string' ? fields : JSON.stringify(fields),
+  });
 
   it('is accepted as JSON with base64 and can be downloaded', async () => {
     const { standIn, call, appeared } = await startWorld();
@@ -221,10 +271,16 @@ describe('an upload', () => {
   });
 
   it.each([
-    ['invalid JSON', { method: 'POST', body: '{"file": ' }, 400],
+    ['invalid JSON', json('{"file": '), 400],
     ['JSON that is not an object', json(null), 422],
+    ['another content type', { method: 'POST', body: '{"file": ""}' }, 422],
+    ['a URL that is not one', json({ url: 'a.pdf' }), 422],
+    ['a URL of a file on the server', json({ url: 'file:///etc/passwd' }), 422],
+    ['a URL that contains the file', json({ url: 'data:text/plain,hello' }), 422],
+    ['a URL without a server', json({ url: 'http://127.0.0.1:1/a.pdf' }), 422],
     ['a missing file', json({ filename: 'a.txt' }), 422],
     ['invalid base64', json({ file: 'ä' }), 422],
+    ['a name with a line break', json({ file: '', filename: 'a\nb.txt' }), 422],
     ['a name of 513 characters', json({ file: '', filename: 'x'.repeat(513) }), 422],
     ['more than 20 MB', json({ file: Buffer.alloc(20_000_001).toString('base64') }), 422],
     ['a request of 28 MB', { method: 'POST', body: Buffer.alloc(28_000_000) }, 422],
@@ -240,6 +296,50 @@ describe('an upload', () => {
 
     expect(refusal).toMatchObject({ status, body: { errors: [{ code: '10015' }] } });
     expect(appeared).toEqual([]);
+  });
+
+  it('is fetched from a URL, named after its path by default', async () => {
+    const { call } = await startWorld();
+    const web = await startWeb((_request, response) => response.end('from the web'));
+
+    const named = await call('documents', json({ url: `${web}/a/Gr%C3%BC%C3%9Fe%20100%.txt?token=1` }));
+    const unnamed = await call('documents', json({ url: web, customer_reference: 'PO-9' }));
+
+    expect(named.body.data).toMatchObject({ filename: 'Grüße 100%.txt', size: { amount: 12 } });
+    expect(unnamed.body.data).toMatchObject({ filename: 'document', customer_reference: 'PO-9' });
+    expect((await call('documents', json({ url: web, file: '' }))).body.errors).toMatchObject([
+      { code: '10015', source: { pointer: '/file' } },
+    ]);
+  });
+
+  it.each<[string, string, RequestListener]>([
+    ['returns an error', 'url returns 404', (_request, response) => response.writeHead(404).end('no')],
+    [
+      'sends more than 20 MB',
+      'The file is larger than 20 MB',
+      (_request, response) => pipeline(endless(), response, () => undefined),
+    ],
+    [
+      'breaks off',
+      'url cannot be fetched (TypeError)',
+      (_request, response) => {
+        response.writeHead(200, { 'content-length': '9' }).write('x', () => response.destroy());
+      },
+    ],
+    ['does not respond in time', 'url cannot be fetched (TimeoutError)', () => undefined],
+  ])('is rejected with 422 if the server of its URL %s', async (_what, detail, respond) => {
+    const { call, standIn } = await startWorld();
+    const web = await startWeb(respond);
+    const short = AbortSignal.timeout(detail.includes('Timeout') ? 50 : 60_000);
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(short);
+    onTestFinished(() => timeout.mockRestore());
+
+    const refused = await call('documents', json({ url: `${web}/a.pdf?token=secret` }));
+
+    expect(refused.status).toBe(422);
+    expect(refused.body.errors).toMatchObject([{ code: '10015', detail }]);
+    expect(JSON.stringify(refused.body)).not.toContain('secret');
+    expect(standIn.documents.all()).toEqual([]);
   });
 
   it('is deleted with its data after 30 minutes unless a service links it', async () => {
@@ -264,6 +364,68 @@ describe('an upload', () => {
   });
 });
 
+describe('a document', () => {
+  const patch = (fields: unknown): RequestInit => ({
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(fields),
+  });
+
+  it('can be renamed, which changes its updated_at but neither its data nor its place in the list', async () => {
+    const time = shiftedTime();
+    const world = await startWorld({ time });
+    const { id } = await world.standIn.documents.add('a.pdf', Buffer.from('a'), {
+      customerReference: 'PO-1',
+    });
+    time.offsetMs = 60_000;
+    await world.standIn.documents.add('b.pdf', Buffer.from('b'));
+    const before = (await world.call(`documents/${id}`)).body.data;
+    time.offsetMs = 120_000;
+
+    const { status, body } = await world.call(`documents/${id}`, patch({ filename: 'c.pdf' }));
+
+    expect(status).toBe(200);
+    expect(body.data).toEqual({ ...before, filename: 'c.pdf', updated_at: body.data.updated_at });
+    expect(Date.parse(body.data.updated_at)).toBeGreaterThan(Date.parse(before.created_at) + 100_000);
+    expect((await world.call(`documents/${id}`)).body.data).toEqual(body.data);
+    expect(ids(await world.call('documents'))[1]).toBe(id);
+    expect(ids(await world.call('documents?sort[]=-updated_at'))[0]).toBe(id);
+    expect((await world.call(`documents/${id}`, patch({ filename: 'x'.repeat(513) }))).status).toBe(422);
+    expect((await world.call(`documents/${unknownId}`, patch({}))).status).toBe(404);
+  });
+
+  it('can be deleted with its data unless a service links it', async () => {
+    const { standIn, call } = await startWorld();
+    const { id } = await standIn.documents.add('a.pdf', Buffer.from('a'));
+    const linked = await standIn.documents.add('b.pdf', Buffer.from('b'));
+    standIn.orders.addPortingOrder({ loa: linked.id });
+    const link = (await call(`documents/${id}/download_link`)).body.data.url;
+
+    const deleted = await call(`documents/${id}`, { method: 'DELETE' });
+    const refused = await call(`documents/${linked.id}`, { method: 'DELETE' });
+
+    expect(deleted).toMatchObject({ status: 200, body: { data: { id, filename: 'a.pdf' } } });
+    expect((await call(`documents/${id}`)).status).toBe(404);
+    expect((await fetch(link)).status).toBe(404);
+    expect((await call(`documents/${id}`, { method: 'DELETE' })).status).toBe(404);
+    expect(refused).toMatchObject({ status: 422, body: { errors: [{ code: '10015' }] } });
+    expect((await call(`documents/${linked.id}`)).status).toBe(200);
+  });
+
+  it('cannot be downloaded without data, and its download has the faults of the API', async () => {
+    const { standIn, call } = await startWorld({ faults: [{ kind: 'server-error', document: 'b.pdf' }] });
+    const record = standIn.documents.addRecord('a.pdf', 1, '0'.repeat(64));
+    const faulty = await standIn.documents.add('b.pdf', Buffer.from('b'));
+
+    expect(await call(`documents/${record.id}/download`)).toMatchObject({
+      status: 404,
+      body: { errors: [{ code: '10005' }] },
+    });
+    expect((await call(`documents/${faulty.id}/download`)).status).toBe(500);
+    expect((await call(`documents/${unknownId}/download`)).status).toBe(404);
+  });
+});
+
 describe('an order', () => {
   it('returns its documents in every resource of the API, with the same rows each time', async () => {
     const { standIn, call } = await startWorld(samples);
@@ -284,10 +446,15 @@ describe('an order', () => {
     expect(await data(`porting_orders/${order}/additional_documents`)).toMatchObject([
       { document_id: more, document_type: 'other', filename: standIn.documents.get(more)?.fileName },
     ]);
-    expect(await data(`portouts/${portOut}/supporting_documents`)).toMatchObject([
-      { document_id: loa, type: 'loa' },
-      { document_id: proof, type: 'invoice' },
-    ]);
+    expect(await call(`portouts/${portOut}/supporting_documents`)).toMatchObject({
+      status: 201,
+      body: {
+        data: [
+          { document_id: loa, type: 'loa' },
+          { document_id: proof, type: 'invoice' },
+        ],
+      },
+    });
     expect(await data(`document_links?filter[linked_resource_id]=${order}`)).toMatchObject(
       [loa, invoice, proof, more].map((document_id) => ({
         document_id,
@@ -311,17 +478,26 @@ describe('an order', () => {
     const order = standIn.orders.addPortingOrder({ additional: documents });
 
     const second = await call(`porting_orders/${order}/additional_documents?page[size]=5&page[number]=2`);
+    const oldest = await call(`porting_orders/${order}/additional_documents?sort[value]=created_at`);
+    const loas = await call(`porting_orders/${order}/additional_documents?filter[document_type][]=loa`);
     standIn.orders.remove(order);
 
     expect(second.body.data).toHaveLength(4);
+    expect(oldest.body.data[0].document_id).toBe(documents.at(-1));
+    expect(loas.body.data).toEqual([]);
     expect(second.body.meta).toMatchObject({ total_pages: 2, total_results: 9 });
     expect((await call(`porting_orders/${order}`)).status).toBe(404);
     expect((await call(`document_links?filter[linked_resource_id]=${order}`)).body.data).toEqual([]);
   });
 
-  it('is not found by filters outside the specification', async () => {
-    const { call } = await startWorld();
+  it('is listed with the links of newer orders first', async () => {
+    const { standIn, call } = await startWorld();
+    const older = standIn.orders.addPortingOrder({ loa: unknownId });
+    const newer = standIn.orders.addPortOut([unknownId]);
 
-    expect((await call(`document_links?filter[document_id]=${unknownId}`)).status).toBe(400);
+    const { body } = await call('document_links');
+
+    const resources = body.data.map((row: { linked_resource_id: string }) => row.linked_resource_id);
+    expect(resources).toEqual([newer, older]);
   });
 });
