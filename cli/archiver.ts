@@ -53,6 +53,9 @@ No command deletes or overwrites a document or a receipt.`,
   permissions: 'each command states its own.',
 });
 
+/** Milliseconds to release what is locked, after a second Ctrl-C or an unexpected error. */
+const releaseMs = 3_000;
+
 for (const { name, help, configure, run } of commands) {
   const command = program
     .command(name)
@@ -78,23 +81,32 @@ async function execute(command: Command, run: ArchiverCommand['run']): Promise<v
   const end = new AbortController();
   /** Set when something from outside ends the command. */
   let endCode: number | undefined;
-  const endWith = (code: number, reason: string) => {
+  const endWith = (code: number, reason: Error) => {
     endCode ??= code;
-    end.abort(new Error(reason));
+    end.abort(reason);
   };
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  const interrupted = new Error('Interrupted; safe to run again.');
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => {
-      // A second Ctrl-C exits immediately.
-      process.once(name, () => process.exit(130));
-      endWith(130, 'Interrupted; safe to run again.');
+      endWith(130, interrupted);
+      process.once(name, () => {
+        // The command may be releasing what it has locked. A third Ctrl-C exits at once.
+        time.after(releaseMs, () => process.exit(130));
+        process.once(name, () => process.exit(130));
+      });
     });
   }
+  // The command must release what it has locked. readline throws here when the terminal is closed at a prompt.
+  process.on('uncaughtException', (error) => {
+    endWith(2, error);
+    time.after(releaseMs, () => process.exit(2));
+  });
   const { stdin, stdout, stderr } = process;
   // A reader such as `head` may close the pipe early. The command still releases what it holds.
   for (const stream of [stdout, stderr]) {
     stream.on('error', (error) => {
-      if (hasSystemCode(error, 'EPIPE')) endWith(pipeClosedCode, 'The output was closed.');
-      else endWith(2, `Cannot write the output: ${error.message}`);
+      if (hasSystemCode(error, 'EPIPE')) endWith(pipeClosedCode, new Error('The output was closed.'));
+      else endWith(2, new Error(`Cannot write the output: ${error.message}`));
     });
   }
   const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
@@ -108,7 +120,7 @@ async function execute(command: Command, run: ArchiverCommand['run']): Promise<v
     }
   } catch (error) {
     if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
-    if (error instanceof InterruptedError) endWith(130, 'Interrupted; safe to run again.');
+    if (error instanceof InterruptedError) endWith(130, interrupted);
     if (endCode !== pipeClosedCode)
       terminal.note(...(end.signal.aborted ? explain(end.signal.reason) : explain(error)));
     process.exitCode = 2;

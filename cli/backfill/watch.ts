@@ -1,140 +1,190 @@
-/** Shows the progress of a backfill until its lanes are empty. */
+/** Shows the progress of a backfill until its lanes are empty, then what became of its documents. */
 
 import type { LaneName } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { formatCount } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import type { CommandContext } from '../command.ts';
-import { type Failure, failuresOf } from '../dead-letters/failures.ts';
-import { peekDeadLetters } from '../dead-letters/lock.ts';
-import { queueCounts } from '../queue-counts.ts';
-import type { ArchiverQueues } from '../target/target.ts';
+import { type Failure, failuresOf, lettersOf } from '../dead-letters/failures.ts';
+import { peekDeadLetters, readDeadLetters } from '../dead-letters/lock.ts';
+import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
+import { type LaneCounts, queueCounts } from '../queue-counts.ts';
+import { findUnarchived } from '../unarchived.ts';
 
 const backfillLanes: readonly LaneName[] = ['spans', 'backfill'];
+const minuteMs = 60_000;
 
-export interface BackfillProgress {
+interface BackfillProgress {
   found: number;
   queued: number;
-  archived: number;
-  alreadyArchived: number;
+  /** Undefined until the end for listed documents, whose receipts are looked up at the end. */
+  archived: number | undefined;
+  /** As `archived`. */
+  alreadyArchived: number | undefined;
   /** Dead letters added since the start, as counted by SQS. */
   deadLetters: number;
   seconds: number;
 }
 
-/** Message IDs of the dead letters that are in the lanes of a backfill before it starts. */
-export async function deadLettersBefore(
-  queues: ArchiverQueues,
-  signal: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  const letters = await peekDeadLetters(queues, signal, backfillLanes);
-  return new Set(letters.map(({ messageId }) => messageId));
+export interface BackfillEnd extends BackfillProgress {
+  failures: Failure[];
+  /** Listed documents that are neither archived nor have a new dead letter. */
+  unaccounted: number;
 }
 
-export interface WatchOptions {
-  /** Start of the backfill, in milliseconds since the Unix epoch. */
-  since: number;
-  /** Result of `deadLettersBefore`. */
-  deadLettersBefore: ReadonlySet<string>;
-  /** Number of documents if they were listed one by one; undefined for a time span. */
-  requested: number | undefined;
+/** State before the backfill, so that only its own results are counted. */
+export interface BackfillStart {
+  /** Documents that are listed one by one; undefined for a time span. */
+  documentIds: readonly string[] | undefined;
+  /** Those of them that have no receipt. */
+  unarchived: readonly string[];
+  /** The minute of the start, in milliseconds since the Unix epoch: metrics are sums by minute. */
+  minute: number;
+  sums: Sums;
+  /** Number of dead letters in the lanes, as counted by SQS. */
+  deadLetters: number;
+  /** Message IDs of the dead letters that could be read. */
+  messageIds: ReadonlySet<string>;
+}
+
+/** @param documentIds documents that are listed one by one; undefined for a time span */
+export async function readBackfillStart(
+  documentIds: readonly string[] | undefined,
+  context: CommandContext,
+): Promise<BackfillStart> {
+  const { target, terminal, time, signal } = context;
+  const queues = await target.queues();
+  const { letters, lockedElsewhere } = await readDeadLetters(queues, { lanes: backfillLanes, signal });
+  if (lockedElsewhere > 0) {
+    terminal.note(
+      ...describeLockedElsewhere(lockedElsewhere, time.now()),
+      'This backfill may count them as its own failures.',
+    );
+  }
+  const minute = Math.floor(time.now() / minuteMs) * minuteMs;
+  return {
+    documentIds,
+    unarchived: [...(await findUnarchived(documentIds ?? [], context))],
+    minute,
+    sums: await readSums(minute, context),
+    deadLetters: deadLettersIn(await queueCounts(queues)),
+    messageIds: new Set(letters.map(({ messageId }) => messageId)),
+  };
 }
 
 /**
  * Polls until the lanes have been empty for as long as the message counts may lag. Then reads the dead letters, because
- * one document may have several.
+ * one document may have several, and the receipts of listed documents: metrics do not tell which document was archived.
  *
  * @throws the signal's reason
  */
-export async function watchBackfill(
-  options: WatchOptions,
-  context: CommandContext,
-): Promise<BackfillProgress & { failures: Failure[] }> {
+export async function watchBackfill(start: BackfillStart, context: CommandContext): Promise<BackfillEnd> {
   const { target, terminal, time, signal } = context;
+  const { documentIds } = start;
   const queues = await target.queues();
-  const metrics = await target.metrics();
   const started = time.monotonic();
   const { intervalMs, countsLagMs } = target.polling;
 
-  let spans = 0;
-  let waiting = 0;
-  let current: BackfillProgress = {
-    found: 0,
-    queued: 0,
-    archived: 0,
-    alreadyArchived: 0,
-    deadLetters: 0,
-    seconds: 0,
-  };
-  let bytes = 0;
-  const refresh = async () => {
-    const [counts, sums] = await Promise.all([
-      queueCounts(queues),
-      metrics?.sums(
-        [
-          'DocumentsFound',
-          'DocumentsQueued',
-          'DocumentsArchived',
-          'DocumentsAlreadyArchived',
-          'BytesArchived',
-        ],
-        options.since,
-      ),
-    ]);
-    spans = counts.spans.waiting;
-    waiting = counts.backfill.waiting;
-    const deadLetters = counts.backfill.deadLetters + counts.spans.deadLetters;
-    bytes = sums?.BytesArchived ?? 0;
-    current = {
-      found: sums?.DocumentsFound ?? 0,
-      queued: options.requested ?? sums?.DocumentsQueued ?? 0,
-      archived: sums?.DocumentsArchived ?? 0,
-      alreadyArchived: sums?.DocumentsAlreadyArchived ?? 0,
-      deadLetters: Math.max(0, deadLetters - options.deadLettersBefore.size),
+  const read = async () => {
+    const [counts, sums] = await Promise.all([queueCounts(queues), readSums(start.minute, context)]);
+    const since = (name: keyof Sums) => sums[name] - start.sums[name];
+    const progress: BackfillProgress = {
+      found: documentIds?.length ?? since('DocumentsFound'),
+      queued: documentIds?.length ?? since('DocumentsQueued'),
+      archived: documentIds ? undefined : since('DocumentsArchived'),
+      alreadyArchived: documentIds ? undefined : since('DocumentsAlreadyArchived'),
+      deadLetters: Math.max(0, deadLettersIn(counts) - start.deadLetters),
       seconds: (time.monotonic() - started) / 1_000,
     };
+    const [spans, waiting] = [counts.spans.waiting, counts.backfill.waiting];
+    return { progress, spans, waiting, bytes: since('BytesArchived') };
   };
-  await refresh();
-  const progress = terminal.progress(() => {
-    const ended = Math.max(0, current.queued - waiting);
-    return {
-      ended,
-      total: spans > 0 ? undefined : current.queued,
-      text: describe(current, spans, bytes),
-    };
-  });
+  let now = await read();
+  const bar = terminal.progress(() => ({
+    ended: Math.max(0, now.progress.queued - now.waiting),
+    total: now.spans > 0 ? undefined : now.progress.queued,
+    text: describe(now.progress, now.spans, now.waiting, now.bytes),
+  }));
   try {
     let emptySince: number | undefined;
     for (;;) {
-      const isEmpty = spans + waiting === 0;
+      const isEmpty = now.spans + now.waiting === 0;
       emptySince = isEmpty ? (emptySince ?? time.monotonic()) : undefined;
       if (emptySince !== undefined && time.monotonic() - emptySince >= countsLagMs) break;
-      terminal.record({ type: 'watch', ...current, spans, waiting });
+      terminal.record({ type: 'watch', ...now.progress, spans: now.spans, waiting: now.waiting });
       await sleep(time, intervalMs, signal);
-      await refresh();
+      now = await read();
     }
   } finally {
-    progress.stop();
+    bar.stop();
   }
-  const letters = (await peekDeadLetters(queues, signal, backfillLanes)).filter(
-    ({ messageId }) => !options.deadLettersBefore.has(messageId),
+  const newFailures = failuresOf(
+    (await peekDeadLetters(queues, signal, backfillLanes)).filter(
+      ({ messageId }) => !start.messageIds.has(messageId),
+    ),
   );
-  // Another reader may have locked some letters, so SQS's count may be higher.
+  if (documentIds === undefined) {
+    // Another reader may have locked some letters, so SQS's count may be higher.
+    const deadLetters = Math.max(now.progress.deadLetters, lettersOf(newFailures).length);
+    return { ...now.progress, deadLetters, failures: newFailures, unaccounted: 0 };
+  }
+  const unarchived = await findUnarchived(start.unarchived, context);
+  const failures = newFailures.filter(({ id }) => unarchived.has(id));
   return {
-    ...current,
-    deadLetters: Math.max(current.deadLetters, letters.length),
-    failures: failuresOf(letters),
+    ...now.progress,
+    archived: start.unarchived.length - unarchived.size,
+    alreadyArchived: documentIds.length - start.unarchived.length,
+    deadLetters: lettersOf(failures).length,
+    failures,
+    unaccounted: unarchived.size - failures.length,
   };
 }
 
-function describe(current: BackfillProgress, spans: number, bytes: number): string {
-  const rate = current.archived / Math.max(0.001, current.seconds);
+const countedMetrics = [
+  'DocumentsFound',
+  'DocumentsQueued',
+  'DocumentsArchived',
+  'DocumentsAlreadyArchived',
+  'BytesArchived',
+] as const;
+type Sums = Readonly<Record<(typeof countedMetrics)[number], number>>;
+
+const noSums: Sums = {
+  DocumentsFound: 0,
+  DocumentsQueued: 0,
+  DocumentsArchived: 0,
+  DocumentsAlreadyArchived: 0,
+  BytesArchived: 0,
+};
+
+/** Sums of all lanes. */
+async function readSums(since: number, { target }: CommandContext): Promise<Sums> {
+  const metrics = await target.metrics();
+  return metrics ? await metrics.sums(countedMetrics, since) : noSums;
+}
+
+function deadLettersIn(counts: Record<LaneName, LaneCounts>): number {
+  return counts.backfill.deadLetters + counts.spans.deadLetters;
+}
+
+function describe(
+  { found, queued, archived, deadLetters, seconds }: BackfillProgress,
+  spans: number,
+  waiting: number,
+  bytes: number,
+): string {
+  const processed = archived ?? Math.max(0, queued - waiting);
+  const rate = processed / Math.max(0.001, seconds);
   const parts = [
     ...(spans > 0 ? [`${formatCount(spans, 'span')} left to list`] : []),
-    `${current.found} found`,
-    `${current.queued} queued`,
-    `${current.archived} archived (${formatBytes(bytes)})`,
-    formatCount(current.deadLetters, 'dead letter'),
+    ...(archived === undefined
+      ? [`${formatNumber(processed)} of ${formatNumber(queued)} processed`]
+      : [
+          `${formatNumber(found)} found`,
+          `${formatNumber(queued)} queued`,
+          `${formatNumber(archived)} archived (${formatBytes(bytes)})`,
+        ]),
+    formatCount(deadLetters, 'dead letter'),
     `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
   ];
   return parts.join(' · ');

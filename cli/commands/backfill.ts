@@ -3,12 +3,13 @@ import type { DiscoveryMessage, DocumentMessage } from '../../functions/queue/me
 import { createSender } from '../../functions/queue/send.ts';
 import { SettingsError } from '../../functions/settings.ts';
 import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
-import { formatCount } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
 import { spanMessages } from '../backfill/spans.ts';
 import { countCreated, idsOfReference, oldestDay } from '../backfill/telnyx-queries.ts';
-import { deadLettersBefore, watchBackfill } from '../backfill/watch.ts';
+import { readBackfillStart, watchBackfill } from '../backfill/watch.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
+import { commandLine } from '../command-line.ts';
 import { describeFailures } from '../dead-letters/failures.ts';
 import { readDocumentIds } from '../document-ids.ts';
 import type { CommandHelp } from '../help.ts';
@@ -46,16 +47,20 @@ sweeps or live documents.
 
 ${instantHelp}
 
+With --watch, documents of --ids and --reference are counted by their receipts. For a time span, the metrics are shown,
+which also count what the other lanes archive meanwhile.
+
 TELNYX_API_KEY must be set for --all and --reference, and to show the number of documents before sending.`,
   examples: [
     ['backfill --since 2w --dry-run', 'show what would be sent for the last two weeks'],
     ['backfill --all --watch', 'archive every document of the account, and wait for it'],
     ['backfill --ids lost.txt --yes', 'archive the listed documents without confirmation'],
   ],
-  exitCodes: { 0: 'sent; with --watch, all archived', 1: 'with --watch, some documents failed' },
+  exitCodes: { 0: 'sent; with --watch, all archived', 1: 'with --watch, not all archived' },
   permissions: `
 sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData, and on the
-dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility.`,
+dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility; with --ids or --reference also s3:ListBucket and
+cloudformation:DescribeStacks.`,
 };
 
 export const backfillCommand: ArchiverCommand = {
@@ -100,6 +105,8 @@ export function backfillOptions(parsed: ParsedOptions, now: number): BackfillOpt
 interface Plan {
   lane: 'backfill' | 'spans';
   messages: readonly (DiscoveryMessage | DocumentMessage)[];
+  /** Documents that are listed one by one; undefined for a time span. */
+  documentIds: readonly string[] | undefined;
   /** Number of documents, as counted by Telnyx or as listed; undefined if unknown. */
   documents: number | undefined;
   what: string;
@@ -110,7 +117,7 @@ const chunk = 1_000;
 
 /** @returns the exit code */
 export async function backfill(options: BackfillOptions, context: CommandContext): Promise<number> {
-  const { target, terminal, time, signal } = context;
+  const { target, terminal, signal } = context;
   const plan = await planFor(options.selection, context);
   const documents =
     plan.documents === undefined ? 'an unknown number of documents' : formatCount(plan.documents, 'document');
@@ -130,8 +137,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   }
 
   const queues = await target.queues();
-  const before = options.watch ? await deadLettersBefore(queues, signal) : undefined;
-  const since = time.now();
+  const start = options.watch ? await readBackfillStart(plan.documentIds, context) : undefined;
   const sender = createSender(queues.sqs);
   let sent = 0;
   const progress = terminal.progress(() => ({
@@ -149,26 +155,27 @@ export async function backfill(options: BackfillOptions, context: CommandContext
     progress.stop();
   }
   terminal.record({ type: 'sent', messages: sent });
-  if (before === undefined) {
-    terminal.print('Sent. Run `archiver status --watch` to follow the progress.');
+  if (start === undefined) {
+    terminal.print(`Sent. To follow the progress, run \`${commandLine(target, 'status --watch')}\`.`);
     return 0;
   }
 
-  const { failures, ...end } = await watchBackfill(
-    {
-      since,
-      deadLettersBefore: before,
-      requested: plan.lane === 'backfill' ? plan.messages.length : undefined,
-    },
-    context,
-  );
+  const { failures, ...end } = await watchBackfill(start, context);
   terminal.record({ type: 'end', ...end, failed: failures.length });
   terminal.print(
-    `${end.archived} archived, ${end.alreadyArchived} already archived, ${failures.length === 0 ? 'none' : describeFailures(failures)} failed, in ${formatDuration(end.seconds)}.`,
+    [
+      `${formatNumber(end.archived ?? 0)} archived`,
+      `${formatNumber(end.alreadyArchived ?? 0)} already archived`,
+      `${failures.length === 0 ? 'none' : describeFailures(failures)} failed`,
+      ...(end.unaccounted > 0 ? [`${formatNumber(end.unaccounted)} neither archived nor failed`] : []),
+    ].join(', ') +
+      `, in ${formatDuration(end.seconds)}${plan.documentIds ? '' : '. Archived documents are counted in all lanes'}.`,
   );
-  if (end.deadLetters === 0) return 0;
-  terminal.print(terminal.paint('red', 'Run `archiver redrive --dry-run` to see why.'));
-  return 1;
+  if (end.deadLetters > 0) {
+    const command = commandLine(target, 'redrive --dry-run');
+    terminal.print(terminal.paint('red', `To see why, run \`${command}\`.`));
+  }
+  return end.deadLetters + end.unaccounted > 0 ? 1 : 0;
 }
 
 async function planFor(selection: Selection, context: CommandContext): Promise<Plan> {
@@ -183,6 +190,7 @@ async function planFor(selection: Selection, context: CommandContext): Promise<P
       trigger: 'backfill',
       requestedAt,
     })),
+    documentIds: ids,
     documents: ids.length,
     what,
   });
@@ -191,13 +199,14 @@ async function planFor(selection: Selection, context: CommandContext): Promise<P
       return planForIds(await readDocumentIds(selection.file, process.stdin), `Listed in ${selection.file}`);
     case 'reference': {
       const ids = await idsOfReference(await requireTelnyx(context), selection.reference, time.now());
-      return planForIds(ids, `With the customer reference ${JSON.stringify(selection.reference)}`);
+      return planForIds(ids, `With the customer reference "${selection.reference}"`);
     }
     case 'span': {
       const { telnyx, span } = await resolveSpan(selection, context);
       return {
         lane: 'spans',
         messages: spanMessages(span, requestedAt),
+        documentIds: undefined,
         documents: telnyx && (await countCreated(telnyx, span)),
         what: `Created from ${formatInstant(span.from)} to ${formatInstant(span.to)}`,
       };

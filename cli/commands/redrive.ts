@@ -3,13 +3,15 @@ import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { InvalidArgumentError } from 'commander';
 import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
-import { formatCount } from '../../terminal/counts.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
+import { commandLine } from '../command-line.ts';
 import { acknowledge, failuresWithIds, parseNote } from '../dead-letters/acknowledge.ts';
 import { batchesOf } from '../dead-letters/batches.ts';
 import { type ByReceipt, describeArchived, splitByReceipt } from '../dead-letters/by-receipt.ts';
 import {
   codesOf,
+  countFailures,
   describeFailures,
   type Failure,
   failuresOf,
@@ -17,7 +19,15 @@ import {
   letterToSend,
 } from '../dead-letters/failures.ts';
 import { showFailures } from '../dead-letters/failures-table.ts';
-import { createDeadLetterLock, type DeadLetterLock, type LockedMessage } from '../dead-letters/lock.ts';
+import {
+  type DeadLetterLock,
+  type LockedMessage,
+  type LockOptions,
+  lockSeconds,
+  withDeadLetterLock,
+} from '../dead-letters/lock.ts';
+import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
+import { type DocumentNames, readNames } from '../dead-letters/names.ts';
 import { parseDocumentIds } from '../document-ids.ts';
 import type { CommandHelp } from '../help.ts';
 import type { ArchiverQueues } from '../target/target.ts';
@@ -33,6 +43,8 @@ export interface RedriveOptions {
   rate: number;
   /** Seconds to wait at the end for documents that fail again. */
   wait: number;
+  /** Look up file names and customer references at Telnyx. */
+  names?: boolean;
   dryRun?: boolean;
   yes?: boolean;
 }
@@ -46,7 +58,9 @@ first documents fail again, the rest stay in the dead-letter queue. Ctrl-C relea
 Dead letters of documents that have been archived in the meantime are cleared without sending anything.
 
 --acknowledge clears the dead letters of a document that stays unarchived, such as an infected one. No other record is
-kept: save the output. With --json it is one line per document with ID, error codes, time and note.`,
+kept: save the output. With --json it is one line per document with ID, error codes, time and note.
+
+TELNYX_API_KEY must be set for --names.`,
   examples: [
     ['redrive --dry-run', 'show the dead letters'],
     ['redrive --code LinkNotAllowed', 'send those with this error code again'],
@@ -57,12 +71,12 @@ kept: save the output. With --json it is one line per document with ID, error co
   ],
   exitCodes: {
     0: 'done, or no dead letters',
-    1: 'some failed again, or SQS did not accept or delete all of them',
+    1: 'some failed again, SQS did not accept or delete all of them, or another command has locked some',
   },
   permissions: `
-on the dead-letter queues sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dry-run also
-sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the receipts s3:ListBucket
-and cloudformation:DescribeStacks.`,
+on the dead-letter queues sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage and sqs:ChangeMessageVisibility;
+without --dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
+receipts s3:ListBucket and cloudformation:DescribeStacks.`,
 };
 
 export const redriveCommand: ArchiverCommand = {
@@ -82,17 +96,11 @@ export const redriveCommand: ArchiverCommand = {
       .option('--note <text>', 'with --acknowledge: why, at most 200 characters')
       .option('--rate <per-second>', 'documents per second', asRate, 10)
       .option('--wait <seconds>', 'how long to wait at the end for documents that fail again', asNumber, 5)
+      .option('--names', 'show file names and customer references; one request to Telnyx per document')
       .option('--dry-run', 'only show the dead letters')
       .option('--yes', 'skip the confirmation'),
   run: (context, parsed) => redrive(parsed.opts(), context),
 };
-
-/**
- * Seconds for which letters are locked: while they are only shown, and while they are redriven. If this takes longer,
- * they become visible again and the next check locks them again.
- */
-const showLockSeconds = 30;
-const redriveLockSeconds = 10 * 60;
 
 /** Redriving stops when this many documents, and at least half of those redriven, have failed again. */
 const minFailedAgain = 3;
@@ -103,33 +111,68 @@ const checkEveryMs = 2_000;
  * @throws UsageError for options that cannot be combined; Error for an acknowledged ID without dead letters
  */
 export async function redrive(options: RedriveOptions, context: CommandContext): Promise<number> {
-  const { target, terminal, signal } = context;
+  const { target, terminal, time, signal } = context;
   const select = createSelector(options);
   const queues = await target.queues();
-  const lock = createDeadLetterLock(queues, options.lane ? [options.lane] : laneNames, {
-    forSeconds: options.dryRun ? showLockSeconds : redriveLockSeconds,
+  const lockOptions: LockOptions = {
+    lanes: options.lane && [options.lane],
+    // Letters that take longer to redrive become visible again, and the next check locks them again.
+    forSeconds: options.dryRun ? lockSeconds.read : lockSeconds.redrive,
     signal,
-  });
-  try {
+  };
+  return await withDeadLetterLock(queues, lockOptions, async (lock) => {
     await lock.acquire();
-    const { failures, note } = select(failuresOf(lock.letters()));
-    const work = await splitByReceipt(failures, context);
-    await show(work, context);
-    if (failures.length === 0 || options.dryRun) return 0;
-    if (!options.yes && !(await terminal.confirm(questionFor(work, note), signal))) {
-      terminal.note('Nothing was changed.');
-      return 0;
+    const lockedElsewhere = await lock.countLockedElsewhere();
+    const all = failuresOf(lock.letters());
+    terminal.record({ type: 'total', ...countFailures(all), lockedElsewhere });
+    if (lockedElsewhere > 0) {
+      const lines = describeLockedElsewhere(lockedElsewhere, time.now());
+      terminal.print(...lines.map((line) => terminal.paint('yellow', line)));
     }
+    const { failures, note } = select(all);
+    if (failures.length > 0) {
+      const exitCode = await showAndRedrive(failures, note, lock, queues, options, context);
+      return lockedElsewhere === 0 ? exitCode : 1;
+    }
+    if (all.length > 0) terminal.print(describeMismatch(all, options));
+    else if (lockedElsewhere === 0)
+      terminal.print(`No dead letters${options.lane ? ` in the lane ${options.lane}` : ''}.`);
+    return lockedElsewhere === 0 ? 0 : 1;
+  });
+}
 
-    const notDeleted = await clearArchived(work.archived, lock, context);
-    const result =
-      note === undefined
-        ? await redriveAll(work.open, lock, queues, options, context)
-        : { ...nothing, notDeleted: await acknowledge(work.open, note, lock, context) };
-    return printResult({ ...result, notDeleted: result.notDeleted + notDeleted }, context);
-  } finally {
-    await lock.release();
+/** @returns the exit code */
+async function showAndRedrive(
+  failures: readonly Failure[],
+  note: string | undefined,
+  lock: DeadLetterLock,
+  queues: ArchiverQueues,
+  options: RedriveOptions,
+  context: CommandContext,
+): Promise<number> {
+  const { terminal, signal } = context;
+  const work = await splitByReceipt(failures, context);
+  const names = options.names ? await readNames(work.open, context) : undefined;
+  await show(work, names, context);
+  if (options.dryRun) return 0;
+  if (!options.yes && !(await terminal.confirm(questionFor(work, note), signal))) {
+    terminal.note('Nothing was changed.');
+    return 0;
   }
+
+  const notDeleted = await clearArchived(work.archived, lock, context);
+  const result =
+    note === undefined
+      ? await redriveAll(work.open, lock, queues, options, context)
+      : { ...nothing, notDeleted: await acknowledge(work.open, note, lock, context) };
+  return printResult({ ...result, notDeleted: result.notDeleted + notDeleted }, context);
+}
+
+/** Says that there are dead letters, but none that the options select. */
+function describeMismatch(all: readonly Failure[], { code = [], id = [] }: RedriveOptions): string {
+  const filters = [...code.map((name) => `--code ${name}`), ...id.map((name) => `--id ${name}`)];
+  const codes = [...new Set(all.flatMap(codesOf))];
+  return `No match for ${filters.join(' ')} among ${describeFailures(all)} with the ${codes.length === 1 ? 'code' : 'codes'} ${codes.join(', ')}.`;
 }
 
 interface Selection {
@@ -160,12 +203,15 @@ function createSelector({
   return (all) => ({ failures: all.filter(isSelected), note: undefined });
 }
 
-async function show({ open, archived }: ByReceipt, context: CommandContext): Promise<void> {
+async function show(
+  { open, archived }: ByReceipt,
+  names: DocumentNames | undefined,
+  context: CommandContext,
+): Promise<void> {
   const { terminal } = context;
-  if (open.length + archived.length === 0) terminal.print('No dead letters.');
   if (open.length > 0) {
     terminal.print(describeFailures(open), '');
-    await showFailures(open, context);
+    await showFailures(open, names, context);
   }
   if (archived.length > 0) terminal.print(describeArchived(archived, 'before'));
   for (const failure of archived) {
@@ -296,7 +342,7 @@ async function sendBatch(batch: readonly Outgoing[], { sqs, lanes }: ArchiverQue
 /** @returns the exit code */
 function printResult(
   { redriven, failedAgain, notSent, notDeleted, left }: RedriveResult,
-  { terminal }: CommandContext,
+  { terminal, target }: CommandContext,
 ): number {
   terminal.record({
     type: 'end',
@@ -310,15 +356,18 @@ function printResult(
     terminal.print(`${describeFailures(redriven)} redriven, ${failedAgain} failed again so far.`);
   }
   const problem = (text: string) => terminal.print(terminal.paint('red', text));
-  if (left > 0) problem(`Stopped: the cause persists. The other ${left} are still in the dead-letter queue.`);
+  const again = `Run \`${commandLine(target, 'redrive')}\` again`;
+  if (left > 0) {
+    const others = left === 1 ? 'The other one is' : `The other ${formatNumber(left)} are`;
+    problem(`Stopped: the cause persists. ${others} still in the dead-letter queue.`);
+  }
   if (notSent > 0) {
-    problem(
-      `SQS did not accept ${formatCount(notSent, 'message')}; their dead letters were kept. Run \`archiver redrive\` again.`,
-    );
+    const kept = notSent === 1 ? 'its dead letters were kept' : 'their dead letters were kept';
+    problem(`SQS did not accept ${formatCount(notSent, 'message')}; ${kept}. ${again}.`);
   }
   if (notDeleted > 0) {
     problem(
-      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. Run \`archiver redrive\` again: it clears dead letters of archived documents.`,
+      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. ${again}: it clears dead letters of archived documents.`,
     );
   }
   return failedAgain + notSent + notDeleted > 0 ? 1 : 0;

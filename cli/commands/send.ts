@@ -1,12 +1,19 @@
 /** `send`: queues documents in the live lane. */
 import { InvalidArgumentError } from 'commander';
 import { receiptKey } from '../../functions/bucket/keys.ts';
+import type { Receipt } from '../../functions/bucket/receipts.ts';
+import type { DocumentMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
+import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { styled } from '../../terminal/styled.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
+import { commandLine } from '../command-line.ts';
+import { noCode } from '../dead-letters/failures.ts';
+import { peekDeadLetters } from '../dead-letters/lock.ts';
 import { parseDocumentIds } from '../document-ids.ts';
+import { formatName, nameInRecord } from '../document-name.ts';
 import type { CommandHelp } from '../help.ts';
 
 export interface SendOptions {
@@ -22,10 +29,13 @@ Queues the documents in the live lane, ahead of any backfill. Documents that hav
     ['send <document-id>', 'queue one document'],
     ['send <document-id> <document-id> --wait 120', 'queue two, and wait up to two minutes for them'],
   ],
-  exitCodes: { 0: 'queued; with --wait, all archived', 1: 'with --wait, not all archived in time' },
+  exitCodes: {
+    0: 'queued; with --wait, all archived',
+    1: 'with --wait, some failed or not archived in time',
+  },
   permissions: `
 sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*, kms:Decrypt and
-cloudformation:DescribeStacks.`,
+cloudformation:DescribeStacks, and on the dead-letter queue sqs:ReceiveMessage and sqs:ChangeMessageVisibility.`,
 };
 
 export const sendCommand: ArchiverCommand = {
@@ -45,48 +55,89 @@ export const sendCommand: ArchiverCommand = {
 
 const defaultWaitSeconds = 60;
 const pollMs = 500;
+/** Dead letters are read after a pause of this many times the last reading's duration: a long queue takes long to read. */
+const pausePerReading = 2;
 
 /** @returns the exit code */
-export async function send(
-  { documentIds, wait }: SendOptions,
-  { target, terminal, time, signal }: CommandContext,
-): Promise<number> {
+export async function send({ documentIds, wait }: SendOptions, context: CommandContext): Promise<number> {
+  const { target, terminal, time, signal } = context;
   const ids = parseDocumentIds(documentIds, 'argument');
   const { sqs, lanes } = await target.queues();
   const requestedAt = new Date(time.now()).toISOString();
-  await createSender(sqs)(
-    lanes.documents.queueUrl,
-    ids.map((documentId) => ({ v: 1, kind: 'document', documentId, trigger: 'operator', requestedAt })),
-    signal,
+  const messages = ids.map(
+    (documentId): DocumentMessage => ({
+      v: 1,
+      kind: 'document',
+      documentId,
+      trigger: 'operator',
+      requestedAt,
+    }),
   );
-  if (wait === undefined) {
-    terminal.print(`${formatCount(ids.length, 'document')} queued.`);
-    terminal.record({ queued: ids.length });
-    return 0;
-  }
+  await createSender(sqs)(lanes.documents.queueUrl, messages, signal);
+  if (wait !== undefined)
+    return await waitForOutcomes(messages, wait === true ? defaultWaitSeconds : wait, context);
+  terminal.print(`${formatCount(ids.length, 'document')} queued.`);
+  terminal.record({ queued: ids.length });
+  return 0;
+}
 
+/**
+ * Prints each document as soon as it is archived or one of its messages is a dead letter.
+ *
+ * @returns the exit code
+ */
+async function waitForOutcomes(
+  messages: readonly DocumentMessage[],
+  waitSeconds: number,
+  { target, terminal, time, signal }: CommandContext,
+): Promise<number> {
+  const queues = await target.queues();
   const { bucket } = await target.bucket();
-  const deadline = time.monotonic() + 1_000 * (wait === true ? defaultWaitSeconds : wait);
-  const open = new Set(ids);
+  const deadline = time.monotonic() + 1_000 * waitSeconds;
+  // A dead letter has the body of its message, so an earlier dead letter of the same document does not count.
+  const openByBody = new Map(messages.map((message) => [serialiseMessage(message), message.documentId]));
+  let readAgainAt = Number.NEGATIVE_INFINITY;
+  let failed = 0;
   for (;;) {
-    for (const id of open) {
-      if ((await bucket.head(receiptKey(id), signal)) === undefined) continue;
-      open.delete(id);
-      terminal.print(styled`${id}  ${terminal.paint('green', 'archived')}`);
-      terminal.record({ documentId: id, archived: true });
+    for (const [body, id] of openByBody) {
+      const receipt = await bucket.read(receiptKey(id), signal);
+      if (receipt === undefined) continue;
+      openByBody.delete(body);
+      const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt.toString('utf8'));
+      const name = nameInRecord(telnyx);
+      const suffix = `  ${formatName(name)}`.trimEnd();
+      terminal.print(styled`${id}  ${terminal.paint('green', 'archived')}${suffix}`);
+      terminal.record({ documentId: id, archived: true, ...name });
     }
-    if (open.size === 0) return 0;
-    if (time.monotonic() >= deadline) break;
+    const isOver = time.monotonic() >= deadline;
+    if (openByBody.size > 0 && (isOver || time.monotonic() >= readAgainAt)) {
+      const started = time.monotonic();
+      for (const { body, code = noCode, reason } of await peekDeadLetters(queues, signal, ['documents'])) {
+        const id = openByBody.get(body);
+        if (id === undefined) continue;
+        openByBody.delete(body);
+        failed += 1;
+        const why = reason === undefined ? code : `${code}: ${reason}`;
+        terminal.print(styled`${id}  ${terminal.paint('red', 'failed')}  ${why}`);
+        terminal.record({ documentId: id, archived: false, code, reason });
+      }
+      readAgainAt = time.monotonic() + pausePerReading * (time.monotonic() - started);
+    }
+    if (openByBody.size === 0 || isOver) break;
     await sleep(time, pollMs, signal);
   }
-  for (const id of open) {
+  for (const id of openByBody.values()) {
     terminal.print(styled`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
     terminal.record({ documentId: id, archived: false });
   }
-  terminal.note(
-    `${open.size === 1 ? 'It' : 'They'} may still be archived. Run \`archiver status\` to follow the progress, and \`archiver redrive --dry-run\` to see failures.`,
-  );
-  return 1;
+  if (openByBody.size > 0) {
+    const [they, them] = openByBody.size === 1 ? ['It', 'its'] : ['They', 'their'];
+    terminal.note(
+      `${they} may still be archived. To follow ${them} progress, run \`${commandLine(target, 'status')}\`.`,
+    );
+  }
+  if (failed > 0) terminal.note(`To see what to do, run \`${commandLine(target, 'redrive --dry-run')}\`.`);
+  return failed + openByBody.size === 0 ? 0 : 1;
 }
 
 function asSeconds(value: string): number {

@@ -1,4 +1,4 @@
-/** `status`: the state of the archiver on one formatStatus. */
+/** `status`: the state of the archiver on one screen. */
 import { InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
@@ -17,7 +17,8 @@ import {
   type FailureCount,
   failuresOf,
 } from '../dead-letters/failures.ts';
-import { type LockedMessage, peekDeadLetters } from '../dead-letters/lock.ts';
+import { type LockedMessage, readDeadLetters } from '../dead-letters/lock.ts';
+import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
 import type { CommandHelp } from '../help.ts';
 import { queueCounts } from '../queue-counts.ts';
 import type { Alarm, ArchiverQueues } from '../target/target.ts';
@@ -82,6 +83,8 @@ interface Status {
   /** Metrics of the last hour; undefined for a local archive without a running stack. */
   lastHour: { deadLetters: number; documentsOverdue: number } | undefined;
   failed: FailureCount;
+  /** Dead letters that could not be read, because another command has locked them. */
+  lockedElsewhere: number;
   /** By the code of the newest letter. */
   failedByCode: Record<string, FailureCount>;
   alarms: Alarm[] | undefined;
@@ -105,7 +108,9 @@ async function readStatus({ count }: StatusOptions, context: CommandContext): Pr
   const now = time.now();
   const metrics = await target.metrics();
   const queues = metrics && (await target.queues());
-  const letters = queues ? await peekDeadLetters(queues, signal) : [];
+  const { letters, lockedElsewhere } = queues
+    ? await readDeadLetters(queues, { signal })
+    : { letters: [], lockedElsewhere: 0 };
   const [lanes, lastSweep, lastHour, oldestUnarchived, archived, alarms] = await Promise.all([
     queues ? lanesOf(queues, letters, context) : [],
     metrics?.latest('SweepsCompleted', now - 3 * hourMs),
@@ -123,6 +128,7 @@ async function readStatus({ count }: StatusOptions, context: CommandContext): Pr
     oldestUnarchivedSeconds: oldestUnarchived === undefined ? undefined : seconds(oldestUnarchived),
     lastHour: lastHour && { deadLetters: lastHour.DeadLetters, documentsOverdue: lastHour.DocumentsOverdue },
     failed: countFailures(failures),
+    lockedElsewhere,
     failedByCode: Object.fromEntries(
       [...Map.groupBy(failures, codeOf)].map(([code, group]) => [code, countFailures(group)]),
     ),
@@ -224,6 +230,10 @@ function formatStatus(now: Status, name: string, paint: CommandContext['terminal
   const codes = Object.entries(now.failedByCode).sort(([, a], [, b]) => b.deadLetters - a.deadLetters);
   if (codes.length > 0) lines.push(`Failed: ${describeCount(now.failed)}`);
   for (const [code, count] of codes) lines.push(styled`  ${paint('red', code)}  ${describeCount(count)}`);
+  if (now.lockedElsewhere > 0) {
+    const locked = describeLockedElsewhere(now.lockedElsewhere, Date.parse(now.at));
+    lines.push(...locked.map((line) => paint('yellow', line)));
+  }
   if (now.alarms) {
     const inAlarm = now.alarms.filter(({ state }) => state === 'ALARM');
     lines.push(

@@ -1,9 +1,8 @@
 /** Finds failures whose document has been archived since, by another message or a redrive. */
 
-import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { withoutReceipt } from '../../functions/bucket/unarchived.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import type { CommandContext } from '../command.ts';
+import { findUnarchived } from '../unarchived.ts';
 import { type Failure, lettersOf } from './failures.ts';
 
 export interface ByReceipt {
@@ -16,14 +15,11 @@ export interface ByReceipt {
 /** Looks up the receipts with few list requests. @throws ArchiverError as `Bucket` */
 export async function splitByReceipt(
   failures: readonly Failure[],
-  { target, time, random, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<ByReceipt> {
   const ids = failures.filter(({ isDocument }) => isDocument).map(({ id }) => id);
-  if (ids.length === 0) return { open: [...failures], archived: [] };
-  const { bucket } = await target.bucket();
-  const retry = createStorageRetry({ time, random, signal });
-  const missing = new Set(await retry((limited) => withoutReceipt(ids, bucket, limited)));
-  const isArchived = ({ id, isDocument }: Failure) => isDocument && !missing.has(id);
+  const unarchived = await findUnarchived(ids, context);
+  const isArchived = ({ id, isDocument }: Failure) => isDocument && !unarchived.has(id);
   return {
     open: failures.filter((failure) => !isArchived(failure)),
     archived: failures.filter(isArchived),

@@ -1,14 +1,22 @@
 /** Prints failures by lane and code, with the runbook's advice for each code. */
 
+import { formatNumber } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
 import { styled } from '../../terminal/styled.ts';
 import { formatTable, type TableColumn } from '../../terminal/tables.ts';
 import type { CommandContext } from '../command.ts';
+import { formatName } from '../document-name.ts';
 import { adviceFor } from './advice.ts';
-import { codeOf, type Failure, lettersOf } from './failures.ts';
+import { codeOf, type Failure, lettersOf, noCode } from './failures.ts';
+import type { DocumentNames } from './names.ts';
 
 const adviceWithoutCode =
   'No function stated a reason: SQS moved these messages here because a function crashed on them repeatedly.';
+const adviceForUnknownCode =
+  'The runbook has no article for this code. No function of this version writes it.';
+
+/** Documents listed for each code. */
+const maxExamples = 5;
 
 const columns: readonly TableColumn[] = [
   { head: 'lane', align: 'left' },
@@ -21,6 +29,7 @@ const columns: readonly TableColumn[] = [
 
 export async function showFailures(
   failures: readonly Failure[],
+  names: DocumentNames | undefined,
   { target, terminal, time }: CommandContext,
 ): Promise<void> {
   const rows: (string | number)[][] = [];
@@ -62,6 +71,7 @@ export async function showFailures(
       lane,
       messageId,
       documentId,
+      ...(documentId !== undefined && names?.get(documentId)),
       code,
       reason,
       attempts,
@@ -70,15 +80,21 @@ export async function showFailures(
     });
   }
   const runbookUrl = (await target.runbookUrl?.()) ?? 'docs/runbook.md';
-  for (const [code, [example]] of Map.groupBy(failures, codeOf)) {
-    const reason = example?.letters[0].reason;
+  for (const [code, ofCode] of Map.groupBy(failures, codeOf)) {
+    const reason = ofCode[0]?.letters[0].reason;
     const title = terminal.paint('bold', code);
     terminal.print('', reason === undefined ? title : styled`${title}: ${reason}`);
-    const known = await adviceFor(code);
-    terminal.print(...(known ?? adviceWithoutCode).split('\n').map((line) => `  ${line}`));
-    terminal.print(terminal.paint('dim', `  For example ${example?.id}`));
-    terminal.print(
-      terminal.paint('dim', `  ${runbookUrl}#${(known ? code : 'DeadLetterGrowth').toLowerCase()}`),
-    );
+    const advice = await adviceFor(code, target);
+    const lines = (advice ?? (code === noCode ? adviceWithoutCode : adviceForUnknownCode)).split('\n');
+    terminal.print(...lines.map((line) => `  ${line}`));
+    const printDim = (text: string) => terminal.print(terminal.paint('dim', `  ${text}`));
+    for (const { id, isDocument } of ofCode.slice(0, maxExamples)) {
+      const known = names?.get(id);
+      const name = known ? formatName(known) : names && isDocument ? '(not at Telnyx)' : '';
+      printDim(`${id}  ${name}`.trimEnd());
+    }
+    const more = ofCode.length - maxExamples;
+    if (more > 0) printDim(`and ${formatNumber(more)} more: --json lists them`);
+    printDim(`${runbookUrl}#${(advice === undefined ? 'DeadLetterGrowth' : code).toLowerCase()}`);
   }
 }

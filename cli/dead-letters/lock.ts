@@ -2,13 +2,17 @@
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
+  type SQSClient,
 } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { queues as sqsLimits } from '../../functions/limits.ts';
 import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { uuidPattern } from '../../functions/uuid.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { formatDuration } from '../../terminal/durations.ts';
 import type { ArchiverQueues } from '../target/target.ts';
 import { batchesOf } from './batches.ts';
 
@@ -33,12 +37,23 @@ const maxLocked = 100_000;
 const requestsAtOnce = 4;
 /** A long poll queries all SQS servers, a short poll only some: an empty response means an empty queue. */
 const waitSeconds = 1;
-/** Enough to read all letters of a lane. If this process is killed, they become visible again after it. */
-const peekSeconds = 30;
+/**
+ * For a receive, in milliseconds. The functions' timeout is for responses within half a second: a long poll to a distant
+ * region would end without its response, and SQS would keep the letters of that response locked.
+ */
+const receiveTimeoutMs = 10_000;
+
+/**
+ * Seconds for which a command locks a letter that it only reads, or redrives. If the process is killed, SQS releases the
+ * letters after this time.
+ */
+export const lockSeconds = { read: 30, redrive: 10 * 60 } as const;
 
 export interface LockOptions {
-  /** Visibility timeout: seconds after which SQS releases a letter. */
-  forSeconds: number;
+  /** @default all lanes */
+  lanes?: readonly LaneName[] | undefined;
+  /** Visibility timeout: seconds after which SQS releases a letter. @default `lockSeconds.read` */
+  forSeconds?: number | undefined;
   signal: AbortSignal;
 }
 
@@ -52,24 +67,88 @@ export interface DeadLetterLock {
   acquire(): Promise<LockedMessage[]>;
   letters(): LockedMessage[];
   /**
+   * Number of letters that another reader has locked, so that `acquire` does not receive them. Approximate, and up to one
+   * minute late (Amazon SQS API reference, GetQueueAttributes). Requires sqs:GetQueueAttributes.
+   */
+  countLockedElsewhere(): Promise<number>;
+  /**
    * Deletes letters. Call it only after their messages were sent again, archived or acknowledged. Requires
    * sqs:DeleteMessage.
    *
    * @returns how many SQS did not delete: DeleteMessageBatch returns 200 even if entries fail. They stay locked.
    */
   delete(letters: readonly LockedMessage[]): Promise<number>;
-  /** Makes letters visible again. Requires sqs:ChangeMessageVisibility. If SQS fails, the lock expires instead. */
-  release(): Promise<void>;
 }
 
+/** A lock that its owner must release. */
+export interface OwnedDeadLetterLock extends DeadLetterLock {
+  forSeconds: number;
+  /**
+   * Makes all letters visible again. Requires sqs:ChangeMessageVisibility.
+   *
+   * @returns how many SQS did not release
+   */
+  release(): Promise<number>;
+}
+
+/**
+ * Runs `work` with a lock, and releases the letters that it has not deleted however it ends. A letter that SQS does not
+ * release is visible again after `forSeconds`.
+ */
+export async function withDeadLetterLock<Result>(
+  queues: ArchiverQueues,
+  options: LockOptions,
+  work: (lock: DeadLetterLock) => Promise<Result>,
+): Promise<Result> {
+  const lock = createDeadLetterLock(queues, options);
+  const [outcome] = await Promise.allSettled([work(lock)]);
+  const notReleased = await lock.release();
+  if (outcome.status === 'rejected') throw outcome.reason;
+  if (notReleased === 0) return outcome.value;
+  throw new Error(
+    `SQS did not release ${formatCount(notReleased, 'dead letter')}: visible again in ${formatDuration(lock.forSeconds)}.`,
+  );
+}
+
+/** The dead letters of some lanes, and how many more another reader has locked. */
+export interface ReadDeadLetters {
+  letters: LockedMessage[];
+  /** See `DeadLetterLock.countLockedElsewhere`. */
+  lockedElsewhere: number;
+}
+
+/** Locks the dead letters of these lanes, reads them and releases them. Requires the permissions of `DeadLetterLock`. */
+export async function readDeadLetters(
+  queues: ArchiverQueues,
+  options: LockOptions,
+): Promise<ReadDeadLetters> {
+  return await withDeadLetterLock(queues, options, async (lock) => {
+    await lock.acquire();
+    return { letters: lock.letters(), lockedElsewhere: await lock.countLockedElsewhere() };
+  });
+}
+
+/** As `readDeadLetters`. Requires sqs:ReceiveMessage and sqs:ChangeMessageVisibility only. */
+export async function peekDeadLetters(
+  queues: ArchiverQueues,
+  signal: AbortSignal,
+  lanes?: readonly LaneName[],
+): Promise<LockedMessage[]> {
+  return await withDeadLetterLock(queues, { lanes, signal }, async (lock) => {
+    await lock.acquire();
+    return lock.letters();
+  });
+}
+
+/** Prefer `withDeadLetterLock`, which releases the letters. */
 export function createDeadLetterLock(
   queues: ArchiverQueues,
-  lanes: readonly LaneName[],
-  options: LockOptions,
-): DeadLetterLock {
+  { lanes = laneNames, forSeconds = lockSeconds.read, signal }: LockOptions,
+): OwnedDeadLetterLock {
   const locked = new Map<string, LockedMessage>();
   const known = new Set<string>();
   return {
+    forSeconds,
     acquire: async () => {
       const added: LockedMessage[] = [];
       const add = (letter: LockedMessage) => {
@@ -81,12 +160,24 @@ export function createDeadLetterLock(
       };
       const receivers = lanes.flatMap((lane) => Array<LaneName>(requestsAtOnce).fill(lane));
       // Wait for all receivers before throwing, so that `release` covers everything they received.
-      const ends = await Promise.allSettled(receivers.map((lane) => receiveAll(queues, lane, options, add)));
+      const ends = await Promise.allSettled(
+        receivers.map((lane) => receiveAll(queues, lane, forSeconds, signal, add)),
+      );
       const failed = ends.find((end) => end.status === 'rejected');
       if (failed) throw failed.reason;
       return added;
     },
     letters: () => [...locked.values()],
+    countLockedElsewhere: async () => {
+      const counts = await Promise.all(
+        lanes.map(async (lane) => {
+          const inFlight = await countInFlight(queues.sqs, queues.lanes[lane].deadLetterQueueUrl);
+          const own = [...locked.values()].filter((letter) => letter.lane === lane).length;
+          return Math.max(0, inFlight - own);
+        }),
+      );
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
     delete: async (letters) => {
       const latest = letters.map((letter) => locked.get(letter.messageId) ?? letter);
       let notDeleted = latest.length;
@@ -100,39 +191,33 @@ export function createDeadLetterLock(
       return notDeleted;
     },
     release: async () => {
-      const letters = [...locked.values()];
-      locked.clear();
-      await inBatches(letters, queues, (QueueUrl, entries) =>
-        queues.sqs.send(
+      let notReleased = locked.size;
+      // One batch that fails must not end the others.
+      const release = async (QueueUrl: string, entries: Entry[]) => {
+        const response = await queues.sqs.send(
           new ChangeMessageVisibilityBatchCommand({
             QueueUrl,
             Entries: entries.map((entry) => ({ ...entry, VisibilityTimeout: 0 })),
           }),
-        ),
+        );
+        // SQS refuses an entry of which the lock has expired: the letter is visible already, or belongs to another reader.
+        const expired = response.Failed?.filter(({ SenderFault }) => SenderFault) ?? [];
+        notReleased -= (response.Successful?.length ?? 0) + expired.length;
+      };
+      await inBatches([...locked.values()], queues, (QueueUrl, entries) =>
+        release(QueueUrl, entries).catch(() => undefined),
       );
+      locked.clear();
+      return notReleased;
     },
   };
-}
-
-/** Reads the dead letters of these lanes. Requires sqs:ReceiveMessage and sqs:ChangeMessageVisibility. */
-export async function peekDeadLetters(
-  queues: ArchiverQueues,
-  signal: AbortSignal,
-  lanes: readonly LaneName[] = laneNames,
-): Promise<LockedMessage[]> {
-  const lock = createDeadLetterLock(queues, lanes, { forSeconds: peekSeconds, signal });
-  try {
-    await lock.acquire();
-    return lock.letters();
-  } finally {
-    await lock.release();
-  }
 }
 
 async function receiveAll(
   { sqs, lanes }: ArchiverQueues,
   lane: LaneName,
-  { forSeconds, signal }: LockOptions,
+  forSeconds: number,
+  signal: AbortSignal,
   add: (letter: LockedMessage) => void,
 ): Promise<void> {
   let count = 0;
@@ -147,10 +232,22 @@ async function receiveAll(
         MessageAttributeNames: ['All'],
         MessageSystemAttributeNames: ['SentTimestamp'],
       }),
+      // Not the signal: SQS would keep the letters of an aborted receive locked.
+      { requestTimeout: receiveTimeoutMs },
     );
     received = Messages.length;
     for (const message of Messages) add(read(message, lane));
   }
+}
+
+async function countInFlight(sqs: SQSClient, queueUrl: string): Promise<number> {
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({
+      QueueUrl: queueUrl,
+      AttributeNames: ['ApproximateNumberOfMessagesNotVisible'],
+    }),
+  );
+  return Number(Attributes?.ApproximateNumberOfMessagesNotVisible ?? 0);
 }
 
 interface Entry {

@@ -22,6 +22,7 @@ export interface DeployedArchiverOptions {
 }
 
 const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 
 /** Uses the credentials and the region of the AWS CLI. */
 export function deployedArchiver({ stageName, environment, time }: DeployedArchiverOptions): Target {
@@ -63,6 +64,7 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
 
   return {
     name: `${stageName} in ${environment.AWS_REGION ?? 'the default region'}`,
+    options: stageName === defaultStageName ? [] : ['--stack', stageName],
     bucket: async () => {
       const name = await bucketName();
       return { s3, name, bucket: createBucket({ s3, name, time }) };
@@ -81,14 +83,20 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
   };
 }
 
+interface SeriesOptions {
+  /** Milliseconds. @default one minute */
+  period?: number;
+  /** @default Sum */
+  statistic?: 'Sum' | 'Maximum';
+  /** Milliseconds since the Unix epoch, exclusive. @default now, with the current minute */
+  until?: number;
+}
+
 function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time: Time): Metrics {
-  /** Hours beyond three hours: fewer points, and CloudWatch keeps minutes for only 15 days, hours for 15 months. */
-  const periodMs = (since: number) => (time.now() - since > 3 * 60 * minuteMs ? 60 * minuteMs : minuteMs);
   const series = async (
     names: readonly MetricName[],
     since: number,
-    period: number,
-    statistic: 'Sum' | 'Maximum' = 'Sum',
+    { period = minuteMs, statistic = 'Sum', until = time.now() + minuteMs }: SeriesOptions = {},
   ) => {
     const values = new Map<string, { at: number; value: number }[]>();
     let next: string | undefined;
@@ -96,7 +104,7 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
       const response = await cloudWatch.send(
         new GetMetricDataCommand({
           StartTime: new Date(Math.floor(since / period) * period),
-          EndTime: new Date(time.now() + minuteMs),
+          EndTime: new Date(until),
           ScanBy: 'TimestampAscending',
           MetricDataQueries: names.map((name, position) => ({
             Id: `m${position}`,
@@ -124,17 +132,28 @@ function cloudWatchMetrics(cloudWatch: CloudWatchClient, namespace: string, time
   };
   return {
     sums: async (names, since) => {
-      const values = await series(names, since, periodMs(since));
-      return Object.fromEntries(
-        names.map((name) => [name, (values.get(name) ?? []).reduce((total, { value }) => total + value, 0)]),
-      ) as Record<(typeof names)[number], number>;
+      // Whole hours, if there are many: fewer points, and CloudWatch keeps minutes for only 15 days, hours for 15 months.
+      const hour = Math.ceil(since / hourMs) * hourMs;
+      const parts =
+        time.now() - since > 3 * hourMs
+          ? [
+              ...(hour > since ? [await series(names, since, { until: hour })] : []),
+              await series(names, hour, { period: hourMs }),
+            ]
+          : [await series(names, since)];
+      const sum = (name: MetricName) =>
+        parts.flatMap((values) => values.get(name) ?? []).reduce((total, { value }) => total + value, 0);
+      return Object.fromEntries(names.map((name) => [name, sum(name)])) as Record<
+        (typeof names)[number],
+        number
+      >;
     },
     latest: async (name, since) => {
-      const points = (await series([name], since, minuteMs)).get(name) ?? [];
+      const points = (await series([name], since)).get(name) ?? [];
       return points.filter(({ value }) => value > 0).at(-1)?.at;
     },
     maximum: async (name, since) => {
-      const points = (await series([name], since, minuteMs, 'Maximum')).get(name) ?? [];
+      const points = (await series([name], since, { statistic: 'Maximum' })).get(name) ?? [];
       return points.length === 0 ? undefined : Math.max(...points.map(({ value }) => value));
     },
   };

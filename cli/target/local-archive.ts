@@ -76,6 +76,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
 
   return {
     name: folder,
+    options: ['--local', folder],
     bucket,
     queues,
     telnyx: async () => {

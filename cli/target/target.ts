@@ -49,6 +49,8 @@ export interface Alarm {
 export interface Target {
   /** Name to show: `telnyx-archiver in eu-central-1`, or a folder's path. */
   name: string;
+  /** Options of the command line that select it, such as `--local` and a folder; none for the default. */
+  options: readonly string[];
   bucket(): Promise<BucketAccess>;
   /** @throws Error for a local archive without a running stack */
   queues(): Promise<ArchiverQueues>;

@@ -20,6 +20,7 @@ import { systemTime as time } from '../../functions/time.ts';
 import { startQueues } from '../../local/queues.ts';
 import { folderBucket, localBucket, localCredentials } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
+import { type SqsProxyOptions, startSqsProxy } from './sqs-proxy.ts';
 import { type CommandOptions, type CommandResult, newFolder, recordingTerminal } from './world.ts';
 
 export interface DeadLetterOptions {
@@ -49,7 +50,7 @@ export async function startWorld() {
     await s3.close();
   });
   const { lanes } = queues;
-  /** Client of the commands; a test may wrap it. */
+  /** Client of the commands. */
   let commandSqs: SQSClient = sqs;
 
   const metrics: Record<'sums' | 'maxima', Partial<Record<MetricName, number>>> = { sums: {}, maxima: {} };
@@ -61,6 +62,7 @@ export async function startWorld() {
     const none = async () => undefined;
     const target: Target = {
       name: 'queues alone',
+      options: ['--local', 'queues alone'],
       bucket: async () => ({ s3: opened.client, name: opened.name, bucket }),
       queues: async () => ({ sqs: commandSqs, lanes }),
       telnyx: none,
@@ -81,10 +83,12 @@ export async function startWorld() {
 
   return {
     run,
-    useClient: (wrapped: SQSClient) => {
-      commandSqs = wrapped;
+    /** Puts a proxy between the commands and SQS. */
+    proxySqs: async (options: SqsProxyOptions) => {
+      const client = queues.createClient(await startSqsProxy(queues.endpoint, options));
+      onTestFinished(() => client.destroy());
+      commandSqs = client;
     },
-    sqs,
     /** Metrics that the commands read. */
     metrics,
     /** @returns the message's ID */
@@ -134,6 +138,17 @@ export async function startWorld() {
       );
       return Number(Attributes?.ApproximateNumberOfMessages);
     },
+    /** Locks up to ten dead letters, as another command does. @returns how many */
+    lockDeadLetters: async (lane: LaneName) => {
+      const { Messages = [] } = await sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: lanes[lane].deadLetterQueueUrl,
+          MaxNumberOfMessages: 10,
+          VisibilityTimeout: 600,
+        }),
+      );
+      return Messages.length;
+    },
     /** Bodies of up to ten messages in the lane. */
     bodies: async (lane: LaneName) => {
       const { Messages = [] } = await sqs.send(
@@ -146,30 +161,4 @@ export async function startWorld() {
       return Messages.map(({ Body = '' }) => Body);
     },
   };
-}
-
-/**
- * SQS client that rejects some entries of each batch. Like SQS, it returns 200 and a list of the failed entries.
- *
- * @param rejects whether to reject an entry, by its position in the batch
- */
-export function rejectingEntries(
-  sqs: SQSClient,
-  batchCommand: abstract new (...input: never[]) => object,
-  rejects: (position: number) => boolean,
-): SQSClient {
-  const send = async (command: { input: { Entries: { Id: string }[] } }, options?: object) => {
-    if (!(command instanceof batchCommand)) return await sqs.send(command as never, options as never);
-    const all = command.input.Entries;
-    command.input.Entries = all.filter((_, position) => !rejects(position));
-    const answer =
-      command.input.Entries.length === 0 ? {} : await sqs.send(command as never, options as never);
-    return {
-      ...answer,
-      Failed: all
-        .filter((_, position) => rejects(position))
-        .map(({ Id }) => ({ Id, SenderFault: false, Code: 'InternalError' })),
-    };
-  };
-  return { send } as unknown as SQSClient;
 }

@@ -103,6 +103,13 @@ describe('The runbook', () => {
     expect(incomplete.map(({ heading }) => heading)).toEqual([]);
   });
 
+  test('names a redrive by its whole command in every resolution', () => {
+    const resolutions = articles.map(({ text }) => text.split('**Resolution.**')[1] ?? '');
+
+    expect(resolutions.filter((text) => /`redrive|\b(then|and|;) redrive\b/.test(text))).toEqual([]);
+    expect(resolutions.join('').split('npm run archiver -- redrive').length).toBeGreaterThan(10);
+  });
+
   test('has unique anchors, and no link to a missing one', () => {
     const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
     const links = [...runbook.matchAll(/\]\((#[\w-]+)\)/g)].map(([, link = '']) => link);

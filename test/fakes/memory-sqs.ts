@@ -2,6 +2,7 @@
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
@@ -28,7 +29,7 @@ export type Verdict = 'done' | 'done in silence' | 'failed' | 'forgotten';
 
 /**
  * @param verdict called once for each entry
- * @param breaks called once for each request but those to receive; true lets it throw
+ * @param breaks called once for each request but those to receive or count; true lets it throw
  */
 export function memorySqs(verdict: () => Verdict = () => 'done', breaks: () => boolean = () => false) {
   const queues = new Map<string, Stored[]>();
@@ -82,6 +83,16 @@ export function memorySqs(verdict: () => Verdict = () => 'done', breaks: () => b
         };
       });
       return Messages.length === 0 ? {} : { Messages };
+    }
+    if (command instanceof GetQueueAttributesCommand) {
+      const messages = at(command.input.QueueUrl);
+      const visible = messages.filter(({ isVisible }) => isVisible).length;
+      return {
+        Attributes: {
+          ApproximateNumberOfMessages: String(visible),
+          ApproximateNumberOfMessagesNotVisible: String(messages.length - visible),
+        },
+      };
     }
     if (breaks()) throw new Error('SQS is away');
     if (command instanceof SendMessageBatchCommand) {

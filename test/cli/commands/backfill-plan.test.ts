@@ -1,12 +1,7 @@
 /** What `backfill` asks of Telnyx, what it sends, and how it follows that: in memory and virtual time. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  GetQueueAttributesCommand,
-  ReceiveMessageCommand,
-  SendMessageBatchCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
+import { ReceiveMessageCommand, SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { countCreated, idsOfReference, oldestDay } from '../../../cli/backfill/telnyx-queries.ts';
@@ -130,10 +125,6 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
   const batches: number[] = [];
   const sqs = {
     send: async (command: unknown) => {
-      if (command instanceof GetQueueAttributesCommand)
-        return {
-          Attributes: { ApproximateNumberOfMessages: String(memory.at(command.input.QueueUrl).length) },
-        };
       if (command instanceof SendMessageBatchCommand) {
         const entries = command.input.Entries ?? [];
         batches.push(entries.length);
@@ -146,6 +137,7 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
   } as unknown as SQSClient;
   const { telnyx, queries } = telnyxWith(answering);
   const sinces: number[] = [];
+  const receipts: string[] = [];
   const metrics: Metrics = {
     sums: async (names, since) => {
       sinces.push(since);
@@ -159,7 +151,11 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
     const { terminal, result: told } = recordingTerminal({ answer });
     const progress: object[] = [];
     const target = {
+      options: [],
       queues: async () => ({ sqs, lanes }),
+      bucket: async () => ({
+        bucket: { list: async (prefix: string) => receipts.filter((key) => key.startsWith(prefix)) },
+      }),
       telnyx: async () => {
         if (noTelnyx instanceof Error) throw noTelnyx;
         if (noTelnyx === 'none') return undefined;
@@ -198,7 +194,7 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
     return { ...told, progress };
   };
   const describing: (() => object)[] = [];
-  return { ...memory, run, time, batches, queries, sinces };
+  return { ...memory, run, time, batches, queries, sinces, receipts };
 }
 
 const read = (bodies: string[]) => bodies.map((body) => JSON.parse(body));
@@ -233,7 +229,7 @@ describe('archiver backfill', () => {
     ]);
     expect(told.printed).toBe(
       'Created from 2026-11-23T00:00:00Z to 2026-11-24T06:00:00Z: 1 document, 2 messages into the spans queue.\n' +
-        'Sent. Run `archiver status --watch` to follow the progress.\n',
+        'Sent. To follow the progress, run `npm run archiver -- status --watch`.\n',
     );
     expect(told.progress.at(-1)).toEqual({ ended: 2, total: 2, text: '2 of 2 messages sent' });
   });
@@ -346,15 +342,23 @@ describe('archiver backfill', () => {
 
 describe('archiver backfill --watch', () => {
   const counts = {
-    DocumentsFound: 9,
-    DocumentsQueued: 8,
-    DocumentsArchived: 6,
-    DocumentsAlreadyArchived: 2,
-    BytesArchived: 3_000_000,
+    DocumentsFound: 10,
+    DocumentsQueued: 9,
+    DocumentsArchived: 7,
+    DocumentsAlreadyArchived: 3,
+    BytesArchived: 4_000_000,
+  };
+  /** What was counted in the minute of the start, before it. */
+  const before = {
+    DocumentsFound: 1,
+    DocumentsQueued: 1,
+    DocumentsArchived: 1,
+    DocumentsAlreadyArchived: 1,
+    BytesArchived: 1_000_000,
   };
 
   it('ends when its lanes have been empty for as long as counts may be late', async () => {
-    const { run, at, time, sinces } = startWorld({ counted: () => counts });
+    const { run, at, time, sinces } = startWorld({ counted: (look) => (look === 1 ? before : counts) });
     const started = time.monotonic();
     time.after(12_000, () => at('spans').splice(0));
 
@@ -383,10 +387,13 @@ describe('archiver backfill --watch', () => {
       alreadyArchived: 2,
       deadLetters: 0,
       seconds: 75,
+      unaccounted: 0,
       failed: 0,
     });
-    expect(told.printed).toContain('6 archived, 2 already archived, none failed, in 75 s.');
-    expect(sinces[0]).toBe(now);
+    expect(told.printed).toContain(
+      '6 archived, 2 already archived, none failed, in 75 s. Archived documents are counted in all lanes.',
+    );
+    expect(new Set(sinces)).toEqual(new Set([Math.floor(now / 60_000) * 60_000]));
     expect(told.progress.at(-1)).toEqual({
       ended: 8,
       total: 8,
@@ -395,7 +402,9 @@ describe('archiver backfill --watch', () => {
   });
 
   it('shows the spans that are left, and then how many documents there are', async () => {
-    const { run, at, put, time } = startWorld({ counted: () => ({ ...counts, DocumentsArchived: 600 }) });
+    const { run, at, put, time } = startWorld({
+      counted: (look) => (look === 1 ? before : { ...counts, DocumentsArchived: 601 }),
+    });
     time.after(7_000, () => {
       at('spans').splice(0);
       for (let n = 0; n < 30; n += 1) put('backfill', 'x');
@@ -429,8 +438,13 @@ describe('archiver backfill --watch', () => {
   });
 
   it('tells new dead letters by document from those that were there before, and ends with 1', async () => {
-    const rows = [2, 3, 4].map((n) => ({ id: idOf(n), createdAt: now - n * day }));
-    const { run, at, put, time } = startWorld({ rows });
+    const rows = [2, 3, 4, 5, 6].map((n) => ({ id: idOf(n), createdAt: now - n * day }));
+    // The other lanes archive hundreds meanwhile.
+    const { run, at, put, time, receipts } = startWorld({
+      rows,
+      counted: (look) => ({ DocumentsArchived: 300 * look }),
+    });
+    receipts.push(`receipts/${idOf(5)}.json`);
     const letterFor = (n: number) =>
       put('backfill-dead', JSON.stringify({ v: 1, kind: 'document', documentId: idOf(n) }));
     letterFor(1);
@@ -438,14 +452,34 @@ describe('archiver backfill --watch', () => {
     time.after(3_000, () => {
       at('backfill').splice(0);
       for (const n of [2, 2, 3]) letterFor(n);
+      // Of another backfill, and of a document that another message has archived.
+      for (const n of [7, 4]) letterFor(n);
+      receipts.push(`receipts/${idOf(4)}.json`);
     });
 
     const told = await run({ reference: 'PO-1', watch: true, yes: true });
 
     expect(told.exitCode).toBe(1);
-    expect(told.records.at(-1)).toMatchObject({ type: 'end', queued: 3, deadLetters: 3, failed: 2 });
-    expect(told.printed).toContain('2 documents (3 dead letters) failed, in ');
-    expect(told.printed).toContain('<red>Run `archiver redrive --dry-run` to see why.');
+    expect(told.records.at(-1)).toEqual({
+      type: 'end',
+      found: 5,
+      queued: 5,
+      archived: 1,
+      alreadyArchived: 1,
+      deadLetters: 3,
+      failed: 2,
+      unaccounted: 1,
+      seconds: 65,
+    });
+    expect(told.printed).toContain(
+      '1 archived, 1 already archived, 2 documents (3 dead letters) failed, 1 neither archived nor failed, in 65 s.\n',
+    );
+    expect(told.progress).toContainEqual({
+      ended: 5,
+      total: 5,
+      text: '5 of 5 processed · 5 dead letters · 1.0/s',
+    });
+    expect(told.printed).toContain('<red>To see why, run `npm run archiver -- redrive --dry-run`.');
     expect(at('backfill-dead').every(({ isVisible }) => isVisible)).toBe(true);
   });
 

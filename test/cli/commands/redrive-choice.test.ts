@@ -28,6 +28,7 @@ function startWorld({ archived = [] as string[], verdict = (): Verdict => 'done'
     const { terminal, result: told } = recordingTerminal({ answer });
     const keys = archived.map((id) => `receipts/${id}.json`);
     const target = {
+      options: [],
       queues: async () => ({ sqs: memory.sqs, lanes }),
       bucket: async () => ({
         bucket: { list: async (prefix: string) => keys.filter((key) => key.startsWith(prefix)) },
@@ -76,7 +77,11 @@ describe('archiver redrive chooses', () => {
     expect(exitCode).toBe(0);
     expect(sent()).toEqual(chosen);
     expect(allVisible()).toBe(true);
-    if (chosen.length === 0) expect(printed).toBe('No dead letters.\n');
+    if (chosen.length === 0) {
+      expect(printed).toBe(
+        `No match for --code DocumentGone --id ${second} among 3 documents (3 dead letters) with the codes DocumentGone, LinkRefused, TelnyxUnavailable.\n`,
+      );
+    }
   });
 
   it('a document by any of the codes that its dead letters have', async () => {
@@ -189,6 +194,7 @@ describe('archiver redrive says', () => {
         '1 document has been archived since; its 2 dead letters are cleared.\n',
     );
     expect(records).toEqual([
+      { type: 'total', documents: 1, otherMessages: 0, deadLetters: 2, lockedElsewhere: 0 },
       { type: 'archived', documentId: first, codes: ['DocumentGone'], letters: 2 },
       { type: 'cleared', documents: 1, letters: 2 },
       { type: 'end', redriven: 0, failedAgain: 0, notSent: 0, notDeleted: 0, stopped: false },
@@ -215,7 +221,7 @@ describe('archiver redrive says', () => {
     expect(redriven.end).toMatchObject({ redriven: 1, notSent: 0, notDeleted: 2 });
     expect(acknowledged.end).toMatchObject({ redriven: 0, notSent: 0, notDeleted: 2 });
     expect(redriven.printed).toContain(
-      '<red>SQS did not delete 2 dead letters. Run `archiver redrive` again: it clears dead letters of archived documents.\n',
+      '<red>SQS did not delete 2 dead letters. Run `npm run archiver -- redrive` again: it clears dead letters of archived documents.\n',
     );
     expect(redriven.printed).not.toContain('its 1 dead letter is cleared');
   });
@@ -231,7 +237,7 @@ describe('archiver redrive says', () => {
     expect(exitCode).toBe(1);
     expect(end).toMatchObject({ redriven: 1, notSent: 1, notDeleted: 0 });
     expect(printed).toContain(
-      '<red>SQS did not accept 1 message; their dead letters were kept. Run `archiver redrive` again.\n',
+      '<red>SQS did not accept 1 message; its dead letters were kept. Run `npm run archiver -- redrive` again.\n',
     );
     expect(bodies('documents-dead')).toEqual([bodyOf(first)]);
   });

@@ -1,9 +1,8 @@
 /** `redrive` per document, on queues without functions, so that each message can be counted. */
-import { DeleteMessageBatchCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
 import { type RedriveOptions, redrive } from '../../../cli/commands/redrive.ts';
 import { errorCodes } from '../../../functions/errors.ts';
-import { bodyFor, rejectingEntries, startWorld } from '../queues-world.ts';
+import { bodyFor, startWorld } from '../queues-world.ts';
 import type { CommandResult } from '../world.ts';
 
 const baseOptions: RedriveOptions = { rate: 1_000, wait: 0, yes: true };
@@ -53,7 +52,7 @@ describe('archiver redrive', () => {
     const rows = printed.split('\n').filter((line) => /^[┌├│└]/.test(line));
     expect(rows).toHaveLength(5);
     expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
-    expect(printed).toContain(`For example ${first}`);
+    expect(printed).toContain(`  ${first}`);
   });
 
   it('sends one message for a document with several dead letters and deletes all of them', async () => {
@@ -123,6 +122,53 @@ describe('archiver redrive', () => {
   });
 });
 
+describe('archiver redrive of dead letters that another command has locked', () => {
+  it('says how many there are and until when, instead of that there are none', async () => {
+    const { run, addDeadLetter, lockDeadLetters } = await startWorld();
+    for (const id of [first, second, third]) await addDeadLetter(id);
+    expect(await lockDeadLetters('documents')).toBe(3);
+
+    const result = await run((context) => redrive(baseOptions, context));
+
+    const [, hours, minutes] = /visible again by (\d\d):(\d\d) UTC/.exec(result.printed) ?? [];
+    const minutesLeft = Math.round((Number(hours) * 60 + Number(minutes) - Date.now() / 60_000) % 1_440);
+    expect(result.exitCode).toBe(1);
+    expect(result.printed).toContain('3 dead letters are in use by another command');
+    expect(result.printed).not.toContain('No dead letters');
+    expect((minutesLeft + 1_440) % 1_440).toBeGreaterThanOrEqual(9);
+    expect((minutesLeft + 1_440) % 1_440).toBeLessThanOrEqual(11);
+    expect(ofType(result, 'total')).toEqual([
+      { type: 'total', documents: 0, otherMessages: 0, deadLetters: 0, lockedElsewhere: 3 },
+    ]);
+  });
+
+  it('redrives the others and returns 1', async () => {
+    const { run, addDeadLetter, lockDeadLetters, messages, deadLetters } = await startWorld();
+    await addDeadLetter(first);
+    expect(await lockDeadLetters('documents')).toBe(1);
+    await addDeadLetter(second);
+
+    const result = await run((context) => redrive(baseOptions, context));
+
+    expect(result.exitCode).toBe(1);
+    expect(result.printed).toContain('1 dead letter is in use by another command');
+    expect(end(result)).toMatchObject({ redriven: 1 });
+    expect([await messages('documents'), await deadLetters('documents')]).toEqual([1, 1]);
+  });
+
+  it('does not count the dead letters that it has locked itself', async () => {
+    const { run, addDeadLetter } = await startWorld();
+    await addDeadLetter(first);
+
+    const result = await run((context) => redrive({ ...baseOptions, dryRun: true }, context));
+
+    expect(result.exitCode).toBe(0);
+    expect(ofType(result, 'total')).toEqual([
+      { type: 'total', documents: 1, otherMessages: 0, deadLetters: 1, lockedElsewhere: 0 },
+    ]);
+  });
+});
+
 describe('archiver redrive of documents that have been archived since', () => {
   it('clears their dead letters without sending messages', async () => {
     const { run, addDeadLetter, writeReceipt, messages, deadLetters, bodies } = await startWorld();
@@ -162,9 +208,9 @@ describe('archiver redrive of documents that have been archived since', () => {
 
 describe('archiver redrive with partial failures of batches', () => {
   it('keeps the dead letters of messages that SQS did not accept', async () => {
-    const { run, addDeadLetter, sqs, useClient, messages, visibleDeadLetters } = await startWorld();
+    const { run, addDeadLetter, proxySqs, messages, visibleDeadLetters } = await startWorld();
     for (const id of [first, first, second, third]) await addDeadLetter(id);
-    useClient(rejectingEntries(sqs, SendMessageBatchCommand, (position) => position !== 1));
+    await proxySqs({ operation: 'SendMessageBatch', refuses: (position) => position !== 1 });
 
     const result = await run((context) => redrive(baseOptions, context));
 
@@ -178,10 +224,20 @@ describe('archiver redrive with partial failures of batches', () => {
     expect(await visibleDeadLetters('documents')).toBe(ofType(left, 'letter').length);
   });
 
+  it('keeps the dead letters when the response of SQS is lost', async () => {
+    const { run, addDeadLetter, proxySqs, visibleDeadLetters } = await startWorld();
+    for (const id of [first, second, third]) await addDeadLetter(id);
+    await proxySqs({ operation: 'SendMessageBatch', losesResponse: true });
+
+    await expect(run((context) => redrive(baseOptions, context))).rejects.toThrow();
+
+    expect(await visibleDeadLetters('documents')).toBe(3);
+  });
+
   it('prints how many dead letters SQS did not delete and releases them', async () => {
-    const { run, addDeadLetter, sqs, useClient, messages, visibleDeadLetters } = await startWorld();
+    const { run, addDeadLetter, proxySqs, messages, visibleDeadLetters } = await startWorld();
     for (const id of [first, first, first, second]) await addDeadLetter(id);
-    useClient(rejectingEntries(sqs, DeleteMessageBatchCommand, (position) => position > 0));
+    await proxySqs({ operation: 'DeleteMessageBatch', refuses: (position) => position > 0 });
 
     const result = await run((context) => redrive(baseOptions, context));
 
@@ -192,10 +248,10 @@ describe('archiver redrive with partial failures of batches', () => {
   });
 
   it('does not report dead letters of archived documents as cleared when SQS did not delete them', async () => {
-    const { run, addDeadLetter, writeReceipt, sqs, useClient } = await startWorld();
+    const { run, addDeadLetter, writeReceipt, proxySqs } = await startWorld();
     for (const id of [first, first]) await addDeadLetter(id);
     await writeReceipt(first);
-    useClient(rejectingEntries(sqs, DeleteMessageBatchCommand, (position) => position > 0));
+    await proxySqs({ operation: 'DeleteMessageBatch', refuses: (position) => position > 0 });
 
     const result = await run((context) => redrive(baseOptions, context));
 
@@ -205,9 +261,9 @@ describe('archiver redrive with partial failures of batches', () => {
     expect(result.printed).toMatch(/SQS did not delete 1 dead letter/);
   });
 
-  it('splits large messages into batches of at most 1 MiB', async () => {
+  it('splits ten large messages into batches of at most 1 MiB', async () => {
     const { run, addDeadLetter, messages, deadLetters } = await startWorld();
-    for (let n = 0; n < 5; n += 1) {
+    for (let n = 0; n < 10; n += 1) {
       await addDeadLetter('', {
         lane: 'discovery',
         body: `${n}${'ü'.repeat(250_000)}`,
@@ -217,8 +273,8 @@ describe('archiver redrive with partial failures of batches', () => {
 
     const result = await run((context) => redrive(baseOptions, context));
 
-    expect(end(result)).toMatchObject({ redriven: 5, notSent: 0 });
-    expect([await messages('discovery'), await deadLetters('discovery')]).toEqual([5, 0]);
+    expect(end(result)).toMatchObject({ redriven: 10, notSent: 0 });
+    expect([await messages('discovery'), await deadLetters('discovery')]).toEqual([10, 0]);
   });
 });
 
@@ -373,9 +429,9 @@ describe('archiver redrive --acknowledge', () => {
   });
 
   it('counts only the dead letters that SQS deleted', async () => {
-    const { run, addDeadLetter, sqs, useClient } = await startWorld();
+    const { run, addDeadLetter, proxySqs } = await startWorld();
     for (let n = 0; n < 3; n += 1) await addDeadLetter(first);
-    useClient(rejectingEntries(sqs, DeleteMessageBatchCommand, (position) => position > 0));
+    await proxySqs({ operation: 'DeleteMessageBatch', refuses: (position) => position > 0 });
 
     const result = await run((context) => redrive({ ...baseOptions, acknowledge: [first], note }, context));
 
@@ -387,15 +443,28 @@ describe('archiver redrive --acknowledge', () => {
 
 it('archiver redrive escapes control characters in codes, reasons and notes', async () => {
   const { run, addDeadLetter } = await startWorld();
-  await addDeadLetter(first, { code: 'Bad\u001b[2J', reason: 'wiped\u001b]0;x\u0007 \u202etxt' });
+  const reason = 'wiped\u001b]0;x\u0007 \u202etxt\nAll is well.';
+  await addDeadLetter(first, { code: 'Bad\u001b[2J\nAll is well.', reason });
 
   const result = await run((context) =>
     redrive({ ...baseOptions, acknowledge: [first], note: 'ends\u009b31m here' }, context),
   );
 
-  expect(result.printed).toContain('Bad\\u{1b}[2J');
-  expect(result.printed).toContain('wiped\\u{1b}]0;x\\u{7} \\u{202e}txt');
+  expect(result.printed).toContain('Bad\\u{1b}[2J\\u{a}All is well.');
+  expect(result.printed).toContain('wiped\\u{1b}]0;x\\u{7} \\u{202e}txt\\u{a}All is well.');
+  expect(result.printed).not.toMatch(/^All is well/m);
   expect(result.printed).toContain('ends\\u{9b}31m here');
   for (const control of ['\u001b', '\u0007', '\u009b', '\u202e'])
     expect(result.printed).not.toContain(control);
+});
+
+it('archiver redrive escapes control characters in codes and options when nothing matches', async () => {
+  const { run, addDeadLetter } = await startWorld();
+  await addDeadLetter(first, { code: 'Bad\u001b[2J\nAll is well.' });
+
+  const result = await run((context) => redrive({ ...baseOptions, code: ['x\u009b31m'] }, context));
+
+  expect(result.printed).toBe(
+    'No match for --code x\\u{9b}31m among 1 document (1 dead letter) with the code Bad\\u{1b}[2J\\u{a}All is well..\n',
+  );
 });

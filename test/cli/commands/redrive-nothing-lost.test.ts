@@ -26,6 +26,7 @@ async function redriveOn(sqs: SQSClient, archived: readonly string[] = []) {
   const { terminal, result: told } = recordingTerminal();
   const receipts = new Set(archived.map((id) => `receipts/${id}.json`));
   const target = {
+    options: [],
     queues: async () => ({ sqs, lanes }),
     bucket: async () => ({
       bucket: {

@@ -17,14 +17,18 @@ async function startWithDeadLetters(count: number) {
 }
 
 describe('archiver redrive', () => {
-  it('shows dead letters by code with the advice of the runbook, and changes nothing with --dry-run', async () => {
-    const { run, stack } = await startWithDeadLetters(3);
+  it('shows dead letters by code with the advice of the runbook and, with --names, the names that Telnyx has', async () => {
+    const { run, stack, ids } = await startWithDeadLetters(3);
+    const [named = '', nameless = '', unknown = ''] = ids;
+    const facts = { customerReference: 'PO-1' };
+    await stack.standIn?.documents.add('LOA\u001b[2J.pdf', Buffer.from('a'), { ...facts, id: named });
+    await stack.standIn?.documents.add('', Buffer.from('b'), { id: nameless });
 
     const result = await run((context) => redrive({ ...baseOptions, dryRun: true }, context));
-    const again = await run((context) => redrive({ ...baseOptions, dryRun: true }, context));
+    const withNames = await run((context) => redrive({ ...baseOptions, dryRun: true, names: true }, context));
 
     expect(result.exitCode).toBe(0);
-    expect(result.records[0]).toMatchObject({
+    expect(result.records[1]).toMatchObject({
       type: 'group',
       lane: 'documents',
       code: 'DocumentGone',
@@ -32,7 +36,13 @@ describe('archiver redrive', () => {
     });
     expect(result.records.filter(({ type }) => type === 'letter')).toHaveLength(3);
     expect(result.printed).toMatch(/There is nothing left to archive/);
-    expect(again.records).toHaveLength(result.records.length);
+    expect(withNames.records).toHaveLength(result.records.length);
+    expect(withNames.records).toContainEqual(
+      expect.objectContaining({ documentId: named, fileName: 'LOA\u001b[2J.pdf', customerReference: 'PO-1' }),
+    );
+    expect(withNames.printed).toContain(`  ${named}  "LOA\\u{1b}[2J.pdf" (PO-1)\n`);
+    expect(withNames.printed).toContain(`  ${nameless}\n`);
+    expect(withNames.printed).toContain(`  ${unknown}  (not at Telnyx)\n`);
     expect(await stack.deadLetterCount()).toBe(3);
   });
 
@@ -72,8 +82,10 @@ describe('archiver redrive', () => {
       redrive({ ...baseOptions, id: [one], code: ['documentgone'] }, context),
     );
 
-    expect(otherCode.printed).toMatch(/No dead letters/);
-    expect(otherLane.printed).toMatch(/No dead letters/);
+    expect(otherCode.printed).toBe(
+      'No match for --code ApiKeyRejected among 3 documents (3 dead letters) with the code DocumentGone.\n',
+    );
+    expect(otherLane.printed).toBe('No dead letters in the lane backfill.\n');
     expect(byId.records.at(-1)).toMatchObject({ redriven: 1, failedAgain: 0 });
     expect(await stack.deadLetterCount()).toBe(2);
   });

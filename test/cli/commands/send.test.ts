@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { send } from '../../../cli/commands/send.ts';
+import { startWorld } from '../queues-world.ts';
 import { startArchive } from '../world.ts';
 
 const unknownId = '5a3b1e00-0000-4000-8000-0000000000ff';
@@ -15,16 +16,46 @@ describe('archiver send', () => {
 
     expect(result.exitCode).toBe(0);
     expect(result.records).toHaveLength(2);
+    expect(result.records).toContainEqual({
+      documentId: wanted[0],
+      archived: true,
+      fileName: expect.stringMatching(/^[abc].txt$/),
+    });
+    expect(result.printed).toMatch(new RegExp(`^${wanted[0]}  archived  "[abc].txt"$`, 'm'));
     expect((await readdir(join(archive, 'documents'))).sort()).toEqual([...wanted].sort());
   });
 
-  it('returns 1 and prints the documents that are not archived in time', async () => {
+  it('prints code and reason as soon as a document is a dead letter, and does not wait for it', async () => {
     const { run, ids } = await startArchive({ 'a.txt': 'a' });
+    const started = performance.now();
 
-    const result = await run((context) => send({ documentIds: [...ids(), unknownId], wait: 2 }, context));
+    const result = await run((context) => send({ documentIds: [...ids(), unknownId], wait: 60 }, context));
 
     expect(result.exitCode).toBe(1);
-    expect(result.records).toContainEqual({ documentId: unknownId, archived: false });
+    expect(performance.now() - started).toBeLessThan(30_000);
+    expect(result.records).toContainEqual({
+      documentId: unknownId,
+      archived: false,
+      code: 'DocumentGone',
+      reason: expect.stringContaining('404'),
+    });
+    expect(result.printed).toMatch(
+      new RegExp(`^${unknownId}  failed  DocumentGone: Telnyx returned 404`, 'm'),
+    );
+    expect(result.noted).not.toContain('may still be archived');
+    expect(result.noted).toMatch(/npm run archiver -- redrive --dry-run --local/);
+  });
+
+  it('ignores an earlier dead letter of the same document', async () => {
+    const { run, addDeadLetter, visibleDeadLetters } = await startWorld();
+    await addDeadLetter(unknownId);
+
+    const result = await run((context) => send({ documentIds: [unknownId], wait: 1 }, context));
+
+    expect(result.exitCode).toBe(1);
+    expect(result.records).toEqual([{ documentId: unknownId, archived: false }]);
+    expect(result.noted).toMatch(/^It may still be archived/);
+    expect(await visibleDeadLetters('documents')).toBe(1);
   });
 
   it('sends nothing when one of the IDs is not valid', async () => {

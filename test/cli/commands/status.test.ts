@@ -44,7 +44,7 @@ describe('archiver status', () => {
     const [first, second] = ['5a3b1e00-0000-4000-8000-000000000001', '5a3b1e00-0000-4000-8000-000000000002'];
     for (let n = 0; n < 4; n += 1) await addDeadLetter(first, { code: 'DocumentInfected' });
     await addDeadLetter(first, { lane: 'backfill', code: 'LinkRefused' });
-    await addDeadLetter(second, { code: 'Bad\u001b[2J' });
+    await addDeadLetter(second, { code: 'Bad\u001b[2J\nx' });
     await addDeadLetter('', { lane: 'spans', body: '{"v":1,"kind":"span"}', code: 'TelnyxUnavailable' });
 
     const result = await run((context) => status({ count: false }, context));
@@ -67,8 +67,20 @@ describe('archiver status', () => {
     ]);
     expect(result.printed).toContain('Failed: 2 documents and 1 other message (7 dead letters)');
     expect(result.printed).toContain('LinkRefused  1 document (5 dead letters)');
-    expect(result.printed).toContain('Bad\\u{1b}[2J  1 document (1 dead letter)');
+    expect(result.printed).toContain('Bad\\u{1b}[2J\\u{a}x  1 document (1 dead letter)');
     expect(await visibleDeadLetters('documents')).toBe(5);
+  });
+
+  it('says how many dead letters another command has locked', async () => {
+    const { run, addDeadLetter, lockDeadLetters } = await startWorld();
+    await addDeadLetter('5a3b1e00-0000-4000-8000-000000000001');
+    expect(await lockDeadLetters('documents')).toBe(1);
+
+    const result = await run((context) => status({ count: false }, context));
+
+    expect(result.exitCode).toBe(1);
+    expect(result.records).toMatchObject([{ failed: { documents: 0 }, lockedElsewhere: 1 }]);
+    expect(result.printed).toContain('1 dead letter is in use by another command');
   });
 
   it('shows how many documents are overdue and how old the oldest unarchived one is', async () => {

@@ -32,7 +32,7 @@ const bodyOf = (documentId: string, v = 1) =>
   JSON.stringify({ v, kind: 'document', documentId, trigger: 'sweep', requestedAt: '2026-11-24T08:00:00Z' });
 
 function lockOn(sqs: SQSClient, of: readonly LaneName[] = laneNames, signal = never) {
-  return createDeadLetterLock({ sqs, lanes }, of, { forSeconds: 77, signal });
+  return createDeadLetterLock({ sqs, lanes }, { lanes: of, forSeconds: 77, signal });
 }
 
 /** A dead letter; the later ones of a list are younger. */
@@ -329,7 +329,7 @@ function context(receipts: readonly string[] = [], signal = never) {
     time: virtualTime(firstSentAt + 90_000),
     random: () => 0.5,
     signal,
-    target: { bucket: async () => ({ bucket }) },
+    target: { options: [], bucket: async () => ({ bucket }) },
   } as unknown as CommandContext;
   return { given, told, listings };
 }
@@ -391,7 +391,7 @@ describe('dead letters on the terminal', () => {
       letter({ messageId: 'm-3', documentId: undefined, body: 'x', code: undefined, lane: 'spans' }),
     ];
 
-    await showFailures(failuresOf(letters), given);
+    await showFailures(failuresOf(letters), undefined, given);
 
     expect(told.records).toEqual([
       { type: 'group', lane: 'spans', code: 'none', documents: 0, letters: 1, oldestSeconds: 90 },
@@ -411,12 +411,12 @@ describe('dead letters on the terminal', () => {
       },
     ]);
     expect(told.printed).toMatch(
-      /\n<bold>none\n {2}No function stated a reason: .*\n<dim> {2}For example m-3\n<dim> {2}docs\/runbook\.md#deadlettergrowth\n/,
+      /\n<bold>none\n {2}No function stated a reason: .*\n<dim> {2}m-3\n<dim> {2}docs\/runbook\.md#deadlettergrowth\n/,
     );
     expect(told.printed).toMatch(
       /\n<bold>DocumentGone: Gone again\.\n {2}There is nothing left to archive[\s\S]*\n<dim> {2}docs\/runbook\.md#documentgone\n/,
     );
-    expect(told.printed).toContain(`\n<dim>  For example ${first}\n`);
+    expect(told.printed).toContain(`\n<dim>  ${first}\n`);
     const cells = told.printed
       .split('\n')
       .filter((line) => line.includes('│'))

@@ -172,6 +172,29 @@ describe('deployedArchiver', () => {
     expect(requests[1]?.body).toContain('more');
   });
 
+  it('sums whole hours when there are many, and the minutes before the first one', async () => {
+    const hour = 3_600_000;
+    const nextHour = Math.ceil(Date.now() / hour) * hour - 5 * hour;
+    const { requests } = await startAws({
+      metrics: [
+        { MetricDataResults: [{ Id: 'm0', Timestamps: [nextHour / 1_000 - 60], Values: [3] }] },
+        { MetricDataResults: [{ Id: 'm0', Timestamps: [nextHour / 1_000], Values: [4] }] },
+      ],
+    });
+
+    const sums = await (await openStack().metrics())?.sums(['DocumentsArchived'], nextHour - 60_000);
+
+    expect(sums).toEqual({ DocumentsArchived: 7 });
+    expect(requests.map(({ body }) => JSON.parse(body))).toMatchObject([
+      {
+        StartTime: (nextHour - 60_000) / 1_000,
+        EndTime: nextHour / 1_000,
+        MetricDataQueries: [{ MetricStat: { Period: 60 } }],
+      },
+      { StartTime: nextHour / 1_000, MetricDataQueries: [{ MetricStat: { Period: 3_600 } }] },
+    ]);
+  });
+
   it('returns the minute of the last value above 0, or undefined when there is none', async () => {
     const minute = 1_763_985_600;
     await startAws({

@@ -1,0 +1,16 @@
+import { printable } from '../terminal/escape.ts';
+import type { Target } from './target/target.ts';
+
+/**
+ * The command line that runs a command on the same archiver, for advice.
+ *
+ * @param command such as `redrive --dry-run`
+ * @returns such as `npm run archiver -- redrive --dry-run --local archive`, quoted for a POSIX shell
+ */
+export function commandLine({ options }: Pick<Target, 'options'>, command: string): string {
+  return ['npm run archiver --', command, ...options.map(shellWord)].join(' ');
+}
+
+function shellWord(text: string): string {
+  return printable(/^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+}
