@@ -15,6 +15,7 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type Printable, type StyledText, styled } from '../../terminal/styled.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
+import { formatName } from '../document-name.ts';
 import type { AuditAdvice } from './advice.ts';
 
 const markStyles: Record<Mark, Style> = { '=': 'dim', '+': 'green', '-': 'red', '*': 'red', '!': 'yellow' };
@@ -28,13 +29,8 @@ export function findingLine(finding: Finding, paint: Terminal['paint']): StyledT
   const { mark } = findingKinds[code];
   const reason = detail === '' ? code : `${code}: ${detail}`;
   const line = styled`${paint(markStyles[mark], mark)} ${key}  ${paint('dim', reason)}`;
-  const names = formatNames(finding);
+  const names = formatName(finding);
   return names === '' ? line : styled`${line}\n  ${names}`;
-}
-
-function formatNames({ fileName, customerReference }: Finding): string {
-  const reference = customerReference === undefined ? [] : [`reference ${customerReference}`];
-  return [...(fileName === undefined ? [] : [fileName]), ...reference].join(' · ');
 }
 
 export function findingRecord(finding: Finding): object {

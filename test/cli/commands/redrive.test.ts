@@ -40,7 +40,7 @@ describe('archiver redrive', () => {
     expect(withNames.records).toContainEqual(
       expect.objectContaining({ documentId: named, fileName: 'LOA\u001b[2J.pdf', customerReference: 'PO-1' }),
     );
-    expect(withNames.printed).toContain(`  ${named}  "LOA\\u{1b}[2J.pdf" (PO-1)\n`);
+    expect(withNames.printed).toContain(`  ${named}  LOA\\u{1b}[2J.pdf · reference PO-1\n`);
     expect(withNames.printed).toContain(`  ${nameless}\n`);
     expect(withNames.printed).toContain(`  ${unknown}  (not at Telnyx)\n`);
     expect(await stack.deadLetterCount()).toBe(3);
