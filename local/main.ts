@@ -14,6 +14,7 @@ import { type Change, Ledger } from './ledger.ts';
 import { showTotals } from './progress.ts';
 import { changeLine, documentTable, namesFromReceipts, summaryOf } from './report.ts';
 import { openExternalBucket } from './s3/archive-bucket.ts';
+import type { DiskError } from './s3/file-errors.ts';
 import { type Stack, startStack } from './stack.ts';
 import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
 import { waitUntilIdle } from './wait-until-idle.ts';
@@ -72,7 +73,7 @@ const program = new Command('npm start --')
   )
   .addHelpText(
     'after',
-    '\nExit code: 0 everything archived · 1 dead letters, or an invalid option · 2 could not start · 130 interrupted',
+    '\nExit code: 0 everything archived · 1 dead letters, or an invalid option · 2 could not start, or the disk failed · 130 interrupted',
   );
 
 program.parse();
@@ -94,6 +95,7 @@ async function run(options: Options): Promise<number> {
   const { stdin, stdout, stderr } = process;
   const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
   const { print, record, note: warn } = terminal;
+  const diskFailed = Promise.withResolvers<DiskError>();
   const ledger = new Ledger();
   const logFile = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
 
@@ -118,6 +120,7 @@ async function run(options: Options): Promise<number> {
         onChange(change);
       },
       onProblem: warn,
+      onDiskError: diskFailed.resolve,
       version: packageJson.version,
       time,
       random: Math.random,
@@ -136,11 +139,12 @@ async function run(options: Options): Promise<number> {
   print(`SQS     ${addresses.sqsEndpoint}`);
   print(`Archive ${addresses.archive}`, '');
 
-  let end: 'idle' | 'interrupted' = 'idle';
+  let end: 'idle' | 'interrupted' | DiskError = 'idle';
   if (!options.wait) {
     const progress = showTotals(() => ledger.totals(), terminal, time);
     await stack.discoverAll();
-    end = await Promise.race([waitUntilIdle(stack, time).then(() => 'idle' as const), interrupted]);
+    const idle = waitUntilIdle(stack, time).then(() => 'idle' as const);
+    end = await Promise.race([idle, interrupted, diskFailed.promise]);
     progress.stop();
     const names = await namesFromReceipts(ledger, stack.bucket);
     const table = documentTable(ledger, names, stdout.columns);
@@ -157,10 +161,14 @@ async function run(options: Options): Promise<number> {
     const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
       stack.sweep().catch((error: unknown) => warn(`Could not queue a sweep: ${error}`));
     });
-    await interrupted;
+    end = await Promise.race([interrupted, diskFailed.promise]);
     stopSweeping();
   }
   await stack.stop();
+  if (end instanceof Error) {
+    warn('', end.message, 'Stopped; safe to run again. Documents that have a receipt are not copied again.');
+    return 2;
+  }
   if (end === 'interrupted') {
     print('', 'Interrupted; safe to re-run. Documents that have a receipt are not copied again.');
     return 130;

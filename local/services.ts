@@ -1,5 +1,5 @@
 /** Services that the functions use: a local S3, a local SQS, and a stand-in for Telnyx or the real one. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSClient } from '@aws-sdk/client-sqs';
@@ -8,6 +8,7 @@ import type { Random, Time } from '../functions/time.ts';
 import { type LocalQueues, startQueues } from './queues.ts';
 import { folderBucket, localBucket, localCredentials, type OpenedBucket } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
+import { DiskError } from './s3/file-errors.ts';
 import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
 import type { Document } from './telnyx/documents.ts';
@@ -34,6 +35,8 @@ export interface ServiceOptions {
   s3Fault?: (request: S3RequestInfo) => S3Fault | undefined;
   /** Called with each error outside the functions. */
   onProblem: (problem: string) => void;
+  /** Called when nothing more can be written to the disk of the archive or of the stand-in. @default `onProblem` */
+  onDiskError?: ((error: DiskError) => void) | undefined;
   time: Time;
   random: Random;
 }
@@ -77,20 +80,23 @@ export async function startServices(
   defer: Defer,
 ): Promise<Services> {
   const { archive, time, random, onProblem } = options;
+  const onDiskError = options.onDiskError ?? ((error: DiskError) => onProblem(error.message));
   const storage = await mkdtemp(join(tmpdir(), 'telnyx-stand-in-'));
   defer(() => rm(storage, { recursive: true, force: true }));
-  await mkdir(archive, { recursive: true });
 
   let standIn: StandIn | undefined;
   const s3 = await startS3({
     buckets: { [localBucket]: archive, [storageBucket]: storage },
+    // The stand-in's objects are links to the user's files.
+    linkedBuckets: [storageBucket],
     credentials: [localCredentials],
     time,
     objectKey: (bucket, key) => (bucket === storageBucket ? storedDocumentId(key) : key),
     intercept: (request) =>
       options.s3Fault?.(request) ??
       (request.bucket === storageBucket ? standIn?.storageFault(request.key) : undefined),
-    onError: (error) => onProblem(`The local S3 failed: ${error}`),
+    onError: (error) =>
+      error instanceof DiskError ? onDiskError(error) : onProblem(`The local S3 failed: ${error}`),
   });
   defer(() => s3.close());
 

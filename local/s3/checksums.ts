@@ -12,7 +12,8 @@ import { headerNotImplemented, invalidRequest, S3Error } from './s3-error.ts';
  */
 
 /** The two that the archiver uses. Requests with another algorithm of S3 get 501. */
-export type ChecksumAlgorithm = 'SHA256' | 'CRC32';
+export const checksumAlgorithms = ['SHA256', 'CRC32'] as const;
+export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number];
 
 export interface Checksum {
   readonly algorithm: ChecksumAlgorithm;

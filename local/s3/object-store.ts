@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import * as v from 'valibot';
 import { hasSystemCode } from '../../functions/errors.ts';
-import type { Checksum } from './checksums.ts';
+import { type Checksum, checksumAlgorithms } from './checksums.ts';
+import { asDiskError, asFolderError } from './file-errors.ts';
 import { KeyIndex } from './key-index.ts';
-import { invalidArgument, S3Error } from './s3-error.ts';
+import { fileMode, folderMode, makeFolderBelow, openBelow, statBelow } from './paths-below.ts';
+import { conditionalRequestConflict, invalidArgument, S3Error } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 
 /**
@@ -17,20 +20,33 @@ import { openScratch, type Scratch } from './scratch.ts';
  * `link` or `rename`. So whenever the process is killed, an object exists with its own metadata or not at all; metadata
  * without data is ignored. A file that the user added or edited matches no metadata: it is served with an opaque ETag and
  * no checksum.
+ *
+ * The directory may come from somebody else: metadata that this store would not write is ignored, and no symbolic link in
+ * it is followed by default. Files and directories are created for their owner only.
  */
 export class ObjectStore {
   readonly #directory: string;
+  readonly #followLinks: boolean;
   readonly #index: KeyIndex;
   #scratch: Promise<Scratch> | undefined;
 
-  /** @param directory created if missing; nothing is written to it before the first upload */
-  static async open(directory: string): Promise<ObjectStore> {
-    await mkdir(directory, { recursive: true });
-    return new ObjectStore(directory);
+  /**
+   * @param directory created if missing; nothing is written to it before the first upload
+   * @param followLinks whether an object may be a link to a file elsewhere, which is read
+   * @throws DiskError if it cannot be created
+   */
+  static async open(directory: string, followLinks = false): Promise<ObjectStore> {
+    try {
+      await mkdir(directory, { recursive: true, mode: folderMode });
+    } catch (error) {
+      throw asFolderError(error, directory);
+    }
+    return new ObjectStore(directory, followLinks);
   }
 
-  private constructor(directory: string) {
+  private constructor(directory: string, followLinks: boolean) {
     this.#directory = directory;
+    this.#followLinks = followLinks;
     this.#index = new KeyIndex(directory, privateFolder);
   }
 
@@ -57,7 +73,7 @@ export class ObjectStore {
   /** Opens the object. Later overwrites do not affect it. Must be closed. */
   async read(key: string): Promise<OpenObject | undefined> {
     for (;;) {
-      const handle = await this.#openFile(key);
+      const handle = await openBelow(this.#directory, key, this.#followLinks);
       if (!handle) return undefined;
       try {
         const found = await handle.stat();
@@ -74,13 +90,22 @@ export class ObjectStore {
     }
   }
 
-  /** Starts an upload into a hidden file. Must be ended with `commit` or `discard`. */
+  /**
+   * Starts an upload into a hidden file. Must be ended with `commit` or `discard`. Each of its steps throws DiskError if
+   * the disk fails.
+   */
   async upload(): Promise<ObjectUpload> {
-    this.#scratch ??= openScratch(join(this.#directory, privateFolder, 'uploads'));
-    const scratch = await this.#scratch;
+    const scratch = await this.#openScratch();
     const path = scratch.newPath();
-    const handle = await open(path, 'wx');
-    return new ObjectUpload(handle, path, (description) => this.#commit(path, description));
+    const onDisk: OnDisk = async (step) => {
+      try {
+        return await step();
+      } catch (error) {
+        throw asDiskError(error, this.#directory);
+      }
+    };
+    const handle = await onDisk(() => open(path, 'wx', fileMode));
+    return new ObjectUpload(handle, path, onDisk, (description) => this.#commit(path, description, scratch));
   }
 
   /** Removes the directory for uploads. Call it when no upload is running. */
@@ -88,9 +113,17 @@ export class ObjectStore {
     await (await this.#scratch)?.remove();
   }
 
-  async #commit(path: string, upload: CommitOptions): Promise<ObjectInfo | undefined> {
+  #openScratch(): Promise<Scratch> {
+    this.#scratch ??= openScratch(this.#directory, `${privateFolder}/uploads`).catch((error: unknown) => {
+      // Try again at the next upload, and remove nothing on close.
+      this.#scratch = undefined;
+      throw error;
+    });
+    return this.#scratch;
+  }
+
+  async #commit(path: string, upload: CommitOptions, scratch: Scratch): Promise<ObjectInfo | undefined> {
     const { key, ifAbsent } = upload;
-    const target = this.#path(key);
     const { size } = await stat(path);
     const metadata: Metadata = {
       key,
@@ -100,20 +133,62 @@ export class ObjectStore {
       ...(upload.checksum && { checksum: upload.checksum }),
     };
     const claimed = await this.#claim(path, upload.lastModified, size, metadata);
+    let published = false;
     try {
-      await this.#makeDirectory(dirname(target), key);
+      await makeFolderBelow(this.#directory, parentOf(key));
       const replaced = ifAbsent ? undefined : await this.#find(key);
-      if (ifAbsent) await link(path, target);
-      else await rename(path, target);
-      await syncDirectory(dirname(target));
-      if (replaced) await rm(this.#metadataPath(key, replaced), { force: true });
+      published = scratch.hasHardLinks
+        ? await this.#publish(path, key, ifAbsent)
+        : await this.#publishWithoutLinks(path, key, ifAbsent, scratch);
+      if (!published) {
+        if (await this.exists(key)) return undefined;
+        throw keyConflict(key);
+      }
+      await syncDirectory(dirname(this.#path(key)));
+      if (replaced) await rm(this.#path(metadataPath(key, replaced)), { force: true });
     } catch (error) {
-      await rm(claimed.metadataPath, { force: true });
-      if (hasSystemCode(error, 'EEXIST') && (await this.exists(key))) return undefined;
       if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw keyConflict(key);
+      if (hasSystemCode(error, 'ENAMETOOLONG')) throw keyTooLong(key);
       throw error;
+    } finally {
+      if (!published) await rm(claimed.metadataPath, { force: true });
     }
     return { ...metadata, size, lastModified: claimed.lastModified };
+  }
+
+  /** Moves the file to its name in one step. @returns false if `ifAbsent` is set and the name is taken */
+  async #publish(path: string, key: string, ifAbsent: boolean): Promise<boolean> {
+    if (!ifAbsent) {
+      await rename(path, this.#path(key));
+      return true;
+    }
+    try {
+      // Unlike `rename`, `link` never replaces a file.
+      await link(path, this.#path(key));
+      return true;
+    } catch (error) {
+      if (hasSystemCode(error, 'EEXIST')) return false;
+      throw error;
+    }
+  }
+
+  /** As `#publish`, where only `rename` moves a file in one step: no other writer may have the key meanwhile. */
+  async #publishWithoutLinks(
+    path: string,
+    key: string,
+    ifAbsent: boolean,
+    scratch: Scratch,
+  ): Promise<boolean> {
+    const published = await scratch.exclusively(hashOf(key), async () => {
+      if (ifAbsent && (await this.#find(key))) return false;
+      await rename(path, this.#path(key));
+      return true;
+    });
+    if (published === undefined) throw conditionalRequestConflict();
+    // Where there are no links, a rename may leave the directory's time unchanged (exFAT), which the index relies on.
+    const now = new Date();
+    await utimes(dirname(this.#path(key)), now, now);
+    return published;
   }
 
   /**
@@ -131,67 +206,42 @@ export class ObjectStore {
       await utimes(path, wanted, wanted);
       // Read it back: a file system may only store whole seconds.
       const stamped = await stat(path);
-      const metadataPath = this.#metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
-      await mkdir(dirname(metadataPath), { recursive: true });
+      const place = metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
+      await makeFolderBelow(this.#directory, parentOf(place));
       try {
-        const handle = await open(metadataPath, 'wx');
+        const handle = await open(this.#path(place), 'wx', fileMode);
         try {
           await handle.writeFile(`${JSON.stringify(metadata, undefined, 2)}\n`);
           await handle.datasync();
         } finally {
           await handle.close();
         }
-        return { metadataPath, lastModified: Math.round(stamped.mtimeMs) };
+        return { metadataPath: this.#path(place), lastModified: Math.round(stamped.mtimeMs) };
       } catch (error) {
         if (!hasSystemCode(error, 'EEXIST')) throw error;
       }
     }
   }
 
-  async #makeDirectory(directory: string, key: string): Promise<void> {
-    try {
-      await mkdir(directory, { recursive: true });
-    } catch (error) {
-      if (hasSystemCode(error, 'EEXIST', 'ENOTDIR')) throw keyConflict(key);
-      throw error;
-    }
-  }
-
+  /** @returns undefined if there is none, or if it is not as this store writes it: damaged in a crash, or planted */
   async #metadataOf(key: string, found: Stats): Promise<ObjectInfo | undefined> {
+    const handle = await openBelow(this.#directory, metadataPath(key, found));
+    if (!handle) return undefined;
+    let text: string;
     try {
-      const metadata: Metadata = JSON.parse(await readFile(this.#metadataPath(key, found), 'utf8'));
-      return { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) };
-    } catch (error) {
-      if (hasSystemCode(error, 'ENOENT')) return undefined;
-      throw error;
+      if ((await handle.stat()).size > MAX_METADATA_BYTES) return undefined;
+      text = await handle.readFile('utf8');
+    } finally {
+      await handle.close();
     }
+    const metadata = parseMetadata(text);
+    return metadata?.key === key
+      ? { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) }
+      : undefined;
   }
 
-  #metadataPath(key: string, file: { readonly mtimeMs: number; readonly size: number }): string {
-    // Hash the key: it may be longer than a file name, and `a.json` and `a.json/b` would conflict.
-    const hash = createHash('sha256').update(key).digest('hex');
-    const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
-    return join(this.#directory, privateFolder, 'metadata', hash.slice(0, 2), name);
-  }
-
-  async #find(key: string): Promise<Stats | undefined> {
-    try {
-      return await stat(this.#path(key));
-    } catch (error) {
-      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
-      throw error;
-    }
-  }
-
-  async #openFile(key: string): Promise<FileHandle | undefined> {
-    // Check first: opening a pipe or a device in the folder could block forever.
-    if (!(await this.exists(key))) return undefined;
-    try {
-      return await open(this.#path(key), 'r');
-    } catch (error) {
-      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw error;
-    }
+  #find(key: string): Promise<Stats | undefined> {
+    return statBelow(this.#directory, key, this.#followLinks);
   }
 
   #path(key: string): string {
@@ -202,15 +252,52 @@ export class ObjectStore {
 /** Folder for metadata and uploads. Not accessible as a key. */
 export const privateFolder = '.s3';
 
-interface Metadata {
-  readonly key: string;
+/** Headers that S3 stores and returns with the object. */
+export const storedHeader =
+  /^(content-type|content-disposition|content-encoding|content-language|cache-control|expires|x-amz-meta-.+|x-amz-server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
+
+/** Value of a header (RFC 9110, section 5.5). */
+const headerValue = v.pipe(v.string(), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/));
+
+const metadataFile = v.strictObject({
+  key: v.string(),
   /** MD5 in hex, without quotes. */
-  readonly etag: string;
-  readonly versionId: string;
+  etag: headerValue,
+  versionId: headerValue,
   /** Response headers of a GET or HEAD, such as Content-Type and x-amz-meta-*. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly checksum?: Checksum;
+  headers: v.record(v.pipe(v.string(), v.regex(storedHeader)), headerValue),
+  checksum: v.optional(v.strictObject({ algorithm: v.picklist(checksumAlgorithms), value: headerValue })),
+});
+
+type Metadata = Readonly<v.InferOutput<typeof metadataFile>>;
+
+/** Metadata headers have at most 2 kB, a key 1 kB. */
+const MAX_METADATA_BYTES = 1024 ** 2;
+
+function parseMetadata(text: string): Metadata | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // A crash can leave a file of NULs.
+    return undefined;
+  }
+  const result = v.safeParse(metadataFile, json);
+  return result.success ? result.output : undefined;
 }
+
+const hashOf = (key: string) => createHash('sha256').update(key).digest('hex');
+
+/** Path in the bucket's directory of the metadata of one state of a data file. */
+function metadataPath(key: string, file: { readonly mtimeMs: number; readonly size: number }): string {
+  // Hash the key: it may be longer than a file name, and `a.json` and `a.json/b` would conflict.
+  const hash = hashOf(key);
+  const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
+  return `${privateFolder}/metadata/${hash.slice(0, 2)}/${name}`;
+}
+
+/** The part of a path before its last `/`; empty if there is none. */
+const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 export interface ObjectInfo extends Omit<Metadata, 'key'> {
   /** Bytes. */
@@ -237,24 +324,32 @@ export interface CommitOptions {
   readonly ifAbsent: boolean;
 }
 
+/** Runs one step of an upload; translates the failure of the disk. */
+type OnDisk = <Result>(step: () => Promise<Result>) => Promise<Result>;
+
 export class ObjectUpload {
   readonly #handle: FileHandle;
   readonly #path: string;
+  readonly #onDisk: OnDisk;
   readonly #commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>;
 
   constructor(
     handle: FileHandle,
     path: string,
+    onDisk: OnDisk,
     commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>,
   ) {
     this.#handle = handle;
     this.#path = path;
+    this.#onDisk = onDisk;
     this.#commit = commit;
   }
 
   async write(chunk: Buffer): Promise<void> {
-    // One call may write only a part.
-    for (let at = 0; at < chunk.length; ) at += (await this.#handle.write(chunk, at)).bytesWritten;
+    await this.#onDisk(async () => {
+      // One call may write only a part.
+      for (let at = 0; at < chunk.length; ) at += (await this.#handle.write(chunk, at)).bytesWritten;
+    });
   }
 
   /**
@@ -263,8 +358,10 @@ export class ObjectUpload {
    * @returns undefined if `ifAbsent` is set and the object already exists
    */
   async commit(options: CommitOptions): Promise<ObjectInfo | undefined> {
-    await this.#handle.datasync();
-    return this.#commit(options);
+    return await this.#onDisk(async () => {
+      await this.#handle.datasync();
+      return await this.#commit(options);
+    });
   }
 
   /** Closes and removes the hidden file. After a commit, removes only its second name, if any. */
@@ -316,10 +413,16 @@ async function syncDirectory(directory: string): Promise<void> {
 
 const keyConflict = (key: string) =>
   invalidArgument(
-    'This key conflicts with an existing key: a path cannot be both a file and a folder.',
+    'This key conflicts with an existing key: a path cannot be both a file and a folder, nor a symbolic link.',
     'key',
     key,
   );
+
+const keyTooLong = (key: string) =>
+  new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
+    Size: String(Buffer.byteLength(key)),
+    MaxSizeAllowed: '1024',
+  });
 
 /**
  * Rejects keys that cannot be a file path inside the bucket's directory.
@@ -330,12 +433,7 @@ export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);
   const segments = key.split('/');
   // File systems allow 255 bytes per name; S3 allows 1,024 for the whole key.
-  if (bytes > 1024 || segments.some((segment) => Buffer.byteLength(segment) > 255)) {
-    throw new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
-      Size: String(bytes),
-      MaxSizeAllowed: '1024',
-    });
-  }
+  if (bytes > 1024 || segments.some((segment) => Buffer.byteLength(segment) > 255)) throw keyTooLong(key);
   const isInvalid = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
   if (isInvalid || key.includes('\0') || segments[0]?.toLowerCase() === privateFolder) {
     throw invalidArgument('This key is not a valid path inside the bucket.', 'key', key);

@@ -1,6 +1,6 @@
 import { AwsChunkedDecoder } from './aws-chunked.ts';
 import { BodyDigests, checksumHeader, expectedDigests } from './checksums.ts';
-import { checkKey, type ObjectInfo, type ObjectStore } from './object-store.ts';
+import { checkKey, type ObjectInfo, type ObjectStore, storedHeader } from './object-store.ts';
 import { header, type S3Request } from './request.ts';
 import type { S3Response } from './response.ts';
 import { bytesOf } from './response.ts';
@@ -135,9 +135,6 @@ function requiresAbsence(request: S3Request): boolean {
   return value === '*';
 }
 
-/** Headers that S3 stores and returns with the object. */
-const STORED_HEADERS =
-  /^(content-type|content-disposition|content-language|cache-control|expires|x-amz-meta-.+|x-amz-server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
 const SUPPORTED_HEADERS =
   /^x-amz-(content-sha256|date|checksum-.+|sdk-checksum-algorithm|trailer|decoded-content-length|expected-bucket-owner|user-agent|meta-.+|server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
 
@@ -157,7 +154,7 @@ function storedHeaders(request: S3Request): Record<string, string> {
   let metadataBytes = 0;
   for (const [name, values] of Object.entries(request.headerValues)) {
     const value = values?.join(',') ?? '';
-    if (!STORED_HEADERS.test(name)) continue;
+    if (!storedHeader.test(name) || name === 'content-encoding') continue;
     headers[name] = value;
     if (name.startsWith('x-amz-meta-')) metadataBytes += name.length - 'x-amz-meta-'.length + value.length;
   }

@@ -47,3 +47,11 @@ export const preconditionFailed = () =>
   new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
     Condition: 'If-None-Match',
   });
+
+/** Another write to the same key is in progress. */
+export const conditionalRequestConflict = () =>
+  new S3Error(
+    409,
+    'ConditionalRequestConflict',
+    'The conditional request cannot succeed due to a conflicting operation against this resource.',
+  );

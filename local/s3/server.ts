@@ -19,6 +19,8 @@ import { type Credentials, presignGet, verifySignature } from './signature.ts';
 export interface S3Options {
   /** Directory of each bucket, by bucket name. */
   readonly buckets: Readonly<Record<string, string>>;
+  /** Names of the buckets whose objects may be symbolic links to files elsewhere. @default none: links are not followed */
+  readonly linkedBuckets?: readonly string[];
   /** Each has full access. All other requests are denied, except with a valid presigned link. */
   readonly credentials: readonly Credentials[];
   readonly time: Time;
@@ -83,7 +85,7 @@ export async function startS3(options: S3Options): Promise<S3Server> {
   const { credentials, time, host = '127.0.0.1' } = options;
   const buckets = new Map<string, ObjectStore>();
   for (const [name, directory] of Object.entries(options.buckets)) {
-    buckets.set(name, await ObjectStore.open(directory));
+    buckets.set(name, await ObjectStore.open(directory, options.linkedBuckets?.includes(name)));
   }
   const requests = new Map<string, number>();
   const sockets = new Set<Socket>();

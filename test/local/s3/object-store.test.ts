@@ -1,21 +1,58 @@
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { DiskError } from '../../../local/s3/file-errors.ts';
 import { type CommitOptions, checkKey, ObjectStore } from '../../../local/s3/object-store.ts';
+import { collected } from '../../collected.ts';
 import { filesBelow, temporaryDirectory } from './fixture.ts';
 
-/** Callback that runs once, before the store reads a metadata file. */
-const beforeMetadata = vi.hoisted(() => ({ run: undefined as (() => Promise<unknown>) | undefined }));
+/** What the file system of the test does differently; reset after each test. */
+const disk = vi.hoisted(() => ({
+  /** Runs once, before the store opens a metadata file to read it. */
+  beforeMetadata: undefined as (() => Promise<unknown>) | undefined,
+  /** Code with which each `link` fails. */
+  linkFails: undefined as string | undefined,
+  /** Replaces `rename`. */
+  rename: undefined as ((from: string, to: string) => Promise<void>) | undefined,
+  /** Code with which each write to an upload fails. */
+  writeFails: undefined as string | undefined,
+}));
+const failure = vi.hoisted(() => (code: string) => Object.assign(new Error(`${code}: failed`), { code }));
 vi.mock('node:fs/promises', async (importOriginal) => {
   const original = await importOriginal<typeof import('node:fs/promises')>();
-  const readFile = async (...args: Parameters<typeof original.readFile>) => {
-    const { run } = beforeMetadata;
-    beforeMetadata.run = undefined;
-    await run?.();
-    return original.readFile(...args);
+  const open = async (...args: Parameters<typeof original.open>) => {
+    const path = String(args[0]);
+    if (path.includes('/.s3/metadata/') && args[1] !== 'wx') {
+      const run = disk.beforeMetadata;
+      disk.beforeMetadata = undefined;
+      await run?.();
+    }
+    const handle = await original.open(...args);
+    if (disk.writeFails !== undefined && path.includes('/.s3/uploads/')) {
+      handle.write = () => Promise.reject(failure(disk.writeFails ?? ''));
+    }
+    return handle;
   };
-  return { ...original, readFile };
+  const link = (from: string, to: string) =>
+    disk.linkFails === undefined ? original.link(from, to) : Promise.reject(failure(disk.linkFails));
+  const rename = (from: string, to: string) => (disk.rename ?? original.rename)(from, to);
+  return { ...original, open, link, rename };
+});
+const { rename: realRename } = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
+afterEach(() => {
+  for (const name of Object.keys(disk)) Reflect.set(disk, name, undefined);
 });
 
 const NOW = Date.parse('2026-11-24T10:00:00.123Z');
@@ -76,9 +113,9 @@ test('returns matching data and metadata when an object is overwritten while it 
   const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
 
-  beforeMetadata.run = () => put(bucket, 'one', 'second');
+  disk.beforeMetadata = () => put(bucket, 'one', 'second');
   const described = await bucket.describe('one');
-  beforeMetadata.run = () => put(bucket, 'one', 'third');
+  disk.beforeMetadata = () => put(bucket, 'one', 'third');
   const open = await bucket.read('one');
   const bytes = open && (await buffer(open.stream(0, open.object.size)));
   await open?.close();
@@ -112,25 +149,32 @@ test('returns the metadata that matches the data during concurrent overwrites', 
   for (const line of seen) expect(line).toMatch(/^(body \d): md5 of \1$/);
 });
 
-test('stores exactly one object with its own metadata for concurrent conditional writes of two servers', async () => {
-  const directory = await temporaryDirectory();
-  const buckets = [await ObjectStore.open(directory), await ObjectStore.open(directory)];
+/** `undefined` is a file system with hard links; Windows reports EISDIR. */
+const linkFailures = [undefined, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EISDIR'];
 
-  const outcomes = await Promise.all(
-    Array.from({ length: 20 }, (_, at) =>
-      put(buckets[at % 2] as ObjectStore, 'one', `body ${10 + at}`, { ifAbsent: true }),
-    ),
-  );
+test.each(linkFailures)(
+  'stores exactly one object with its own metadata for concurrent conditional writes of two servers (link: %s)',
+  async (code) => {
+    disk.linkFails = code;
+    const directory = await temporaryDirectory();
+    const buckets = [await ObjectStore.open(directory), await ObjectStore.open(directory)];
 
-  const winners = outcomes.flatMap((outcome) => outcome ?? []);
-  expect(winners).toHaveLength(1);
-  const bytes = await readFile(join(directory, 'one'), 'utf8');
-  expect(await buckets[0]?.describe('one')).toMatchObject({
-    etag: `md5 of ${bytes}`,
-    versionId: winners[0]?.versionId,
-  });
-  expect(await filesBelow(directory)).toHaveLength(2);
-});
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, at) =>
+        put(buckets[at % 2] as ObjectStore, 'one', `body ${10 + at}`, { ifAbsent: true }),
+      ),
+    );
+
+    const winners = outcomes.flatMap((outcome) => outcome ?? []);
+    expect(winners).toHaveLength(1);
+    const bytes = await readFile(join(directory, 'one'), 'utf8');
+    expect(await buckets[0]?.describe('one')).toMatchObject({
+      etag: `md5 of ${bytes}`,
+      versionId: winners[0]?.versionId,
+    });
+    expect(await filesBelow(directory)).toHaveLength(2);
+  },
+);
 
 test('ignores metadata without data, left by a killed process', async () => {
   const directory = await temporaryDirectory();
@@ -165,7 +209,10 @@ test('removes unfinished uploads of dead processes, but not of running ones', as
   const directory = await temporaryDirectory();
   const uploads = join(directory, '.s3/uploads');
   // No process ID is this high; the parent process is running.
-  for (const name of ['999999999-gone', `${process.ppid}-alive`, `${process.pid}-before-us`]) {
+  const uuid = '5a3b1e00-0000-4000-8000-000000000001';
+  const dead = [`999999999-${uuid}`, `${process.pid}-${uuid}`];
+  const kept = [`${process.ppid}-${uuid}`, 'a folder of the user'];
+  for (const name of [...dead, ...kept]) {
     await mkdir(join(uploads, name), { recursive: true });
     await writeFile(join(uploads, name, 'half'), 'ha');
   }
@@ -175,8 +222,8 @@ test('removes unfinished uploads of dead processes, but not of running ones', as
   await put(await ObjectStore.open(directory), 'one', 'hello');
 
   const left = await readdir(uploads);
-  expect(left).toContain(`${process.ppid}-alive`);
-  expect(left.filter((name) => name.startsWith('999999999') || name.endsWith('before-us'))).toEqual([]);
+  expect(left).toEqual(expect.arrayContaining(kept));
+  expect(left.filter((name) => dead.includes(name))).toEqual([]);
   await itsUpload.write(Buffer.from('x'));
   await itsUpload.discard();
 });
@@ -264,3 +311,221 @@ test.each(['x'.repeat(256), `${'a/'.repeat(600)}b`, 'é'.repeat(128)])(
     expect(() => checkKey(key)).toThrow(expect.objectContaining({ code: 'KeyTooLongError' }));
   },
 );
+
+describe('without hard links', () => {
+  test('never replaces an object by a conditional write, and shows an overwrite with its own metadata', async () => {
+    disk.linkFails = 'EPERM';
+    const directory = await temporaryDirectory();
+    const bucket = await ObjectStore.open(directory);
+    await put(bucket, 'documents/one', 'first');
+
+    const refused = await put(bucket, 'documents/one', 'second', { ifAbsent: true });
+    const before = await readFile(join(directory, 'documents/one'), 'utf8');
+    await put(bucket, 'documents/one', 'third');
+
+    expect(refused).toBeUndefined();
+    expect(before).toBe('first');
+    expect(await bucket.describe('documents/one')).toMatchObject({ etag: 'md5 of third' });
+    await bucket.close();
+    expect(await filesBelow(directory)).toHaveLength(2);
+  });
+
+  test.each(['before', 'after'])(
+    'an object exists with its whole content or not at all when the process is killed %s the rename',
+    async (at) => {
+      disk.linkFails = 'EPERM';
+      const directory = await temporaryDirectory();
+      const killed = await ObjectStore.open(directory);
+      const reached = Promise.withResolvers<void>();
+      // A killed process runs nothing any more: neither its clean-up nor the rest of the upload.
+      disk.rename = async (from, to) => {
+        if (at === 'after') await realRename(from, to);
+        reached.resolve();
+        await new Promise(() => undefined);
+      };
+      void put(killed, 'documents/one', 'hello', { ifAbsent: true });
+      await reached.promise;
+      disk.rename = undefined;
+
+      // A new process knows nothing of the directories of the killed one.
+      vi.resetModules();
+      const next = await import('../../../local/s3/object-store.ts');
+      const bucket = await next.ObjectStore.open(directory);
+      const listed = await collected(bucket.keys('', ''));
+      const found = await bucket.describe('documents/one');
+      const again = await put(bucket, 'documents/one', 'hello', { ifAbsent: true });
+      await bucket.close();
+
+      expect(listed).toEqual(at === 'after' ? ['documents/one'] : []);
+      expect(found?.etag).toBe(at === 'after' ? 'md5 of hello' : undefined);
+      expect(again?.etag).toBe(at === 'after' ? undefined : 'md5 of hello');
+      expect(await readFile(join(directory, 'documents/one'), 'utf8')).toBe('hello');
+      expect(await readdir(join(directory, '.s3/uploads'))).toEqual([]);
+    },
+  );
+
+  test('returns 409 while another process writes the key, but not for what a power failure left behind', async () => {
+    disk.linkFails = 'EPERM';
+    const directory = await temporaryDirectory();
+    const bucket = await ObjectStore.open(directory);
+    let name = '';
+    disk.rename = async (from, to) => {
+      [name = ''] = (await readdir(dirname(from))).filter((entry) => /^[0-9a-f]{64}$/.test(entry));
+      await realRename(from, to);
+    };
+    await put(bucket, 'documents/other', 'x');
+    await put(bucket, 'documents/one', 'first');
+    const other = join(directory, `.s3/uploads/${process.ppid}-5a3b1e00-0000-4000-8000-000000000001`);
+    await mkdir(other);
+    await writeFile(join(other, name), '');
+
+    const conflict = await put(bucket, 'documents/one', 'second').catch((error: unknown) => error);
+    const longAgo = Date.now() / 1000 - 120;
+    await utimes(join(other, name), longAgo, longAgo);
+    await put(bucket, 'documents/one', 'third');
+
+    expect(conflict).toMatchObject({ status: 409, code: 'ConditionalRequestConflict' });
+    expect(await readFile(join(directory, 'documents/one'), 'utf8')).toBe('third');
+  });
+
+  test('lists a new object where a rename leaves the time of the directory unchanged', async () => {
+    disk.linkFails = 'EPERM';
+    const directory = await temporaryDirectory();
+    const bucket = await ObjectStore.open(directory);
+    await put(bucket, 'documents/a', 'x');
+    const longAgo = Date.now() / 1000 - 60;
+    await utimes(join(directory, 'documents'), longAgo, longAgo);
+    await collected(bucket.keys('', ''));
+    disk.rename = async (from, to) => {
+      await realRename(from, to);
+      await utimes(dirname(to), longAgo, longAgo);
+    };
+
+    await put(bucket, 'documents/b', 'x');
+
+    expect(await collected(bucket.keys('', ''))).toEqual(['documents/a', 'documents/b']);
+  });
+});
+
+describe('a disk that fails', () => {
+  test.each([
+    ['ENOSPC', 'the disk is full'],
+    ['EDQUOT', 'the disk quota is used up'],
+    ['EROFS', 'the file system is read-only'],
+    ['EIO', 'the disk reports an input/output error'],
+  ])('throws an error that names the folder and the reason for %s', async (code, reason) => {
+    const directory = await temporaryDirectory();
+    const bucket = await ObjectStore.open(directory);
+    disk.writeFails = code;
+
+    const error = await put(bucket, 'one', 'hello').catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(DiskError);
+    expect(error).toMatchObject({ message: `Cannot write to ${directory}: ${reason} (${code}).` });
+    expect(await bucket.describe('one')).toBeUndefined();
+  });
+
+  test('stores the next object once there is space again', async () => {
+    const bucket = await ObjectStore.open(await temporaryDirectory());
+    disk.rename = () => Promise.reject(failure('ENOSPC'));
+    await expect(put(bucket, 'one', 'hello')).rejects.toThrow('the disk is full');
+    disk.rename = undefined;
+
+    expect(await put(bucket, 'one', 'hello')).toMatchObject({ etag: 'md5 of hello' });
+  });
+
+  test('refuses a name that is too long for the file system as a key that is too long', async () => {
+    const bucket = await ObjectStore.open(await temporaryDirectory());
+    disk.rename = () => Promise.reject(failure('ENAMETOOLONG'));
+
+    await expect(put(bucket, 'one', 'hello')).rejects.toMatchObject({ code: 'KeyTooLongError' });
+  });
+});
+
+describe('a folder that somebody else prepared', () => {
+  test('follows no symbolic link to read', async () => {
+    const [victim, directory] = [await temporaryDirectory(), await temporaryDirectory()];
+    await writeFile(join(victim, 'secret'), 'secret');
+    await symlink(join(victim, 'secret'), join(directory, 'file'));
+    await symlink(victim, join(directory, 'documents'));
+    const bucket = await ObjectStore.open(directory);
+
+    for (const key of ['file', 'documents/secret']) {
+      expect(await bucket.read(key)).toBeUndefined();
+      expect(await bucket.describe(key)).toBeUndefined();
+      expect(await bucket.exists(key)).toBe(false);
+    }
+    expect(await collected(bucket.keys('', ''))).toEqual([]);
+  });
+
+  test.each(['documents', '.s3', '.s3/uploads', '.s3/metadata'])(
+    'writes and deletes nothing through a symbolic link at %s',
+    async (place) => {
+      const [victim, directory] = [await temporaryDirectory(), await temporaryDirectory()];
+      const uuid = '5a3b1e00-0000-4000-8000-000000000001';
+      await mkdir(join(victim, `999999999-${uuid}`));
+      await mkdir(join(victim, 'uploads', `999999999-${uuid}`), { recursive: true });
+      await mkdir(dirname(join(directory, place)), { recursive: true });
+      await symlink(victim, join(directory, place));
+      const before = await readdir(victim, { recursive: true });
+      const bucket = await ObjectStore.open(directory);
+
+      await expect(put(bucket, 'documents/one', 'hello')).rejects.toThrow();
+
+      expect(await readdir(victim, { recursive: true })).toEqual(before);
+    },
+  );
+
+  test('replaces a symbolic link in the place of an object instead of its target', async () => {
+    const [victim, directory] = [await temporaryDirectory(), await temporaryDirectory()];
+    await writeFile(join(victim, 'file'), 'mine');
+    await symlink(join(victim, 'file'), join(directory, 'one'));
+    const bucket = await ObjectStore.open(directory);
+
+    await expect(put(bucket, 'one', 'hello', { ifAbsent: true })).rejects.toMatchObject({ status: 400 });
+    expect(await readlink(join(directory, 'one'))).toBe(join(victim, 'file'));
+    await put(bucket, 'one', 'hello');
+
+    expect((await lstat(join(directory, 'one'))).isFile()).toBe(true);
+    expect(await readFile(join(victim, 'file'), 'utf8')).toBe('mine');
+  });
+
+  test.each([
+    ['NULs after a crash', () => '\0'.repeat(400)],
+    ['a header of the connection', (text: string) => text.replace('x-amz-meta-body', 'transfer-encoding')],
+    ['a line break in a header', (text: string) => text.replace('"hello"', '"a\\r\\nset-cookie: b"')],
+    ['metadata of another key', (text: string) => text.replace('"key": "one"', '"key": "two"')],
+  ])(
+    'serves the object without metadata when the metadata is not as the store writes it: %s',
+    async (_, damage) => {
+      const directory = await temporaryDirectory();
+      const bucket = await ObjectStore.open(directory);
+      await put(bucket, 'one', 'hello');
+      const [file = ''] = (await filesBelow(directory)).filter((path) => path.includes('metadata'));
+      const text = await readFile(join(directory, file), 'utf8');
+      const damaged = damage(text);
+      await writeFile(join(directory, file), damaged);
+
+      const described = await bucket.describe('one');
+
+      expect(damaged).not.toBe(text);
+      expect(described).toMatchObject({ size: 5, versionId: 'null', headers: {} });
+    },
+  );
+});
+
+test('creates folders and files for their owner only', async () => {
+  const directory = join(await temporaryDirectory(), 'archive');
+  const bucket = await ObjectStore.open(directory);
+  const upload = await bucket.upload();
+  const uploads = await readdir(join(directory, '.s3/uploads'), { recursive: true });
+  await upload.discard();
+  await put(bucket, 'documents/one', 'hello');
+
+  const entries = await readdir(directory, { recursive: true });
+  for (const entry of ['', ...entries]) {
+    const found = await stat(join(directory, entry));
+    expect([entry, (found.mode & 0o777).toString(8)]).toEqual([entry, found.isFile() ? '600' : '700']);
+  }
+  expect(uploads).toHaveLength(2);
+});
