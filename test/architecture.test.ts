@@ -55,7 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'local/telnyx': ['functions/http.ts', 'functions/limits.ts', 'functions/time.ts', 'local/s3/faults.ts'],
   // What all commands need, and the list of commands.
   cli: ['cli/commands', 'cli/target', 'functions', 'terminal'],
-  'cli/commands': [...cliFolders, 'cli', 'functions', 'terminal'],
+  'cli/commands': [...cliFolders, 'cli', 'functions', 'local/s3/file-errors.ts', 'terminal'],
   // The only folder of `cli/` that knows whether the archiver is deployed or local.
   'cli/target': [
     'cli',
@@ -70,7 +70,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli/backfill': ['cli', 'cli/dead-letters', 'cli/target', 'functions', 'terminal'],
   'cli/dead-letters': ['cli', 'cli/target', 'functions', 'terminal'],
-  'cli/export': ['functions'],
+  // Writes files as the local S3 does: without following links, also where there are no hard links.
+  'cli/export': [
+    'functions',
+    'local/s3/file-errors.ts',
+    'local/s3/paths-below.ts',
+    'local/s3/scratch.ts',
+  ],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
   'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'terminal'],
   bench: ['functions', 'local', 'cli', 'infra', 'terminal'],

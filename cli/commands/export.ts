@@ -1,22 +1,21 @@
 /** `export`: copies documents to a folder under their file names at Telnyx. */
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { link, mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
 import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { ArchiverError, asArchiverError, hasSystemCode } from '../../functions/errors.ts';
+import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
+import { DiskError } from '../../local/s3/file-errors.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
+import { formatCount } from '../../terminal/counts.ts';
 import { styled } from '../../terminal/styled.ts';
 import type { ArchiverCommand, CommandContext } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
+import { type ExportFolder, FileError, openExportFolder, type ReceivedFile } from '../export/folder.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
 import type { CommandHelp } from '../help.ts';
 import { instantHelp, instantOption } from '../instants.ts';
@@ -34,7 +33,9 @@ const help: CommandHelp = {
   text: `
 Each document is written to a folder named after its upload day, 2026/11/23/<file name>. Its SHA-256 is verified, and
 the file appears only when it is complete. Documents that are already in the folder are not downloaded again: after
-Ctrl-C or an error, run the same command again. export.jsonl in the folder maps files to document IDs.
+Ctrl-C or an error, run the same command again. A file whose name is taken or not possible in the folder gets the
+document's ID in its name. export.jsonl in the folder lists the files with document ID, file name and customer reference.
+New folders and files are accessible only to you.
 
 ${instantHelp}`,
   examples: [
@@ -42,7 +43,7 @@ ${instantHelp}`,
     ['export documents --since 2026-01-01 --until 2026-04-01', 'those uploaded in the first quarter'],
     ['export documents --verify', 'also hash the files that are already there'],
   ],
-  exitCodes: { 0: 'all exported', 1: 'some failed' },
+  exitCodes: { 0: 'all exported', 1: 'some failed, or the archive is empty' },
   permissions: `
 s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and cloudformation:DescribeStacks.`,
 };
@@ -70,22 +71,40 @@ interface SelectedDocument extends Exported {
 
 type Result =
   | { state: 'exported' | 'already there'; bytes: number }
-  | { state: 'failed'; documentId: string };
+  | { state: 'failed' | 'outside the period' };
+
+/** What a person knows a document by. */
+type Named = Pick<Exported, 'documentId' | 'fileName' | 'customerReference'>;
 
 /** @returns the exit code */
 export async function exportDocuments(options: ExportOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time, random, signal } = context;
-  const folder = resolve(options.folder);
+  const path = resolve(options.folder);
   const period = periodOf(options, time.now());
   const archive = await target.bucket();
   const retry = createStorageRetry({ time, random, signal });
-  const journal = await openJournal(folder);
-  const counts = { exported: 0, 'already there': 0, failed: 0 };
+  const folder = await openExportFolder(path);
+  const journal = await openJournal(path);
+  if (journal.invalidLines > 0) {
+    terminal.note(
+      `${formatCount(journal.invalidLines, 'line')} of export.jsonl ${journal.invalidLines === 1 ? 'is not valid and was' : 'are not valid and were'} ignored. The documents are compared again.`,
+    );
+  }
+  const counts: Record<Result['state'], number> = {
+    exported: 0,
+    'already there': 0,
+    failed: 0,
+    'outside the period': 0,
+  };
   let bytes = 0;
-  const fail = (documentId: string, reason: string): Result => {
-    terminal.print(styled`${terminal.paint('red', 'failed')}  ${documentId}  ${reason}`);
-    terminal.record({ type: 'failed', documentId, reason });
-    return { state: 'failed', documentId };
+  const fail = ({ documentId, fileName, customerReference }: Named, reason: string): Result => {
+    const name = [fileName, customerReference].filter(Boolean).join(' · ');
+    terminal.print(
+      styled`${terminal.paint('red', 'failed')}  ${documentId}${name && `  ${name}`}`,
+      `        ${reason}`,
+    );
+    terminal.record({ type: 'failed', documentId, fileName, customerReference, reason });
+    return { state: 'failed' };
   };
 
   const amount: Amount = { documents: undefined };
@@ -102,15 +121,16 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
         );
       } catch (error) {
         limited.throwIfAborted();
-        if (isDiskError(error)) throw error;
+        if (error instanceof DiskError) throw error;
+        if (error instanceof FileError) return fail(document, error.message);
         const { code, message } = asArchiverError(error);
-        return fail(document.documentId, `${code}: ${message}`);
+        return fail(document, `${code}: ${message}`);
       }
     },
   );
   const progress = terminal.progress(() => ({
     ended: counts.exported + counts['already there'] + counts.failed,
-    total: amount.documents,
+    total: amount.documents && amount.documents - counts['outside the period'],
     text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['already there']} already there · ${counts.failed} failed`,
   }));
   try {
@@ -120,20 +140,30 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     }
   } finally {
     progress.stop();
+    await folder.close();
+    await journal.close();
+    // After an error or Ctrl-C as well, to show how far the export came.
+    terminal.print(
+      `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.`,
+      path,
+    );
+    terminal.record({
+      type: 'end',
+      folder: path,
+      exported: counts.exported,
+      alreadyThere: counts['already there'],
+      failed: counts.failed,
+      bytes,
+    });
   }
-  terminal.print(
-    `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.`,
-    folder,
-  );
-  terminal.record({
-    type: 'end',
-    folder,
-    exported: counts.exported,
-    alreadyThere: counts['already there'],
-    failed: counts.failed,
-    bytes,
-  });
-  return counts.failed > 0 ? 1 : 0;
+  if (counts.exported + counts['already there'] + counts.failed > 0) return counts.failed > 0 ? 1 : 0;
+  const outside = counts['outside the period'];
+  if (outside > 0) {
+    terminal.note(`None of ${formatCount(outside, 'archived document')} was uploaded in this period.`);
+    return 0;
+  }
+  terminal.note(`Nothing was exported: ${target.name} has no receipts. Check that it is the right archive.`);
+  return 1;
 }
 
 /** Milliseconds since the Unix epoch; `until` is exclusive. */
@@ -150,7 +180,7 @@ function periodOf({ since, until }: ExportOptions, now: number): Period {
   };
 }
 
-/** How many documents there are to export; undefined until they have been listed. */
+/** How many documents there are, in the period or not; undefined until they have been listed. */
 interface Amount {
   documents: number | undefined;
 }
@@ -160,8 +190,8 @@ interface SelectionOptions {
   period: Period;
   retry: StorageRetry;
   journal: Journal;
-  fail: (documentId: string, reason: string) => Result;
-  /** Set by the listing, and less those outside the period. */
+  fail: (document: Named, reason: string) => Result;
+  /** Set by the listing. */
   amount: Amount;
 }
 
@@ -173,8 +203,7 @@ async function* selectDocuments(
 ): AsyncGenerator<SelectedDocument | Result> {
   const ids: string[] = [];
   for await (const id of selectedIds(options, archive, retry, time)) ids.push(id);
-  let left = ids.length;
-  amount.documents = left;
+  amount.documents = ids.length;
   const receipts = mapStreamConcurrently(
     Readable.from(ids),
     2 * concurrency,
@@ -186,25 +215,25 @@ async function* selectDocuments(
   );
   for await (const { id, body } of receipts) {
     if (body === undefined) {
-      yield fail(id, 'not archived: no receipt');
+      yield fail({ documentId: id }, 'Not archived: no receipt.');
       continue;
     }
-    const { stated, alteration, createdAt, archivedAt, fileName } = readReceipt(id, body);
+    const { stated, alteration, createdAt, archivedAt, fileName, customerReference } = readReceipt(id, body);
+    const document = { documentId: id, fileName, customerReference };
     // Stryker disable next-line LogicalOperator,ConditionalExpression: a receipt states both or neither; required by the type.
     if (stated.sha256 === undefined || stated.bytes === undefined) {
-      yield fail(id, `invalid receipt: ${alteration}. Run \`archiver audit\``);
+      yield fail(document, `Invalid receipt: ${alteration}. Run \`archiver audit\`.`);
       continue;
     }
     const at = createdAt ?? archivedAt ?? 0;
     if (at < period.since || at >= period.until) {
-      left -= 1;
-      amount.documents = left;
+      yield { state: 'outside the period' };
       continue;
     }
     const before = journal.entries.get(id);
     const path = before?.path ?? journal.paths.choose({ id, fileName, at });
     yield {
-      documentId: id,
+      ...document,
       path,
       bytes: stated.bytes,
       sha256: stated.sha256,
@@ -220,7 +249,9 @@ async function* selectedIds(
   time: CommandContext['time'],
 ): AsyncGenerator<string> {
   if (ids !== undefined) {
-    yield* (await readDocumentIds(ids, process.stdin)).sort();
+    const selected = await readDocumentIds(ids, process.stdin);
+    if (selected.length === 0) throw new Error(`${ids} contains no document ID.`);
+    yield* selected.sort();
     return;
   }
   const listing = { s3, name, time, retry, onRequest: () => undefined };
@@ -230,94 +261,64 @@ async function* selectedIds(
   }
 }
 
-/** Downloads a document unless the folder already has it. */
+/**
+ * Downloads a document unless the folder already has it.
+ *
+ * @throws DiskError, FileError, and as `download`
+ */
 async function exportDocument(
-  document: SelectedDocument,
-  folder: string,
+  { isExported, ...document }: SelectedDocument,
+  folder: ExportFolder,
   verify: boolean,
   journal: Journal,
   archive: BucketAccess,
   retry: StorageRetry,
 ): Promise<Result> {
-  const { documentId, bytes, sha256, isExported } = document;
-  if (isExported && (await isComplete(join(folder, document.path), document, verify))) {
+  const { bytes } = document;
+  if (isExported && (await folder.isComplete(document.path, document, verify))) {
     return { state: 'already there', bytes };
   }
-  let path = document.path;
-  for (;;) {
-    const target = join(folder, path);
-    await mkdir(dirname(target), { recursive: true });
-    const part = join(dirname(target), `.${documentId}.part`);
-    try {
-      await retry((signal) => downloadTo(part, document, archive, signal));
-      // Unlike rename, link never overwrites a file.
-      await link(part, target);
-      break;
-    } catch (error) {
-      if (!hasSystemCode(error, 'EEXIST')) throw error;
-      // Not our file, or one that an interrupted run did not record in the journal.
-      if (await isComplete(target, document, true)) break;
-      path = `${dirname(path)}/${documentId} ${path.slice(dirname(path).length + 1)}`;
-      if (!journal.paths.claim(path)) throw error;
-    } finally {
-      await rm(part, { force: true });
-    }
+  const part = await retry((signal) => download(document, folder, archive, signal));
+  try {
+    const path = await folder.publish(part, document, journal.paths);
+    await journal.add({ ...document, path });
+  } finally {
+    await folder.discard(part);
   }
-  await journal.add({ documentId, path, bytes, sha256 });
   return { state: 'exported', bytes };
 }
 
-/** @throws ArchiverError ChecksumMismatch, DocumentGone if the object is missing, and as `Bucket` */
-async function downloadTo(
-  part: string,
+/**
+ * Downloads a document to a hidden file of the folder.
+ *
+ * @returns the path of the hidden file
+ * @throws DiskError, FileError, ArchiverError ChecksumMismatch, DocumentGone if the object is missing, and as `Bucket`
+ */
+async function download(
   { documentId, bytes, sha256 }: Exported,
+  folder: ExportFolder,
   archive: BucketAccess,
   signal: AbortSignal,
-): Promise<void> {
-  const hash = createHash('sha256');
-  const hashing = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(undefined, chunk);
-    },
-  });
+): Promise<string> {
+  let received: ReceivedFile;
   try {
     const body = await openObject(archive, documentKey(documentId), { signal });
-    await pipeline(body, hashing, createWriteStream(part, { flush: true }), { signal });
+    received = await folder.receive(body, signal);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof DiskError || error instanceof FileError) throw error;
     if (error instanceof Error && error.name === 'NoSuchKey') {
       throw new ArchiverError(
         'DocumentGone',
         'The receipt exists but the object does not. Run `archiver audit`.',
       );
     }
-    if (isDiskError(error)) throw error;
     throw asBucketError(error);
   }
-  if (hash.digest('hex') !== sha256) {
-    throw new ArchiverError(
-      'ChecksumMismatch',
-      `The object does not match the SHA-256 in its receipt (${bytes} bytes). Run \`archiver audit --read-data\`.`,
-    );
-  }
-}
-
-/** Codes of failed writes to an open file. Node adds no path to these errors; sockets do not fail with them. */
-const diskErrorCodes = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'];
-
-/** An error of the local disk, such as full or read-only, which would affect all other documents as well. */
-function isDiskError(error: unknown): boolean {
-  // Stryker disable next-line LogicalOperator,ConditionalExpression: an ArchiverError has no path, and only errors are thrown.
-  if (!(error instanceof Error) || error instanceof ArchiverError) return false;
-  return ('syscall' in error && 'path' in error) || hasSystemCode(error, ...diskErrorCodes);
-}
-
-async function isComplete(path: string, { bytes, sha256 }: Exported, verify: boolean): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile() || found.size !== bytes) return false;
-  if (!verify) return true;
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex') === sha256;
+  if (received.sha256 === sha256) return received.part;
+  await folder.discard(received.part);
+  throw new ArchiverError(
+    'ChecksumMismatch',
+    `The object does not match the SHA-256 in its receipt (${bytes} bytes). Run \`archiver audit --read-data\`.`,
+  );
 }

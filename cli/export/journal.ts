@@ -1,43 +1,135 @@
-/** `export.jsonl` in the export folder: maps files to documents. */
-import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
+/** `export.jsonl` in the export folder: one line per document, which names its file. */
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { hasSystemCode } from '../../functions/errors.ts';
+import { uuidPattern } from '../../functions/uuid.ts';
+import { asDiskError, asFolderError } from '../../local/s3/file-errors.ts';
+import { fileMode, openBelow } from '../../local/s3/paths-below.ts';
 import { ExportPaths } from './paths.ts';
 
-/** One line of the journal: a completely exported document. */
-export interface Exported {
-  documentId: string;
-  path: string;
-  bytes: number;
-  sha256: string;
-}
+const journalName = 'export.jsonl';
+
+/** `2026/11/23/<file name>`: nothing that leaves the folder or that `ExportPaths` would not choose. */
+const exportPath = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}\/\d{2}\/\d{2}\/[^./\\:\p{Cc}][^/\\:\p{Cc}]*$/u),
+  v.maxBytes(300),
+);
+
+const entry = v.object({
+  documentId: v.pipe(v.string(), v.regex(uuidPattern)),
+  path: exportPath,
+  bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** Name at Telnyx, of which the path may have only a part. */
+  fileName: v.optional(v.string()),
+  /** The customer's own text at Telnyx, such as an order number. */
+  customerReference: v.optional(v.string()),
+});
+
+/** A completely exported document. */
+export type Exported = Readonly<v.InferOutput<typeof entry>>;
 
 export interface Journal {
   entries: ReadonlyMap<string, Exported>;
   paths: ExportPaths;
+  /** Number of lines that could not be used: written during a crash, or by somebody else. */
+  invalidLines: number;
+  /** @throws DiskError */
   add(exported: Exported): Promise<void>;
+  close(): Promise<void>;
 }
 
-/** Reads the journal of earlier runs. Drops an incomplete last line, left by an interrupted run. */
+/**
+ * Reads the journal of earlier runs. A line that is not valid counts as missing, so its document is compared again.
+ * Creates the journal with the first entry.
+ *
+ * @param folder absolute path of an existing folder
+ * @throws Error if something other than a file has the journal's name
+ */
 export async function openJournal(folder: string): Promise<Journal> {
-  await mkdir(folder, { recursive: true });
-  const file = join(folder, 'export.jsonl');
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (hasSystemCode(error, 'ENOENT')) return '';
-    throw error;
-  });
+  const text = await readJournal(folder);
   const entries = new Map<string, Exported>();
   const paths = new ExportPaths();
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  if (whole.length < text.length) await truncate(file, Buffer.byteLength(whole));
-  for (const line of whole.split('\n').slice(0, -1)) {
-    const entry: Exported = JSON.parse(line);
-    entries.set(entry.documentId, entry);
-    paths.claim(entry.path);
+  let invalidLines = 0;
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue;
+    const exported = parseEntry(line);
+    if (exported) {
+      entries.set(exported.documentId, exported);
+      paths.claim(exported.path);
+    } else invalidLines += 1;
   }
+  let opened: Promise<FileHandle> | undefined;
+  // A last line without an end would swallow the next entry.
+  let separator = text === '' || text.endsWith('\n') ? '' : '\n';
   return {
     entries,
     paths,
-    add: (exported) => appendFile(file, `${JSON.stringify(exported)}\n`),
+    invalidLines,
+    add: async (exported) => {
+      try {
+        opened ??= openToAppend(folder);
+        const handle = await opened;
+        const line = `${separator}${JSON.stringify(exported)}\n`;
+        separator = '';
+        await handle.appendFile(line);
+      } catch (error) {
+        throw asFolderError(error, folder);
+      }
+    },
+    close: async () => {
+      // Its failure has been thrown by `add`.
+      const handle = await opened?.catch(() => undefined);
+      await handle?.close();
+    },
   };
+}
+
+async function readJournal(folder: string): Promise<string> {
+  const handle = await openBelow(folder, journalName);
+  if (!handle) {
+    const found = await lstat(join(folder, journalName)).catch((error: unknown) => {
+      if (hasSystemCode(error, 'ENOENT')) return undefined;
+      throw error;
+    });
+    if (found) throw notAFile(folder);
+    return '';
+  }
+  try {
+    return await handle.readFile('utf8');
+  } catch (error) {
+    throw asDiskError(error, folder);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openToAppend(folder: string): Promise<FileHandle> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const handle = await open(
+    join(folder, journalName),
+    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+    fileMode,
+  );
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw notAFile(folder);
+}
+
+const notAFile = (folder: string) =>
+  new Error(`${join(folder, journalName)} is not a regular file. Remove it, or export to another folder.`);
+
+function parseEntry(line: string): Exported | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch {
+    // For example NULs, which some file systems leave after a power failure.
+    return undefined;
+  }
+  const result = v.safeParse(entry, json);
+  return result.success ? result.output : undefined;
 }

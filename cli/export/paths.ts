@@ -4,8 +4,11 @@ const maxNameBytes = 200;
 /** UTF-16 code units read from each end of a name. The middle of a longer name is dropped anyway; this saves the time. */
 const maxEndUnits = 1_024;
 const maxExtension = 16;
-/** Reserved by Windows, with any extension (Microsoft, "Naming Files, Paths, and Namespaces"). */
-const deviceName = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
+/**
+ * Reserved by Windows, with any extension and with blanks before it (Microsoft, "Naming Files, Paths, and Namespaces" and
+ * "Console Handles").
+ */
+const deviceName = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$)\s*(\.|$)/i;
 
 /**
  * Turns a name into one valid path segment on Linux, macOS and Windows: no separators, control or format characters, no
@@ -20,11 +23,13 @@ export function safeFileName(name: string | undefined, fallback: string): string
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
     .replace(/[/\\:*?"<>|]/g, '_')
     .replace(/^[\s.]+/, '')
-    // The lookbehind avoids quadratic backtracking: without it, a match is tried at each character of a run.
-    .replace(/(?<![\s.])[\s.]+$/, '');
+    .replace(trailing, '');
   const named = cleaned === '' ? fallback : cleaned;
   return fitWithSuffix(deviceName.test(named) ? `_${named}` : named, '');
 }
+
+/** Windows drops blanks and dots at the end. The lookbehind avoids a match attempt at each character of a run. */
+const trailing = /(?<![\s.])[\s.]+$/;
 
 function endsOf(name: string): string {
   // Stryker disable next-line ConditionalExpression,EqualityOperator,MethodExpression,UnaryOperator: only saves time.
@@ -57,9 +62,7 @@ export class ExportPaths {
 
 /** Inserts `suffix` before the extension and shortens the name, between characters, to the maximum length. */
 function fitWithSuffix(name: string, suffix: string): string {
-  const dot = name.lastIndexOf('.');
-  // Stryker disable next-line EqualityOperator: no safe name begins with a dot.
-  const extension = dot > 0 && name.length - dot <= maxExtension ? name.slice(dot) : '';
+  const extension = extensionOf(name);
   const stem = name.slice(0, name.length - extension.length);
   let room = maxNameBytes - Buffer.byteLength(suffix + extension);
   let kept = '';
@@ -68,5 +71,25 @@ function fitWithSuffix(name: string, suffix: string): string {
     if (room < 0) break;
     kept += character;
   }
-  return kept + suffix + extension;
+  return (kept + suffix + extension).replace(trailing, '');
+}
+
+/** With its dot; empty if there is none, or if it is too long to be one. */
+function extensionOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  // Stryker disable next-line EqualityOperator: no safe name begins with a dot.
+  return dot > 0 && name.length - dot <= maxExtension ? name.slice(dot) : '';
+}
+
+/**
+ * Other paths for a document whose path is taken by a file of somebody else, or whose name the file system does not
+ * allow, for example because it is too long: with the document's ID before the name, then as the name.
+ */
+export function alternativePaths(path: string, id: string): string[] {
+  const directory = path.slice(0, path.lastIndexOf('/'));
+  const name = path.slice(directory.length + 1);
+  const extension = extensionOf(name);
+  // Characters that a file system may not know are left out with the rest of the name.
+  const names = [`${id} ${name}`, /^\.\w+$/.test(extension) ? id + extension : id, id];
+  return names.map((alternative) => `${directory}/${alternative}`);
 }

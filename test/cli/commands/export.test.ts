@@ -1,12 +1,32 @@
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exportDocuments } from '../../../cli/commands/export.ts';
 import { newFolder, runOn, startArchive } from '../world.ts';
 
+/** Code with which a write of this text to the export folder fails; reset after each test. */
+const writeFails = vi.hoisted(() => new Map<string, string>());
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:fs/promises')>();
+  const open = async (...args: Parameters<typeof original.open>) => {
+    const handle = await original.open(...args);
+    if (!String(args[0]).includes('/.export-')) return handle;
+    const write = handle.writeFile.bind(handle);
+    handle.writeFile = async (data, options) => {
+      const code = writeFails.get(String(data));
+      if (code !== undefined) throw Object.assign(new Error(`${code}: failed, write`), { code });
+      await write(data, options);
+    };
+    return handle;
+  };
+  return { ...original, open };
+});
+afterEach(() => writeFails.clear());
+
 /** An archive of these files, whose stack has been stopped. */
-async function archiveOf(files: Record<string, string>) {
-  const { archive, archiveAll, stop, ids } = await startArchive(files);
+async function archiveOf(files: Record<string, string>, customerReference = '') {
+  const { archive, archiveAll, stop, ids, stack } = await startArchive(files);
+  for (const document of stack.standIn?.documents.all() ?? []) document.customerReference = customerReference;
   await archiveAll();
   const documentIds = ids();
   await stop();
@@ -94,6 +114,92 @@ describe('archiver export', () => {
     expect(named.exitCode).toBe(1);
     expect(named.records).toMatchObject([{ type: 'failed' }, { exported: 1, failed: 1 }]);
     expect(none.records).toMatchObject([{ exported: 0, failed: 0 }]);
+    expect(none.noted).toBe('None of 4 archived documents was uploaded in this period.\n');
+    expect(none.exitCode).toBe(0);
+  });
+
+  it('returns 1 and says so when the archive has no receipts', async () => {
+    const archive = await newFolder();
+
+    const result = await runOn(archive, (context) =>
+      exportDocuments({ folder: join(archive, '..', 'never-created') }, context),
+    );
+
+    expect(result.exitCode).toBe(1);
+    expect(result.noted).toContain(`Nothing was exported: ${archive} has no receipts.`);
+  });
+
+  it('refuses a list without document IDs', async () => {
+    const { runExport } = await archiveOf({ 'a.txt': 'a' });
+    const list = join(await newFolder(), 'ids');
+    await writeFile(list, '# none\n');
+
+    await expect(runExport({ ids: list })).rejects.toThrow(`${list} contains no document ID.`);
+  });
+
+  it('lists file name and customer reference in the journal and with a failure', async () => {
+    const { runExport, folder } = await archiveOf({ 'a.txt': 'a', 'b.txt': 'b' }, 'PO-4711\u001b[2J');
+    writeFails.set('b', 'EFBIG');
+
+    const result = await runExport();
+
+    const lines = (await readFile(join(folder, 'export.jsonl'), 'utf8')).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { fileName: 'a.txt', customerReference: 'PO-4711\u001b[2J' },
+    ]);
+    expect(result.records).toContainEqual(
+      expect.objectContaining({
+        type: 'failed',
+        fileName: 'b.txt',
+        customerReference: 'PO-4711\u001b[2J',
+        reason: expect.stringContaining('the file is too large for this file system (EFBIG)'),
+      }),
+    );
+    expect(result.printed).toContain('b.txt · PO-4711\\u{1b}[2J');
+  });
+
+  it('exports all other documents when one cannot be written', async () => {
+    const { runExport, folder } = await archiveOf(files);
+    writeFails.set('another a', 'EFBIG');
+
+    const result = await runExport();
+
+    expect(result.exitCode).toBe(1);
+    expect(Object.values(await filesIn(folder)).sort()).toEqual(['', 'a', 'b']);
+  });
+
+  it('stops at once when the disk is full, and shows how far it came', async () => {
+    const { runExport } = await archiveOf(files);
+    writeFails.set('another a', 'ENOSPC');
+
+    await expect(runExport()).rejects.toThrow(/^Cannot write to .*: the disk is full \(ENOSPC\)\.$/);
+  });
+
+  it('skips damaged lines of the journal and compares their documents again', async () => {
+    const { runExport, folder } = await archiveOf(files);
+    await runExport();
+    const journal = join(folder, 'export.jsonl');
+    const [first = '', ...rest] = (await readFile(journal, 'utf8')).split('\n');
+    await writeFile(journal, `${'\0'.repeat(first.length)}\n\n${rest.join('\n')}`);
+
+    const result = await runExport();
+
+    expect(result).toMatchObject({ exitCode: 0, records: [{ exported: 1, alreadyThere: 3, failed: 0 }] });
+    expect(result.noted).toContain('1 line of export.jsonl is not valid and was ignored.');
+    expect(Object.keys(await filesIn(folder))).toHaveLength(4);
+  });
+
+  it('writes nothing outside the folder for a journal that names a path outside', async () => {
+    const { runExport, folder } = await archiveOf({ 'a.txt': 'a' });
+    await runExport();
+    const journal = join(folder, 'export.jsonl');
+    const entry = JSON.parse(await readFile(journal, 'utf8'));
+    await writeFile(journal, `${JSON.stringify({ ...entry, path: '../outside/2026/a.txt' })}\n`);
+
+    const result = await runExport();
+
+    expect(result.exitCode).toBe(0);
+    expect(await readdir(join(folder, '..'))).toEqual(['export']);
   });
 
   it('leaves no partial file on Ctrl-C', async () => {

@@ -15,6 +15,14 @@ const hostile = fc.oneof(
     '../../../etc/passwd',
     'CON',
     'nul.txt',
+    'NUL .txt',
+    'con .log',
+    'CONIN$',
+    'conout$.txt',
+    'COM¹ .a',
+    `${'x'.repeat(199)} y`,
+    `${'x'.repeat(199)}....y z`,
+    'letter.pdf . . ',
     '.bashrc',
     'C:\\x',
     '-rf',
@@ -37,10 +45,25 @@ describe('safeFileName', () => {
         expect(safe).not.toBe('');
         expect(safe).not.toMatch(/^[.\s]|[.\s]$|[/\\:*?"<>|]|[\p{Cc}\p{Cf}\p{Cs}]/u);
         expect(Buffer.byteLength(safe)).toBeLessThanOrEqual(200);
-        expect(safe).not.toMatch(/^(con|prn|aux|nul)(\.|$)/i);
+        // Windows ignores blanks before the extension.
+        expect(safe).not.toMatch(/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i);
       }),
       { numRuns: propertyRuns(2_000) },
     );
+  });
+
+  it.each([
+    ['NUL .txt', '_NUL .txt'],
+    ['con .log', '_con .log'],
+    ['CONIN$', '_CONIN$'],
+    ['CONOUT$.txt', '_CONOUT$.txt'],
+    ['com1', '_com1'],
+    ['letter.pdf . .\u3000', 'letter.pdf'],
+    [`${'x'.repeat(199)} ${'y'.repeat(20)}`, 'x'.repeat(199)],
+    ['console.log', 'console.log'],
+    ['Letter .pdf', 'Letter .pdf'],
+  ])('turns the name %j into %j, which Windows keeps as it is', (name, safe) => {
+    expect(safeFileName(name, 'x')).toBe(safe);
   });
 
   it('does not change an ordinary name', () => {

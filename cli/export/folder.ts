@@ -1,0 +1,189 @@
+/** The folder that documents are exported to: each file appears complete or not at all, and none is replaced. */
+import { createHash } from 'node:crypto';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { hasSystemCode } from '../../functions/errors.ts';
+import { asDiskError, asFolderError, DiskError } from '../../local/s3/file-errors.ts';
+import { fileMode, folderMode, makeFolderBelow, openBelow } from '../../local/s3/paths-below.ts';
+import { openScratch, type Scratch } from '../../local/s3/scratch.ts';
+import type { Exported } from './journal.ts';
+import { alternativePaths, type ExportPaths } from './paths.ts';
+
+/** One file cannot be written or read; others can. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+}
+
+export interface ReceivedFile {
+  /** Absolute path of the hidden file. */
+  part: string;
+  /** SHA-256 of its bytes, in lower-case hex. */
+  sha256: string;
+}
+
+export interface ExportFolder {
+  /**
+   * Whether the document's file is at this path.
+   *
+   * @param verify compares the SHA-256 and not only the size
+   * @throws FileError if the file cannot be read
+   */
+  isComplete(path: string, document: Pick<Exported, 'bytes' | 'sha256'>, verify: boolean): Promise<boolean>;
+  /**
+   * Writes a stream to a hidden file and syncs it.
+   *
+   * @throws DiskError, FileError, or the stream's error. Nothing is left behind then
+   */
+  receive(source: Readable, signal: AbortSignal): Promise<ReceivedFile>;
+  /**
+   * Gives the hidden file its path: that of the document, or one with the document's ID if it is taken by another file or
+   * not possible on this file system.
+   *
+   * @returns the path
+   * @throws DiskError or FileError
+   */
+  publish(part: string, document: Exported, paths: ExportPaths): Promise<string>;
+  discard(part: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Creates the folder unless it exists. Writes nothing else before the first `receive`, so that a read-only folder can be
+ * verified.
+ *
+ * @param folder absolute path
+ * @throws DiskError if it cannot be created
+ */
+export async function openExportFolder(folder: string): Promise<ExportFolder> {
+  await mkdir(folder, { recursive: true, mode: folderMode }).catch((error: unknown) => {
+    throw hasSystemCode(error, 'EEXIST')
+      ? new Error(`${folder} is not a folder.`)
+      : asFolderError(error, folder);
+  });
+  let scratch: Promise<Scratch> | undefined;
+  const write = async <Result>(path: string, step: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await step();
+    } catch (error) {
+      throw asWriteError(error, folder, path);
+    }
+  };
+
+  const isComplete: ExportFolder['isComplete'] = async (path, { bytes, sha256 }, verify) => {
+    try {
+      const handle = await openBelow(folder, path);
+      if (!handle) return false;
+      try {
+        if ((await handle.stat()).size !== bytes) return false;
+        if (!verify) return true;
+        const hash = createHash('sha256');
+        await pipeline(handle.createReadStream({ autoClose: false }), hash);
+        return hash.digest('hex') === sha256;
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw new FileError(`Cannot read ${path}: ${reasonOf(error)}.`, { cause: error });
+    }
+  };
+
+  /** @returns false if something else has the path */
+  const claim = async (part: string, path: string, hasHardLinks: boolean): Promise<boolean> => {
+    await makeFolderBelow(folder, dirname(path));
+    const target = join(folder, path);
+    try {
+      // Unlike `rename`, neither of the two replaces a file.
+      if (hasHardLinks) await link(part, target);
+      else await (await open(target, 'wx', fileMode)).close();
+    } catch (error) {
+      if (hasSystemCode(error, 'EEXIST')) return false;
+      throw error;
+    }
+    if (hasHardLinks) return true;
+    try {
+      // Replaces the empty file that has just reserved the name. A kill in between leaves it: the next run then uses a
+      // name with the ID.
+      await rename(part, target);
+    } catch (error) {
+      await rm(target, { force: true });
+      throw error;
+    }
+    return true;
+  };
+
+  return {
+    isComplete,
+    receive: async (source, signal) => {
+      try {
+        scratch ??= openScratch(folder, '', '.export-');
+        const part = (await scratch).newPath();
+        const handle = await write('a new file', () => open(part, 'wx', fileMode));
+        const hash = createHash('sha256');
+        try {
+          await pipeline(
+            source,
+            async (chunks: AsyncIterable<Buffer>) => {
+              for await (const chunk of chunks) {
+                hash.update(chunk);
+                await write('a file', () => handle.writeFile(chunk));
+              }
+            },
+            { signal },
+          );
+          await write('a file', () => handle.sync());
+          await handle.close();
+        } catch (error) {
+          await handle.close();
+          await rm(part, { force: true });
+          throw error;
+        }
+        return { part, sha256: hash.digest('hex') };
+      } finally {
+        source.destroy();
+      }
+    },
+    publish: async (part, document, paths) => {
+      const { hasHardLinks } = await (scratch as Promise<Scratch>);
+      for (const path of [document.path, ...alternativePaths(document.path, document.documentId)]) {
+        if (path !== document.path && !paths.claim(path)) continue;
+        try {
+          if (await claim(part, path, hasHardLinks)) return path;
+        } catch (error) {
+          if (hasSystemCode(error, 'ENAMETOOLONG', 'EILSEQ', 'EINVAL')) continue;
+          throw asWriteError(error, folder, path);
+        }
+        // Another file, or one that an interrupted run did not add to the journal.
+        if (await isComplete(path, document, true)) return path;
+      }
+      throw new FileError(`Cannot write ${document.path}: other files have this name and the document ID.`);
+    },
+    discard: (part) => rm(part, { force: true }),
+    close: async () => {
+      // Its failure has been thrown by `receive`.
+      const opened = await scratch?.catch(() => undefined);
+      await opened?.remove();
+    },
+  };
+}
+
+function asWriteError(error: unknown, folder: string, path: string): Error {
+  const translated = asDiskError(error, folder);
+  if (translated instanceof DiskError) return translated;
+  return new FileError(`Cannot write ${path}: ${reasonOf(error)}.`, { cause: error });
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['EFBIG', 'the file is too large for this file system'],
+  ['ENOTDIR', 'a file or a symbolic link has the place of its folder'],
+  ['EIO', 'the disk reports an input/output error'],
+]);
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unexpected error';
+  const reason = reasons.get(code);
+  return reason === undefined ? code : `${reason} (${code})`;
+}

@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FileError, openExportFolder } from '../../../cli/export/folder.ts';
+import type { Exported } from '../../../cli/export/journal.ts';
+import { ExportPaths } from '../../../cli/export/paths.ts';
+import { DiskError } from '../../../local/s3/file-errors.ts';
+import { filesBelow } from '../../local/s3/fixture.ts';
+import { newFolder } from '../world.ts';
+
+/** What the file system of the test does differently; reset after each test. */
+const disk = vi.hoisted(() => ({
+  hasLinks: true,
+  /** Longest name in bytes. */
+  maxName: 255,
+  /** Code with which each write to a new file fails. */
+  writeFails: undefined as string | undefined,
+  /** Replaces `rename`. */
+  rename: undefined as ((from: string, to: string) => Promise<void>) | undefined,
+}));
+const failure = vi.hoisted(() => (code: string) => Object.assign(new Error(`${code}: failed`), { code }));
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:fs/promises')>();
+  const checkName = (path: string) => {
+    if (Buffer.byteLength(path.slice(path.lastIndexOf('/') + 1)) > disk.maxName)
+      throw failure('ENAMETOOLONG');
+  };
+  const link = async (from: string, to: string) => {
+    checkName(to);
+    if (!disk.hasLinks) throw failure('EPERM');
+    await original.link(from, to);
+  };
+  const open = async (...args: Parameters<typeof original.open>) => {
+    checkName(String(args[0]));
+    const handle = await original.open(...args);
+    const { writeFails } = disk;
+    if (writeFails !== undefined && args[1] === 'wx')
+      handle.writeFile = () => Promise.reject(failure(writeFails));
+    return handle;
+  };
+  const rename = (from: string, to: string) => (disk.rename ?? original.rename)(from, to);
+  return { ...original, link, open, rename };
+});
+afterEach(() => {
+  Object.assign(disk, { hasLinks: true, maxName: 255, writeFails: undefined, rename: undefined });
+});
+
+const documentId = '5a3b1e00-0000-4000-8000-000000000001';
+const never = new AbortController().signal;
+
+function documentOf(text: string, path = '2026/11/23/letter.pdf'): Exported {
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  return { documentId, path, bytes: Buffer.byteLength(text), sha256 };
+}
+
+/** Exports one document as the command does. @returns its path */
+async function add(folder: string, text: string, path?: string, paths = new ExportPaths()): Promise<string> {
+  const opened = await openExportFolder(folder);
+  try {
+    const { part } = await opened.receive(Readable.from([Buffer.from(text)]), never);
+    const published = await opened.publish(part, documentOf(text, path), paths);
+    await opened.discard(part);
+    return published;
+  } finally {
+    await opened.close();
+  }
+}
+
+describe.each([
+  ['with', true],
+  ['without', false],
+] as const)('an export folder on a file system %s hard links', (_, hasLinks) => {
+  it('writes the file and nothing else', async () => {
+    disk.hasLinks = hasLinks;
+    const folder = await newFolder();
+
+    await add(folder, 'text');
+
+    expect(await filesBelow(folder)).toEqual(['2026/11/23/letter.pdf']);
+    expect(await readFile(join(folder, '2026/11/23/letter.pdf'), 'utf8')).toBe('text');
+  });
+
+  it('never replaces a file, and uses the document ID instead', async () => {
+    disk.hasLinks = hasLinks;
+    const folder = await newFolder();
+    await mkdir(join(folder, '2026/11/23'), { recursive: true });
+    await writeFile(join(folder, '2026/11/23/letter.pdf'), 'mine');
+
+    const path = await add(folder, 'text');
+
+    expect(path).toBe(`2026/11/23/${documentId} letter.pdf`);
+    expect(await readFile(join(folder, path), 'utf8')).toBe('text');
+    expect(await readFile(join(folder, '2026/11/23/letter.pdf'), 'utf8')).toBe('mine');
+  });
+
+  it('keeps the file of an interrupted run if it is complete', async () => {
+    disk.hasLinks = hasLinks;
+    const folder = await newFolder();
+    await add(folder, 'text');
+
+    expect(await add(folder, 'text')).toBe('2026/11/23/letter.pdf');
+    expect(await filesBelow(folder)).toHaveLength(1);
+  });
+
+  it('uses the document ID where the file system does not allow so long a name', async () => {
+    disk.hasLinks = hasLinks;
+    disk.maxName = 143;
+    const folder = await newFolder();
+
+    const path = await add(folder, 'text', `2026/11/23/${'x'.repeat(150)}.pdf`);
+
+    expect(path).toBe(`2026/11/23/${documentId}.pdf`);
+    expect(await filesBelow(folder)).toEqual([path]);
+  });
+
+  it('creates folders and files for their owner only', async () => {
+    disk.hasLinks = hasLinks;
+    const folder = join(await newFolder(), 'export');
+
+    await add(folder, 'text');
+
+    for (const entry of ['', ...(await readdir(folder, { recursive: true }))]) {
+      const found = await stat(join(folder, entry));
+      expect([entry, (found.mode & 0o777).toString(8)]).toEqual([entry, found.isFile() ? '600' : '700']);
+    }
+  });
+});
+
+describe('an export folder', () => {
+  it('leaves no reserved name behind when the file cannot be moved to it', async () => {
+    disk.hasLinks = false;
+    disk.rename = () => Promise.reject(failure('ENOSPC'));
+    const folder = await newFolder();
+
+    await expect(add(folder, 'text')).rejects.toThrow('the disk is full');
+
+    expect(await filesBelow(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['ENOSPC', 'the disk is full'],
+    ['EDQUOT', 'the disk quota is used up'],
+    ['EROFS', 'the file system is read-only'],
+    ['EIO', 'the disk reports an input/output error'],
+  ])('reports %s as an error of the disk and leaves no file', async (code, reason) => {
+    disk.writeFails = code;
+    const folder = await newFolder();
+
+    const error = await add(folder, 'text').catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(DiskError);
+    expect(error).toMatchObject({ message: `Cannot write to ${folder}: ${reason} (${code}).` });
+    expect(await filesBelow(folder)).toEqual([]);
+  });
+
+  it('reports a file that is too large for the file system as an error of this file', async () => {
+    disk.writeFails = 'EFBIG';
+    const folder = await newFolder();
+
+    const error = await add(folder, 'text').catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(FileError);
+    expect(error).toMatchObject({
+      message: expect.stringContaining('too large for this file system (EFBIG)'),
+    });
+  });
+
+  it('reports a folder that is in fact a file as an error of the files in it', async () => {
+    const folder = await newFolder();
+    await writeFile(join(folder, '2026'), 'mine');
+
+    await expect(add(folder, 'text')).rejects.toThrow(FileError);
+    expect(await add(folder, 'text', '2027/01/01/letter.pdf')).toBe('2027/01/01/letter.pdf');
+  });
+
+  it('throws the error of the source and leaves no file when the download breaks', async () => {
+    const folder = await newFolder();
+    const opened = await openExportFolder(folder);
+    const source = Readable.from(
+      (async function* () {
+        yield Buffer.from('te');
+        throw new Error('The connection broke.');
+      })(),
+    );
+
+    await expect(opened.receive(source, never)).rejects.toThrow('The connection broke.');
+    await opened.close();
+
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('removes the hidden files of a killed run, but no other hidden folder', async () => {
+    const folder = await newFolder();
+    await mkdir(join(folder, `.export-999999999-${documentId}`));
+    await writeFile(join(folder, `.export-999999999-${documentId}`, 'half'), 'ha');
+    await mkdir(join(folder, '.export-mine'));
+
+    await add(folder, 'text');
+
+    expect((await readdir(folder)).sort()).toEqual(['.export-mine', '2026']);
+  });
+
+  it.each(['2026', '2026/11', '2026/11/23'])(
+    'writes nothing through a symbolic link at %s',
+    async (place) => {
+      const [victim, folder] = [await newFolder(), await newFolder()];
+      await mkdir(join(folder, place, '..'), { recursive: true });
+      await symlink(victim, join(folder, place));
+
+      await expect(add(folder, 'text')).rejects.toThrow(FileError);
+
+      expect(await readdir(victim)).toEqual([]);
+    },
+  );
+
+  it('neither reads nor replaces a symbolic link in the place of a file', async () => {
+    const [victim, folder] = [await newFolder(), await newFolder()];
+    await writeFile(join(victim, 'file'), 'text');
+    await mkdir(join(folder, '2026/11/23'), { recursive: true });
+    await symlink(join(victim, 'file'), join(folder, '2026/11/23/letter.pdf'));
+    const opened = await openExportFolder(folder);
+
+    const isComplete = await opened.isComplete('2026/11/23/letter.pdf', documentOf('text'), true);
+    const path = await add(folder, 'text');
+
+    expect(isComplete).toBe(false);
+    expect(basename(path)).toBe(`${documentId} letter.pdf`);
+    expect(await readlink(join(folder, '2026/11/23/letter.pdf'))).toBe(join(victim, 'file'));
+  });
+});
