@@ -295,7 +295,7 @@ async function exportDocument(
  * @throws DiskError, FileError, ArchiverError ChecksumMismatch, DocumentGone if the object is missing, and as `Bucket`
  */
 async function download(
-  { documentId, bytes, sha256 }: Exported,
+  { documentId, path, bytes, sha256 }: Exported,
   folder: ExportFolder,
   archive: BucketAccess,
   signal: AbortSignal,
@@ -303,7 +303,7 @@ async function download(
   let received: ReceivedFile;
   try {
     const body = await openObject(archive, documentKey(documentId), { signal });
-    received = await folder.receive(body, signal);
+    received = await folder.receive(body, path, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DiskError || error instanceof FileError) throw error;

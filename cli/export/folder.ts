@@ -1,12 +1,12 @@
 /** The folder that documents are exported to: each file appears complete or not at all, and none is replaced. */
 import { createHash } from 'node:crypto';
-import { link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { asDiskError, asFolderError, DiskError } from '../../local/s3/file-errors.ts';
-import { fileMode, folderMode, makeFolderBelow, openBelow } from '../../local/s3/paths-below.ts';
+import { fileMode, makeFolder, makeFolderBelow, openBelow } from '../../local/s3/paths-below.ts';
 import { openScratch, type Scratch } from '../../local/s3/scratch.ts';
 import type { Exported } from './journal.ts';
 import { alternativePaths, type ExportPaths } from './paths.ts';
@@ -34,9 +34,10 @@ export interface ExportFolder {
   /**
    * Writes a stream to a hidden file and syncs it.
    *
+   * @param path of the document, to name it in an error
    * @throws DiskError, FileError, or the stream's error. Nothing is left behind then
    */
-  receive(source: Readable, signal: AbortSignal): Promise<ReceivedFile>;
+  receive(source: Readable, path: string, signal: AbortSignal): Promise<ReceivedFile>;
   /**
    * Gives the hidden file its path: that of the document, or one with the document's ID if it is taken by another file or
    * not possible on this file system.
@@ -57,7 +58,7 @@ export interface ExportFolder {
  * @throws DiskError if it cannot be created
  */
 export async function openExportFolder(folder: string): Promise<ExportFolder> {
-  await mkdir(folder, { recursive: true, mode: folderMode }).catch((error: unknown) => {
+  await makeFolder(folder).catch((error: unknown) => {
     throw hasSystemCode(error, 'EEXIST')
       ? new Error(`${folder} is not a folder.`)
       : asFolderError(error, folder);
@@ -115,11 +116,12 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
 
   return {
     isComplete,
-    receive: async (source, signal) => {
+    receive: async (source, path, signal) => {
       try {
         scratch ??= openScratch(folder, '', '.export-');
-        const part = (await scratch).newPath();
-        const handle = await write('a new file', () => open(part, 'wx', fileMode));
+        const opened = scratch;
+        const part = (await write(path, () => opened)).newPath();
+        const handle = await write(path, () => open(part, 'wx', fileMode));
         const hash = createHash('sha256');
         try {
           await pipeline(
@@ -127,13 +129,13 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
             async (chunks: AsyncIterable<Buffer>) => {
               for await (const chunk of chunks) {
                 hash.update(chunk);
-                await write('a file', () => handle.writeFile(chunk));
+                await write(path, () => handle.writeFile(chunk));
               }
             },
             { signal },
           );
-          await write('a file', () => handle.sync());
-          await handle.close();
+          await write(path, () => handle.sync());
+          await write(path, () => handle.close());
         } catch (error) {
           await handle.close();
           await rm(part, { force: true });

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import * as v from 'valibot';
@@ -8,7 +8,7 @@ import { hasSystemCode } from '../../functions/errors.ts';
 import { type Checksum, checksumAlgorithms } from './checksums.ts';
 import { asDiskError, asFolderError } from './file-errors.ts';
 import { KeyIndex } from './key-index.ts';
-import { fileMode, folderMode, makeFolderBelow, openBelow, statBelow } from './paths-below.ts';
+import { fileMode, makeFolder, makeFolderBelow, openBelow, statBelow } from './paths-below.ts';
 import { conditionalRequestConflict, invalidArgument, S3Error } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 
@@ -37,7 +37,7 @@ export class ObjectStore {
    */
   static async open(directory: string, followLinks = false): Promise<ObjectStore> {
     try {
-      await mkdir(directory, { recursive: true, mode: folderMode });
+      await makeFolder(directory);
     } catch (error) {
       throw asFolderError(error, directory);
     }

@@ -4,10 +4,10 @@
  */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 
-export const folderMode = 0o700;
+const folderMode = 0o700;
 export const fileMode = 0o600;
 
 /** A file or a symbolic link is in the place of a folder. */
@@ -64,6 +64,35 @@ export async function openBelow(
 }
 
 /**
+ * Creates a folder, and those above it, unless they exist. Links are followed. Node's own recursive `mkdir` reports ENOENT
+ * for a read-only file system.
+ *
+ * @param path absolute
+ * @param hasParent whether the folder above it exists
+ * @throws Error with the code EEXIST if a file is in its place
+ */
+export async function makeFolder(path: string, hasParent = false): Promise<void> {
+  try {
+    await mkdir(path, { mode: folderMode });
+  } catch (error) {
+    // exFAT reports ENOENT for a name with a character that it does not allow as well.
+    if (hasSystemCode(error, 'ENOENT') && !hasParent && dirname(path) !== path) {
+      await makeFolder(dirname(path));
+      await makeFolder(path, true);
+    } else if (!(await isFolder(path))) throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (hasSystemCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return false;
+    throw error;
+  }
+}
+
+/**
  * Creates the folder and those above it, `root` included, unless they exist.
  *
  * @throws Error with the code ENOTDIR if a file or a link is in the place of a folder
@@ -74,7 +103,7 @@ export async function makeFolderBelow(root: string, path: string): Promise<void>
       if (hasSystemCode(error, 'ENOENT')) return undefined;
       throw error;
     });
-    if (!found) await mkdir(level, { recursive: true, mode: folderMode });
+    if (!found) await makeFolder(level);
     else if (!found.isDirectory()) throw new NotAFolderError(level, found);
   }
 }

@@ -56,11 +56,11 @@ function documentOf(text: string, path = '2026/11/23/letter.pdf'): Exported {
 }
 
 /** Exports one document as the command does. @returns its path */
-async function add(folder: string, text: string, path?: string, paths = new ExportPaths()): Promise<string> {
+async function add(folder: string, text: string, path = '2026/11/23/letter.pdf'): Promise<string> {
   const opened = await openExportFolder(folder);
   try {
-    const { part } = await opened.receive(Readable.from([Buffer.from(text)]), never);
-    const published = await opened.publish(part, documentOf(text, path), paths);
+    const { part } = await opened.receive(Readable.from([Buffer.from(text)]), path, never);
+    const published = await opened.publish(part, documentOf(text, path), new ExportPaths());
     await opened.discard(part);
     return published;
   } finally {
@@ -163,7 +163,7 @@ describe('an export folder', () => {
 
     expect(error).toBeInstanceOf(FileError);
     expect(error).toMatchObject({
-      message: expect.stringContaining('too large for this file system (EFBIG)'),
+      message: 'Cannot write 2026/11/23/letter.pdf: the file is too large for this file system (EFBIG).',
     });
   });
 
@@ -185,7 +185,7 @@ describe('an export folder', () => {
       })(),
     );
 
-    await expect(opened.receive(source, never)).rejects.toThrow('The connection broke.');
+    await expect(opened.receive(source, 'letter.pdf', never)).rejects.toThrow('The connection broke.');
     await opened.close();
 
     expect(await readdir(folder)).toEqual([]);
