@@ -74,7 +74,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'cli/export': [
     'functions',
     'local/s3/file-errors.ts',
-    'local/s3/paths-below.ts',
+    'local/s3/untrusted-folder.ts',
     'local/s3/scratch.ts',
   ],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],

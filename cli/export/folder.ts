@@ -6,8 +6,8 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { asDiskError, asFolderError, DiskError } from '../../local/s3/file-errors.ts';
-import { fileMode, makeFolder, makeFolderBelow, openBelow } from '../../local/s3/paths-below.ts';
 import { openScratch, type Scratch } from '../../local/s3/scratch.ts';
+import { fileMode, makeFolder, UntrustedFolder } from '../../local/s3/untrusted-folder.ts';
 import type { Exported } from './journal.ts';
 import { alternativePaths, type ExportPaths } from './paths.ts';
 
@@ -63,6 +63,7 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
       ? new Error(`${folder} is not a folder.`)
       : asFolderError(error, folder);
   });
+  const files = new UntrustedFolder(folder);
   let scratch: Promise<Scratch> | undefined;
   const write = async <Result>(path: string, step: () => Promise<Result>): Promise<Result> => {
     try {
@@ -74,10 +75,11 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
 
   const isComplete: ExportFolder['isComplete'] = async (path, { bytes, sha256 }, verify) => {
     try {
-      const handle = await openBelow(folder, path);
-      if (!handle) return false;
+      const opened = await files.open(path);
+      if (!opened) return false;
+      const { handle, stats } = opened;
       try {
-        if ((await handle.stat()).size !== bytes) return false;
+        if (stats.size !== bytes) return false;
         if (!verify) return true;
         const hash = createHash('sha256');
         await pipeline(handle.createReadStream({ autoClose: false }), hash);
@@ -92,7 +94,7 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
 
   /** @returns false if something else has the path */
   const claim = async (part: string, path: string, hasHardLinks: boolean): Promise<boolean> => {
-    await makeFolderBelow(folder, dirname(path));
+    await files.makeFolder(dirname(path));
     const target = join(folder, path);
     try {
       // Unlike `rename`, neither of the two replaces a file.
@@ -118,7 +120,7 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
     isComplete,
     receive: async (source, path, signal) => {
       try {
-        scratch ??= openScratch(folder, '', '.export-');
+        scratch ??= openScratch(files, '', '.export-');
         const opened = scratch;
         const part = (await write(path, () => opened)).newPath();
         const handle = await write(path, () => open(part, 'wx', fileMode));

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { uuidPattern } from '../../functions/uuid.ts';
 import { asDiskError, asFolderError } from '../../local/s3/file-errors.ts';
-import { fileMode, openBelow } from '../../local/s3/paths-below.ts';
+import { fileMode, UntrustedFolder } from '../../local/s3/untrusted-folder.ts';
 import { ExportPaths } from './paths.ts';
 
 const journalName = 'export.jsonl';
@@ -89,8 +89,8 @@ export async function openJournal(folder: string): Promise<Journal> {
 }
 
 async function readJournal(folder: string): Promise<string> {
-  const handle = await openBelow(folder, journalName);
-  if (!handle) {
+  const opened = await new UntrustedFolder(folder).open(journalName);
+  if (!opened) {
     const found = await lstat(join(folder, journalName)).catch((error: unknown) => {
       if (hasSystemCode(error, 'ENOENT')) return undefined;
       throw error;
@@ -99,11 +99,11 @@ async function readJournal(folder: string): Promise<string> {
     return '';
   }
   try {
-    return await handle.readFile('utf8');
+    return await opened.handle.readFile('utf8');
   } catch (error) {
     throw asDiskError(error, folder);
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
 }
 

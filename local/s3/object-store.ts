@@ -1,16 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, link, open, rename, rm, stat, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import * as v from 'valibot';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { type Checksum, checksumAlgorithms } from './checksums.ts';
 import { asDiskError, asFolderError } from './file-errors.ts';
 import { KeyIndex } from './key-index.ts';
-import { fileMode, makeFolder, makeFolderBelow, openBelow, statBelow } from './paths-below.ts';
 import { conditionalRequestConflict, invalidArgument, S3Error } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
+import { fileMode, makeFolder, parentOf, UntrustedFolder } from './untrusted-folder.ts';
 
 /**
  * A bucket in a directory: the object `a/b` is the file `<directory>/a/b` with exactly its bytes.
@@ -25,8 +25,7 @@ import { openScratch, type Scratch } from './scratch.ts';
  * it is followed by default. Files and directories are created for their owner only.
  */
 export class ObjectStore {
-  readonly #directory: string;
-  readonly #followLinks: boolean;
+  readonly #folder: UntrustedFolder;
   readonly #index: KeyIndex;
   #scratch: Promise<Scratch> | undefined;
 
@@ -45,8 +44,7 @@ export class ObjectStore {
   }
 
   private constructor(directory: string, followLinks: boolean) {
-    this.#directory = directory;
-    this.#followLinks = followLinks;
+    this.#folder = new UntrustedFolder(directory, followLinks);
     this.#index = new KeyIndex(directory, privateFolder);
   }
 
@@ -73,10 +71,10 @@ export class ObjectStore {
   /** Opens the object. Later overwrites do not affect it. Must be closed. */
   async read(key: string): Promise<OpenObject | undefined> {
     for (;;) {
-      const handle = await openBelow(this.#directory, key, this.#followLinks);
-      if (!handle) return undefined;
+      const opened = await this.#folder.open(key);
+      if (!opened) return undefined;
+      const { handle, stats: found } = opened;
       try {
-        const found = await handle.stat();
         const described =
           (await this.#metadataOf(key, found)) ??
           (isSameFile(found, await this.#find(key)) ? unmanagedFile(found) : undefined);
@@ -101,7 +99,7 @@ export class ObjectStore {
       try {
         return await step();
       } catch (error) {
-        throw asDiskError(error, this.#directory);
+        throw asDiskError(error, this.#folder.path);
       }
     };
     const handle = await onDisk(() => open(path, 'wx', fileMode));
@@ -114,7 +112,7 @@ export class ObjectStore {
   }
 
   #openScratch(): Promise<Scratch> {
-    this.#scratch ??= openScratch(this.#directory, `${privateFolder}/uploads`).catch((error: unknown) => {
+    this.#scratch ??= openScratch(this.#folder, `${privateFolder}/uploads`).catch((error: unknown) => {
       // Try again at the next upload, and remove nothing on close.
       this.#scratch = undefined;
       throw error;
@@ -135,7 +133,7 @@ export class ObjectStore {
     const claimed = await this.#claim(path, upload.lastModified, size, metadata);
     let published = false;
     try {
-      await makeFolderBelow(this.#directory, parentOf(key));
+      await this.#folder.makeFolder(parentOf(key));
       const replaced = ifAbsent ? undefined : await this.#find(key);
       published = scratch.hasHardLinks
         ? await this.#publish(path, key, ifAbsent)
@@ -144,8 +142,8 @@ export class ObjectStore {
         if (await this.exists(key)) return undefined;
         throw keyConflict(key);
       }
-      await syncDirectory(dirname(this.#path(key)));
-      if (replaced) await rm(this.#path(metadataPath(key, replaced)), { force: true });
+      await syncDirectory(dirname(this.#folder.resolve(key)));
+      if (replaced) await rm(this.#folder.resolve(metadataPath(key, replaced)), { force: true });
     } catch (error) {
       if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw keyConflict(key);
       if (hasSystemCode(error, 'ENAMETOOLONG')) throw keyTooLong(key);
@@ -159,12 +157,12 @@ export class ObjectStore {
   /** Moves the file to its name in one step. @returns false if `ifAbsent` is set and the name is taken */
   async #publish(path: string, key: string, ifAbsent: boolean): Promise<boolean> {
     if (!ifAbsent) {
-      await rename(path, this.#path(key));
+      await rename(path, this.#folder.resolve(key));
       return true;
     }
     try {
       // Unlike `rename`, `link` never replaces a file.
-      await link(path, this.#path(key));
+      await link(path, this.#folder.resolve(key));
       return true;
     } catch (error) {
       if (hasSystemCode(error, 'EEXIST')) return false;
@@ -181,13 +179,13 @@ export class ObjectStore {
   ): Promise<boolean> {
     const published = await scratch.exclusively(hashOf(key), async () => {
       if (ifAbsent && (await this.#find(key))) return false;
-      await rename(path, this.#path(key));
+      await rename(path, this.#folder.resolve(key));
       return true;
     });
     if (published === undefined) throw conditionalRequestConflict();
     // Where there are no links, a rename may leave the directory's time unchanged (exFAT), which the index relies on.
     const now = new Date();
-    await utimes(dirname(this.#path(key)), now, now);
+    await utimes(dirname(this.#folder.resolve(key)), now, now);
     return published;
   }
 
@@ -207,16 +205,16 @@ export class ObjectStore {
       // Read it back: a file system may only store whole seconds.
       const stamped = await stat(path);
       const place = metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
-      await makeFolderBelow(this.#directory, parentOf(place));
+      await this.#folder.makeFolder(parentOf(place));
       try {
-        const handle = await open(this.#path(place), 'wx', fileMode);
+        const handle = await open(this.#folder.resolve(place), 'wx', fileMode);
         try {
           await handle.writeFile(`${JSON.stringify(metadata, undefined, 2)}\n`);
           await handle.datasync();
         } finally {
           await handle.close();
         }
-        return { metadataPath: this.#path(place), lastModified: Math.round(stamped.mtimeMs) };
+        return { metadataPath: this.#folder.resolve(place), lastModified: Math.round(stamped.mtimeMs) };
       } catch (error) {
         if (!hasSystemCode(error, 'EEXIST')) throw error;
       }
@@ -225,12 +223,14 @@ export class ObjectStore {
 
   /** @returns undefined if there is none, or if it is not as this store writes it: damaged in a crash, or planted */
   async #metadataOf(key: string, found: Stats): Promise<ObjectInfo | undefined> {
-    const handle = await openBelow(this.#directory, metadataPath(key, found));
-    if (!handle) return undefined;
+    const opened = await this.#folder.open(metadataPath(key, found));
+    if (!opened) return undefined;
+    const { handle, stats } = opened;
     let text: string;
     try {
-      if ((await handle.stat()).size > MAX_METADATA_BYTES) return undefined;
-      text = await handle.readFile('utf8');
+      if (stats.size > MAX_METADATA_BYTES) return undefined;
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(stats.size), 0, stats.size, 0);
+      text = buffer.toString('utf8', 0, bytesRead);
     } finally {
       await handle.close();
     }
@@ -241,11 +241,7 @@ export class ObjectStore {
   }
 
   #find(key: string): Promise<Stats | undefined> {
-    return statBelow(this.#directory, key, this.#followLinks);
-  }
-
-  #path(key: string): string {
-    return join(this.#directory, ...key.split('/'));
+    return this.#folder.stat(key);
   }
 }
 
@@ -295,9 +291,6 @@ function metadataPath(key: string, file: { readonly mtimeMs: number; readonly si
   const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
   return `${privateFolder}/metadata/${hash.slice(0, 2)}/${name}`;
 }
-
-/** The part of a path before its last `/`; empty if there is none. */
-const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 export interface ObjectInfo extends Omit<Metadata, 'key'> {
   /** Bytes. */

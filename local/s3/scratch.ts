@@ -3,7 +3,7 @@ import { link, lstat, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { asFolderError } from './file-errors.ts';
-import { fileMode, makeFolderBelow } from './paths-below.ts';
+import { fileMode, type UntrustedFolder } from './untrusted-folder.ts';
 
 /** Directory of one process for incomplete files. */
 export interface Scratch {
@@ -35,18 +35,17 @@ const maxHeldMs = 60_000;
  * Creates a directory of this process and removes those of processes that no longer exist: their files were never
  * completed. Follows no link.
  *
- * @param folder absolute path of the folder in which everything happens
  * @param parent path in `folder` where the directories are; empty for `folder` itself
  * @param prefix of the directories' names
  * @throws DiskError if nothing can be written there
  */
-export async function openScratch(folder: string, parent: string, prefix = ''): Promise<Scratch> {
+export async function openScratch(folder: UntrustedFolder, parent: string, prefix = ''): Promise<Scratch> {
   const name = `${prefix}${process.pid}-${randomUUID()}`;
-  const parentPath = join(folder, parent);
+  const parentPath = folder.resolve(parent);
   const directory = join(parentPath, name);
   inUse.add(name);
   try {
-    await makeFolderBelow(folder, `${parent}/${name}`);
+    await folder.makeFolder(`${parent}/${name}`);
     for (const other of await readdir(parentPath)) {
       const pid = ownerOf(other, prefix);
       if (pid !== undefined && !inUse.has(other) && !isAnotherLiveProcess(pid)) {
@@ -64,7 +63,7 @@ export async function openScratch(folder: string, parent: string, prefix = ''): 
       },
     };
   } catch (error) {
-    throw asFolderError(error, folder);
+    throw asFolderError(error, folder.path);
   }
 }
 

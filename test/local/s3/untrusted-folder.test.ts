@@ -1,7 +1,8 @@
-import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { makeFolder, makeFolderBelow, openBelow, statBelow } from '../../../local/s3/paths-below.ts';
+import { makeFolder, UntrustedFolder } from '../../../local/s3/untrusted-folder.ts';
 import { temporaryDirectory } from './fixture.ts';
 
 /** Code with which `mkdir` fails for this name. */
@@ -52,30 +53,56 @@ test('makeFolder accepts a link to a folder, but no file and no dangling link', 
   }
 });
 
-test('makeFolderBelow follows no link, and says so', async () => {
+test('UntrustedFolder follows no link to a folder', async () => {
   const [victim, root] = [await temporaryDirectory(), await temporaryDirectory()];
+  await writeFile(join(victim, 'file'), 'text');
   await symlink(victim, join(root, 'linked'));
   await writeFile(join(root, 'file'), '');
+  const folder = new UntrustedFolder(root);
 
-  await expect(makeFolderBelow(root, 'linked/a')).rejects.toThrow('linked is a symbolic link; not followed.');
-  await expect(makeFolderBelow(root, 'file/a')).rejects.toThrow('file is not a folder.');
-  expect(await readdir(victim)).toEqual([]);
+  await expect(folder.makeFolder('linked/a')).rejects.toThrow('linked is a symbolic link; not followed.');
+  await expect(folder.makeFolder('file/a')).rejects.toThrow('file is not a folder.');
+  expect(await folder.stat('linked/file')).toBeUndefined();
+  expect(await folder.open('linked/file')).toBeUndefined();
+  expect(await readdir(victim)).toEqual(['file']);
 });
 
-test('follows a link at the end of a path only on request, and never one in the path', async () => {
+test('UntrustedFolder follows a link to a file only if it is told to', async () => {
   const [elsewhere, root] = [await temporaryDirectory(), await temporaryDirectory()];
   await writeFile(join(elsewhere, 'file'), 'text');
-  await symlink(join(elsewhere, 'file'), join(root, 'last'));
+  await symlink(join(elsewhere, 'file'), join(root, 'file'));
   await symlink(elsewhere, join(root, 'inner'));
+  const following = new UntrustedFolder(root, true);
 
-  const handle = await openBelow(root, 'last', true);
-  const text = await handle?.readFile('utf8');
-  await handle?.close();
+  const opened = await following.open('file');
+  const text = await opened?.handle.readFile('utf8');
+  await opened?.handle.close();
 
   expect(text).toBe('text');
-  expect((await statBelow(root, 'last', true))?.isFile()).toBe(true);
-  expect((await statBelow(root, 'last'))?.isSymbolicLink()).toBe(true);
-  expect(await openBelow(root, 'last')).toBeUndefined();
-  expect(await openBelow(root, 'inner/file', true)).toBeUndefined();
-  expect(await statBelow(root, 'inner/file', true)).toBeUndefined();
+  expect((await following.stat('file'))?.isFile()).toBe(true);
+  expect(await following.open('inner/file')).toBeUndefined();
+  expect((await new UntrustedFolder(root).stat('file'))?.isSymbolicLink()).toBe(true);
+  expect(await new UntrustedFolder(root).open('file')).toBeUndefined();
+});
+
+test('UntrustedFolder opens regular files only, and does not wait for a pipe', async () => {
+  const root = await temporaryDirectory();
+  await mkdir(join(root, 'folder'));
+  execFileSync('mkfifo', [join(root, 'pipe')]);
+  const folder = new UntrustedFolder(root);
+
+  for (const path of ['folder', 'pipe', 'missing', 'x'.repeat(300)]) {
+    expect(await folder.open(path)).toBeUndefined();
+  }
+});
+
+test('UntrustedFolder creates a folder again that was removed', async () => {
+  const root = join(await temporaryDirectory(), 'root');
+  const folder = new UntrustedFolder(root);
+  await folder.makeFolder('a/b');
+  await rm(root, { recursive: true });
+
+  await folder.makeFolder('a/b');
+
+  expect((await folder.stat('a/b'))?.isDirectory()).toBe(true);
 });
