@@ -43,18 +43,18 @@ export interface Journal {
 }
 
 /**
- * Reads the journal of earlier runs. A line that is not valid counts as missing, so its document is compared again.
- * Creates the journal with the first entry.
+ * Reads the journal of earlier runs. A line that is not valid counts as missing, so its document is compared again; an
+ * incomplete last one is removed with the first new entry. Creates the journal with the first entry.
  *
  * @param folder absolute path of an existing folder
  * @throws Error if something other than a file has the journal's name
  */
 export async function openJournal(folder: string): Promise<Journal> {
-  const text = await readJournal(folder);
+  const bytes = await readJournal(folder);
   const entries = new Map<string, Exported>();
   const paths = new ExportPaths();
   let invalidLines = 0;
-  for (const line of text.split('\n')) {
+  for (const line of bytes.toString('utf8').split('\n')) {
     if (line.trim() === '') continue;
     const exported = parseEntry(line);
     if (exported) {
@@ -62,20 +62,25 @@ export async function openJournal(folder: string): Promise<Journal> {
       paths.claim(exported.path);
     } else invalidLines += 1;
   }
+  const openToAdd = async () => {
+    const handle = await openToAppend(folder);
+    // A last line without an end was cut off, or would swallow the next entry.
+    const ended = bytes.lastIndexOf('\n') + 1;
+    const last = bytes.toString('utf8', ended);
+    if (parseEntry(last)) await handle.appendFile('\n');
+    else if (last !== '') await handle.truncate(ended);
+    return handle;
+  };
   let opened: Promise<FileHandle> | undefined;
-  // A last line without an end would swallow the next entry.
-  let separator = text === '' || text.endsWith('\n') ? '' : '\n';
   return {
     entries,
     paths,
     invalidLines,
     add: async (exported) => {
       try {
-        opened ??= openToAppend(folder);
+        opened ??= openToAdd();
         const handle = await opened;
-        const line = `${separator}${JSON.stringify(exported)}\n`;
-        separator = '';
-        await handle.appendFile(line);
+        await handle.appendFile(`${JSON.stringify(exported)}\n`);
       } catch (error) {
         throw asFolderError(error, folder);
       }
@@ -88,7 +93,7 @@ export async function openJournal(folder: string): Promise<Journal> {
   };
 }
 
-async function readJournal(folder: string): Promise<string> {
+async function readJournal(folder: string): Promise<Buffer> {
   const opened = await new UntrustedFolder(folder).open(journalName);
   if (!opened) {
     const found = await lstat(join(folder, journalName)).catch((error: unknown) => {
@@ -96,10 +101,10 @@ async function readJournal(folder: string): Promise<string> {
       throw error;
     });
     if (found) throw notAFile(folder);
-    return '';
+    return Buffer.alloc(0);
   }
   try {
-    return await opened.handle.readFile('utf8');
+    return await opened.handle.readFile();
   } catch (error) {
     throw asDiskError(error, folder);
   } finally {
