@@ -186,6 +186,7 @@ describe('an export folder', () => {
     );
 
     await expect(opened.receive(source, 'letter.pdf', never)).rejects.toThrow('The connection broke.');
+    expect(await filesBelow(folder)).toEqual([]);
     await opened.close();
 
     expect(await readdir(folder)).toEqual([]);
