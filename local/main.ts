@@ -161,7 +161,8 @@ async function run(options: Options): Promise<number> {
     const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
       stack.sweep().catch((error: unknown) => warn(`Could not queue a sweep: ${error}`));
     });
-    end = await Promise.race([interrupted, diskFailed.promise]);
+    const stopped = await Promise.race([interrupted, diskFailed.promise]);
+    if (stopped instanceof Error) end = stopped;
     stopSweeping();
   }
   await stack.stop();

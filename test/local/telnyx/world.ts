@@ -69,6 +69,7 @@ export async function startWorld(options: Partial<StandInOptions> = {}): Promise
   let standIn: StandIn | undefined;
   const s3 = await startS3({
     buckets: { [storageBucket]: storage },
+    linkedBuckets: [storageBucket],
     credentials: [{ accessKeyId: 'local', secretAccessKey: 'local-secret' }],
     time,
     objectKey: (_bucket, key) => storedDocumentId(key),
