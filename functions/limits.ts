@@ -27,6 +27,13 @@ export const timeouts = {
 } as const;
 
 /**
+ * Largest document that a deployed archiver accepts: one that `archive` can copy in its time at 20 MB/s, even if it
+ * must download it twice because neither Telnyx nor its storage states the length. The speed is an assumption, about a
+ * quarter of the bandwidth of a function with 1,024 MB. From its third receive on, a document has all of it.
+ */
+export const largestDocumentBytes = (20_000_000 * (timeouts.archiveMs - timeouts.reserveMs)) / (2 * seconds);
+
+/**
  * When a message is received again after a failure, and when it becomes a dead letter. All ages are computed from the
  * record's timestamps and never from receive counts: neither a long outage nor throttled receives use up attempts.
  */

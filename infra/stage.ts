@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { isHostPattern } from '../functions/archive/download-hosts.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
-import { concurrency, singlePutBytes } from '../functions/limits.ts';
+import { concurrency, largestDocumentBytes } from '../functions/limits.ts';
 import { defaultsOf } from '../functions/settings.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
 
@@ -39,11 +39,19 @@ export interface StageSettings {
   acceptIrreversibleRetention?: boolean;
   /**
    * Prefix of the names of both stacks, the queues and the alarms, and last part of the metrics' namespace. Archivers
-   * with different names can share an account and region.
+   * with different names can share an account and region. Do not change it later: another name is another archiver,
+   * with an empty archive.
    *
    * @default "telnyx-archiver"
    */
   name?: string;
+  /**
+   * Required for a second archiver with the same public key in the same account and region. Without it,
+   * CloudFormation refuses the second one, which usually comes from a changed `name`.
+   *
+   * @default false
+   */
+  acceptSecondArchive?: boolean;
   /**
    * Twelve digits. If set, a deployment into any other account fails.
    *
@@ -66,15 +74,17 @@ export interface StageSettings {
    */
   runbookUrl?: string;
   /**
-   * ARNs of IAM roles that may delete versions, shorten retention and schedule the deletion of the key. The policies
-   * of bucket and key deny that to everybody else.
+   * ARNs of up to ten IAM roles of the account that may delete versions, shorten retention and schedule the deletion
+   * of the key. The policies of bucket and key deny that to everybody else.
    *
    * @default none
    */
   breakGlassArns?: string[];
   /**
-   * ARN of a KMS key for documents and API key. Its key policy must delegate to the IAM policies of this account, as
-   * the default key policy does.
+   * ARN of a KMS key for documents and API key, in the account and region of the stacks. Its key policy must delegate
+   * to the IAM policies of this account, as the default key policy does. Cannot be added, changed or removed after the
+   * first deployment: the functions could no longer read what is archived. CloudFormation refuses it (docs/runbook.md,
+   * "An export is in use").
    *
    * @default a new key, 1 USD per month
    */
@@ -87,7 +97,7 @@ export interface StageSettings {
   domain?: {
     /** For example `telnyx.example.com`. */
     name: string;
-    /** ARN of a certificate in AWS Certificate Manager, in the region of the stack. */
+    /** ARN of a certificate in AWS Certificate Manager, in the account and region of the stacks. */
     certificateArn: string;
   };
   /**
@@ -99,7 +109,8 @@ export interface StageSettings {
    *   `s3.<region>.amazonaws.com`, `s3-<region>.amazonaws.com`.
    *
    * For a region, use `<region>`, not `*`: `s3.*.amazonaws.com` also allows `s3.us-east-1.elb.amazonaws.com`, which
-   * can be any customer's load balancer. A label can hold one wildcard; the last label cannot hold any.
+   * can be any customer's load balancer. A label can hold one wildcard; the last label cannot hold any. At most 2,000
+   * characters in all.
    *
    * @default all public endpoints of Amazon S3 under amazonaws.com, and `<region>.telnyxcloudstorage.com`
    */
@@ -111,21 +122,32 @@ export interface StageSettings {
    * @default false
    */
   archiveInfected?: boolean;
-  /** Sweeps skip larger documents, and any other request for one becomes a dead letter. @default 5 GiB, S3's limit for one PUT */
+  /**
+   * Sweeps skip larger documents, and any other request for one becomes a dead letter. At most 570,000,000 bytes: what
+   * one invocation of `archive` copies in its time, at 20 MB/s and even if it must download the document twice
+   * (`functions/limits.ts`). Telnyx accepts uploads of up to 20 MB.
+   *
+   * @default 570,000,000
+   */
   maxDocumentBytes?: number;
-  /** Maximum concurrent invocations of `archive` for live documents, 2 to 50, each with up to ten documents. @default 20 */
+  /**
+   * Maximum concurrent invocations of `archive` for live documents, 2 to 50, each with up to ten documents. If the
+   * account has a Lambda quota of 10, as a new account can, use 2 here and for `backfillConcurrency`: look-ups and time
+   * spans take 2 each, and 2 are left for the webhook.
+   *
+   * @default 20
+   */
   documentsConcurrency?: number;
   /** The same for backfilled documents, which leave half of Telnyx's rate limit to live work. @default 4 */
   backfillConcurrency?: number;
   /**
-   * Reserved concurrency of the webhook, which is also its limit, so that a flood of requests costs little. Lambda
-   * rejects a reservation that leaves the account less than 100: with a quota of 10, as in a new account, raise the
-   * quota first or use `"unreserved"`.
+   * Reserved concurrency of the webhook, which is also its limit: for an account whose other functions can use up its
+   * quota. Lambda rejects a reservation that leaves the account less than 100, so it fails with a quota below 101.
    *
-   * @default 10
+   * @default "unreserved"
    */
   webhookConcurrency?: number | 'unreserved';
-  /** Tags of all resources. @default none */
+  /** Tags of all resources, up to 49. Their keys must differ in more than case, also from `application`. @default none */
   tags?: Record<string, string>;
 }
 
@@ -136,19 +158,20 @@ export interface Stage
 
 type WithoutDefault = 'account' | 'region' | 'alarmEmail' | 'runbookUrl' | 'existingKeyArn' | 'domain';
 
-const { archiveInfected, downloadHosts, maxDocumentBytes } = defaultsOf(archiveSettings);
+const { archiveInfected, downloadHosts } = defaultsOf(archiveSettings);
 
 const defaults = {
   retentionMode: 'GOVERNANCE',
   acceptIrreversibleRetention: false,
   name: 'telnyx-archiver',
+  acceptSecondArchive: false,
   breakGlassArns: [],
   downloadHosts,
   archiveInfected,
-  maxDocumentBytes,
+  maxDocumentBytes: largestDocumentBytes,
   documentsConcurrency: concurrency.documents,
   backfillConcurrency: concurrency.backfill,
-  webhookConcurrency: 10,
+  webhookConcurrency: 'unreserved',
   tags: {},
 } satisfies Partial<StageSettings>;
 
@@ -172,8 +195,11 @@ const gettingStarted = `Create it with the two required settings, for example
     { "telnyxPublicKeys": ["<base64, from Telnyx's portal>"], "retentionDays": 365 }
     ("retentionDays": "none" for documents without a lock). infra/stage.ts describes all settings.`;
 
+/** Where the deploying credentials lead. Decides where the settings name neither account nor region. */
+export type DeployTarget = Pick<StageSettings, 'account' | 'region'>;
+
 /** @throws StageError if the file is missing, is not JSON, or holds settings that are not valid */
-export function readStageFile(file: string): Stage {
+export function readStageFile(file: string, target: DeployTarget = {}): Stage {
   let content: string;
   try {
     content = readFileSync(file, 'utf8');
@@ -181,7 +207,7 @@ export function readStageFile(file: string): Stage {
     throw new StageError(file, [`Cannot read the file (${codeOf(error)}). ${gettingStarted}`]);
   }
   try {
-    return readStage(JSON.parse(content), file);
+    return readStage(JSON.parse(content), file, target);
   } catch (error) {
     if (error instanceof SyntaxError) throw new StageError(file, [`The file is not JSON: ${error.message}`]);
     throw error;
@@ -189,18 +215,52 @@ export function readStageFile(file: string): Stage {
 }
 
 /** @throws StageError */
-export function readStage(settings: unknown, file = 'the settings'): Stage {
+export function readStage(settings: unknown, file = 'the settings', target: DeployTarget = {}): Stage {
   const result = v.safeParse(schema, settings);
-  if (!result.success) throw new StageError(file, result.issues.map(describeIssue));
+  const problems = [
+    ...(result.issues ?? []).map(describeIssue),
+    ...(result.typed ? elsewhere(result.output as StageSettings, target) : []),
+  ];
+  if (problems.length > 0) throw new StageError(file, problems);
   return { ...defaults, ...(result.output as StageSettings) };
 }
 
-const integerBetween = (least: number, most: number) =>
+/** ARNs that CloudFormation would reject, or that would have no effect, in the account and region of the stacks. */
+function elsewhere(settings: StageSettings, target: DeployTarget): string[] {
+  const { existingKeyArn, domain, breakGlassArns = [] } = settings;
+  const account = settings.account ?? target.account;
+  const region = settings.region ?? target.region;
+  const arns = [
+    ['existingKeyArn', existingKeyArn],
+    ['domain.certificateArn', domain?.certificateArn],
+    ...breakGlassArns.map((arn, index) => [`breakGlassArns.${index}`, arn] as const),
+  ] as const;
+  return arns.flatMap(([setting, arn]) => {
+    if (arn === undefined) return [];
+    const [, partition, , regionOfArn, accountOfArn] = arn.split(':');
+    const expected = [
+      ['account', account, accountOfArn],
+      // IAM is global: the ARN of a role has no region.
+      ['region', region, regionOfArn === '' ? region : regionOfArn],
+      ['partition', region && partitionOf(region), partition],
+    ] as const;
+    return expected
+      .filter(([, wanted, found]) => wanted !== undefined && wanted !== found)
+      .map(([what, wanted, found]) => `${setting} is in ${what} ${found}, but the stacks are in ${wanted}.`);
+  });
+}
+
+function partitionOf(region: string): string {
+  if (region.startsWith('cn-')) return 'aws-cn';
+  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+}
+
+const integerBetween = (least: number, most: number, reason = '') =>
   v.pipe(
     v.number('must be a whole number.'),
     v.integer('must be a whole number.'),
     v.minValue(least, `must be at least ${least}.`),
-    v.maxValue(most, `must be at most ${most}.`),
+    v.maxValue(most, `must be at most ${most}${reason}.`),
   );
 const matching = (pattern: RegExp, message: string) => v.pipe(v.string(message), v.regex(pattern, message));
 const roleArn = matching(
@@ -208,6 +268,7 @@ const roleArn = matching(
   'must be the ARN of an IAM role, without wildcards.',
 );
 const flag = v.boolean('must be true or false.');
+const tagRule = 'must be letters, digits, spaces and _ . : / = + - @, at most 256.';
 const hostRule =
   'must be a host name in lower case, with at most one "*" or "<region>" in each label and none in the last.';
 
@@ -221,6 +282,32 @@ const publicKeys = v.pipe(
       readPublicKeys(dataset.value);
     } catch (error) {
       addIssue({ message: error instanceof Error ? error.message : 'cannot be read.' });
+    }
+  }),
+);
+
+/** Tags that every service accepts (AWS General Reference, "Tag naming limits and requirements"; IAM ignores case). */
+const tags = v.pipe(
+  v.record(
+    v.string(),
+    v.pipe(v.string('must be a string.'), v.regex(/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u, tagRule)),
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const keys = Object.keys(dataset.value);
+    const seen = new Map([['application', 'application']]);
+    if (keys.length > 49) addIssue({ message: 'must not hold more than 49 tags.' });
+    for (const key of keys) {
+      const other = seen.get(key.toLowerCase());
+      if (/^aws:/i.test(key))
+        addIssue({ message: `must not hold ${JSON.stringify(key)}: "aws:" is reserved for AWS.` });
+      else if (!/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/u.test(key))
+        addIssue({
+          message: `must not hold ${JSON.stringify(key)}: a key has 1 to 128 characters. ${tagRule}`,
+        });
+      else if (other !== undefined && other !== key)
+        addIssue({ message: `must not hold both "${other}" and "${key}": IAM ignores case.` });
+      seen.set(key.toLowerCase(), key);
     }
   }),
 );
@@ -243,6 +330,7 @@ const schema = v.pipe(
           'must be 2 to 31 lower-case letters, digits and hyphens, starting with a letter.',
         ),
       ),
+      acceptSecondArchive: v.optional(flag),
       account: v.optional(matching(/^\d{12}$/, 'must be twelve digits, in quotes.')),
       region: v.optional(matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a Region, such as "eu-central-1".')),
       alarmEmail: v.optional(v.pipe(v.string(), v.email('must be an email address.'))),
@@ -250,7 +338,9 @@ const schema = v.pipe(
         // No room for text or links of another kind in an alarm's description, which has 1,024 characters.
         matching(/^https:\/\/[\w.-]+(:\d+)?\/[\w./~%@:+,=?&-]{0,400}$/, 'must be an https URL without "#".'),
       ),
-      breakGlassArns: v.optional(v.array(roleArn)),
+      breakGlassArns: v.optional(
+        v.pipe(v.array(roleArn), v.maxLength(10, 'must not hold more than ten roles.')),
+      ),
       existingKeyArn: v.optional(
         matching(
           /^arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
@@ -270,10 +360,17 @@ const schema = v.pipe(
         v.pipe(
           v.array(v.pipe(v.string(hostRule), v.check(isHostPattern, hostRule))),
           v.minLength(1, 'must not be empty.'),
+          // Lambda limits all environment variables of a function to 4 KB.
+          v.check(
+            (hosts) => hosts.join().length <= 2_000,
+            'must not have more than 2,000 characters in all.',
+          ),
         ),
       ),
       archiveInfected: v.optional(flag),
-      maxDocumentBytes: v.optional(integerBetween(1, singlePutBytes)),
+      maxDocumentBytes: v.optional(
+        integerBetween(1, largestDocumentBytes, ', the most that the archive function can copy in its time'),
+      ),
       documentsConcurrency: v.optional(integerBetween(2, 50)),
       backfillConcurrency: v.optional(integerBetween(2, 50)),
       webhookConcurrency: v.optional(
@@ -282,7 +379,7 @@ const schema = v.pipe(
           'must be a number from 1 to 1000, or "unreserved".',
         ),
       ),
-      tags: v.optional(v.record(v.string(), v.string())),
+      tags: v.optional(tags),
     },
     (issue) => (issue.expected === 'never' ? 'is an unknown setting.' : 'is missing.'),
   ),

@@ -21,6 +21,7 @@ export const settings = {
     breakGlassArns,
     alarmEmail: 'on-call@example.com',
     documentsConcurrency: 50,
+    webhookConcurrency: 10,
     backfillConcurrency: 2,
   },
   full: {
@@ -41,7 +42,6 @@ export const settings = {
     downloadHosts: ['s3.eu-central-1.amazonaws.com'],
     archiveInfected: true,
     maxDocumentBytes: 20_000_000,
-    webhookConcurrency: 'unreserved',
     runbookUrl: 'https://github.com/example/archiver/blob/main/docs/runbook.md',
     tags: { 'cost-centre': '4711' },
   },

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
-import { defaultDownloadHosts, singlePutBytes } from '../../functions/limits.ts';
+import { defaultDownloadHosts, largestDocumentBytes } from '../../functions/limits.ts';
 import { readStage, readStageFile, StageError } from '../../infra/stage.ts';
 import stageForSynth from './stage.json' with { type: 'json' };
 
@@ -32,13 +32,14 @@ describe('The two required settings', () => {
       retentionMode: 'GOVERNANCE',
       acceptIrreversibleRetention: false,
       name: 'telnyx-archiver',
+      acceptSecondArchive: false,
       breakGlassArns: [],
       downloadHosts: defaultDownloadHosts,
       archiveInfected: false,
-      maxDocumentBytes: singlePutBytes,
+      maxDocumentBytes: largestDocumentBytes,
       documentsConcurrency: 20,
       backfillConcurrency: 4,
-      webhookConcurrency: 10,
+      webhookConcurrency: 'unreserved',
       tags: {},
     });
   });
@@ -141,6 +142,115 @@ describe('downloadHosts', () => {
   });
 });
 
+describe('Resources that the settings name', () => {
+  const account = '111122223333';
+  const region = 'eu-central-1';
+  const keyArn = `arn:aws:kms:${region}:${account}:key/1234abcd`;
+  const certificateArn = `arn:aws:acm:${region}:${account}:certificate/1234abcd`;
+  const named = {
+    ...required,
+    existingKeyArn: keyArn,
+    domain: { name: 'telnyx.example.com', certificateArn },
+    breakGlassArns: [`arn:aws:iam::${account}:role/break-glass`],
+  };
+
+  test.each([
+    ['account', { account: '444455556666' }, ['existingKeyArn', 'domain.certificateArn', 'breakGlassArns.0']],
+    ['region', { region: 'eu-west-1' }, ['existingKeyArn', 'domain.certificateArn']],
+  ] as const)('must be in the %s of the settings', (what, other, settings) => {
+    const [wanted] = Object.values(other);
+
+    expect(problemsOf({ ...named, account, region })).toEqual([]);
+    expect(problemsOf({ ...named, account, region, ...other })).toEqual(
+      settings.map((setting) =>
+        expect.stringMatching(
+          new RegExp(`^${setting} is in ${what} (${account}|${region}), but the stacks are in ${wanted}\\.$`),
+        ),
+      ),
+    );
+  });
+
+  test('must be in the account and region of the credentials if the settings name none', () => {
+    expect(() => readStage(named, 'stage.json', { account, region })).not.toThrow();
+    expect(() => readStage(named, 'stage.json', { account, region: 'eu-west-1' })).toThrow(
+      'existingKeyArn is in region eu-central-1, but the stacks are in eu-west-1.',
+    );
+    expect(() =>
+      readStage({ ...named, account, region }, 'stage.json', { account: '4', region: 'x' }),
+    ).not.toThrow();
+  });
+
+  test.each([
+    ['cn-north-1', 'aws-cn'],
+    ['us-gov-west-1', 'aws-us-gov'],
+  ])('must be in the partition of %s', (chinaOrGovCloud, partition) => {
+    const breakGlassArns = (of: string) => [`arn:${of}:iam::${account}:role/break-glass`];
+
+    expect(
+      problemsOf({ ...required, region: chinaOrGovCloud, breakGlassArns: breakGlassArns(partition) }),
+    ).toEqual([]);
+    expect(
+      problemsOf({ ...required, region: chinaOrGovCloud, breakGlassArns: breakGlassArns('aws') }),
+    ).toEqual([`breakGlassArns.0 is in partition aws, but the stacks are in ${partition}.`]);
+  });
+});
+
+describe('tags', () => {
+  test('accept what every service accepts', () => {
+    expect(
+      problemsOf({
+        ...required,
+        tags: { 'cost-centre': '4711', Größe: 'a b_c.d:e/f=g+h@i', application: '' },
+      }),
+    ).toEqual([]);
+  });
+
+  test.each([
+    [
+      'a key that AWS reserves',
+      { 'aws:createdBy': 'me' },
+      /must not hold "aws:createdBy": "aws:" is reserved/,
+    ],
+    ['the same in capitals', { 'AWS:createdBy': 'me' }, /is reserved/],
+    ['an empty key', { '': 'x' }, /must not hold "": a key has 1 to 128 characters/],
+    ['a key that is too long', { ['k'.repeat(129)]: 'x' }, /a key has 1 to 128 characters/],
+    ['a character that not every service accepts', { team: 'a&b' }, /^tags\.team must be letters, digits/],
+    ['a value that is too long', { team: 'v'.repeat(257) }, /^tags\.team must be letters, digits/],
+    ['keys that differ only in case', { Team: 'a', team: 'b' }, /must not hold both "Team" and "team"/],
+    [
+      'a key that differs only in case from "application"',
+      { Application: 'x' },
+      /both "application" and "Application"/,
+    ],
+    [
+      '50 tags',
+      Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`t${at}`, ''])),
+      /more than 49 tags/,
+    ],
+  ])('reject %s', (_, tags, problem) => {
+    expect(problemsOf({ ...required, tags })).toEqual([expect.stringMatching(problem)]);
+  });
+});
+
+test('Lists that would exceed the size of a policy or of an environment are rejected', () => {
+  const roles = (count: number) =>
+    Array.from({ length: count }, (_, at) => `arn:aws:iam::111122223333:role/r${at}`);
+  const hosts = (count: number) => Array.from({ length: count }, (_, at) => `host${at}.example.com`);
+
+  expect(problemsOf({ ...required, breakGlassArns: roles(10), downloadHosts: hosts(100) })).toEqual([]);
+  expect(problemsOf({ ...required, breakGlassArns: roles(11), downloadHosts: hosts(120) })).toEqual([
+    'breakGlassArns must not hold more than ten roles.',
+    'downloadHosts must not have more than 2,000 characters in all.',
+  ]);
+});
+
+test('maxDocumentBytes is at most what the archive function can copy in its time', () => {
+  expect(problemsOf({ ...required, maxDocumentBytes: 570_000_000 })).toEqual([]);
+  expect(problemsOf({ ...required, maxDocumentBytes: 570_000_001 })).toEqual([
+    'maxDocumentBytes must be at most 570000000, the most that the archive function can copy in its time.',
+  ]);
+});
+
 test('All problems are reported at once, each with the name of the setting', () => {
   const problems = problemsOf({
     telnyxPublicKeys: ['?'],
@@ -154,7 +264,7 @@ test('All problems are reported at once, each with the name of the setting', () 
     domain: { name: 'localhost', certificateArn: 'x' },
     downloadHosts: ['127.0.0.1'],
     archiveInfected: 'yes',
-    maxDocumentBytes: singlePutBytes + 1,
+    maxDocumentBytes: largestDocumentBytes + 1,
     documentsConcurrency: 1,
     backfillConcurrency: 51,
     webhookConcurrency: 0,
