@@ -20,7 +20,7 @@ export class ApiKeySecret extends Construct {
       description: 'Telnyx API key that the archiver uses to read documents',
       kmsKeyId: props.key.keyArn,
     });
-    secret.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    secret.applyRemovalPolicy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
     this.secretArn = secret.ref;
   }
 }

@@ -39,7 +39,7 @@ export class ArchiverFunction extends Construct {
     this.logGroup = new LogGroup(this, 'Log', {
       retention: RetentionDays.ONE_YEAR,
       encryptionKey: props.logKey,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     const policy = new ManagedPolicy(this, 'Policy', {
       statements: [

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
@@ -14,6 +14,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { documentPrefix, manifestPrefix, receiptPrefix } from '../functions/bucket/keys.ts';
+import { cloudFormationRoleArn } from './cloudformation-role.ts';
 import type { Stage } from './stage.ts';
 
 export interface ArchiveBucketProps
@@ -80,7 +81,8 @@ const retained = {
   enforceSSL: true,
   minimumTLSVersion: 1.2,
   versioned: true,
-  removalPolicy: RemovalPolicy.RETAIN,
+  // Retained, except if its own creation fails: nothing is left behind by a failed first deployment.
+  removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
 } satisfies BucketProps;
 
 /**
@@ -218,18 +220,5 @@ function deny(
     actions: [...actions],
     resources,
     conditions,
-  });
-}
-
-/** The role that `cdk bootstrap` creates for CloudFormation (CDK guide, "Bootstrapping"). */
-function cloudFormationRoleArn(scope: Construct): string {
-  const stack = Stack.of(scope);
-  const qualifier = stack.node.tryGetContext('@aws-cdk/core:bootstrapQualifier') ?? 'hnb659fds';
-  return stack.formatArn({
-    service: 'iam',
-    region: '',
-    resource: 'role',
-    resourceName: `cdk-${qualifier}-cfn-exec-role-${stack.account}-${stack.region}`,
-    arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
   });
 }

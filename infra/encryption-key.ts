@@ -9,6 +9,7 @@ import {
 } from 'aws-cdk-lib/aws-iam';
 import { Key, type KeyProps } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
+import { cloudFormationRoleArn } from './cloudformation-role.ts';
 
 export interface EncryptionKeyProps extends KeyProps {
   /** What the key encrypts; shown in the KMS console. */
@@ -20,8 +21,9 @@ export interface EncryptionKeyProps extends KeyProps {
 }
 
 /**
- * A customer managed key. IAM policies of the account control its use. Only break-glass roles can delete or disable
- * it; any other principal must change the key policy first. The waiting period for deletion is 30 days, the maximum.
+ * A customer managed key. IAM policies of the account control its use. Only break-glass roles can disable it, and only
+ * they and the CloudFormation role can delete it; any other principal must change the key policy first. CloudFormation
+ * deletes it only if its creation is rolled back. The waiting period for deletion is 30 days, the maximum.
  */
 export class EncryptionKey extends Key {
   constructor(scope: Construct, id: string, props: EncryptionKeyProps) {
@@ -29,7 +31,7 @@ export class EncryptionKey extends Key {
     super(scope, id, {
       enableKeyRotation: true,
       pendingWindow: Duration.days(30),
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
       policy: new PolicyDocument({
         statements: [
           new PolicyStatement({
@@ -38,22 +40,25 @@ export class EncryptionKey extends Key {
             actions: ['kms:*'],
             resources: ['*'],
           }),
-          new PolicyStatement({
-            sid: 'KeepKey',
-            effect: Effect.DENY,
-            principals: [new AnyPrincipal()],
-            actions: ['kms:ScheduleKeyDeletion', 'kms:DisableKey'],
-            resources: ['*'],
-            ...(breakGlassArns.length > 0 && {
-              conditions: { ArnNotEquals: { 'aws:PrincipalArn': [...breakGlassArns] } },
-            }),
-          }),
+          denyExcept('KeepKey', 'kms:ScheduleKeyDeletion', [cloudFormationRoleArn(scope), ...breakGlassArns]),
+          denyExcept('KeepEnabled', 'kms:DisableKey', breakGlassArns),
           ...serviceStatements,
         ],
       }),
       ...keyProps,
     });
   }
+}
+
+function denyExcept(sid: string, action: string, roleArns: readonly string[]): PolicyStatement {
+  return new PolicyStatement({
+    sid,
+    effect: Effect.DENY,
+    principals: [new AnyPrincipal()],
+    actions: [action],
+    resources: ['*'],
+    ...(roleArns.length > 0 && { conditions: { ArnNotEquals: { 'aws:PrincipalArn': [...roleArns] } } }),
+  });
 }
 
 /** For log groups of this account and Region (Amazon CloudWatch Logs user guide, "Encrypt log data using KMS"). */

@@ -58,14 +58,21 @@ export const mutations: Mutation[] = [
 
   ...[archiveBucket, 'Key', 'ApiKey/Secret', 'Functions/Archive/Log'].map((path) => ({
     change: `delete ${path} with its stack`,
-    detectedBy: 'every resource that holds data is retained when its stack is deleted' as const,
+    detectedBy: 'every resource that holds data is retained, unless its creation fails' as const,
     mutate: (view: View) => {
       atPath(view, path).deletionPolicy = 'Delete';
     },
   })),
   {
+    change: 'leave the key behind when its creation fails',
+    detectedBy: 'every resource that holds data is retained, unless its creation fails',
+    mutate: (view) => {
+      atPath(view, 'Key').deletionPolicy = 'Retain';
+    },
+  },
+  {
     change: 'delete the bucket when it is replaced',
-    detectedBy: 'every resource that holds data is retained when its stack is deleted',
+    detectedBy: 'every resource that holds data is retained, unless its creation fails',
     mutate: (view) => {
       atPath(view, archiveBucket).updateReplacePolicy = undefined;
     },
@@ -246,23 +253,54 @@ export const mutations: Mutation[] = [
     'LifecycleConfiguration',
   ),
 
-  drop('KMS keys rotate, and only break-glass roles can delete or disable them', 'Key', 'EnableKeyRotation'),
+  drop(
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
+    'Key',
+    'EnableKeyRotation',
+  ),
   set(
-    'KMS keys rotate, and only break-glass roles can delete or disable them',
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
     'Key',
     7,
     root,
     'PendingWindowInDays',
   ),
   dropStatement(
-    'KMS keys rotate, and only break-glass roles can delete or disable them',
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
     'Key',
     bySid('KeepKey'),
     'the statement KeepKey',
     'KeyPolicy',
   ),
+  dropStatement(
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
+    'Key',
+    bySid('KeepEnabled'),
+    'the statement KeepEnabled',
+    'KeyPolicy',
+  ),
   editStatement(
-    'KMS keys rotate, and only break-glass roles can delete or disable them',
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
+    'OperationsKey',
+    'KeepKey',
+    (statement) => {
+      const roles = list(at(statement, 'Condition', 'ArnNotEquals', 'aws:PrincipalArn'));
+      statement.Condition = { ArnNotEquals: { 'aws:PrincipalArn': roles.slice(1) } };
+    },
+    'deny the CloudFormation role',
+    'KeyPolicy',
+  ),
+  {
+    change: 'let the CloudFormation role disable the key',
+    detectedBy: 'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
+    mutate: (view: View) => {
+      const statements = list(at(atPath(view, 'Key').properties.KeyPolicy, 'Statement')).map(object);
+      const [deletion, disabling] = ['KeepKey', 'KeepEnabled'].map((sid) => statements.find(bySid(sid)));
+      if (disabling !== undefined) disabling.Condition = deletion?.Condition ?? null;
+    },
+  },
+  editStatement(
+    'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them',
     'Key',
     'EnableIamPolicies',
     (statement) => {
@@ -272,6 +310,20 @@ export const mutations: Mutation[] = [
     'KeyPolicy',
   ),
 
+  set(
+    'the archive function can copy the largest accepted document within its timeout',
+    archiveFunction,
+    '570000001',
+    variables,
+    'MAX_DOCUMENT_BYTES',
+  ),
+  set(
+    'the archive function can copy the largest accepted document within its timeout',
+    archiveFunction,
+    59,
+    root,
+    'Timeout',
+  ),
   set(
     'the visibility timeout of a queue is at least six times its function timeout',
     documents,

@@ -45,7 +45,7 @@ export const checks = {
     ];
   },
 
-  'every resource that holds data is retained when its stack is deleted': (view) =>
+  'every resource that holds data is retained, unless its creation fails': (view) =>
     [
       ...ofType(view, 'AWS::S3::Bucket'),
       ...ofType(view, 'AWS::KMS::Key'),
@@ -54,9 +54,9 @@ export const checks = {
     ]
       .filter(
         ({ deletionPolicy, updateReplacePolicy }) =>
-          deletionPolicy !== 'Retain' || updateReplacePolicy !== 'Retain',
+          deletionPolicy !== 'RetainExceptOnCreate' || updateReplacePolicy !== 'Retain',
       )
-      .map(({ path }) => `${path} is not retained`),
+      .map(({ path }) => `${path} is not retained, or is left behind by a failed creation`),
 
   'no bucket can be made public': (view) =>
     ofType(view, 'AWS::S3::Bucket').flatMap(({ path, properties }) => [
@@ -146,7 +146,7 @@ export const checks = {
       guardedBucketActions.flatMap((action) =>
         exemptionProblems(view, target, action, arnOf(target), [
           ...stage.breakGlassArns,
-          cloudFormationRole(view, target),
+          cloudFormationRole(bucketPolicy(view, target)),
         ]),
       ),
     ),
@@ -230,7 +230,10 @@ export const checks = {
     ];
   },
 
-  'KMS keys rotate, and only break-glass roles can delete or disable them': (view, stage) =>
+  'KMS keys rotate, and only break-glass roles can disable them, or CloudFormation delete them': (
+    view,
+    stage,
+  ) =>
     ofType(view, 'AWS::KMS::Key').flatMap(({ path, properties }) => {
       const statements = statementsOf(properties.KeyPolicy);
       const denied = (action: string, principal: string) =>
@@ -250,8 +253,28 @@ export const checks = {
             .filter((arn) => denied(action, arn))
             .map((arn) => `${path}: ${arn} cannot ${action}`),
         ]),
+        // Otherwise the rollback of a failed creation would fail, too, and leave the key.
+        ...unless(
+          !denied('kms:ScheduleKeyDeletion', cloudFormationRole(statements)),
+          `${path}: CloudFormation cannot undo its creation`,
+        ),
+        ...unless(
+          denied('kms:DisableKey', cloudFormationRole(statements)),
+          `${path}: CloudFormation can disable it`,
+        ),
       ];
     }),
+
+  'the archive function can copy the largest accepted document within its timeout': (view) => {
+    const { properties } = lambda(view, 'Archive');
+    const bytes = Number(environmentOf(lambda(view, 'Archive')).MAX_DOCUMENT_BYTES);
+    // Twice if nobody states its length, at 20 MB/s; 3 s are reserved for the end of the invocation.
+    const seconds = 3 + (2 * bytes) / 20_000_000;
+    return unless(
+      seconds <= Number(properties.Timeout),
+      `a document of ${bytes} bytes takes ${seconds} s, the timeout is ${text(properties.Timeout ?? null)} s`,
+    );
+  },
 
   'the visibility timeout of a queue is at least six times its function timeout': (view) =>
     lanes.flatMap((lane) => {
@@ -577,6 +600,11 @@ export const checks = {
         'the access log contains data of the request',
       ),
       ...unless(domains.length === (stage.domain ? 1 : 0), 'the API does not have the domain of the stage'),
+      // Metrics of each route cost extra, and the API has only one.
+      ...unless(
+        at(properties, 'DefaultRouteSettings', 'DetailedMetricsEnabled') !== true,
+        'the API publishes metrics of its route, which nothing reads',
+      ),
       ...domains.flatMap((domain) =>
         unless(
           at(domain.properties, 'DomainNameConfigurations', 0, 'SecurityPolicy') === 'TLS_1_2',
@@ -886,8 +914,8 @@ const guardedBucketActions = [
   's3:PutReplicationConfiguration',
 ] as const;
 
-function cloudFormationRole(view: View, target: Resource): string {
-  const policy = JSON.stringify(bucketPolicy(view, target));
+function cloudFormationRole(statements: readonly Statement[]): string {
+  const policy = JSON.stringify(statements);
   return /arn:[^"]*:role\/cdk-hnb659fds-cfn-exec-role-[^"]*/.exec(policy)?.[0] ?? 'no CloudFormation role';
 }
 
@@ -902,7 +930,7 @@ function exemptionProblems(
   const statements = bucketPolicy(view, target);
   const denied = (principal: string) =>
     denies(statements, { action, resource, context: { ...tls, 'aws:PrincipalArn': principal } });
-  const others = ['arn:aws:iam::1:role/admin', cloudFormationRole(view, target)].filter(
+  const others = ['arn:aws:iam::1:role/admin', cloudFormationRole(bucketPolicy(view, target))].filter(
     (principal) => !exempt.includes(principal),
   );
   return [
