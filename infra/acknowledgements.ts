@@ -78,7 +78,7 @@ export function acknowledgements(
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
       on: stage.webhookConcurrency === 'unreserved' ? [functions.webhook] : [],
       reason:
-        'The stage sets "unreserved" because the account\'s quota leaves nothing to reserve. API Gateway throttles requests.',
+        "API Gateway throttles requests. Lambda rejects a reservation if the account's quota is low, as in new accounts.",
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'Serverless'], 'LambdaDLQ'),

@@ -28,6 +28,8 @@ function describe({ impact, runbook }: Meaning): string {
 }
 
 export interface AlarmTopicProps {
+  /** Name of the archiver: the sender of the emails. */
+  archiverName: string;
   /** Address to subscribe. @default no subscription */
   email?: string | undefined;
   /** Encrypts the topic. Its key policy must allow CloudWatch alarms to use it. */
@@ -39,11 +41,14 @@ export class AlarmTopic extends Construct {
   readonly topic: Topic;
   readonly key: IKey;
 
-  constructor(scope: Construct, id: string, { email, key }: AlarmTopicProps) {
+  constructor(scope: Construct, id: string, { archiverName, email, key }: AlarmTopicProps) {
     super(scope, id);
     const stack = Stack.of(this);
     this.key = key;
-    this.topic = new Topic(this, 'Topic', { displayName: 'Telnyx document archiver', masterKey: key });
+    this.topic = new Topic(this, 'Topic', {
+      displayName: `Telnyx document archiver ${archiverName}`,
+      masterKey: key,
+    });
     if (email !== undefined) this.topic.addSubscription(new EmailSubscription(email));
     this.topic.addToResourcePolicy(
       new PolicyStatement({

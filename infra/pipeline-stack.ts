@@ -1,4 +1,5 @@
 import { CfnMapping, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import { AlarmTopic } from './alarm.ts';
 import { Alarms } from './alarms.ts';
@@ -17,7 +18,10 @@ export interface PipelineStackProps extends StackProps {
   storage: StorageStack;
 }
 
-/** Everything that processes documents. Holds no data, so it can be deleted and deployed again at any time. */
+/**
+ * Everything that processes documents. Holds no document: it can be deleted and deployed again, which loses messages in
+ * queues and changes the webhook's URL (docs/runbook.md, "Deploy the pipeline again").
+ */
 export class PipelineStack extends Stack {
   readonly queues: Queues;
   readonly functions: Functions;
@@ -36,22 +40,28 @@ export class PipelineStack extends Stack {
       breakGlassArns: stage.breakGlassArns,
       serviceStatements: [allowLogs(this), allowAlarms(this)],
     });
+    const dataKey = Key.fromKeyArn(this, 'DataKey', storage.importedKeyArn);
     this.queues = new Queues(this, 'Queues', stage.name);
     this.functions = new Functions(this, 'Functions', {
       stage,
       queues: this.queues,
       bucket: storage.archive.bucket,
-      dataKey: storage.key,
+      dataKey,
       apiKeySecretArn: storage.apiKey.secretArn,
       logKey: operationsKey,
     });
     this.webhookApi = new WebhookApi(this, 'WebhookApi', {
       ...(stage.domain && { domain: stage.domain }),
+      archiverName: stage.name,
       handler: this.functions.webhook.function,
       logKey: operationsKey,
     });
     new SweepSchedule(this, 'Sweep', { discovery: this.queues.discovery });
-    this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', { email: stage.alarmEmail, key: operationsKey });
+    this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', {
+      archiverName: stage.name,
+      email: stage.alarmEmail,
+      key: operationsKey,
+    });
     const metrics = new ArchiverMetrics(stage.name);
     this.alarms = new Alarms(this, 'Alarms', {
       prefix: stage.name,
@@ -61,7 +71,7 @@ export class PipelineStack extends Stack {
       functions: this.functions,
       webhookApi: this.webhookApi,
       archive: storage.archive.bucket,
-      dataKey: storage.key,
+      dataKey,
       runbookUrl: stage.runbookUrl,
     });
     const { dashboard } = new ArchiverDashboard(this, 'Dashboard', {

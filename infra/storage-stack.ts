@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
@@ -10,9 +11,15 @@ export interface StorageStackProps extends StackProps {
   stage: Stage;
 }
 
-/** Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. */
+/**
+ * Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. Two exports make
+ * CloudFormation refuse changes that would go unnoticed: another key (an export in use cannot change) and a second
+ * archive of the same Telnyx account (an export name is unique in an account and region).
+ */
 export class StorageStack extends Stack {
   readonly key: IKey;
+  /** ARN of the key for other stacks, always imported from this one. */
+  readonly importedKeyArn: string;
   readonly archive: ArchiveBucket;
   readonly apiKey: ApiKeySecret;
 
@@ -30,9 +37,22 @@ export class StorageStack extends Stack {
             breakGlassArns: stage.breakGlassArns,
           })
         : Key.fromKeyArn(this, 'Key', stage.existingKeyArn);
+    this.importedKeyArn =
+      stage.existingKeyArn === undefined
+        ? this.key.keyArn
+        : this.exportValue(stage.existingKeyArn, { name: `${this.stackName}:ExistingKeyArn` });
     this.archive = new ArchiveBucket(this, 'Archive', { ...stage, key: this.key });
     this.apiKey = new ApiKeySecret(this, 'ApiKey', { key: this.key });
 
+    for (const publicKey of stage.acceptSecondArchive ? [] : stage.telnyxPublicKeys) {
+      const account = createHash('sha256').update(publicKey).digest('hex').slice(0, 16);
+      new CfnOutput(this, `ArchiveOf${account}`, {
+        description:
+          'Archive of the Telnyx account with this public key (SHA-256). See docs/runbook.md, "An export is in use".',
+        value: this.archive.bucket.bucketName,
+        exportName: `telnyx-archive-of:${account}`,
+      });
+    }
     new CfnOutput(this, 'ArchiveBucketName', {
       description: 'Bucket with the documents in documents/ and one receipt for each in receipts/',
       value: this.archive.bucket.bucketName,

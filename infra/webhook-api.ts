@@ -17,6 +17,7 @@ import { Construct } from 'constructs';
 import type { Stage } from './stage.ts';
 
 export interface WebhookApiProps extends Pick<Stage, 'domain'> {
+  archiverName: string;
   handler: IFunction;
   /** Encrypts the access log. */
   logKey: IKey;
@@ -35,9 +36,10 @@ export class WebhookApi extends Construct {
   /** Target of the custom domain's CNAME record; undefined without a domain. */
   readonly domainTarget: string | undefined;
 
-  constructor(scope: Construct, id: string, { domain, handler, logKey }: WebhookApiProps) {
+  constructor(scope: Construct, id: string, { archiverName, domain, handler, logKey }: WebhookApiProps) {
     super(scope, id);
     this.api = new HttpApi(this, 'Api', {
+      apiName: `${archiverName}-webhook`,
       description: 'Receives Telnyx webhooks',
       createDefaultStage: false,
       disableExecuteApiEndpoint: domain !== undefined,

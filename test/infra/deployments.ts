@@ -30,6 +30,7 @@ export const settings = {
     retentionMode: 'COMPLIANCE',
     acceptIrreversibleRetention: true,
     name: 'letters',
+    acceptSecondArchive: true,
     account,
     region: 'eu-central-1',
     alarmEmail: 'on-call@example.com',

@@ -738,6 +738,16 @@ export const mutations: Mutation[] = [
     variables,
     'LAYER',
   ),
+  {
+    change: 'remove the export that names the Telnyx account',
+    detectedBy:
+      'CloudFormation refuses a second archive of the same Telnyx account unless the stage accepts it',
+    mutate: (view) => {
+      for (const name of Object.keys(view.exports)) {
+        if (name.startsWith('telnyx-archive-of:')) delete view.exports[name];
+      }
+    },
+  },
   set('Lambda recursive loop detection is on', archiveFunction, 'Allow', root, 'RecursiveLoop'),
   drop(
     'only CloudWatch alarms of this account can publish to the alarm topic, over TLS and encrypted',

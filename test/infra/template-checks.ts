@@ -735,6 +735,15 @@ export const checks = {
     ];
   },
 
+  'CloudFormation refuses a second archive of the same Telnyx account unless the stage accepts it': (
+    view,
+    stage,
+  ) => {
+    const claims = Object.keys(view.exports).filter((name) => name.startsWith('telnyx-archive-of:'));
+    const expected = stage.acceptSecondArchive ? 0 : stage.telnyxPublicKeys.length;
+    return unless(claims.length === expected, `${claims.length} exports name the Telnyx account`);
+  },
+
   'the storage stack has termination protection': (view) =>
     unless(view.terminationProtection.storage, 'termination protection is off'),
 

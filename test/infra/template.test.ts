@@ -9,7 +9,7 @@ import { mutations } from './mutations.ts';
 import released from './released-0.1.0.json' with { type: 'json' };
 import { type CheckName, checks } from './template-checks.ts';
 import { lossesBetween, type Stateful, statefulResources } from './upgrade.ts';
-import type { Template } from './view.ts';
+import { atPath, type Template } from './view.ts';
 
 const synthesized = {} as Record<SettingsName, Synthesized>;
 
@@ -47,6 +47,21 @@ describe('A change that removes a protection', () => {
     expect(checkNames.filter((check) => !tried.has(check))).toEqual([]);
   });
 });
+
+test.each(settingsNames)(
+  'CloudFormation refuses another key with %s settings, because the pipeline stack imports its ARN',
+  (name) => {
+    const { templates, view, stage } = synthesized[name];
+    const pipeline = JSON.stringify(templates.pipeline);
+    const key = stage.existingKeyArn ?? `\${${atPath(view, 'Key').id}.Arn}`;
+    const [exportName] = Object.entries(view.exports).find(([, value]) => value === key) ?? [];
+
+    const imports = pipeline.split(JSON.stringify({ 'Fn::ImportValue': exportName })).length - 1;
+
+    expect(imports).toBeGreaterThan(3);
+    expect(stage.existingKeyArn === undefined || !pipeline.includes(stage.existingKeyArn)).toBe(true);
+  },
+);
 
 describe('environmentFor', () => {
   const declared = {

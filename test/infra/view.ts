@@ -21,6 +21,8 @@ export interface Resource {
 export interface View {
   resources: Resource[];
   outputs: Record<string, Json>;
+  /** Values of both stacks by export name. */
+  exports: Record<string, Json>;
   terminationProtection: Record<'storage' | 'pipeline', boolean>;
 }
 
@@ -31,7 +33,9 @@ export function viewOf(
   terminationProtection: View['terminationProtection'],
 ): View {
   const exported: Record<string, Json> = {};
-  for (const output of Object.values(templates.storage.Outputs ?? {})) {
+  for (const output of [templates.storage, templates.pipeline].flatMap((t) =>
+    Object.values(t.Outputs ?? {}),
+  )) {
     const name = at(output, 'Export', 'Name');
     if (typeof name === 'string') exported[name] = flatten(output.Value ?? null, {});
   }
@@ -55,7 +59,7 @@ export function viewOf(
       outputs[name] = flatten(output.Value ?? null, exported);
     }
   }
-  return { resources, outputs, terminationProtection };
+  return { resources, outputs, exports: exported, terminationProtection };
 }
 
 function flatten(value: Json, exported: Record<string, Json>): Json {
