@@ -5,7 +5,7 @@ const { devDependencies } = JSON.parse(readFileSync(new URL('./package.json', im
 
 if (Number.parseInt(process.versions.node, 10) < Number.parseInt(devDependencies.node, 10)) {
   console.error(
-    `Node ${process.versions.node} is too old, and the pinned Node ${devDependencies.node} is not installed. Run "npm ci" without --ignore-scripts or --omit=dev, then start through npm.`,
+    `Node ${process.versions.node} is too old; this project brings Node ${devDependencies.node}. Run "npm ci" without --ignore-scripts or --omit=dev, then start through npm or npx, such as "npx cdk" instead of a global "cdk".`,
   );
   process.exit(2);
 }

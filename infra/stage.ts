@@ -4,7 +4,8 @@
  *
  * The file is `stage.json`; for another stage, in another account or region, `npm run deploy -- -c settings=<file>`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { isHostPattern } from '../functions/archive/download-hosts.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
@@ -197,6 +198,25 @@ const gettingStarted = `Create it with the two required settings, for example
 
 /** Where the deploying credentials lead. Decides where the settings name neither account nor region. */
 export type DeployTarget = Pick<StageSettings, 'account' | 'region'>;
+
+/** @param environment of the app. The CDK CLI always sets a region, but without credentials just a default one. */
+export function deployTarget(environment: NodeJS.ProcessEnv): DeployTarget {
+  const { CDK_DEFAULT_ACCOUNT: account, CDK_DEFAULT_REGION: region } = environment;
+  return account && region ? { account, region } : {};
+}
+
+/**
+ * The file to read, from the CDK context. A deployment never reads the example, because only `npm run synth` names one.
+ *
+ * @param folder folder of `stage.json`
+ */
+export function settingsFile(
+  { settings, example }: { settings?: unknown; example?: unknown },
+  folder = '.',
+): string {
+  if (typeof settings === 'string') return settings;
+  return typeof example === 'string' && !existsSync(join(folder, 'stage.json')) ? example : 'stage.json';
+}
 
 /** @throws StageError if the file is missing, is not JSON, or holds settings that are not valid */
 export function readStageFile(file: string, target: DeployTarget = {}): Stage {

@@ -24,7 +24,9 @@ describe('the check of the Node version', () => {
 
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(/^Node 20\.20\.2 is too old.* Run "npm ci" without --ignore-scripts/),
+      expect.stringMatching(
+        /^Node 20\.20\.2 is too old.* Run "npm ci" without --ignore-scripts .*"npx cdk" instead of a global "cdk"\./,
+      ),
     ]);
   });
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { createDeployment, createStacks, type Deployment } from '../../infra/deployment.ts';
 import { readStage, type Stage, type StageSettings } from '../../infra/stage.ts';
-import stageForSynth from './stage.json' with { type: 'json' };
+import stageForSynth from '../../stage.example.json' with { type: 'json' };
 import { type Template, type View, viewOf } from './view.ts';
 
 const telnyxPublicKeys = stageForSynth.telnyxPublicKeys;

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { defaultDownloadHosts, largestDocumentBytes } from '../../functions/limits.ts';
-import { readStage, readStageFile, StageError } from '../../infra/stage.ts';
-import stageForSynth from './stage.json' with { type: 'json' };
+import { deployTarget, readStage, readStageFile, StageError, settingsFile } from '../../infra/stage.ts';
+import stageForSynth from '../../stage.example.json' with { type: 'json' };
 
 const [publicKey = ''] = stageForSynth.telnyxPublicKeys;
 const required = { telnyxPublicKeys: [publicKey], retentionDays: 365 };
@@ -195,6 +195,14 @@ describe('Resources that the settings name', () => {
   });
 });
 
+test('The CDK CLI states the account only if it has credentials; without them its region means nothing', () => {
+  expect(deployTarget({ CDK_DEFAULT_ACCOUNT: '1', CDK_DEFAULT_REGION: 'r' })).toEqual({
+    account: '1',
+    region: 'r',
+  });
+  expect(deployTarget({ CDK_DEFAULT_REGION: 'us-east-1' })).toEqual({});
+});
+
 describe('tags', () => {
   test('accept what every service accepts', () => {
     expect(
@@ -299,6 +307,37 @@ test('A removed setting is rejected with instructions', () => {
 });
 
 describe('The settings file', () => {
+  const without = join(folder, 'without');
+  const withStage = join(folder, 'with');
+
+  test.each([
+    ['is stage.json', withStage, {}, 'stage.json'],
+    [
+      'is stage.json even if it is missing, so that no deployment uses other settings',
+      without,
+      {},
+      'stage.json',
+    ],
+    ['is the one in -c settings', withStage, { settings: 'prod.json' }, 'prod.json'],
+    ['is stage.json where -c example is given, too', withStage, { example: 'e.json' }, 'stage.json'],
+    ['is the one in -c example if there is no stage.json', without, { example: 'e.json' }, 'e.json'],
+    [
+      'is never the example if -c settings is given',
+      without,
+      { example: 'e.json', settings: 'p.json' },
+      'p.json',
+    ],
+  ])('%s', (_, at, context, expected) => {
+    mkdirSync(withStage, { recursive: true });
+    writeFileSync(join(withStage, 'stage.json'), '{}');
+
+    expect(settingsFile(context, at)).toBe(expected);
+  });
+
+  test('has an example that is valid and locks nothing', () => {
+    expect(readStageFile('stage.example.json')).toMatchObject({ retentionDays: 'none' });
+  });
+
   test('is described in the error if it is missing', () => {
     expect(() => readStageFile(join(folder, 'none.json'))).toThrow(
       /Cannot read the file \(ENOENT\).*"telnyxPublicKeys".*"retentionDays"/s,
