@@ -118,3 +118,22 @@ describe('The runbook', () => {
     expect(links.filter((link) => !headings.includes(link))).toEqual([]);
   });
 });
+
+test('The runbook names the logical IDs and identifiers of all resources with data, for their import into a new stack', () => {
+  const identifiers: Record<string, string> = {
+    'AWS::KMS::Key': 'KeyId',
+    'AWS::S3::Bucket': 'BucketName',
+    'AWS::SecretsManager::Secret': 'Id',
+  };
+  const { resources } = synthesize(settings.minimal).view;
+  const retained = resources.filter(
+    ({ stack, deletionPolicy }) => stack === 'storage' && deletionPolicy?.startsWith('Retain'),
+  );
+
+  const mapping = /<<'JSON'\n(.+?)\nJSON/s.exec(runbook)?.[1] ?? '{}';
+  const imported = Object.entries<object>(JSON.parse(mapping)).map(([id, by]) => [id, Object.keys(by)]);
+
+  expect(Object.fromEntries(imported)).toEqual(
+    Object.fromEntries(retained.map(({ id, type }) => [id, [identifiers[type]]])),
+  );
+});
