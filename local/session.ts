@@ -2,16 +2,19 @@
  * Session file of a running local stack, read by `npm run send-event` and the operator's commands to find it. The file
  * is in the private folder of the local S3, so that it belongs to the archive but is not an object.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasSystemCode } from '../functions/errors.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
+import { type Identity, isAnswering } from './identity-port.ts';
 import type { LocalLane } from './queues.ts';
 import { privateFolder } from './s3/object-store.ts';
 
 export interface Session {
-  /** Process ID of the stack. */
+  /** Process ID of the stack, to show. It says nothing about whether the stack is running. */
   pid: number;
+  identity: Identity;
   webhookUrl: string;
   /** Seed of the temporary signing key, in base64. */
   signingKey: string;
@@ -23,10 +26,13 @@ export interface Session {
   metricsUrl: string;
 }
 
+/** Replaces the file as a whole, so that a reader never sees a part of it. */
 export async function writeSession(archive: string, session: Session): Promise<void> {
   const path = pathOf(archive);
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${JSON.stringify(session)}\n`, { mode: 0o600 });
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, `${JSON.stringify(session)}\n`, { mode: 0o600, flag: 'wx' });
+  await rename(temporary, path);
 }
 
 /** Returns the session of the running stack. Undefined if there is none, or if a killed stack left its file behind. */
@@ -39,7 +45,8 @@ export async function readSession(archive: string): Promise<Session | undefined>
     throw error;
   }
   const session: Session = JSON.parse(text);
-  return isRunning(session.pid) ? session : undefined;
+  // A file of an earlier version has no identity; its stack cannot be running with this one's tools.
+  return session.identity !== undefined && (await isAnswering(session.identity)) ? session : undefined;
 }
 
 export async function removeSession(archive: string): Promise<void> {
@@ -48,14 +55,4 @@ export async function removeSession(archive: string): Promise<void> {
 
 function pathOf(archive: string): string {
   return join(archive, privateFolder, 'stack.json');
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    // Signal 0 only checks whether the process exists.
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return hasSystemCode(error, 'EPERM');
-  }
 }

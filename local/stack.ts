@@ -4,12 +4,14 @@ import type { Bucket } from '../functions/bucket/store.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { queueDepth } from '../functions/queue/queue-depth.ts';
 import { createSender, type SendMessages } from '../functions/queue/send.ts';
+import { lockArchive } from './archive-lock.ts';
 import { type FunctionsOptions, startFunctions } from './functions.ts';
+import { openIdentityPort } from './identity-port.ts';
 import { openMetricsPort } from './lambda/metrics-port.ts';
 import type { LocalLane } from './queues.ts';
 import type { S3Server } from './s3/server.ts';
 import { type Defer, type ServiceOptions, type Services, startServices } from './services.ts';
-import { removeSession, writeSession } from './session.ts';
+import { readSession, removeSession, writeSession } from './session.ts';
 import { createSweepDates } from './sweep-dates.ts';
 import type { Document } from './telnyx/documents.ts';
 import { createSigningKey, exportSeed, type SigningKey } from './telnyx/signing.ts';
@@ -71,6 +73,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 async function start(options: StackOptions, defer: Defer, stop: () => Promise<void>): Promise<Stack> {
   const { archive, time, onProblem } = options;
+  await claimArchive(archive, defer);
   let sendEventFor: (document: Document) => unknown = () => undefined;
   const services = await startServices(options, (document) => sendEventFor(document), defer);
   const { queues, s3, standIn, bucket } = services;
@@ -97,9 +100,12 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
     sqsEndpoint: queues.endpoint,
     metricsUrl: metrics.url,
   };
+  const { identity, close: closeIdentityPort } = await openIdentityPort();
+  defer(closeIdentityPort);
   await writeSession(archive, {
     ...shared,
     pid: process.pid,
+    identity,
     signingKey: exportSeed(signingKey),
     standIn: standIn !== undefined,
     lanes: queues.lanes,
@@ -116,6 +122,20 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
     standIn,
     stop,
   };
+}
+
+/** @throws Error if another stack runs on the archive */
+async function claimArchive(archive: string, defer: Defer): Promise<void> {
+  const release = await lockArchive(archive);
+  if (release === undefined) {
+    const pid = (await readSession(archive))?.pid;
+    throw new Error(
+      `\`npm start\` is already running on ${archive}${pid === undefined ? '' : ` (process ${pid})`}. Stop it first, or pass another folder with --archive.`,
+    );
+  }
+  defer(release);
+  // Of a stack that was killed.
+  await removeSession(archive);
 }
 
 type Discovery = { kind: 'recent' } | { kind: 'span'; createdAfter: string; createdBefore: string };
