@@ -1,11 +1,14 @@
 /** State of each document, read from the functions' structured logs. */
+import type { ErrorCode } from '../functions/errors.ts';
 import type { ReceiveOutcome } from '../functions/queue/batch.ts';
+import type { LaneName } from '../functions/queue/lanes.ts';
 
 /** State of a document, or of a discovery message that failed. */
 export type State = Exclude<ReceiveOutcome, 'done' | 'nothing-to-do'>;
 
 export interface Entry {
   state: State;
+  lane: LaneName;
   /** `document`, or the kind of a discovery message. */
   kind: string;
   bytes: number;
@@ -14,7 +17,7 @@ export interface Entry {
   /** How often the message was received. */
   receives: number;
   /** Why it is waiting or became a dead letter. */
-  code?: string;
+  code?: ErrorCode;
   reason?: string;
 }
 
@@ -22,6 +25,8 @@ export interface Entry {
 export type Change = { document: string } & Entry;
 
 export interface Totals {
+  /** Whether a span was read to its end. */
+  listed: boolean;
   /** Documents found by spans, including archived ones. */
   found: number;
   /** Documents that were queued or received. */
@@ -34,30 +39,35 @@ export interface Totals {
   waiting: number;
   /** Documents and discovery messages that became dead letters. */
   deadLettered: number;
+  /** Rows of Telnyx's list without a valid document ID. */
+  unreadable: number;
   /** Bytes archived. */
   bytes: number;
 }
 
-/** Fields of a log line. Metric lines have none of them. */
+/** Fields of a log line. Metric lines have none of them. Only lines about a message have a lane. */
 interface Line {
   documentId?: string;
   messageId?: string;
-  lane?: string;
+  lane?: LaneName;
   kind?: string;
   outcome?: ReceiveOutcome;
   bytes?: number;
   ms?: number;
   receives?: number;
-  code?: string;
+  code?: ErrorCode;
   reason?: string;
   found?: number;
   queued?: number;
+  problems?: number;
 }
 
 export class Ledger {
   readonly entries = new Map<string, Entry>();
   #found = 0;
   #queued = 0;
+  #listed = false;
+  #unreadable = 0;
 
   /**
    * Reads one log line of a function.
@@ -66,12 +76,18 @@ export class Ledger {
    */
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
+    // Each sweep finds the same rows again.
+    this.#unreadable = Math.max(this.#unreadable, line.problems ?? 0);
+    if (line.lane === undefined) return undefined;
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
     // A message without a document is identified by its message ID.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
       // Sweeps find the same documents repeatedly, so only spans are counted.
-      if (line.kind === 'span') this.#found += line.found ?? 0;
+      if (line.kind === 'span') {
+        this.#found += line.found ?? 0;
+        this.#listed = true;
+      }
       this.#queued += line.queued ?? 0;
       this.entries.delete(subject);
       return undefined;
@@ -81,6 +97,7 @@ export class Ledger {
       return undefined;
     const entry: Entry = {
       state,
+      lane: line.lane,
       kind: isDocument ? 'document' : (line.kind ?? 'discovery'),
       bytes: line.bytes ?? 0,
       ms: line.ms ?? 0,
@@ -94,6 +111,7 @@ export class Ledger {
 
   totals(): Totals {
     const totals: Totals = {
+      listed: this.#listed,
       found: this.#found,
       documents: 0,
       ended: 0,
@@ -101,6 +119,7 @@ export class Ledger {
       alreadyArchived: 0,
       waiting: 0,
       deadLettered: 0,
+      unreadable: this.#unreadable,
       bytes: 0,
     };
     let known = 0;

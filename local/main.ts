@@ -1,48 +1,15 @@
 /** `npm start`: runs the whole archiver on this machine. */
-import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { keepYoungGenerationSmall } from '../functions/archive/young-generation.ts';
-import { type RetryTimings, retryTimings } from '../functions/limits.ts';
-import { list, serviceUrl } from '../functions/settings.ts';
+import { hasSystemCode } from '../functions/errors.ts';
+import { serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
-import packageJson from '../package.json' with { type: 'json' };
-import { every } from '../terminal/every.ts';
 import { createTerminal } from '../terminal/terminal.ts';
-import { type Change, Ledger } from './ledger.ts';
-import { showTotals } from './progress.ts';
-import { changeLine, documentTable, namesFromReceipts, summaryOf } from './report.ts';
-import { openExternalBucket } from './s3/archive-bucket.ts';
-import type { DiskError } from './s3/file-errors.ts';
-import { type Stack, startStack } from './stack.ts';
-import { sampleFaults, scatteredFaults } from './telnyx/faults.ts';
-import { waitUntilIdle } from './wait-until-idle.ts';
+import { runStart, type StartOptions } from './start.ts';
+import { createStartOutput } from './start-output.ts';
 
-interface Options {
-  archive: string;
-  documents?: string;
-  telnyx?: URL;
-  faults?: boolean;
-  once?: boolean;
-  wait?: boolean;
-  events: boolean;
-  sweepEvery: number;
-  webhookPort?: number;
-  json?: boolean;
-  log?: string;
-  acceptWeakS3?: boolean;
-}
-
-/** Short waits, so that retries with the stand-in are visible within seconds. */
-const standInTimings: RetryTimings = {
-  ...retryTimings,
-  minWaitMs: 1_000,
-  maxLiveWaitMs: 5_000,
-  maxWaitMs: 5_000,
-  documentFaultAfterMs: 10_000,
-  attemptsSpanMs: 2_000,
-};
+/** Ctrl-C ends the process after this time, whatever has not ended by itself. */
+const stopMs = 2_500;
 
 const program = new Command('npm start --')
   .description(
@@ -65,7 +32,10 @@ const program = new Command('npm start --')
     'port for webhooks, for example behind a tunnel (default: any free port)',
     asPort,
   )
-  .option('--json', 'print one JSON object per line; the first has all addresses')
+  .option(
+    '--json',
+    'print one JSON object per line; the first has all addresses, keys and queues (`npm start --silent -- --json`)',
+  )
   .option('--log <file>', 'append the logs of the functions to this file')
   .option(
     '--accept-weak-s3',
@@ -73,125 +43,83 @@ const program = new Command('npm start --')
   )
   .addHelpText(
     'after',
-    '\nExit code: 0 everything archived · 1 dead letters, or an invalid option · 2 could not start, or the disk failed · 130 interrupted',
-  );
+    `
+Examples:
+  npm start -- --documents ~/Documents --archive /tmp/archive
+  npm start -- --faults --once --archive /tmp/faults
+  npm start --silent -- --json
 
-program.parse();
-process.exitCode = await run(program.opts<Options>());
+Exit code: 0 everything archived · 1 dead letters, or documents that could not be listed · 2 could not start, the disk
+failed, or an invalid option · 130 interrupted with Ctrl-C · 141 output closed by the reader, as by \`| head\``,
+  )
+  // Before the program has parsed --json.
+  .configureOutput({
+    outputError: (text, write) => {
+      if (!isJson) write(text);
+    },
+  })
+  .exitOverride();
+
+const isJson = process.argv.includes('--json');
+const { stdin, stdout, stderr } = process;
+const terminal = createTerminal({ json: isJson, time, stdin, stdout, stderr });
+const output = createStartOutput(terminal, time);
+
+try {
+  program.parse();
+} catch (error) {
+  // `--help` is not an error. Commander has printed the message of any other one, unless it is to be JSON.
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.exitCode !== 0 && isJson) output.error(new Error(error.message.replace(/^error: /, '')));
+  process.exit(error.exitCode === 0 ? 0 : 2);
+}
+
+const end = new AbortController();
+/** Set when something from outside ends the process. */
+let endCode: number | undefined;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+for (const signal of signals) {
+  process.once(signal, () => {
+    // A second signal exits immediately.
+    for (const again of signals) process.once(again, () => process.exit(130));
+    endWith(130);
+  });
+}
+for (const stream of [stdout, stderr]) {
+  stream.on('error', (error) => {
+    // A reader such as `head` may close the pipe early.
+    if (hasSystemCode(error, 'EPIPE')) endWith(141);
+    else {
+      output.warning(`Cannot write the output: ${error.message}`);
+      endWith(2);
+    }
+  });
+}
+
+keepYoungGenerationSmall();
+try {
+  process.exitCode = await runStart(program.opts<StartOptions>(), {
+    environment: process.env,
+    terminal,
+    output,
+    time,
+    random: Math.random,
+    signal: end.signal,
+  });
+} catch (error) {
+  output.error(error);
+  process.exitCode = 2;
+}
+process.exitCode = endCode ?? process.exitCode;
 // A kept-alive connection or an interrupted invocation may still keep the process running.
 process.exit();
 
-async function run(options: Options): Promise<number> {
-  keepYoungGenerationSmall();
-  const interrupted = new Promise<'interrupted'>((resolveInterrupt) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        // A second signal exits immediately.
-        process.once(signal, () => process.exit(130));
-        resolveInterrupt('interrupted');
-      });
-    }
-  });
-  const { stdin, stdout, stderr } = process;
-  const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
-  const { print, record, note: warn } = terminal;
-  const diskFailed = Promise.withResolvers<DiskError>();
-  const ledger = new Ledger();
-  const logFile = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
-
-  let onChange: (change: Change) => void = () => undefined;
-  let stack: Stack;
-  try {
-    stack = await startStack({
-      archive: resolve(options.archive),
-      bucket: await openExternalBucket(process.env, options.acceptWeakS3 ?? false, warn),
-      telnyx: realTelnyx(options),
-      documents: await existingFolder(options.documents),
-      faults: options.faults ? (options.documents === undefined ? sampleFaults : scatteredFaults) : [],
-      publicKeys: list(process.env.TELNYX_PUBLIC_KEY ?? ''),
-      webhookPort: options.webhookPort,
-      events: options.events,
-      timings: options.telnyx ? retryTimings : standInTimings,
-      onLog: (line) => {
-        logFile?.write(`${line}\n`);
-        const change = ledger.read(line);
-        if (!change) return;
-        record(change);
-        onChange(change);
-      },
-      onProblem: warn,
-      onDiskError: diskFailed.resolve,
-      version: packageJson.version,
-      time,
-      random: Math.random,
-    });
-  } catch (error) {
-    warn(error instanceof Error ? error.message : String(error));
-    return 2;
-  }
-
-  const { addresses, signingKey } = stack;
-  record({ ...addresses, publicKey: signingKey.publicKey });
-  print(`Webhook ${addresses.webhookUrl}`);
-  print(`Key     ${signingKey.publicKey} (public key that verifies local events)`);
-  print(`Telnyx  ${addresses.telnyxUrl}${stack.standIn ? ' (stand-in)' : ''}`);
-  print(`S3      ${addresses.s3Endpoint}`);
-  print(`SQS     ${addresses.sqsEndpoint}`);
-  print(`Archive ${addresses.archive}`, '');
-
-  let end: 'idle' | 'interrupted' | DiskError = 'idle';
-  if (!options.wait) {
-    const progress = showTotals(() => ledger.totals(), terminal, time);
-    await stack.discoverAll();
-    const idle = waitUntilIdle(stack, time).then(() => 'idle' as const);
-    end = await Promise.race([idle, interrupted, diskFailed.promise]);
-    progress.stop();
-    const names = await namesFromReceipts(ledger, stack.bucket);
-    const table = documentTable(ledger, names, stdout.columns);
-    if (table.plain !== '') print('', table);
-    print(...summaryOf(ledger, addresses.archive));
-    record({ summary: ledger.totals() });
-  }
-  if (end === 'idle' && !options.once) {
-    print(
-      '',
-      `Receiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
-    );
-    onChange = (change) => print(changeLine(change));
-    const stopSweeping = every(time, options.sweepEvery * 1_000, () => {
-      stack.sweep().catch((error: unknown) => warn(`Could not queue a sweep: ${error}`));
-    });
-    const stopped = await Promise.race([interrupted, diskFailed.promise]);
-    if (stopped instanceof Error) end = stopped;
-    stopSweeping();
-  }
-  await stack.stop();
-  if (end instanceof Error) {
-    warn('', end.message, 'Stopped; safe to run again. Documents that have a receipt are not copied again.');
-    return 2;
-  }
-  if (end === 'interrupted') {
-    print('', 'Interrupted; safe to re-run. Documents that have a receipt are not copied again.');
-    return 130;
-  }
-  return ledger.totals().deadLettered > 0 ? 1 : 0;
-}
-
-function realTelnyx({ telnyx, documents }: Options): { url: URL; apiKey: string } | undefined {
-  if (telnyx === undefined) return undefined;
-  if (documents !== undefined)
-    throw new Error('--documents and --telnyx cannot be combined: --documents applies to the stand-in.');
-  const apiKey = process.env.TELNYX_API_KEY;
-  if (!apiKey) throw new Error('--telnyx requires the environment variable TELNYX_API_KEY.');
-  return { url: telnyx, apiKey };
-}
-
-async function existingFolder(folder: string | undefined): Promise<string | undefined> {
-  if (folder === undefined) return undefined;
-  const path = resolve(folder);
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) throw new Error(`--documents ${folder}: folder not found.`);
-  return path;
+function endWith(code: number): void {
+  if (endCode !== undefined) return;
+  endCode = code;
+  output.stopping();
+  end.abort();
+  setTimeout(() => process.exit(code), stopMs);
 }
 
 function asUrl(value: string): URL {

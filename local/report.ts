@@ -1,4 +1,4 @@
-/** Final output of `npm start`: a table of documents and a summary. */
+/** What `npm start` prints for people: lines while it runs, a table of documents and a summary. */
 import { receiptKey } from '../functions/bucket/keys.ts';
 import type { Receipt } from '../functions/bucket/receipts.ts';
 import type { Bucket } from '../functions/bucket/store.ts';
@@ -7,6 +7,7 @@ import { formatCount } from '../terminal/counts.ts';
 import { asStyled, type StyledText, styled } from '../terminal/styled.ts';
 import { formatTable } from '../terminal/tables.ts';
 import type { Change, Entry, Ledger, State } from './ledger.ts';
+import type { StartEventOf } from './start-lines.ts';
 
 const maxRows = 40;
 
@@ -17,20 +18,34 @@ const stateNames: Record<State, string> = {
   'dead-lettered': 'dead letter',
 };
 
-/** Reads the file names of the documents in the table from their receipts. */
-export async function namesFromReceipts(
+/**
+ * File names of the documents in the table.
+ *
+ * @param fileNameOf for a document without a receipt; undefined if its name is not known
+ */
+export async function namesOf(
   ledger: Ledger,
-  bucket: Bucket,
+  bucket: Pick<Bucket, 'read'>,
+  fileNameOf: (documentId: string) => string | undefined | Promise<string | undefined>,
 ): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const signal = new AbortController().signal;
   for (const [id, entry] of rowsToShow(ledger)) {
-    if (!isArchived(entry)) continue;
-    const receipt = await bucket.read(receiptKey(id), signal);
-    const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
-    if (typeof telnyx.filename === 'string') names.set(id, telnyx.filename);
+    if (entry.kind !== 'document') continue;
+    const name = isArchived(entry) ? await nameFromReceipt(id, bucket, signal) : await fileNameOf(id);
+    if (name !== undefined) names.set(id, name);
   }
   return names;
+}
+
+async function nameFromReceipt(
+  id: string,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const receipt = await bucket.read(receiptKey(id), signal);
+  const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
+  return typeof telnyx.filename === 'string' ? telnyx.filename : undefined;
 }
 
 interface Column {
@@ -39,24 +54,28 @@ interface Column {
   cell: (id: string, entry: Entry) => string;
 }
 
-/** On a narrow terminal, columns are dropped from the right, and the last one is truncated to at least this width. */
-const minLastColumn = 20;
+/** In characters, if the output is not a terminal, which states its width. */
+const defaultWidth = 100;
+/** On a narrow terminal, columns are dropped from the right, and the file name is cut to at least this width. */
+const minNameWidth = 15;
 
 /**
- * One row per document, at most 40, failures first.
+ * One row per document, at most 40, failures first. Undefined without documents.
  *
- * @param width of the terminal, in characters; undefined if the output is not a terminal
+ * @param width of the terminal, in characters
  */
 export function documentTable(
   ledger: Ledger,
   names: ReadonlyMap<string, string>,
-  width = Number.POSITIVE_INFINITY,
-): StyledText {
+  width = defaultWidth,
+): StyledText | undefined {
   const rows = rowsToShow(ledger);
-  if (rows.length === 0) return styled``;
+  if (rows.length === 0) return undefined;
+  const code: Column = { head: 'code', align: 'left', cell: (_id, entry) => entry.code ?? '' };
   const columns: Column[] = [
     { head: 'document', align: 'left', cell: (id) => id },
     { head: 'outcome', align: 'left', cell: (_id, { state }) => stateNames[state] },
+    ...(rows.some(([, entry]) => entry.code !== undefined) ? [code] : []),
     { head: 'receives', align: 'right', cell: (_id, { receives }) => String(receives) },
     {
       head: 'size',
@@ -69,59 +88,78 @@ export function documentTable(
       cell: (_id, entry) => (isArchived(entry) ? (entry.ms / 1_000).toFixed(2) : ''),
     },
   ];
-  const last: Column = {
-    head: 'file name or code',
+  const name: Column = {
+    head: 'file name',
     align: 'left',
-    cell: (id, entry) => entry.code ?? names.get(id) ?? nameOfKind(entry),
+    cell: (id, entry) =>
+      entry.kind === 'document' ? (names.get(id) ?? 'not known') : nameOfKind(entry.kind),
   };
   // Number of UTF-8 bytes, which is never less than the width of a text on the screen.
   const widthOf = ({ head, cell }: Column) =>
     Math.max(head.length, ...rows.map(([id, entry]) => Buffer.byteLength(asStyled(cell(id, entry)).plain)));
   // Each column has a border before it and a space on both sides; the last has a border after it.
   const remainingWidth = () => width - columns.reduce((sum, column) => sum + widthOf(column) + 3, 4);
-  while (columns.length > 2 && remainingWidth() < minLastColumn) columns.pop();
+  while (columns.length > 2 && remainingWidth() < minNameWidth) columns.pop();
 
-  const shown = [...columns, last];
-  const widths = [
-    ...columns.map(widthOf),
-    Math.min(widthOf(last), Math.max(minLastColumn, remainingWidth())),
-  ];
+  const shown = [...columns, name];
+  const widths = [...columns.map(widthOf), Math.min(widthOf(name), Math.max(minNameWidth, remainingWidth()))];
   const table = formatTable(
-    shown.map(({ head, align }, position) => {
-      const places = widths[position];
-      return Number.isFinite(width) && places !== undefined
-        ? { head, align, width: places }
-        : { head, align };
-    }),
+    shown.map(({ head, align }, position) => ({ head, align, width: widths[position] ?? minNameWidth })),
     rows.map(([id, entry]) => shown.map(({ cell }) => cell(id, entry))),
   );
   const more = ledger.entries.size - rows.length;
   return more > 0 ? styled`${table}\n… and ${more} more` : table;
 }
 
-/** One line for a document whose state has changed. */
+/** One line for a document, or a discovery message, whose state has changed. */
 export function changeLine(change: Change): string {
-  const { document, state, bytes, code, receives } = change;
+  const { document, state, bytes, code, reason, receives, kind, lane } = change;
   const parts = [
-    `${document}  ${stateNames[state]}${code === undefined ? '' : `: ${code}`}`,
+    `${document}  ${stateNames[state]}`,
+    ...(kind === 'document' ? [] : [nameOfKind(kind)]),
+    ...(code === undefined ? [] : [lane]),
     ...(state === 'archived' ? [formatBytes(bytes)] : []),
     ...(receives > 1 ? [formatCount(receives, 'receive')] : []),
-    ...(change.kind === 'document' ? [] : [nameOfKind(change)]),
   ];
-  return parts.join(', ');
+  return `${parts.join(', ')}${code === undefined ? '' : `: ${code}${reason === undefined ? '' : `: ${reason}`}`}`;
+}
+
+const outcomeNames: Record<StartEventOf<'webhook'>['outcome'], string> = {
+  accepted: 'accepted',
+  ignored: 'ignored',
+  deferred: 'not queued; Telnyx would send it again',
+  refused: 'refused',
+};
+
+/** One line for a request to the webhook. */
+export function webhookLine(event: StartEventOf<'webhook'>): string {
+  const { status, outcome, reason, eventType, queued } = event;
+  const what = [
+    `webhook  ${status ?? '   '} ${outcomeNames[outcome]}`,
+    ...(reason === undefined ? [] : [`: ${reason}`]),
+    ...(eventType === undefined ? [] : [`, ${eventType}`]),
+    ...(outcome === 'accepted' && queued !== undefined ? [`, ${queued} queued`] : []),
+  ];
+  return what.join('');
 }
 
 /** Counts, dead letters with their reasons, and where the archive is. */
 export function summaryOf(ledger: Ledger, archive: string): string[] {
   const totals = ledger.totals();
-  const lines = [
-    `${totals.archived} archived (${formatBytes(totals.bytes)}), ` +
-      `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} already archived, ` +
-      `${formatCount(totals.deadLettered, 'dead letter')}${totals.waiting > 0 ? `, ${totals.waiting} waiting` : ''}.`,
+  const counts = [
+    `${totals.archived} archived (${formatBytes(totals.bytes)})`,
+    `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} already archived`,
+    formatCount(totals.deadLettered, 'dead letter'),
+    ...(totals.waiting > 0 ? [`${totals.waiting} waiting`] : []),
   ];
+  const lines = [`${counts.join(', ')}.`];
   for (const [id, { state, code, reason }] of ledger.entries) {
     if (state === 'dead-lettered') lines.push(`  ${id}  ${code}: ${reason}`);
   }
+  if (!totals.listed)
+    lines.push("Telnyx's list of documents was not read to its end: documents may be missing.");
+  if (totals.unreadable > 0)
+    lines.push(`${formatCount(totals.unreadable, 'row')} of Telnyx's list without a valid document ID.`);
   lines.push(`Archive: ${archive}`);
   return lines;
 }
@@ -130,8 +168,8 @@ function isArchived({ state }: Entry): boolean {
   return state === 'archived' || state === 'already-archived';
 }
 
-function nameOfKind({ kind }: Entry): string {
-  return kind === 'document' ? '' : `message of kind ${kind}`;
+function nameOfKind(kind: string): string {
+  return `${kind} message`;
 }
 
 function rowsToShow(ledger: Ledger): [string, Entry][] {

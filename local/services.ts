@@ -1,5 +1,6 @@
 /** Services that the functions use: a local S3, a local SQS, and a stand-in for Telnyx or the real one. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SQSClient } from '@aws-sdk/client-sqs';
@@ -33,6 +34,10 @@ export interface ServiceOptions {
   openProxy?: ((service: ServiceName, origin: string) => Promise<ServiceProxy>) | undefined;
   /** Fault for a request to the archive's bucket or to the stand-in's storage. @default none */
   s3Fault?: (request: S3RequestInfo) => S3Fault | undefined;
+  /** Called while the folder of the documents is read at the start: files read so far, all files. */
+  onFilesRead?: ((read: number, total: number) => void) | undefined;
+  /** Ends the start, which then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
   /** Called with each error outside the functions. */
   onProblem: (problem: string) => void;
   /** Called when nothing more can be written to the disk of the archive or of the stand-in. @default `onProblem` */
@@ -81,10 +86,19 @@ export async function startServices(
 ): Promise<Services> {
   const { archive, time, random, onProblem } = options;
   const onDiskError = options.onDiskError ?? ((error: DiskError) => onProblem(error.message));
-  const storage = await mkdtemp(join(tmpdir(), 'telnyx-stand-in-'));
-  defer(() => rm(storage, { recursive: true, force: true }));
+  const storage = await realpath(await mkdtemp(join(tmpdir(), 'telnyx-stand-in-')));
+  // Synchronous, so that it takes no turns with a busy event loop and also runs when the process exits at once.
+  const removeStorage = () => rmSync(storage, { recursive: true, force: true });
+  process.once('exit', removeStorage);
+  defer(() => {
+    process.removeListener('exit', removeStorage);
+    removeStorage();
+  });
 
   let standIn: StandIn | undefined;
+  const stopping = new AbortController();
+  defer(() => stopping.abort(new Error('The stack has stopped.')));
+  const signal = AbortSignal.any([stopping.signal, ...(options.signal ? [options.signal] : [])]);
   const s3 = await startS3({
     buckets: { [localBucket]: archive, [storageBucket]: storage },
     // The stand-in's objects are links to the user's files.
@@ -121,6 +135,10 @@ export async function startServices(
       time,
       random,
       folder: options.documents,
+      // The system's folder for temporary files may be below the folder of the documents.
+      exclude: [storage],
+      signal,
+      onRead: options.onFilesRead,
       faults: options.faults ?? [],
       ...(options.rateLimit ? { rateLimit: options.rateLimit } : {}),
       onAppeared,

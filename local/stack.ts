@@ -9,6 +9,7 @@ import { type FunctionsOptions, startFunctions } from './functions.ts';
 import { openIdentityPort } from './identity-port.ts';
 import { openMetricsPort } from './lambda/metrics-port.ts';
 import type { LocalLane } from './queues.ts';
+import { localCredentials } from './s3/archive-bucket.ts';
 import type { S3Server } from './s3/server.ts';
 import { type Defer, type ServiceOptions, type Services, startServices } from './services.ts';
 import { readSession, removeSession, writeSession } from './session.ts';
@@ -38,6 +39,8 @@ export interface Stack {
   };
   /** Key to sign events for this stack's webhook. Created at each start. */
   signingKey: SigningKey;
+  credentials: { accessKeyId: string; secretAccessKey: string };
+  standInKey: string | undefined;
   lanes: Record<LaneName, LocalLane>;
   send: SendMessages;
   bucket: Bucket;
@@ -115,6 +118,8 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
     ...createQueueOperations(services, send, time.now),
     addresses: { ...shared, s3Endpoint: s3.endpoint, archive: services.target.place },
     signingKey,
+    credentials: localCredentials,
+    standInKey: standIn && services.telnyx.apiKey,
     lanes: queues.lanes,
     send,
     bucket,

@@ -45,7 +45,7 @@ export interface CreatedBetween {
  * @throws ArchiverError those of `RetryingTelnyx`, and UnexpectedResponse if the response is not a list
  */
 export async function listDocuments(
-  telnyx: RetryingTelnyx,
+  telnyx: Pick<RetryingTelnyx, 'get'>,
   created: CreatedBetween,
   pageNumber: number,
   customerReference?: string,

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import type { SendMessages } from '../queue/send.ts';
 import { type Time, withDeadline } from '../time.ts';
 import { type ParsedEvent, parseEvent } from './events.ts';
-import { verify } from './verify.ts';
+import { type SignatureRefusal, verify } from './verify.ts';
 
 export interface WebhookDependencies {
   publicKeys: readonly KeyObject[];
@@ -20,27 +20,49 @@ export interface WebhookDependencies {
 /** An order of a thousand numbers takes about 600 kB. */
 export const maxBodyBytes = 1024 ** 2;
 
+/** HTTP status of a refused request by reason, the dimension of `WebhooksRefused`. */
+export const refusalStatus = {
+  method: 405,
+  'content-type': 415,
+  'too-large': 413,
+  'no-public-key': 503,
+  'signature-missing': 401,
+  'signature-malformed': 401,
+  'timestamp-malformed': 401,
+  'timestamp-outside-window': 401,
+  'signature-wrong': 401,
+  unreadable: 400,
+} as const satisfies Record<SignatureRefusal, 401> & Record<string, number>;
+
+export type RefusalReason = keyof typeof refusalStatus;
+
+/**
+ * What became of a genuine event: the `outcome` field of its log lines. An event that is used in part has a line with
+ * `ignored` before the one with `accepted` or `deferred`.
+ */
+export type WebhookOutcome = 'accepted' | 'ignored' | 'deferred';
+
 /** Creates the webhook's handler. It verifies a Telnyx event, queues its messages, and only then returns 200. */
 export function createWebhookHandler(dependencies: WebhookDependencies) {
   const { publicKeys, log, time } = dependencies;
-  const refuse = (status: number, reason: string, headers = {}) => {
+  const refuse = (reason: RefusalReason, headers = {}) => {
     log.count('WebhooksRefused', 1, { Reason: reason });
-    return respond(status, headers);
+    return respond(refusalStatus[reason], headers);
   };
 
   return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
-    if (event.requestContext.http.method !== 'POST') return refuse(405, 'method', { allow: 'POST' });
-    if (!isJson(event.headers['content-type'])) return refuse(415, 'content-type');
+    if (event.requestContext.http.method !== 'POST') return refuse('method', { allow: 'POST' });
+    if (!isJson(event.headers['content-type'])) return refuse('content-type');
     // Stryker disable next-line StringLiteral: the default encoding is UTF-8.
     const rawBody = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
-    if (rawBody.length > maxBodyBytes) return refuse(413, 'too-large');
-    if (publicKeys.length === 0) return refuse(503, 'no-public-key');
+    if (rawBody.length > maxBodyBytes) return refuse('too-large');
+    if (publicKeys.length === 0) return refuse('no-public-key');
 
     const signature = event.headers['telnyx-signature-ed25519'];
     const timestamp = event.headers['telnyx-timestamp'];
     const verdict = verify({ rawBody, signature, timestamp }, publicKeys, time.now());
-    if (!verdict.genuine) return refuse(401, verdict.reason);
-    if (!('payload' in verdict)) return refuse(400, 'unreadable');
+    if (!verdict.genuine) return refuse(verdict.reason);
+    if (!('payload' in verdict)) return refuse('unreadable');
 
     const parsed = parseEvent(verdict.payload, new Date(time.now()).toISOString());
     return respond(await queueMessages(parsed, dependencies));
@@ -57,7 +79,11 @@ async function queueMessages(parsed: ParsedEvent, dependencies: WebhookDependenc
     queued: documents.length + discovery.length,
   };
   if (ignored !== undefined) {
-    log.info('Event ignored in whole or in part', { ...fields, reason: ignored });
+    log.info('Event ignored in whole or in part', {
+      ...fields,
+      outcome: 'ignored' satisfies WebhookOutcome,
+      reason: ignored,
+    });
     log.count('WebhooksIgnored', 1, { Reason: ignored });
     if (fields.queued === 0) return 200;
   }
@@ -70,11 +96,15 @@ async function queueMessages(parsed: ParsedEvent, dependencies: WebhookDependenc
     });
   } catch (error) {
     // Telnyx sends the event again. Messages that were queued already do no harm when queued twice.
-    log.error('Could not queue the event', { ...fields, cause: nameOf(error) });
+    log.error('Could not queue the event', {
+      ...fields,
+      outcome: 'deferred' satisfies WebhookOutcome,
+      cause: nameOf(error),
+    });
     log.count('WebhooksDeferred');
     return 503;
   }
-  log.info('Event queued', fields);
+  log.info('Event queued', { ...fields, outcome: 'accepted' satisfies WebhookOutcome });
   log.count('WebhooksAccepted');
   return 200;
 }

@@ -5,7 +5,7 @@
  */
 import { createPublicKey, type KeyObject, verify as verifySignature } from 'node:crypto';
 
-type SignatureRefusal =
+export type SignatureRefusal =
   | 'signature-missing'
   | 'signature-malformed'
   | 'timestamp-malformed'

@@ -25,6 +25,10 @@ export interface FolderOptions {
   time: Time;
   /** Called once for each file or folder that is skipped, with the reason. */
   onSkipped: (path: string, error: unknown) => void;
+  /** Called during the first scan with the number of files read so far and of all files. */
+  onRead?: ((read: number, total: number) => void) | undefined;
+  /** Ends a running scan. The first one then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
   /** Called for each document that is added after the first scan. */
   onAppeared?: (document: Document) => void;
 }
@@ -38,7 +42,7 @@ const manyFiles = 1_000;
 const pausePerScan = 9;
 
 export function openFolder(options: FolderOptions): Folder {
-  const { path: root, exclude = [], documents, time, onSkipped, onAppeared } = options;
+  const { path: root, exclude = [], documents, time, onRead, signal, onSkipped, onAppeared } = options;
   const known = new Map<string, { version: string; id: string }>();
   const reported = new Set<string>();
   let hasScanned = false;
@@ -104,6 +108,7 @@ export function openFolder(options: FolderOptions): Folder {
     const paths = await filesIn(root);
     const changed: [path: string, version: string][] = [];
     await pLimit(statsAtOnce).map(paths, async (path) => {
+      if (signal?.aborted) return;
       try {
         const version = await newVersion(path);
         if (version !== undefined) changed.push([path, version]);
@@ -112,13 +117,21 @@ export function openFolder(options: FolderOptions): Folder {
       }
     });
     if (hasScanned && changed.length > 0) await sleep(time, stableMs);
+    let read = 0;
     await pLimit(hashedAtOnce).map(changed, async ([path, version]) => {
+      if (signal?.aborted) return;
       try {
         await addIfStable(path, version);
       } catch (error) {
         skip(path, error);
       }
+      read += 1;
+      if (!hasScanned) onRead?.(read, changed.length);
     });
+    if (signal?.aborted) {
+      if (!hasScanned) throw signal.reason;
+      return;
+    }
     const here = new Set(paths);
     for (const [path, { id }] of known) {
       if (here.has(path)) continue;

@@ -39,6 +39,10 @@ export interface StandInOptions {
   expire?: boolean;
   /** Lifetime of a download link, in seconds. @default 600 */
   linkSeconds?: number;
+  /** Called while the folder is read at the start: files read so far, all files. */
+  onRead?: ((read: number, total: number) => void) | undefined;
+  /** Ends the reading of the folder. Abort it before `close`. */
+  signal?: AbortSignal | undefined;
   /** Called once for each file or folder that is skipped, with the reason. */
   onSkipped: (path: string, error: unknown) => void;
   /** Called for each document that is added after the start. */
@@ -73,6 +77,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
           exclude: options.exclude ?? [],
           documents,
           time,
+          onRead: options.onRead,
+          signal: options.signal,
           onSkipped,
           onAppeared,
         });

@@ -24,6 +24,7 @@ describe('Ledger', () => {
 
     expect([...ledger.entries.keys()]).toEqual(['a']);
     expect(ledger.totals()).toEqual({
+      listed: true,
       found: 5,
       documents: 2,
       ended: 1,
@@ -31,6 +32,7 @@ describe('Ledger', () => {
       alreadyArchived: 0,
       waiting: 0,
       deadLettered: 0,
+      unreadable: 0,
       bytes: 10,
     });
   });
@@ -69,6 +71,37 @@ describe('Ledger', () => {
     });
     expect(ledger.entries.get('a')).toMatchObject({ code: 'LinkExpired', reason: 'Expired.', receives: 2 });
     expect(ledger.entries.get('b')).toMatchObject({ state: 'archived', receives: 2 });
+  });
+
+  it('knows whether a span was read to its end', () => {
+    const failed = {
+      ...span,
+      outcome: 'dead-lettered',
+      code: 'UnexpectedResponse',
+      reason: 'No list.',
+    } as const;
+    const sweep = { lane: 'discovery', kind: 'recent', messageId: 'sweep-1', outcome: 'done' } as const;
+
+    expect(ledgerOf(failed, sweep).totals()).toMatchObject({ listed: false, deadLettered: 1 });
+    expect(ledgerOf({ ...span, outcome: 'done', found: 0 }).totals()).toMatchObject({ listed: true });
+  });
+
+  it('counts rows without a valid document ID once, although each sweep finds them again', () => {
+    const ledger = new Ledger();
+    const log = createLog({ name: 'test', write: (line) => ledger.read(line), now: Date.now });
+
+    for (const problems of [2, 1, 2]) log.warn('Any message', { problems });
+
+    expect(ledger.totals().unreadable).toBe(2);
+  });
+
+  it('is not changed by a log line about a webhook event, which has an outcome too', () => {
+    const ledger = new Ledger();
+
+    ledger.read(JSON.stringify({ outcome: 'accepted', eventType: 'number_order.complete', queued: 2 }));
+
+    expect(ledger.entries.size).toBe(0);
+    expect(ledger.totals().documents).toBe(0);
   });
 
   it('lists the dead letter of a span logged by a running stack', async () => {

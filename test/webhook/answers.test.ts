@@ -117,7 +117,14 @@ describe('the log of a webhook request', () => {
       ['discovery', 0],
     ]);
     expect(logged).toEqual([
-      { level: 'INFO', message: 'Event queued', eventId: 'e1', eventType: 'document.uploaded', queued: 1 },
+      {
+        level: 'INFO',
+        message: 'Event queued',
+        eventId: 'e1',
+        eventType: 'document.uploaded',
+        queued: 1,
+        outcome: 'accepted',
+      },
     ]);
     expect(counted).toEqual([{ WebhooksAccepted: 1 }]);
   });
@@ -150,6 +157,7 @@ describe('the log of a webhook request', () => {
         message: expect.stringMatching(/^Event ignored/),
         eventType: 'call.initiated',
         queued: 0,
+        outcome: 'ignored',
         reason: 'unknown-type',
       },
     ]);
@@ -170,6 +178,7 @@ describe('the log of a webhook request', () => {
         eventId: 'e1',
         eventType: 'document.uploaded',
         queued: 1,
+        outcome: 'deferred',
         cause: 'Error ECONNRESET',
       },
     ]);
