@@ -39,8 +39,8 @@ export interface Totals {
   waiting: number;
   /** Documents and discovery messages that became dead letters. */
   deadLettered: number;
-  /** Rows of Telnyx's list without a valid document ID. */
-  unreadable: number;
+  /** Whether Telnyx listed rows without a valid document ID. */
+  unreadable: boolean;
   /** Bytes archived. */
   bytes: number;
 }
@@ -67,7 +67,7 @@ export class Ledger {
   #found = 0;
   #queued = 0;
   #listed = false;
-  #unreadable = 0;
+  #unreadable = false;
 
   /**
    * Reads one log line of a function.
@@ -76,8 +76,8 @@ export class Ledger {
    */
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
-    // Each sweep finds the same rows again.
-    this.#unreadable = Math.max(this.#unreadable, line.problems ?? 0);
+    // Not counted: retries and sweeps find the same rows again.
+    if (line.problems !== undefined) this.#unreadable = true;
     if (line.lane === undefined) return undefined;
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
     // A message without a document is identified by its message ID.

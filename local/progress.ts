@@ -1,6 +1,6 @@
 /** Progress of the initial archiving. */
 import { formatBytes } from '../terminal/bytes.ts';
-import { formatCount } from '../terminal/counts.ts';
+import { formatCount, formatNumber } from '../terminal/counts.ts';
 import type { ProgressState } from '../terminal/progress.ts';
 import type { Totals } from './ledger.ts';
 
@@ -9,7 +9,7 @@ export function archivingProgress(now: Totals, seconds: number): ProgressState {
   if (!now.listed && now.documents + now.waiting + now.deadLettered === 0)
     return { ended: 0, total: undefined, text: 'Reading the list of documents…' };
   const parts = [
-    `${now.ended} of ${formatCount(now.documents, 'document')}`,
+    `${formatNumber(now.ended)} of ${formatCount(now.documents, 'document')}`,
     formatBytes(now.bytes),
     `${formatBytes(now.bytes / Math.max(0.001, seconds))}/s`,
   ];

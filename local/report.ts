@@ -158,8 +158,7 @@ export function summaryOf(ledger: Ledger, archive: string): string[] {
   }
   if (!totals.listed)
     lines.push("Telnyx's list of documents was not read to its end: documents may be missing.");
-  if (totals.unreadable > 0)
-    lines.push(`${formatCount(totals.unreadable, 'row')} of Telnyx's list without a valid document ID.`);
+  if (totals.unreadable) lines.push('Telnyx listed rows without a valid document ID.');
   lines.push(`Archive: ${archive}`);
   return lines;
 }

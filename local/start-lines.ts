@@ -99,7 +99,7 @@ const summary = v.strictObject({
   alreadyArchived: count,
   waiting: count,
   deadLettered: described(count, 'Documents and discovery messages that became dead letters.'),
-  unreadable: described(count, "Rows of Telnyx's list without a valid document ID."),
+  unreadable: described(v.boolean(), 'Whether Telnyx listed rows without a valid document ID.'),
   bytes: described(count, 'Bytes archived.'),
 });
 

@@ -250,7 +250,7 @@ async function sweepUntilInterrupted(
 /** 0 only if everything that Telnyx listed is archived. Dead letters of a crashed function are in the queues alone. */
 async function exitCodeOf(ledger: Ledger, stack: Stack): Promise<number> {
   const { listed, deadLettered, unreadable } = ledger.totals();
-  return listed && deadLettered === 0 && unreadable === 0 && (await stack.deadLetterCount()) === 0 ? 0 : 1;
+  return listed && deadLettered === 0 && !unreadable && (await stack.deadLetterCount()) === 0 ? 0 : 1;
 }
 
 /** Resolves with undefined as soon as the signal aborts. Whatever the promise does later has no effect. */

@@ -1,12 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import * as v from 'valibot';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { TelnyxResponse } from '../../local/functions.ts';
-import { localApiKey } from '../../local/services.ts';
+import { privateFolder } from '../../local/s3/object-store.ts';
+import { startLine } from '../../local/start-lines.ts';
 import { someBytes } from '../archive/world.ts';
 import { startArchive } from '../cli/world.ts';
 
@@ -27,7 +33,7 @@ interface Run {
   errors: string[];
 }
 
-/** Runs `npm start -- --json …` as a separate process. */
+/** Runs `npm start -- --json …` as a separate process. Each line must match the schema. */
 function start(...options: string[]): Run {
   const child = spawn(process.execPath, [main, '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -42,7 +48,7 @@ function start(...options: string[]): Run {
     next: async () => {
       const { value, done } = await reader.next();
       if (done) return undefined;
-      const line = JSON.parse(value);
+      const line: Record<string, unknown> = v.parse(startLine, JSON.parse(value));
       lines.push(line);
       return line;
     },
@@ -50,11 +56,20 @@ function start(...options: string[]): Run {
   };
 }
 
+/** Reads lines up to the next one of a type. */
+async function untilType(run: Run, type: string): Promise<Record<string, unknown>> {
+  for (;;) {
+    const line = await run.next();
+    if (line === undefined) throw new Error(`The process exited: ${run.errors.join('')}`);
+    if (line.type === type) return line;
+  }
+}
+
 async function summaryOf(run: Run): Promise<Record<string, unknown>> {
   while ((await run.next()) !== undefined);
-  const last = run.lines.at(-1)?.summary;
-  expect(last, run.errors.join('')).toBeDefined();
-  return last as Record<string, unknown>;
+  const last = run.lines.at(-1);
+  expect(last?.type, run.errors.join('')).toBe('summary');
+  return last ?? {};
 }
 
 /** Creates files of several types and sizes from 0 bytes to 25 MB, in folders. */
@@ -150,21 +165,153 @@ describe('npm start', () => {
     expect(await run.exitCode).toBe(1);
   });
 
-  it('prints its addresses first, runs until interrupted, and then exits at once', async () => {
-    const run = start('--archive', await temporaryFolder());
+  it('prints its addresses first, runs until interrupted, and then exits at once with 130', async () => {
+    const archive = await temporaryFolder();
+    const run = start('--archive', archive);
 
-    const addresses = await run.next();
-    expect(addresses).toMatchObject({
-      telnyxUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v2$/),
-      s3Endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
-      sqsEndpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    const first = await run.next();
+    const url = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+/);
+    const queue = { queueUrl: url, deadLetterQueueUrl: url };
+    expect(first).toMatchObject({
+      type: 'started',
+      telnyxUrl: url,
+      apiKey: expect.any(String),
+      archive,
+      s3Endpoint: url,
+      bucket: 'archive',
+      credentials: { accessKeyId: expect.any(String), secretAccessKey: expect.any(String) },
+      sqsEndpoint: url,
+      queues: { documents: queue, backfill: queue, discovery: queue, spans: queue },
     });
-    for (let line = await run.next(); line?.summary === undefined; line = await run.next()) {
-      if (line === undefined) throw new Error(`The process exited: ${run.errors.join('')}`);
-    }
+    await untilType(run, 'summary');
     run.process.kill('SIGINT');
+    const interruptedAt = performance.now();
 
-    expect(await run.exitCode).toBe(0);
+    expect((await untilType(run, 'stopping')).type).toBe('stopping');
+    expect(await run.exitCode).toBe(130);
+    expect(performance.now() - interruptedAt).toBeLessThan(3_000);
+    expect(run.errors.join('')).toBe('');
+  });
+
+  it('refuses a second start on the same archive, whose session stays', async () => {
+    const archive = await temporaryFolder();
+    const first = start('--wait', '--archive', archive);
+    await first.next();
+    const session = await readFile(join(archive, privateFolder, 'stack.json'), 'utf8');
+
+    const second = start('--archive', archive);
+
+    expect(await second.next()).toMatchObject({
+      type: 'error',
+      message: expect.stringContaining(`already running on ${archive} (process ${first.process.pid})`),
+    });
+    expect(await second.exitCode).toBe(2);
+    expect(await readFile(join(archive, privateFolder, 'stack.json'), 'utf8')).toBe(session);
+  });
+
+  it('starts on an archive whose stack was killed', async () => {
+    const archive = await temporaryFolder();
+    const first = start('--wait', '--archive', archive);
+    await first.next();
+    first.process.kill('SIGKILL');
+    await first.exitCode;
+
+    const second = start('--once', '--archive', archive);
+
+    expect(await summaryOf(second)).toMatchObject({ archived: 9 });
+    expect(await second.exitCode).toBe(0);
+  });
+
+  it('says what it does with 5,000 files, and answers Ctrl-C at once, while it reads them and afterwards', async () => {
+    const folder = await temporaryFolder();
+    for (let n = 0; n < 5_000; n += 1) writeFileSync(join(folder, `${n}.txt`), String(n));
+    for (const shown of [/Reading the files in/, /Reading the list of documents|of 5,000 documents/]) {
+      const archive = await temporaryFolder();
+      const temporary = await temporaryFolder();
+      const child = spawn(process.execPath, [main, '--documents', folder, '--archive', archive], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, TMPDIR: temporary },
+      });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      let text = '';
+      child.stderr.on('data', (chunk: Buffer) => {
+        text += chunk;
+      });
+      const exited = once(child, 'exit');
+
+      await vi.waitFor(() => expect(text).toMatch(shown), { timeout: 60_000, interval: 20 });
+      child.kill('SIGINT');
+      const interruptedAt = performance.now();
+      await vi.waitFor(() => expect(text).toContain('Stopping…\n'), { timeout: 1_000, interval: 5 });
+
+      expect((await exited)[0]).toBe(130);
+      expect(performance.now() - interruptedAt).toBeLessThan(3_000);
+      expect(await readdir(temporary)).toEqual([]);
+    }
+  }, 180_000);
+
+  it('shows each webhook request with its status, and what became of it', async () => {
+    const run = start('--wait', '--no-events', '--archive', await temporaryFolder());
+    const { webhookUrl } = (await run.next()) as { webhookUrl: string };
+
+    await fetch(webhookUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+
+    expect(await untilType(run, 'webhook')).toMatchObject({
+      outcome: 'refused',
+      status: 401,
+      reason: 'signature-missing',
+    });
+  });
+
+  it('exits with 2 and one line when Telnyx does not accept the key, before anything is created', async () => {
+    const server = createServer((_request, response) => {
+      response.writeHead(401, { 'content-type': 'application/json' }).end('{"errors":[{"code":"10009"}]}');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const archive = join(await temporaryFolder(), 'archive');
+    process.env.TELNYX_API_KEY = 'KEY0123456789abcdef';
+    onTestFinished(() => void delete process.env.TELNYX_API_KEY);
+
+    const run = start(
+      '--archive',
+      archive,
+      '--telnyx',
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2`,
+    );
+
+    expect(await run.next()).toMatchObject({ type: 'error', code: 'ApiKeyRejected' });
+    expect(await run.exitCode).toBe(2);
+    await expect(readdir(archive)).rejects.toThrow('ENOENT');
+  });
+
+  it('exits with 1 when Telnyx lists a row without a valid document ID', async () => {
+    const id = '5a3b1e00-0000-4000-8000-000000000001';
+    const archive = await temporaryFolder();
+    await mkdir(join(archive, 'receipts'));
+    await writeFile(join(archive, 'receipts', `${id}.json`), '{}');
+    const server = createServer(({ url }, response) => {
+      const isFirstPage = url?.includes('page%5Bnumber%5D=1&');
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ data: isFirstPage ? [{ id }, { id: 'not a UUID' }] : [] }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    process.env.TELNYX_API_KEY = 'KEY0123456789abcdef';
+    onTestFinished(() => void delete process.env.TELNYX_API_KEY);
+
+    const run = start(
+      '--once',
+      '--archive',
+      archive,
+      '--telnyx',
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2`,
+    );
+
+    expect(await summaryOf(run)).toMatchObject({ listed: true, found: 1, unreadable: true, deadLettered: 0 });
+    expect(await run.exitCode).toBe(1);
   });
 
   it.each([
@@ -173,11 +320,11 @@ describe('npm start', () => {
   ])('archives a document uploaded while it runs, %s', async (_how, options, trigger) => {
     const archive = await temporaryFolder();
     const run = start('--wait', '--archive', archive, ...options);
-    const { telnyxUrl } = (await run.next()) as { telnyxUrl: string };
+    const { telnyxUrl, apiKey } = (await run.next()) as { telnyxUrl: string; apiKey: string };
 
     const response = await fetch(`${telnyxUrl}/documents`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${localApiKey}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
       body: JSON.stringify({ file: Buffer.from('hello').toString('base64'), filename: 'hello.txt' }),
     });
     const { data } = (await response.json()) as { data: { id: string } };
@@ -189,18 +336,35 @@ describe('npm start', () => {
     expect(receipt.request.trigger).toBe(trigger);
   });
 
+  it('prints the error of an invalid option on stderr without --json, and exits with 2', async () => {
+    const child = spawn(process.execPath, [main, '--bogus'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let text = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      text += chunk;
+    });
+
+    expect(await once(child, 'exit')).toEqual([2, null]);
+    expect(text).toBe("error: unknown option '--bogus'\n");
+  });
+
   it.each<[string, string[], string]>([
+    ['a log in a folder that does not exist', ['--log', '/no/such/folder/log'], 'ENOENT'],
+    [
+      'documents that hold the archive',
+      ['--documents', '.', '--archive', 'local/x'],
+      'is inside --documents',
+    ],
     ['a folder that does not exist', ['--documents', '/no/such/folder'], 'folder not found'],
     ['--telnyx without an API key', ['--telnyx', 'https://api.telnyx.com/v2'], 'TELNYX_API_KEY'],
     ['a Telnyx URL without TLS', ['--telnyx', 'http://api.telnyx.com/v2'], 'https://'],
     ['an option that does not exist', ['--bucket', 'x'], 'unknown option'],
-  ])('prints an error without a stack trace for %s', async (_what, options, message) => {
+  ])('prints one line of JSON and exits with 2 for %s', async (_what, options, message) => {
     const run = start(...options);
 
-    expect(await run.exitCode).not.toBe(0);
-
-    expect(run.errors.join('')).toContain(message);
-    expect(run.errors.join('')).not.toContain('    at ');
+    expect(await run.next()).toMatchObject({ type: 'error', message: expect.stringContaining(message) });
+    expect(await run.next()).toBeUndefined();
+    expect(await run.exitCode).toBe(2);
+    expect(run.errors.join('')).toBe('');
   });
 });
 
