@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `npm run archiver -- <command>`: the operator's commands, one file each in `commands/`. */
 import { Command } from 'commander';
-import { hasSystemCode } from '../functions/errors.ts';
+import { ArchiverError, hasSystemCode } from '../functions/errors.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { printable } from '../terminal/escape.ts';
@@ -121,8 +121,13 @@ async function execute(command: Command, run: ArchiverCommand['run']): Promise<v
   } catch (error) {
     if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
     if (error instanceof InterruptedError) endWith(130, interrupted);
-    if (endCode !== pipeClosedCode)
-      terminal.note(...(end.signal.aborted ? explain(end.signal.reason) : explain(error)));
+    if (endCode !== pipeClosedCode) {
+      const cause: unknown = end.signal.aborted ? end.signal.reason : error;
+      const lines = explain(cause);
+      const code = cause instanceof ArchiverError ? { code: cause.code } : {};
+      terminal.record({ type: 'error', ...code, message: lines.join('\n') });
+      terminal.note(...lines);
+    }
     process.exitCode = 2;
   }
   process.exitCode = endCode ?? process.exitCode;

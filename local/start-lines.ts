@@ -10,6 +10,7 @@ import { refusalStatus } from '../functions/webhook/handler.ts';
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const time = v.pipe(v.string(), v.isoTimestamp(), v.description('When the line was printed.'));
 const lane = v.picklist(laneNames);
+export const errorCode = v.picklist(errorCodes);
 
 function described<const Schema extends v.GenericSchema>(schema: Schema, text: string) {
   return v.pipe(schema, v.description(text));
@@ -52,7 +53,8 @@ const entry = {
   bytes: count,
   ms: described(count, 'Duration of the last receive, in milliseconds.'),
   receives: described(count, 'How often the message was received.'),
-  code: optional(v.picklist(errorCodes), 'Why it is waiting or became a dead letter.'),
+  /** Why it is waiting or became a dead letter. */
+  code: v.exactOptional(errorCode),
   reason: v.exactOptional(v.string()),
 };
 
@@ -107,7 +109,7 @@ const warning = v.strictObject({ type: v.literal('warning'), time, message: v.st
 const error = v.strictObject({
   type: v.literal('error'),
   time,
-  code: v.exactOptional(v.picklist(errorCodes)),
+  code: v.exactOptional(errorCode),
   message: v.string(),
 });
 /** After Ctrl-C. */

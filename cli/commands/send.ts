@@ -77,7 +77,7 @@ export async function send({ documentIds, wait }: SendOptions, context: CommandC
   if (wait !== undefined)
     return await waitForOutcomes(messages, wait === true ? defaultWaitSeconds : wait, context);
   terminal.print(`${formatCount(ids.length, 'document')} queued.`);
-  terminal.record({ queued: ids.length });
+  terminal.record({ type: 'queued', queued: ids.length });
   return 0;
 }
 
@@ -107,7 +107,7 @@ async function waitForOutcomes(
       const name = nameInRecord(telnyx);
       const suffix = `  ${formatName(name)}`.trimEnd();
       terminal.print(styled`${id}  ${terminal.paint('green', 'archived')}${suffix}`);
-      terminal.record({ documentId: id, archived: true, ...name });
+      terminal.record({ type: 'document', documentId: id, archived: true, ...name });
     }
     const isOver = time.monotonic() >= deadline;
     if (openByBody.size > 0 && (isOver || time.monotonic() >= readAgainAt)) {
@@ -119,7 +119,7 @@ async function waitForOutcomes(
         failed += 1;
         const why = reason === undefined ? code : `${code}: ${reason}`;
         terminal.print(styled`${id}  ${terminal.paint('red', 'failed')}  ${why}`);
-        terminal.record({ documentId: id, archived: false, code, reason });
+        terminal.record({ type: 'document', documentId: id, archived: false, code, reason });
       }
       readAgainAt = time.monotonic() + pausePerReading * (time.monotonic() - started);
     }
@@ -128,7 +128,7 @@ async function waitForOutcomes(
   }
   for (const id of openByBody.values()) {
     terminal.print(styled`${id}  ${terminal.paint('yellow', 'not yet archived')}`);
-    terminal.record({ documentId: id, archived: false });
+    terminal.record({ type: 'document', documentId: id, archived: false });
   }
   if (openByBody.size > 0) {
     const [they, them] = openByBody.size === 1 ? ['It', 'its'] : ['They', 'their'];

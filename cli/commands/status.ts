@@ -95,7 +95,7 @@ export async function status(options: StatusOptions, context: CommandContext): P
   const { target, terminal, time, signal } = context;
   for (;;) {
     const now = await readStatus(options, context);
-    terminal.record(now);
+    terminal.record({ type: 'status', ...now });
     if (options.watch !== undefined) terminal.clear();
     terminal.print(...formatStatus(now, target.name, terminal.paint));
     if (options.watch === undefined) return isHealthy(now) ? 0 : 1;

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
+import { archiverError } from '../../cli/json-lines.ts';
 import { newFolder, startArchive } from './world.ts';
 
 const entry = fileURLToPath(new URL('../../cli/archiver.ts', import.meta.url));
@@ -43,6 +45,13 @@ describe('npm run archiver', () => {
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe('');
+  });
+
+  it('prints the error that ended a command as JSON too', async () => {
+    const { exitCode, stdout } = await archiver('status', '--local', '/nowhere', '--json');
+
+    expect(exitCode).toBe(2);
+    expect(v.parse(archiverError, JSON.parse(stdout)).message).toContain('is not a folder');
   });
 
   it('reads an archive without a running stack, with text or JSON output', async () => {

@@ -2,8 +2,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import * as v from 'valibot';
 import { onTestFinished, vi } from 'vitest';
 import type { CommandContext } from '../../cli/command.ts';
+import { archiverLine } from '../../cli/json-lines.ts';
 import { localArchive } from '../../cli/target/local-archive.ts';
 import { systemTime } from '../../functions/time.ts';
 import { type StackOptions, startStack } from '../../local/stack.ts';
@@ -19,8 +21,11 @@ export interface CommandResult {
   questions: string[];
 }
 
-/** A terminal that records its output. */
-export function recordingTerminal({ answer = false } = {}): { terminal: Terminal; result: CommandResult } {
+/** A terminal that records its output. Each JSON line must match the schema. */
+export function recordingTerminal({ answer = false, schema = archiverLine as v.GenericSchema } = {}): {
+  terminal: Terminal;
+  result: CommandResult;
+} {
   const result: CommandResult = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
   const terminal: Terminal = {
     json: true,
@@ -28,6 +33,7 @@ export function recordingTerminal({ answer = false } = {}): { terminal: Terminal
       for (const line of lines) result.printed += `${asStyled(line).plain}\n`;
     },
     record: (value) => {
+      v.parse(schema, JSON.parse(JSON.stringify(value)));
       result.records.push({ ...value });
     },
     note: (...lines) => {

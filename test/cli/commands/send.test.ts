@@ -34,6 +34,7 @@ describe('archiver send', () => {
     expect(result.exitCode).toBe(1);
     expect(performance.now() - started).toBeLessThan(30_000);
     expect(result.records).toContainEqual({
+      type: 'document',
       documentId: unknownId,
       archived: false,
       code: 'DocumentGone',
@@ -53,7 +54,7 @@ describe('archiver send', () => {
     const result = await run((context) => send({ documentIds: [unknownId], wait: 1 }, context));
 
     expect(result.exitCode).toBe(1);
-    expect(result.records).toEqual([{ documentId: unknownId, archived: false }]);
+    expect(result.records).toEqual([{ type: 'document', documentId: unknownId, archived: false }]);
     expect(result.noted).toMatch(/^It may still be archived/);
     expect(await visibleDeadLetters('documents')).toBe(1);
   });

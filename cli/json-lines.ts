@@ -1,0 +1,170 @@
+/**
+ * The lines of `archiver <command> --json`: one object each, told apart by `type`. `docs/json-output.schema.json` is
+ * generated from these schemas, and the tests hold every line of a command against them.
+ */
+import * as v from 'valibot';
+import { findingKinds } from '../functions/audit/findings.ts';
+import { errorCodes } from '../functions/errors.ts';
+import { laneNames } from '../functions/queue/lanes.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const seconds = v.pipe(v.number(), v.minValue(0));
+const instant = v.pipe(v.string(), v.isoTimestamp());
+const text = v.string();
+const lane = v.picklist(laneNames);
+const optional = v.exactOptional;
+const findingCode = v.picklist(Object.keys(findingKinds) as (keyof typeof findingKinds)[]);
+
+function line<const Type extends string, const Fields extends v.ObjectEntries>(type: Type, fields: Fields) {
+  return v.strictObject({ type: v.literal(type), ...fields });
+}
+
+const names = { fileName: optional(text), customerReference: optional(text) };
+
+const audit = [
+  line('finding', {
+    mark: v.pipe(v.picklist(['=', '+', '-', '*', '!']), v.description('As in `rclone check --combined`.')),
+    code: findingCode,
+    weight: v.picklist(['fine', 'defect', 'unchecked']),
+    key: text,
+    documentId: optional(text),
+    ...names,
+    versionId: optional(text),
+    atTelnyx: optional(v.boolean()),
+    detail: text,
+  }),
+  line('summary', {
+    findings: count,
+    unchecked: count,
+    counts: v.record(text, count),
+    archived: count,
+    bytes: count,
+    objectsRead: count,
+    bytesRead: count,
+    requests: count,
+    archive: text,
+    listedAtTelnyx: optional(count),
+    quick: v.boolean(),
+    manifests: count,
+    newestManifest: optional(v.strictObject({ key: text, sha256: text })),
+    seconds,
+  }),
+  line('report', { file: text }),
+  line('manifest', { place: text, sha256: text, documents: count }),
+  line('repair', {
+    queued: count,
+    dryRun: optional(v.boolean()),
+    repairable: optional(count),
+    lane: optional(lane),
+  }),
+];
+
+const backfillProgress = {
+  found: count,
+  queued: count,
+  archived: optional(count),
+  alreadyArchived: optional(count),
+  deadLetters: count,
+  seconds,
+};
+const backfill = [
+  line('plan', { lane, documents: optional(count), messages: count }),
+  line('sent', { messages: count }),
+  line('watch', { ...backfillProgress, spans: count, waiting: count }),
+  line('end', { ...backfillProgress, unaccounted: optional(count), failed: count }),
+];
+
+const exported = [
+  line('failed', { documentId: text, ...names, reason: text }),
+  line('end', { folder: text, exported: count, alreadyThere: count, failed: count, bytes: count }),
+];
+
+const failureCount = { documents: count, otherMessages: count, deadLetters: count };
+const redrive = [
+  line('total', { ...failureCount, lockedElsewhere: count }),
+  line('group', { lane, code: text, documents: count, letters: count, oldestSeconds: seconds }),
+  line('letter', {
+    lane,
+    messageId: text,
+    documentId: optional(text),
+    ...names,
+    code: optional(text),
+    reason: optional(text),
+    attempts: optional(count),
+    deadSince: instant,
+    body: text,
+  }),
+  line('archived', { documentId: text, codes: v.array(text), letters: count }),
+  line('cleared', { documents: count, letters: count }),
+  line('acknowledged', {
+    documentId: optional(text),
+    messageId: optional(text),
+    codes: v.array(text),
+    deadLetters: count,
+    at: instant,
+    note: text,
+  }),
+  line('end', {
+    redriven: count,
+    failedAgain: count,
+    notSent: count,
+    notDeleted: count,
+    stopped: v.boolean(),
+  }),
+];
+
+const send = [
+  line('queued', { queued: count }),
+  line('document', {
+    documentId: text,
+    archived: v.boolean(),
+    ...names,
+    code: optional(text),
+    reason: optional(text),
+  }),
+];
+
+const status = [
+  line('status', {
+    at: instant,
+    lanes: v.array(
+      v.strictObject({
+        lane,
+        waiting: count,
+        oldestSeconds: optional(seconds),
+        failed: count,
+        deadLetters: count,
+      }),
+    ),
+    lastSweepSeconds: optional(seconds),
+    archived: optional(v.strictObject({ today: count, total: count })),
+    oldestUnarchivedSeconds: optional(seconds),
+    lastHour: optional(v.strictObject({ deadLetters: count, documentsOverdue: count })),
+    failed: v.strictObject(failureCount),
+    lockedElsewhere: optional(count),
+    failedByCode: v.record(text, v.strictObject(failureCount)),
+    alarms: optional(
+      v.array(
+        v.strictObject({
+          name: text,
+          state: v.picklist(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
+          description: text,
+        }),
+      ),
+    ),
+  }),
+];
+
+/** Why a command ended with exit code 2 or 130. */
+export const archiverError = line('error', { code: optional(v.picklist(errorCodes)), message: text });
+
+/** By command. */
+export const archiverLines = {
+  audit: v.union([...audit, archiverError]),
+  backfill: v.union([...backfill, archiverError]),
+  export: v.union([...exported, archiverError]),
+  redrive: v.union([...redrive, archiverError]),
+  send: v.union([...send, archiverError]),
+  status: v.union([...status, archiverError]),
+};
+export const archiverLine = v.union(Object.values(archiverLines));
