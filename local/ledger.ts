@@ -59,6 +59,7 @@ interface Line {
   reason?: string;
   found?: number;
   queued?: number;
+  /** Of a discovery message: rows without a valid document ID. Documents have problems of another kind. */
   problems?: number;
 }
 
@@ -76,13 +77,13 @@ export class Ledger {
    */
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
-    // Not counted: retries and sweeps find the same rows again.
-    if (line.problems !== undefined) this.#unreadable = true;
     if (line.lane === undefined) return undefined;
     const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
     // A message without a document is identified by its message ID.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
+      // Not counted, since retries and sweeps find the same rows again.
+      if ((line.problems ?? 0) > 0) this.#unreadable = true;
       // Sweeps find the same documents repeatedly, so only spans are counted.
       if (line.kind === 'span') {
         this.#found += line.found ?? 0;

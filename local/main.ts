@@ -49,8 +49,9 @@ Examples:
   npm start -- --faults --once --archive /tmp/faults
   npm start --silent -- --json
 
-Exit code: 0 everything archived · 1 dead letters, or documents that could not be listed · 2 could not start, the disk
-failed, or an invalid option · 130 interrupted with Ctrl-C · 141 output closed by the reader, as by \`| head\``,
+Exit code: 0 everything archived · 1 dead letters, or documents that could not
+be listed · 2 could not start, the disk failed, or an invalid option · 130
+interrupted with Ctrl-C · 141 output closed by the reader, as by \`| head\``,
   )
   // Before the program has parsed --json.
   .configureOutput({

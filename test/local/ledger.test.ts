@@ -87,12 +87,11 @@ describe('Ledger', () => {
   });
 
   it('knows whether Telnyx listed rows without a valid document ID', () => {
-    const ledger = new Ledger();
-    const log = createLog({ name: 'test', write: (line) => ledger.read(line), now: Date.now });
+    const done = { ...span, outcome: 'done', found: 1 } as const;
+    const oddFields = { ...document('a'), outcome: 'archived', problems: 2 } as const;
 
-    log.warn('Any message', { problems: 2 });
-
-    expect(ledger.totals().unreadable).toBe(true);
+    expect(ledgerOf({ ...done, problems: 2 }).totals().unreadable).toBe(true);
+    expect(ledgerOf({ ...done, problems: 0 }, oddFields).totals().unreadable).toBe(false);
   });
 
   it('is not changed by a log line about a webhook event, which has an outcome too', () => {
