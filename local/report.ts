@@ -23,7 +23,7 @@ const stateNames: Record<State, string> = {
  *
  * @param fileNameOf for a document without a receipt; undefined if its name is not known
  */
-export async function namesOf(
+export async function fileNamesOf(
   ledger: Ledger,
   bucket: Pick<Bucket, 'read'>,
   fileNameOf: (documentId: string) => string | undefined | Promise<string | undefined>,

@@ -139,8 +139,6 @@ async function claimArchive(archive: string, defer: Defer): Promise<void> {
     );
   }
   defer(release);
-  // Of a stack that was killed.
-  await removeSession(archive);
 }
 
 type Discovery = { kind: 'recent' } | { kind: 'span'; createdAfter: string; createdBefore: string };

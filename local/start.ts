@@ -8,7 +8,7 @@ import { every } from '../terminal/every.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { Ledger } from './ledger.ts';
 import { archivingProgress } from './progress.ts';
-import { documentTable, namesOf, summaryOf } from './report.ts';
+import { documentTable, fileNamesOf, summaryOf } from './report.ts';
 import { localBucket, openExternalBucket } from './s3/archive-bucket.ts';
 import type { DiskError } from './s3/file-errors.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -222,7 +222,7 @@ async function archiveAll(
   output.record({ type: 'summary', ...ledger.totals() });
   const namesSignal = AbortSignal.any([signal, AbortSignal.timeout(namesMs)]);
   const names = await untilInterrupted(
-    namesOf(
+    fileNamesOf(
       ledger,
       stack.bucket,
       (id) => stack.standIn?.documents.get(id)?.fileName ?? account?.fileNameOf(id, namesSignal),

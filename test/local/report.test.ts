@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Ledger } from '../../local/ledger.ts';
-import { changeLine, documentTable, namesOf, summaryOf } from '../../local/report.ts';
+import { changeLine, documentTable, fileNamesOf, summaryOf } from '../../local/report.ts';
 
 const archived = '5a3b1e00-0000-4000-8000-000000000001';
 const failed = '5a3b1e00-0000-4000-8000-000000000002';
@@ -140,7 +140,7 @@ describe('summaryOf', () => {
   });
 });
 
-describe('namesOf', () => {
+describe('fileNamesOf', () => {
   it('reads names from receipts, and asks for those of documents without one', async () => {
     const receipts = new Map([
       [`receipts/${archived}.json`, Buffer.from('{"telnyx":{"filename":"Archived.pdf"}}')],
@@ -148,7 +148,7 @@ describe('namesOf', () => {
     const bucket = { read: async (key: string) => receipts.get(key) };
     const asked: string[] = [];
 
-    const names = await namesOf(someLedger(), bucket, (id) => {
+    const names = await fileNamesOf(someLedger(), bucket, (id) => {
       asked.push(id);
       return 'Failed.pdf';
     });
