@@ -1,9 +1,10 @@
 /** At most one local stack per archive: an exclusive lock, which the system releases however the process ends. */
-import { lstat, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lstat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hasSystemCode } from '../functions/errors.ts';
 import { privateFolder } from './s3/object-store.ts';
+import { UntrustedFolder } from './s3/untrusted-folder.ts';
 
 /** Result code SQLITE_BUSY: another connection holds the lock (https://sqlite.org/rescode.html#busy). */
 const busy = 5;
@@ -17,7 +18,7 @@ const busy = 5;
  */
 export async function lockArchive(archive: string): Promise<(() => void) | undefined> {
   const path = join(archive, privateFolder, 'stack.lock');
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await new UntrustedFolder(archive).makeFolder(privateFolder);
   await createEmpty(path);
   const database = new DatabaseSync(path);
   try {

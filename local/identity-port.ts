@@ -3,9 +3,7 @@
  * to another program, which does not know the key in the file.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { openLoopbackServer } from './loopback.ts';
 
 export interface Identity {
   /** On 127.0.0.1. */
@@ -24,19 +22,10 @@ const timeoutMs = 5_000;
 /** Opens a port that answers each path with its HMAC. */
 export async function openIdentityPort(): Promise<IdentityPort> {
   const key = randomBytes(32).toString('base64url');
-  const server = createServer(({ url = '' }, response) => {
+  const { origin, close } = await openLoopbackServer(({ url = '' }, response) => {
     response.end(proofOf(key, url));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    identity: { port: (server.address() as AddressInfo).port, key },
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return { identity: { port: Number(new URL(origin).port), key }, close };
 }
 
 /** Whether the program at the port knows the key. */

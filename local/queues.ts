@@ -1,5 +1,10 @@
-/** Local queues: fauxqs implements the SQS protocol, and the SDK's client connects to it. */
-
+/**
+ * Local queues: fauxqs implements the SQS protocol, and the SDK's client connects to it. fauxqs checks no credentials and
+ * also serves SNS, which accepts form posts and could send messages to the queues. So it opens no port: the server in
+ * front of it passes on only signed requests to SQS.
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type ChangeMessageVisibilityBatchCommandInput,
   CreateQueueCommand,
@@ -13,9 +18,16 @@ import type { Lane } from '../functions/queue/batch.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 import { createSqsClient } from '../functions/queue/sqs-client.ts';
 import { systemTime } from '../functions/time.ts';
+import { openLoopbackServer, readRequestBody } from './loopback.ts';
+import { createCredentials } from './s3/archive-bucket.ts';
+import { parseRequest } from './s3/request.ts';
+import { S3Error } from './s3/s3-error.ts';
+import { type Credentials, verifySignature } from './s3/signature.ts';
 
 const region = 'us-east-1';
 const account = '000000000000';
+/** Above SQS's maximum of 1 MiB per request, in JSON. */
+const maxRequestBytes = 8 * 1024 ** 2;
 
 export interface LocalLane extends Lane {
   name: LaneName;
@@ -25,6 +37,8 @@ export interface LocalLane extends Lane {
 export interface LocalQueues {
   /** `http://127.0.0.1:<port>` */
   endpoint: string;
+  /** All other requests are refused. */
+  credentials: Credentials;
   lanes: Record<LaneName, LocalLane>;
   /**
    * Creates a client with the timeouts of the functions.
@@ -36,16 +50,29 @@ export interface LocalQueues {
   close(): Promise<void>;
 }
 
+export interface QueuesOptions {
+  /** @default any free port */
+  port?: number;
+  /** @default random ones */
+  credentials?: Credentials;
+}
+
 /** Starts SQS and creates every lane and its dead-letter queue with the attributes of a deployment. */
-export async function startQueues({ port = 0 }: { port?: number } = {}): Promise<LocalQueues> {
-  const server = buildApp({ logger: false, defaultRegion: region });
-  returnUndeliveredMessages(server);
-  const endpoint = await server.listen({ port, host: '127.0.0.1' });
+export async function startQueues({
+  port = 0,
+  credentials = createCredentials(),
+}: QueuesOptions = {}): Promise<LocalQueues> {
+  const fauxqs = buildApp({ logger: false, defaultRegion: region });
+  const server = await openLoopbackServer(
+    (request, response) => {
+      passOn(request, response, fauxqs, credentials).catch(() => response.destroy());
+    },
+    { port },
+  );
+  const endpoint = server.origin;
   const createClient = (origin = endpoint, monotonic = systemTime.monotonic) =>
-    createSqsClient(
-      { endpoint: origin, region, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } },
-      monotonic,
-    );
+    // A copy, because the SDK adds a property.
+    createSqsClient({ endpoint: origin, region, credentials: { ...credentials } }, monotonic);
   const client = createClient();
   const lane = async (name: LaneName, timeoutMs: number): Promise<LocalLane> => {
     const deadLetters = `${name}-dead-letters`;
@@ -75,38 +102,96 @@ export async function startQueues({ port = 0 }: { port?: number } = {}): Promise
     spans: await lane('spans', timeouts.discoverMs),
   };
   client.destroy();
-  return { endpoint, lanes, createClient, close: () => server.close() };
+  const close = async () => {
+    await server.close();
+    await fauxqs.close();
+  };
+  return { endpoint, credentials, lanes, createClient, close };
+}
+
+type Fauxqs = ReturnType<typeof buildApp>;
+
+/** Passes a signed request to SQS on to fauxqs, and its response back. */
+async function passOn(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fauxqs: Fauxqs,
+  credentials: Credentials,
+): Promise<void> {
+  const body = await readRequestBody(request, maxRequestBytes);
+  const refusal = refusalOf(request, body, credentials);
+  if (body === undefined || refusal) {
+    response.writeHead(refusal?.status ?? 413, { 'content-type': contentType });
+    response.end(JSON.stringify({ __type: refusal?.code, message: refusal?.message }));
+    return;
+  }
+  const { host } = request.headers;
+  const call = (target: string, payload: Buffer) =>
+    fauxqs.inject({
+      method: 'POST',
+      url: '/',
+      headers: { host, 'content-type': contentType, 'x-amz-target': target },
+      payload,
+    });
+  const target = String(request.headers['x-amz-target']);
+  const answer = await call(target, body);
+  if (request.socket.destroyed) {
+    if (target !== `${targetPrefix}ReceiveMessage`) return;
+    const visibleAgain = undelivered(body, answer.payload);
+    if (visibleAgain) await call(`${targetPrefix}ChangeMessageVisibilityBatch`, visibleAgain);
+    return;
+  }
+  response.writeHead(answer.statusCode, {
+    'content-type': answer.headers['content-type'] ?? contentType,
+    'x-amzn-requestid': randomUUID(),
+    ...(answer.headers['x-amzn-query-error'] && {
+      'x-amzn-query-error': answer.headers['x-amzn-query-error'],
+    }),
+  });
+  response.end(answer.rawPayload);
+}
+
+const contentType = 'application/x-amz-json-1.0';
+const targetPrefix = 'AmazonSQS.';
+
+function refusalOf(
+  request: IncomingMessage,
+  body: Buffer | undefined,
+  credentials: Credentials,
+): S3Error | undefined {
+  if (body === undefined) return new S3Error(413, 'RequestEntityTooLarge', 'The request is too large.');
+  const isSqs =
+    request.method === 'POST' &&
+    request.headers['content-type'] === contentType &&
+    String(request.headers['x-amz-target']).startsWith(targetPrefix);
+  if (!isSqs)
+    return new S3Error(400, 'InvalidAction', 'Only requests of the JSON protocol of SQS are served.');
+  try {
+    verifySignature(parseRequest(request), [credentials], systemTime.now(), body);
+    return undefined;
+  } catch (error) {
+    if (error instanceof S3Error) return error;
+    throw error;
+  }
 }
 
 /**
  * fauxqs continues a long poll after its client has disconnected. The next message would be lost to that poll and stay
- * invisible for the whole visibility timeout, so this makes it visible again at once.
+ * invisible for the whole visibility timeout. This returns the request that makes it visible again at once.
  */
-function returnUndeliveredMessages(server: ReturnType<typeof buildApp>): void {
-  server.addHook('onSend', async (request, _reply, payload) => {
-    const isReceive = request.headers['x-amz-target'] === 'AmazonSQS.ReceiveMessage';
-    if (!isReceive || !request.raw.socket.destroyed || typeof payload !== 'string') return;
-    const { QueueUrl } = request.body as ReceiveMessageCommandInput;
-    const { Messages = [] } = JSON.parse(payload) as ReceiveMessageCommandOutput;
-    if (Messages.length === 0) return;
-    const visibleAgain: ChangeMessageVisibilityBatchCommandInput = {
-      QueueUrl,
-      Entries: Messages.map(({ ReceiptHandle }, index) => ({
-        Id: String(index),
-        ReceiptHandle,
-        VisibilityTimeout: 0,
-      })),
-    };
-    await server.inject({
-      method: 'POST',
-      url: '/',
-      headers: {
-        'content-type': 'application/x-amz-json-1.0',
-        'x-amz-target': 'AmazonSQS.ChangeMessageVisibilityBatch',
-      },
-      payload: JSON.stringify(visibleAgain),
-    });
-  });
+function undelivered(request: Buffer, payload: string): Buffer | undefined {
+  const { QueueUrl }: ReceiveMessageCommandInput = JSON.parse(request.toString());
+  const { Messages = [] }: ReceiveMessageCommandOutput = JSON.parse(payload);
+  if (Messages.length === 0) return undefined;
+  const visibleAgain: ChangeMessageVisibilityBatchCommandInput = {
+    QueueUrl,
+    Entries: Messages.map(({ ReceiptHandle }, index) => ({
+      Id: String(index),
+      ReceiptHandle,
+      VisibilityTimeout: 0,
+    })),
+  };
+  return Buffer.from(JSON.stringify(visibleAgain));
 }
 
 function createQueue(client: SQSClient, name: string, attributes: Record<string, string>) {

@@ -1,4 +1,5 @@
 /** Services that the functions use: a local S3, a local SQS, and a stand-in for Telnyx or the real one. */
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,11 +8,12 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import type { Random, Time } from '../functions/time.ts';
 import { type LocalQueues, startQueues } from './queues.ts';
-import { folderBucket, localBucket, localCredentials, type OpenedBucket } from './s3/archive-bucket.ts';
+import { createCredentials, folderBucket, localBucket, type OpenedBucket } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
 import { DiskError } from './s3/file-errors.ts';
 import type { S3RequestInfo } from './s3/request.ts';
 import { type S3Server, startS3 } from './s3/server.ts';
+import type { Credentials } from './s3/signature.ts';
 import type { Document } from './telnyx/documents.ts';
 import type { FaultRule } from './telnyx/faults.ts';
 import type { RequestLimit } from './telnyx/rate-limit.ts';
@@ -60,6 +62,8 @@ export type Defer = (close: () => unknown) => void;
 
 export interface Services {
   s3: S3Server;
+  /** Of the local S3 and of the queues. */
+  credentials: Credentials;
   queues: LocalQueues;
   /** Client of the functions. */
   sqs: SQSClient;
@@ -74,9 +78,6 @@ export interface Services {
   target: OpenedBucket;
   bucket: Bucket;
 }
-
-/** API key of the stand-in. Not a secret. */
-export const localApiKey = 'KEY-of-the-local-stand-in';
 
 /** @param onAppeared called with each document that is added to the stand-in after the start */
 export async function startServices(
@@ -95,6 +96,7 @@ export async function startServices(
     removeStorage();
   });
 
+  const credentials = createCredentials();
   let standIn: StandIn | undefined;
   const stopping = new AbortController();
   defer(() => stopping.abort(new Error('The stack has stopped.')));
@@ -103,7 +105,7 @@ export async function startServices(
     buckets: { [localBucket]: archive, [storageBucket]: storage },
     // The stand-in's objects are links to the user's files.
     linkedBuckets: [storageBucket],
-    credentials: [localCredentials],
+    credentials: [credentials],
     time,
     objectKey: (bucket, key) => (bucket === storageBucket ? storedDocumentId(key) : key),
     intercept: (request) =>
@@ -114,7 +116,7 @@ export async function startServices(
   });
   defer(() => s3.close());
 
-  const queues = await startQueues();
+  const queues = await startQueues({ credentials });
   defer(() => queues.close());
   const originOf = async (service: ServiceName, origin: string) => {
     const proxy = await options.openProxy?.(service, origin);
@@ -126,9 +128,10 @@ export async function startServices(
   const ownSqs = queues.createClient();
   defer(() => ownSqs.destroy());
   const storageOrigin = await originOf('storage', s3.endpoint);
+  const standInKey = `KEY${randomBytes(16).toString('hex')}`;
   if (options.telnyx === undefined) {
     standIn = await startStandIn({
-      apiKey: localApiKey,
+      apiKey: standInKey,
       storage,
       presign: (name, key, { expiresInSeconds }) =>
         s3.presignGet(name, key, { expiresInSeconds, origin: storageOrigin }),
@@ -147,16 +150,18 @@ export async function startServices(
     defer(() => standIn?.close());
   }
 
-  const telnyx = options.telnyx ?? { url: new URL(standIn?.url ?? ''), apiKey: localApiKey };
+  const telnyx = options.telnyx ?? { url: new URL(standIn?.url ?? ''), apiKey: standInKey };
   const functionsTelnyxUrl = standIn
     ? new URL(telnyx.url.pathname, await originOf('telnyx', telnyx.url.origin))
     : telnyx.url;
 
   const target =
-    options.bucket ?? folderBucket(await originOf('bucket', s3.endpoint), archive, time.monotonic);
+    options.bucket ??
+    folderBucket(await originOf('bucket', s3.endpoint), archive, credentials, time.monotonic);
   defer(() => target.client.destroy());
   return {
     s3,
+    credentials,
     queues,
     sqs,
     ownSqs,

@@ -9,8 +9,9 @@ import { type FunctionsOptions, startFunctions } from './functions.ts';
 import { openIdentityPort } from './identity-port.ts';
 import { openMetricsPort } from './lambda/metrics-port.ts';
 import type { LocalLane } from './queues.ts';
-import { localCredentials } from './s3/archive-bucket.ts';
+import { localBucket } from './s3/archive-bucket.ts';
 import type { S3Server } from './s3/server.ts';
+import type { Credentials } from './s3/signature.ts';
 import { type Defer, type ServiceOptions, type Services, startServices } from './services.ts';
 import { readSession, removeSession, writeSession } from './session.ts';
 import { createSweepDates } from './sweep-dates.ts';
@@ -39,7 +40,9 @@ export interface Stack {
   };
   /** Key to sign events for this stack's webhook. Created at each start. */
   signingKey: SigningKey;
-  credentials: { accessKeyId: string; secretAccessKey: string };
+  /** Of the local S3 and SQS. Created at each start. */
+  credentials: Credentials;
+  /** API key of the stand-in, created at each start; undefined with the real Telnyx. */
   standInKey: string | undefined;
   lanes: Record<LaneName, LocalLane>;
   send: SendMessages;
@@ -79,7 +82,8 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
   await claimArchive(archive, defer);
   let sendEventFor: (document: Document) => unknown = () => undefined;
   const services = await startServices(options, (document) => sendEventFor(document), defer);
-  const { queues, s3, standIn, bucket } = services;
+  const { queues, s3, standIn, bucket, credentials } = services;
+  const standInKey = standIn && services.telnyx.apiKey;
   const metrics = await openMetricsPort();
   defer(() => metrics.close());
   const writeLog = (line: string) => {
@@ -110,7 +114,10 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
     pid: process.pid,
     identity,
     signingKey: exportSeed(signingKey),
-    standIn: standIn !== undefined,
+    ...(standInKey !== undefined && { standInKey }),
+    s3Endpoint: s3.endpoint,
+    ...(options.bucket === undefined && { bucket: localBucket }),
+    credentials,
     lanes: queues.lanes,
   });
   defer(() => removeSession(archive));
@@ -118,8 +125,8 @@ async function start(options: StackOptions, defer: Defer, stop: () => Promise<vo
     ...createQueueOperations(services, send, time.now),
     addresses: { ...shared, s3Endpoint: s3.endpoint, archive: services.target.place },
     signingKey,
-    credentials: localCredentials,
-    standInKey: standIn && services.telnyx.apiKey,
+    credentials,
+    standInKey,
     lanes: queues.lanes,
     send,
     bucket,

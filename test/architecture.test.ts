@@ -48,11 +48,23 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // The local stack, assembled from the stand-ins in its folders.
   local: ['functions', 'local/lambda', 'local/s3', 'local/telnyx', 'terminal'],
   // Event source mapping, invocations and the webhook's port, for any handler.
-  'local/lambda': ['functions/limits.ts', 'functions/time.ts'],
+  'local/lambda': ['functions/limits.ts', 'functions/time.ts', 'local/loopback.ts'],
   // An S3 server, and `functions/bucket` as its client.
-  'local/s3': ['functions/bucket', 'functions/errors.ts', 'functions/settings.ts', 'functions/time.ts'],
+  'local/s3': [
+    'functions/bucket',
+    'functions/errors.ts',
+    'functions/settings.ts',
+    'functions/time.ts',
+    'local/loopback.ts',
+  ],
   // A Telnyx server. It decides which faults its storage, a bucket of the local S3, has.
-  'local/telnyx': ['functions/http.ts', 'functions/limits.ts', 'functions/time.ts', 'local/s3/faults.ts'],
+  'local/telnyx': [
+    'functions/http.ts',
+    'functions/limits.ts',
+    'functions/time.ts',
+    'local/loopback.ts',
+    'local/s3/faults.ts',
+  ],
   // What all commands need, and the list of commands.
   cli: ['cli/commands', 'cli/target', 'functions', 'terminal'],
   'cli/commands': [...cliFolders, 'cli', 'functions', 'local/s3/file-errors.ts', 'terminal'],
@@ -61,7 +73,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'cli',
     'functions',
     'local/lambda/metrics-port.ts',
-    'local/services.ts',
     'local/s3/archive-bucket.ts',
     'local/s3/archive-folder.ts',
     'local/s3/server.ts',

@@ -83,7 +83,7 @@ async function measure(spreadMs: number): Promise<Row['values']> {
     presign: () => '',
     time,
   });
-  const queues = await startQueues();
+  const queues = await startQueues({ credentials });
   const message: DiscoveryMessage = {
     v: 1,
     kind: 'span',

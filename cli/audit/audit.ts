@@ -41,7 +41,7 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
   const { target, terminal, time } = context;
   const startedMonotonic = time.monotonic();
   // Look up everything first, so that a missing permission fails before the work starts.
-  const archive = await target.bucket();
+  const archive = await target.bucket(options.manifest === 'bucket' ? 'write' : 'read');
   await archive.localFolder?.check();
   const telnyx = options.telnyx ? await target.telnyx() : undefined;
   const queues = options.repair && !options.dryRun ? await target.queues() : undefined;

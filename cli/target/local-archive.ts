@@ -7,18 +7,17 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
 import {
+  createCredentials,
   externalBucket,
   folderBucket,
   localBucket,
-  localCredentials,
 } from '../../local/s3/archive-bucket.ts';
 import { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import { startS3 } from '../../local/s3/server.ts';
-import { localApiKey } from '../../local/services.ts';
 import { readSession } from '../../local/session.ts';
 import { lazy } from '../lazy.ts';
-import type { Metrics, Target } from './target.ts';
-import { telnyxAt, telnyxFromEnvironment } from './telnyx.ts';
+import type { BucketPurpose, Metrics, Target } from './target.ts';
+import { telnyxAt, telnyxFromEnvironment, telnyxUrl } from './telnyx.ts';
 
 export interface LocalArchiveOptions {
   /** Absolute path. */
@@ -40,24 +39,32 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const session = await readSession(folder);
   const closers: (() => unknown)[] = [];
 
-  const bucket = lazy(async () => {
-    const external = externalBucket(environment);
-    const opened = external ?? (await openFolder());
-    closers.push(() => opened.client.destroy());
-    return {
-      s3: opened.client,
-      name: opened.name,
-      bucket: createBucket({ s3: opened.client, name: opened.name, time }),
-      ...(external
-        ? { endpoint: environment.ARCHIVE_S3_ENDPOINT }
-        : { localFolder: new ArchiveFolder(folder) }),
-    };
-  });
+  const bucketFor = (purpose: BucketPurpose) =>
+    lazy(async () => {
+      const external = externalBucket(environment);
+      const opened = external ?? (await openFolder(purpose));
+      closers.push(() => opened.client.destroy());
+      return {
+        s3: opened.client,
+        name: opened.name,
+        bucket: createBucket({ s3: opened.client, name: opened.name, time }),
+        ...(external
+          ? { endpoint: environment.ARCHIVE_S3_ENDPOINT }
+          : { localFolder: new ArchiveFolder(folder) }),
+      };
+    });
+  const buckets = { read: bucketFor('read'), write: bucketFor('write') };
   // Starts a server even if `npm start` has one: several servers can share a folder.
-  const openFolder = async () => {
-    const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [localCredentials], time });
+  const openFolder = async (purpose: BucketPurpose) => {
+    const credentials = createCredentials();
+    const s3 = await startS3({
+      buckets: { [localBucket]: folder },
+      credentials: [credentials],
+      readOnly: purpose === 'read',
+      time,
+    });
     closers.push(() => s3.close());
-    return folderBucket(s3.endpoint, folder);
+    return folderBucket(s3.endpoint, folder, credentials);
   };
   const queues = lazy(async () => {
     if (!session) {
@@ -68,7 +75,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     const sqs = createSqsClient({
       endpoint: session.sqsEndpoint,
       region: 'us-east-1',
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      credentials: session.credentials,
     });
     closers.push(() => sqs.destroy());
     return { sqs, lanes: session.lanes };
@@ -77,12 +84,21 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   return {
     name: folder,
     options: ['--local', folder],
-    bucket,
+    bucket: (purpose = 'read') => buckets[purpose](),
     queues,
     telnyx: async () => {
-      if (session?.standIn) return telnyxAt(new URL(session.telnyxUrl), localApiKey, time);
-      const url = session && { TELNYX_API_URL: session.telnyxUrl };
-      return environment.TELNYX_API_KEY ? telnyxFromEnvironment({ ...environment, ...url }, time) : undefined;
+      if (session?.standInKey !== undefined) {
+        return telnyxAt(new URL(session.telnyxUrl), session.standInKey, time);
+      }
+      if (!environment.TELNYX_API_KEY) return undefined;
+      // The user's key goes only where the user sends it, never to an address from the folder.
+      const url = telnyxUrl(environment).href;
+      if (session && session.telnyxUrl !== url) {
+        throw new Error(
+          `The local stack archives from ${session.telnyxUrl}, but TELNYX_API_KEY is for ${url}. Set TELNYX_API_URL to the URL of the account to compare with.`,
+        );
+      }
+      return telnyxFromEnvironment(environment, time);
     },
     metrics: async () => session && metricsAt(session.metricsUrl),
     oldestAge: async () => undefined,

@@ -22,6 +22,8 @@ export interface BucketAccess {
   endpoint?: string | undefined;
 }
 
+export type BucketPurpose = 'read' | 'write';
+
 export type LaneQueues = Omit<Lane, 'live'>;
 
 export interface ArchiverQueues {
@@ -51,7 +53,10 @@ export interface Target {
   name: string;
   /** Options of the command line that select it, such as `--local` and a folder; none for the default. */
   options: readonly string[];
-  bucket(): Promise<BucketAccess>;
+  /**
+   * @param purpose whether the command writes; without `write`, a local archive's server refuses to. @default 'read'
+   */
+  bucket(purpose?: BucketPurpose): Promise<BucketAccess>;
   /** @throws Error for a local archive without a running stack */
   queues(): Promise<ArchiverQueues>;
   /**

@@ -28,6 +28,15 @@ const settings = {
 };
 
 /**
+ * The URL that `TELNYX_API_KEY` is for: `TELNYX_API_URL`, or Telnyx's own.
+ *
+ * @throws SettingsError
+ */
+export function telnyxUrl(environment: NodeJS.ProcessEnv): URL {
+  return readSettings({ baseUrl: settings.baseUrl }, environment).baseUrl;
+}
+
+/**
  * Client for the account whose key is in `TELNYX_API_KEY`. The deployed secret is not used, so that an operator does not
  * need permission to read it.
  *

@@ -1,7 +1,5 @@
 /** Local replacement for CloudWatch: collects the metrics that the functions log, by minute, and serves them over HTTP. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { openLoopbackServer } from '../loopback.ts';
 
 /** One minute of a metric. */
 interface MinuteOfMetric {
@@ -43,7 +41,7 @@ export async function openMetricsPort(): Promise<MetricsPort> {
       for (const { Name } of Metrics) count(Name, entry._aws?.Timestamp ?? 0, Number(entry[Name] ?? 0));
     }
   };
-  const server = createServer((_request, response) => {
+  const { origin, close } = await openLoopbackServer((_request, response) => {
     const body: MetricsByMinute = Object.fromEntries(
       [...minutes].map(([name, ofMetric]) => [
         name,
@@ -53,17 +51,7 @@ export async function openMetricsPort(): Promise<MetricsPort> {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(body));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    read,
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return { url: `${origin}/`, read, close };
 }
 
 interface EmbeddedMetric {

@@ -1,9 +1,8 @@
 /** HTTP server in front of the webhook handler, like API Gateway's HTTP API with payload format 2.0. */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import type { Time } from '../../functions/time.ts';
+import { openLoopbackServer, readRequestBody } from '../loopback.ts';
 import { invoke } from './invoke.ts';
 
 export interface WebhookPort {
@@ -32,7 +31,7 @@ export async function openWebhookPort({
 }: WebhookPortOptions): Promise<WebhookPort> {
   const respond = async (request: IncomingMessage): Promise<APIGatewayProxyStructuredResultV2> => {
     if (request.url?.split('?')[0] !== path) return { statusCode: 404 };
-    const body = await readToTheEnd(request);
+    const body = await readRequestBody(request, maxRequestBytes);
     if (body === undefined) return { statusCode: 413 };
     const event = eventOf(request, body, time.now());
     try {
@@ -43,39 +42,20 @@ export async function openWebhookPort({
       return { statusCode: 500, body: '{"message":"Internal Server Error"}' };
     }
   };
-  const server = createServer((request, response) => {
-    respond(request).then(
-      ({ statusCode = 200, headers = {}, body = '' }) => {
-        response.writeHead(statusCode, headers as Record<string, string>);
-        response.end(body);
-      },
-      () => request.socket.destroy(),
-    );
-  });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
+  const { origin, close } = await openLoopbackServer(
+    (request, response) => {
+      respond(request).then(
+        ({ statusCode = 200, headers = {}, body = '' }) => {
+          response.writeHead(statusCode, headers as Record<string, string>);
+          response.end(body);
+        },
+        () => request.socket.destroy(),
+      );
     },
-  };
-}
-
-/**
- * Reads the body; undefined if it is too large. A body that is too large is still read to its end: closing the connection
- * earlier would reset it before the client has read the 413 response.
- */
-async function readToTheEnd(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= maxRequestBytes) chunks.push(chunk);
-  }
-  return bytes > maxRequestBytes ? undefined : Buffer.concat(chunks, bytes);
+    // A tunnel sends its own name as Host. The signature of the event protects this port.
+    { port, acceptsHost: () => true },
+  );
+  return { url: `${origin}${path}`, close };
 }
 
 /** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */

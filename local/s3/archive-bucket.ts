@@ -1,9 +1,11 @@
 /** Opens the archive's bucket: a folder behind the local S3, or a bucket at another S3 endpoint. */
+import { randomBytes } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { readSettings, serviceUrl, text } from '../../functions/settings.ts';
 import { systemTime } from '../../functions/time.ts';
 import { missingSafeguards } from './capabilities.ts';
+import type { Credentials } from './signature.ts';
 
 export interface OpenedBucket {
   client: S3Client;
@@ -13,21 +15,30 @@ export interface OpenedBucket {
 }
 
 export const localBucket = 'archive';
-export const localCredentials = { accessKeyId: 'AKIALOCALARCHIVE', secretAccessKey: 'local-archive-secret' };
+
+/** Creates random credentials for a local S3 or SQS: every user of the machine can reach its port. */
+export function createCredentials(): Credentials {
+  return {
+    accessKeyId: `LOCAL${randomBytes(8).toString('hex').toUpperCase()}`,
+    secretAccessKey: randomBytes(30).toString('base64url'),
+  };
+}
 
 /**
  * Opens the folder behind the local S3.
  *
+ * @param credentials of the local S3
  * @param monotonic clock in milliseconds, to measure how long a connection was idle
  */
 export function folderBucket(
   endpoint: string,
   folder: string,
+  credentials: Credentials,
   monotonic = systemTime.monotonic,
 ): OpenedBucket {
   return {
     client: createS3Client(
-      { endpoint, region: 'us-east-1', credentials: localCredentials, forcePathStyle: true },
+      { endpoint, region: 'us-east-1', credentials: { ...credentials }, forcePathStyle: true },
       monotonic,
     ),
     name: localBucket,

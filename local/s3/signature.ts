@@ -22,17 +22,23 @@ const WEEK_SECONDS = 7 * 24 * 60 * 60;
  * Verifies the signature of a request.
  *
  * @param now milliseconds since the epoch
+ * @param sqsBody body of a request to SQS: unlike S3's, its clients need not state its hash in a header
  * @throws {S3Error} as S3 does: AccessDenied (unsigned, expired, unsigned x-amz headers),
  *   InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed, or a 400 for a malformed authorization
  */
-export function verifySignature(request: S3Request, credentials: readonly Credentials[], now: number): void {
+export function verifySignature(
+  request: S3Request,
+  credentials: readonly Credentials[],
+  now: number,
+  sqsBody?: Buffer,
+): void {
   const inHeader = header(request, 'authorization');
   const inQuery = request.query.has('X-Amz-Algorithm') || request.query.has('X-Amz-Signature');
   if (inHeader !== undefined && inQuery) {
     throw invalidArgument('Only one auth mechanism allowed', 'Authorization', ALGORITHM);
   }
-  if (inHeader !== undefined) verifyHeader(request, inHeader, credentials, now);
-  else if (inQuery) verifyQuery(request, credentials, now);
+  if (inHeader !== undefined) verifyHeader(request, inHeader, credentials, now, sqsBody);
+  else if (inQuery && sqsBody === undefined) verifyQuery(request, credentials, now);
   else throw accessDenied();
 }
 
@@ -41,16 +47,20 @@ function verifyHeader(
   authorization: string,
   credentials: readonly Credentials[],
   now: number,
+  sqsBody: Buffer | undefined,
 ): void {
   const match =
     /^AWS4-HMAC-SHA256 +Credential=([^,\s]+) *, *SignedHeaders=([^,\s]+) *, *Signature=([0-9a-f]{64})$/.exec(
       authorization,
     );
-  const scope = parseScope(match?.[1]);
+  const scope = parseScope(match?.[1], sqsBody === undefined ? 's3' : 'sqs');
   if (!match || !scope) {
     throw new S3Error(400, 'AuthorizationHeaderMalformed', 'The authorization header is malformed.');
   }
-  const payloadHash = header(request, 'x-amz-content-sha256');
+  const payloadHash =
+    sqsBody === undefined
+      ? header(request, 'x-amz-content-sha256')
+      : createHash('sha256').update(sqsBody).digest('hex');
   if (payloadHash === undefined) {
     throw invalidRequest('Missing required header for this request: x-amz-content-sha256');
   }
@@ -77,7 +87,7 @@ function verifyHeader(
 
 function verifyQuery(request: S3Request, credentials: readonly Credentials[], now: number): void {
   const parameter = (name: string) => request.query.get(name) ?? '';
-  const scope = parseScope(parameter('X-Amz-Credential'));
+  const scope = parseScope(parameter('X-Amz-Credential'), 's3');
   const stamp = parameter('X-Amz-Date');
   const signedAt = parseStamp(stamp);
   const seconds = Number(/^\d{1,9}$/.exec(parameter('X-Amz-Expires'))?.[0] ?? Number.NaN);
@@ -126,13 +136,14 @@ interface Scope {
   /** `YYYYMMDD` */
   readonly date: string;
   readonly region: string;
+  readonly service: 's3' | 'sqs';
 }
 
-function parseScope(credential: string | undefined): Scope | undefined {
-  const match = /^([^/]+)\/(\d{8})\/([a-z0-9-]+)\/s3\/aws4_request$/.exec(credential ?? '');
-  if (!match) return undefined;
+function parseScope(credential: string | undefined, service: Scope['service']): Scope | undefined {
+  const match = /^([^/]+)\/(\d{8})\/([a-z0-9-]+)\/([a-z0-9]+)\/aws4_request$/.exec(credential ?? '');
+  if (match?.[4] !== service) return undefined;
   const [, accessKeyId = '', date = '', region = ''] = match;
-  return { accessKeyId, date, region };
+  return { accessKeyId, date, region, service };
 }
 
 function secretOf(scope: Scope, credentials: readonly Credentials[]): string {
@@ -194,15 +205,15 @@ function sign(
     claim.signedHeaders,
     claim.payloadHash,
   ].join('\n');
-  const { date, region } = claim.scope;
+  const { date, region, service } = claim.scope;
   const stringToSign = [
     ALGORITHM,
     claim.stamp,
-    `${date}/${region}/s3/aws4_request`,
+    `${date}/${region}/${service}/aws4_request`,
     // Node decodes header bytes as Latin-1; encoding them the same way restores the bytes on the wire.
     createHash('sha256').update(canonicalRequest, 'latin1').digest('hex'),
   ].join('\n');
-  const key = [date, region, 's3', 'aws4_request'].reduce<string | Buffer>(
+  const key = [date, region, service, 'aws4_request'].reduce<string | Buffer>(
     (parent, part) => createHmac('sha256', parent).update(part).digest(),
     `AWS4${claim.secret}`,
   );
@@ -221,17 +232,19 @@ export interface PresignOptions {
   readonly now: number;
   /** @default 'us-east-1' */
   readonly region?: string;
-  /** Additional query parameters, such as `response-content-disposition`. */
-  readonly query?: Readonly<Record<string, string>>;
 }
 
 /** Creates a URL that grants GET access to one object until it expires. */
 export function presignGet(options: PresignOptions): string {
   const { endpoint, bucket, key, credentials, expiresInSeconds, now, region = 'us-east-1' } = options;
   const stamp = new Date(now).toISOString().replace(/[-:]|\.\d{3}/g, '');
-  const scope = { accessKeyId: credentials.accessKeyId, date: stamp.slice(0, 8), region };
+  const scope: Scope = {
+    accessKeyId: credentials.accessKeyId,
+    date: stamp.slice(0, 8),
+    region,
+    service: 's3',
+  };
   const query: [string, string][] = Object.entries({
-    ...options.query,
     'X-Amz-Algorithm': ALGORITHM,
     'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD',
     'X-Amz-Credential': `${scope.accessKeyId}/${scope.date}/${region}/s3/aws4_request`,

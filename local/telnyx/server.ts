@@ -2,11 +2,10 @@
  * A stand-in for the part of the Telnyx API v2 that the archiver uses
  * (https://developers.telnyx.com/api-reference/documents), with responses according to its specification.
  */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import type { Time } from '../../functions/time.ts';
+import { openLoopbackServer } from '../loopback.ts';
 import { type Document, type Documents, recordOf } from './documents.ts';
 import type { FaultKindAt, Faults } from './faults.ts';
 import { page, selectDocuments } from './lists.ts';
@@ -60,7 +59,7 @@ interface ParsedRequest {
 export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer> {
   const requests = new Map<string, number>();
   const limit = createRateLimiter(options.rateLimit, options.time);
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const parsed = parseRequest(request);
     requests.set(parsed.route, (requests.get(parsed.route) ?? 0) + 1);
     const rate = limit();
@@ -68,18 +67,9 @@ export async function startTelnyx(options: TelnyxOptions): Promise<TelnyxServer>
     const outcome = rate.allowed ? await respond(request, parsed, options) : tooManyRequests;
     if (outcome === 'reset') request.socket.resetAndDestroy();
     else if (outcome !== 'silence') send(response, outcome);
-  });
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2`,
-    requests,
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
   };
+  const { origin, close } = await openLoopbackServer(listener, { port: options.port ?? 0 });
+  return { url: `${origin}/v2`, requests, close };
 }
 
 function parseRequest({ method, url: target = '/' }: IncomingMessage): ParsedRequest {

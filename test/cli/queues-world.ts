@@ -18,7 +18,7 @@ import type { LaneName } from '../../functions/queue/lanes.ts';
 import { queueDepth } from '../../functions/queue/queue-depth.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { startQueues } from '../../local/queues.ts';
-import { folderBucket, localBucket, localCredentials } from '../../local/s3/archive-bucket.ts';
+import { createCredentials, folderBucket, localBucket } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { type SqsProxyOptions, startSqsProxy } from './sqs-proxy.ts';
 import { type CommandOptions, type CommandResult, newFolder, recordingTerminal } from './world.ts';
@@ -38,8 +38,9 @@ export function bodyFor(documentId: string, trigger = 'sweep', requestedAt = '20
 
 export async function startWorld() {
   const folder = await newFolder();
-  const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [localCredentials], time });
-  const opened = folderBucket(s3.endpoint, folder);
+  const credentials = createCredentials();
+  const s3 = await startS3({ buckets: { [localBucket]: folder }, credentials: [credentials], time });
+  const opened = folderBucket(s3.endpoint, folder, credentials);
   const bucket = createBucket({ s3: opened.client, name: opened.name, time });
   const queues = await startQueues();
   const sqs = queues.createClient();

@@ -16,7 +16,7 @@ import { type EventSourceMapping, pollQueue } from '../../local/lambda/event-sou
 import { invoke } from '../../local/lambda/invoke.ts';
 import { openWebhookPort, type WebhookPort } from '../../local/lambda/webhook-port.ts';
 import { type LocalQueues, startQueues } from '../../local/queues.ts';
-import { localBucket, localCredentials } from '../../local/s3/archive-bucket.ts';
+import { createCredentials, localBucket } from '../../local/s3/archive-bucket.ts';
 import { type S3Server, startS3 } from '../../local/s3/server.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
 import { type StandIn, startStandIn, storageBucket } from '../../local/telnyx/stand-in.ts';
@@ -143,6 +143,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
   const functions = {} as Record<FunctionName, RunningFunction>;
   const mappings: EventSourceMapping[] = [];
   const problems: unknown[] = [];
+  const credentials = createCredentials();
   let queues: LocalQueues;
   let s3: S3Server;
   let standIn: StandIn;
@@ -153,7 +154,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
     const storage = join(folder, 'telnyx');
     s3 = await startS3({
       buckets: { [localBucket]: archive, [storageBucket]: storage },
-      credentials: [localCredentials],
+      credentials: [credentials],
       time,
     });
     standIn = await startStandIn({
@@ -164,7 +165,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
       random: Math.random,
       onSkipped: (path) => problems.push(path),
     });
-    queues = await startQueues();
+    queues = await startQueues({ credentials });
     secrets = createServer((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' });
       response.end(JSON.stringify({ Name: 'api-key', SecretString: apiKey }));
@@ -193,8 +194,8 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
         environment: {
           ...environmentOf(name, values),
           AWS_REGION: 'us-east-1',
-          AWS_ACCESS_KEY_ID: localCredentials.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: localCredentials.secretAccessKey,
+          AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
           AWS_ENDPOINT_URL_S3: s3.endpoint,
           AWS_ENDPOINT_URL_SQS: queues.endpoint,
           AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${(secrets.address() as AddressInfo).port}`,

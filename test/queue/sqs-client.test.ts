@@ -7,12 +7,12 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { startQueues } from '../../local/queues.ts';
 
 /** Sets the environment variables with which Lambda, or the local stack, starts a function. */
-function stubEnvironment(endpoint: string) {
+function stubEnvironment(endpoint: string, credentials = { accessKeyId: 'local', secretAccessKey: 'local' }) {
   const variables = {
     AWS_ENDPOINT_URL_SQS: endpoint,
     AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'local',
-    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
   };
   for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
   onTestFinished(() => {
@@ -32,7 +32,7 @@ describe('the SQS client', () => {
   it('sends requests to the endpoint from the environment, not to the host of the queue URL', async () => {
     const queues = await startQueues();
     onTestFinished(queues.close);
-    stubEnvironment(queues.endpoint);
+    stubEnvironment(queues.endpoint, queues.credentials);
 
     const { MessageId } = await createClient().send(
       new SendMessageCommand({ QueueUrl: unresolvable, MessageBody: 'x' }),

@@ -4,6 +4,7 @@ import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { queues, type RetryTimings } from '../../functions/limits.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import { sleep, type Time } from '../../functions/time.ts';
+import type { Stack } from '../../local/stack.ts';
 
 const lockSeconds = 2;
 
@@ -13,18 +14,17 @@ const lockSeconds = 2;
  * @returns the problems found
  */
 export async function checkDeadLetterAges(
-  endpoint: string,
-  queueUrls: readonly string[],
+  { addresses, credentials, lanes }: Stack,
   { documentFaultAfterMs }: RetryTimings,
   time: Time,
 ): Promise<string[]> {
   const sqs = createSqsClient({
-    endpoint,
+    endpoint: addresses.sqsEndpoint,
     region: 'us-east-1',
-    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    credentials,
   });
   const problems: string[] = [];
-  for (const QueueUrl of queueUrls) {
+  for (const { deadLetterQueueUrl: QueueUrl } of Object.values(lanes)) {
     for (let received = 1; received > 0; ) {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({

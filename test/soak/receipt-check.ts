@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import { localApiKey } from '../../local/services.ts';
 import type { StandIn } from '../../local/telnyx/stand-in.ts';
 import type { TraitName } from './traits.ts';
 
@@ -20,13 +19,14 @@ const atOnce = 8;
 export async function checkReceipts(
   archive: string,
   standIn: StandIn,
+  apiKey: string,
   traitOf: (fileName: string) => TraitName | undefined,
 ): Promise<string[]> {
   const problems = await pLimit(atOnce).map(standIn.documents.all(), async ({ id, fileName }) => {
     const receipt = await readIfExists(join(archive, receiptKey(id)));
     if (receipt === undefined) return [];
     const trait = traitOf(fileName);
-    const problem = problemOf(receipt, await recordText(standIn.url, id), cutTraits.has(trait));
+    const problem = problemOf(receipt, await recordText(standIn.url, apiKey, id), cutTraits.has(trait));
     return problem === undefined ? [] : [`the receipt of ${id} (${trait ?? 'ordinary'}): ${problem}`];
   });
   return problems.flat();
@@ -47,9 +47,9 @@ function problemOf(receipt: string, record: string, isCut: boolean): string | un
 }
 
 /** Unwraps the response of the stand-in: `{"data":…}`. */
-async function recordText(url: string, id: string): Promise<string> {
+async function recordText(url: string, apiKey: string, id: string): Promise<string> {
   const answer = await fetch(`${url}/documents/${id}`, {
-    headers: { authorization: `Bearer ${localApiKey}` },
+    headers: { authorization: `Bearer ${apiKey}` },
   });
   return (await answer.text()).slice('{"data":'.length, -1);
 }

@@ -169,9 +169,12 @@ for (const [kind, times] of standIn.faults.counts()) counts.set(kind, times);
 faultsStopped = true;
 standIn.faults.clear();
 standIn.faults.add(...lastingFaults.filter(({ times }) => times === undefined));
-violations.push(...(await checkReceipts(job.archive, standIn, (fileName) => traitOfFile.get(fileName))));
-const letters = Object.values(stack.lanes).map(({ deadLetterQueueUrl }) => deadLetterQueueUrl);
-violations.push(...(await checkDeadLetterAges(stack.addresses.sqsEndpoint, letters, timings, time)));
+violations.push(
+  ...(await checkReceipts(job.archive, standIn, String(stack.standInKey), (fileName) =>
+    traitOfFile.get(fileName),
+  )),
+);
+violations.push(...(await checkDeadLetterAges(stack, timings, time)));
 const pause = (ms: number) => {
   pausedMs += ms;
 };

@@ -297,7 +297,7 @@ describe('the webhook in front of SQS', () => {
     expect(systemTime.monotonic() - startedAt).toBeLessThan(1_500);
     expect(counted()).toContainEqual({ WebhooksDeferred: 1 });
 
-    const again = await startQueues({ port: portOfSqs });
+    const again = await startQueues({ port: portOfSqs, credentials: queues.credentials });
     onTestFinished(() => again.close());
     await vi.waitFor(async () => expect(await post(event)).toMatchObject({ status: 200 }));
   });
@@ -315,7 +315,7 @@ describe('the webhook in front of SQS', () => {
         {
           endpoint: proxy.origin,
           region: 'us-east-1',
-          credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+          credentials: queues.credentials,
         },
         () => systemTime.monotonic() + paused,
       );

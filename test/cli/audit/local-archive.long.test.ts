@@ -48,7 +48,7 @@ async function createArchive(): Promise<ArchiveFixture> {
 
   const target = await localArchive({ folder, environment: {}, time });
   onTestFinished(() => target.close());
-  const { bucket } = await target.bucket();
+  const { bucket } = await target.bucket('write');
   const receipts = createReceipts(bucket);
   const documents = await pLimit(8).map(
     Array.from({ length: count }, (_, number) => number),

@@ -122,6 +122,11 @@ describe('deployedArchiver', () => {
       await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}-dead-letters` }));
     }
     vi.stubEnv('AWS_ENDPOINT_URL_SQS', queues.endpoint);
+    vi.stubEnv('AWS_ACCESS_KEY_ID', queues.credentials.accessKeyId);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', queues.credentials.secretAccessKey);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
     vi.stubEnv('AWS_REGION', 'us-east-1');
 
     const { lanes } = await openStack().queues();

@@ -295,7 +295,7 @@ describe('an event source mapping', () => {
     const client = createSqsClient({
       endpoint: world.queues.endpoint,
       region: 'us-east-1',
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      credentials: world.queues.credentials,
       requestHandler: { requestTimeout: 200, throwOnRequestTimeout: true },
     });
     const seen: string[] = [];
@@ -453,7 +453,7 @@ describe('an event source mapping', () => {
     await first.close();
     await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0), { timeout: 10_000 });
 
-    const second = await startQueues({ port });
+    const second = await startQueues({ port, credentials: first.credentials });
     onTestFinished(async () => {
       await mapping.stop();
       client.destroy();
