@@ -1,24 +1,22 @@
 import { checksumHeader } from './checksums.ts';
-import { checkKey, type ObjectInfo, type ObjectStore } from './object-store.ts';
+import { isObjectPath, keyTooLong, maxKeyBytes, type ObjectInfo, type ObjectStore } from './object-store.ts';
 import { header, type S3Request } from './request.ts';
 import type { S3Response } from './response.ts';
 import { bytesOf } from './response.ts';
-import { headerNotImplemented, S3Error } from './s3-error.ts';
+import { preconditionFailed, S3Error } from './s3-error.ts';
 
 /**
  * GetObject and HeadObject.
  *
- * @throws {S3Error} NoSuchKey, NoSuchVersion, InvalidRange, or NotImplemented for conditional reads
+ * @throws {S3Error} NoSuchKey, NoSuchVersion, InvalidRange, PreconditionFailed or KeyTooLongError
  */
 export async function getObject(request: S3Request, key: string, bucket: ObjectStore): Promise<S3Response> {
-  checkKey(key);
-  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']) {
-    if (header(request, name) !== undefined) throw headerNotImplemented(name);
-  }
+  if (Buffer.byteLength(key) > maxKeyBytes) throw keyTooLong(key);
+  if (!isObjectPath(key)) throw noSuchKey(key);
   if (request.method === 'HEAD') {
     const found = await bucket.describe(key);
     if (!found) throw noSuchKey(key);
-    return { ...responseHead(request, key, found), body: () => bytesOf(Buffer.alloc(0)) };
+    return { ...responseHead(request, key, found), body: noBytes };
   }
   const found = await bucket.read(key);
   if (!found) throw noSuchKey(key);
@@ -26,7 +24,7 @@ export async function getObject(request: S3Request, key: string, bucket: ObjectS
     const { range, ...head } = responseHead(request, key, found.object);
     return {
       ...head,
-      body: () => (head.length === 0 ? bytesOf(Buffer.alloc(0)) : found.stream(range.start, range.end)),
+      body: () => (head.length === 0 ? noBytes() : found.stream(range.start, range.end)),
       release: found.close,
     };
   } catch (error) {
@@ -35,6 +33,8 @@ export async function getObject(request: S3Request, key: string, bucket: ObjectS
   }
 }
 
+const noBytes = () => bytesOf(Buffer.alloc(0));
+
 function responseHead(request: S3Request, key: string, object: ObjectInfo) {
   const versionId = request.query.get('versionId');
   if (versionId !== undefined && versionId !== object.versionId) {
@@ -42,6 +42,14 @@ function responseHead(request: S3Request, key: string, object: ObjectInfo) {
       Key: key,
       VersionId: versionId,
     });
+  }
+  const identity = {
+    etag: `"${object.etag}"`,
+    'last-modified': new Date(object.lastModified).toUTCString(),
+    'x-amz-version-id': object.versionId,
+  };
+  if (isUnchanged(request, object)) {
+    return { status: 304, headers: identity, length: 0, range: { start: 0, end: 0, partial: false } };
   }
   const range = requestedRange(header(request, 'range'), object.size);
   const isWhole = range.start === 0 && range.end === object.size;
@@ -53,10 +61,7 @@ function responseHead(request: S3Request, key: string, object: ObjectInfo) {
       'accept-ranges': 'bytes',
       'content-type': 'binary/octet-stream',
       ...object.headers,
-      ...overrides(request),
-      etag: `"${object.etag}"`,
-      'last-modified': new Date(object.lastModified).toUTCString(),
-      'x-amz-version-id': object.versionId,
+      ...identity,
       ...(range.partial && { 'content-range': `bytes ${range.start}-${range.end - 1}/${object.size}` }),
       // The checksum covers the whole object, so it is omitted for a range.
       ...(wantsChecksum &&
@@ -71,15 +76,28 @@ function responseHead(request: S3Request, key: string, object: ObjectInfo) {
   };
 }
 
-/** Headers from query parameters such as `response-content-disposition`, which a presigned link may contain. */
-function overrides(request: S3Request): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of request.query) {
-    if (/^response-(content-(type|disposition|language|encoding)|cache-control|expires)$/.test(name)) {
-      headers[name.slice('response-'.length)] = value;
-    }
-  }
-  return headers;
+/**
+ * Evaluates the conditions of a read (RFC 9110, section 13.2.2).
+ *
+ * @returns whether the response is 304: the client has this object already
+ * @throws {S3Error} PreconditionFailed
+ */
+function isUnchanged(request: S3Request, { etag, lastModified }: ObjectInfo): boolean {
+  const ifMatch = header(request, 'if-match');
+  const ifNoneMatch = header(request, 'if-none-match');
+  // HTTP dates have whole seconds. A date that is not valid is ignored.
+  const modifiedAt = Math.floor(lastModified / 1000) * 1000;
+  const dateIn = (name: string) => Date.parse(header(request, name) ?? '');
+  if (ifMatch !== undefined) {
+    if (!includesETag(ifMatch, etag)) throw preconditionFailed('If-Match');
+  } else if (modifiedAt > dateIn('if-unmodified-since')) throw preconditionFailed('If-Unmodified-Since');
+  if (ifNoneMatch !== undefined) return includesETag(ifNoneMatch, etag);
+  return modifiedAt <= dateIn('if-modified-since');
+}
+
+/** Whether a list of ETags names this one. Like S3, accepts them without quotes. */
+function includesETag(list: string, etag: string): boolean {
+  return list.split(',').some((entry) => ['*', etag].includes(entry.trim().replace(/^(W\/)?"(.*)"$/, '$2')));
 }
 
 /** From `start`, inclusive, to `end`, exclusive. */

@@ -1,44 +1,62 @@
+import { owner } from './buckets.ts';
 import type { ObjectInfo, ObjectStore } from './object-store.ts';
 import type { S3Request } from './request.ts';
 import { type S3Response, xmlResponse } from './response.ts';
 import { invalidArgument } from './s3-error.ts';
-import { type XmlChildren, xmlDocument } from './xml.ts';
+import { s3Namespace, type XmlChildren, xmlDocument } from './xml.ts';
 
 const MAX_KEYS = 1000;
 
 /**
- * ListObjectsV2 without delimiter.
+ * ListObjectsV2, and ListObjects, which older clients use.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
  * @throws {S3Error} InvalidArgument
  */
-export async function listObjectsV2(
+export async function listObjects(
   request: S3Request,
   bucketName: string,
   bucket: ObjectStore,
 ): Promise<S3Response> {
   const { query } = request;
+  const type = query.get('list-type');
+  if (type !== undefined && type !== '2') throw invalidArgument('Invalid List Type', 'list-type', type);
+  const isV2 = type === '2';
   const prefix = query.get('prefix') ?? '';
-  const startAfter = query.get('start-after');
+  // An empty delimiter is none.
+  const delimiter = query.get('delimiter') || undefined;
+  const start = query.get(isV2 ? 'start-after' : 'marker');
   const token = query.get('continuation-token');
+  const after = token === undefined ? (start ?? '') : readToken(token);
   const maxKeys = parseMaxKeys(query.get('max-keys'));
   const encode = keyEncoding(query.get('encoding-type'));
 
-  const { keys, isTruncated } = await page(
-    bucket.keys(prefix, token === undefined ? (startAfter ?? '') : readToken(token)),
-    maxKeys,
-  );
-  const objects = await describeAll(bucket, keys);
-  const last = keys.at(-1);
+  const keys = bucket.keys(prefix, after);
+  const { entries, isTruncated } = await page(rolledUp(keys, { prefix, delimiter, after }), maxKeys);
+  const objects = await describeAll(bucket, namesOf(entries, false));
+  const prefixes = namesOf(entries, true);
+  const next = isTruncated ? entries.at(-1)?.name : undefined;
+  const withOwner = !isV2 || query.get('fetch-owner') === 'true';
 
+  const position: XmlChildren = isV2
+    ? [
+        ['StartAfter', start === undefined ? undefined : encode(start)],
+        ['ContinuationToken', token],
+        ['NextContinuationToken', next === undefined ? undefined : writeToken(next)],
+        ['KeyCount', objects.length + prefixes.length],
+      ]
+    : [
+        ['Marker', encode(after)],
+        // Without a delimiter, clients continue after the last key.
+        ['NextMarker', delimiter === undefined || next === undefined ? undefined : encode(next)],
+      ];
   const children: XmlChildren = [
     ['Name', bucketName],
     ['Prefix', encode(prefix)],
-    ['StartAfter', startAfter === undefined ? undefined : encode(startAfter)],
-    ['ContinuationToken', token],
-    ['NextContinuationToken', isTruncated && last !== undefined ? writeToken(last) : undefined],
-    ['KeyCount', objects.length],
+    ...position,
     ['MaxKeys', maxKeys],
+    ['Delimiter', delimiter === undefined ? undefined : encode(delimiter)],
     ['EncodingType', query.get('encoding-type')],
     ['IsTruncated', isTruncated],
     ...objects.map(([key, object]): [string, XmlChildren] => [
@@ -51,26 +69,57 @@ export async function listObjectsV2(
         ['ChecksumType', object.checksum && 'FULL_OBJECT'],
         ['Size', object.size],
         ['StorageClass', 'STANDARD'],
+        ['Owner', withOwner ? owner : undefined],
       ],
     ]),
+    ...prefixes.map((name): [string, XmlChildren] => ['CommonPrefixes', [['Prefix', encode(name)]]]),
   ];
-  return xmlResponse(
-    200,
-    xmlDocument('ListBucketResult', children, ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'),
-  );
+  return xmlResponse(200, xmlDocument('ListBucketResult', children, s3Namespace));
+}
+
+/** A key, or the part that several keys share up to the delimiter. */
+interface Entry {
+  readonly name: string;
+  readonly isPrefix: boolean;
+}
+
+const namesOf = (entries: readonly Entry[], arePrefixes: boolean) =>
+  entries.filter(({ isPrefix }) => isPrefix === arePrefixes).map(({ name }) => name);
+
+interface RollUp {
+  readonly prefix: string;
+  readonly delimiter: string | undefined;
+  /** Position at which the listing starts. */
+  readonly after: string;
+}
+
+/** Replaces keys that contain the delimiter after the prefix with their common prefixes, each once. */
+async function* rolledUp(
+  keys: AsyncIterable<string>,
+  { prefix, delimiter, after }: RollUp,
+): AsyncGenerator<Entry, void, undefined> {
+  let common: string | undefined;
+  for await (const key of keys) {
+    if (common !== undefined && key.startsWith(common)) continue;
+    const at = delimiter === undefined ? -1 : key.indexOf(delimiter, prefix.length);
+    common = at === -1 ? undefined : key.slice(0, at + (delimiter?.length ?? 0));
+    if (common === undefined) yield { name: key, isPrefix: false };
+    // Like S3, omits the prefix in which the listing starts: the page before ended with it.
+    else if (!after.startsWith(common)) yield { name: common, isPrefix: true };
+  }
 }
 
 async function page(
-  keys: AsyncIterable<string>,
+  all: AsyncIterable<Entry>,
   maxKeys: number,
-): Promise<{ keys: string[]; isTruncated: boolean }> {
-  const taken: string[] = [];
-  if (maxKeys === 0) return { keys: taken, isTruncated: false };
-  for await (const key of keys) {
-    if (taken.length === maxKeys) return { keys: taken, isTruncated: true };
-    taken.push(key);
+): Promise<{ entries: Entry[]; isTruncated: boolean }> {
+  const entries: Entry[] = [];
+  if (maxKeys === 0) return { entries, isTruncated: false };
+  for await (const entry of all) {
+    if (entries.length === maxKeys) return { entries, isTruncated: true };
+    entries.push(entry);
   }
-  return { keys: taken, isTruncated: false };
+  return { entries, isTruncated: false };
 }
 
 /** Omits keys that were removed since the directory was read. Like with S3, a page may be short. */

@@ -411,10 +411,12 @@ const keyConflict = (key: string) =>
     key,
   );
 
-const keyTooLong = (key: string) =>
+export const maxKeyBytes = 1024;
+
+export const keyTooLong = (key: string) =>
   new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
     Size: String(Buffer.byteLength(key)),
-    MaxSizeAllowed: '1024',
+    MaxSizeAllowed: String(maxKeyBytes),
   });
 
 /**
@@ -424,11 +426,18 @@ const keyTooLong = (key: string) =>
  */
 export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);
-  const segments = key.split('/');
   // File systems allow 255 bytes per name; S3 allows 1,024 for the whole key.
-  if (bytes > 1024 || segments.some((segment) => Buffer.byteLength(segment) > 255)) throw keyTooLong(key);
-  const isInvalid = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
-  if (isInvalid || key.includes('\0') || segments[0]?.toLowerCase() === privateFolder) {
+  if (bytes > maxKeyBytes || key.split('/').some((segment) => Buffer.byteLength(segment) > 255)) {
+    throw keyTooLong(key);
+  }
+  if (!isObjectPath(key)) {
     throw invalidArgument('This key is not a valid path inside the bucket.', 'key', key);
   }
+}
+
+/** Whether the key is the path of a file inside the bucket's directory. No object has any other key, such as `a//b`. */
+export function isObjectPath(key: string): boolean {
+  const segments = key.split('/');
+  const isInvalid = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
+  return !isInvalid && !key.includes('\0') && segments[0]?.toLowerCase() !== privateFolder;
 }

@@ -20,17 +20,19 @@ export interface S3Request extends S3RequestInfo {
   readonly path: string;
 }
 
-/** @throws {S3Error} InvalidURI if the request target is not a path or not valid percent-encoded UTF-8 */
-export function parseRequest(message: IncomingMessage): S3Request {
+/**
+ * @param hostBucket bucket that the host names, in virtual-hosted style
+ * @throws {S3Error} InvalidURI if the request target is not a path or not valid percent-encoded UTF-8
+ */
+export function parseRequest(message: IncomingMessage, hostBucket?: string): S3Request {
   const target = message.url ?? '';
   const mark = target.indexOf('?');
   // Not `new URL`, which would resolve `..` before it can be rejected.
   const path = decode(mark === -1 ? target : target.slice(0, mark));
   if (!path.startsWith('/')) throw invalidUri();
   const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1));
-  const slash = path.indexOf('/', 1);
-  const bucket = slash === -1 ? path.slice(1) : path.slice(1, slash);
-  const key = slash === -1 ? '' : path.slice(slash + 1);
+  const bucket = hostBucket ?? path.slice(1).split('/', 1)[0] ?? '';
+  const key = path.slice(hostBucket === undefined ? bucket.length + 2 : 1);
   const method = message.method ?? '';
   return {
     method,
@@ -67,14 +69,50 @@ function decode(text: string): string {
 
 const invalidUri = () => new S3Error(400, 'InvalidURI', "Couldn't parse the specified URI.");
 
-/** Query parameters of GetObject, HeadObject and PutObject that do not select another operation. */
-const OBJECT_PARAMETERS = /^(x-id|versionId|response-[a-z-]+|X-Amz-[A-Za-z0-9-]+)$/i;
-const LIST_PARAMETERS =
-  /^(list-type|prefix|max-keys|continuation-token|start-after|encoding-type|x-id|X-Amz-[A-Za-z0-9-]+)$/i;
+/** What a request may ask of the path: the service, a bucket or an object. */
+type Resource = 'Service' | 'Bucket' | 'Object';
+
+interface Operation {
+  readonly method: string;
+  readonly resource: Resource;
+  /** Parameter that selects the operation. */
+  readonly selector?: string;
+  /** Other parameters that it may have. */
+  readonly parameters?: RegExp;
+}
+
+const LISTING = 'prefix|delimiter|max-keys|encoding-type';
+/** The operations that are served. A request with any other parameter is for another one. */
+const OPERATIONS = {
+  PutObject: { method: 'PUT', resource: 'Object' },
+  GetObject: { method: 'GET', resource: 'Object', parameters: /^versionId$/ },
+  HeadObject: { method: 'HEAD', resource: 'Object', parameters: /^versionId$/ },
+  ListObjectsV2: {
+    method: 'GET',
+    resource: 'Bucket',
+    selector: 'list-type',
+    parameters: new RegExp(`^(${LISTING}|continuation-token|start-after|fetch-owner)$`),
+  },
+  ListObjects: { method: 'GET', resource: 'Bucket', parameters: new RegExp(`^(${LISTING}|marker)$`) },
+  HeadBucket: { method: 'HEAD', resource: 'Bucket' },
+  GetBucketLocation: { method: 'GET', resource: 'Bucket', selector: 'location' },
+  ListBuckets: { method: 'GET', resource: 'Service' },
+} as const satisfies Record<string, Operation>;
+
+export type OperationName = keyof typeof OPERATIONS;
+
+const ENTRIES = Object.entries(OPERATIONS) as [OperationName, Operation][];
+/** Parameters of the SDK and of a signature. */
+const GENERAL_PARAMETERS = /^(x-id|X-Amz-[A-Za-z0-9-]+)$/i;
+
+/** Whether this server has the operation. */
+export function isSupported(operation: string): operation is OperationName {
+  return Object.hasOwn(OPERATIONS, operation);
+}
 
 /**
  * Name of the operation, as in CloudTrail. Unsupported operations get a name as well, so that a test can count them: the
- * SDK's hint (`x-id`) if present, otherwise method and sub-resource.
+ * SDK's hint (`x-id`) if present, otherwise method and parameter.
  */
 function operationName(
   method: string,
@@ -83,26 +121,21 @@ function operationName(
   query: ReadonlyMap<string, string>,
   headers: IncomingHttpHeaders,
 ): string {
-  const names = [...query.keys()];
-  if (key !== '') {
-    const unsupported = names.find((name) => !OBJECT_PARAMETERS.test(name));
-    if (unsupported === undefined) {
-      if (method === 'PUT') return headers['x-amz-copy-source'] === undefined ? 'PutObject' : 'CopyObject';
-      if (method === 'GET') return 'GetObject';
-      if (method === 'HEAD') return 'HeadObject';
-      if (method === 'DELETE') return 'DeleteObject';
-    }
-    return query.get('x-id') ?? `${method} Object ${unsupported ?? ''}`.trim();
-  }
-  if (bucket !== '') {
-    const unsupported = names.find((name) => !LIST_PARAMETERS.test(name));
-    if (method === 'GET' && query.get('list-type') === '2' && unsupported === undefined)
-      return 'ListObjectsV2';
-    if (method === 'DELETE' && unsupported === undefined) return 'DeleteBucket';
-    if (method === 'POST' && unsupported === 'delete') return 'DeleteObjects';
-    return query.get('x-id') ?? `${method} Bucket ${unsupported ?? ''}`.trim();
-  }
-  return `${method} Service`;
+  const resource: Resource = key !== '' ? 'Object' : bucket !== '' ? 'Bucket' : 'Service';
+  const names = [...query.keys()].filter((name) => !GENERAL_PARAMETERS.test(name));
+  const supported = ENTRIES.find(
+    ([, operation]) =>
+      operation.method === method &&
+      operation.resource === resource &&
+      (operation.selector === undefined || names.includes(operation.selector)) &&
+      names.every((name) => name === operation.selector || operation.parameters?.test(name)),
+  )?.[0];
+  if (supported === 'PutObject' && headers['x-amz-copy-source'] !== undefined) return 'CopyObject';
+  if (supported !== undefined) return supported;
+  const hint = query.get('x-id');
+  // A hint at a supported operation must not hide the parameter that asks for another one.
+  if (hint !== undefined && !isSupported(hint)) return hint;
+  return `${method} ${resource} ${names.join('&')}`.trim();
 }
 
 /** Value of a header that may occur at most once. An empty value counts as absent. */

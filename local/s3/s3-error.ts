@@ -43,9 +43,9 @@ export const headerNotImplemented = (header: string) =>
     Header: header,
   });
 
-export const preconditionFailed = () =>
+export const preconditionFailed = (condition = 'If-None-Match') =>
   new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
-    Condition: 'If-None-Match',
+    Condition: condition,
   });
 
 /** Another write to the same key is in progress. */

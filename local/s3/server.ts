@@ -4,13 +4,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { hasSystemCode } from '../../functions/errors.ts';
 import type { Time } from '../../functions/time.ts';
+import { isLoopbackHost, refusalReason } from '../loopback.ts';
+import { bucketLocation, headBucket, listBuckets } from './buckets.ts';
 import { deliver, endEarly } from './deliver.ts';
 import { applyFault, type S3Fault } from './faults.ts';
 import { getObject } from './get-object.ts';
-import { listObjectsV2 } from './list-objects.ts';
+import { listObjects } from './list-objects.ts';
 import { ObjectStore } from './object-store.ts';
 import { putObject } from './put-object.ts';
-import { header, parseRequest, type S3Request, type S3RequestInfo } from './request.ts';
+import { header, isSupported, parseRequest, type S3Request, type S3RequestInfo } from './request.ts';
 import { RequestBody } from './request-body.ts';
 import { errorResponse, type S3Response } from './response.ts';
 import { accessDenied, S3Error } from './s3-error.ts';
@@ -23,6 +25,8 @@ export interface S3Options {
   readonly linkedBuckets?: readonly string[];
   /** Each has full access. All other requests are denied, except with a valid presigned link. */
   readonly credentials: readonly Credentials[];
+  /** Whether to deny every request that writes. @default false */
+  readonly readOnly?: boolean;
   readonly time: Time;
   /** @default 0, any free port */
   readonly port?: number;
@@ -78,8 +82,9 @@ export interface S3Server {
 }
 
 /**
- * Starts a local S3: path style, plain HTTP, one directory per bucket. Supports PutObject, GetObject, HeadObject and
- * ListObjectsV2 as AWS does. Other operations get 501.
+ * Starts a local S3: plain HTTP, one directory per bucket. Supports PutObject and what readers use, as AWS does: see
+ * `OPERATIONS`. Other operations get 501. No object can act on other objects in a browser: every response is
+ * sandboxed, and a link cannot change its type.
  */
 export async function startS3(options: S3Options): Promise<S3Server> {
   const { credentials, time, host = '127.0.0.1' } = options;
@@ -177,6 +182,8 @@ async function handleRequest(
   response.setHeader('x-amz-request-id', requestId.id);
   response.setHeader('x-amz-id-2', requestId.hostId);
   response.setHeader('server', 'AmazonS3');
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('content-security-policy', 'sandbox');
   response.setHeader('date', new Date(time.now()).toUTCString());
 
   const request = parsed(message, options);
@@ -221,9 +228,16 @@ async function handleRequest(
   }
 }
 
-function parsed(message: IncomingMessage, { objectKey }: S3Options): S3Request | S3Error {
+function parsed(message: IncomingMessage, { objectKey, buckets }: S3Options): S3Request | S3Error {
   try {
-    const request = parseRequest(message);
+    const { host = '' } = message.headers;
+    // Virtual-hosted style: no web site can have the name `<bucket>.localhost`.
+    const hostBucket = Object.keys(buckets).find(
+      (name) => host.startsWith(`${name}.`) && isLoopbackHost(host.slice(name.length + 1)),
+    );
+    const refusal = refusalReason(message, () => hostBucket !== undefined || isLoopbackHost(host));
+    if (refusal !== undefined) return accessDenied(refusal);
+    const request = parseRequest(message, hostBucket);
     const { bucket, key } = request;
     return key === undefined || !objectKey ? request : { ...request, key: objectKey(bucket, key) };
   } catch (error) {
@@ -249,13 +263,14 @@ async function handleOperation(
   const { time, credentials, accountId = '000000000000' } = options;
   verifySignature(request, credentials, time.now());
   const { operation, key = '' } = request;
-  if (!SUPPORTED_OPERATIONS.has(operation)) {
+  if (!isSupported(operation)) {
     throw new S3Error(
       501,
       'NotImplemented',
       'A header or query you provided requests a function that is not implemented.',
     );
   }
+  if (operation === 'ListBuckets') return listBuckets(options.buckets);
   const bucketName = request.bucket ?? '';
   const bucket = buckets.get(bucketName);
   if (!bucket) {
@@ -263,14 +278,19 @@ async function handleOperation(
   }
   const expectedOwner = header(request, 'x-amz-expected-bucket-owner');
   if (expectedOwner !== undefined && expectedOwner !== accountId) throw accessDenied();
-  if (operation === 'PutObject') return putObject(request, key, bucket, body.read(), () => time.now());
-  if (operation === 'ListObjectsV2') return listObjectsV2(request, bucketName, bucket);
-  return getObject(request, key, bucket);
+  switch (operation) {
+    case 'PutObject':
+      if (options.readOnly) throw accessDenied('This server is read-only.');
+      return putObject(request, key, bucket, body.read(), () => time.now());
+    case 'GetObject':
+    case 'HeadObject':
+      return getObject(request, key, bucket);
+    case 'ListObjects':
+    case 'ListObjectsV2':
+      return listObjects(request, bucketName, bucket);
+    case 'HeadBucket':
+      return headBucket();
+    case 'GetBucketLocation':
+      return bucketLocation();
+  }
 }
-
-const SUPPORTED_OPERATIONS: ReadonlySet<string> = new Set([
-  'PutObject',
-  'GetObject',
-  'HeadObject',
-  'ListObjectsV2',
-]);

@@ -28,6 +28,9 @@ function element(name: string, content: XmlContent, attributes = ''): string {
   return `<${name}${attributes}>${inner}</${name}>`;
 }
 
+/** Attribute of the root element of S3's results. */
+export const s3Namespace = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
+
 export function xmlDocument(root: string, children: XmlChildren, attributes = ''): Buffer {
   return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>\n${element(root, children, attributes)}`);
 }

@@ -4,6 +4,7 @@ import { Agent, get as httpGet, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import {
   GetObjectCommand,
+  type GetObjectCommandInput,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -59,6 +60,67 @@ test.each([
     $metadata: { httpStatusCode: 416 },
     ActualObjectSize: String(Body.length),
   });
+});
+
+const past = new Date(Date.now() - 3_600_000);
+const future = new Date(Date.now() + 3_600_000);
+type Conditions = Pick<
+  GetObjectCommandInput,
+  'IfMatch' | 'IfNoneMatch' | 'IfModifiedSince' | 'IfUnmodifiedSince'
+>;
+
+test.each<[number, string, (etag: string) => Conditions]>([
+  [200, 'If-Match names it', (IfMatch) => ({ IfMatch })],
+  [
+    200,
+    'If-Match names it among others, without quotes',
+    (etag) => ({ IfMatch: `"x", ${etag.slice(1, -1)}` }),
+  ],
+  [200, 'If-Match is *', () => ({ IfMatch: '*' })],
+  [412, 'If-Match names another', () => ({ IfMatch: '"other"' })],
+  [304, 'If-None-Match names it', (IfNoneMatch) => ({ IfNoneMatch })],
+  [304, 'If-None-Match names it as weak', (etag) => ({ IfNoneMatch: `W/${etag}` })],
+  [200, 'If-None-Match names another', () => ({ IfNoneMatch: '"other"' })],
+  [200, 'it was modified since', () => ({ IfModifiedSince: past })],
+  [304, 'it was not modified since', () => ({ IfModifiedSince: future })],
+  [412, 'it was not to be modified since', () => ({ IfUnmodifiedSince: past })],
+  [200, 'it was indeed not modified since', () => ({ IfUnmodifiedSince: future })],
+  // An ETag is exact, so it overrides a date.
+  [200, 'If-Match names it, whatever the date', (IfMatch) => ({ IfMatch, IfUnmodifiedSince: past })],
+  [
+    200,
+    'If-None-Match names another, whatever the date',
+    () => ({ IfNoneMatch: '"x"', IfModifiedSince: future }),
+  ],
+  [
+    412,
+    'If-Match fails, although If-None-Match names it',
+    (IfNoneMatch) => ({ IfMatch: '"x"', IfNoneMatch }),
+  ],
+])('returns %i for an object if %s', async (status, _what, conditionsOf) => {
+  const { client } = await startWorld();
+  const { ETag = '' } = await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
+  const input = { Bucket: bucket, Key: 'a', ...conditionsOf(ETag) };
+
+  for (const command of [new GetObjectCommand(input), new HeadObjectCommand(input)]) {
+    const received = await client.send(command as GetObjectCommand).then(
+      ({ $metadata }) => $metadata.httpStatusCode,
+      ({ $metadata }) => $metadata.httpStatusCode,
+    );
+    expect(received).toBe(status);
+  }
+});
+
+test('keeps the connection of a client that has the object already', async () => {
+  const { server, client } = await startWorld();
+  const { ETag } = await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: TEXT }));
+
+  const cached = client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a', IfNoneMatch: ETag }));
+  await expect(cached).rejects.toMatchObject({ $metadata: { httpStatusCode: 304 } });
+  const again = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a' }));
+
+  expect(await again.Body?.transformToString()).toBe(TEXT);
+  expect(server.connections.accepted).toBe(1);
 });
 
 test('omits the checksum for a range and when it is not requested', async () => {

@@ -1,15 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
-  HeadBucketCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
@@ -186,29 +187,39 @@ test.each<[string, Record<string, string | undefined>, string, number, string]>(
 });
 
 test.each([
-  ['../../etc/passwd', '../../etc/passwd', 'InvalidArgument'],
-  ['../../etc/passwd', '%2e%2e/%2E%2E/etc/passwd', 'InvalidArgument'],
-  ['a//b', 'a//b', 'InvalidArgument'],
-  ['/etc/passwd', '/etc/passwd', 'InvalidArgument'],
-  ['a\0b', 'a%00b', 'InvalidArgument'],
-  ['.s3/metadata', '.s3/metadata', 'InvalidArgument'],
-  ['x'.repeat(256), 'x'.repeat(256), 'KeyTooLongError'],
-  ['a', '%ff', 'InvalidURI'],
-])('rejects the key %j, sent as %s, even with a valid signature', async (key, path, code) => {
-  const { server, errors } = await startWorld();
-  const link = server.presignGet(bucket, key, { expiresInSeconds: 60 });
-  const query = link.slice(link.indexOf('?'));
+  ['../../etc/passwd', '../../etc/passwd', 404, 'NoSuchKey'],
+  ['../../etc/passwd', '%2e%2e/%2E%2E/etc/passwd', 404, 'NoSuchKey'],
+  ['a//b', 'a//b', 404, 'NoSuchKey'],
+  ['a/', 'a/', 404, 'NoSuchKey'],
+  ['a/b/', 'a/b/', 404, 'NoSuchKey'],
+  ['/etc/passwd', '/etc/passwd', 404, 'NoSuchKey'],
+  ['a\0b', 'a%00b', 404, 'NoSuchKey'],
+  ['.s3/secret', '.s3/secret', 404, 'NoSuchKey'],
+  ['x'.repeat(256), 'x'.repeat(256), 404, 'NoSuchKey'],
+  ['x/'.repeat(600), 'x/'.repeat(600), 400, 'KeyTooLongError'],
+  ['a', '%ff', 400, 'InvalidURI'],
+])(
+  'finds nothing under the key %j, sent as %s, even with a valid signature',
+  async (key, path, status, code) => {
+    const { server, directory, errors } = await startWorld();
+    await mkdir(join(directory, '.s3'));
+    await writeFile(join(directory, '.s3/secret'), 'secret');
+    await mkdir(join(directory, 'a'));
+    await writeFile(join(directory, 'a/b'), 'b');
+    const link = server.presignGet(bucket, key, { expiresInSeconds: 60 });
+    const query = link.slice(link.indexOf('?'));
 
-  // Write to the socket: a URL parser would resolve the dots.
-  const response = await rawExchange(
-    server.endpoint,
-    `GET /${bucket}/${path}${query} HTTP/1.1\r\nhost: ${new URL(link).host}\r\nconnection: close\r\n\r\n`,
-  );
+    // Write to the socket: a URL parser would resolve the dots.
+    const response = await rawExchange(
+      server.endpoint,
+      `GET /${bucket}/${path}${query} HTTP/1.1\r\nhost: ${new URL(link).host}\r\nconnection: close\r\n\r\n`,
+    );
 
-  expect(response).toContain('HTTP/1.1 400 ');
-  expect(response).toContain(`<Code>${code}</Code>`);
-  expect(errors).toEqual([]);
-});
+    expect(response).toContain(`HTTP/1.1 ${status} `);
+    expect(response).toContain(`<Code>${code}</Code>`);
+    expect(errors).toEqual([]);
+  },
+);
 
 test('stores nothing and leaves no file when the client ends the body early', async () => {
   const { server, directory, errors } = await startWorld();
@@ -354,23 +365,22 @@ test('returns 501 for unsupported operations, counts them by name and changes no
   const refused = { $metadata: { httpStatusCode: 501 } };
   await expect(client.send(new DeleteObjectCommand(one))).rejects.toMatchObject(refused);
   await expect(client.send(new GetObjectTaggingCommand(one))).rejects.toMatchObject(refused);
-  await expect(client.send(new HeadBucketCommand({ Bucket: bucket }))).rejects.toMatchObject(refused);
   await expect(
     client.send(new PutObjectRetentionCommand({ ...one, Retention: { Mode: 'GOVERNANCE' } })),
   ).rejects.toMatchObject(refused);
+  await expect(client.send(new ListObjectVersionsCommand({ Bucket: bucket }))).rejects.toMatchObject(refused);
+  // The SDK adds x-id=GetObject, which must not hide the other parameters.
   await expect(
-    client.send(new ListObjectsV2Command({ Bucket: bucket, Delimiter: '/' })),
+    client.send(new GetObjectCommand({ ...one, ResponseContentType: 'text/html' })),
   ).rejects.toMatchObject(refused);
-  await expect(client.send(new GetObjectCommand({ ...one, IfMatch: '"a"' }))).rejects.toMatchObject(refused);
 
   expect(Object.fromEntries(server.requests)).toEqual({
     PutObject: 1,
     DeleteObject: 1,
     'GET Object tagging': 1,
-    'HEAD Bucket': 1,
     'PUT Object retention': 1,
-    'GET Bucket delimiter': 1,
-    GetObject: 1,
+    'GET Bucket versions': 1,
+    'GET Object response-content-type': 1,
   });
   const get = await client.send(new GetObjectCommand(one));
   expect(await get.Body?.transformToString()).toBe('a');
