@@ -86,7 +86,7 @@ export async function startWorld() {
     run,
     /** Puts a proxy between the commands and SQS. */
     proxySqs: async (options: SqsProxyOptions) => {
-      const client = queues.createClient(await startSqsProxy(queues.endpoint, options));
+      const client = queues.createClient(await startSqsProxy(queues, options));
       onTestFinished(() => client.destroy());
       commandSqs = client;
     },

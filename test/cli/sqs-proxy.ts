@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import * as sqs from '@aws-sdk/client-sqs';
 import { onTestFinished } from 'vitest';
+import type { LocalQueues } from '../../local/queues.ts';
 
 export interface SqsProxyOptions {
   /** The operation to change, such as `SendMessageBatch`. */
@@ -27,27 +29,32 @@ interface Batch {
   Entries: { Id: string }[];
 }
 
-/** @param target such as `http://127.0.0.1:4566` */
+/** @returns the origin of the proxy, whose requests to SQS are signed anew */
 export async function startSqsProxy(
-  target: string,
+  queues: LocalQueues,
   { operation, refuses = () => false, delayMs = 0, losesResponse = false, onRequest }: SqsProxyOptions,
 ): Promise<string> {
-  const forward = async (headers: Record<string, string>, body: string) => {
-    const response = await fetch(target, { method: 'POST', headers, body });
-    return { status: response.status, body: await response.text() };
+  const client = queues.createClient();
+  const forward = async (target: string, body: string) => {
+    const Command = Reflect.get(sqs, `${target}Command`) as typeof sqs.SendMessageBatchCommand;
+    try {
+      const { $metadata: _, ...output } = await client.send(new Command(JSON.parse(body)));
+      return { status: 200, body: JSON.stringify(output) };
+    } catch (error) {
+      if (!(error instanceof sqs.SQSServiceException)) throw error;
+      const { name, message, $metadata } = error;
+      return { status: $metadata.httpStatusCode ?? 500, body: JSON.stringify({ __type: name, message }) };
+    }
   };
   const server = createServer(async (request, response) => {
     const body = await text(request);
-    const headers = {
-      'content-type': String(request.headers['content-type']),
-      'x-amz-target': String(request.headers['x-amz-target']),
-    };
+    const target = String(request.headers['x-amz-target']).replace('AmazonSQS.', '');
     const send = ({ status, body: answer }: { status: number; body: string }) => {
       response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' });
       response.end(answer);
     };
-    if (headers['x-amz-target'] !== `AmazonSQS.${operation}`) {
-      send(await forward(headers, body));
+    if (target !== operation) {
+      send(await forward(target, body));
       return;
     }
     onRequest?.();
@@ -59,7 +66,7 @@ export async function startSqsProxy(
     const answer =
       accepted?.length === 0
         ? { status: 200, body: '{"Successful":[]}' }
-        : await forward(headers, JSON.stringify({ ...input, ...(accepted && { Entries: accepted }) }));
+        : await forward(target, JSON.stringify({ ...input, ...(accepted && { Entries: accepted }) }));
     if (losesResponse) {
       request.socket.destroy();
       return;
@@ -74,6 +81,7 @@ export async function startSqsProxy(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
+    client.destroy();
     server.closeAllConnections();
     server.close();
   });

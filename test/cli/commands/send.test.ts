@@ -17,6 +17,7 @@ describe('archiver send', () => {
     expect(result.exitCode).toBe(0);
     expect(result.records).toHaveLength(2);
     expect(result.records).toContainEqual({
+      type: 'document',
       documentId: wanted[0],
       archived: true,
       fileName: expect.stringMatching(/^[abc].txt$/),

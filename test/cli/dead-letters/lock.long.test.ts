@@ -56,7 +56,7 @@ async function startRedrive(release: Partial<SqsProxyOptions> = {}) {
     }));
     await sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
   }
-  const proxy = await startSqsProxy(queues.endpoint, {
+  const proxy = await startSqsProxy(queues, {
     operation: 'ChangeMessageVisibilityBatch',
     ...release,
   });
