@@ -34,13 +34,19 @@ it('do not take the files of the stand-in for documents', async () => {
   const stack = await startStack(options);
   onTestFinished(() => stack.stop());
 
-  for (let scans = 0; scans < 3; scans += 1) {
-    await fetch(`${stack.addresses.telnyxUrl}/documents`, {
-      headers: { authorization: `Bearer ${stack.standInKey}` },
+  const call = (method: 'GET' | 'POST', body?: string) =>
+    fetch(`${stack.addresses.telnyxUrl}/documents`, {
+      method,
+      headers: { authorization: `Bearer ${stack.standInKey}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body }),
     });
-  }
 
-  expect(stack.standIn?.documents.all().map(({ fileName }) => fileName)).toEqual(['a.txt']);
+  await call('POST', JSON.stringify({ file: Buffer.from('b').toString('base64'), filename: 'uploaded.txt' }));
+  // Each list request reads the folder first. A new file is served once it has not changed between two of them.
+  for (let scans = 0; scans < 3; scans += 1) await call('GET');
+
+  const names = stack.standIn?.documents.all().map(({ fileName }) => fileName);
+  expect(names?.toSorted()).toEqual(['a.txt', 'uploaded.txt']);
 });
 
 it('remove the files of the stand-in when they stop', async () => {
