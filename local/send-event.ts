@@ -1,8 +1,9 @@
 /** `npm run send-event -- <file>`: signs a sample event and sends it as Telnyx would. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import pLimit from 'p-limit';
+import { printable } from '../terminal/escape.ts';
 import { readSession, type Session } from './session.ts';
 import { importSeed, signedHeaders } from './telnyx/signing.ts';
 
@@ -36,14 +37,17 @@ const program = new Command('npm run send-event --')
   .option('--late', 'sign with a timestamp six minutes old; the webhook must reject it')
   .addHelpText(
     'after',
-    '\nExit code: 0 every request returned 200 · 1 a request returned another status, or an invalid option · 2 could not send',
-  );
+    '\nExit code: 0 every request returned 200 · 1 a request returned another status · 2 could not send, or an invalid option',
+  )
+  .exitOverride();
 
-program.parse();
 try {
+  program.parse();
   process.exitCode = await send(program.args[0] ?? '', program.opts<Options>());
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  // Commander has printed the help, or what is wrong with an option.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+  console.error(printable(error instanceof Error ? error.message : String(error)));
   process.exitCode = 2;
 }
 

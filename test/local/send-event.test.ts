@@ -109,7 +109,8 @@ describe('npm run send-event', () => {
       2,
       'No response from http://127.0.0.1:1/webhook.',
     ],
-    ['--times is not a number', [sample('document-uploaded'), '--times', 'x'], 1, 'whole number, at least 1'],
+    ['--times is not a number', [sample('document-uploaded'), '--times', 'x'], 2, 'whole number, at least 1'],
+    ['an option is unknown', [sample('document-uploaded'), '--bogus'], 2, "unknown option '--bogus'"],
   ])('prints an error without a stack trace when %s', async (_what, options, exitCode, message) => {
     const ended = await run(...options);
 
