@@ -1,8 +1,8 @@
 /** What `npm start` checks before it starts anything. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { hasSystemCode } from '../functions/errors.ts';
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { isInside, statOrNothing } from './s3/is-inside.ts';
 
 export interface Folders {
   /** Absolute path of the archive's folder, which may not exist yet. */
@@ -36,42 +36,6 @@ export async function checkFolders(options: {
   if (options.log !== undefined && (await isInside(resolve(options.log), documents)))
     throw new Error('--log is inside --documents: each line would make a new document. Pass another file.');
   return { archive, documents: await realpath(documents) };
-}
-
-/**
- * Whether `path` is the folder or below it. Compares files instead of names, so that symbolic links, mounts and upper
- * case make no difference.
- *
- * @param path absolute; need not exist
- */
-async function isInside(path: string, folder: string): Promise<boolean> {
-  const target = await statOrNothing(folder);
-  if (target === undefined) return false;
-  for (let at = await existingPart(path); ; at = dirname(at)) {
-    const { dev, ino } = await stat(at, { bigint: true });
-    if (dev === target.dev && ino === target.ino) return true;
-    if (at === dirname(at)) return false;
-  }
-}
-
-/** The deepest folder of the path that exists, without symbolic links. */
-async function existingPart(path: string): Promise<string> {
-  for (let at = path; ; at = dirname(at)) {
-    try {
-      return await realpath(at);
-    } catch (error) {
-      if (!hasSystemCode(error, 'ENOENT', 'ENOTDIR') || at === dirname(at)) throw error;
-    }
-  }
-}
-
-async function statOrNothing(path: string) {
-  try {
-    return await stat(path, { bigint: true });
-  } catch (error) {
-    if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -42,7 +42,6 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
   const startedMonotonic = time.monotonic();
   // Look up everything first, so that a missing permission fails before the work starts.
   const archive = await target.bucket(options.manifest === 'bucket' ? 'write' : 'read');
-  await archive.localFolder?.check();
   const telnyx = options.telnyx ? await target.telnyx() : undefined;
   const queues = options.repair && !options.dryRun ? await target.queues() : undefined;
   const run = createAuditRun(options, context, archive, folder);

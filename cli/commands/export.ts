@@ -13,7 +13,7 @@ import { DiskError } from '../../local/s3/file-errors.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { styled } from '../../terminal/styled.ts';
-import type { ArchiverCommand, CommandContext } from '../command.ts';
+import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { readDocumentIds } from '../document-ids.ts';
 import { type ExportFolder, FileError, openExportFolder, type ReceivedFile } from '../export/folder.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
@@ -82,6 +82,8 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   const path = resolve(options.folder);
   const period = periodOf(options, time.now());
   const archive = await target.bucket();
+  if (await archive.localFolder?.contains(path))
+    throw new UsageError('The export folder is inside the archive. Pass another folder.');
   const retry = createStorageRetry({ time, random, signal });
   const folder = await openExportFolder(path);
   const journal = await openJournal(path);

@@ -42,15 +42,15 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const bucketFor = (purpose: BucketPurpose) =>
     lazy(async () => {
       const external = externalBucket(environment);
+      const localFolder = new ArchiveFolder(folder);
+      if (!external) await localFolder.check();
       const opened = external ?? (await openFolder(purpose));
       closers.push(() => opened.client.destroy());
       return {
         s3: opened.client,
         name: opened.name,
         bucket: createBucket({ s3: opened.client, name: opened.name, time }),
-        ...(external
-          ? { endpoint: environment.ARCHIVE_S3_ENDPOINT }
-          : { localFolder: new ArchiveFolder(folder) }),
+        ...(external ? { endpoint: environment.ARCHIVE_S3_ENDPOINT } : { localFolder }),
       };
     });
   const buckets = { read: bucketFor('read'), write: bucketFor('write') };

@@ -9,6 +9,7 @@ import {
   receiptPrefix,
 } from '../../functions/bucket/keys.ts';
 import { hasSystemCode } from '../../functions/errors.ts';
+import { isInside } from './is-inside.ts';
 import { type UnlistedFile, unlistedFiles } from './key-index.ts';
 import { privateFolder } from './object-store.ts';
 
@@ -28,6 +29,11 @@ export class ArchiveFolder {
       `There is no archive in ${this.path}: it contains none of ${expectedNames.join(', ')}. ` +
         'Pass the folder of the archive, as in `npm start -- --archive`.',
     );
+  }
+
+  /** Whether a path, which need not exist, is this folder or below it, also through symbolic links. */
+  contains(path: string): Promise<boolean> {
+    return isInside(path, this.path);
   }
 
   /**

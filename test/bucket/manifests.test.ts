@@ -88,7 +88,7 @@ describe('reading the manifests of a bucket', () => {
     await expect(download).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('returns false for a text that is not a manifest, and throws if the downloaded file disappears', async () => {
+  it('returns undefined for a text that is not a manifest, and throws if the downloaded file disappears', async () => {
     const { memory, dependencies } = world();
     const path = join(await temporaryFolder(), 'copy');
     memory.put(key, 'not a manifest\n', noon);
@@ -98,7 +98,7 @@ describe('reading the manifests of a bucket', () => {
       return result;
     };
 
-    expect(await downloadManifest(key, path, dependencies)).toBe(false);
+    expect(await downloadManifest(key, path, dependencies)).toBeUndefined();
     const lost = downloadManifest(key, path, { ...dependencies, retry: deletingFile });
     await expect(lost).rejects.toMatchObject({ code: 'ENOENT' });
   });

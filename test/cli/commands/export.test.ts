@@ -1,4 +1,4 @@
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exportDocuments } from '../../../cli/commands/export.ts';
@@ -118,8 +118,29 @@ describe('archiver export', () => {
     expect(none.exitCode).toBe(0);
   });
 
+  it('refuses to export into the archive, whose next audit would report the files', async () => {
+    const { archive, runExport } = await archiveOf({ 'a.txt': 'a' });
+
+    await expect(runExport({ folder: join(archive, 'export') })).rejects.toThrow(
+      'The export folder is inside the archive.',
+    );
+
+    expect(await readdir(archive)).not.toContain('export');
+  });
+
+  it('refuses a folder that is not an archive', async () => {
+    const archive = await newFolder();
+
+    const exported = runOn(archive, (context) =>
+      exportDocuments({ folder: join(archive, '..', 'never-created') }, context),
+    );
+
+    await expect(exported).rejects.toThrow(`There is no archive in ${archive}`);
+  });
+
   it('returns 1 and says so when the archive has no receipts', async () => {
     const archive = await newFolder();
+    await mkdir(join(archive, 'documents'));
 
     const result = await runOn(archive, (context) =>
       exportDocuments({ folder: join(archive, '..', 'never-created') }, context),

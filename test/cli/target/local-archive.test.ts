@@ -1,5 +1,7 @@
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { localArchive } from '../../../cli/target/local-archive.ts';
 import { systemTime as time } from '../../../functions/time.ts';
@@ -127,6 +129,7 @@ it('has other keys for each stack', async () => {
 
 it('opens the folder for reading unless a command says that it writes', async () => {
   const folder = await newFolder();
+  await mkdir(join(folder, 'documents'));
   const target = await open(folder);
   const object = {
     key: 'manifests/a',
