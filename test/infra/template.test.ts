@@ -6,9 +6,7 @@ import { environmentFor } from '../../infra/environment.ts';
 import { readStage } from '../../infra/stage.ts';
 import { type SettingsName, type Synthesized, settings, settingsNames, synthesize } from './deployments.ts';
 import { mutations } from './mutations.ts';
-import released from './released-0.1.0.json' with { type: 'json' };
 import { type CheckName, checks } from './template-checks.ts';
-import { lossesBetween, type Stateful, statefulResources } from './upgrade.ts';
 import { atPath, type Template } from './view.ts';
 
 const synthesized = {} as Record<SettingsName, Synthesized>;
@@ -128,48 +126,6 @@ test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () =>
 
   expect(prefixes).toHaveLength(3);
   expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
-});
-
-describe('An upgrade keeps every resource that holds data', () => {
-  test('when other settings change', () => {
-    const before = statefulResources(synthesized.minimal.view);
-    const after = statefulResources(synthesized.locked.view);
-
-    expect(lossesBetween(before, after)).toEqual([]);
-  });
-
-  test('when it starts from the released version 0.1.0', () => {
-    const after = statefulResources(synthesized.minimal.view);
-
-    expect(lossesBetween(released as Record<string, Stateful>, after)).toEqual([]);
-  });
-
-  test.each([
-    [
-      'renamed construct',
-      ({ ArchiveBucket49F1AC64: bucket, ...others }: Record<string, Stateful>) => ({
-        ...others,
-        ...(bucket && { Renamed: bucket }),
-      }),
-      'ArchiveBucket49F1AC64 (AWS::S3::Bucket) is deleted',
-    ],
-    [
-      'named queue',
-      (all: Record<string, Stateful>) => ({
-        ...all,
-        QueuesDocumentsQueueB9DF1CFF: {
-          type: 'AWS::SQS::Queue',
-          stack: 'pipeline',
-          properties: { QueueName: 'other' },
-        },
-      }),
-      'QueuesDocumentsQueueB9DF1CFF (AWS::SQS::Queue) is replaced',
-    ],
-  ])('and the test fails for a %s', (_, change, loss) => {
-    const before = statefulResources(synthesized.minimal.view);
-
-    expect(lossesBetween(before, change(before))).toEqual([loss]);
-  });
 });
 
 describe('The templates match their snapshots', () => {

@@ -1,41 +1,46 @@
-/** Finds resources with data that CloudFormation would delete or replace in an upgrade. */
-import { at, type Json, type View } from './view.ts';
+/** Finds what CloudFormation would delete, replace or no longer retain in an upgrade, among resources with data. */
+import { exportsOf, fieldsOf, resourceType, type StackName, type Templates } from './specification.ts';
+import { type Json, object, type Properties, text } from './view.ts';
 
-/** Stateful resource types, each with the properties whose change causes replacement (AWS CloudFormation template reference). */
-const replacing: Record<string, readonly string[]> = {
-  'AWS::KMS::Key': [],
-  'AWS::Logs::LogGroup': ['LogGroupName'],
-  'AWS::S3::Bucket': ['BucketName', 'ObjectLockEnabled'],
-  'AWS::SecretsManager::Secret': ['Name'],
-  'AWS::SQS::Queue': ['FifoQueue', 'QueueName'],
-};
-
-export interface Stateful {
-  type: string;
-  stack: string;
-  /** The properties that cause replacement, if set. */
-  properties: Record<string, Json>;
-}
-
-/** By logical ID. */
-export function statefulResources(view: View): Record<string, Stateful> {
-  return Object.fromEntries(
-    view.resources.flatMap(({ id, type, stack, properties }) => {
-      const names = replacing[type];
-      if (names === undefined) return [];
-      const set = names.flatMap((name) => {
-        const value = at(properties, name);
-        return value === undefined ? [] : [[name, value as Json] as const];
-      });
-      return [[id, { type, stack, properties: Object.fromEntries(set) }] as const];
-    }),
-  );
-}
-
-export function lossesBetween(before: Record<string, Stateful>, after: Record<string, Stateful>): string[] {
-  return Object.entries(before).flatMap(([id, was]) => {
-    const is = after[id];
-    if (is === undefined) return [`${id} (${was.type}) is deleted`];
-    return JSON.stringify(is) === JSON.stringify(was) ? [] : [`${id} (${was.type}) is replaced`];
+/** Each loss with the logical ID of its resource, or with the name of its export. */
+export function lossesBetween(before: Templates, after: Templates): string[] {
+  return (Object.keys(before) as StackName[]).flatMap((stack) => {
+    const exports = new Map(exportsOf(after[stack]));
+    return [
+      ...Object.entries(before[stack].Resources).flatMap(([id, was]) =>
+        lossesOf(was, after[stack].Resources[id]).map((loss) => `${id} (${was.Type}) ${loss}`),
+      ),
+      // The storage stack is deployed first, while the pipeline stack still imports what it did.
+      ...exportsOf(before[stack])
+        .filter(([name, value]) => exports.get(name) !== value)
+        .map(([name]) => `export ${name} is removed or changed`),
+    ];
   });
+}
+
+function lossesOf(was: Properties, is: Properties | undefined): string[] {
+  if (!resourceType(text(was.Type))?.isStateful) return [];
+  if (is === undefined || is.Type !== was.Type) return ['is deleted'];
+  const now = new Map(replacingValues(is));
+  return [
+    ...replacingValues(was)
+      .filter(([path, value]) => now.get(path) !== value)
+      .map(([path]) => `is replaced: ${path} changes`),
+    ...['DeletionPolicy', 'UpdateReplacePolicy']
+      .filter((policy) => isRetained(was[policy]) && !isRetained(is[policy]))
+      .map((policy) => `is no longer retained: ${policy}`),
+  ];
+}
+
+/** `RetainExceptOnCreate` retains, too: what is upgraded was created before. */
+function isRetained(policy: Json | undefined): boolean {
+  return policy === 'Retain' || policy === 'RetainExceptOnCreate';
+}
+
+/** Paths of all declared properties whose change causes replacement, or may cause it, with their values as JSON. */
+function replacingValues(resource: Properties): [path: string, value: string][] {
+  const { properties = {} } = resourceType(text(resource.Type)) ?? {};
+  return [...fieldsOf(properties, object(resource.Properties))]
+    .filter(({ declared }) => (declared?.causesReplacement ?? 'no') !== 'no')
+    .map(({ path, value }) => [path, JSON.stringify(value ?? null)]);
 }
