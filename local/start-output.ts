@@ -61,7 +61,8 @@ export function createStartOutput(terminal: Terminal, time: Time): StartOutput {
     },
     warning: (message) => {
       record({ type: 'warning', message });
-      note(message);
+      // One line: a line break in it is of a name that others chose.
+      if (!terminal.json) terminal.note(message);
     },
     error: (error) => {
       const code = error instanceof ArchiverError ? { code: error.code } : {};

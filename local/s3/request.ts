@@ -78,22 +78,22 @@ interface Operation {
   /** Parameter that selects the operation. */
   readonly selector?: string;
   /** Other parameters that it may have. */
-  readonly parameters?: RegExp;
+  readonly parameters?: readonly string[];
 }
 
-const LISTING = 'prefix|delimiter|max-keys|encoding-type';
+const LISTING = ['prefix', 'delimiter', 'max-keys', 'encoding-type'] as const;
 /** The operations that are served. A request with any other parameter is for another one. */
 const OPERATIONS = {
   PutObject: { method: 'PUT', resource: 'Object' },
-  GetObject: { method: 'GET', resource: 'Object', parameters: /^versionId$/ },
-  HeadObject: { method: 'HEAD', resource: 'Object', parameters: /^versionId$/ },
+  GetObject: { method: 'GET', resource: 'Object', parameters: ['versionId'] },
+  HeadObject: { method: 'HEAD', resource: 'Object', parameters: ['versionId'] },
   ListObjectsV2: {
     method: 'GET',
     resource: 'Bucket',
     selector: 'list-type',
-    parameters: new RegExp(`^(${LISTING}|continuation-token|start-after|fetch-owner)$`),
+    parameters: [...LISTING, 'continuation-token', 'start-after', 'fetch-owner'],
   },
-  ListObjects: { method: 'GET', resource: 'Bucket', parameters: new RegExp(`^(${LISTING}|marker)$`) },
+  ListObjects: { method: 'GET', resource: 'Bucket', parameters: [...LISTING, 'marker'] },
   HeadBucket: { method: 'HEAD', resource: 'Bucket' },
   GetBucketLocation: { method: 'GET', resource: 'Bucket', selector: 'location' },
   ListBuckets: { method: 'GET', resource: 'Service' },
@@ -128,7 +128,7 @@ function operationName(
       operation.method === method &&
       operation.resource === resource &&
       (operation.selector === undefined || names.includes(operation.selector)) &&
-      names.every((name) => name === operation.selector || operation.parameters?.test(name)),
+      names.every((name) => name === operation.selector || operation.parameters?.includes(name)),
   )?.[0];
   if (supported === 'PutObject' && headers['x-amz-copy-source'] !== undefined) return 'CopyObject';
   if (supported !== undefined) return supported;

@@ -132,6 +132,14 @@ describe('text', () => {
     );
   });
 
+  it('prints a warning on one line, whatever a name in it holds', () => {
+    const { output, result } = openOutput({ json: false });
+
+    output.warning('Cannot read a\nAll is well.');
+
+    expect(result.noted).toBe('Cannot read a\\u{a}All is well.\n');
+  });
+
   it('indents the further lines of an error, so that none looks like one of the tool', () => {
     const { output, result } = openOutput({ json: false });
 

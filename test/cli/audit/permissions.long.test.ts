@@ -43,7 +43,9 @@ it.each(['.', 'receipts'])('exits with 2 and the reason if the folder %s cannot 
 
   const { exitCode, stderr, stdout } = await auditAsNobody(folder);
 
-  expect(stderr).toMatch(new RegExp(`EACCES: permission denied, (open|scandir) '${join(folder, name)}`));
+  expect(stderr).toMatch(
+    new RegExp(`EACCES: permission denied, (open|scandir|lstat) '${join(folder, name)}`),
+  );
   expect(stdout).not.toContain('No problems');
   expect(exitCode).toBe(2);
 });
