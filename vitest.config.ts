@@ -56,6 +56,8 @@ export default defineConfig(({ mode }) => {
       // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
       dangerouslyIgnoreUnhandledErrors: false,
       allowOnly: false,
+      // The bundles of the functions, which every synthesis reads.
+      globalSetup: './test/infra/bundles.ts',
       // Files that change nothing around them share loaded modules, which saves loading them for each.
       projects: [project('shared', false), project('isolated', true)],
       // `npm run coverage`: by the tests of the functions themselves, since the simulation would cover nearly all by itself.

@@ -2,9 +2,9 @@
 import { Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import { archivePrefixes } from './bucket.ts';
-import type { PipelineStack } from './pipeline-stack.ts';
+import type { ArchivePipeline } from './pipeline.ts';
 import type { Stage } from './stage.ts';
-import type { StorageStack } from './storage-stack.ts';
+import type { ArchiveStorage } from './storage.ts';
 
 export interface Acknowledgement {
   /** Rule IDs as cdk-nag reports them, starting with the pack. */
@@ -16,8 +16,8 @@ export interface Acknowledgement {
 
 export function acknowledgements(
   stage: Pick<Stage, 'webhookConcurrency' | 'alarmEmail'>,
-  storage: StorageStack,
-  pipeline: PipelineStack,
+  storage: ArchiveStorage,
+  pipeline: ArchivePipeline,
 ): Acknowledgement[] {
   const { archive, apiKey } = storage;
   const { queues, functions, webhookApi, alarmTopic, alarms } = pipeline;
@@ -123,8 +123,9 @@ function inPacks(packs: readonly string[], rule: string): string[] {
 }
 
 /** cdk-nag identifies a resource of another stack by the name of its export. */
-function bucketWildcard(storage: StorageStack, prefix: string): string {
-  const reference: unknown = Stack.of(storage).resolve(storage.exportValue(storage.archive.bucket.bucketArn));
+function bucketWildcard(storage: ArchiveStorage, prefix: string): string {
+  const stack = Stack.of(storage);
+  const reference: unknown = stack.resolve(stack.exportValue(storage.archive.bucket.bucketArn));
   const name = (reference as { 'Fn::ImportValue': string })['Fn::ImportValue'];
   return `AwsSolutions-IAM5[Resource::${name}/${prefix}*]`;
 }

@@ -2,15 +2,22 @@ import { fileURLToPath } from 'node:url';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, EventSourceMapping, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, type NodejsFunctionProps, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import {
+  Architecture,
+  Code,
+  EventSourceMapping,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { concurrency } from '../functions/limits.ts';
 
 export interface ArchiverFunctionProps {
-  /** Folder under `functions/`, whose `lambda.ts` exports `handler`. */
+  /** Folder under `dist/functions/`, whose `lambda.js` exports `handler`. `npm run build` writes it. */
   folder: string;
   description: string;
   /** Timeout in milliseconds. */
@@ -21,17 +28,16 @@ export interface ArchiverFunctionProps {
   permissions: readonly PolicyStatement[];
   /** Encrypts the log group. */
   logKey: IKey;
-  /** Overrides the defaults. @default none */
-  functionProps?: NodejsFunctionProps;
+  /** Reserved concurrency. @default none */
+  reservedConcurrency?: number;
 }
 
-const projectRoot = fileURLToPath(new URL('..', import.meta.url));
-/** The SDK's default credential chain: a quarter of a bundle, and not needed in Lambda. */
-const sdkCredentialChain = '@aws-sdk/credential-provider-node';
+/** The path holds from here and from `dist/construct.js`. */
+const bundles = fileURLToPath(new URL('../dist/functions/', import.meta.url));
 
 /** A Lambda function with its own log group and role. The role has no other permissions than those given here. */
 export class ArchiverFunction extends Construct {
-  readonly function: NodejsFunction;
+  readonly function: LambdaFunction;
   readonly logGroup: LogGroup;
 
   constructor(scope: Construct, id: string, props: ArchiverFunctionProps) {
@@ -62,12 +68,10 @@ export class ArchiverFunction extends Construct {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       managedPolicies: [policy],
     });
-    this.function = new NodejsFunction(this, 'Function', {
+    this.function = new LambdaFunction(this, 'Function', {
       description: props.description,
-      entry: `${projectRoot}functions/${props.folder}/lambda.ts`,
-      handler: 'handler',
-      projectRoot,
-      depsLockFilePath: `${projectRoot}package-lock.json`,
+      code: Code.fromAsset(`${bundles}${props.folder}`),
+      handler: 'lambda.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       timeout: Duration.millis(props.timeoutMs),
@@ -77,19 +81,9 @@ export class ArchiverFunction extends Construct {
       logGroup: this.logGroup,
       loggingFormat: LoggingFormat.JSON,
       tracing: Tracing.ACTIVE,
-      awsSdkConnectionReuse: false,
-      bundling: {
-        // A CommonJS bundle starts a fifth faster than the same bundle as an ECMAScript module (docs/performance.md).
-        format: OutputFormat.CJS,
-        target: 'node24',
-        // The bundled SDK starts 2.6 times faster than the runtime's, and is the version that was tested.
-        bundleAwsSDK: true,
-        mainFields: ['module', 'main'],
-        minify: true,
-        keepNames: true,
-        esbuildArgs: { [`--alias:${sdkCredentialChain}`]: `${projectRoot}functions/credentials.ts` },
-      },
-      ...props.functionProps,
+      ...(props.reservedConcurrency !== undefined && {
+        reservedConcurrentExecutions: props.reservedConcurrency,
+      }),
     });
   }
 

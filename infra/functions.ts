@@ -65,7 +65,7 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
     }),
     permissions: [sendTo(queues.documents.queue, queues.discovery.queue)],
     ...(stage.webhookConcurrency !== 'unreserved' && {
-      functionProps: { reservedConcurrentExecutions: stage.webhookConcurrency },
+      reservedConcurrency: stage.webhookConcurrency,
     }),
   });
 }

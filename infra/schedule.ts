@@ -7,6 +7,7 @@ import { sendTo } from './permissions.ts';
 import type { QueuePair } from './queues.ts';
 
 export interface SweepScheduleProps {
+  archiverName: string;
   /** Receives the `recent` messages. Messages that the scheduler cannot deliver go to its dead-letter queue. */
   discovery: QueuePair;
 }
@@ -19,10 +20,12 @@ const recentMessage = '{"v":1,"kind":"recent","requestedAt":"<aws.scheduler.sche
 
 /** Requests a sweep every minute. Sweeps find most documents, within 30 minutes of their upload. */
 export class SweepSchedule extends Construct {
-  constructor(scope: Construct, id: string, { discovery }: SweepScheduleProps) {
+  constructor(scope: Construct, id: string, { archiverName, discovery }: SweepScheduleProps) {
     super(scope, id);
     const stack = Stack.of(this);
-    const group = new CfnScheduleGroup(this, 'Group', { name: `${stack.stackName}-sweep` });
+    // With the name of the stack in which version 0.1.0 created it: another name would replace the group.
+    const groupName = `${archiverName}-pipeline-sweep`;
+    const group = new CfnScheduleGroup(this, 'Group', { name: groupName });
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: {
@@ -32,7 +35,7 @@ export class SweepSchedule extends Construct {
             'aws:SourceArn': stack.formatArn({
               service: 'scheduler',
               resource: 'schedule-group',
-              resourceName: `${stack.stackName}-sweep`,
+              resourceName: groupName,
               arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
             }),
           },

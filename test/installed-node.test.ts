@@ -37,10 +37,8 @@ describe('the check of the Node version', () => {
   });
 
   it('runs before every TypeScript program that npm or the CDK starts', () => {
-    const commands = [
-      ...Object.values(project.scripts),
-      JSON.parse(readFileSync('cdk.json', 'utf8')).app as string,
-    ];
+    const { app, build }: Record<string, string> = JSON.parse(readFileSync('cdk.json', 'utf8'));
+    const commands = [...Object.values(project.scripts), app ?? '', build ?? ''];
     const programs = commands.filter((command) => /\bnode\b.*\.ts\b/.test(command));
 
     expect(programs.length).toBeGreaterThan(5);

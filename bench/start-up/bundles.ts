@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { App, Stack } from 'aws-cdk-lib';
 import { CfnFunction } from 'aws-cdk-lib/aws-lambda';
 import { build } from 'esbuild';
+import { functionOptions } from '../../build/functions.ts';
 import cdkJson from '../../cdk.json' with { type: 'json' };
 import { createStacks } from '../../infra/deployment.ts';
 import { readStage } from '../../infra/stage.ts';
@@ -27,7 +28,7 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
   const app = new App({ outdir, context: { ...cdkJson.context, 'aws:cdk:enable-asset-metadata': true } });
   const stage = readStage({ telnyxPublicKeys: [createSigningKey().publicKey], retentionDays: 'none' });
   const { pipeline } = createStacks(app, stage);
-  const template = app.synth().getStackByName(pipeline.stackName).template;
+  const template = app.synth().getStackByName(Stack.of(pipeline).stackName).template;
   const functions = pipeline.node.findAll().filter((construct) => CfnFunction.isCfnFunction(construct));
   const bundleOf = (name: FunctionName): Bundle => {
     const made = functions.find(({ node }) => node.path.toLowerCase().includes(`/functions/${name}/`));
@@ -39,7 +40,7 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
     ]);
     return {
       name,
-      path: join(outdir, Metadata['aws:asset:path'], 'index.js'),
+      path: join(outdir, Metadata['aws:asset:path'], 'lambda.js'),
       environment: Object.fromEntries(variables),
     };
   };
@@ -63,13 +64,7 @@ export async function clientAlone(name: keyof typeof minimalSources, directory: 
   await build({
     stdin: { contents: minimalSources[name], resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
     outfile: path,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'cjs',
-    mainFields: ['module', 'main'],
-    minify: true,
-    keepNames: true,
+    ...functionOptions,
   });
   return { name: `${name} alone`, path, environment: {} };
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import type { APIGatewayProxyStructuredResultV2, Context, SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemTime as time } from '../../functions/time.ts';
@@ -43,20 +43,15 @@ beforeAll(() => {
   });
   const stage = readStage({ ...settings.minimal, telnyxPublicKeys: [signingKey.publicKey] });
   const { storage, pipeline } = createStacks(app, stage);
+  const pipelineName = Stack.of(pipeline).stackName;
   const assembly = app.synth();
   const template = (name: string) => assembly.getStackByName(name).template as Template;
   view = viewOf(
-    { storage: template(storage.stackName), pipeline: template(pipeline.stackName) },
+    { storage: template(Stack.of(storage).stackName), pipeline: template(pipelineName) },
     { storage: true, pipeline: false },
   );
   for (const name of functionNames) {
-    const asset = at(
-      template(pipeline.stackName),
-      'Resources',
-      resourceOf(name).id,
-      'Metadata',
-      'aws:asset:path',
-    );
+    const asset = at(template(pipelineName), 'Resources', resourceOf(name).id, 'Metadata', 'aws:asset:path');
     assets[name] = join(folder, 'cdk.out', text(asset));
   }
 });
@@ -120,11 +115,11 @@ describe.each(functionNames)('The bundle of %s', (name) => {
   test('is below its size limit', () => {
     const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000 };
 
-    expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(maxBytes[name]);
+    expect(statSync(join(assets[name], 'lambda.js')).size).toBeLessThan(maxBytes[name]);
   });
 
   test('reads credentials only from its environment', () => {
-    const code = readFileSync(join(assets[name], 'index.js'), 'utf8');
+    const code = readFileSync(join(assets[name], 'lambda.js'), 'utf8');
 
     const otherSources = [
       'AWS_WEB_IDENTITY_TOKEN_FILE',

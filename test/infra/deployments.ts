@@ -1,6 +1,6 @@
-/** Synthesizes deployments with several settings, without bundling the functions. */
+/** Synthesizes deployments with several settings. */
 import { readFileSync } from 'node:fs';
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { createDeployment, createStacks, type Deployment } from '../../infra/deployment.ts';
 import { readStage, type Stage, type StageSettings } from '../../infra/stage.ts';
 import stageForSynth from '../../stage.example.json' with { type: 'json' };
@@ -60,7 +60,6 @@ function newApp(): App {
   return new App({
     context: {
       ...featureFlags,
-      'aws:cdk:bundling-stacks': [],
       // The checks find resources by construct path.
       'aws:cdk:enable-path-metadata': true,
       // Creation stack traces of constructs: not needed, and they take most of the time.
@@ -93,8 +92,8 @@ function synthesizeUncached(stageSettings: StageSettings): Synthesized {
   const deployment = createDeployment(app, stage);
   const assembly = app.synth();
   const artifacts = {
-    storage: assembly.getStackByName(deployment.storage.stackName),
-    pipeline: assembly.getStackByName(deployment.pipeline.stackName),
+    storage: assembly.getStackByName(Stack.of(deployment.storage).stackName),
+    pipeline: assembly.getStackByName(Stack.of(deployment.pipeline).stackName),
   };
   const templates = {
     storage: artifacts.storage.template as Template,

@@ -19,7 +19,7 @@ export interface RunningFunction {
 export interface FunctionBundle {
   /** Folder of the unpacked asset. */
   folder: string;
-  /** Such as `index.handler`. */
+  /** Such as `lambda.handler`. */
   handler: string;
   environment: Record<string, string>;
 }

@@ -10,7 +10,7 @@ export type Properties = { [name: string]: Json };
 export interface Resource {
   id: string;
   type: string;
-  /** Path of the construct without the stack name and the trailing `Resource`. */
+  /** Path of the construct without the stack name, `Default` and the trailing `Resource`. */
   path: string;
   stack: 'storage' | 'pipeline';
   properties: Properties;
@@ -48,7 +48,7 @@ export function viewOf(
         stack,
         type: text(resource.Type),
         path: text(at(resource, 'Metadata', 'aws:cdk:path'))
-          .replace(/^[^/]*\//, '')
+          .replace(/^[^/]*\/(Default\/)?/, '')
           .replace(/\/Resource$/, ''),
         properties: object(flatten(resource.Properties ?? {}, exported)),
         deletionPolicy: optionalText(resource.DeletionPolicy),

@@ -1,6 +1,6 @@
-import { CfnMapping, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnMapping, CfnOutput, Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import { AlarmTopic } from './alarm.ts';
 import { Alarms } from './alarms.ts';
 import { ArchiverDashboard } from './dashboard.ts';
@@ -10,37 +10,37 @@ import { ArchiverMetrics } from './metrics.ts';
 import { Queues } from './queues.ts';
 import { SweepSchedule } from './schedule.ts';
 import type { Stage } from './stage.ts';
-import type { StorageStack } from './storage-stack.ts';
+import type { ArchiveStorage } from './storage.ts';
 import { WebhookApi } from './webhook-api.ts';
 
-export interface PipelineStackProps extends StackProps {
+export interface ArchivePipelineProps {
   stage: Stage;
-  storage: StorageStack;
+  storage: Pick<ArchiveStorage, 'archive' | 'apiKey'>;
+  /** ARN of the key that encrypts documents and API key. */
+  dataKeyArn: string;
 }
 
 /**
  * Everything that processes documents. Holds no document: it can be deleted and deployed again, which loses messages in
  * queues and changes the webhook's URL (docs/runbook.md, "Deploy the pipeline again").
  */
-export class PipelineStack extends Stack {
+export class ArchivePipeline extends Construct {
   readonly queues: Queues;
   readonly functions: Functions;
   readonly webhookApi: WebhookApi;
   readonly alarmTopic: AlarmTopic;
   readonly alarms: Alarms;
 
-  constructor(scope: Construct, id: string, { stage, storage, ...stackProps }: PipelineStackProps) {
-    super(scope, id, {
-      description: 'Telnyx document archiver: webhook, queues, functions, schedule and alarms',
-      ...stackProps,
-    });
+  constructor(scope: Construct, id: string, { stage, storage, dataKeyArn }: ArchivePipelineProps) {
+    super(scope, id);
+    const { region } = Stack.of(this);
     // A separate key, so that reading logs does not require access to the key of the documents.
     const operationsKey = new EncryptionKey(this, 'OperationsKey', {
       description: 'Telnyx document archiver: logs and alarms',
       breakGlassArns: stage.breakGlassArns,
       serviceStatements: [allowLogs(this), allowAlarms(this)],
     });
-    const dataKey = Key.fromKeyArn(this, 'DataKey', storage.importedKeyArn);
+    const dataKey = Key.fromKeyArn(this, 'DataKey', dataKeyArn);
     this.queues = new Queues(this, 'Queues', stage.name);
     this.functions = new Functions(this, 'Functions', {
       stage,
@@ -56,7 +56,7 @@ export class PipelineStack extends Stack {
       handler: this.functions.webhook.function,
       logKey: operationsKey,
     });
-    new SweepSchedule(this, 'Sweep', { discovery: this.queues.discovery });
+    new SweepSchedule(this, 'Sweep', { archiverName: stage.name, discovery: this.queues.discovery });
     this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', {
       archiverName: stage.name,
       email: stage.alarmEmail,
@@ -99,7 +99,7 @@ export class PipelineStack extends Stack {
     }
     new CfnOutput(this, 'DashboardUrl', {
       description: 'CloudWatch dashboard: is everything archived, how fast, what failed and why',
-      value: `https://${this.region}.${consoleHost(this)}/cloudwatch/home?region=${this.region}#dashboards/dashboard/${dashboard.dashboardName}`,
+      value: `https://${region}.${consoleHost(this)}/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboard.dashboardName}`,
     });
     new CfnOutput(this, 'AlarmTopicArn', {
       description:
@@ -112,13 +112,13 @@ export class PipelineStack extends Stack {
 }
 
 /** Host of the AWS Management Console, which differs by partition. */
-function consoleHost(stack: Stack): string {
-  const hosts = new CfnMapping(stack, 'Console', {
+function consoleHost(scope: Construct): string {
+  const hosts = new CfnMapping(scope, 'Console', {
     mapping: {
       aws: { host: 'console.aws.amazon.com' },
       'aws-cn': { host: 'console.amazonaws.cn' },
       'aws-us-gov': { host: 'console.amazonaws-us-gov.com' },
     },
   });
-  return hosts.findInMap(stack.partition, 'host');
+  return hosts.findInMap(Stack.of(scope).partition, 'host');
 }

@@ -1,35 +1,23 @@
 import { createHash } from 'node:crypto';
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput } from 'aws-cdk-lib';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import { ApiKeySecret } from './api-key-secret.ts';
 import { ArchiveBucket } from './bucket.ts';
 import { EncryptionKey } from './encryption-key.ts';
 import type { Stage } from './stage.ts';
 
-export interface StorageStackProps extends StackProps {
-  stage: Stage;
-}
-
 /**
- * Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. Two exports make
- * CloudFormation refuse changes that would go unnoticed: another key (an export in use cannot change) and a second
- * archive of the same Telnyx account (an export name is unique in an account and region).
+ * Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. An export makes CloudFormation
+ * refuse a second archive of the same Telnyx account, because the name of an export is unique in an account and region.
  */
-export class StorageStack extends Stack {
+export class ArchiveStorage extends Construct {
   readonly key: IKey;
-  /** ARN of the key for other stacks, always imported from this one. */
-  readonly importedKeyArn: string;
   readonly archive: ArchiveBucket;
   readonly apiKey: ApiKeySecret;
 
-  constructor(scope: Construct, id: string, { stage, ...stackProps }: StorageStackProps) {
-    super(scope, id, {
-      description:
-        'Telnyx document archiver: archive bucket, KMS key and API key secret. Has termination protection.',
-      terminationProtection: true,
-      ...stackProps,
-    });
+  constructor(scope: Construct, id: string, stage: Stage) {
+    super(scope, id);
     this.key =
       stage.existingKeyArn === undefined
         ? new EncryptionKey(this, 'Key', {
@@ -37,10 +25,6 @@ export class StorageStack extends Stack {
             breakGlassArns: stage.breakGlassArns,
           })
         : Key.fromKeyArn(this, 'Key', stage.existingKeyArn);
-    this.importedKeyArn =
-      stage.existingKeyArn === undefined
-        ? this.key.keyArn
-        : this.exportValue(stage.existingKeyArn, { name: `${this.stackName}:ExistingKeyArn` });
     this.archive = new ArchiveBucket(this, 'Archive', { ...stage, key: this.key });
     this.apiKey = new ApiKeySecret(this, 'ApiKey', { key: this.key });
 

@@ -1,0 +1,1 @@
+export { buildFunctions as setup } from '../../build/functions.ts';
