@@ -68,6 +68,18 @@ for (const { name, help, configure, run } of commands) {
   addHelp(configure(command), help).action(() => execute(command, run));
 }
 
+program
+  .command('local')
+  .description('Run the whole archiver on this machine.')
+  // All options are those of the local stack, `--help` included.
+  .helpOption(false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action(async () => {
+    process.argv.splice(process.argv.indexOf('local'), 1);
+    await import('../local/main.ts');
+  });
+
 // Scripts must be able to distinguish an invalid command line (2) from problems found (1).
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));

@@ -1,3 +1,4 @@
+import { programs } from '../local/programs.ts';
 import { printable } from '../terminal/escape.ts';
 import type { Target } from './target/target.ts';
 
@@ -8,7 +9,7 @@ import type { Target } from './target/target.ts';
  * @returns such as `npm run archiver -- redrive --dry-run --local archive`, quoted for a POSIX shell
  */
 export function commandLine({ options }: Pick<Target, 'options'>, command: string): string {
-  return ['npm run archiver --', command, ...options.map(shellWord)].join(' ');
+  return [programs.archiver, command, ...options.map(shellWord)].join(' ');
 }
 
 function shellWord(text: string): string {

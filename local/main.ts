@@ -5,13 +5,14 @@ import { hasSystemCode } from '../functions/errors.ts';
 import { serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import { createTerminal } from '../terminal/terminal.ts';
+import { programs } from './programs.ts';
 import { runStart, type StartOptions } from './start.ts';
 import { createStartOutput } from './start-output.ts';
 
 /** Ctrl-C ends the process after this time, whatever has not ended by itself. */
 const stopMs = 2_500;
 
-const program = new Command('npm start --')
+const program = new Command(programs.start)
   .description(
     'Run the whole archiver on this machine: local queues, a folder as the bucket, and a stand-in for Telnyx with sample documents. Documents that have a receipt are skipped, so a second run archives nothing.',
   )
@@ -32,10 +33,7 @@ const program = new Command('npm start --')
     'port for webhooks, for example behind a tunnel (default: any free port)',
     asPort,
   )
-  .option(
-    '--json',
-    'print one JSON object per line; the first has all addresses, keys and queues (`npm start --silent -- --json`)',
-  )
+  .option('--json', 'print one JSON object per line; the first has all addresses, keys and queues ')
   .option('--log <file>', 'append the logs of the functions to this file')
   .option(
     '--accept-weak-s3',
@@ -45,9 +43,9 @@ const program = new Command('npm start --')
     'after',
     `
 Examples:
-  npm start -- --documents ~/Documents --archive /tmp/archive
-  npm start -- --faults --once --archive /tmp/faults
-  npm start --silent -- --json
+  ${programs.start} --documents ~/Documents --archive /tmp/archive
+  ${programs.start} --faults --once --archive /tmp/faults
+  ${programs.startSilently} --json
 
 Exit code: 0 everything archived · 1 dead letters, or documents that could not
 be listed · 2 could not start, the disk failed, or an invalid option · 130
