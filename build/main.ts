@@ -1,6 +1,6 @@
 /** `npm run build`: writes `dist/`. JavaScript, because Node strips no types under `node_modules`. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
@@ -20,7 +20,11 @@ const moduleOptions = {
 } as const satisfies BuildOptions;
 
 process.chdir(projectRoot);
-rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist', { recursive: true });
+for (const name of readdirSync('dist')) {
+  // A synth may be reading the bundles.
+  if (name !== 'functions') rmSync(join('dist', name), { recursive: true });
+}
 await Promise.all([
   buildFunctions(),
   build({ ...moduleOptions, entryPoints: ['infra/construct.ts'], outdir: 'dist' }),

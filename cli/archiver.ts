@@ -61,7 +61,7 @@ for (const { name, help, configure, run } of commands) {
     .command(name)
     .option(
       '--local <folder>',
-      'work on the archive in this folder, whether or not `npm start` is running (default: ARCHIVER_LOCAL)',
+      'work on the archive in this folder, whether or not a local stack is running on it (default: ARCHIVER_LOCAL)',
     )
     .option('--stack <name>', 'the `name` in the stage.json that was deployed (default: ARCHIVER_STACK)')
     .option('--json', 'print results as one JSON object per line');

@@ -142,7 +142,7 @@ async function claimArchive(archive: string, defer: Defer): Promise<void> {
   if (release === undefined) {
     const pid = (await readSession(archive))?.pid;
     throw new Error(
-      `\`npm start\` is already running on ${archive}${pid === undefined ? '' : ` (process ${pid})`}. Stop it first, or pass another folder with --archive.`,
+      `A local stack is already running on ${archive}${pid === undefined ? '' : ` (process ${pid})`}. Stop it first, or pass another folder with --archive.`,
     );
   }
   defer(release);

@@ -56,6 +56,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'functions/settings.ts',
     'functions/time.ts',
     'local/loopback.ts',
+    'local/programs.ts',
   ],
   // A Telnyx server. It decides which faults its storage, a bucket of the local S3, has.
   'local/telnyx': [
@@ -76,6 +77,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/s3/archive-bucket.ts',
     'local/s3/archive-folder.ts',
     'local/s3/server.ts',
+    'local/programs.ts',
     'local/session.ts',
     'terminal',
   ],
@@ -89,7 +91,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/s3/scratch.ts',
   ],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
-  'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'terminal'],
+  'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'local/programs.ts', 'terminal'],
   // Only names what it bundles.
   build: [],
   bench: ['build', 'functions', 'local', 'cli', 'infra', 'terminal'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
 import { documentKey, manifestPrefix, receiptKey } from '../../functions/bucket/keys.ts';
 import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { programs } from '../../local/programs.ts';
 import { printable } from '../../terminal/escape.ts';
 
 export interface AdviceStep {
@@ -232,7 +233,7 @@ function s3api({ endpoint }: ArchiveLocation, command: string): string {
 }
 
 function startCommand(folder: string): string {
-  return `npm start -- --archive ${printable(quoted(folder))}`;
+  return `${programs.start} --archive ${printable(quoted(folder))}`;
 }
 
 /** Receipts are input: other text than a version ID must not reach a command line. */

@@ -6,6 +6,7 @@ import type { MetricName } from '../../functions/metrics.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
+import { programs } from '../../local/programs.ts';
 import {
   createCredentials,
   externalBucket,
@@ -34,7 +35,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   });
   if (!found?.isDirectory())
     throw new Error(
-      `${folder} is not a folder. Pass the folder of the archive, as in \`npm start -- --archive\`.`,
+      `${folder} is not a folder. Pass the folder of the archive, as in \`${programs.start} --archive\`.`,
     );
   const session = await readSession(folder);
   const closers: (() => unknown)[] = [];
@@ -69,7 +70,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
   const queues = lazy(async () => {
     if (!session) {
       throw new Error(
-        `No local stack is running on ${folder}. Start one with \`npm start -- --archive ${folder}\`; it queues every document that has no receipt.`,
+        `No local stack is running on ${folder}. Start one with \`${programs.start} --archive ${folder}\`; it queues every document that has no receipt.`,
       );
     }
     const sqs = createSqsClient({

@@ -9,6 +9,7 @@ import {
   receiptPrefix,
 } from '../../functions/bucket/keys.ts';
 import { hasSystemCode } from '../../functions/errors.ts';
+import { programs } from '../programs.ts';
 import { isInside } from './is-inside.ts';
 import { type UnlistedFile, unlistedFiles } from './key-index.ts';
 import { privateFolder } from './object-store.ts';
@@ -27,7 +28,7 @@ export class ArchiveFolder {
     if (names.some((name) => expectedNames.includes(name))) return;
     throw new Error(
       `There is no archive in ${this.path}: it contains none of ${expectedNames.join(', ')}. ` +
-        'Pass the folder of the archive, as in `npm start -- --archive`.',
+        `Pass the folder of the archive, as in \`${programs.start} --archive\`.`,
     );
   }
 

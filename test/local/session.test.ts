@@ -55,7 +55,7 @@ it('is not replaced or removed by a second stack on the same archive, which is r
   const second = startArchive({}, { archive });
 
   await expect(second).rejects.toThrow(
-    `\`npm start\` is already running on ${archive} (process ${process.pid}). Stop it first, or pass another folder with --archive.`,
+    `A local stack is already running on ${archive} (process ${process.pid}). Stop it first, or pass another folder with --archive.`,
   );
   expect(await readFile(fileOf(archive), 'utf8')).toBe(before);
   expect(await readSession(archive)).toBeDefined();
