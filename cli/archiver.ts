@@ -70,7 +70,7 @@ for (const { name, help, configure, run } of commands) {
 
 program
   .command('local')
-  .description('Run the whole archiver on this machine.')
+  .description('run the whole archiver on this machine (`local --help` shows its options)')
   // All options are those of the local stack, `--help` included.
   .helpOption(false)
   .allowUnknownOption()
