@@ -23,7 +23,7 @@ export const functionOptions = {
   keepNames: true,
 } as const satisfies BuildOptions;
 
-/** Writes `dist/functions/<name>/lambda.js`. What has not changed is not written, so that a synth can read it meanwhile. */
+/** Writes `dist/functions/<name>/index.js`. What has not changed is not written, so that a synth can read it meanwhile. */
 export async function buildFunctions(): Promise<void> {
   await Promise.all(
     functionNames.map(async (name) => {
@@ -31,7 +31,8 @@ export async function buildFunctions(): Promise<void> {
         ...functionOptions,
         absWorkingDir: projectRoot,
         entryPoints: [`functions/${name}/lambda.ts`],
-        outfile: `dist/functions/${name}/lambda.js`,
+        // The name that 0.1.0 deployed: Lambda changes code and handler one after the other.
+        outfile: `dist/functions/${name}/index.js`,
         alias: { [sdkCredentialChain]: `${projectRoot}functions/credentials.ts` },
         write: false,
       });

@@ -17,7 +17,7 @@ import { Construct } from 'constructs';
 import { concurrency } from '../functions/limits.ts';
 
 export interface ArchiverFunctionProps {
-  /** Folder under `dist/functions/`, whose `lambda.js` exports `handler`. `npm run build` writes it. */
+  /** Folder under `dist/functions/`, whose `index.js` exports `handler`. `npm run build` writes it. */
   folder: string;
   description: string;
   /** Timeout in milliseconds. */
@@ -71,7 +71,7 @@ export class ArchiverFunction extends Construct {
     this.function = new LambdaFunction(this, 'Function', {
       description: props.description,
       code: Code.fromAsset(`${bundles}${props.folder}`),
-      handler: 'lambda.handler',
+      handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       timeout: Duration.millis(props.timeoutMs),

@@ -40,7 +40,7 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
     ]);
     return {
       name,
-      path: join(outdir, Metadata['aws:asset:path'], 'lambda.js'),
+      path: join(outdir, Metadata['aws:asset:path'], 'index.js'),
       environment: Object.fromEntries(variables),
     };
   };

@@ -115,11 +115,11 @@ describe.each(functionNames)('The bundle of %s', (name) => {
   test('is below its size limit', () => {
     const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000 };
 
-    expect(statSync(join(assets[name], 'lambda.js')).size).toBeLessThan(maxBytes[name]);
+    expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(maxBytes[name]);
   });
 
   test('reads credentials only from its environment', () => {
-    const code = readFileSync(join(assets[name], 'lambda.js'), 'utf8');
+    const code = readFileSync(join(assets[name], 'index.js'), 'utf8');
 
     const otherSources = [
       'AWS_WEB_IDENTITY_TOKEN_FILE',

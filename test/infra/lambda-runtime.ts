@@ -19,7 +19,7 @@ export interface RunningFunction {
 export interface FunctionBundle {
   /** Folder of the unpacked asset. */
   folder: string;
-  /** Such as `lambda.handler`. */
+  /** Such as `index.handler`. */
   handler: string;
   environment: Record<string, string>;
 }

@@ -55,9 +55,9 @@ describe('The packed package', () => {
       'dist/cli/page.js',
       'dist/construct.d.ts',
       'dist/construct.js',
-      'dist/functions/archive/lambda.js',
-      'dist/functions/discover/lambda.js',
-      'dist/functions/webhook/lambda.js',
+      'dist/functions/archive/index.js',
+      'dist/functions/discover/index.js',
+      'dist/functions/webhook/index.js',
       'dist/queues.d.ts',
       'dist/stage.d.ts',
     ]);
@@ -143,7 +143,7 @@ describe('An app that uses the installed construct', () => {
     expect(types.filter((type) => type === 'AWS::S3::Bucket')).toHaveLength(2);
     const bundles = readdirSync(assembly).filter((name) => name.startsWith('asset.'));
     expect(bundles).toHaveLength(3);
-    for (const name of bundles) expect(readdirSync(join(assembly, name))).toEqual(['lambda.js']);
+    for (const name of bundles) expect(readdirSync(join(assembly, name))).toEqual(['index.js']);
   });
 });
 
