@@ -10,6 +10,7 @@ import { createTerminal } from '../terminal/terminal.ts';
 import { type ArchiverCommand, UsageError } from './command.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backfillCommand } from './commands/backfill.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { redriveCommand } from './commands/redrive.ts';
 import { sendCommand } from './commands/send.ts';
@@ -21,6 +22,7 @@ const commands: readonly ArchiverCommand[] = [
   backfillCommand,
   auditCommand,
   redriveCommand,
+  doctorCommand,
   exportCommand,
   statusCommand,
   sendCommand,

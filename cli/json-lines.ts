@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { findingKinds } from '../functions/audit/findings.ts';
 import { errorCodes } from '../functions/errors.ts';
 import { laneNames } from '../functions/queue/lanes.ts';
+import { checkNames } from './target/target.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const seconds = v.pipe(v.number(), v.minValue(0));
@@ -72,6 +73,16 @@ const backfill = [
   line('sent', { messages: count }),
   line('watch', { ...backfillProgress, spans: count, waiting: count }),
   line('end', { ...backfillProgress, unaccounted: optional(count), failed: count }),
+];
+
+const doctor = [
+  line('check', {
+    name: v.picklist(checkNames),
+    state: v.picklist(['ok', 'problem', 'not-checked']),
+    detail: text,
+    advice: optional(v.pipe(text, v.description('What to do about it.'))),
+  }),
+  line('end', { ok: count, problems: count, notChecked: count }),
 ];
 
 const exported = [
@@ -162,6 +173,7 @@ export const archiverError = line('error', { code: optional(v.picklist(errorCode
 export const archiverLines = {
   audit: v.union([...audit, archiverError]),
   backfill: v.union([...backfill, archiverError]),
+  doctor: v.union([...doctor, archiverError]),
   export: v.union([...exported, archiverError]),
   redrive: v.union([...redrive, archiverError]),
   send: v.union([...send, archiverError]),

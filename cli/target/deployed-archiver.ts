@@ -62,23 +62,34 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
   const telnyx = lazy(async () => telnyxFromEnvironment(environment, time));
   const metrics = cloudWatchMetrics(cloudWatch, metricNamespacePrefix + stageName, time);
 
+  const bucket = async () => {
+    const name = await bucketName();
+    return { s3, name, bucket: createBucket({ s3, name, time }) };
+  };
+  const closers = [cloudFormation, cloudWatch, sqs, s3].map((client) => () => client.destroy());
+
   return {
     name: `${stageName} in ${environment.AWS_REGION ?? 'the default region'}`,
     options: stageName === defaultStageName ? [] : ['--stack', stageName],
-    bucket: async () => {
-      const name = await bucketName();
-      return { s3, name, bucket: createBucket({ s3, name, time }) };
-    },
+    bucket,
     queues,
     telnyx,
     metrics: async () => metrics,
     oldestAge: (name) => oldestAge(cloudWatch, `${stageName}-${name}`, time),
     alarms: () => alarmsOf(cloudWatch, stageName),
+    checks: async (options) => {
+      // Loaded only when needed: it includes the clients of five more services.
+      const { deployedChecks } = await import('./deployed-checks.ts');
+      return deployedChecks(
+        { ...options, stageName, environment, time, cloudFormation, cloudWatch, bucket, metrics },
+        (close) => closers.push(close),
+      );
+    },
     // SQS's counts are accurate one minute after the last change (Amazon SQS API reference, GetQueueAttributes).
     polling: { intervalMs: 5_000, countsLagMs: minuteMs },
     runbookUrl: lazy(() => outputOf(`${stageName}-pipeline`, 'RunbookUrl')),
     close: async () => {
-      for (const client of [cloudFormation, cloudWatch, sqs, s3]) client.destroy();
+      for (const close of closers) close();
     },
   };
 }

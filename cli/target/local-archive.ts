@@ -17,6 +17,7 @@ import { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { readSession } from '../../local/session.ts';
 import { lazy } from '../lazy.ts';
+import { localChecks } from './local-checks.ts';
 import type { BucketPurpose, Metrics, Target } from './target.ts';
 import { telnyxAt, telnyxFromEnvironment, telnyxUrl } from './telnyx.ts';
 
@@ -82,28 +83,33 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     return { sqs, lanes: session.lanes };
   });
 
+  const telnyx = async () => {
+    if (session?.standInKey !== undefined) {
+      return telnyxAt(new URL(session.telnyxUrl), session.standInKey, time);
+    }
+    if (!environment.TELNYX_API_KEY) return undefined;
+    // The user's key goes only where the user sends it, never to an address from the folder.
+    const url = telnyxUrl(environment).href;
+    if (session && session.telnyxUrl !== url) {
+      throw new Error(
+        `The local stack archives from ${session.telnyxUrl}, but TELNYX_API_KEY is for ${url}. Set TELNYX_API_URL to the URL of the account to compare with.`,
+      );
+    }
+    return telnyxFromEnvironment(environment, time);
+  };
+  const metrics = async () => session && metricsAt(session.metricsUrl);
+
   return {
     name: folder,
     options: ['--local', folder],
     bucket: (purpose = 'read') => buckets[purpose](),
     queues,
-    telnyx: async () => {
-      if (session?.standInKey !== undefined) {
-        return telnyxAt(new URL(session.telnyxUrl), session.standInKey, time);
-      }
-      if (!environment.TELNYX_API_KEY) return undefined;
-      // The user's key goes only where the user sends it, never to an address from the folder.
-      const url = telnyxUrl(environment).href;
-      if (session && session.telnyxUrl !== url) {
-        throw new Error(
-          `The local stack archives from ${session.telnyxUrl}, but TELNYX_API_KEY is for ${url}. Set TELNYX_API_URL to the URL of the account to compare with.`,
-        );
-      }
-      return telnyxFromEnvironment(environment, time);
-    },
-    metrics: async () => session && metricsAt(session.metricsUrl),
+    telnyx,
+    metrics,
     oldestAge: async () => undefined,
     alarms: async () => undefined,
+    checks: async () =>
+      localChecks({ folder, environment, time, session, bucket: buckets.read, telnyx, metrics }),
     polling: { intervalMs: 500, countsLagMs: 1_000 },
     close: async () => {
       for (const close of closers.splice(0).reverse()) await close();

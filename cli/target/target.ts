@@ -48,6 +48,48 @@ export interface Alarm {
   description: string;
 }
 
+/** In the order in which `archiver doctor` shows them. */
+export const checkNames = [
+  'account',
+  'stacks',
+  'quota',
+  'local-stack',
+  'bucket',
+  'retention',
+  'disk-space',
+  'api-key',
+  'webhook',
+  'schedule',
+  'sweep',
+  'alarm-subscription',
+  'test-alarm',
+  'clock',
+] as const;
+
+export type CheckName = (typeof checkNames)[number];
+
+export interface CheckResult {
+  state: 'ok' | 'problem' | 'not-checked';
+  /** What was found, in one line. */
+  detail: string;
+  /** What to do about it. */
+  advice?: string;
+}
+
+/** A check of `archiver doctor`. */
+export interface Check {
+  name: CheckName;
+  /** Checks of the same target without whose success this one cannot run. */
+  needs: readonly CheckName[];
+  /** An error that it throws is a problem, or a missing permission to check. */
+  run(signal: AbortSignal): Promise<CheckResult>;
+}
+
+export interface CheckOptions {
+  /** Whether to set off a test alarm. Ignored by an archiver without alarms. */
+  ring: boolean;
+}
+
 export interface Target {
   /** Name to show: `telnyx-archiver in eu-central-1`, or a folder's path. */
   name: string;
@@ -71,6 +113,8 @@ export interface Target {
   oldestAge(lane: LaneName): Promise<number | undefined>;
   /** Undefined for a local archive, which has no alarms. */
   alarms(): Promise<Alarm[] | undefined>;
+  /** What can be checked before and after a deployment. None changes anything, apart from the test alarm. */
+  checks(options: CheckOptions): Promise<Check[]>;
   /** How often to poll, and how late message counts may be; milliseconds. */
   polling: { intervalMs: number; countsLagMs: number };
   /** Where the stage says its operators read the runbook; undefined: at its path. */

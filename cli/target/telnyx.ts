@@ -8,11 +8,19 @@ import packageJson from '../../package.json' with { type: 'json' };
 
 const agents = createAgents();
 
-/** Client for Telnyx's API with a given key. */
-export function telnyxAt(baseUrl: URL, apiKey: string, time: Time): TelnyxClient {
+/**
+ * Client for Telnyx's API with a given key.
+ *
+ * @param apiKey the key, or a function that reads it from its secret
+ */
+export function telnyxAt(
+  baseUrl: URL,
+  apiKey: string | (() => Promise<string | undefined>),
+  time: Time,
+): TelnyxClient {
   return createTelnyxClient({
     baseUrl,
-    apiKey: createApiKey(async () => apiKey, time),
+    apiKey: createApiKey(typeof apiKey === 'string' ? async () => apiKey : apiKey, time),
     httpGet: createHttpGet(agents, packageJson.version),
     time,
   });

@@ -152,6 +152,7 @@ export function createWorld({
       metrics: async () => undefined,
       oldestAge: async () => undefined,
       alarms: async () => undefined,
+      checks: async () => [],
       options: [],
       polling: { intervalMs: 1, countsLagMs: 1 },
       close: async () => undefined,

@@ -1,0 +1,324 @@
+/** What `archiver doctor` checks of a deployed archiver, with the clients of the services that only it asks. */
+import {
+  type CloudFormationClient,
+  DescribeStackResourcesCommand,
+  DescribeStacksCommand,
+  GetTemplateCommand,
+  type Stack,
+} from '@aws-sdk/client-cloudformation';
+import {
+  type CloudWatchClient,
+  DescribeAlarmHistoryCommand,
+  DescribeAlarmsCommand,
+  SetAlarmStateCommand,
+} from '@aws-sdk/client-cloudwatch';
+import { GetAccountSettingsCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { GetObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
+import { ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { paginateListSubscriptionsByTopic, SNSClient } from '@aws-sdk/client-sns';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { ArchiverError } from '../../functions/errors.ts';
+import { concurrency } from '../../functions/limits.ts';
+import { createSecretsClient, readSecretOf } from '../../functions/telnyx/secret.ts';
+import { sleep, type Time } from '../../functions/time.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { lazy } from '../lazy.ts';
+import { checkClock, checkSweep, checkWebhook, notChecked, ok, problem, requestList } from './checks.ts';
+import type { BucketAccess, Check, CheckOptions, CheckResult, Metrics } from './target.ts';
+import { telnyxAt, telnyxUrl } from './telnyx.ts';
+
+export interface DeployedChecksOptions extends CheckOptions {
+  stageName: string;
+  environment: NodeJS.ProcessEnv;
+  time: Time;
+  cloudFormation: CloudFormationClient;
+  cloudWatch: CloudWatchClient;
+  bucket: () => Promise<BucketAccess>;
+  metrics: Metrics;
+}
+
+/** @param defer is called with what closes the clients */
+export function deployedChecks(options: DeployedChecksOptions, defer: (close: () => void) => void): Check[] {
+  const { stageName, environment, time, cloudFormation, cloudWatch, bucket, metrics, ring } = options;
+  const [sts, lambda, secrets, scheduler, sns] = [
+    new STSClient(),
+    new LambdaClient(),
+    createSecretsClient(),
+    new SchedulerClient(),
+    new SNSClient(),
+  ] as const;
+  defer(() => {
+    for (const client of [sts, lambda, secrets, scheduler, sns]) client.destroy();
+  });
+  const names = { storage: `${stageName}-storage`, pipeline: `${stageName}-pipeline` };
+  const find = (stackName: string) => findStack(cloudFormation, stackName);
+  const stacks = { storage: lazy(() => find(names.storage)), pipeline: lazy(() => find(names.pipeline)) };
+  const output = async (stack: keyof typeof stacks, key: string): Promise<string> => {
+    const value = outputOf(await stacks[stack](), key);
+    if (value !== undefined) return value;
+    throw new Error(`The stack ${names[stack]} has no output ${key}. Deploy again.`);
+  };
+
+  const account = async (): Promise<CheckResult> => {
+    const { Account, Arn } = await sts.send(new GetCallerIdentityCommand());
+    return ok(`${Account} in ${await cloudFormation.config.region()}, as ${Arn}`);
+  };
+
+  const deployed = async (): Promise<CheckResult> => {
+    const found = [await stacks.storage(), await stacks.pipeline()];
+    if (found.every((stack) => stack === undefined)) {
+      const isBootstrapped = (await find('CDKToolkit')) !== undefined;
+      return problem(
+        `${names.storage} and ${names.pipeline} do not exist`,
+        isBootstrapped
+          ? 'Run npm run deploy, or pass --stack and set AWS_REGION as in the stage.json that was deployed.'
+          : 'Run npx cdk bootstrap, then npm run deploy; or pass --stack and set AWS_REGION as deployed.',
+      );
+    }
+    const states = Object.values(names).map((name, position) => ({
+      name,
+      status: found[position]?.StackStatus ?? 'missing',
+    }));
+    const bad = states.filter(({ status }) => !/^(CREATE|UPDATE|IMPORT)_COMPLETE$/.test(status));
+    if (bad.length === 0) return ok(`${names.storage} and ${names.pipeline} are deployed`);
+    return problem(
+      bad.map(({ name, status }) => `${name} is ${status}`).join(', '),
+      bad.every(({ status }) => status.endsWith('_IN_PROGRESS'))
+        ? 'Wait until the deployment has ended.'
+        : 'Read the events of the stack in the CloudFormation console, resolve the cause, then run npm run deploy.',
+    );
+  };
+
+  const quota = async (signal: AbortSignal): Promise<CheckResult> => {
+    const isDeployed = (await stacks.pipeline()) !== undefined;
+    const needed = isDeployed
+      ? neededConcurrency(await templateOf(cloudFormation, names.pipeline))
+      : neededByDefault;
+    const { AccountLimit } = await lambda.send(new GetAccountSettingsCommand(), { abortSignal: signal });
+    const { ConcurrentExecutions: limit, UnreservedConcurrentExecutions: free = 0 } = AccountLimit ?? {};
+    const detail = `Lambda runs ${limit} at once, ${free} of them unreserved; the archiver uses up to ${needed}`;
+    if (free >= needed) return ok(detail);
+    return problem(
+      detail,
+      'Request more "Concurrent executions" of Lambda in Service Quotas, or lower documentsConcurrency and backfillConcurrency in stage.json.',
+    );
+  };
+
+  const apiKey = async (signal: AbortSignal): Promise<CheckResult> => {
+    const secretArn = await physicalIdOf(cloudFormation, names.storage, 'AWS::SecretsManager::Secret');
+    const telnyx = telnyxAt(telnyxUrl(environment), readSecretOf(secrets, secretArn), time);
+    try {
+      await requestList(telnyx, signal);
+    } catch (error) {
+      const isAboutKey = error instanceof ArchiverError && error.code.startsWith('ApiKey');
+      if (!isAboutKey) throw error;
+      const { cause } = error;
+      // No permission to read the secret says nothing about the key.
+      if (cause instanceof Error && cause.name !== 'ResourceNotFoundException') throw cause;
+      const advice = `Store a valid key: ${await output('storage', 'StoreApiKey')}`;
+      return problem(cause ? 'no API key is stored' : error.message, advice);
+    }
+    return ok('stored, and accepted by Telnyx');
+  };
+
+  const schedule = async (signal: AbortSignal): Promise<CheckResult> => {
+    const { Schedules = [] } = await scheduler.send(
+      new ListSchedulesCommand({ GroupName: `${names.pipeline}-sweep` }),
+      { abortSignal: signal },
+    );
+    if (Schedules.length > 0 && Schedules.every(({ State }) => State === 'ENABLED'))
+      return ok('requests a sweep every minute');
+    return problem(
+      Schedules.length === 0
+        ? 'the schedule of the sweeps is missing'
+        : 'the schedule of the sweeps is disabled',
+      'Put back what the template says: npm run deploy -- --revert-drift',
+    );
+  };
+
+  const subscription = async (signal: AbortSignal): Promise<CheckResult> => {
+    const topic = await output('pipeline', 'AlarmTopicArn');
+    const counts = { confirmed: 0, pending: 0 };
+    for await (const { Subscriptions = [] } of paginateListSubscriptionsByTopic(
+      { client: sns },
+      { TopicArn: topic },
+      { abortSignal: signal },
+    )) {
+      for (const { SubscriptionArn } of Subscriptions) {
+        counts[SubscriptionArn?.startsWith('arn:') ? 'confirmed' : 'pending'] += 1;
+      }
+    }
+    const pending = `${formatCount(counts.pending, 'subscription')} not confirmed`;
+    if (counts.pending > 0) {
+      return problem(
+        counts.confirmed === 0 ? `${pending}: alarms notify no one` : pending,
+        'Confirm it with the link in the email. If the email is gone, subscribe the address to the topic again in the SNS console.',
+      );
+    }
+    if (counts.confirmed > 0) return ok(`${formatCount(counts.confirmed, 'confirmed subscription')}`);
+    return problem(
+      'no subscription: alarms notify no one',
+      `Set alarmEmail in stage.json and deploy again, or subscribe to ${topic}.`,
+    );
+  };
+
+  const retention = async (signal: AbortSignal): Promise<CheckResult> => {
+    const { s3, name } = await bucket();
+    const { ObjectLockConfiguration: lock } = await s3.send(
+      new GetObjectLockConfigurationCommand({ Bucket: name }),
+      { abortSignal: signal },
+    );
+    const { Mode, Days, Years } = lock?.Rule?.DefaultRetention ?? {};
+    if (Mode === undefined) return ok('none: no lock keeps documents from being deleted');
+    return ok(`${Mode}, ${Days === undefined ? formatCount(Years ?? 0, 'year') : formatCount(Days, 'day')}`);
+  };
+
+  const webhook = async (signal: AbortSignal) =>
+    checkWebhook(await output('pipeline', 'WebhookUrl'), time, signal);
+
+  const afterDeployment = ['account', 'stacks'] as const;
+  return [
+    { name: 'account', needs: [], run: account },
+    { name: 'stacks', needs: ['account'], run: deployed },
+    { name: 'quota', needs: ['account'], run: quota },
+    { name: 'retention', needs: afterDeployment, run: retention },
+    { name: 'api-key', needs: afterDeployment, run: apiKey },
+    { name: 'webhook', needs: afterDeployment, run: webhook },
+    { name: 'schedule', needs: afterDeployment, run: schedule },
+    { name: 'sweep', needs: afterDeployment, run: () => checkSweep(metrics, time) },
+    { name: 'alarm-subscription', needs: afterDeployment, run: subscription },
+    ...(ring
+      ? [
+          {
+            name: 'test-alarm',
+            needs: afterDeployment,
+            run: (signal) => ringAlarm(cloudWatch, `${stageName}-WebhookSlow`, time, signal),
+          } satisfies Check,
+        ]
+      : []),
+    { name: 'clock', needs: [], run: (signal) => checkClock(telnyxUrl(environment), time, signal) },
+  ];
+}
+
+/** @returns undefined if there is no such stack */
+async function findStack(
+  cloudFormation: CloudFormationClient,
+  stackName: string,
+): Promise<Stack | undefined> {
+  try {
+    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
+    return Stacks?.[0];
+  } catch (error) {
+    // CloudFormation has no error of its own for this (AWS CloudFormation API reference, DescribeStacks).
+    if (error instanceof Error && error.name === 'ValidationError' && /does not exist/.test(error.message))
+      return undefined;
+    throw error;
+  }
+}
+
+function outputOf(stack: Stack | undefined, key: string): string | undefined {
+  return stack?.Outputs?.find(({ OutputKey }) => OutputKey === key)?.OutputValue;
+}
+
+async function physicalIdOf(
+  cloudFormation: CloudFormationClient,
+  stackName: string,
+  type: string,
+): Promise<string> {
+  const { StackResources } = await cloudFormation.send(
+    new DescribeStackResourcesCommand({ StackName: stackName }),
+  );
+  const id = StackResources?.find(({ ResourceType }) => ResourceType === type)?.PhysicalResourceId;
+  if (id !== undefined) return id;
+  throw new Error(`The stack ${stackName} has no ${type}.`);
+}
+
+interface Template {
+  Resources?: Record<
+    string,
+    {
+      Type?: string;
+      Properties?: { ScalingConfig?: { MaximumConcurrency?: number }; ReservedConcurrentExecutions?: number };
+    }
+  >;
+}
+
+async function templateOf(cloudFormation: CloudFormationClient, stackName: string): Promise<Template> {
+  const { TemplateBody } = await cloudFormation.send(new GetTemplateCommand({ StackName: stackName }));
+  // JSON, as CDK deploys it.
+  return JSON.parse(TemplateBody ?? '{}') as Template;
+}
+
+/** Invocations left for the webhook where none is reserved (`documentsConcurrency` in `infra/stage.ts`). */
+const webhookInvocations = 2;
+const neededByDefault =
+  concurrency.documents +
+  concurrency.backfill +
+  concurrency.discovery +
+  concurrency.spans +
+  webhookInvocations;
+
+/** Unreserved concurrent invocations of Lambda that the archiver uses at most. */
+function neededConcurrency({ Resources = {} }: Template): number {
+  const properties = Object.values(Resources).map(({ Properties }) => Properties);
+  const isReserved = properties.some((one) => one?.ReservedConcurrentExecutions !== undefined);
+  return properties.reduce(
+    (sum, one) => sum + (one?.ScalingConfig?.MaximumConcurrency ?? 0),
+    isReserved ? 0 : webhookInvocations,
+  );
+}
+
+/** CloudWatch runs the actions of an alarm within seconds. */
+const ringMs = 30_000;
+
+/**
+ * Sets an alarm to ALARM and waits until CloudWatch has notified the topic. An alarm, unlike a message to the topic,
+ * takes the whole way: the policies of topic and key. The next evaluation, within five minutes, sets it back to OK.
+ */
+async function ringAlarm(
+  cloudWatch: CloudWatchClient,
+  alarm: string,
+  time: Time,
+  signal: AbortSignal,
+): Promise<CheckResult> {
+  const options = { abortSignal: signal };
+  const { MetricAlarms } = await cloudWatch.send(new DescribeAlarmsCommand({ AlarmNames: [alarm] }), options);
+  const state = MetricAlarms?.[0]?.StateValue;
+  if (state === undefined) return problem(`the alarm ${alarm} does not exist`, 'Deploy again.');
+  // An alarm notifies on a change of state only.
+  if (state === 'ALARM') return notChecked(`${alarm} is in alarm already`, 'Run this again when it is OK.');
+  const newestAction = async () => {
+    const { AlarmHistoryItems } = await cloudWatch.send(
+      new DescribeAlarmHistoryCommand({ AlarmName: alarm, HistoryItemType: 'Action', MaxRecords: 1 }),
+      options,
+    );
+    return AlarmHistoryItems?.[0];
+  };
+  const before = (await newestAction())?.Timestamp?.getTime() ?? 0;
+  await cloudWatch.send(
+    new SetAlarmStateCommand({
+      AlarmName: alarm,
+      StateValue: 'ALARM',
+      StateReason: 'Test by archiver doctor --ring. Nothing needs to be done.',
+    }),
+    options,
+  );
+  const deadline = time.monotonic() + ringMs;
+  while (time.monotonic() < deadline) {
+    const action = await newestAction();
+    if (action?.Timestamp && action.Timestamp.getTime() > before) {
+      const summary = action.HistorySummary ?? '';
+      if (/^Successfully /.test(summary))
+        return ok(`${alarm} notified the topic: check that its message arrives`);
+      return problem(
+        summary,
+        'Alarms notify no one: compare the policies of the topic and its key with the template (npm run drift).',
+      );
+    }
+    await sleep(time, 1_000, signal);
+  }
+  return problem(
+    `CloudWatch did not notify anyone within ${ringMs / 1_000} s of ${alarm}`,
+    'Check in the CloudWatch console that actions of the alarm are enabled.',
+  );
+}

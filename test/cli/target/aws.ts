@@ -1,0 +1,108 @@
+/** The AWS services and the Telnyx API that the checks of a deployed archiver ask, on one port of this machine. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { onTestFinished, vi } from 'vitest';
+
+export interface AwsRequest {
+  service: string;
+  /** Action of the query protocols, the last part of `x-amz-target`, or the HTTP method. */
+  action: string;
+  path: string;
+  body: string;
+  authorization: string | undefined;
+}
+
+export interface AwsResponse {
+  status?: number;
+  /** An object is sent as JSON, a text as XML. */
+  body?: object | string;
+  headers?: Record<string, string>;
+}
+
+/** By service, or by service and action such as `sns ListSubscriptionsByTopic`. */
+export type AwsResponders = Record<string, (request: AwsRequest) => AwsResponse>;
+
+const services = [
+  'sts',
+  'cloudformation',
+  'cloudwatch',
+  'lambda',
+  's3',
+  'secrets_manager',
+  'scheduler',
+  'sns',
+] as const;
+
+/** Result of the query protocol. */
+export function queryResult(action: string, result: string): AwsResponse {
+  return {
+    body: `<${action}Response xmlns="http://example.com/"><${action}Result>${result}</${action}Result></${action}Response>`,
+  };
+}
+
+/** Error of the query protocol. */
+export function queryError(code: string, message: string, status = 400): AwsResponse {
+  return {
+    status,
+    body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+  };
+}
+
+/** Error of the JSON protocols. */
+export function jsonError(type: string, message: string, status = 400): AwsResponse {
+  return { status, headers: { 'x-amzn-errortype': type }, body: { __type: type, message } };
+}
+
+/** A stack for DescribeStacks. */
+export function stackXml(status: string, outputs: Record<string, string> = {}): AwsResponse {
+  const members = Object.entries(outputs).map(
+    ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
+  );
+  return queryResult(
+    'DescribeStacks',
+    `<Stacks><member><StackName>x</StackName><StackStatus>${status}</StackStatus><Outputs>${members.join('')}</Outputs></member></Stacks>`,
+  );
+}
+
+/** Starts the port and directs all clients to it, until the end of the test. */
+export async function startAwsServices(responders: (url: string) => AwsResponders) {
+  const requests: AwsRequest[] = [];
+  const server = createServer(async (message, response) => {
+    const body = await text(message);
+    const [, service = '', ...rest] = (message.url ?? '').split('/');
+    const target = message.headers['x-amz-target'];
+    const action =
+      typeof target === 'string'
+        ? target.replace(/^.*\./, '')
+        : (new URLSearchParams(body).get('Action') ?? message.method ?? '');
+    const { authorization } = message.headers;
+    const request = { service, action, path: `/${rest.join('/')}`, body, authorization };
+    requests.push(request);
+    const respond = answers[`${service} ${action}`] ?? answers[service];
+    const { status = 200, headers = {}, body: content = '' } = respond?.(request) ?? { status: 404 };
+    const isJson = typeof content === 'object';
+    response.writeHead(status, {
+      'content-type': isJson ? 'application/json' : 'text/xml',
+      ...headers,
+    });
+    response.end(isJson ? JSON.stringify(content) : content);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const answers = responders(url);
+  for (const service of services)
+    vi.stubEnv(`AWS_ENDPOINT_URL_${service.toUpperCase()}`, `${url}/${service}`);
+  vi.stubEnv('AWS_REGION', 'eu-central-1');
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDEXAMPLE');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'a-secret-of-the-test');
+  vi.stubEnv('TELNYX_API_URL', `${url}/telnyx`);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url, requests, answers };
+}
