@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npm run archiver -- <command>`: the operator's commands, one file each in `commands/`. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { ArchiverError, hasSystemCode } from '../functions/errors.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -16,7 +16,7 @@ import { redriveCommand } from './commands/redrive.ts';
 import { sendCommand } from './commands/send.ts';
 import { statusCommand } from './commands/status.ts';
 import { addHelp } from './help.ts';
-import { explain, openTarget, type TargetOptions } from './target/open.ts';
+import { explain, selectTargets, type TargetOptions } from './target/open.ts';
 
 const commands: readonly ArchiverCommand[] = [
   backfillCommand,
@@ -51,23 +51,46 @@ No command deletes or overwrites a document or a receipt.`,
     ['audit --local archive', 'check the archive in the folder archive'],
     ['redrive --help', 'show the options of a command'],
   ],
-  exitCodes: { 0: 'success', 1: 'problems found', 3: 'audit only: some items could not be checked' },
+  exitCodes: {
+    0: 'success',
+    1: 'problems found',
+    3: 'audit and doctor only: some items could not be checked',
+  },
   permissions: 'each command states its own.',
 });
+
+/** Exit codes of several runs, the worst one last. */
+const exitCodesByWeight = [0, 3, 1, 2];
 
 /** Milliseconds to release what is locked, after a second Ctrl-C or an unexpected error. */
 const releaseMs = 3_000;
 
-for (const { name, help, configure, run } of commands) {
+for (const { name, help, configure, run, forOneStack } of commands) {
+  const several = forOneStack ? '; may be repeated' : '';
   const command = program
     .command(name)
     .option(
       '--local <folder>',
       'work on the archive in this folder, whether or not a local stack is running on it (default: ARCHIVER_LOCAL)',
     )
-    .option('--stack <name>', 'the `name` in the stage.json that was deployed (default: ARCHIVER_STACK)')
+    .option(
+      '--stack <name>',
+      `the \`name\` in the stage.json that was deployed${several} (default: ARCHIVER_STACK)`,
+      (stack: string, others: readonly string[] = []) => {
+        if (others.length > 0 && !forOneStack)
+          throw new InvalidArgumentError('This command works on one archiver.');
+        return [...others, stack];
+      },
+    )
     .option('--json', 'print results as one JSON object per line');
-  addHelp(configure(command), help).action(() => execute(command, run));
+  addHelp(configure(command), help).action(async () => {
+    try {
+      await execute(command, run, forOneStack);
+    } catch (error) {
+      if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
+      throw error;
+    }
+  });
 }
 
 program
@@ -90,8 +113,20 @@ await program.parseAsync();
 // Do not wait for kept-alive connections.
 process.exit();
 
-async function execute(command: Command, run: ArchiverCommand['run']): Promise<void> {
+async function execute(
+  command: Command,
+  run: ArchiverCommand['run'],
+  forOneStack: readonly string[] = [],
+): Promise<void> {
   const options = command.opts<TargetOptions & { json?: boolean }>();
+  const targets = selectTargets(options, process.env, time);
+  const single = command.options.find(
+    (option) =>
+      forOneStack.includes(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  if (targets.length > 1 && single)
+    throw new UsageError(`${single.long} is for one archiver: pass --stack once.`);
   const end = new AbortController();
   /** Set when something from outside ends the command. */
   let endCode: number | undefined;
@@ -124,25 +159,34 @@ async function execute(command: Command, run: ArchiverCommand['run']): Promise<v
     });
   }
   const terminal = createTerminal({ json: options.json ?? false, time, stdin, stdout, stderr });
-  try {
-    const target = await openTarget(options, process.env, time);
+  const codes: number[] = [];
+  for (const open of targets) {
     try {
-      const context = { target, terminal, time, random: Math.random, signal: end.signal };
-      process.exitCode = await run(context, command);
-    } finally {
-      await target.close();
+      const target = await open();
+      if (targets.length > 1) {
+        terminal.record({ type: 'archiver', name: target.name });
+        terminal.print('', terminal.paint('bold', `── ${target.name}`));
+      }
+      try {
+        const context = { target, terminal, time, random: Math.random, signal: end.signal };
+        codes.push(await run(context, command));
+      } finally {
+        await target.close();
+      }
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      if (error instanceof InterruptedError) endWith(130, interrupted);
+      if (endCode !== pipeClosedCode) {
+        const cause: unknown = end.signal.aborted ? end.signal.reason : error;
+        const lines = explain(cause);
+        const code = cause instanceof ArchiverError ? { code: cause.code } : {};
+        terminal.record({ type: 'error', ...code, message: lines.join('\n') });
+        terminal.note(...lines);
+      }
+      codes.push(2);
     }
-  } catch (error) {
-    if (error instanceof UsageError) command.error(error.message, { exitCode: 2 });
-    if (error instanceof InterruptedError) endWith(130, interrupted);
-    if (endCode !== pipeClosedCode) {
-      const cause: unknown = end.signal.aborted ? end.signal.reason : error;
-      const lines = explain(cause);
-      const code = cause instanceof ArchiverError ? { code: cause.code } : {};
-      terminal.record({ type: 'error', ...code, message: lines.join('\n') });
-      terminal.note(...lines);
-    }
-    process.exitCode = 2;
+    // An error of one archiver does not keep the next from being looked at; Ctrl-C does.
+    if (end.signal.aborted) break;
   }
-  process.exitCode = endCode ?? process.exitCode;
+  process.exitCode = endCode ?? exitCodesByWeight.findLast((code) => codes.includes(code));
 }

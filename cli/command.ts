@@ -9,6 +9,11 @@ export interface ArchiverCommand {
   /** As typed: `archiver <name>`. */
   name: string;
   help: CommandHelp;
+  /**
+   * For a command that may run on several archivers, one after the other, by repeated `--stack`: its options, as commander
+   * names them, that are for one archiver only. @default `--stack` cannot be repeated
+   */
+  forOneStack?: readonly string[];
   /** Adds description, arguments and options. */
   configure(command: Command): Command;
   /**

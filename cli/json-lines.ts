@@ -169,14 +169,17 @@ const status = [
 /** Why a command ended with exit code 2 or 130. */
 export const archiverError = line('error', { code: optional(v.picklist(errorCodes)), message: text });
 
+/** Before the lines of each archiver, where a command runs on several. */
+const archiverName = line('archiver', { name: text });
+
 /** By command. */
 export const archiverLines = {
-  audit: v.union([...audit, archiverError]),
+  audit: v.union([...audit, archiverName, archiverError]),
   backfill: v.union([...backfill, archiverError]),
   doctor: v.union([...doctor, archiverError]),
   export: v.union([...exported, archiverError]),
   redrive: v.union([...redrive, archiverError]),
   send: v.union([...send, archiverError]),
-  status: v.union([...status, archiverError]),
+  status: v.union([...status, archiverName, archiverError]),
 };
 export const archiverLine = v.union(Object.values(archiverLines));

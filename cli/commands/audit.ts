@@ -17,10 +17,11 @@ Prints one line per problem; --all adds documents without problems. Each line st
   *  in the archive, with a problem
   !  could not be checked
 
-TELNYX_API_KEY must be set, except with --no-telnyx.`,
+TELNYX_API_KEY must be set, except with --no-telnyx. With several --stack, all of them are compared with its account.`,
   examples: [
     ['audit', 'compare the deployed archive with Telnyx'],
     ['audit --read-data 5 --html report.html', 'also hash 5 % of the objects, and write a report'],
+    ['audit --stack dev --stack prod --no-telnyx', 'check two archives, one after the other'],
     ['audit --local archive --repair', 'queue what is missing in a local archive'],
   ],
   exitCodes: {
@@ -52,6 +53,7 @@ interface Parsed {
 export const auditCommand: ArchiverCommand = {
   name: 'audit',
   help,
+  forOneStack: ['html', 'manifest', 'expectManifest'],
   configure: (command) =>
     command
       .description('check that every document is archived and unchanged')

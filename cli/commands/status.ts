@@ -37,6 +37,7 @@ are only read. A document may have several dead letters; failed documents are co
   examples: [
     ['status', 'show the deployed archiver'],
     ['status --watch 10 --no-count', 'refresh every ten seconds'],
+    ['status --stack dev --stack prod', 'show two archivers, one after the other'],
     ['status --local archive --json', 'show a local archive, for a script'],
   ],
   exitCodes: { 0: 'no dead letters and no alarms', 1: 'dead letters or alarms' },
@@ -49,6 +50,7 @@ s3:ListBucket and cloudformation:DescribeStacks.`,
 export const statusCommand: ArchiverCommand = {
   name: 'status',
   help,
+  forOneStack: ['watch'],
   configure: (command) =>
     command
       .description('show queues, last sweep, archived documents, dead letters and alarms')

@@ -9,32 +9,41 @@ import type { Target } from './target.ts';
 /** Options that all commands share. */
 export interface TargetOptions {
   local?: string;
-  stack?: string;
+  /** One or more, each a `name` in a `stage.json`. */
+  stack?: readonly string[];
 }
 
 /**
- * Opens what the options select, otherwise what ARCHIVER_LOCAL or ARCHIVER_STACK selects.
+ * Selects what the options name, otherwise what ARCHIVER_LOCAL or ARCHIVER_STACK names.
  *
- * @throws UsageError if both are given, Error if the folder does not exist
+ * @returns a function for each archiver that opens it; throws Error if the folder does not exist
+ * @throws UsageError if both a folder and a stack are named
  */
-export async function openTarget(
+export function selectTargets(
   options: TargetOptions,
   environment: NodeJS.ProcessEnv,
   time: Time,
-): Promise<Target> {
+): (() => Promise<Target>)[] {
   const isStated = options.local !== undefined || options.stack !== undefined;
   const local = isStated ? options.local : environment.ARCHIVER_LOCAL || undefined;
-  const stack = isStated ? options.stack : environment.ARCHIVER_STACK || undefined;
-  if (local !== undefined && stack !== undefined) {
+  const stated = environment.ARCHIVER_STACK ? [environment.ARCHIVER_STACK] : undefined;
+  const stacks = isStated ? options.stack : stated;
+  if (local !== undefined && stacks !== undefined) {
     const names = isStated ? ['--local', '--stack'] : ['ARCHIVER_LOCAL', 'ARCHIVER_STACK'];
     throw new UsageError(`${names.join(' and ')} cannot be combined: set one of them.`);
   }
   if (local === undefined) {
-    return deployedArchiver({ stageName: stack ?? defaultStageName, environment, time });
+    return [...new Set(stacks ?? [defaultStageName])].map(
+      (stageName) => async () => deployedArchiver({ stageName, environment, time }),
+    );
   }
-  // Loaded only when needed: it includes a local SQS, which a deployed archiver does not use.
-  const { localArchive } = await import('./local-archive.ts');
-  return await localArchive({ folder: resolve(local), environment, time });
+  return [
+    async () => {
+      // Loaded only when needed: it includes a local SQS, which a deployed archiver does not use.
+      const { localArchive } = await import('./local-archive.ts');
+      return await localArchive({ folder: resolve(local), environment, time });
+    },
+  ];
 }
 
 /** Lines on an error that ended a command: what happened, then what to do about it. */

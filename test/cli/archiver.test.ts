@@ -19,7 +19,7 @@ function archiver(...args: string[]): Promise<{ exitCode: number | null; stdout:
 }
 
 describe('npm run archiver', () => {
-  it.each(['backfill', 'audit', 'redrive', 'export', 'status', 'send'])(
+  it.each(['backfill', 'audit', 'redrive', 'doctor', 'export', 'status', 'send'])(
     'states exit codes and required permissions in the help of %s',
     async (command) => {
       const { exitCode, stdout } = await archiver(command, '--help');
@@ -36,6 +36,9 @@ describe('npm run archiver', () => {
     [['backfill', '--local', '.'], /Pass exactly one of --since/],
     [['status', '--local', '/nowhere'], /is not a folder/],
     [['status', '--local', '.', '--stack', 'x'], /cannot be combined/],
+    [['redrive', '--stack', 'a', '--stack', 'b'], /works on one archiver/],
+    [['status', '--stack', 'a', '--stack', 'b', '--watch'], /pass --stack once/],
+    [['audit', '--stack', 'a', '--stack', 'b', '--html', 'x'], /pass --stack once/],
     [['status'], /AWS_PROFILE or AWS_REGION|--local/],
     [['send', 'x', '--local', '.'], /Not a valid document ID/],
   ])('exits with 2 and says what to do for the arguments %j', async (args, message) => {

@@ -31,7 +31,7 @@ describe.each(['docs/runbook.md', 'docs/architecture.md', 'events/README.md'])('
   });
 
   it('names only commands and options that exist', () => {
-    const commands = /(?:archiver -- |`)(status|redrive|backfill|audit|send|export)\b([^`\n]*)/g;
+    const commands = /(?:archiver -- |`)(status|redrive|backfill|audit|doctor|send|export)\b([^`\n]*)/g;
     const options = [...page.matchAll(commands)].flatMap(([, command = '', rest = '']) =>
       [...rest.matchAll(/--[a-z-]+/g)].map(([option]) => ({ command, option })),
     );

@@ -196,6 +196,17 @@ describe('archiver doctor on a deployed archiver', () => {
     expect(printed + JSON.stringify(records)).not.toContain(apiKey);
   });
 
+  it('does not blame the key when Telnyx is not available', async () => {
+    const { exitCode, check } = await examine(() => ({ telnyx: () => ({ status: 502 }) }));
+
+    expect(exitCode).toBe(1);
+    expect(check('api-key')).toMatchObject({
+      state: 'problem',
+      detail: expect.stringMatching(/^TelnyxUnavailable: /),
+      advice: 'Runbook: docs/runbook.md#telnyxunavailable',
+    });
+  });
+
   it('exits with 3 when the secret may not be read, which is not a problem of the key', async () => {
     const { exitCode, unhealthy } = await examine(() => ({
       secrets_manager: () => jsonError('AccessDeniedException', 'User x is not authorized'),
@@ -417,6 +428,15 @@ describe('archiver doctor on a local archive', () => {
       undefined,
     ]);
     expect(exitCode).toBe(0);
+  });
+
+  it('reports that the S3 of the running stack does not respond', async () => {
+    const { run, stack } = await startArchive({});
+    await stack.s3.close();
+
+    const { records } = await run((context) => doctor({}, context));
+
+    expect(records.find(({ name }) => name === 'bucket')).toMatchObject({ state: 'problem' });
   });
 
   it('says how to start a stack, and does not check what needs one', async () => {

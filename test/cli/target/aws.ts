@@ -22,7 +22,7 @@ export interface AwsResponse {
 }
 
 /** By service, or by service and action such as `sns ListSubscriptionsByTopic`. */
-export type AwsResponders = Record<string, (request: AwsRequest) => AwsResponse>;
+export type AwsResponders = Record<string, (request: AwsRequest) => AwsResponse | Promise<AwsResponse>>;
 
 const services = [
   'sts',
@@ -81,7 +81,7 @@ export async function startAwsServices(responders: (url: string) => AwsResponder
     const request = { service, action, path: `/${rest.join('/')}`, body, authorization };
     requests.push(request);
     const respond = answers[`${service} ${action}`] ?? answers[service];
-    const { status = 200, headers = {}, body: content = '' } = respond?.(request) ?? { status: 404 };
+    const { status = 200, headers = {}, body: content = '' } = (await respond?.(request)) ?? { status: 404 };
     const isJson = typeof content === 'object';
     response.writeHead(status, {
       'content-type': isJson ? 'application/json' : 'text/xml',
