@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
@@ -49,7 +49,14 @@ describe('a command exits with', () => {
   });
 
   it('130 when it is interrupted by a signal', async () => {
-    const { child, noted, exitCode } = start(['status', '--watch', '1', '--local', await newFolder()]);
+    const { child, noted, exitCode } = start([
+      'status',
+      '--no-count',
+      '--watch',
+      '1',
+      '--local',
+      await newFolder(),
+    ]);
     await once(child.stdout ?? child, 'data');
 
     child.kill('SIGINT');
@@ -59,7 +66,14 @@ describe('a command exits with', () => {
   });
 
   it('141 and no message when its reader closes the pipe', async () => {
-    const { child, noted, exitCode } = start(['status', '--watch', '1', '--local', await newFolder()]);
+    const { child, noted, exitCode } = start([
+      'status',
+      '--no-count',
+      '--watch',
+      '1',
+      '--local',
+      await newFolder(),
+    ]);
     await once(child.stdout ?? child, 'data');
 
     child.stdout?.destroy();
@@ -72,7 +86,10 @@ describe('a command exits with', () => {
     // Opened for reading only, so that every write fails, as on a full disk.
     const stdout = openSync('/dev/null', 'r');
 
-    const { noted, exitCode } = start(['status', '--watch', '1', '--local', await newFolder()], { stdout });
+    const { noted, exitCode } = start(
+      ['status', '--no-count', '--watch', '1', '--local', await newFolder()],
+      { stdout },
+    );
     closeSync(stdout);
 
     expect(await exitCode).toBe(2);
@@ -91,11 +108,13 @@ describe('a command exits with', () => {
   });
 
   it('2 and one escaped line for each invalid ID in a file', async () => {
+    const archive = await newFolder();
+    await mkdir(join(archive, 'documents'));
     const folder = await newFolder();
     const ids = join(folder, 'ids.txt');
     await writeFile(ids, 'x\u001b]0;owned\u0007\u202ey\n');
 
-    const { noted, exitCode } = start(['export', join(folder, 'out'), '--ids', ids, '--local', folder]);
+    const { noted, exitCode } = start(['export', join(folder, 'out'), '--ids', ids, '--local', archive]);
 
     expect(await exitCode).toBe(2);
     expect(noted()).toContain('line 1: "x\\u001b]0;owned\\u0007\\u202ey"');

@@ -25,7 +25,7 @@ const archiver = (environment: NodeJS.ProcessEnv, ...args: string[]) => start(en
 describe('npm run archiver with several --stack', () => {
   /** Queues of archivers, and the alarms of those named. */
   async function startArchivers({ names, inAlarm = [] }: { names: string[]; inAlarm?: string[] }) {
-    let whenAsked = async () => undefined as void;
+    let whenAsked = (): Promise<void> => Promise.resolve();
     await startAwsServices(() => ({
       'cloudwatch GetMetricData': () => ({ body: { MetricDataResults: [] } }),
       'cloudwatch DescribeAlarms': async ({ body }) => {

@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { doctor } from '../../../cli/commands/doctor.ts';
 import { deployedArchiver } from '../../../cli/target/deployed-archiver.ts';
@@ -440,10 +438,11 @@ describe('archiver doctor on a local archive', () => {
   });
 
   it('says how to start a stack, and does not check what needs one', async () => {
-    const folder = join(await newFolder(), 'an archive');
-    await mkdir(folder);
+    const { run, archiveAll, stop } = await startArchive({ 'a.txt': 'a' });
+    await archiveAll();
+    await stop();
 
-    const { exitCode, records } = await runOn(folder, (context) => doctor({}, context), {
+    const { exitCode, records } = await run((context) => doctor({}, context), {
       environment: { TELNYX_API_URL: 'http://127.0.0.1:1/v2' },
     });
 

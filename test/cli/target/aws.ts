@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { onTestFinished, vi } from 'vitest';
 
-export interface AwsRequest {
+interface AwsRequest {
   service: string;
   /** Action of the query protocols, the last part of `x-amz-target`, or the HTTP method. */
   action: string;
