@@ -154,7 +154,7 @@ function forbiddenImports(sources: Sources): string[] {
 }
 
 /** Development dependencies that only the bundles of the functions need, which hold them. */
-const bundled = ['@aws-sdk/client-secrets-manager', '@aws-sdk/credential-provider-env'];
+const bundled = ['@aws-sdk/credential-provider-env'];
 
 /** Imports in `functions/` of packages that are not among the dependencies of `package.json`. */
 function undeclaredPackages(sources: Sources): string[] {

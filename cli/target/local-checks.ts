@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import type { Time } from '../../functions/time.ts';
+import { programs } from '../../local/programs.ts';
 import { folderBucket } from '../../local/s3/archive-bucket.ts';
 import type { Session } from '../../local/session.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
@@ -31,7 +32,7 @@ export function localChecks(options: LocalChecksOptions): Check[] {
   const stack = async (): Promise<CheckResult> =>
     session
       ? ok(`running, process ${session.pid}`)
-      : problem('no local stack is running', `Run npm start -- --archive ${folder}`);
+      : problem('no local stack is running', `Run ${programs.start} --archive ${folder}`);
 
   const list = async (client: S3Client, name: string, signal: AbortSignal) => {
     await client.send(new ListObjectsV2Command({ Bucket: name, MaxKeys: 1 }), { abortSignal: signal });

@@ -49,6 +49,7 @@ describe('The packed package', () => {
     expect([...new Set(names)].toSorted()).toEqual([
       'dist/cli/archiver.js',
       'dist/cli/chunk-*.js',
+      'dist/cli/deployed-checks-*.js',
       'dist/cli/local-archive-*.js',
       'dist/cli/main-*.js',
       'dist/cli/page.css',
