@@ -37,6 +37,8 @@ const statsAtOnce = 16;
 const hashedAtOnce = 4;
 /** A new file is added after it was unchanged for this long, because it may still be being copied. */
 const stableMs = 200;
+/** A new file that was last changed longer ago is dated to the scan: sweeps look for documents of the last two minutes. */
+const recentMs = 60_000;
 /** With more files than this, scans take at most a tenth of the time. */
 const manyFiles = 1_000;
 const pausePerScan = 9;
@@ -88,7 +90,7 @@ export function openFolder(options: FolderOptions): Folder {
   const addIfStable = async (path: string, version: string) => {
     if ((await versionOf(path)) !== version) return;
     const sha256 = await hashOf(path);
-    const { size, mtimeMs } = await stat(path);
+    const { size, ctimeMs } = await stat(path);
     // Still being written: the next scan adds it.
     if ((await versionOf(path)) !== version) return;
     const name = relative(root, path);
@@ -97,8 +99,11 @@ export function openFolder(options: FolderOptions): Folder {
     known.set(path, { version, id });
     if (before?.id === id) return;
     if (before !== undefined) await documents.remove(before.id);
-    // Not the modification time, which may be years ago: the document is new to Telnyx.
-    const createdAt = hasScanned ? time.now() : Math.round(mtimeMs);
+    // Not the modification time, which is years ago when an older file is moved here. Unlike the time of the scan, this
+    // time is the same at the next start, so that an audit finds no difference. Some file systems do not record it.
+    const changedAt = Math.round(ctimeMs);
+    const now = time.now();
+    const createdAt = hasScanned && now - changedAt > recentMs ? now : changedAt;
     const document = await documents.addFile(name, path, size, sha256, { id, linked: true, createdAt });
     if (hasScanned) onAppeared?.(document);
   };

@@ -83,7 +83,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
           onAppeared,
         });
   if (watched) await watched.refresh();
-  else await addSamples(documents, time.now());
+  else await addSamples(documents);
 
   const server = await startTelnyx({
     apiKey,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { systemTime } from '../../../functions/time.ts';
 import { Documents } from '../../../local/telnyx/documents.ts';
 import { sampleFaults } from '../../../local/telnyx/faults.ts';
@@ -14,7 +14,7 @@ describe('the sample documents', () => {
   beforeAll(async () => {
     const storage = await mkdtemp(join(tmpdir(), 'telnyx-test-'));
     const documents = new Documents({ storage, time: systemTime, expire: false });
-    for (const { id, fileName, sha256 } of await addSamples(documents, systemTime.now())) {
+    for (const { id, fileName, sha256 } of await addSamples(documents)) {
       samples.set(fileName, { id, sha256, bytes: await readFile(join(storage, id)) });
     }
     return () => rm(storage, { recursive: true, force: true });
@@ -70,6 +70,22 @@ describe('the sample documents', () => {
     const scan = samples.get('Scanned contract.pdf');
     expect(scan?.id).toBe('5a3b1e00-0000-4000-8000-000000000009');
     expect(scan?.sha256).toBe('df0c0c9c108cf75ffc780d87254090cc4bd2ccfd530d71cb3d34b32cd6758195');
+  });
+
+  it('have the same creation times at every start, so that a later audit finds no difference', async () => {
+    const storage = await mkdtemp(join(tmpdir(), 'telnyx-test-'));
+    onTestFinished(() => rm(storage, { recursive: true, force: true }));
+    const startAt = async (now: number) => {
+      const time = { ...systemTime, now: () => now };
+      const added = await addSamples(new Documents({ storage, time, expire: false }));
+      return added.map(({ createdAt }) => createdAt);
+    };
+
+    const first = await startAt(Date.parse('2026-11-20T10:00:00Z'));
+    const later = await startAt(Date.parse('2026-11-27T10:00:00Z'));
+
+    expect(new Set(first).size).toBe(9);
+    expect(later).toEqual(first);
   });
 
   it('include all documents of the sample faults', () => {
