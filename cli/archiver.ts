@@ -5,6 +5,7 @@ import { ArchiverError, hasSystemCode } from '../functions/errors.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { printable } from '../terminal/escape.ts';
+import { onInterrupts } from '../terminal/interrupts.ts';
 import { InterruptedError } from '../terminal/prompts.ts';
 import { createTerminal } from '../terminal/terminal.ts';
 import { type ArchiverCommand, UsageError } from './command.ts';
@@ -135,16 +136,12 @@ async function execute(
     end.abort(reason);
   };
   const interrupted = new Error('Interrupted; safe to run again.');
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => {
-      endWith(130, interrupted);
-      process.once(name, () => {
-        // The command may be releasing what it has locked. A third Ctrl-C exits at once.
-        time.after(releaseMs, () => process.exit(130));
-        process.once(name, () => process.exit(130));
-      });
-    });
-  }
+  onInterrupts(process, time.monotonic, (interrupt) => {
+    if (interrupt === 1) endWith(130, interrupted);
+    // The command may be releasing what it has locked.
+    else if (interrupt === 2) time.after(releaseMs, () => process.exit(130));
+    else process.exit(130);
+  });
   // The command must release what it has locked. readline throws here when the terminal is closed at a prompt.
   process.on('uncaughtException', (error) => {
     endWith(2, error);

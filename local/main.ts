@@ -4,6 +4,7 @@ import { keepYoungGenerationSmall } from '../functions/archive/young-generation.
 import { hasSystemCode } from '../functions/errors.ts';
 import { serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
+import { onInterrupts } from '../terminal/interrupts.ts';
 import { createTerminal } from '../terminal/terminal.ts';
 import { programs } from './programs.ts';
 import { runStart, type StartOptions } from './start.ts';
@@ -76,14 +77,10 @@ try {
 const end = new AbortController();
 /** Set when something from outside ends the process. */
 let endCode: number | undefined;
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-for (const signal of signals) {
-  process.once(signal, () => {
-    // A second signal exits immediately.
-    for (const again of signals) process.once(again, () => process.exit(130));
-    endWith(130);
-  });
-}
+onInterrupts(process, time.monotonic, (interrupt) => {
+  if (interrupt === 1) endWith(130);
+  else process.exit(130);
+});
 for (const stream of [stdout, stderr]) {
   stream.on('error', (error) => {
     // A reader such as `head` may close the pipe early.

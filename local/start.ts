@@ -143,6 +143,8 @@ async function start(
           }),
           { lineEveryMs },
         );
+  // The process may end before the reading does.
+  signal.addEventListener('abort', () => reading?.stop(), { once: true });
   try {
     return await startStack({
       archive,
@@ -204,7 +206,7 @@ function showAddresses(stack: Stack, { environment, terminal, output }: StartCon
   terminal.print(`Archive ${addresses.archive}`, '');
 }
 
-/** Ends early when interrupted, without the table. */
+/** Ends early when interrupted, without the table and the summary. */
 async function archiveAll(
   stack: Stack,
   ledger: Ledger,
@@ -219,6 +221,8 @@ async function archiveAll(
   await stack.discoverAll();
   await untilInterrupted(waitUntilIdle(stack, time), signal);
   progress.stop();
+  // What was running has not been counted yet.
+  if (signal.aborted) return;
   output.record({ type: 'summary', ...ledger.totals() });
   const namesSignal = AbortSignal.any([signal, AbortSignal.timeout(namesMs)]);
   const names = await untilInterrupted(

@@ -193,6 +193,30 @@ describe('npm start', () => {
     expect(run.errors.join('')).toBe('');
   });
 
+  it('prints no summary when it is interrupted while documents are being archived', async () => {
+    const run = start('--faults', '--archive', await temporaryFolder());
+    await untilType(run, 'document');
+
+    run.process.kill('SIGINT');
+    while ((await run.next()) !== undefined);
+
+    expect(await run.exitCode).toBe(130);
+    expect(run.lines.map(({ type }) => type)).not.toContain('summary');
+  });
+
+  it('stops in good order although npm sends a second SIGINT for the same Ctrl-C', async () => {
+    const archive = await temporaryFolder();
+    const run = start('--wait', '--archive', archive);
+    await run.next();
+
+    run.process.kill('SIGINT');
+    await untilType(run, 'stopping');
+    run.process.kill('SIGINT');
+
+    expect(await run.exitCode).toBe(130);
+    expect(await readdir(join(archive, privateFolder))).not.toContain('stack.json');
+  });
+
   it('refuses a second start on the same archive, whose session stays', async () => {
     const archive = await temporaryFolder();
     const first = start('--wait', '--archive', archive);
