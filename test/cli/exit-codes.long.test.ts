@@ -33,6 +33,12 @@ function start(
   return { child, noted: () => noted, exitCode: once(child, 'close').then(([code]) => code) };
 }
 
+async function newArchive(): Promise<string> {
+  const folder = await newFolder();
+  await mkdir(join(folder, 'receipts'));
+  return folder;
+}
+
 describe('a command exits with', () => {
   it('130 when Ctrl-C is pressed at a question', async () => {
     const folder = await newFolder();
@@ -49,14 +55,7 @@ describe('a command exits with', () => {
   });
 
   it('130 when it is interrupted by a signal', async () => {
-    const { child, noted, exitCode } = start([
-      'status',
-      '--no-count',
-      '--watch',
-      '1',
-      '--local',
-      await newFolder(),
-    ]);
+    const { child, noted, exitCode } = start(['status', '--watch', '1', '--local', await newArchive()]);
     await once(child.stdout ?? child, 'data');
 
     child.kill('SIGINT');
@@ -66,14 +65,7 @@ describe('a command exits with', () => {
   });
 
   it('141 and no message when its reader closes the pipe', async () => {
-    const { child, noted, exitCode } = start([
-      'status',
-      '--no-count',
-      '--watch',
-      '1',
-      '--local',
-      await newFolder(),
-    ]);
+    const { child, noted, exitCode } = start(['status', '--watch', '1', '--local', await newArchive()]);
     await once(child.stdout ?? child, 'data');
 
     child.stdout?.destroy();
@@ -86,10 +78,7 @@ describe('a command exits with', () => {
     // Opened for reading only, so that every write fails, as on a full disk.
     const stdout = openSync('/dev/null', 'r');
 
-    const { noted, exitCode } = start(
-      ['status', '--no-count', '--watch', '1', '--local', await newFolder()],
-      { stdout },
-    );
+    const { noted, exitCode } = start(['status', '--watch', '1', '--local', await newArchive()], { stdout });
     closeSync(stdout);
 
     expect(await exitCode).toBe(2);
@@ -108,9 +97,8 @@ describe('a command exits with', () => {
   });
 
   it('2 and one escaped line for each invalid ID in a file', async () => {
-    const archive = await newFolder();
-    await mkdir(join(archive, 'documents'));
     const folder = await newFolder();
+    const archive = await newArchive();
     const ids = join(folder, 'ids.txt');
     await writeFile(ids, 'x\u001b]0;owned\u0007\u202ey\n');
 
