@@ -37,7 +37,9 @@ const program = new Command('npm run send-event --')
   .option('--late', 'sign with a timestamp six minutes old; the webhook must reject it')
   .addHelpText(
     'after',
-    '\nExit code: 0 every request returned 200 · 1 a request returned another status · 2 could not send, or an invalid option',
+    `
+Exit code: 0 every request returned 200 · 1 a request returned another status ·
+2 could not send, or an invalid option`,
   )
   .exitOverride();
 

@@ -199,7 +199,7 @@ function showAddresses(stack: Stack, { environment, terminal, output }: StartCon
     credentials,
   });
   terminal.print(`Webhook ${addresses.webhookUrl}`);
-  terminal.print(`Key     ${signingKey.publicKey} (public key that verifies local events)`);
+  terminal.print(`Key     ${signingKey.publicKey} (public key for events)`);
   terminal.print(`Telnyx  ${addresses.telnyxUrl}${standIn ? ' (stand-in)' : ''}`);
   terminal.print(`S3      ${addresses.s3Endpoint}`);
   terminal.print(`SQS     ${addresses.sqsEndpoint}`);
