@@ -71,8 +71,7 @@ export async function runStart(options: StartOptions, outer: StartContext): Prom
   const context = { ...outer, signal };
   const ledger = new Ledger();
   const account = accountOf(options, context);
-  const onDiskError = (error: DiskError) => disk.abort(error);
-  const stack = await untilInterrupted(start(options, account, ledger, onDiskError, context), signal);
+  const stack = await untilInterrupted(start(options, account, ledger, disk, context), signal);
   disk.signal.throwIfAborted();
   if (stack === undefined) return interruptedCode;
   try {
@@ -116,7 +115,7 @@ async function start(
   options: StartOptions,
   account: TelnyxAccount | undefined,
   ledger: Ledger,
-  onDiskError: (error: DiskError) => void,
+  disk: AbortController,
   { environment, terminal, output, time, random, signal }: StartContext,
 ): Promise<Stack> {
   const { archive, documents } = await checkFolders(options);
@@ -163,12 +162,13 @@ async function start(
       onLog: (line) => {
         writeLog?.(line);
         const change = ledger.read(line);
-        if (change) output.change(change);
+        // After a failure of the disk, the functions can only blame the S3 that writes to it.
+        if (change && !disk.signal.aborted) output.change(change);
         const webhook = readWebhookLine(line);
         if (webhook) output.webhook(webhook);
       },
       onProblem: output.warning,
-      onDiskError,
+      onDiskError: (error: DiskError) => disk.abort(error),
       version: packageJson.version,
       time,
       random,
