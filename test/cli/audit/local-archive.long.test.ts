@@ -34,6 +34,7 @@ interface ArchiveFixture {
 /** An archive of all documents of the stand-in, in the form that the archiver writes. */
 async function createArchive(): Promise<ArchiveFixture> {
   const folder = await temporaryDirectory();
+  await mkdir(join(folder, 'documents'));
   const storage = await temporaryDirectory();
   const standIn = await startStandIn({
     apiKey: 'KEY-of-this-test',
