@@ -37,7 +37,7 @@ export interface Metrics {
   sums<Name extends MetricName>(names: readonly Name[], since: number): Promise<Record<Name, number>>;
   /** Minute in which the metric last had a value above 0 since `since`; milliseconds since the Unix epoch. */
   latest(name: MetricName, since: number): Promise<number | undefined>;
-  /** Largest value since `since`; undefined if there is none. */
+  /** Largest value since `since`; undefined without values. */
   maximum(name: MetricName, since: number): Promise<number | undefined>;
 }
 
