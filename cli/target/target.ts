@@ -5,7 +5,7 @@
 
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import type { Bucket } from '../../functions/bucket/store.ts';
+import type { ReplaceableBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import type { Lane } from '../../functions/queue/batch.ts';
 import type { LaneName } from '../../functions/queue/lanes.ts';
@@ -15,7 +15,7 @@ import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 export interface BucketAccess {
   s3: S3Client;
   name: string;
-  bucket: Bucket;
+  bucket: ReplaceableBucket;
   /** The folder whose files are the objects; undefined for a bucket elsewhere. */
   localFolder?: ArchiveFolder | undefined;
   /** URL of an S3 other than Amazon's and the local one. */

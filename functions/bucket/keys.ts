@@ -8,7 +8,9 @@ export const documentPrefix = 'documents/';
 export const receiptPrefix = 'receipts/';
 /** Written by the `audit` command, never by a function. */
 export const manifestPrefix = 'manifests/';
-const receiptSuffix = '.json';
+/** Written by the `hold` and `release` commands, never by a function. */
+export const holdPrefix = 'holds/';
+const jsonSuffix = '.json';
 
 /** `documents/<id>` */
 export function documentKey(documentId: string): string {
@@ -17,7 +19,7 @@ export function documentKey(documentId: string): string {
 
 /** `receipts/<id>.json` */
 export function receiptKey(documentId: string): string {
-  return receiptPrefix + checkId(documentId) + receiptSuffix;
+  return receiptPrefix + checkId(documentId) + jsonSuffix;
 }
 
 /** The document ID in the key of an archived document, or undefined for any other key. */
@@ -28,8 +30,26 @@ export function documentIdOfObject(key: string): string | undefined {
 
 /** The document ID in the key of a receipt, or undefined for any other key. */
 export function documentIdOfReceipt(key: string): string | undefined {
-  if (!key.startsWith(receiptPrefix) || !key.endsWith(receiptSuffix)) return undefined;
-  const id = key.slice(receiptPrefix.length, -receiptSuffix.length);
+  if (!key.startsWith(receiptPrefix) || !key.endsWith(jsonSuffix)) return undefined;
+  const id = key.slice(receiptPrefix.length, -jsonSuffix.length);
+  return isUuid(id) ? id : undefined;
+}
+
+/** `holds/<id>/`, the prefix of all hold records of a document. */
+export function holdsOfPrefix(documentId: string): string {
+  return `${holdPrefix}${checkId(documentId)}/`;
+}
+
+/** `holds/<id>/<instant>.json`: the keys of one document sort by time. @param at milliseconds since the Unix epoch */
+export function holdKey(documentId: string, at: number): string {
+  return `${holdsOfPrefix(documentId)}${new Date(at).toISOString()}${jsonSuffix}`;
+}
+
+const holdKeyPattern = /^holds\/([^/]+)\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\.json$/;
+
+/** The document ID in the key of a hold record, or undefined for any other key. */
+export function documentIdOfHold(key: string): string | undefined {
+  const [, id = ''] = holdKeyPattern.exec(key) ?? [];
   return isUuid(id) ? id : undefined;
 }
 

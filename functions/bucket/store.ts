@@ -1,4 +1,7 @@
-/** The requests to the archive bucket for one object or one page of keys. Each key is written once; nothing is deleted. */
+/**
+ * The requests to the archive bucket for one object or one page of keys. Nothing is deleted, and a key is written once;
+ * only an erasure replaces what is there.
+ */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -22,6 +25,8 @@ export interface StoredObject {
   sha256: string | undefined;
   etag: string | undefined;
   versionId: string | undefined;
+  /** `erased` if the object is a tombstone, according to its metadata. */
+  state?: 'erased' | undefined;
 }
 
 export interface NewObject {
@@ -33,6 +38,8 @@ export interface NewObject {
   sha256: string | undefined;
   contentType: string;
   contentDisposition?: string;
+  /** User-defined metadata (`x-amz-meta-…`). */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 export interface Bucket {
@@ -52,6 +59,16 @@ export interface Bucket {
   list(prefix: string, startAfter: string | undefined, signal: AbortSignal): Promise<string[]>;
 }
 
+/** For the commands that erase. The bucket policy denies the functions to replace an object. */
+export interface ReplaceableBucket extends Bucket {
+  /**
+   * Replaces the current object with one conditional PUT. Does nothing if it no longer has this ETag.
+   *
+   * @returns the properties of the new object, or `changed`
+   */
+  putOver(object: NewObject, etag: string, signal: AbortSignal): Promise<StoredObject | 'changed'>;
+}
+
 export interface BucketOptions {
   s3: Pick<S3Client, 'send'>;
   name: string;
@@ -64,7 +81,7 @@ export interface BucketOptions {
  * Every method throws ArchiverError BucketUnavailable, BucketMisconfigured, BucketConflict, ChecksumMismatch or
  * EncryptionKeyUnavailable, or the signal's reason.
  */
-export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
+export function createBucket({ s3, name, owner, time }: BucketOptions): ReplaceableBucket {
   const address = { Bucket: name, ...(owner === undefined ? {} : { ExpectedBucketOwner: owner }) };
 
   const call = async <Result>(
@@ -81,6 +98,46 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
   const withTimeout = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
     withDeadline(time, calls.bucketMs, signal, timedOut, (limited) => call(limited, send));
 
+  /** @returns undefined if the condition does not hold */
+  const put = (
+    { key, body, bytes, sha256, contentType, contentDisposition, metadata }: NewObject,
+    condition: { IfNoneMatch: '*' } | { IfMatch: string },
+    signal: AbortSignal,
+  ): Promise<StoredObject | undefined> =>
+    call(signal, async (abortSignal) => {
+      const checksum =
+        sha256 === undefined
+          ? { ChecksumAlgorithm: 'SHA256' as const }
+          : { ChecksumSHA256: hexToBase64(sha256) };
+      try {
+        const response = await s3.send(
+          new PutObjectCommand({
+            ...address,
+            ...checksum,
+            ...condition,
+            Key: key,
+            Body: body,
+            ContentLength: bytes,
+            ContentType: contentType,
+            ...(contentDisposition === undefined ? {} : { ContentDisposition: contentDisposition }),
+            ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
+          }),
+          { abortSignal },
+        );
+        return {
+          bytes,
+          sha256: base64ToHex(response.ChecksumSHA256),
+          etag: response.ETag,
+          versionId: response.VersionId,
+        };
+      } catch (error) {
+        if (statusOf(error) === 412) return undefined;
+        // `If-Match` on a key without a current object (Amazon S3 API reference, PutObject).
+        if ('IfMatch' in condition && nameOf(error) === 'NoSuchKey') return undefined;
+        throw error;
+      }
+    });
+
   return {
     head: (key, signal) =>
       withTimeout(signal, async (abortSignal) => {
@@ -94,6 +151,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
             sha256: base64ToHex(response.ChecksumSHA256),
             etag: response.ETag,
             versionId: response.VersionId,
+            ...(response.Metadata?.state === 'erased' && { state: 'erased' }),
           };
         } catch (error) {
           if (statusOf(error) === 404) return undefined;
@@ -101,37 +159,9 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Bucket {
         }
       }),
 
-    putOnce: ({ key, body, bytes, sha256, contentType, contentDisposition }, signal) =>
-      call(signal, async (abortSignal) => {
-        const checksum =
-          sha256 === undefined
-            ? { ChecksumAlgorithm: 'SHA256' as const }
-            : { ChecksumSHA256: hexToBase64(sha256) };
-        try {
-          const response = await s3.send(
-            new PutObjectCommand({
-              ...address,
-              ...checksum,
-              Key: key,
-              Body: body,
-              ContentLength: bytes,
-              ContentType: contentType,
-              ...(contentDisposition === undefined ? {} : { ContentDisposition: contentDisposition }),
-              IfNoneMatch: '*',
-            }),
-            { abortSignal },
-          );
-          return {
-            bytes,
-            sha256: base64ToHex(response.ChecksumSHA256),
-            etag: response.ETag,
-            versionId: response.VersionId,
-          };
-        } catch (error) {
-          if (statusOf(error) === 412) return 'exists';
-          throw error;
-        }
-      }),
+    putOnce: async (object, signal) => (await put(object, { IfNoneMatch: '*' }, signal)) ?? 'exists',
+
+    putOver: async (object, etag, signal) => (await put(object, { IfMatch: etag }, signal)) ?? 'changed',
 
     read: (key, signal) =>
       withTimeout(signal, async (abortSignal) => {

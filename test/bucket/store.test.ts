@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
+import { type Bucket, createBucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { systemTime } from '../../functions/time.ts';
 import type { S3Fault } from '../../local/s3/faults.ts';
@@ -203,12 +203,11 @@ describe('listing keys', () => {
 
 describe('a bucket', () => {
   const calls = {
-    head: (bucket: ReturnType<typeof createBucket>, signal = never) => bucket.head(key, signal),
-    read: (bucket: ReturnType<typeof createBucket>, signal = never) => bucket.read(key, signal),
-    hash: (bucket: ReturnType<typeof createBucket>, signal = never) => bucket.hash(key, signal),
-    list: (bucket: ReturnType<typeof createBucket>, signal = never) =>
-      bucket.list('receipts/', undefined, signal),
-    putOnce: (bucket: ReturnType<typeof createBucket>, signal = never) => bucket.putOnce(whole(), signal),
+    head: (bucket: Bucket, signal = never) => bucket.head(key, signal),
+    read: (bucket: Bucket, signal = never) => bucket.read(key, signal),
+    hash: (bucket: Bucket, signal = never) => bucket.hash(key, signal),
+    list: (bucket: Bucket, signal = never) => bucket.list('receipts/', undefined, signal),
+    putOnce: (bucket: Bucket, signal = never) => bucket.putOnce(whole(), signal),
   };
   const names = Object.keys(calls) as (keyof typeof calls)[];
   const withTimeout = names.filter((name) => name !== 'hash' && name !== 'putOnce');

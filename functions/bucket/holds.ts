@@ -1,0 +1,97 @@
+/** Records of who placed or released a legal hold on a document, and why. Each is written once. */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { ArchiverError } from '../errors.ts';
+import { holdKey, holdsOfPrefix } from './keys.ts';
+import type { Bucket } from './store.ts';
+
+const holdRecord = v.strictObject({
+  v: v.literal(1),
+  documentId: v.string(),
+  action: v.picklist(['hold', 'release']),
+  /** ISO 8601. */
+  at: v.pipe(v.string(), v.isoTimestamp()),
+  /** Role that did it, without its session. */
+  by: v.string(),
+  reason: v.string(),
+  /** Version of the archiver that wrote the record. */
+  archiver: v.string(),
+});
+
+export type HoldRecord = v.InferOutput<typeof holdRecord>;
+
+/** @throws ArchiverError UnexpectedResponse if the archiver did not write it in this form */
+export function parseHoldRecord(documentId: string, body: Buffer): HoldRecord {
+  const result = v.safeParse(holdRecord, parseJson(body));
+  if (result.success && result.output.documentId === documentId) return result.output;
+  throw new ArchiverError(
+    'UnexpectedResponse',
+    `A record under ${holdsOfPrefix(documentId)} is not a hold record of this document. Read it, and find out who wrote it.`,
+  );
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    // Not JSON: the caller reports it. The parser's message would quote the record.
+    return undefined;
+  }
+}
+
+/** The newest record of a document; undefined if there is none. @throws ArchiverError the errors of `Bucket` */
+export async function latestHoldRecord(
+  documentId: string,
+  bucket: Pick<Bucket, 'list' | 'read'>,
+  signal: AbortSignal,
+): Promise<HoldRecord | undefined> {
+  let newest: string | undefined;
+  for (;;) {
+    const keys = await bucket.list(holdsOfPrefix(documentId), newest, signal);
+    if (keys.length === 0) break;
+    newest = keys.at(-1);
+  }
+  const body = newest === undefined ? undefined : await bucket.read(newest, signal);
+  return body === undefined ? undefined : parseHoldRecord(documentId, body);
+}
+
+/**
+ * Writes a record that sorts after all others of the document, even if this machine's clock is behind.
+ *
+ * @param at milliseconds since the Unix epoch
+ * @throws ArchiverError the errors of `Bucket`
+ */
+export async function writeHoldRecord(
+  record: Omit<HoldRecord, 'v' | 'at'>,
+  at: number,
+  bucket: Pick<Bucket, 'list' | 'read' | 'putOnce'>,
+  signal: AbortSignal,
+): Promise<HoldRecord> {
+  const { documentId } = record;
+  for (;;) {
+    const latest = await latestHoldRecord(documentId, bucket, signal);
+    const instant = Math.max(at, latest === undefined ? 0 : Date.parse(latest.at) + 1);
+    const { action, by, reason, archiver } = record;
+    const written: HoldRecord = {
+      v: 1,
+      documentId,
+      action,
+      at: new Date(instant).toISOString(),
+      by,
+      reason,
+      archiver,
+    };
+    const body = Buffer.from(`${JSON.stringify(written, undefined, 2)}\n`);
+    const stored = await bucket.putOnce(
+      {
+        key: holdKey(documentId, instant),
+        body,
+        bytes: body.length,
+        sha256: createHash('sha256').update(body).digest('hex'),
+        contentType: 'application/json',
+      },
+      signal,
+    );
+    if (stored !== 'exists') return written;
+  }
+}

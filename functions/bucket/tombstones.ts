@@ -1,0 +1,94 @@
+/**
+ * The tombstone of an erased document. The same text is written at the keys of its receipt and of its object, so neither
+ * key is ever free again and no delivery, however late, archives the document a second time.
+ */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import type { NewObject } from './store.ts';
+
+/** Longest text in characters that states on what basis a document was erased or held. */
+export const maxBasisLength = 200;
+
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const instant = v.pipe(v.string(), v.isoTimestamp());
+
+const tombstone = v.strictObject({
+  v: v.literal(1),
+  state: v.literal('erased'),
+  documentId: v.string(),
+  /** When the erasure began. */
+  erasedAt: instant,
+  /** Role that erased it, without its session: nothing in a tombstone is about a person. */
+  erasedBy: v.string(),
+  /** Reference to the reason, such as a ticket. */
+  basis: v.pipe(v.string(), v.maxLength(maxBasisLength)),
+  /** What was erased; a digest is absent if there was no such object. SHA-256 in lower-case hex. */
+  erased: v.strictObject({
+    archivedAt: v.optional(instant),
+    document: v.optional(v.strictObject({ bytes: v.number(), sha256: digest })),
+    receipt: v.optional(v.strictObject({ sha256: digest })),
+  }),
+  /** Version of the archiver that wrote the tombstone. */
+  archiver: v.string(),
+});
+
+export type Tombstone = v.InferOutput<typeof tombstone>;
+
+export function tombstoneText(content: Tombstone): string {
+  return `${JSON.stringify(content, undefined, 2)}\n`;
+}
+
+/** A tombstone as an object of the archive. */
+export function tombstoneObject(
+  key: string,
+  content: Tombstone,
+): NewObject & { body: Buffer; sha256: string } {
+  const body = Buffer.from(tombstoneText(content));
+  return {
+    key,
+    body,
+    bytes: body.length,
+    sha256: createHash('sha256').update(body).digest('hex'),
+    contentType: 'application/json',
+    metadata: { state: 'erased' },
+  };
+}
+
+/** Larger objects are not tombstones. */
+export const maxTombstoneBytes = 8 * 1024;
+
+/**
+ * Reads a tombstone back.
+ *
+ * @param documentId the one in the object's key
+ * @returns the tombstone; or what is wrong with it, in words; or undefined if the object does not claim to be one
+ */
+export function parseTombstone(documentId: string, body: Buffer): Tombstone | string | undefined {
+  if (body.length > maxTombstoneBytes) return undefined;
+  const json = parseJson(body);
+  if (!claimsErasure(json)) return undefined;
+  const result = v.safeParse(tombstone, json);
+  if (!result.success) {
+    const path = v.getDotPath(result.issues[0]) ?? 'the top level';
+    return `${path} is missing, unknown or not valid`;
+  }
+  const content = result.output;
+  if (content.documentId !== documentId) return 'the tombstone of another document';
+  // The order of the members is the parsed text's own, so this detects any other layout.
+  return body.equals(Buffer.from(tombstoneText(json as Tombstone)))
+    ? content
+    : 'not formatted as the archiver formats it';
+}
+
+function claimsErasure(json: unknown): boolean {
+  return typeof json === 'object' && json !== null && 'state' in json && json.state === 'erased';
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    // Not JSON, so not a tombstone. The parser's message would quote the object.
+    return undefined;
+  }
+}
