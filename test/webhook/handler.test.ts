@@ -20,13 +20,17 @@ import { readPublicKeys } from '../../functions/webhook/verify.ts';
 import { openWebhookPort } from '../../local/lambda/webhook-port.ts';
 import { startQueues } from '../../local/queues.ts';
 import { createSigningKey, signedHeaders } from '../../local/telnyx/signing.ts';
+import { acceleratedTime } from '../archive/world.ts';
 import { startDroppingProxy } from '../dropping-proxy.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import type { Drop } from '../soak/dropping-tcp-proxy.ts';
 
 const event = readFileSync(new URL('../../events/number-order-complete.json', import.meta.url));
 const key = createSigningKey();
+const slowdown = 2.5;
 const nowSeconds = () => systemTime.now() / 1_000;
+/** Slower than the machine's clock, so that a busy machine does what it should before a deadline. */
+const slowTime = acceleratedTime(1 / slowdown);
 
 /** The handler behind a real port. Records the messages that it sends, unless another sender is given. */
 async function openPort(overrides: Partial<WebhookDependencies> = {}) {
@@ -40,10 +44,10 @@ async function openPort(overrides: Partial<WebhookDependencies> = {}) {
       for (const message of messages) sent.push({ queueUrl, message });
     },
     log: createLog({ name: 'test', write: (line) => lines.push(line), now: systemTime.now }),
-    time: systemTime,
+    time: slowTime,
     ...overrides,
   });
-  const port = await openWebhookPort({ handler, timeoutMs: 3_000, time: systemTime });
+  const port = await openWebhookPort({ handler, timeoutMs: 3_000, time: slowTime });
   onTestFinished(() => port.close());
   const post = (
     body: Buffer,
@@ -292,9 +296,9 @@ describe('the webhook in front of SQS', () => {
     const portOfSqs = Number(new URL(queues.endpoint).port);
     await queues.close();
 
-    const startedAt = systemTime.monotonic();
+    const startedAt = slowTime.monotonic();
     expect(await post(event)).toMatchObject({ status: 503 });
-    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_500);
+    expect(slowTime.monotonic() - startedAt).toBeLessThan(1_500);
     expect(counted()).toContainEqual({ WebhooksDeferred: 1 });
 
     const again = await startQueues({ port: portOfSqs, credentials: queues.credentials });
@@ -332,10 +336,10 @@ describe('the webhook in front of SQS', () => {
 
       proxy.drop(drop);
       paused = pauseMs;
-      const startedAt = systemTime.monotonic();
+      const startedAt = slowTime.monotonic();
 
       expect(await post(event)).toMatchObject({ status: 200 });
-      expect(systemTime.monotonic() - startedAt).toBeLessThan(1_000);
+      expect(slowTime.monotonic() - startedAt).toBeLessThan(1_000);
       expect(await received()).toHaveLength(2);
       expect(proxy.seen.usedAfterDrop).toBe(drop === 'reset' ? 1 : 0);
     },
@@ -365,7 +369,7 @@ describe('the webhook in front of SQS', () => {
     [
       'fails after a second every time',
       (_request, response) => {
-        setTimeout(() => response.writeHead(500).end('{}'), 1_000);
+        setTimeout(() => response.writeHead(500).end('{}'), 1_000 * slowdown);
       },
     ],
     [
@@ -378,10 +382,10 @@ describe('the webhook in front of SQS', () => {
   ])('returns 503 within 1.5 s, before Telnyx stops waiting, when SQS %s', async (_what, listener) => {
     const { post, counted } = await startWithFakeSqs(listener);
 
-    const startedAt = systemTime.monotonic();
+    const startedAt = slowTime.monotonic();
     expect(await post(event)).toMatchObject({ status: 503 });
 
-    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_500);
+    expect(slowTime.monotonic() - startedAt).toBeLessThan(1_500);
     expect(counted()).toEqual([{ WebhooksDeferred: 1 }]);
   });
 
@@ -406,7 +410,7 @@ describe('the webhook in front of SQS', () => {
             .filter((_entry, position) => fails(position))
             .map(({ Id }) => ({ Id, Code: 'InternalError', SenderFault: false })),
         };
-        setTimeout(() => response.writeHead(200).end(JSON.stringify(answer)), ms);
+        setTimeout(() => response.writeHead(200).end(JSON.stringify(answer)), ms * slowdown);
       });
     };
   }

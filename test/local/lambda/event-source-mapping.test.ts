@@ -362,7 +362,7 @@ describe('an event source mapping', () => {
     expect(batches.reduce((sum, size) => sum + size)).toBe(40);
   });
 
-  it('stops immediately during long polls', async () => {
+  it('stops without waiting for long polls, which take 20 s', async () => {
     const world = await startWorld();
     const client = world.queues.createClient();
     const polling = untilPolling(client, 5);
@@ -372,7 +372,7 @@ describe('an event source mapping', () => {
 
     await mapping.stop();
 
-    expect(systemTime.monotonic() - startedAt).toBeLessThan(1_000);
+    expect(systemTime.monotonic() - startedAt).toBeLessThan(10_000);
     expect(world.errors).toEqual([]);
   });
 
