@@ -12,8 +12,11 @@ import { type ArchiverCommand, UsageError } from './command.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { exportCommand } from './commands/export.ts';
+import { holdCommand } from './commands/hold.ts';
 import { redriveCommand } from './commands/redrive.ts';
+import { releaseCommand } from './commands/release.ts';
 import { sendCommand } from './commands/send.ts';
 import { statusCommand } from './commands/status.ts';
 import { addHelp } from './help.ts';
@@ -27,6 +30,9 @@ const commands: readonly ArchiverCommand[] = [
   exportCommand,
   statusCommand,
   sendCommand,
+  eraseCommand,
+  holdCommand,
+  releaseCommand,
 ];
 
 /** Exit code of a program that a closed pipe ends: 128 and the number of SIGPIPE. */
@@ -46,7 +52,7 @@ By default, a command works on the archiver that \`cdk deploy\` deployed with th
 credentials and region of the AWS CLI. To work on an archive on this machine, pass --local <folder> or set
 ARCHIVER_LOCAL; for another name, pass --stack <name> or set ARCHIVER_STACK. An option overrides both variables.
 
-No command deletes or overwrites a document or a receipt.`,
+Only \`erase\` deletes documents and receipts.`,
   examples: [
     ['status', 'show the deployed archiver'],
     ['audit --local archive', 'check the archive in the folder archive'],

@@ -27,7 +27,7 @@ export function parseDocumentIds(texts: readonly string[], place: string): strin
   if (problems.length > 0) {
     const more = problems.length > maxProblems ? [`and ${problems.length - maxProblems} more`] : [];
     throw new UsageError(
-      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}\nNothing was sent.`,
+      `Not a valid document ID (expected a UUID):\n  ${[...problems.slice(0, maxProblems), ...more].join('\n  ')}\nNothing was done.`,
     );
   }
   return [...ids];
@@ -44,4 +44,22 @@ export async function readDocumentIds(file: string, stdin: NodeJS.ReadableStream
           });
         });
   return parseDocumentIds(content.split('\n'), 'line');
+}
+
+/**
+ * The IDs of a command that takes them as arguments or from a file.
+ *
+ * @throws UsageError if there are none, or both
+ */
+export async function chosenDocumentIds(
+  texts: readonly string[],
+  file: string | undefined,
+): Promise<string[]> {
+  if (texts.length > 0 === (file !== undefined)) {
+    throw new UsageError('Pass the document IDs as arguments, or a file of them with --ids.');
+  }
+  const ids =
+    file === undefined ? parseDocumentIds(texts, 'argument') : await readDocumentIds(file, process.stdin);
+  if (ids.length === 0) throw new UsageError('No document IDs were given. Nothing was done.');
+  return ids;
 }

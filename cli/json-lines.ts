@@ -166,6 +166,46 @@ const status = [
   }),
 ];
 
+const erasure = [
+  line('erasure', {
+    documentId: text,
+    outcome: v.picklist([
+      'erased',
+      'already-erased',
+      'would-be-erased',
+      'not-archived',
+      'refused',
+      'unfinished',
+    ]),
+    detail: text,
+    versions: count,
+  }),
+  line('report', { file: text }),
+  line('end', {
+    erased: count,
+    'already-erased': count,
+    'would-be-erased': count,
+    'not-archived': count,
+    refused: count,
+    unfinished: count,
+  }),
+];
+
+const hold = [
+  line('hold', {
+    documentId: text,
+    outcome: v.picklist([
+      'held',
+      'already-held',
+      'partly-erased',
+      'erased',
+      'not-archived',
+      'released',
+      'not-held',
+    ]),
+  }),
+];
+
 /** Why a command ended with exit code 2 or 130. */
 export const archiverError = line('error', { code: optional(v.picklist(errorCodes)), message: text });
 
@@ -177,8 +217,11 @@ export const archiverLines = {
   audit: v.union([...audit, archiverName, archiverError]),
   backfill: v.union([...backfill, archiverError]),
   doctor: v.union([...doctor, archiverError]),
+  erase: v.union([...erasure, archiverError]),
   export: v.union([...exported, archiverError]),
+  hold: v.union([...hold, archiverError]),
   redrive: v.union([...redrive, archiverError]),
+  release: v.union([...hold, archiverError]),
   send: v.union([...send, archiverError]),
   status: v.union([...status, archiverName, archiverError]),
 };

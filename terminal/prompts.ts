@@ -12,15 +12,16 @@ export class InterruptedError extends Error {
 }
 
 /**
- * Asks a yes/no question on stderr. The default answer is no, also at the end of the input (Ctrl-D).
+ * Asks a question on stderr. The answer is empty at the end of the input (Ctrl-D).
  *
+ * @returns the line that was typed, without surrounding spaces
  * @throws Error if stdin is not a terminal, InterruptedError at Ctrl-C, or the signal's reason
  */
-export async function askToConfirm(
+export async function askForLine(
   question: string,
   { stdin, stderr }: PromptStreams,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string> {
   if (!stdin.isTTY) throw new Error('Not a terminal; pass --yes to continue without confirmation.');
   signal.throwIfAborted();
   const prompt = createInterface({ input: stdin, output: stderr });
@@ -31,10 +32,10 @@ export async function askToConfirm(
   const abort = () => reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   prompt.once('line', resolve);
-  prompt.setPrompt(`${question} [y/N] `);
+  prompt.setPrompt(`${question} `);
   prompt.prompt();
   try {
-    return /^y(es)?$/i.test((await answered).trim());
+    return (await answered).trim();
   } catch (error) {
     // The question's line has not ended.
     stderr.write('\n');
@@ -43,4 +44,13 @@ export async function askToConfirm(
     signal.removeEventListener('abort', abort);
     prompt.close();
   }
+}
+
+/** Asks a yes/no question. The default answer is no. @throws as `askForLine` */
+export async function askToConfirm(
+  question: string,
+  streams: PromptStreams,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return /^y(es)?$/i.test(await askForLine(`${question} [y/N]`, streams, signal));
 }

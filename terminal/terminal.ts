@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { printable, printableJson } from './escape.ts';
 import { type Progress, type ProgressState, type ProgressTime, startProgress } from './progress.ts';
-import { askToConfirm } from './prompts.ts';
+import { askForLine, askToConfirm } from './prompts.ts';
 import { createScreen } from './screen.ts';
 import { asStyled, type Printable, StyledText } from './styled.ts';
 
@@ -25,11 +25,17 @@ export interface Terminal {
   /** Clears the screen if stdout is a terminal. */
   clear(): void;
   /**
-   * Asks a yes/no question on stderr.
+   * Asks a yes/no question on stderr. The default answer is no, also at the end of the input (Ctrl-D).
    *
    * @throws Error if stdin is not a terminal, InterruptedError at Ctrl-C, or the signal's reason
    */
   confirm(question: string, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Asks on stderr for a line of text.
+   *
+   * @throws as `confirm`
+   */
+  ask(question: string, signal: AbortSignal): Promise<string>;
 }
 
 export interface TerminalOptions {
@@ -65,5 +71,6 @@ export function createTerminal({ json, time, stdin, stdout, stderr }: TerminalOp
       if (stdout.isTTY && !json) stdout.write('\x1b[2J\x1b[3J\x1b[H');
     },
     confirm: (question, signal) => askToConfirm(printable(question), { stdin, stderr }, signal),
+    ask: (question, signal) => askForLine(printable(question), { stdin, stderr }, signal),
   };
 }

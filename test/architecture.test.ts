@@ -14,7 +14,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 type Sources = ReadonlyMap<string, string>;
 
 const services = ['functions/telnyx', 'functions/queue', 'functions/bucket'];
-const cliFolders = ['cli/audit', 'cli/backfill', 'cli/dead-letters', 'cli/export', 'cli/target'];
+const cliFolders = [
+  'cli/audit',
+  'cli/backfill',
+  'cli/dead-letters',
+  'cli/erasure',
+  'cli/export',
+  'cli/target',
+];
 /** What the files of each folder may import, besides files of the same folder: folders, or single files. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   // What all functions need: errors, limits, settings, log, metrics, time, HTTP, UUIDs.
@@ -83,6 +90,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli/backfill': ['cli', 'cli/dead-letters', 'cli/target', 'functions', 'terminal'],
   'cli/dead-letters': ['cli', 'cli/target', 'functions', 'terminal'],
+  'cli/erasure': ['cli', 'cli/target', 'functions', 'terminal'],
   // Writes files as the local S3 does: without following links, also where there are no hard links.
   'cli/export': [
     'functions',

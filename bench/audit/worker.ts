@@ -43,6 +43,7 @@ process.once('message', async ({ endpoint, flags }: AuditJob) => {
     metrics: none,
     oldestAge: none,
     alarms: none,
+    operator: async () => ({ role: 'local' }),
     checks: async () => [],
     options: [],
     polling: { intervalMs: 1_000, countsLagMs: 1_000 },

@@ -9,7 +9,7 @@ import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import { lazy } from '../lazy.ts';
-import type { Alarm, LaneQueues, Metrics, Target } from './target.ts';
+import type { Alarm, LaneQueues, Metrics, Operator, Target } from './target.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
 /** Default `name` in `infra/stage.ts`. */
@@ -77,6 +77,12 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     metrics: async () => metrics,
     oldestAge: (name) => oldestAge(cloudWatch, `${stageName}-${name}`, time),
     alarms: () => alarmsOf(cloudWatch, stageName),
+    operator: async () => {
+      const { GetCallerIdentityCommand, STSClient } = await import('@aws-sdk/client-sts');
+      const sts = new STSClient();
+      closers.push(() => sts.destroy());
+      return operatorOf((await sts.send(new GetCallerIdentityCommand())).Arn ?? '');
+    },
     checks: async (options) => {
       // Loaded only when needed: it includes the clients of five more services.
       const { deployedChecks } = await import('./deployed-checks.ts');
@@ -92,6 +98,15 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
       for (const close of closers) close();
     },
   };
+}
+
+/**
+ * The role and the session in the ARN of a caller: `arn:aws:sts::<account>:assumed-role/<role>/<session>`, or an ARN of
+ * IAM (AWS STS API reference, GetCallerIdentity).
+ */
+export function operatorOf(arn: string): Operator {
+  const [, role, session] = /^(arn:[^:]+:sts::\d+:assumed-role\/[^/]+)\/(.+)$/.exec(arn) ?? [];
+  return role === undefined ? { role: arn } : { role, session };
 }
 
 interface SeriesOptions {

@@ -1,5 +1,6 @@
 /** An archive on this machine: a folder, and the local stack if `npm start` is running on it. */
 import { stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { hasSystemCode } from '../../functions/errors.ts';
 import type { MetricName } from '../../functions/metrics.ts';
@@ -108,6 +109,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     metrics,
     oldestAge: async () => undefined,
     alarms: async () => undefined,
+    operator: async () => ({ role: 'local', session: userInfo().username }),
     checks: async () =>
       localChecks({ folder, environment, time, session, bucket: buckets.read, telnyx, metrics }),
     polling: { intervalMs: 500, countsLagMs: 1_000 },

@@ -90,6 +90,14 @@ export interface CheckOptions {
   ring: boolean;
 }
 
+/** Who runs a command. */
+export interface Operator {
+  /** ARN of the IAM role or user, without the session of an assumed role; `local` on this machine. */
+  role: string;
+  /** Name of the session, or of the user on this machine. */
+  session?: string | undefined;
+}
+
 export interface Target {
   /** Name to show: `telnyx-archiver in eu-central-1`, or a folder's path. */
   name: string;
@@ -113,6 +121,7 @@ export interface Target {
   oldestAge(lane: LaneName): Promise<number | undefined>;
   /** Undefined for a local archive, which has no alarms. */
   alarms(): Promise<Alarm[] | undefined>;
+  operator(): Promise<Operator>;
   /** What can be checked before and after a deployment. None changes anything, apart from the test alarm. */
   checks(options: CheckOptions): Promise<Check[]>;
   /** How often to poll, and how late message counts may be; milliseconds. */

@@ -16,7 +16,7 @@ describe('document IDs', () => {
 
   it('are rejected with the number of each invalid line', () => {
     expect(() => parseDocumentIds([id, 'x', `${id}0`], 'line')).toThrow(
-      /line 2: "x"[\s\S]*line 3[\s\S]*Nothing was sent/,
+      /line 2: "x"[\s\S]*line 3[\s\S]*Nothing was done/,
     );
   });
 
@@ -41,9 +41,9 @@ describe('document IDs', () => {
       }
     };
 
-    expect(messageOf(10)).toBe(`Not a valid document ID (expected a UUID):\n${shown(10)}Nothing was sent.`);
+    expect(messageOf(10)).toBe(`Not a valid document ID (expected a UUID):\n${shown(10)}Nothing was done.`);
     expect(messageOf(12)).toBe(
-      `Not a valid document ID (expected a UUID):\n${shown(10)}  and 2 more\nNothing was sent.`,
+      `Not a valid document ID (expected a UUID):\n${shown(10)}  and 2 more\nNothing was done.`,
     );
   });
 

@@ -13,8 +13,8 @@ function isCommand(value: unknown): value is ArchiverCommand {
   return typeof value === 'object' && value !== null && 'configure' in value;
 }
 
-it('is there for all seven commands', () => {
-  expect(commands).toHaveLength(7);
+it('is there for all ten commands', () => {
+  expect(commands).toHaveLength(10);
 });
 
 describe.each(commands.map((command) => [command.name, command.help] as const))(

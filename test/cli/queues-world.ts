@@ -75,6 +75,7 @@ export async function startWorld() {
       }),
       oldestAge: none,
       alarms: none,
+      operator: async () => ({ role: 'local' }),
       checks: async () => [],
       polling: { intervalMs: 50, countsLagMs: 100 },
       close: none,

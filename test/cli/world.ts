@@ -22,7 +22,11 @@ export interface CommandResult {
 }
 
 /** A terminal that records its output. Each JSON line must match the schema. */
-export function recordingTerminal({ answer = false, schema = archiverLine as v.GenericSchema } = {}): {
+export function recordingTerminal({
+  answer = false,
+  line = '',
+  schema = archiverLine as v.GenericSchema,
+} = {}): {
   terminal: Terminal;
   result: CommandResult;
 } {
@@ -46,12 +50,18 @@ export function recordingTerminal({ answer = false, schema = archiverLine as v.G
       result.questions.push(question);
       return answer;
     },
+    ask: async (question) => {
+      result.questions.push(question);
+      return line;
+    },
   };
   return { terminal, result };
 }
 
 export interface CommandOptions {
   answer?: boolean;
+  /** What is typed when the command asks for a line. */
+  line?: string;
   environment?: NodeJS.ProcessEnv;
   signal?: AbortSignal;
 }
@@ -67,9 +77,12 @@ export async function newFolder(): Promise<string> {
 export async function runOn(
   archive: string,
   command: (context: CommandContext) => Promise<number>,
-  { answer, environment = {}, signal = new AbortController().signal }: CommandOptions = {},
+  { answer, line, environment = {}, signal = new AbortController().signal }: CommandOptions = {},
 ): Promise<CommandResult> {
-  const { terminal, result } = recordingTerminal(answer === undefined ? {} : { answer });
+  const { terminal, result } = recordingTerminal({
+    ...(answer !== undefined && { answer }),
+    ...(line !== undefined && { line }),
+  });
   const target = await localArchive({
     folder: archive,
     environment,

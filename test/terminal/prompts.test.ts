@@ -1,15 +1,20 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { askToConfirm } from '../../terminal/prompts.ts';
+import { askForLine, askToConfirm } from '../../terminal/prompts.ts';
 
-function ask(signal = new AbortController().signal) {
+type Prompt<Answer> = (...parameters: Parameters<typeof askToConfirm>) => Promise<Answer>;
+
+function ask<Answer = boolean>(
+  signal = new AbortController().signal,
+  prompt: Prompt<Answer> = askToConfirm as never,
+) {
   const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
   const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 80 });
   const streams = { stdin, stderr } as unknown as Parameters<typeof askToConfirm>[1];
   return {
     type: (text: string) => stdin.write(text),
     end: () => stdin.end(),
-    answer: askToConfirm('Send?', streams, signal),
+    answer: prompt('Send?', streams, signal),
   };
 }
 
@@ -26,6 +31,14 @@ describe('a question on a terminal', () => {
     type(typed);
 
     expect(await answer).toBe(agreed);
+  });
+
+  it('returns the line that was typed, without surrounding spaces', async () => {
+    const { type, answer } = ask(undefined, askForLine);
+
+    type(' 1200 \r');
+
+    expect(await answer).toBe('1200');
   });
 
   it('fails with InterruptedError when Ctrl-C is pressed', async () => {

@@ -116,6 +116,7 @@ export function createWorld({
       paint: (_style, text) => asStyled(text),
       clear: () => undefined,
       confirm: async () => false,
+      ask: async () => '',
     };
     const lane = (name: LaneName) => ({
       live: true,
@@ -152,6 +153,7 @@ export function createWorld({
       metrics: async () => undefined,
       oldestAge: async () => undefined,
       alarms: async () => undefined,
+      operator: async () => ({ role: 'local' }),
       checks: async () => [],
       options: [],
       polling: { intervalMs: 1, countsLagMs: 1 },

@@ -1,0 +1,290 @@
+/** `erase`: deletes documents for good, and proves it. */
+import { resolve } from 'node:path';
+import { mapConcurrently, mapStreamConcurrently } from '../../functions/map-concurrently.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { formatBytes } from '../../terminal/bytes.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
+import { styled } from '../../terminal/styled.ts';
+import type { Style } from '../../terminal/terminal.ts';
+import { checkOutputFile, writeOutputFile } from '../audit/output-file.ts';
+import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
+import { chosenDocumentIds } from '../document-ids.ts';
+import { formatName } from '../document-name.ts';
+import { type Erasure, eraseDocument, provenErasure } from '../erasure/erase-document.ts';
+import { type Examination, examine, refusalOf } from '../erasure/examine.ts';
+import {
+  asReason,
+  documentsAtOnce,
+  type OpenedArchive,
+  openForErasure,
+  withRoleAdvice,
+} from '../erasure/open-for-erasure.ts';
+import { erasureStatement } from '../erasure/statement.ts';
+import type { CommandHelp } from '../help.ts';
+
+export interface EraseOptions {
+  documentIds: readonly string[];
+  /** A file with IDs, or `-`. */
+  ids?: string;
+  basis: string;
+  bypassGovernance?: boolean;
+  includeUnarchived?: boolean;
+  evidence?: string;
+  dryRun?: boolean;
+  yes?: boolean;
+}
+
+const help: CommandHelp = {
+  text: `
+Deletes every version of the object and of the receipt, and leaves a tombstone at both keys: the ID, the time, your
+role, the basis and the digests of what was there. A tombstone keeps the document from being archived again, and the
+audit counts the document as erased. Deletion cannot be undone.
+
+Not erased, with the reason: what is on hold, what Object Lock protects in COMPLIANCE mode, and in GOVERNANCE mode
+without --bypass-governance. Safe to run again: an interrupted erasure goes on where it stopped.
+
+Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.`,
+  examples: [
+    ['erase <document-id> --basis DSR-2026-114 --dry-run', 'show what would be deleted'],
+    [
+      'erase --ids ids.txt --basis DSR-2026-114 --evidence erasure.txt',
+      'erase, and write a statement to file',
+    ],
+  ],
+  exitCodes: {
+    0: 'all documents are erased',
+    1: 'some documents are not erased',
+  },
+  permissions: `
+a role in \`breakGlassArns\` of stage.json, with cloudformation:DescribeStacks; s3:ListBucket, s3:ListBucketVersions,
+s3:GetObject, s3:PutObject, s3:DeleteObjectVersion, s3:GetObjectRetention and s3:GetObjectLegalHold;
+s3:BypassGovernanceRetention with --bypass-governance; kms:Decrypt and kms:GenerateDataKey.`,
+};
+
+export const eraseCommand: ArchiverCommand = {
+  name: 'erase',
+  help,
+  configure: (command) =>
+    command
+      .description('delete documents for good, and prove it')
+      .argument('[document-id...]', 'IDs of the documents')
+      .option('--ids <file>', 'read the IDs from a file, one per line; - for standard input')
+      .requiredOption(
+        '--basis <reference>',
+        'why, such as the number of a ticket; kept in the tombstones',
+        asReason,
+      )
+      .option('--bypass-governance', 'delete although a GOVERNANCE lock has not ended')
+      .option('--include-unarchived', 'also keep IDs that are not archived from ever being archived')
+      .option('--evidence <file>', 'write a statement of the erasure to this file')
+      .option('--dry-run', 'show what would be deleted; change nothing')
+      .option('--yes', 'do not ask for confirmation'),
+  run: (context, parsed) => erase({ ...parsed.opts(), documentIds: parsed.args }, context),
+};
+
+/** What becomes of one document. */
+interface Plan {
+  found: Examination;
+  /** Undefined: it will be erased. */
+  instead?: { outcome: 'already-erased' | 'not-archived' | 'refused'; why: string };
+}
+
+type Outcome = NonNullable<Plan['instead']>['outcome'] | 'erased' | 'would-be-erased' | 'unfinished';
+
+const styles: Readonly<Record<Outcome, Style>> = {
+  erased: 'green',
+  'already-erased': 'green',
+  'would-be-erased': 'bold',
+  'not-archived': 'yellow',
+  refused: 'red',
+  unfinished: 'red',
+};
+
+/** What the steps of one erasure share. */
+interface ErasureRun extends OpenedArchive {
+  options: EraseOptions;
+  context: CommandContext;
+  counts: Record<Outcome, number>;
+}
+
+/** @returns the exit code */
+export async function erase(options: EraseOptions, context: CommandContext): Promise<number> {
+  const { dryRun = false } = options;
+  const ids = await chosenDocumentIds(options.documentIds, options.ids);
+  const statement = options.evidence === undefined ? undefined : resolve(options.evidence);
+  if (statement !== undefined && dryRun)
+    throw new UsageError('--evidence cannot be combined with --dry-run.');
+  if (statement !== undefined) await checkOutputFile('--evidence', statement);
+  return await withRoleAdvice(async () => {
+    const opened = await openForErasure(context, dryRun ? 'read' : 'write');
+    const counts = {
+      erased: 0,
+      'already-erased': 0,
+      'would-be-erased': 0,
+      'not-archived': 0,
+      refused: 0,
+      unfinished: 0,
+    };
+    const run: ErasureRun = { ...opened, options, context, counts };
+
+    const plans = await planAll(ids, run);
+    for (const { found, instead } of plans) {
+      if (instead) report(found, instead.outcome, instead.why, run);
+      else if (dryRun) report(found, 'would-be-erased', describeVersions(found.versions), run);
+    }
+    const chosen = plans.filter(({ instead }) => !instead).map(({ found }) => found);
+    if (!dryRun && chosen.length > 0) {
+      if (!(await isConfirmed(chosen, run))) {
+        context.terminal.note('Nothing was erased.');
+        return 1;
+      }
+      const erasures: Erasure[] = [];
+      try {
+        await eraseAll(chosen, erasures, run);
+      } finally {
+        if (statement !== undefined) await writeStatement(statement, plans, erasures, run);
+      }
+    } else if (statement !== undefined) await writeStatement(statement, plans, [], run);
+    summarize(run);
+    return counts.refused + counts.unfinished + counts['not-archived'] === 0 ? 0 : 1;
+  });
+}
+
+async function planAll(ids: readonly string[], run: ErasureRun): Promise<Plan[]> {
+  const { dependencies, context } = run;
+  const plans: Plan[] = [];
+  const progress = context.terminal.progress(() => ({
+    ended: plans.length,
+    total: ids.length,
+    text: `${formatCount(plans.length, 'document')} examined`,
+  }));
+  try {
+    const examinations = mapStreamConcurrently(streamOf(ids), documentsAtOnce, context.signal, (id) =>
+      examine(id, dependencies),
+    );
+    for await (const found of examinations) plans.push({ found, ...insteadOf(found, run) });
+  } finally {
+    progress.stop();
+  }
+  return plans;
+}
+
+/** Why a document will not be erased; nothing if it will. */
+function insteadOf(found: Examination, { options, context }: ErasureRun): Pick<Plan, 'instead'> {
+  const { tombstone, hasBothTombstones, versions } = found;
+  if (tombstone && hasBothTombstones && versions.length === 0) {
+    const { erasedAt, basis } = tombstone;
+    return { instead: { outcome: 'already-erased', why: `on ${erasedAt}, basis ${basis}` } };
+  }
+  const refusal = refusalOf(found, options.bypassGovernance ?? false, context.time.now());
+  if (refusal) return { instead: { outcome: 'refused', why: refusal.detail } };
+  if (versions.length > 0 || tombstone || options.includeUnarchived) return {};
+  const why = 'nothing to erase; --include-unarchived keeps it from ever being archived';
+  return { instead: { outcome: 'not-archived', why } };
+}
+
+async function isConfirmed(chosen: readonly Examination[], run: ErasureRun): Promise<boolean> {
+  const { options, context, place } = run;
+  if (options.yes) return true;
+  const { terminal, signal } = context;
+  for (const { documentId, name, versions } of chosen.slice(0, maxShown)) {
+    terminal.note(`${documentId}  ${formatName(name)}  ${describeVersions(versions)}`);
+  }
+  if (chosen.length > maxShown)
+    terminal.note(`and ${formatCount(chosen.length - maxShown, 'more document')}`);
+  const answer = await terminal.ask(
+    `Delete ${formatCount(chosen.length, 'document')} from ${place} for good? Type the number of documents to confirm:`,
+    signal,
+  );
+  return answer.replaceAll(',', '') === String(chosen.length);
+}
+
+/** Documents that are shown before the confirmation. */
+const maxShown = 20;
+
+/** @param erasures receives each erasure as it ends, so that an interruption loses none */
+async function eraseAll(chosen: readonly Examination[], erasures: Erasure[], run: ErasureRun): Promise<void> {
+  const { options, context, dependencies, operator } = run;
+  const { basis, bypassGovernance = false } = options;
+  const progress = context.terminal.progress(() => ({
+    ended: erasures.length,
+    total: chosen.length,
+    text: `${formatCount(erasures.length, 'document')} erased`,
+  }));
+  try {
+    await mapConcurrently(chosen, documentsAtOnce, context.signal, async (found) => {
+      const order = { basis, erasedBy: operator.role, bypassGovernance };
+      const erasure = await eraseDocument(found, order, dependencies);
+      erasures.push(erasure);
+      if (erasure.unfinished) report(found, 'unfinished', erasure.unfinished.detail, run);
+      else report(found, 'erased', `${formatCount(erasure.deleted.length, 'version')} deleted`, run);
+    });
+  } finally {
+    progress.stop();
+    if (erasures.length < chosen.length) {
+      context.terminal.note(
+        `${formatCount(chosen.length - erasures.length, 'document')} not erased yet. To go on, run the same command again.`,
+      );
+    }
+  }
+}
+
+async function writeStatement(
+  file: string,
+  plans: readonly Plan[],
+  erasures: readonly Erasure[],
+  { context, options, operator, place }: ErasureRun,
+): Promise<void> {
+  const ended = new Set(erasures.map(({ tombstone }) => tombstone.documentId));
+  // Earlier runs erased these; the examination has proven it again.
+  const earlier = plans.flatMap(({ found, instead }) =>
+    instead?.outcome === 'already-erased' && found.tombstone ? [provenErasure(found.tombstone)] : [],
+  );
+  await writeOutputFile(
+    file,
+    erasureStatement({
+      archive: context.target.name,
+      bucket: place,
+      operator,
+      basis: options.basis,
+      writtenAt: context.time.now(),
+      version: packageJson.version,
+      erasures: [...earlier, ...erasures],
+      others: plans
+        .filter(({ found, instead }) => instead?.outcome !== 'already-erased' && !ended.has(found.documentId))
+        .map(({ found, instead }) => ({
+          documentId: found.documentId,
+          why: instead ? `${instead.outcome}: ${instead.why}` : 'interrupted: run the command again',
+        })),
+    }),
+  );
+  context.terminal.print(`Statement of the erasure: ${file}`);
+  context.terminal.record({ type: 'report', file });
+}
+
+function report(found: Examination, outcome: Outcome, detail: string, { context, counts }: ErasureRun): void {
+  const { terminal } = context;
+  const { documentId, name, versions } = found;
+  counts[outcome] += 1;
+  const suffix = formatName(name) === '' ? '' : `  ${formatName(name)}`;
+  terminal.print(styled`${documentId}  ${terminal.paint(styles[outcome], outcome)}  ${detail}${suffix}`);
+  terminal.record({ type: 'erasure', documentId, outcome, detail, versions: versions.length });
+}
+
+function summarize({ counts, context }: ErasureRun): void {
+  const said = (Object.entries(counts) as [Outcome, number][])
+    .filter(([, count]) => count > 0)
+    .map(([outcome, count]) => `${formatNumber(count)} ${outcome}`);
+  context.terminal.print('', said.join(' · '));
+  context.terminal.record({ type: 'end', ...counts });
+}
+
+/** `2 versions, 20 kB` */
+function describeVersions(versions: Examination['versions']): string {
+  const bytes = versions.reduce((sum, version) => sum + version.bytes, 0);
+  return `${formatCount(versions.length, 'version')}, ${formatBytes(bytes)}`;
+}
+
+async function* streamOf<Item>(items: readonly Item[]): AsyncGenerator<Item> {
+  yield* items;
+}

@@ -1,0 +1,105 @@
+/** The statement of an erasure: what a person files as evidence. Has no file name and no reference of a document. */
+import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { formatBytes } from '../../terminal/bytes.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { printable } from '../../terminal/escape.ts';
+import type { Operator } from '../target/target.ts';
+import type { Erasure } from './erase-document.ts';
+import type { ErasableVersion } from './examine.ts';
+
+export interface StatementFacts {
+  /** The archiver or the folder. */
+  archive: string;
+  bucket: string;
+  operator: Operator;
+  basis: string;
+  /** Milliseconds since the Unix epoch. */
+  writtenAt: number;
+  /** Version of the archiver. */
+  version: string;
+  erasures: readonly Erasure[];
+  /** Documents of the order that are not erased, and why. */
+  others: readonly { documentId: string; why: string }[];
+}
+
+export function erasureStatement(facts: StatementFacts): string {
+  const { archive, bucket, operator, basis, writtenAt, version, erasures, others } = facts;
+  const finished = erasures.filter(({ unfinished }) => !unfinished);
+  const [example] = finished;
+  const lines = [
+    'STATEMENT OF ERASURE',
+    '',
+    ...table([
+      ['Archive', archive],
+      ['Bucket', bucket],
+      ['Written', new Date(writtenAt).toISOString()],
+      ['Written by', operator.role + (operator.session === undefined ? '' : `, session ${operator.session}`)],
+      ['Basis', basis],
+      ['Program', `telnyx-document-archiver ${version}`],
+      [
+        'Result',
+        [
+          `${formatCount(finished.length, 'document')} erased`,
+          ...(others.length > 0 ? [`${formatCount(others.length, 'document')} not erased`] : []),
+        ].join(', '),
+      ],
+    ]),
+    ...erasures.flatMap(describe),
+    ...(others.length > 0
+      ? ['', 'NOT ERASED', '', ...others.map(({ documentId, why }) => `${documentId}  ${why}`)]
+      : []),
+    '',
+    'HOW TO VERIFY',
+    '',
+    'Each of the two keys of an erased document has one version, the tombstone, and no delete marker. Both have the',
+    'SHA-256 stated above.',
+    ...(example ? ['', ...verification(bucket, example)] : []),
+    '',
+    'WHAT THIS STATEMENT DOES NOT COVER',
+    '',
+    'Copies outside the archive: Telnyx itself, exports, reports and backups. docs/erasure.md lists them.',
+  ];
+  return `${lines.map(printable).join('\n')}\n`;
+}
+
+function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[] {
+  const { documentId, erasedAt, erasedBy, basis, erased } = tombstone;
+  const { document, receipt, archivedAt } = erased;
+  return [
+    '',
+    `DOCUMENT ${documentId}`,
+    '',
+    ...table([
+      ['Erased', unfinished ? `not finished: ${unfinished.detail}` : `${erasedAt}, by ${erasedBy}`],
+      ['Basis', basis],
+      ['Archived', archivedAt ?? 'unknown: no receipt'],
+      ['Object', document ? `${formatBytes(document.bytes)}, SHA-256 ${document.sha256}` : 'none'],
+      ['Receipt', receipt ? `SHA-256 ${receipt.sha256}` : 'none'],
+      ['Tombstone', `SHA-256 ${sha256}, at both keys`],
+    ]),
+    ...(deleted.length === 0
+      ? ['  Deleted by this run: nothing; an earlier run did.']
+      : ['  Deleted by this run:', ...deleted.map((version) => `    ${describeVersion(version)}`)]),
+  ];
+}
+
+function describeVersion({ key, versionId, isDeleteMarker, bytes, modified }: ErasableVersion): string {
+  const what = isDeleteMarker ? 'delete marker' : formatBytes(bytes);
+  return `${key}  version ${versionId}  ${what}, written ${new Date(modified).toISOString()}`;
+}
+
+function verification(bucket: string, { tombstone: { documentId } }: Erasure): string[] {
+  if (!bucket.startsWith('s3://')) {
+    return [documentKey(documentId), receiptKey(documentId)].map((key) => `  sha256sum ${bucket}/${key}`);
+  }
+  const name = bucket.slice('s3://'.length);
+  return [documentKey(documentId), receiptKey(documentId)].flatMap((key) => [
+    `  aws s3api list-object-versions --bucket ${name} --prefix ${key}`,
+    `  aws s3 cp s3://${name}/${key} - | sha256sum`,
+  ]);
+}
+
+function table(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`);
+}
