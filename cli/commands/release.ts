@@ -20,7 +20,7 @@ hold has stopped goes on when its command is run again. Safe to run again.`,
       'release the documents whose IDs are in a file',
     ],
   ],
-  exitCodes: { 0: 'no document is held' },
+  exitCodes: { 0: 'no document is held', 1: 'some IDs are not archived' },
   permissions: holdPermissions,
 };
 
@@ -33,6 +33,6 @@ export const releaseCommand: ArchiverCommand = {
 
 /** @returns the exit code */
 export async function release(options: HoldOptions, context: CommandContext): Promise<number> {
-  await forEachDocument(options, context, releaseHold);
-  return 0;
+  const outcomes = await forEachDocument(options, context, releaseHold);
+  return outcomes.includes('not-archived') ? 1 : 0;
 }

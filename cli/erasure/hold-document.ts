@@ -13,7 +13,7 @@ export interface HoldOrder {
  * others are held.
  */
 export type HoldOutcome = 'held' | 'already-held' | 'partly-erased' | 'erased' | 'not-archived';
-export type ReleaseOutcome = 'released' | 'not-held';
+export type ReleaseOutcome = 'released' | 'not-held' | 'not-archived';
 
 /**
  * The record comes first: an erasure that reads it stops before its next deletion. The hold counts once the legal holds
@@ -62,7 +62,9 @@ export async function releaseHold(
   const { bucket, versions, retry, now, archiver } = dependencies;
   const found = await examine(documentId, dependencies);
   const held = lockable(found).filter(({ lock }) => lock.held);
-  if (!found.hold && held.length === 0) return 'not-held';
+  if (!found.hold && held.length === 0) {
+    return found.versions.length > 0 || found.tombstone ? 'not-held' : 'not-archived';
+  }
   for (const { key, versionId } of held) {
     await retry((signal) => versions.setHold(key, versionId, false, signal));
   }
