@@ -1,47 +1,54 @@
 /** An S3 bucket in memory, for the SDK commands that the archiver sends. */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
+  PutObjectLegalHoldCommand,
 } from '@aws-sdk/client-s3';
 import type { Time } from '../../functions/time.ts';
+import { answerPut, answerS3 } from './s3-answers.ts';
+import { serviceError } from './service-error.ts';
+import { type StoredVersion, VersionedObjects } from './versioned-objects.ts';
 
-interface MemoryObject {
-  body: Buffer;
-  modified: number;
-  /** The bytes whose SHA-256 S3 verified at upload; undefined if S3 has no checksum. */
-  verified: Buffer | undefined;
-}
-
-/** An SDK error for an error response of S3. */
-class S3Error extends Error {
-  readonly $metadata: { httpStatusCode: number };
-  constructor(name: string, status: number) {
-    super(name);
-    this.name = name;
-    this.$metadata = { httpStatusCode: status };
-  }
-}
+const operations = [
+  ['put', PutObjectCommand],
+  ['get', GetObjectCommand],
+  ['head', HeadObjectCommand],
+  ['list', ListObjectsV2Command],
+  ['list-versions', ListObjectVersionsCommand],
+  ['delete', DeleteObjectCommand],
+  ['hold', PutObjectLegalHoldCommand],
+] as const;
 
 export class MemoryBucket {
-  readonly objects = new Map<string, MemoryObject>();
+  readonly versioned: VersionedObjects;
+  readonly objects: CurrentObjects;
+  /** Operation and key of each request; for a listing, the prefix. */
   readonly requests: string[] = [];
   /** Number of keys per page of a listing. */
   pageKeys = 1_000;
   /** Returns the error with which a request fails; undefined if it succeeds. */
   refuse: (operation: string, key: string) => { name: string; status: number } | undefined = () => undefined;
-  readonly #time: Time;
 
   constructor(time: Time) {
-    this.#time = time;
+    this.versioned = new VersionedObjects(() => time.now());
+    this.objects = new CurrentObjects(this.versioned);
   }
 
-  put(key: string, body: Buffer | string, modified: number, { verified = true } = {}): void {
+  /** @param options `verified`: whether S3 has a checksum, or the bytes whose checksum it has */
+  put(
+    key: string,
+    body: Buffer | string,
+    modified: number,
+    { verified = true }: { verified?: boolean | Buffer } = {},
+  ): void {
     const bytes = Buffer.from(body);
-    this.objects.set(key, { body: bytes, modified, verified: verified ? bytes : undefined });
+    const checked = verified === true ? bytes : verified || undefined;
+    this.versioned.put(key, bytes, { modified, verified: checked });
   }
 
   text(key: string): string {
@@ -49,70 +56,49 @@ export class MemoryBucket {
   }
 
   readonly send = async (command: unknown): Promise<unknown> => {
-    if (command instanceof ListObjectsV2Command) {
-      this.#request('list', command.input.Prefix ?? '');
-      return this.#list(command.input.Prefix ?? '', command.input.StartAfter, command.input.EncodingType);
-    }
-    if (command instanceof HeadObjectCommand) {
-      this.#request('head', command.input.Key ?? '');
-      const { body, verified } = this.#existing(command.input.Key);
-      return { ContentLength: body.length, ...(verified && { ChecksumSHA256: sha256(verified, 'base64') }) };
-    }
-    if (command instanceof GetObjectCommand) {
-      this.#request('get', command.input.Key ?? '');
-      const { body } = this.#existing(command.input.Key);
-      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(command.input.Range ?? '') ?? [];
-      if (from !== undefined && body.length === 0) throw new S3Error('InvalidRange', 416);
-      const part = from === undefined ? body : body.subarray(Number(from), Number(to) + 1);
-      return {
-        Body: Object.assign(Readable.from([part]), {
-          transformToByteArray: async () => part,
-          transformToString: async () => part.toString('utf8'),
-        }),
-      };
-    }
-    if (command instanceof PutObjectCommand) {
-      const { Key = '', Body, IfNoneMatch } = command.input;
-      this.#request('put', Key);
-      if (IfNoneMatch === '*' && this.objects.has(Key)) throw new S3Error('PreconditionFailed', 412);
-      const chunks: Buffer[] = [];
-      if (Buffer.isBuffer(Body)) chunks.push(Body);
-      else for await (const chunk of Body as AsyncIterable<Buffer>) chunks.push(chunk);
-      const body = Buffer.concat(chunks);
-      this.put(Key, body, this.#time.now());
-      return {};
-    }
-    throw new S3Error('NotImplemented', 501);
+    const [operation] = operations.find(([, type]) => command instanceof type) ?? [];
+    if (operation === undefined) throw serviceError('NotImplemented', 501);
+    const { input } = command as { input: { Key?: string; Prefix?: string } };
+    this.#request(operation, input.Key ?? input.Prefix ?? '');
+    if (!(command instanceof PutObjectCommand)) return answerS3(this.versioned, command, this.pageKeys);
+    const { Body } = command.input;
+    const chunks: Buffer[] = [];
+    if (Buffer.isBuffer(Body)) chunks.push(Body);
+    else for await (const chunk of Body as AsyncIterable<Buffer>) chunks.push(chunk);
+    return answerPut(this.versioned, command.input, Buffer.concat(chunks));
   };
 
   #request(operation: string, key: string): void {
     this.requests.push(`${operation} ${key}`);
     const error = this.refuse(operation, key);
-    if (error) throw new S3Error(error.name, error.status);
+    if (error) throw serviceError(error.name, error.status);
+  }
+}
+
+/** The current objects by key. */
+class CurrentObjects implements Iterable<[string, StoredVersion]> {
+  readonly #versioned: VersionedObjects;
+
+  constructor(versioned: VersionedObjects) {
+    this.#versioned = versioned;
   }
 
-  #existing(key = ''): MemoryObject {
-    const object = this.objects.get(key);
-    if (!object) throw new S3Error('NoSuchKey', 404);
-    return object;
+  get(key: string): StoredVersion | undefined {
+    return this.#versioned.current(key);
   }
 
-  #list(prefix: string, after: string | undefined, encoding: string | undefined) {
-    const bytes = (key: string) => Buffer.from(key);
-    const keys = [...this.objects.keys()]
-      .filter((key) => key.startsWith(prefix))
-      .filter((key) => after === undefined || Buffer.compare(bytes(key), bytes(after)) > 0)
-      .sort((a, b) => Buffer.compare(bytes(a), bytes(b)));
-    const page = keys.slice(0, this.pageKeys);
-    const encoded = (key: string) =>
-      encoding === 'url' ? encodeURIComponent(key).replaceAll('%2F', '/').replaceAll('%20', '+') : key;
-    return {
-      IsTruncated: keys.length > page.length,
-      Contents: page.map((key) => {
-        const { body, modified } = this.#existing(key);
-        return { Key: encoded(key), Size: body.length, LastModified: new Date(modified) };
-      }),
-    };
+  /** Removes all versions of the key, without a delete marker. */
+  delete(key: string): boolean {
+    return this.#versioned.remove(key);
+  }
+
+  *keys(): Generator<string> {
+    for (const [key] of this) yield key;
+  }
+
+  *[Symbol.iterator](): Generator<[string, StoredVersion]> {
+    const { objects } = this.#versioned.list('', '', Number.POSITIVE_INFINITY);
+    for (const object of objects) yield [object.key, object];
   }
 }
 

@@ -6,13 +6,15 @@ import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { attempts, retryTimings } from '../../functions/limits.ts';
 import type { CloudWatch } from '../cloudwatch/cloudwatch.ts';
 import type { VirtualClock } from '../fakes/clock.ts';
+import { sha256 } from '../fakes/memory-bucket.ts';
+import type { StoredVersion } from '../fakes/versioned-objects.ts';
 import { type Account, type AccountDocument, otherHosts, usualHost } from './account.ts';
 import { createAlarms } from './alarms.ts';
 import { holdsCanary } from './canary.ts';
 import type { Container, Invocation } from './container.ts';
 import type { EventLog } from './event-log.ts';
 import type { InvariantName, Violation } from './invariants.ts';
-import type { ObjectStore, ObjectVersion } from './object-store.ts';
+import type { ObjectStore } from './object-store.ts';
 import { possibleCauses } from './possible-causes.ts';
 import { fieldsOf, type Queue, type QueuedMessage, spansMeet } from './queue.ts';
 
@@ -224,9 +226,10 @@ export class InvariantMonitor {
     this.report('genuine-is-accepted', eventId, `${id} responds ${status}`);
   }
 
-  stored(object: ObjectVersion): void {
+  /** @param writtenBy undefined if the archiver did not write it */
+  stored(object: StoredVersion, writtenBy: Invocation | undefined): void {
     const { store, account } = this.#requireWorld();
-    const { key, writtenBy } = object;
+    const { key } = object;
     if (!writtenBy) return;
     if (store.versions(key).length > 1) {
       this.report('one-version', key, `${store.versions(key).length} versions`);
@@ -234,7 +237,7 @@ export class InvariantMonitor {
     const [folder, name = ''] = key.split('/');
     if (folder === 'documents') {
       const document = account.documents.get(name);
-      if (document?.sha256 !== object.sha256)
+      if (document?.sha256 !== sha256(object.body))
         this.report('correct-bytes-only', name, 'wrong bytes are stored');
       return;
     }
@@ -242,40 +245,40 @@ export class InvariantMonitor {
   }
 
   /** The function has the confirmation that the object is stored. */
-  storeConfirmed(object: ObjectVersion, { confirmed }: Invocation): void {
+  storeConfirmed(object: StoredVersion, { confirmed }: Invocation): void {
     addReceipt(object, confirmed);
   }
 
   /** The function has read the object; only the function can tell whether it wrote it. */
-  storePossiblyConfirmed(object: ObjectVersion, { possiblyConfirmed }: Invocation): void {
+  storePossiblyConfirmed(object: StoredVersion, { possiblyConfirmed }: Invocation): void {
     addReceipt(object, possiblyConfirmed);
   }
 
-  #checkReceipt({ bytes }: ObjectVersion, id: string): void {
+  #checkReceipt({ body }: StoredVersion, id: string): void {
     const { store, account } = this.#requireWorld();
     this.archivedAt.set(id, this.#clock.now());
-    const receipt = receiptIn(bytes);
+    const receipt = receiptIn(body);
     const object = store.current(documentKey(id));
     const matches =
       object !== undefined &&
       receipt !== undefined &&
       receipt.documentId === id &&
       receipt.object.key === object.key &&
-      receipt.object.sha256 === object.sha256 &&
-      receipt.object.bytes === object.bytes.length &&
+      receipt.object.sha256 === sha256(object.body) &&
+      receipt.object.bytes === object.body.length &&
       receipt.object.versionId === object.versionId &&
       receipt.object.etag === object.etag &&
-      object.sha256 === account.documents.get(id)?.sha256;
+      receipt.object.sha256 === account.documents.get(id)?.sha256;
     if (!matches) this.report('receipt-matches-object', id, 'the receipt does not match the stored object');
     const { expectedFailure } = account.documents.get(id) ?? {};
     if (expectedFailure) this.report('correct-bytes-only', id, `archived despite ${expectedFailure}`);
     const document = account.documents.get(id);
-    const text = bytes.toString('utf8');
+    const text = body.toString('utf8');
     if (document && !document.hasOversizedRecord && !text.includes(document.record)) {
       this.report('receipt-matches-object', id, "the receipt does not contain the text of Telnyx's record");
     }
-    if (bytes.length > maxReceiptBytes)
-      this.report('receipt-matches-object', id, `the receipt has ${bytes.length} bytes`);
+    if (body.length > maxReceiptBytes)
+      this.report('receipt-matches-object', id, `the receipt has ${body.length} bytes`);
     if (holdsCanary(JSON.stringify({ ...receipt, telnyx: {} }))) {
       this.report('no-secret-disclosed', id, 'in the receipt');
     }
@@ -503,10 +506,10 @@ function receiptIn(bytes: Buffer): Receipt | undefined {
 }
 
 /** Ignores objects other than receipts. */
-function addReceipt({ key, bytes }: ObjectVersion, sums: Map<string, number>): void {
+function addReceipt({ key, body }: StoredVersion, sums: Map<string, number>): void {
   if (!key.startsWith('receipts/')) return;
   add(sums, 'receipts');
-  add(sums, 'bytes', receiptIn(bytes)?.object.bytes);
+  add(sums, 'bytes', receiptIn(body)?.object.bytes);
 }
 
 /** Adds the metrics of a log line in embedded metric format. */

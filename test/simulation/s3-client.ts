@@ -3,20 +3,25 @@
  * repeats requests after temporary failures unless the body is a stream, and hangs if a stream ends before its announced
  * length.
  */
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
+  PutObjectLegalHoldCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { statusOf } from '../../functions/bucket/s3-errors.ts';
+import { answerS3, conditionOf, hasWrongDigest, putOptionsOf, storedAnswer } from '../fakes/s3-answers.ts';
+import { serviceError } from '../fakes/service-error.ts';
+import type { StoredVersion } from '../fakes/versioned-objects.ts';
 import { type Container, connectionReset, type Invocation, type Reply, timeoutError } from './container.ts';
 import type { SimulationContext } from './context.ts';
-import type { ObjectStore, ObjectVersion } from './object-store.ts';
-import { serviceError } from './service-error.ts';
+import type { ObjectStore } from './object-store.ts';
 import { commandName } from './sqs-client.ts';
 
 const refusals = {
@@ -29,6 +34,13 @@ const refusals = {
 } as const;
 const refusalNames = Object.keys(refusals) as (keyof typeof refusals)[];
 const putFaults = ['s3-conflict', 's3-no-response', 's3-response-lost', 's3-bit-flipped'] as const;
+const changeFaults = ['s3-no-response', 's3-response-lost'] as const;
+const archiverCommands = [PutObjectCommand, HeadObjectCommand, GetObjectCommand, ListObjectsV2Command];
+/** The commands that each role allows. */
+const allowed = {
+  archiver: archiverCommands,
+  eraser: [...archiverCommands, ListObjectVersionsCommand, DeleteObjectCommand, PutObjectLegalHoldCommand],
+} as const;
 /** The client's timeout for an idle connection. */
 const idleMs = 15_000;
 /** Including the first attempt. */
@@ -44,6 +56,7 @@ export function createS3(
   container: Container,
   { name, owner, store }: Bucket,
   { clock, random, eventLog, monitor }: SimulationContext,
+  role: keyof typeof allowed = 'archiver',
 ): Pick<S3Client, 'send'> {
   const refuse = (reply: Reply<unknown>, repeatable: boolean): boolean => {
     for (let attempt = 1; attempt <= attemptsOfSdk; attempt += 1) {
@@ -60,82 +73,95 @@ export function createS3(
   };
   /** Bytes that an invocation tried to store without a confirmation: it recognizes them when it reads the object. */
   const tried = new WeakMap<Invocation, { key: string; bytes: Buffer; read: boolean }[]>();
-  const recognise = (invocation: Invocation, object: ObjectVersion): void => {
+  const recognise = (invocation: Invocation, object: StoredVersion): void => {
     const attempts = (tried.get(invocation) ?? []).filter(({ key }) => key === object.key);
-    const own = attempts.find(({ bytes, read }) => !read && bytes.equals(object.bytes));
+    const own = attempts.find(({ bytes, read }) => !read && bytes.equals(object.body));
     if (!own) return;
     own.read = true;
     // If a batch has two messages about one document, either may be the one that reads.
     if (attempts.length === 1) monitor.storeConfirmed(object, invocation);
     else monitor.storePossiblyConfirmed(object, invocation);
   };
-  const properties = (object: ObjectVersion, digest: boolean) => ({
-    ContentLength: object.bytes.length,
-    ETag: object.etag,
-    VersionId: object.versionId,
-    ...(digest && object.statesDigest && { ChecksumSHA256: base64(object.sha256) }),
-  });
+  const stalls = (reply: Reply<unknown>) => reply.failAfter(idleMs, timeoutError);
 
-  const head = ({ input }: HeadObjectCommand, reply: Reply<unknown>) => {
-    const object = store.current(input.Key ?? '');
-    if (object) reply.succeed(properties(object, input.ChecksumMode === 'ENABLED'));
-    // The response to a HEAD has no body, so the SDK uses this generic name.
-    else reply.fail(serviceError('NotFound', 404));
+  /** Returns what S3 answers, an output or an error. */
+  const carryOut = (command: unknown): object => {
+    try {
+      return answerS3(store, command);
+    } catch (error) {
+      if (error instanceof Error && statusOf(error) !== undefined) return error;
+      throw error;
+    }
   };
-  const get = ({ input }: GetObjectCommand, reply: Reply<unknown>) => {
-    const object = store.current(input.Key ?? '');
-    if (!object) return reply.fail(serviceError('NoSuchKey', 404));
-    const Body = Object.assign(Readable.from([object.bytes]), {
-      transformToByteArray: () => Promise.resolve(new Uint8Array(object.bytes)),
-    });
-    reply.succeed({ ...properties(object, false), Body }, (invocation) => {
-      recognise(invocation, object);
+  const respond = (
+    command: unknown,
+    reply: Reply<unknown>,
+    onDelivered?: (invocation: Invocation) => void,
+  ) => {
+    const answer = carryOut(command);
+    if (answer instanceof Error) reply.fail(answer);
+    else reply.succeed(answer, onDelivered);
+  };
+  const get = (command: GetObjectCommand, reply: Reply<unknown>) => {
+    const object = store.current(command.input.Key ?? '');
+    respond(command, reply, (invocation) => {
+      if (object) recognise(invocation, object);
     });
   };
-  const list = ({ input }: ListObjectsV2Command, reply: Reply<unknown>) => {
-    reply.succeed({
-      Contents: store.list(input.Prefix ?? '', input.StartAfter).map((Key) => ({ Key })),
-    });
+  const change = (command: DeleteObjectCommand | PutObjectLegalHoldCommand, reply: Reply<unknown>) => {
+    const fault = container.firstToInject(changeFaults);
+    if (fault) eventLog.add(command.input.Key ?? '', `${fault} from ${container.id}`);
+    // Either before the change, or after.
+    if (fault === 's3-no-response' && random.chance(0.5)) return stalls(reply);
+    if (fault) carryOut(command);
+    if (fault === 's3-no-response') return stalls(reply);
+    // After a lost response, the SDK repeats the request.
+    respond(command, reply);
   };
 
   const put = ({ input }: PutObjectCommand, reply: Reply<unknown>) => {
     const key = input.Key ?? '';
-    const isTaken = () => {
-      const existing = store.current(key);
-      if (existing && monitor.collided.has(key.replace(/^documents\//, ''))) {
+    const conditionError = () => {
+      if (store.current(key) && monitor.collided.has(key.replace(/^documents\//, ''))) {
         container.recordCause('key holds other bytes');
       }
-      return input.IfNoneMatch === '*' && existing !== undefined;
+      return store.conditionError(key, conditionOf(input));
     };
     const fault = container.firstToInject(putFaults);
     if (fault) eventLog.add(key, `${fault} from ${container.id}`);
-    const stalls = () => reply.failAfter(idleMs, timeoutError);
     // Either before it reads the body, or after.
-    if (fault === 's3-no-response' && random.chance(0.5)) return stalls();
+    if (fault === 's3-no-response' && random.chance(0.5)) return stalls(reply);
     const { invocation } = container;
-    const refuseTaken = () => {
+    const refuseCondition = (error: Error) => {
       if (invocation && Buffer.isBuffer(input.Body)) {
         tried.set(invocation, [...(tried.get(invocation) ?? []), { key, bytes: input.Body, read: false }]);
       }
-      reply.fail(serviceError('PreconditionFailed', 412));
+      reply.fail(error);
     };
-    if (isTaken() && container.shouldInject('s3-responds-before-body')) return refuseTaken();
+    const early = conditionError();
+    if (early && container.shouldInject('s3-responds-before-body')) return refuseCondition(early);
     readBody(input, reply, (sent) => {
-      if (fault === 's3-no-response') return stalls();
+      if (fault === 's3-no-response') return stalls(reply);
       if (fault === 's3-conflict') return reply.fail(serviceError('ConditionalRequestConflict', 409));
       const bytes = fault === 's3-bit-flipped' ? flipped(sent, random.integer(0, 7)) : sent;
-      if (digestRefuses(input, sent, bytes)) return reply.fail(serviceError('BadDigest', 400));
-      if (isTaken()) return refuseTaken();
-      const statesDigest =
-        input.ChecksumSHA256 !== undefined || input.ChecksumAlgorithm === 'SHA256'
-          ? !container.shouldInject('s3-omits-checksum')
-          : false;
-      const object = store.put(key, bytes, container.invocation, statesDigest);
-      if (fault === 's3-response-lost') {
-        // Unless the body is a stream, the SDK repeats the request, which finds the object of the first one.
-        return input.Body instanceof Readable ? reply.fail(connectionReset()) : refuseTaken();
+      if (hasWrongDigest(input, bytes, sent)) return reply.fail(serviceError('BadDigest', 400));
+      const storeOrRefuse = () => {
+        const error = conditionError();
+        if (error) return refuseCondition(error);
+        const options = putOptionsOf(input, bytes);
+        const omitsChecksum = options.verified !== undefined && container.shouldInject('s3-omits-checksum');
+        const verified = omitsChecksum ? undefined : options.verified;
+        return store.put(key, bytes, { ...options, verified }, container.invocation);
+      };
+      let object = storeOrRefuse();
+      if (object && fault === 's3-response-lost') {
+        if (input.Body instanceof Readable) return reply.fail(connectionReset());
+        // Unless the body is a stream, the SDK repeats the request.
+        object = storeOrRefuse();
       }
-      reply.succeed(properties(object, true), (invocation) => monitor.storeConfirmed(object, invocation));
+      if (!object) return;
+      const stored = object;
+      reply.succeed(storedAnswer(stored), (invocation) => monitor.storeConfirmed(stored, invocation));
     });
   };
 
@@ -188,43 +214,25 @@ export function createS3(
   const send = (command: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) => {
     const verb = commandName(command);
     return container.call(verb, abortSignal, (reply) => {
-      if (
-        !(command instanceof PutObjectCommand) &&
-        !(command instanceof HeadObjectCommand) &&
-        !(command instanceof GetObjectCommand) &&
-        !(command instanceof ListObjectsV2Command)
-      ) {
+      if (!allowed[role].some((type) => command instanceof type)) {
         monitor.forbidden(verb);
         return;
       }
-      const { input } = command;
+      const { input } = command as PutObjectCommand;
       if (input.Bucket !== name || input.ExpectedBucketOwner !== owner)
         monitor.forbidden(`${verb} on another bucket`);
       const isStream = command instanceof PutObjectCommand && command.input.Body instanceof Readable;
       if (refuse(reply, !isStream)) return;
       if (command instanceof PutObjectCommand) return put(command, reply);
+      if (command instanceof DeleteObjectCommand || command instanceof PutObjectLegalHoldCommand) {
+        return change(command, reply);
+      }
       if (container.shouldInject('s3-no-response')) return;
-      if (command instanceof HeadObjectCommand) return head(command, reply);
       if (command instanceof GetObjectCommand) return get(command, reply);
-      return list(command, reply);
+      respond(command, reply);
     });
   };
   return { send: send as unknown as S3Client['send'] };
-}
-
-/** Whether S3 has received other bytes than the checksum of the client states. */
-function digestRefuses(input: PutObjectCommandInput, sent: Buffer, received: Buffer): boolean {
-  const stated =
-    input.ChecksumSHA256 ?? (input.ChecksumAlgorithm === 'SHA256' ? base64(sha256(sent)) : undefined);
-  return stated !== undefined && stated !== base64(sha256(received));
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-function base64(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64');
 }
 
 /** A copy with one bit of the middle byte flipped; a single byte if `bytes` is empty. */

@@ -1,9 +1,9 @@
 /** A fake of the SDK's Secrets Manager client for one container. */
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { serviceError } from '../fakes/service-error.ts';
 import type { Account } from './account.ts';
 import type { Container, Reply } from './container.ts';
 import type { SimulationContext } from './context.ts';
-import { serviceError } from './service-error.ts';
 import { commandName } from './sqs-client.ts';
 
 export function createSecrets(

@@ -396,8 +396,9 @@ function occupyKey(
   const key = documentKey(id);
   if (injector.shouldInject('s3-key-holds-other-bytes')) {
     monitor.collided.add(id);
-    store.put(key, Buffer.concat([bytes, Buffer.from('!')]), undefined, id < '8');
-  } else if (injector.shouldInject('s3-key-holds-same-bytes')) store.put(key, bytes, undefined, false);
+    const body = Buffer.concat([bytes, Buffer.from('!')]);
+    store.put(key, body, { verified: id < '8' ? body : undefined });
+  } else if (injector.shouldInject('s3-key-holds-same-bytes')) store.put(key, bytes);
 }
 
 const sectionsOf = {

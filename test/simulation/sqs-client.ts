@@ -5,10 +5,10 @@ import {
   SendMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { serviceError } from '../fakes/service-error.ts';
 import { type Container, connectionReset, type Reply, timeoutError } from './container.ts';
 import type { SimulationContext } from './context.ts';
 import type { Queue } from './queue.ts';
-import { serviceError } from './service-error.ts';
 
 /** Characters that SQS rejects in a body (Amazon SQS API reference, SendMessage). */
 const unacceptable = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u;

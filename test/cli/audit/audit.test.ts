@@ -64,7 +64,7 @@ describe('audit', () => {
 
     const { queued } = await world.run({ readData: 100 });
 
-    expect(world.bucket.objects).toEqual(before);
+    expect(new Map(world.bucket.objects)).toEqual(before);
     expect(world.bucket.requests.filter((request) => request.startsWith('put'))).toEqual([]);
     expect(queued).toEqual([]);
   });
