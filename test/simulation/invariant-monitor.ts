@@ -228,9 +228,9 @@ export class InvariantMonitor {
 
   /** @param writtenBy undefined if the archiver did not write it */
   stored(object: StoredVersion, writtenBy: Invocation | undefined): void {
+    if (!writtenBy) return;
     const { store, account } = this.#requireWorld();
     const { key } = object;
-    if (!writtenBy) return;
     if (store.versions(key).length > 1) {
       this.report('one-version', key, `${store.versions(key).length} versions`);
     }
