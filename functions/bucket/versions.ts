@@ -8,12 +8,12 @@ import {
   GetObjectRetentionCommand,
   ListObjectVersionsCommand,
   PutObjectLegalHoldCommand,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { calls } from '../limits.ts';
-import { type Time, withDeadline } from '../time.ts';
+import { withDeadline } from '../time.ts';
 import { asBucketError } from './s3-errors.ts';
+import type { BucketOptions } from './store.ts';
 
 export interface ObjectVersion {
   versionId: string;
@@ -47,13 +47,8 @@ export interface Versions {
   setHold(key: string, versionId: string, held: boolean, signal: AbortSignal): Promise<boolean>;
 }
 
-export interface VersionsOptions {
-  s3: Pick<S3Client, 'send'>;
-  name: string;
-  time: Time;
-}
-
-export function createVersions({ s3, name, time }: VersionsOptions): Versions {
+export function createVersions({ s3, name, owner, time }: BucketOptions): Versions {
+  const bucket = { Bucket: name, ...(owner === undefined ? {} : { ExpectedBucketOwner: owner }) };
   const call = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
     withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
       try {
@@ -70,7 +65,7 @@ export function createVersions({ s3, name, time }: VersionsOptions): Versions {
       let next: { KeyMarker: string | undefined; VersionIdMarker: string | undefined } | undefined;
       do {
         const page = await call(signal, (abortSignal) =>
-          s3.send(new ListObjectVersionsCommand({ Bucket: name, Prefix: key, ...next }), { abortSignal }),
+          s3.send(new ListObjectVersionsCommand({ ...bucket, Prefix: key, ...next }), { abortSignal }),
         );
         const entries = [
           ...(page.Versions ?? []).map((entry) => ({ ...entry, isDeleteMarker: false })),
@@ -97,7 +92,7 @@ export function createVersions({ s3, name, time }: VersionsOptions): Versions {
     },
 
     lockOf: async (key, versionId, signal) => {
-      const address = { Bucket: name, Key: key, VersionId: versionId };
+      const address = { ...bucket, Key: key, VersionId: versionId };
       // A HEAD states the lock only to callers that may read it, and leaves it out otherwise.
       const [hold, retention] = await Promise.all([
         call(signal, (abortSignal) => {
@@ -122,7 +117,7 @@ export function createVersions({ s3, name, time }: VersionsOptions): Versions {
       call(signal, async (abortSignal) => {
         await s3.send(
           new DeleteObjectCommand({
-            Bucket: name,
+            ...bucket,
             Key: key,
             VersionId: versionId,
             ...(bypassGovernance && { BypassGovernanceRetention: true }),
@@ -136,7 +131,7 @@ export function createVersions({ s3, name, time }: VersionsOptions): Versions {
         try {
           await s3.send(
             new PutObjectLegalHoldCommand({
-              Bucket: name,
+              ...bucket,
               Key: key,
               VersionId: versionId,
               LegalHold: { Status: held ? 'ON' : 'OFF' },

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  GetObjectLegalHoldCommand,
+  GetObjectRetentionCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
@@ -22,6 +24,8 @@ const operations = [
   ['list-versions', ListObjectVersionsCommand],
   ['delete', DeleteObjectCommand],
   ['hold', PutObjectLegalHoldCommand],
+  ['get-hold', GetObjectLegalHoldCommand],
+  ['get-retention', GetObjectRetentionCommand],
 ] as const;
 
 export class MemoryBucket {

@@ -6,6 +6,8 @@ import {
   type DeleteObjectCommandInput,
   GetObjectCommand,
   type GetObjectCommandInput,
+  GetObjectLegalHoldCommand,
+  GetObjectRetentionCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandInput,
@@ -30,6 +32,15 @@ export function answerS3(objects: VersionedObjects, command: unknown, pageKeys =
   if (command instanceof ListObjectsV2Command) return list(objects, command.input, pageKeys);
   if (command instanceof ListObjectVersionsCommand) return listVersions(objects, command.input, pageKeys);
   if (command instanceof DeleteObjectCommand) return deleteObject(objects, command.input);
+  if (command instanceof GetObjectLegalHoldCommand) {
+    const { Key = '', VersionId } = command.input;
+    return { LegalHold: { Status: orNoLock(objects.read(Key, VersionId).legalHold) } };
+  }
+  if (command instanceof GetObjectRetentionCommand) {
+    const { Key = '', VersionId } = command.input;
+    const { mode, until } = orNoLock(objects.read(Key, VersionId).retention);
+    return { Retention: { Mode: mode, RetainUntilDate: new Date(until) } };
+  }
   if (command instanceof PutObjectLegalHoldCommand) {
     const { Key = '', VersionId, LegalHold } = command.input;
     if (LegalHold?.Status === undefined) throw serviceError('MalformedXML', 400);
@@ -37,6 +48,11 @@ export function answerS3(objects: VersionedObjects, command: unknown, pageKeys =
     return {};
   }
   throw serviceError('NotImplemented', 501);
+}
+
+function orNoLock<Lock>(lock: Lock | undefined): Lock {
+  if (lock === undefined) throw serviceError('NoSuchObjectLockConfiguration', 404);
+  return lock;
 }
 
 /** Answers a PutObject whose body has been read. @throws the errors of `answerS3` */

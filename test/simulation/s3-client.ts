@@ -7,6 +7,8 @@ import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  GetObjectLegalHoldCommand,
+  GetObjectRetentionCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
@@ -39,7 +41,14 @@ const archiverCommands = [PutObjectCommand, HeadObjectCommand, GetObjectCommand,
 /** The commands that each role allows. */
 const allowed = {
   archiver: archiverCommands,
-  eraser: [...archiverCommands, ListObjectVersionsCommand, DeleteObjectCommand, PutObjectLegalHoldCommand],
+  eraser: [
+    ...archiverCommands,
+    ListObjectVersionsCommand,
+    GetObjectLegalHoldCommand,
+    GetObjectRetentionCommand,
+    DeleteObjectCommand,
+    PutObjectLegalHoldCommand,
+  ],
 } as const;
 /** The client's timeout for an idle connection. */
 const idleMs = 15_000;

@@ -1,0 +1,69 @@
+/** An archive in memory, for erasures and holds. */
+import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
+import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
+import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { createStorageRetry } from '../../../functions/bucket/storage-retry.ts';
+import { createBucket } from '../../../functions/bucket/store.ts';
+import { createVersions } from '../../../functions/bucket/versions.ts';
+import type { Time } from '../../../functions/time.ts';
+import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
+import { MemoryBucket } from '../../fakes/memory-bucket.ts';
+
+export const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+export const otherId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f02';
+export const order = { basis: 'DSR-2026-114', erasedBy: 'local', bypassGovernance: false };
+/** Bytes that no tombstone has. */
+export const secret = 'the bytes of a passport';
+
+export type Send = (command: unknown) => Promise<unknown>;
+
+/** @param wrap changes how requests are sent, such as to fail or to delay them */
+export function createArchive(wrap: (send: Send) => Send = (send) => send) {
+  let now = noon;
+  // Waits between attempts take no time.
+  const time: Time = {
+    now: () => now,
+    monotonic: () => now,
+    after: (ms, callback) => {
+      // A deadline never ends; a pause ends at once.
+      if (ms >= 10_000) return () => undefined;
+      const timer = setImmediate(callback);
+      return () => clearImmediate(timer);
+    },
+  };
+  const bucket = new MemoryBucket(time);
+  const never = new AbortController().signal;
+  /** Dependencies of one process, whose requests are sent by `send`. */
+  const dependenciesOf = (send: Send, signal = never): ErasureDependencies => {
+    const s3 = { send } as never;
+    return {
+      bucket: createBucket({ s3, name: 'archive', time }),
+      versions: createVersions({ s3, name: 'archive', time }),
+      retry: createStorageRetry({ time, random: () => 0, signal }),
+      now: () => now,
+      archiver: 'test',
+    };
+  };
+  const dependencies = dependenciesOf(wrap(bucket.send));
+  return {
+    bucket,
+    time,
+    dependencies,
+    dependenciesOf,
+    advance: (ms: number) => {
+      now += ms;
+    },
+    archive: (documentId = id, body = secret) => {
+      const document = documentOf(documentId, Buffer.from(body));
+      bucket.put(documentKey(documentId), document.body, now);
+      bucket.put(receiptKey(documentId), written(receiptOf(document)), now);
+    },
+    erase: async (changes: Partial<typeof order> = {}, documentId = id) =>
+      eraseDocument(await examine(documentId, dependencies), { ...order, ...changes }, dependencies),
+    /** The text of every version at both keys, newest first; a delete marker is `undefined`. */
+    versions: (documentId = id) =>
+      [documentKey(documentId), receiptKey(documentId)].map((key) =>
+        bucket.versioned.versions(key).map(({ body }) => body?.toString()),
+      ),
+  };
+}
