@@ -12,6 +12,10 @@ export interface CommandHelp {
   permissions: string;
 }
 
+/** Permissions to find the stacks of a deployed archiver. */
+export const findStackPermissions =
+  'cloudformation:DescribeStacks (with the construct in a stack of your own app, also cloudformation:ListExports)';
+
 /** Exit codes of every command. */
 const sharedExitCodes = {
   2: 'error, or invalid arguments',

@@ -86,6 +86,7 @@ export class ArchivePipeline extends Construct {
       description:
         'Next: set this as the webhook URL in the Telnyx portal, for every service that sends events.',
       value: this.webhookApi.url,
+      exportName: `${stage.name}:WebhookUrl`,
     });
     if (this.webhookApi.domainTarget !== undefined) {
       new CfnOutput(this, 'WebhookDomainTarget', {
@@ -95,7 +96,11 @@ export class ArchivePipeline extends Construct {
     }
     if (stage.runbookUrl !== undefined) {
       // The operator's commands link its articles.
-      new CfnOutput(this, 'RunbookUrl', { description: 'What each alarm means', value: stage.runbookUrl });
+      new CfnOutput(this, 'RunbookUrl', {
+        description: 'What each alarm means',
+        value: stage.runbookUrl,
+        exportName: `${stage.name}:RunbookUrl`,
+      });
     }
     new CfnOutput(this, 'DashboardUrl', {
       description: 'CloudWatch dashboard: is everything archived, how fast, what failed and why',
@@ -107,6 +112,7 @@ export class ArchivePipeline extends Construct {
           ? 'Next: subscribe to this topic, or set alarmEmail. Until then, alarms notify no one.'
           : `Next: confirm the subscription in the email to ${stage.alarmEmail}. Until then, alarms notify no one.`,
       value: this.alarmTopic.topic.topicArn,
+      exportName: `${stage.name}:AlarmTopicArn`,
     });
   }
 }

@@ -37,13 +37,16 @@ export class ArchiveStorage extends Construct {
         exportName: `telnyx-archive-of:${account}`,
       });
     }
+    // Exported, as in the pipeline, because the command line cannot know the name of another app's stack.
     new CfnOutput(this, 'ArchiveBucketName', {
       description: 'Bucket with the documents in documents/ and one receipt for each in receipts/',
       value: this.archive.bucket.bucketName,
+      exportName: `${stage.name}:ArchiveBucketName`,
     });
     new CfnOutput(this, 'StoreApiKey', {
       description: 'Next: run this command, paste the Telnyx API key, then press Enter and Ctrl+D.',
       value: `aws secretsmanager put-secret-value --secret-id ${this.apiKey.secretArn} --secret-string file:///dev/stdin`,
+      exportName: `${stage.name}:StoreApiKey`,
     });
   }
 }

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { audit } from '../audit/audit.ts';
 import type { AuditOptions } from '../audit/options.ts';
 import { type ArchiverCommand, UsageError } from '../command.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 
 const help: CommandHelp = {
   text: `
@@ -30,7 +30,7 @@ TELNYX_API_KEY must be set, except with --no-telnyx. With several --stack, all o
     3: 'no problems found, but some items could not be checked',
   },
   permissions: `
-cloudformation:DescribeStacks; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key. --manifest without
+${findStackPermissions}; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key. --manifest without
 a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
 sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the dead-letter queues; without these the report
 does not show failures.`,

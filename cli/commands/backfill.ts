@@ -12,7 +12,7 @@ import { type ArchiverCommand, type CommandContext, UsageError } from '../comman
 import { commandLine } from '../command-line.ts';
 import { describeFailures } from '../dead-letters/failures.ts';
 import { readDocumentIds } from '../document-ids.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { instantHelp, instantOption } from '../instants.ts';
 import { telnyxOfTarget } from '../retrying-telnyx.ts';
 
@@ -60,7 +60,7 @@ TELNYX_API_KEY must be set for --all and --reference, and to show the number of 
   permissions: `
 sqs:GetQueueUrl and sqs:SendMessage; with --watch also sqs:GetQueueAttributes and cloudwatch:GetMetricData, and on the
 dead-letter queues sqs:ReceiveMessage and sqs:ChangeMessageVisibility; with --ids or --reference also s3:ListBucket and
-cloudformation:DescribeStacks.`,
+${findStackPermissions}.`,
 };
 
 export const backfillCommand: ArchiverCommand = {

@@ -3,7 +3,7 @@ import { formatCount } from '../../terminal/counts.ts';
 import { styled } from '../../terminal/styled.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { explain } from '../target/open.ts';
 import type { Check, CheckName, CheckResult } from '../target/target.ts';
 
@@ -30,7 +30,7 @@ ring the alarm of that name.`,
     3: 'no problems found, but some items could not be checked',
   },
   permissions: `
-cloudformation:DescribeStacks, cloudformation:DescribeStackResources and cloudformation:GetTemplate;
+cloudformation:GetTemplate and ${findStackPermissions};
 lambda:GetAccountSettings; s3:GetBucketObjectLockConfiguration; secretsmanager:GetSecretValue and kms:Decrypt;
 scheduler:ListSchedules; cloudwatch:GetMetricData; sns:ListSubscriptionsByTopic. --ring: cloudwatch:DescribeAlarms,
 cloudwatch:DescribeAlarmHistory and cloudwatch:SetAlarmState. A check without its permission is not done.`,

@@ -17,7 +17,7 @@ import { type ArchiverCommand, type CommandContext, UsageError } from '../comman
 import { readDocumentIds } from '../document-ids.ts';
 import { type ExportFolder, FileError, openExportFolder, type ReceivedFile } from '../export/folder.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { instantHelp, instantOption } from '../instants.ts';
 import type { BucketAccess } from '../target/target.ts';
 
@@ -45,7 +45,7 @@ ${instantHelp}`,
   ],
   exitCodes: { 0: 'all exported', 1: 'some failed, or the archive is empty' },
   permissions: `
-s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and cloudformation:DescribeStacks.`,
+s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and ${findStackPermissions}.`,
 };
 
 export const exportCommand: ArchiverCommand = {

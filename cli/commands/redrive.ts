@@ -29,7 +29,7 @@ import {
 import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
 import { type DocumentNames, readNames } from '../dead-letters/names.ts';
 import { parseDocumentIds } from '../document-ids.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 import type { ArchiverQueues } from '../target/target.ts';
 
 export interface RedriveOptions {
@@ -76,7 +76,7 @@ TELNYX_API_KEY must be set for --names.`,
   permissions: `
 on the dead-letter queues sqs:GetQueueUrl, sqs:GetQueueAttributes, sqs:ReceiveMessage and sqs:ChangeMessageVisibility;
 without --dry-run also sqs:DeleteMessage on them and sqs:GetQueueUrl and sqs:SendMessage on the lanes' queues. For the
-receipts s3:ListBucket and cloudformation:DescribeStacks.`,
+receipts s3:ListBucket and ${findStackPermissions}.`,
 };
 
 export const redriveCommand: ArchiverCommand = {

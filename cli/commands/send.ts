@@ -14,7 +14,7 @@ import { noCode } from '../dead-letters/failures.ts';
 import { peekDeadLetters } from '../dead-letters/lock.ts';
 import { parseDocumentIds } from '../document-ids.ts';
 import { formatName, nameInRecord } from '../document-name.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 
 export interface SendOptions {
   documentIds: readonly string[];
@@ -35,7 +35,7 @@ Queues the documents in the live lane, ahead of any backfill. Documents that hav
   },
   permissions: `
 sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*, kms:Decrypt and
-cloudformation:DescribeStacks, and on the dead-letter queue sqs:ReceiveMessage and sqs:ChangeMessageVisibility.`,
+${findStackPermissions}, and on the dead-letter queue sqs:ReceiveMessage and sqs:ChangeMessageVisibility.`,
 };
 
 export const sendCommand: ArchiverCommand = {

@@ -19,7 +19,7 @@ import {
 } from '../dead-letters/failures.ts';
 import { type LockedMessage, readDeadLetters } from '../dead-letters/lock.ts';
 import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { queueCounts } from '../queue-counts.ts';
 import type { Alarm, ArchiverQueues } from '../target/target.ts';
 
@@ -44,7 +44,7 @@ are only read. A document may have several dead letters; failed documents are co
   permissions: `
 sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
-s3:ListBucket and cloudformation:DescribeStacks.`,
+s3:ListBucket and ${findStackPermissions}.`,
 };
 
 export const statusCommand: ArchiverCommand = {

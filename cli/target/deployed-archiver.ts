@@ -1,5 +1,5 @@
 /** An archiver deployed to an AWS account, found by its stage name. */
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
@@ -9,6 +9,7 @@ import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import { lazy } from '../lazy.ts';
+import { deployedStacks } from './deployed-stacks.ts';
 import type { Alarm, LaneQueues, Metrics, Operator, Target } from './target.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
@@ -31,18 +32,7 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
   const sqs = createSqsClient();
   const s3 = createS3Client();
 
-  const outputOf = async (stackName: string, name: string) => {
-    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
-    return Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === name)?.OutputValue;
-  };
-  const bucketName = lazy(async () => {
-    const stackName = `${stageName}-storage`;
-    const name = await outputOf(stackName, 'ArchiveBucketName');
-    if (name) return name;
-    throw new Error(
-      `The stack ${stackName} has no output ArchiveBucketName. Check that --stack is the \`name\` in the stage.json that was deployed.`,
-    );
-  });
+  const stacks = deployedStacks(cloudFormation, stageName);
   const lane = async (name: LaneName): Promise<LaneQueues> => {
     const urlOf = async (queueName: string) => {
       const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }));
@@ -63,7 +53,7 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
   const metrics = cloudWatchMetrics(cloudWatch, metricNamespacePrefix + stageName, time);
 
   const bucket = async () => {
-    const name = await bucketName();
+    const name = await stacks.requireOutput('ArchiveBucketName');
     return { s3, name, bucket: createBucket({ s3, name, time }) };
   };
   const closers = [cloudFormation, cloudWatch, sqs, s3].map((client) => () => client.destroy());
@@ -87,13 +77,13 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
       // Loaded only when needed: it includes the clients of five more services.
       const { deployedChecks } = await import('./deployed-checks.ts');
       return deployedChecks(
-        { ...options, stageName, environment, time, cloudFormation, cloudWatch, bucket, metrics },
+        { ...options, stageName, environment, time, cloudFormation, cloudWatch, stacks, bucket, metrics },
         (close) => closers.push(close),
       );
     },
     // SQS's counts are accurate one minute after the last change (Amazon SQS API reference, GetQueueAttributes).
     polling: { intervalMs: 5_000, countsLagMs: minuteMs },
-    runbookUrl: lazy(() => outputOf(`${stageName}-pipeline`, 'RunbookUrl')),
+    runbookUrl: () => stacks.output('RunbookUrl'),
     close: async () => {
       for (const close of closers) close();
     },

@@ -1,11 +1,5 @@
 /** What `archiver doctor` checks of a deployed archiver, with the clients of the services that only it asks. */
-import {
-  type CloudFormationClient,
-  DescribeStackResourcesCommand,
-  DescribeStacksCommand,
-  GetTemplateCommand,
-  type Stack,
-} from '@aws-sdk/client-cloudformation';
+import { type CloudFormationClient, GetTemplateCommand, type Stack } from '@aws-sdk/client-cloudformation';
 import {
   type CloudWatchClient,
   DescribeAlarmHistoryCommand,
@@ -22,8 +16,8 @@ import { concurrency } from '../../functions/limits.ts';
 import { createSecretsClient, readSecretOf } from '../../functions/telnyx/secret.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { formatCount } from '../../terminal/counts.ts';
-import { lazy } from '../lazy.ts';
 import { checkClock, checkSweep, checkWebhook, notChecked, ok, problem, requestList } from './checks.ts';
+import { type DeployedStacks, findStack, secretIdIn } from './deployed-stacks.ts';
 import type { BucketAccess, Check, CheckOptions, CheckResult, Metrics } from './target.ts';
 import { telnyxAt, telnyxUrl } from './telnyx.ts';
 
@@ -33,13 +27,14 @@ export interface DeployedChecksOptions extends CheckOptions {
   time: Time;
   cloudFormation: CloudFormationClient;
   cloudWatch: CloudWatchClient;
+  stacks: DeployedStacks;
   bucket: () => Promise<BucketAccess>;
   metrics: Metrics;
 }
 
 /** @param defer is called with what closes the clients */
 export function deployedChecks(options: DeployedChecksOptions, defer: (close: () => void) => void): Check[] {
-  const { stageName, environment, time, cloudFormation, cloudWatch, bucket, metrics, ring } = options;
+  const { stageName, environment, time, cloudFormation, cloudWatch, stacks, bucket, metrics, ring } = options;
   const [sts, lambda, secrets, scheduler, sns] = [
     new STSClient(),
     new LambdaClient(),
@@ -51,13 +46,6 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
     for (const client of [sts, lambda, secrets, scheduler, sns]) client.destroy();
   });
   const names = { storage: `${stageName}-storage`, pipeline: `${stageName}-pipeline` };
-  const find = (stackName: string) => findStack(cloudFormation, stackName);
-  const stacks = { storage: lazy(() => find(names.storage)), pipeline: lazy(() => find(names.pipeline)) };
-  const output = async (stack: keyof typeof stacks, key: string): Promise<string> => {
-    const value = outputOf(await stacks[stack](), key);
-    if (value !== undefined) return value;
-    throw new Error(`The stack ${names[stack]} has no output ${key}. Deploy again.`);
-  };
 
   const account = async (): Promise<CheckResult> => {
     const { Account, Arn } = await sts.send(new GetCallerIdentityCommand());
@@ -65,38 +53,42 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   };
 
   const deployed = async (): Promise<CheckResult> => {
-    const found = [await stacks.storage(), await stacks.pipeline()];
+    const found = [await stacks.find('storage'), await stacks.find('pipeline')] as const;
     if (found.every((stack) => stack === undefined)) {
-      const isBootstrapped = (await find('CDKToolkit')) !== undefined;
+      const isBootstrapped = (await findStack(cloudFormation, 'CDKToolkit')) !== undefined;
       return problem(
-        `${names.storage} and ${names.pipeline} do not exist`,
+        `${names.storage} and ${names.pipeline} do not exist, and no other stack exports ${stageName}:ArchiveBucketName`,
         isBootstrapped
-          ? 'Run npm run deploy, or pass --stack and set AWS_REGION as in the stage.json that was deployed.'
-          : 'Run npx cdk bootstrap, then npm run deploy; or pass --stack and set AWS_REGION as deployed.',
+          ? 'Run npm run deploy (with the construct: deploy your app), or pass --stack and set AWS_REGION as deployed.'
+          : 'Run npx cdk bootstrap, then npm run deploy (with the construct: deploy your app); or pass --stack and set AWS_REGION as deployed.',
       );
     }
-    const states = Object.values(names).map((name, position) => ({
-      name,
-      status: found[position]?.StackStatus ?? 'missing',
-    }));
-    const bad = states.filter(({ status }) => !/^(CREATE|UPDATE|IMPORT)_COMPLETE$/.test(status));
-    if (bad.length === 0) return ok(`${names.storage} and ${names.pipeline} are deployed`);
+    // One stack of another app may have both parts.
+    const states = new Map(
+      [names.storage, names.pipeline].map((name, position) => [
+        found[position]?.StackName ?? name,
+        found[position]?.StackStatus ?? 'missing',
+      ]),
+    );
+    const bad = [...states].filter(([, status]) => !/^(CREATE|UPDATE|IMPORT)_COMPLETE$/.test(status));
+    if (bad.length === 0)
+      return ok(`${[...states.keys()].join(' and ')} ${states.size === 1 ? 'is' : 'are'} deployed`);
     return problem(
-      bad.map(({ name, status }) => `${name} is ${status}`).join(', '),
-      bad.every(({ status }) => status.endsWith('_IN_PROGRESS'))
+      bad.map(([name, status]) => `${name} is ${status}`).join(', '),
+      bad.every(([, status]) => status.endsWith('_IN_PROGRESS'))
         ? 'Wait until the deployment has ended.'
-        : 'Read the events of the stack in the CloudFormation console, resolve the cause, then run npm run deploy.',
+        : 'Read the events of the stack in the CloudFormation console, resolve the cause, then deploy again.',
     );
   };
 
   const quota = async (signal: AbortSignal): Promise<CheckResult> => {
-    const isDeployed = (await stacks.pipeline()) !== undefined;
-    const needed = isDeployed
-      ? neededConcurrency(await templateOf(cloudFormation, names.pipeline))
-      : neededByDefault;
+    const stack = await stacks.find('pipeline');
+    const needed = stack ? neededConcurrency(await templateOf(cloudFormation, stack)) : neededByDefault;
+    // The template of another app also has what its own functions need.
+    const user = stack && stack.StackName !== names.pipeline ? `stack ${stack.StackName}` : 'archiver';
     const { AccountLimit } = await lambda.send(new GetAccountSettingsCommand(), { abortSignal: signal });
     const { ConcurrentExecutions: limit, UnreservedConcurrentExecutions: free = 0 } = AccountLimit ?? {};
-    const detail = `Lambda runs ${limit} at once, ${free} of them unreserved; the archiver uses up to ${needed}`;
+    const detail = `Lambda runs ${limit} at once, ${free} of them unreserved; the ${user} uses up to ${needed}`;
     if (free >= needed) return ok(detail);
     return problem(
       detail,
@@ -105,8 +97,8 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   };
 
   const apiKey = async (signal: AbortSignal): Promise<CheckResult> => {
-    const secretArn = await physicalIdOf(cloudFormation, names.storage, 'AWS::SecretsManager::Secret');
-    const telnyx = telnyxAt(telnyxUrl(environment), readSecretOf(secrets, secretArn), time);
+    const storeApiKey = await stacks.requireOutput('StoreApiKey');
+    const telnyx = telnyxAt(telnyxUrl(environment), readSecretOf(secrets, secretIdIn(storeApiKey)), time);
     try {
       await requestList(telnyx, signal);
     } catch (error) {
@@ -115,8 +107,7 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
       const { cause } = error;
       // No permission to read the secret says nothing about the key.
       if (cause instanceof Error && cause.name !== 'ResourceNotFoundException') throw cause;
-      const advice = `Store a valid key: ${await output('storage', 'StoreApiKey')}`;
-      return problem(cause ? 'no API key is stored' : error.message, advice);
+      return problem(cause ? 'no API key is stored' : error.message, `Store a valid key: ${storeApiKey}`);
     }
     return ok('stored, and accepted by Telnyx');
   };
@@ -137,7 +128,7 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   };
 
   const subscription = async (signal: AbortSignal): Promise<CheckResult> => {
-    const topic = await output('pipeline', 'AlarmTopicArn');
+    const topic = await stacks.requireOutput('AlarmTopicArn');
     const counts = { confirmed: 0, pending: 0 };
     for await (const { Subscriptions = [] } of paginateListSubscriptionsByTopic(
       { client: sns },
@@ -174,7 +165,7 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   };
 
   const webhook = async (signal: AbortSignal) =>
-    checkWebhook(await output('pipeline', 'WebhookUrl'), time, signal);
+    checkWebhook(await stacks.requireOutput('WebhookUrl'), time, signal);
 
   const afterDeployment = ['account', 'stacks'] as const;
   return [
@@ -200,39 +191,6 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   ];
 }
 
-/** @returns undefined if there is no such stack */
-async function findStack(
-  cloudFormation: CloudFormationClient,
-  stackName: string,
-): Promise<Stack | undefined> {
-  try {
-    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
-    return Stacks?.[0];
-  } catch (error) {
-    // CloudFormation has no error of its own for this (AWS CloudFormation API reference, DescribeStacks).
-    if (error instanceof Error && error.name === 'ValidationError' && /does not exist/.test(error.message))
-      return undefined;
-    throw error;
-  }
-}
-
-function outputOf(stack: Stack | undefined, key: string): string | undefined {
-  return stack?.Outputs?.find(({ OutputKey }) => OutputKey === key)?.OutputValue;
-}
-
-async function physicalIdOf(
-  cloudFormation: CloudFormationClient,
-  stackName: string,
-  type: string,
-): Promise<string> {
-  const { StackResources } = await cloudFormation.send(
-    new DescribeStackResourcesCommand({ StackName: stackName }),
-  );
-  const id = StackResources?.find(({ ResourceType }) => ResourceType === type)?.PhysicalResourceId;
-  if (id !== undefined) return id;
-  throw new Error(`The stack ${stackName} has no ${type}.`);
-}
-
 interface Template {
   Resources?: Record<
     string,
@@ -243,8 +201,8 @@ interface Template {
   >;
 }
 
-async function templateOf(cloudFormation: CloudFormationClient, stackName: string): Promise<Template> {
-  const { TemplateBody } = await cloudFormation.send(new GetTemplateCommand({ StackName: stackName }));
+async function templateOf(cloudFormation: CloudFormationClient, { StackName }: Stack): Promise<Template> {
+  const { TemplateBody } = await cloudFormation.send(new GetTemplateCommand({ StackName }));
   // JSON, as CDK deploys it.
   return JSON.parse(TemplateBody ?? '{}') as Template;
 }

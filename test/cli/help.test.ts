@@ -33,6 +33,9 @@ describe.each(commands.map((command) => [command.name, command.help] as const))(
       for (const [invocation] of help.examples) expect(invocation).toMatch(new RegExp(`^${name}( |$)`));
       expect(text).toMatch(/Exit code: 0 .* · 1 .* · 2 error.* · 130 interrupted.* · 141 /);
       expect(text).toContain('Permissions: ');
+      expect(text.split('cloudformation:DescribeStacks')).toHaveLength(
+        text.split('cloudformation:ListExports').length,
+      );
     });
   },
 );

@@ -1,9 +1,11 @@
 import { App, Aspects, DefaultStackSynthesizer, type IStackSynthesizer, Stack } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { expect, test } from 'vitest';
+import { secretIdIn, stackOutputs } from '../../cli/target/deployed-stacks.ts';
 import { TelnyxDocumentArchiver, type TelnyxDocumentArchiverProps } from '../../infra/construct.ts';
-import { StageError } from '../../infra/stage.ts';
+import { readStage, StageError } from '../../infra/stage.ts';
 import { minimal, settings, synthesize } from './deployments.ts';
+import { exportsOf } from './specification.ts';
 import type { Template } from './view.ts';
 
 /** An app without feature flags. Stack traces are not needed, and take most of the time. */
@@ -73,6 +75,49 @@ test('The parts of the construct can be reached', () => {
   expect(stack.resolve(archiver.queues.documents.deadLetters.queueUrl)).toHaveProperty('Ref');
   expect(stack.resolve(archiver.alarmTopic.topicArn)).toHaveProperty('Ref');
   expect(JSON.stringify(stack.resolve(archiver.webhookUrl))).toContain('/webhook');
+});
+
+test('Both kinds of deployment export what the command line reads, under the name of the archiver', () => {
+  const named = { ...minimal, name: 'letters', runbookUrl: 'https://example.com/runbook.md' };
+  const stack = new Stack(newApp(), 'Compliance');
+  new TelnyxDocumentArchiver(stack, 'Documents', named);
+  const { templates } = synthesize(named);
+
+  const namesIn = (...all: Template[]) =>
+    all.flatMap((template) => exportsOf(template).map(([name]) => name));
+  const expected = Object.keys(stackOutputs).map((name) => `letters:${name}`);
+
+  expect(namesIn(templateOf(stack))).toEqual(expect.arrayContaining(expected));
+  expect(namesIn(templates.storage, templates.pipeline)).toEqual(expect.arrayContaining(expected));
+});
+
+test('The outputs of this app keep their keys, which the command line reads in stacks of version 0.1.0', () => {
+  const { templates, view } = synthesize({ ...minimal, runbookUrl: 'https://example.com/runbook.md' });
+
+  for (const [key, part] of Object.entries(stackOutputs)) expect(templates[part].Outputs).toHaveProperty(key);
+  const secret = view.resources.find(({ type }) => type === 'AWS::SecretsManager::Secret');
+  expect(secretIdIn(String(view.outputs.StoreApiKey))).toBe(`\${${secret?.id}}`);
+});
+
+test('An archiver of the longest name, with hyphens, has valid names of exports', () => {
+  const name = `a${'-1'.repeat(14)}--`;
+  const stack = new Stack(newApp(), 'Compliance');
+  new TelnyxDocumentArchiver(stack, 'Documents', {
+    ...minimal,
+    name,
+    runbookUrl: 'https://example.com/runbook.md',
+  });
+
+  const names = exportsOf(templateOf(stack)).map(([exported]) => exported);
+
+  expect(name).toHaveLength(31);
+  expect(() => readStage({ ...minimal, name: `${name}a` })).toThrow('2 to 31');
+  expect(names.filter((exported) => exported.startsWith(`${name}:`))).toHaveLength(
+    Object.keys(stackOutputs).length,
+  );
+  // AWS CloudFormation user guide, "Outputs": letters, digits, colons and hyphens; CDK refuses more than 255.
+  expect(names.filter((exported) => !/^[A-Za-z0-9:-]{1,255}$/.test(exported))).toEqual([]);
+  expect(new Set(names).size).toBe(names.length);
 });
 
 test('Two archivers with different names fit into one stack', () => {

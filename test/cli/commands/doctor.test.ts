@@ -5,7 +5,9 @@ import type { Check } from '../../../cli/target/target.ts';
 import { systemTime, type Time } from '../../../functions/time.ts';
 import {
   type AwsResponders,
+  exportsXml,
   jsonError,
+  noSuchStack,
   queryError,
   queryResult,
   stackXml,
@@ -15,7 +17,9 @@ import { type CommandResult, newFolder, recordingTerminal, runOn, startArchive }
 
 const apiKey = 'KEY0123456789ABCDEF';
 const storeCommand = 'aws secretsmanager put-secret-value --secret-id the-secret';
-const noSuchStack = queryError('ValidationError', 'Stack with id x does not exist');
+
+const storage = { name: 'stage-storage' };
+const pipeline = { name: 'stage-pipeline' };
 
 /** Responders of an archiver without a problem. */
 function healthy(url: string): Required<AwsResponders> {
@@ -23,13 +27,13 @@ function healthy(url: string): Required<AwsResponders> {
     sts: () => queryResult('GetCallerIdentity', '<Account>123456789012</Account><Arn>arn:of-a-role</Arn>'),
     'cloudformation DescribeStacks': ({ body }) =>
       body.includes('stage-storage')
-        ? stackXml('CREATE_COMPLETE', { ArchiveBucketName: 'archive', StoreApiKey: storeCommand })
-        : stackXml('UPDATE_COMPLETE', { WebhookUrl: `${url}/webhook`, AlarmTopicArn: 'arn:of-the-topic' }),
-    'cloudformation DescribeStackResources': () =>
-      queryResult(
-        'DescribeStackResources',
-        '<StackResources><member><ResourceType>AWS::SecretsManager::Secret</ResourceType><PhysicalResourceId>the-secret</PhysicalResourceId></member></StackResources>',
-      ),
+        ? stackXml('CREATE_COMPLETE', { ArchiveBucketName: 'archive', StoreApiKey: storeCommand }, storage)
+        : stackXml(
+            'UPDATE_COMPLETE',
+            { WebhookUrl: `${url}/webhook`, AlarmTopicArn: 'arn:of-the-topic' },
+            pipeline,
+          ),
+    'cloudformation ListExports': () => exportsXml('', []),
     'cloudformation GetTemplate': () =>
       queryResult(
         'GetTemplate',
@@ -123,10 +127,65 @@ describe('archiver doctor on a deployed archiver', () => {
     expect(exitCode).toBe(1);
     expect(check('stacks')).toMatchObject({
       state: 'problem',
-      detail: 'stage-storage and stage-pipeline do not exist',
+      detail:
+        'stage-storage and stage-pipeline do not exist, and no other stack exports stage:ArchiveBucketName',
       advice: expect.stringMatching(`^Run ${advice}`),
     });
     expect(check('sweep')).toMatchObject({ state: 'not-checked', detail: 'needs stacks' });
+  });
+
+  it('checks an archiver in a stack of another CDK app, which it finds by its exports', async () => {
+    const id = 'arn:aws:cloudformation:eu-central-1:123456789012:stack/Compliance/1';
+    const { exitCode, unhealthy, printed, requests } = await examine((url) => {
+      const outputs = {
+        ArchiveBucketName: 'archive',
+        StoreApiKey: storeCommand,
+        WebhookUrl: `${url}/webhook`,
+        AlarmTopicArn: 'arn:of-the-topic',
+      };
+      const names = Object.keys(outputs).map((name) => `stage:${name}`);
+      return {
+        'cloudformation DescribeStacks': ({ body }) =>
+          new URLSearchParams(body).get('StackName') === id
+            ? stackXml('UPDATE_COMPLETE', outputs, { name: 'Compliance', exportsOf: 'stage' })
+            : noSuchStack,
+        'cloudformation ListExports': () => exportsXml(id, names),
+      };
+    });
+
+    expect(unhealthy).toEqual([]);
+    expect(exitCode).toBe(0);
+    expect(printed).toContain('stacks              Compliance is deployed\n');
+    expect(printed).toContain('; the stack Compliance uses up to 10\n');
+    expect(requests.find(({ action }) => action === 'GetTemplate')?.body).toContain('StackName=Compliance');
+    expect(requests.find(({ action }) => action === 'GetSecretValue')?.body).toContain('"the-secret"');
+  });
+
+  it('shows that the stack of another CDK app is being updated', async () => {
+    const { check } = await examine(() => ({
+      'cloudformation DescribeStacks': ({ body }) =>
+        body.includes('of-the-app')
+          ? stackXml('UPDATE_IN_PROGRESS', {}, { name: 'Compliance', exportsOf: 'stage' })
+          : noSuchStack,
+      'cloudformation ListExports': () =>
+        exportsXml('of-the-app', ['stage:ArchiveBucketName', 'stage:WebhookUrl']),
+    }));
+
+    expect(check('stacks')).toMatchObject({
+      state: 'problem',
+      detail: 'Compliance is UPDATE_IN_PROGRESS',
+      advice: 'Wait until the deployment has ended.',
+    });
+  });
+
+  it('does not take the storage stack for a missing pipeline stack, although it exports outputs', async () => {
+    const { check } = await examine(() => ({
+      'cloudformation DescribeStacks': ({ body }) =>
+        body.includes('stage-storage') ? stackXml('CREATE_COMPLETE', {}, storage) : noSuchStack,
+      'cloudformation ListExports': () => exportsXml('stage-storage', ['stage:ArchiveBucketName']),
+    }));
+
+    expect(check('stacks')).toMatchObject({ state: 'problem', detail: 'stage-pipeline is missing' });
   });
 
   it('compares the quota with the default settings before a deployment', async () => {
@@ -140,7 +199,8 @@ describe('archiver doctor on a deployed archiver', () => {
 
   it('shows the state of a stack whose deployment failed', async () => {
     const { check } = await examine(() => ({
-      'cloudformation DescribeStacks': () => stackXml('ROLLBACK_COMPLETE'),
+      'cloudformation DescribeStacks': ({ body }) =>
+        stackXml('ROLLBACK_COMPLETE', {}, body.includes('stage-storage') ? storage : pipeline),
     }));
 
     expect(check('stacks')).toMatchObject({
@@ -239,10 +299,7 @@ describe('archiver doctor on a deployed archiver', () => {
   it('reports a webhook that cannot be reached', async () => {
     const { check } = await examine(() => ({
       'cloudformation DescribeStacks': () =>
-        stackXml('CREATE_COMPLETE', {
-          WebhookUrl: 'http://127.0.0.1:1/webhook',
-          ArchiveBucketName: 'archive',
-        }),
+        stackXml('CREATE_COMPLETE', { WebhookUrl: 'http://127.0.0.1:1/webhook' }, pipeline),
     }));
 
     expect(check('webhook')).toMatchObject({

@@ -56,14 +56,34 @@ export function jsonError(type: string, message: string, status = 400): AwsRespo
 }
 
 /** A stack for DescribeStacks. */
-export function stackXml(status: string, outputs: Record<string, string> = {}): AwsResponse {
-  const members = Object.entries(outputs).map(
-    ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
-  );
+export function stackXml(
+  status: string,
+  outputs: Record<string, string> = {},
+  { name, exportsOf }: { name: string; exportsOf?: string } = { name: 'x' },
+): AwsResponse {
+  const members = Object.entries(outputs).map(([key, value]) => {
+    // In a stack of another app, the key also has the path of the construct, and a hash.
+    const own = exportsOf === undefined ? '' : `<ExportName>${exportsOf}:${key}</ExportName>`;
+    const outputKey = exportsOf === undefined ? key : `Documents${key}1A2B3C4D`;
+    return `<member><OutputKey>${outputKey}</OutputKey><OutputValue>${value}</OutputValue>${own}</member>`;
+  });
   return queryResult(
     'DescribeStacks',
-    `<Stacks><member><StackName>x</StackName><StackStatus>${status}</StackStatus><Outputs>${members.join('')}</Outputs></member></Stacks>`,
+    `<Stacks><member><StackName>${name}</StackName><StackStatus>${status}</StackStatus><Outputs>${members.join('')}</Outputs></member></Stacks>`,
   );
+}
+
+/** DescribeStacks without such a stack. */
+export const noSuchStack = queryError('ValidationError', 'Stack with id x does not exist');
+
+/** Exports of one stack, for ListExports. */
+export function exportsXml(stackId: string, names: readonly string[], nextToken = ''): AwsResponse {
+  const members = names.map(
+    (name) =>
+      `<member><ExportingStackId>${stackId}</ExportingStackId><Name>${name}</Name><Value>v</Value></member>`,
+  );
+  const next = nextToken && `<NextToken>${nextToken}</NextToken>`;
+  return queryResult('ListExports', `<Exports>${members.join('')}</Exports>${next}`);
 }
 
 /** Starts the port and directs all clients to it, until the end of the test. */

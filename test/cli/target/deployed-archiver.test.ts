@@ -39,7 +39,7 @@ async function startAws(responses: {
         )
         .join('');
       response.end(
-        `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>x</StackName><Outputs>${output}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
+        `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>${new URLSearchParams(body).get('StackName')}</StackName><Outputs>${output}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
       );
       return;
     }
@@ -107,7 +107,9 @@ describe('deployedArchiver', () => {
   it('throws when the stack has no output ArchiveBucketName', async () => {
     await startAws({});
 
-    await expect(openStack().bucket()).rejects.toThrow(/no output ArchiveBucketName. Check that --stack/);
+    await expect(openStack().bucket()).rejects.toThrow(
+      'The stack stage-storage has no output ArchiveBucketName. Deploy again.',
+    );
   });
 
   it('finds the queues of the four lanes by name', async () => {
