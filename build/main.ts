@@ -28,7 +28,11 @@ for (const name of readdirSync('dist')) {
 await Promise.all([
   buildFunctions(),
   build({ ...moduleOptions, entryPoints: ['infra/construct.ts'], outdir: 'dist' }),
-  build({ ...moduleOptions, entryPoints: ['cli/archiver.ts'], outdir: 'dist/cli' }),
+  build({
+    ...moduleOptions,
+    entryPoints: [{ in: 'cli/installed.ts', out: 'archiver' }],
+    outdir: 'dist/cli',
+  }),
 ]);
 // Read at run time, relative to the file that reads them.
 for (const file of ['page.css', 'page.js']) cpSync(`cli/report/${file}`, `dist/cli/${file}`);

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `npm run archiver -- <command>`: the operator's commands, one file each in `commands/`. */
 import { Command, InvalidArgumentError } from 'commander';
 import { ArchiverError, hasSystemCode } from '../functions/errors.ts';

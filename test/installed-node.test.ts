@@ -47,6 +47,12 @@ describe('the check of the Node version', () => {
   });
 });
 
+it('The published package requires the Node that all tests run with', () => {
+  const [major] = project.devDependencies.node.split('.');
+
+  expect(project.engines.node).toBe(`>=${major}`);
+});
+
 describe('the check of the installed Node', () => {
   const verify = (...args: string[]) => {
     const { status, stderr } = spawnSync(process.execPath, ['verify-node.js', ...args], { encoding: 'utf8' });

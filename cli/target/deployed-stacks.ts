@@ -17,8 +17,8 @@ export const stackOutputs = {
   RunbookUrl: 'pipeline',
 } as const;
 
-export type OutputName = keyof typeof stackOutputs;
-export type StackPart = (typeof stackOutputs)[OutputName];
+type OutputName = keyof typeof stackOutputs;
+type StackPart = (typeof stackOutputs)[OutputName];
 
 export interface DeployedStacks {
   /** The stack with this part of the archiver; undefined if it is not deployed. */
@@ -41,7 +41,8 @@ export function deployedStacks(cloudFormation: CloudFormationClient, archiverNam
     storage: lazy(() => find('storage', 'ArchiveBucketName')),
     pipeline: lazy(() => find('pipeline', 'WebhookUrl')),
   };
-  const outputOf = (stack: Stack | undefined, name: OutputName) => {
+  const output = async (name: OutputName) => {
+    const stack = await parts[stackOutputs[name]]();
     // Version 0.1.0 has no exports. In another app's stack, an output with this key may be the app's own.
     const isOwnStack = stack?.StackName === `${archiverName}-${stackOutputs[name]}`;
     return stack?.Outputs?.find(
@@ -49,14 +50,13 @@ export function deployedStacks(cloudFormation: CloudFormationClient, archiverNam
         ExportName === `${archiverName}:${name}` || (isOwnStack && OutputKey === name),
     )?.OutputValue;
   };
-  const output = async (name: OutputName) => outputOf(await parts[stackOutputs[name]](), name);
   return {
     find: (part) => parts[part](),
     output,
     requireOutput: async (name) => {
-      const stack = await parts[stackOutputs[name]]();
-      const value = outputOf(stack, name);
+      const value = await output(name);
       if (value !== undefined) return value;
+      const stack = await parts[stackOutputs[name]]();
       if (stack !== undefined)
         throw new Error(`The stack ${stack.StackName} has no output ${name}. Deploy again.`);
       throw new Error(

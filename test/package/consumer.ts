@@ -1,8 +1,10 @@
 /** An empty project outside the repository, into which npm installs what `npm pack` has packed. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import lock from '../../package-lock.json' with { type: 'json' };
 
 const root = resolve(import.meta.dirname, '../..');
@@ -13,12 +15,18 @@ type Locked = Partial<
 
 const locked = lock.packages as Record<string, object> as Record<string, Locked | undefined>;
 
+interface Exited {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
 export interface Consumer {
   folder: string;
   /** Paths in the packed archive. */
   packed: string[];
   /** Runs a program with the Node of this process. */
-  run(file: string, ...args: string[]): { status: number | null; stdout: string; stderr: string };
+  run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Exited>;
 }
 
 /**
@@ -41,12 +49,17 @@ export function installPackage(): Consumer {
   return {
     folder,
     packed: result.files.map(({ path }: { path: string }) => path),
-    run: (file, ...args) => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
+    run: async (args, environment = {}) => {
+      const program = spawn(process.execPath, args, {
         cwd: folder,
-        encoding: 'utf8',
-        env: { PATH: env.PATH, HOME: folder, COLUMNS: '80' },
+        env: { PATH: env.PATH, HOME: folder, COLUMNS: '80', ...environment },
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
+      const [stdout, stderr, [status]] = await Promise.all([
+        text(program.stdout),
+        text(program.stderr),
+        once(program, 'close'),
+      ]);
       return { status, stdout, stderr };
     },
   };

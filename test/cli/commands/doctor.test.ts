@@ -5,67 +5,20 @@ import type { Check } from '../../../cli/target/target.ts';
 import { systemTime, type Time } from '../../../functions/time.ts';
 import {
   type AwsResponders,
+  apiKey,
   exportsXml,
+  healthy,
   jsonError,
   noSuchStack,
+  pipeline,
   queryError,
   queryResult,
   stackXml,
   startAwsServices,
+  storage,
+  storeCommand,
 } from '../target/aws.ts';
 import { type CommandResult, newFolder, recordingTerminal, runOn, startArchive } from '../world.ts';
-
-const apiKey = 'KEY0123456789ABCDEF';
-const storeCommand = 'aws secretsmanager put-secret-value --secret-id the-secret';
-
-const storage = { name: 'stage-storage' };
-const pipeline = { name: 'stage-pipeline' };
-
-/** Responders of an archiver without a problem. */
-function healthy(url: string): Required<AwsResponders> {
-  return {
-    sts: () => queryResult('GetCallerIdentity', '<Account>123456789012</Account><Arn>arn:of-a-role</Arn>'),
-    'cloudformation DescribeStacks': ({ body }) =>
-      body.includes('stage-storage')
-        ? stackXml('CREATE_COMPLETE', { ArchiveBucketName: 'archive', StoreApiKey: storeCommand }, storage)
-        : stackXml(
-            'UPDATE_COMPLETE',
-            { WebhookUrl: `${url}/webhook`, AlarmTopicArn: 'arn:of-the-topic' },
-            pipeline,
-          ),
-    'cloudformation ListExports': () => exportsXml('', []),
-    'cloudformation GetTemplate': () =>
-      queryResult(
-        'GetTemplate',
-        `<TemplateBody>${JSON.stringify({
-          Resources: {
-            A: { Properties: { ScalingConfig: { MaximumConcurrency: 6 } } },
-            B: { Properties: { ScalingConfig: { MaximumConcurrency: 2 } } },
-          },
-        })}</TemplateBody>`,
-      ),
-    lambda: () => ({
-      body: { AccountLimit: { ConcurrentExecutions: 1_000, UnreservedConcurrentExecutions: 10 } },
-    }),
-    s3: () => ({
-      body: '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3650</Days></DefaultRetention></Rule></ObjectLockConfiguration>',
-    }),
-    secrets_manager: () => ({ body: { SecretString: apiKey } }),
-    telnyx: () => ({ body: { data: [], meta: {} } }),
-    webhook: () => ({ status: 401 }),
-    scheduler: () => ({ body: { Schedules: [{ Name: 'sweep', State: 'ENABLED' }] } }),
-    'cloudwatch GetMetricData': () => ({
-      body: {
-        MetricDataResults: [{ Id: 'm0', Timestamps: [Math.floor(Date.now() / 1_000) - 60], Values: [1] }],
-      },
-    }),
-    sns: () =>
-      queryResult(
-        'ListSubscriptionsByTopic',
-        '<Subscriptions><member><SubscriptionArn>arn:aws:sns:x</SubscriptionArn></member></Subscriptions>',
-      ),
-  };
-}
 
 /** @param time whose waits are short */
 async function runDoctor(options: { ring?: boolean }, time: Time): Promise<CommandResult> {

@@ -86,6 +86,58 @@ export function exportsXml(stackId: string, names: readonly string[], nextToken 
   return queryResult('ListExports', `<Exports>${members.join('')}</Exports>${next}`);
 }
 
+export const apiKey = 'KEY0123456789ABCDEF';
+export const storeCommand = 'aws secretsmanager put-secret-value --secret-id the-secret';
+
+export const storage = { name: 'stage-storage' };
+export const pipeline = { name: 'stage-pipeline' };
+
+/** Responders of an archiver with the name `stage`, in two stacks, without a problem. */
+export function healthy(url: string): Required<AwsResponders> {
+  return {
+    sts: () => queryResult('GetCallerIdentity', '<Account>123456789012</Account><Arn>arn:of-a-role</Arn>'),
+    'cloudformation DescribeStacks': ({ body }) =>
+      body.includes('stage-storage')
+        ? stackXml('CREATE_COMPLETE', { ArchiveBucketName: 'archive', StoreApiKey: storeCommand }, storage)
+        : stackXml(
+            'UPDATE_COMPLETE',
+            { WebhookUrl: `${url}/webhook`, AlarmTopicArn: 'arn:of-the-topic' },
+            pipeline,
+          ),
+    'cloudformation ListExports': () => exportsXml('', []),
+    'cloudformation GetTemplate': () =>
+      queryResult(
+        'GetTemplate',
+        `<TemplateBody>${JSON.stringify({
+          Resources: {
+            A: { Properties: { ScalingConfig: { MaximumConcurrency: 6 } } },
+            B: { Properties: { ScalingConfig: { MaximumConcurrency: 2 } } },
+          },
+        })}</TemplateBody>`,
+      ),
+    lambda: () => ({
+      body: { AccountLimit: { ConcurrentExecutions: 1_000, UnreservedConcurrentExecutions: 10 } },
+    }),
+    s3: () => ({
+      body: '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3650</Days></DefaultRetention></Rule></ObjectLockConfiguration>',
+    }),
+    secrets_manager: () => ({ body: { SecretString: apiKey } }),
+    telnyx: () => ({ body: { data: [], meta: {} } }),
+    webhook: () => ({ status: 401 }),
+    scheduler: () => ({ body: { Schedules: [{ Name: 'sweep', State: 'ENABLED' }] } }),
+    'cloudwatch GetMetricData': () => ({
+      body: {
+        MetricDataResults: [{ Id: 'm0', Timestamps: [Math.floor(Date.now() / 1_000) - 60], Values: [1] }],
+      },
+    }),
+    sns: () =>
+      queryResult(
+        'ListSubscriptionsByTopic',
+        '<Subscriptions><member><SubscriptionArn>arn:aws:sns:x</SubscriptionArn></member></Subscriptions>',
+      ),
+  };
+}
+
 /** Starts the port and directs all clients to it, until the end of the test. */
 export async function startAwsServices(responders: (url: string) => AwsResponders) {
   const requests: AwsRequest[] = [];
