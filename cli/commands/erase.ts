@@ -20,7 +20,7 @@ import {
   withRoleAdvice,
 } from '../erasure/open-for-erasure.ts';
 import { erasureStatement } from '../erasure/statement.ts';
-import type { CommandHelp } from '../help.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
 
 export interface EraseOptions {
   documentIds: readonly string[];
@@ -56,7 +56,7 @@ Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.
     1: 'some documents are not erased',
   },
   permissions: `
-a role in \`breakGlassArns\` of stage.json, with cloudformation:DescribeStacks; s3:ListBucket, s3:ListBucketVersions,
+a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
 s3:GetObject, s3:PutObject, s3:DeleteObjectVersion, s3:GetObjectRetention and s3:GetObjectLegalHold;
 s3:BypassGovernanceRetention with --bypass-governance; kms:Decrypt and kms:GenerateDataKey.`,
 };

@@ -6,6 +6,7 @@ import { styled } from '../../terminal/styled.ts';
 import type { Style } from '../../terminal/terminal.ts';
 import type { CommandContext } from '../command.ts';
 import { chosenDocumentIds } from '../document-ids.ts';
+import { findStackPermissions } from '../help.ts';
 import type { ErasureDependencies } from './examine.ts';
 import type { HoldOrder, HoldOutcome, ReleaseOutcome } from './hold-document.ts';
 import { asReason, documentsAtOnce, openForErasure, withRoleAdvice } from './open-for-erasure.ts';
@@ -18,7 +19,7 @@ export interface HoldOptions {
 }
 
 export const holdPermissions = `
-a role in \`breakGlassArns\` of stage.json, with cloudformation:DescribeStacks; s3:ListBucket, s3:ListBucketVersions,
+a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
 s3:GetObject, s3:PutObject, s3:GetObjectRetention, s3:GetObjectLegalHold and s3:PutObjectLegalHold; kms:Decrypt and
 kms:GenerateDataKey.`;
 
