@@ -17,6 +17,8 @@ export const metrics = {
   DocumentsArchived: { unit: 'Count' },
   /** Messages whose document already had a receipt. */
   DocumentsAlreadyArchived: { unit: 'Count' },
+  /** Messages whose document was erased. */
+  DocumentsErased: { unit: 'Count' },
   /** Messages that a function has sent to the dead-letter queue of their lane. */
   DeadLetters: { unit: 'Count', dimensions: ['Code', 'Lane'] },
   /** Receives that failed, by error code. */

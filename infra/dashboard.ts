@@ -55,6 +55,7 @@ export class ArchiverDashboard extends Construct {
               metrics.metric('DocumentsFound', { label: 'found at Telnyx' }),
               metrics.metric('DocumentsArchived', { label: 'archived' }),
               metrics.metric('DocumentsAlreadyArchived', { label: 'already archived' }),
+              metrics.metric('DocumentsErased', { label: 'erased' }),
               metrics.metric('DocumentsOverdue', { label: 'overdue' }),
               metrics.metric('SweepsCompleted', { label: 'sweeps' }),
             ],

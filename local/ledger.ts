@@ -31,10 +31,12 @@ export interface Totals {
   found: number;
   /** Documents that were queued or received. */
   documents: number;
-  /** Of these, archived or dead-lettered. */
+  /** Of these, archived, erased or dead-lettered. */
   ended: number;
   archived: number;
   alreadyArchived: number;
+  /** Documents that were received after their erasure. */
+  erased: number;
   /** Documents and discovery messages that are waiting for another receive. */
   waiting: number;
   /** Documents and discovery messages that became dead letters. */
@@ -118,6 +120,7 @@ export class Ledger {
       ended: 0,
       archived: 0,
       alreadyArchived: 0,
+      erased: 0,
       waiting: 0,
       deadLettered: 0,
       unreadable: this.#unreadable,
@@ -131,6 +134,7 @@ export class Ledger {
         totals.archived += 1;
         totals.bytes += bytes;
       } else if (state === 'already-archived') totals.alreadyArchived += 1;
+      else if (state === 'erased') totals.erased += 1;
       else if (state === 'waiting') totals.waiting += 1;
       else totals.deadLettered += 1;
     }

@@ -14,6 +14,7 @@ const maxRows = 40;
 const stateNames: Record<State, string> = {
   archived: 'archived',
   'already-archived': 'already archived',
+  erased: 'erased',
   waiting: 'waiting',
   'dead-lettered': 'dead letter',
 };
@@ -44,8 +45,9 @@ async function nameFromReceipt(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const receipt = await bucket.read(receiptKey(id), signal);
-  const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt?.toString('utf8') ?? '{"telnyx":{}}');
-  return typeof telnyx.filename === 'string' ? telnyx.filename : undefined;
+  // Since erased: a tombstone has no record.
+  const { telnyx }: Partial<Pick<Receipt, 'telnyx'>> = JSON.parse(receipt?.toString('utf8') ?? '{}');
+  return typeof telnyx?.filename === 'string' ? telnyx.filename : undefined;
 }
 
 interface Column {
@@ -149,6 +151,7 @@ export function summaryOf(ledger: Ledger, archive: string): string[] {
   const counts = [
     `${totals.archived} archived (${formatBytes(totals.bytes)})`,
     `${Math.max(totals.alreadyArchived, totals.found - totals.documents + totals.alreadyArchived)} already archived`,
+    ...(totals.erased > 0 ? [`${totals.erased} erased`] : []),
     formatCount(totals.deadLettered, 'dead letter'),
     ...(totals.waiting > 0 ? [`${totals.waiting} waiting`] : []),
   ];

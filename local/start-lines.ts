@@ -49,7 +49,7 @@ const started = v.strictObject({
 
 const entry = {
   lane,
-  state: v.picklist(['archived', 'already-archived', 'waiting', 'dead-lettered']),
+  state: v.picklist(['archived', 'already-archived', 'erased', 'waiting', 'dead-lettered']),
   bytes: count,
   ms: described(count, 'Duration of the last receive, in milliseconds.'),
   receives: described(count, 'How often the message was received.'),
@@ -96,9 +96,10 @@ const summary = v.strictObject({
   listed: described(v.boolean(), "Whether Telnyx's list of documents was read to its end."),
   found: described(count, 'Documents that Telnyx listed, including archived ones.'),
   documents: described(count, 'Documents that were queued or received.'),
-  ended: described(count, 'Of these, archived or dead letters.'),
+  ended: described(count, 'Of these, archived, erased or dead letters.'),
   archived: count,
   alreadyArchived: count,
+  erased: described(count, 'Documents that were received after their erasure.'),
   waiting: count,
   deadLettered: described(count, 'Documents and discovery messages that became dead letters.'),
   unreadable: described(v.boolean(), 'Whether Telnyx listed rows without a valid document ID.'),

@@ -26,7 +26,7 @@ function timed(dependencies: ArchiveDependencies): ArchiveDependencies {
   return {
     ...dependencies,
     receipts: {
-      exists: timing('receipt lookup', receipts.exists),
+      state: timing('receipt lookup', receipts.state),
       writeOnce: timing('receipt upload', receipts.writeOnce),
     },
     telnyx: {

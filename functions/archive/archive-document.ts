@@ -4,7 +4,7 @@
  */
 import { contentDisposition, contentType } from '../bucket/content-disposition.ts';
 import { documentKey } from '../bucket/keys.ts';
-import type { Receipts } from '../bucket/receipts.ts';
+import type { ReceiptState, Receipts } from '../bucket/receipts.ts';
 import type { Bucket, StoredObject } from '../bucket/store.ts';
 import { ArchiverError, type ErrorCode } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
@@ -47,10 +47,12 @@ export interface DocumentReceive {
 
 export type Outcome =
   | { outcome: 'archived'; bytes: number; createdAt: string | undefined }
-  | { outcome: 'already-archived' };
+  | { outcome: 'already-archived' }
+  /** An operator has erased the document, so it is not archived again. */
+  | { outcome: 'erased' };
 
 /**
- * Archives one document unless its receipt exists. Retries until an attempt succeeds. Each attempt starts over with a
+ * Archives one document unless its receipt exists or it was erased. Retries until an attempt succeeds. Each attempt starts over with a
  * fresh download link. The number of attempts, the remaining time and the signal limit the retries.
  *
  * @throws ArchiverError with any code that is not about messages, or the signal's reason
@@ -117,21 +119,23 @@ async function attemptArchive(
     ? lookUp(message.documentId, receive.signal, dependencies)
     : undefined;
   // Waits for all requests, even if one fails, so that none outlives the attempt.
-  const [receiptExists] = await Promise.allSettled([
-    receipts.exists(message.documentId, receive.signal),
+  const [receipt] = await Promise.allSettled([
+    receipts.state(message.documentId, receive.signal),
     // Stryker disable next-line ArrayDeclaration: only awaited, never read.
     ...(earlyLookup ?? []),
   ]);
-  if (receiptExists.status === 'rejected') throw receiptExists.reason;
-  if (receiptExists.value) return { outcome: 'already-archived' };
+  if (receipt.status === 'rejected') throw receipt.reason;
+  if (receipt.value !== undefined) return outcomeOf(receipt.value);
 
-  const { document, object, sha256 } = await transfer(
+  const transferred = await transfer(
     earlyLookup ?? lookUp(message.documentId, receive.signal, dependencies),
     receive.signal,
     dependencies,
   );
+  if (transferred === 'erased') return outcomeOf(transferred);
+  const { document, object, sha256 } = transferred;
   reportRecord(document, log);
-  const isOwnReceipt = await receipts.writeOnce(
+  const stored = await receipts.writeOnce(
     {
       v: 1,
       documentId: message.documentId,
@@ -156,9 +160,13 @@ async function attemptArchive(
     },
     receive.signal,
   );
-  return isOwnReceipt
+  return stored === 'written'
     ? { outcome: 'archived', bytes: object.bytes, createdAt: document.createdAt }
-    : { outcome: 'already-archived' };
+    : outcomeOf(stored);
+}
+
+function outcomeOf(receipt: ReceiptState): Outcome {
+  return { outcome: receipt === 'archived' ? 'already-archived' : 'erased' };
 }
 
 /** Logs and counts malformed fields of Telnyx's record, and records that the receipt does not hold in full. */
@@ -204,7 +212,7 @@ async function transfer(
   lookup: TelnyxLookup,
   signal: AbortSignal,
   dependencies: ArchiveDependencies,
-): Promise<Transferred> {
+): Promise<Transferred | 'erased'> {
   // Waits for both requests, even if one fails, so that none outlives the attempt.
   await Promise.allSettled(lookup);
   const [document, link] = await Promise.all(lookup);
@@ -216,6 +224,7 @@ async function transfer(
  * Downloads the document and uploads it to the bucket.
  *
  * @param known length and SHA-256 of the document, if known
+ * @throws ArchiverError KeyCollision if the bucket has other bytes under the key of a document that is not erased
  */
 async function copyDocument(
   document: TelnyxDocument,
@@ -223,8 +232,8 @@ async function copyDocument(
   known: Pick<TelnyxDocument, 'bytes' | 'sha256'>,
   signal: AbortSignal,
   dependencies: ArchiveDependencies,
-): Promise<Transferred> {
-  const { telnyx, download, bucket, time, maxDocumentBytes } = dependencies;
+): Promise<Transferred | 'erased'> {
+  const { telnyx, download, bucket, receipts, time, maxDocumentBytes } = dependencies;
   const response = await download(link, signal);
   const bytes = lengthOf(response, known.bytes, maxDocumentBytes);
   if (bytes === undefined) {
@@ -245,34 +254,40 @@ async function copyDocument(
   const { stored, digest } = await copyToBucket(response, target, { bucket, time }, signal);
   if (stored !== 'exists') return { document, object: stored, sha256: digest };
 
-  // The object exists: another delivery of this message stored it, or an earlier receive that failed before its receipt.
+  // The object exists: another delivery of this message stored it, an earlier receive that failed before its receipt, or
+  // an erasure. An erasure replaces the receipt before the object.
+  const isErased = async () => (await receipts.state(document.id, signal)) === 'erased';
+  if (await isErased()) return 'erased';
   const downloadedDigest = async () =>
     (await measureDownload(await download(link, signal), { bytes, sha256: undefined }, time, signal)).sha256;
   const sha256 = known.sha256 ?? digest ?? (await downloadedDigest());
-  return { document, object: await assertSameContent(target.key, sha256, bucket, signal), sha256 };
-}
-
-/**
- * Returns the existing object if its SHA-256 is `sha256`. If S3 states no SHA-256 of the whole object, reads the
- * object back to compute it.
- *
- * @throws ArchiverError KeyCollision, or BucketConflict if the object no longer exists
- */
-async function assertSameContent(
-  key: string,
-  sha256: string,
-  bucket: Bucket,
-  signal: AbortSignal,
-): Promise<StoredObject> {
-  const existing = await bucket.head(key, signal);
-  if (existing === undefined) {
-    throw new ArchiverError('BucketConflict', 'The object existed during the upload but was then not found.');
-  }
-  if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;
+  const object = await existingObject(target.key, sha256, bucket, signal);
+  if (object !== undefined) return { document, object, sha256 };
+  // The erasure may have begun since the first check.
+  if (await isErased()) return 'erased';
   throw new ArchiverError(
     'KeyCollision',
     'The key of this document already holds different bytes. Nothing was overwritten. Compare the two manually.',
   );
+}
+
+/**
+ * Returns the existing object if its SHA-256 is `sha256`, otherwise undefined. If S3 states no SHA-256 of the whole
+ * object, reads the object back to compute it.
+ *
+ * @throws ArchiverError BucketConflict if the object no longer exists
+ */
+async function existingObject(
+  key: string,
+  sha256: string,
+  bucket: Bucket,
+  signal: AbortSignal,
+): Promise<StoredObject | undefined> {
+  const existing = await bucket.head(key, signal);
+  if (existing === undefined) {
+    throw new ArchiverError('BucketConflict', 'The object existed during the upload but was then not found.');
+  }
+  return (existing.sha256 ?? (await bucket.hash(key, signal))) === sha256 ? existing : undefined;
 }
 
 /** @throws ArchiverError DocumentInfected, DocumentTooLarge */

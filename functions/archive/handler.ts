@@ -60,6 +60,10 @@ function countOutcome(
     log.count('DocumentsAlreadyArchived');
     return;
   }
+  if (outcome.outcome === 'erased') {
+    log.count('DocumentsErased');
+    return;
+  }
   log.count('DocumentsArchived');
   log.count('BytesArchived', outcome.bytes);
   const createdAt = Date.parse(outcome.createdAt ?? '');

@@ -9,6 +9,7 @@ import { ArchiverError } from '../errors.ts';
 import type { EventOrigin, Trigger } from '../trigger.ts';
 import { receiptKey } from './keys.ts';
 import type { Bucket } from './store.ts';
+import { parseTombstone } from './tombstones.ts';
 
 export interface Receipt {
   v: 1;
@@ -54,23 +55,31 @@ export function receiptText({ telnyx, ...own }: NewReceipt): string {
 
 const receiptDigest = v.object({ object: v.object({ sha256: v.string() }) });
 
+/** Both are final: the document needs no further work. `erased` means that a tombstone has replaced the receipt. */
+export type ReceiptState = 'archived' | 'erased';
+
 export interface Receipts {
-  exists(documentId: string, signal: AbortSignal): Promise<boolean>;
+  /** @returns undefined if there is neither a receipt nor a tombstone */
+  state(documentId: string, signal: AbortSignal): Promise<ReceiptState | undefined>;
   /**
-   * Writes the receipt unless one for the same bytes exists.
+   * Writes the receipt unless one for the same bytes, or a tombstone, exists.
    *
-   * @returns true if the bucket now has this receipt, false if it had another one for the same bytes
+   * @returns `written` if the bucket now has this receipt, otherwise what it has instead
    * @throws ArchiverError KeyCollision if a receipt for other bytes exists, and the errors of `Bucket`
    */
-  writeOnce(receipt: NewReceipt, signal: AbortSignal): Promise<boolean>;
+  writeOnce(receipt: NewReceipt, signal: AbortSignal): Promise<'written' | ReceiptState>;
 }
 
 export function createReceipts(bucket: Bucket): Receipts {
   return {
-    exists: async (documentId, signal) => (await bucket.head(receiptKey(documentId), signal)) !== undefined,
+    state: async (documentId, signal) => {
+      const existing = await bucket.head(receiptKey(documentId), signal);
+      return existing && (existing.state ?? 'archived');
+    },
 
     writeOnce: async (receipt, signal) => {
-      const key = receiptKey(receipt.documentId);
+      const { documentId } = receipt;
+      const key = receiptKey(documentId);
       const body = Buffer.from(receiptText(receipt));
       const stored = await bucket.putOnce(
         {
@@ -82,7 +91,7 @@ export function createReceipts(bucket: Bucket): Receipts {
         },
         signal,
       );
-      if (stored !== 'exists') return true;
+      if (stored !== 'exists') return 'written';
       const existing = await bucket.read(key, signal);
       if (existing === undefined) {
         throw new ArchiverError(
@@ -91,8 +100,9 @@ export function createReceipts(bucket: Bucket): Receipts {
         );
       }
       // The S3 client repeats a request whose response was lost.
-      if (existing.equals(body)) return true;
-      if (digestIn(existing) === receipt.object.sha256) return false;
+      if (existing.equals(body)) return 'written';
+      if (digestIn(existing) === receipt.object.sha256) return 'archived';
+      if (typeof parseTombstone(documentId, existing) === 'object') return 'erased';
       throw new ArchiverError(
         'KeyCollision',
         'A receipt for other bytes exists under this document ID. Nothing was overwritten. Compare the two by hand.',

@@ -56,6 +56,7 @@ export interface Receive {
 export type ReceiveOutcome =
   | 'archived'
   | 'already-archived'
+  | 'erased'
   | 'done'
   | 'nothing-to-do'
   | 'waiting'

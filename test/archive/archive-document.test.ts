@@ -5,6 +5,7 @@ import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it, vi } from 'vitest';
 import { archiveDocument } from '../../functions/archive/archive-document.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import type { ReceiptState } from '../../functions/bucket/receipts.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import type { TelnyxDocument } from '../../functions/telnyx/client.ts';
 import type { Trigger } from '../../functions/trigger.ts';
@@ -287,12 +288,12 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
   ) {
     const world = await startWorld();
     const known = await world.add(megabyte);
-    const receiptCheck = Promise.withResolvers<boolean>();
+    const receiptCheck = Promise.withResolvers<ReceiptState | undefined>();
     const requests: string[] = [];
     const { telnyx, receipts } = world.dependencies;
     world.dependencies.receipts = {
       ...receipts,
-      exists: () => {
+      state: () => {
         requests.push('receipt');
         return receiptCheck.promise;
       },
@@ -320,7 +321,7 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
       const { world, known, requests, receiptCheck, work } = await startWithPendingReceiptCheck(trigger);
 
       const initialRequests = [...requests].sort();
-      receiptCheck.resolve(false);
+      receiptCheck.resolve(undefined);
 
       expect(initialRequests).toEqual(['link', 'metadata', 'receipt']);
       expect(await work).toMatchObject({ outcome: 'archived' });
@@ -339,7 +340,7 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
     const { requests, receiptCheck, work } = await startWithPendingReceiptCheck(trigger, receives);
 
     const initialRequests = [...requests];
-    receiptCheck.resolve(true);
+    receiptCheck.resolve('archived');
 
     expect(initialRequests).toEqual(['receipt']);
     expect(await work).toEqual({ outcome: 'already-archived' });
@@ -350,7 +351,7 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
     const gone = () => Promise.reject(new ArchiverError('DocumentGone', 'gone'));
     const { world, receiptCheck, work } = await startWithPendingReceiptCheck('sweep', 1, gone);
 
-    receiptCheck.resolve(true);
+    receiptCheck.resolve('archived');
 
     expect(await work).toEqual({ outcome: 'already-archived' });
     expect(Object.fromEntries(world.s3.requests)).toEqual({});
@@ -371,7 +372,7 @@ describe('archiveDocument when a sweep or a span has just found no receipt', () 
       });
       const unavailable = new ArchiverError('BucketUnavailable', 'down');
 
-      if (what === 'the receipt exists') receiptCheck.resolve(true);
+      if (what === 'the receipt exists') receiptCheck.resolve('archived');
       else receiptCheck.reject(unavailable);
       await realSleep(20);
       const hadEnded = hasEnded;
@@ -513,9 +514,9 @@ describe('archiveDocument when the object key is taken', () => {
     const document = await world.add(megabyte);
     const receipt = Buffer.from(JSON.stringify({ object: { sha256: 'f'.repeat(64) } }));
     // Another delivery writes its receipt between this delivery's receipt check and its own receipt.
-    const receiptExists = world.dependencies.receipts.exists;
-    world.dependencies.receipts.exists = async (...args) => {
-      const found = await receiptExists(...args);
+    const receiptState = world.dependencies.receipts.state;
+    world.dependencies.receipts.state = async (...args) => {
+      const found = await receiptState(...args);
       await put(world, receiptKey(document.id), receipt);
       return found;
     };

@@ -408,6 +408,34 @@ describe('a document whose key is taken', () => {
     expect(receipt).toBeUndefined();
   });
 
+  it.each<[string, Options]>([
+    ['by S3’s digest', { stands: { body: others } }],
+    ['by its bytes', { stands: { body: others, sha256: undefined } }],
+    [
+      'where neither digest is known',
+      { document: { sha256: undefined }, stands: { body: others, sha256: undefined }, refusesEarly: true },
+    ],
+  ])(
+    'by other bytes after an erasure has begun is erased, not compared and not downloaded again: %s',
+    async (_how, options) => {
+      let looks = 0;
+      const state = async () => {
+        looks += 1;
+        return looks === 1 ? undefined : ('erased' as const);
+      };
+
+      const result = await archive({
+        ...options,
+        overrides: { receipts: { state, writeOnce: async () => 'written' } },
+      });
+
+      expect(result.ended).toEqual({ outcome: 'erased' });
+      expect(result.bodies).toHaveLength(1);
+      expect(result.hashes).toEqual([]);
+      expect(result.object?.equals(others)).toBe(true);
+    },
+  );
+
   it('for a moment only is a conflict that passes', async () => {
     const isTaken: Partial<Bucket> = { putOnce: async () => 'exists', head: async () => undefined };
     const { ended, at } = await archive({
@@ -453,7 +481,7 @@ describe('a receipt', () => {
 
   it('that another delivery has written is why the document is already archived', async () => {
     const { ended } = await archive({
-      overrides: { receipts: { exists: async () => false, writeOnce: async () => false } },
+      overrides: { receipts: { state: async () => undefined, writeOnce: async () => 'archived' } },
     });
 
     expect(ended).toEqual({ outcome: 'already-archived' });
@@ -461,11 +489,29 @@ describe('a receipt', () => {
 
   it('that is there already ends it before Telnyx is asked', async () => {
     const { ended, at } = await archive({
-      overrides: { receipts: { exists: async () => true, writeOnce: async () => true } },
+      overrides: { receipts: { state: async () => 'archived', writeOnce: async () => 'written' } },
     });
 
     expect(ended).toEqual({ outcome: 'already-archived' });
     expect(at).toEqual([]);
+  });
+
+  it('that was erased ends it before Telnyx is asked', async () => {
+    const { ended, at, bodies } = await archive({
+      overrides: { receipts: { state: async () => 'erased', writeOnce: async () => 'written' } },
+    });
+
+    expect(ended).toEqual({ outcome: 'erased' });
+    expect([at, bodies]).toEqual([[], []]);
+  });
+
+  it('that was erased during the copy is why the document is erased, and nothing is reported', async () => {
+    const { ended, logged, counted } = await archive({
+      overrides: { receipts: { state: async () => undefined, writeOnce: async () => 'erased' } },
+    });
+
+    expect(ended).toEqual({ outcome: 'erased' });
+    expect([...logged, ...counted]).toEqual([]);
   });
 
   it('that cannot be looked for fails the document, whatever Telnyx answers', async () => {
@@ -473,8 +519,8 @@ describe('a receipt', () => {
       message: { trigger: 'sweep' },
       overrides: {
         receipts: {
-          exists: () => Promise.reject(failing('BucketMisconfigured')),
-          writeOnce: async () => true,
+          state: () => Promise.reject(failing('BucketMisconfigured')),
+          writeOnce: async () => 'written',
         },
       },
     });

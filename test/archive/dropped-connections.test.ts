@@ -17,7 +17,7 @@ describe('the archive function after all idle connections were dropped', () => {
     drop('reset');
 
     expect(await archive(id)).toEqual([]);
-    expect(await receipts.exists(id, never)).toBe(true);
+    expect(await receipts.state(id, never)).toBe('archived');
     expect(lines.join()).not.toContain('Trying again');
   });
 
@@ -31,7 +31,7 @@ describe('the archive function after all idle connections were dropped', () => {
 
     expect(await archive(id)).toEqual([]);
     expect(time.monotonic() - began).toBeLessThan(3_000);
-    expect(await receipts.exists(id, never)).toBe(true);
+    expect(await receipts.state(id, never)).toBe('archived');
     expect(usedAfterDrop()).toEqual({ bucket: 0, storage: 0, telnyx: 0 });
   });
 

@@ -4,6 +4,7 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { createArchiveHandler } from '../../functions/archive/handler.ts';
+import type { ReceiptState } from '../../functions/bucket/receipts.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
@@ -22,14 +23,14 @@ const event = { id: 'e1', type: 'document.uploaded', occurredAt: '2026-11-24T11:
 
 interface Options {
   createdAt?: string | undefined;
-  isThere?: boolean;
+  receipt?: ReceiptState;
   telnyx?: Partial<TelnyxClient>;
   time?: Time;
   remainingMs?: number;
 }
 
 async function invoke(trigger: Trigger, options: Options = {}) {
-  const { createdAt, isThere = false, telnyx = {}, remainingMs = timeouts.archiveMs } = options;
+  const { createdAt, receipt, telnyx = {}, remainingMs = timeouts.archiveMs } = options;
   const time = options.time ?? virtualTime(noon);
   const lines: Record<string, unknown>[] = [];
   const document: TelnyxDocument = {
@@ -62,7 +63,7 @@ async function invoke(trigger: Trigger, options: Options = {}) {
     lowLaneTelnyx: client,
     download: async () => ({ status: 200, headers: {}, body: Readable.from([bytes]) }),
     bucket,
-    receipts: { exists: async () => isThere, writeOnce: async () => true },
+    receipts: { state: async () => receipt, writeOnce: async () => 'written' },
     log: createLog({ name: 'test', write: (line) => lines.push(JSON.parse(line)), now: time.now }),
     time,
     random: () => 0.5,
@@ -137,10 +138,22 @@ describe('the archive function', () => {
   );
 
   it('counts a document that is archived already, and logs no bytes', async () => {
-    const { counted, logged } = await invoke('webhook', { isThere: true, createdAt: '2026-11-24T11:59:00Z' });
+    const { counted, logged } = await invoke('webhook', {
+      receipt: 'archived',
+      createdAt: '2026-11-24T11:59:00Z',
+    });
 
     expect(counted).toEqual([{ DocumentsAlreadyArchived: 1 }]);
     expect(logged).toMatchObject([{ outcome: 'already-archived' }]);
+    expect(logged[0]).not.toHaveProperty('bytes');
+  });
+
+  it('acknowledges and counts a message whose document was erased, and logs no bytes', async () => {
+    const { answer, counted, logged } = await invoke('webhook', { receipt: 'erased' });
+
+    expect(answer).toEqual({ batchItemFailures: [] });
+    expect(counted).toEqual([{ DocumentsErased: 1 }]);
+    expect(logged).toMatchObject([{ level: 'INFO', documentId: id, outcome: 'erased' }]);
     expect(logged[0]).not.toHaveProperty('bytes');
   });
 

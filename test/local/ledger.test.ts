@@ -30,6 +30,7 @@ describe('Ledger', () => {
       ended: 1,
       archived: 1,
       alreadyArchived: 0,
+      erased: 0,
       waiting: 0,
       deadLettered: 0,
       unreadable: false,
@@ -71,6 +72,18 @@ describe('Ledger', () => {
     });
     expect(ledger.entries.get('a')).toMatchObject({ code: 'LinkExpired', reason: 'Expired.', receives: 2 });
     expect(ledger.entries.get('b')).toMatchObject({ state: 'archived', receives: 2 });
+  });
+
+  it('counts an erased document as ended, and not as a dead letter', () => {
+    const ledger = ledgerOf({ ...document('a'), outcome: 'erased' });
+
+    expect(ledger.totals()).toMatchObject({
+      documents: 1,
+      ended: 1,
+      archived: 0,
+      erased: 1,
+      deadLettered: 0,
+    });
   });
 
   it('knows whether a span was read to its end', () => {

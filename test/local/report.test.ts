@@ -129,6 +129,15 @@ describe('summaryOf', () => {
     ]);
   });
 
+  it('counts erased documents if there are any', () => {
+    const ledger = new Ledger();
+    ledger.read(JSON.stringify({ outcome: 'erased', lane: 'documents', documentId: archived }));
+
+    expect(summaryOf(ledger, '/archive')[0]).toBe(
+      '0 archived (0 B), 0 already archived, 1 erased, 0 dead letters.',
+    );
+  });
+
   it('counts documents that a span found and did not queue as already archived', () => {
     const ledger = new Ledger();
     ledger.read(JSON.stringify({ outcome: 'done', lane: 'spans', kind: 'span', found: 9, queued: 0 }));
@@ -141,6 +150,12 @@ describe('summaryOf', () => {
 });
 
 describe('fileNamesOf', () => {
+  it('does not know the name of a document that was erased after it was archived', async () => {
+    const bucket = { read: async () => Buffer.from('{"v":1,"state":"erased"}') };
+
+    expect(await fileNamesOf(someLedger(), bucket, () => undefined)).toEqual(new Map());
+  });
+
   it('reads names from receipts, and asks for those of documents without one', async () => {
     const receipts = new Map([
       [`receipts/${archived}.json`, Buffer.from('{"telnyx":{"filename":"Archived.pdf"}}')],
