@@ -13,7 +13,7 @@ import {
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { documentPrefix, manifestPrefix, receiptPrefix } from '../functions/bucket/keys.ts';
+import { documentPrefix, holdPrefix, manifestPrefix, receiptPrefix } from '../functions/bucket/keys.ts';
 import { cloudFormationRoleArn } from './cloudformation-role.ts';
 import type { Stage } from './stage.ts';
 
@@ -24,12 +24,17 @@ export interface ArchiveBucketProps
   bucketProps?: BucketProps;
 }
 
-/** Key prefixes of all objects: the functions write documents and receipts, `archiver audit` writes manifests. */
+/** Key prefixes of all objects: the functions write documents and receipts, the commands manifests and hold records. */
 export const archivePrefixes = {
   documents: documentPrefix,
   receipts: receiptPrefix,
   manifests: manifestPrefix,
+  holds: holdPrefix,
 } as const;
+
+/** What an erasure replaces with tombstones. */
+const erasable = [archivePrefixes.documents, archivePrefixes.receipts] as const;
+const neverReplaced = [archivePrefixes.manifests, archivePrefixes.holds] as const;
 
 /**
  * Actions that delete, hide, unlock, re-encrypt or relabel an object (Service Authorization Reference, "Actions, resources,
@@ -86,7 +91,7 @@ const retained = {
 } satisfies BucketProps;
 
 /**
- * The archive bucket: objects are written once, locked by Object Lock, and retained when the stack is deleted. A second
+ * The archive bucket: objects are written once and replaced only by an erasure, locked by Object Lock, and retained when the stack is deleted. A second
  * bucket has its server access logs, which S3 delivers neither to a bucket with Object Lock nor to one with SSE-KMS.
  */
 export class ArchiveBucket extends Construct {
@@ -131,7 +136,7 @@ export class ArchiveBucket extends Construct {
       ...props.bucketProps,
     });
     sendEvents(this.bucket);
-    for (const statement of [this.writeOnce(), ...this.ownKeyOnly(props.key)]) {
+    for (const statement of [...this.writeOnce(props.breakGlassArns), ...this.ownKeyOnly(props.key)]) {
       this.bucket.addToResourcePolicy(statement);
     }
     for (const bucket of [this.bucket, this.accessLogs]) {
@@ -141,15 +146,28 @@ export class ArchiveBucket extends Construct {
   }
 
   /**
-   * Denies every PUT without `If-None-Match`, so that no principal can overwrite an object. The condition on
-   * `s3:ObjectCreationOperation` exempts the parts of a multipart upload, which do not support the header; completing
+   * Denies every PUT without `If-None-Match`, so that no principal can overwrite an object. An erasure replaces documents
+   * and receipts with `If-Match`, so break-glass roles may send that header instead. The condition on
+   * `s3:ObjectCreationOperation` exempts the parts of a multipart upload, which do not support either header; completing
    * the upload does (Amazon S3 user guide, "Enforce conditional writes").
    */
-  private writeOnce(): PolicyStatement {
-    return deny('WriteOnce', ['s3:PutObject'], this.archivePaths(), {
-      Null: { 's3:if-none-match': 'true' },
-      Bool: { 's3:ObjectCreationOperation': 'true' },
-    });
+  private writeOnce(breakGlassArns: readonly string[]): PolicyStatement[] {
+    const denyPut = (
+      sid: string,
+      prefixes: readonly string[],
+      missing: readonly string[],
+      exempt: readonly string[],
+    ) =>
+      deny(sid, ['s3:PutObject'], this.paths(prefixes), {
+        Null: Object.fromEntries(missing.map((header) => [header, 'true'])),
+        Bool: { 's3:ObjectCreationOperation': 'true' },
+        ...exceptBy(exempt),
+      });
+    return [
+      denyPut('WriteOnce', neverReplaced, ['s3:if-none-match'], []),
+      denyPut('WriteOnceUnlessErased', erasable, ['s3:if-none-match'], breakGlassArns),
+      denyPut('ConditionalWrites', erasable, ['s3:if-none-match', 's3:if-match'], []),
+    ];
   }
 
   /**
@@ -161,30 +179,25 @@ export class ArchiveBucket extends Construct {
     const header = 's3:x-amz-server-side-encryption';
     const keyHeader = 's3:x-amz-server-side-encryption-aws-kms-key-id';
     return [
-      deny('OwnKeyOnly', ['s3:PutObject'], this.archivePaths(), {
+      deny('OwnKeyOnly', ['s3:PutObject'], this.paths(Object.values(archivePrefixes)), {
         Null: { [keyHeader]: 'false' },
         StringNotEquals: { [keyHeader]: key.keyArn },
       }),
-      deny('OwnAlgorithmOnly', ['s3:PutObject'], this.archivePaths(), {
+      deny('OwnAlgorithmOnly', ['s3:PutObject'], this.paths(Object.values(archivePrefixes)), {
         Null: { [header]: 'false' },
         StringNotEquals: { [header]: 'aws:kms' },
       }),
     ];
   }
 
-  private archivePaths(): string[] {
-    return Object.values(archivePrefixes).map((prefix) => this.bucket.arnForObjects(`${prefix}*`));
+  private paths(prefixes: readonly string[]): string[] {
+    return prefixes.map((prefix) => this.bucket.arnForObjects(`${prefix}*`));
   }
 }
 
 /** Denies everybody but the break-glass roles to change objects. Without such roles nobody can, CloudFormation included. */
 function keepObjects(bucket: Bucket, breakGlassArns: readonly string[]): PolicyStatement {
-  return deny(
-    'KeepObjects',
-    objectActions,
-    [bucket.arnForObjects('*')],
-    breakGlassArns.length === 0 ? {} : { ArnNotEquals: { 'aws:PrincipalArn': [...breakGlassArns] } },
-  );
+  return deny('KeepObjects', objectActions, [bucket.arnForObjects('*')], exceptBy(breakGlassArns));
 }
 
 /**
@@ -192,9 +205,13 @@ function keepObjects(bucket: Bucket, breakGlassArns: readonly string[]): PolicyS
  * policy (Amazon S3 user guide, "Bucket policies").
  */
 function keepConfiguration(bucket: Bucket, breakGlassArns: readonly string[]): PolicyStatement {
-  return deny('KeepConfiguration', bucketActions, [bucket.bucketArn], {
-    ArnNotEquals: { 'aws:PrincipalArn': [cloudFormationRoleArn(bucket), ...breakGlassArns] },
-  });
+  const exempt = [cloudFormationRoleArn(bucket), ...breakGlassArns];
+  return deny('KeepConfiguration', bucketActions, [bucket.bucketArn], exceptBy(exempt));
+}
+
+/** Condition of a statement that applies to everybody but these roles. */
+function exceptBy(roleArns: readonly string[]): Record<string, Record<string, unknown>> {
+  return roleArns.length === 0 ? {} : { ArnNotEquals: { 'aws:PrincipalArn': [...roleArns] } };
 }
 
 /**

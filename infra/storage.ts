@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { CfnOutput } from 'aws-cdk-lib';
+import { Annotations, CfnOutput } from 'aws-cdk-lib';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { ApiKeySecret } from './api-key-secret.ts';
@@ -18,6 +18,7 @@ export class ArchiveStorage extends Construct {
 
   constructor(scope: Construct, id: string, stage: Stage) {
     super(scope, id);
+    announceErasureLimits(this, stage);
     this.key =
       stage.existingKeyArn === undefined
         ? new EncryptionKey(this, 'Key', {
@@ -48,5 +49,22 @@ export class ArchiveStorage extends Construct {
       value: `aws secretsmanager put-secret-value --secret-id ${this.apiKey.secretArn} --secret-string file:///dev/stdin`,
       exportName: `${stage.name}:StoreApiKey`,
     });
+  }
+}
+
+/** Prints at each synth what prevents erasures, so that nobody learns it on the day on which a document must be erased. */
+function announceErasureLimits(scope: Construct, stage: Stage): void {
+  const { retentionDays, retentionMode, breakGlassArns } = stage;
+  if (retentionDays !== 'none' && retentionMode === 'COMPLIANCE') {
+    Annotations.of(scope).addInfoV2(
+      'telnyx-document-archiver:complianceRetention',
+      `retentionMode is COMPLIANCE: nobody can erase a document in the first ${retentionDays} days after it was archived.`,
+    );
+  }
+  if (breakGlassArns.length === 0) {
+    Annotations.of(scope).addInfoV2(
+      'telnyx-document-archiver:noBreakGlassRole',
+      'No breakGlassArns are set: nobody can erase a document, or hold or release one. You can add roles at any time.',
+    );
   }
 }

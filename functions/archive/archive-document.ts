@@ -52,8 +52,8 @@ export type Outcome =
   | { outcome: 'erased' };
 
 /**
- * Archives one document unless its receipt exists or it was erased. Retries until an attempt succeeds. Each attempt starts over with a
- * fresh download link. The number of attempts, the remaining time and the signal limit the retries.
+ * Archives one document unless its receipt exists or it was erased. Retries until an attempt succeeds. Each attempt
+ * starts over with a fresh download link. The number of attempts, the remaining time and the signal limit the retries.
  *
  * @throws ArchiverError with any code that is not about messages, or the signal's reason
  */

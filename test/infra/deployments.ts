@@ -34,7 +34,7 @@ export const settings = {
     account,
     region: 'eu-central-1',
     alarmEmail: 'on-call@example.com',
-    breakGlassArns,
+    breakGlassArns: [...breakGlassArns, `arn:aws:iam::${account}:role/security/second`],
     existingKeyArn: `arn:aws:kms:eu-central-1:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
     domain: {
       name: 'telnyx.example.com',

@@ -23,6 +23,8 @@ const documentsDeadLetters = 'Queues/Documents/DeadLetters';
 const documentsMapping = 'Functions/Archive/Documents';
 
 const onlyBreakGlass = 'only break-glass roles can delete, hide, unlock, re-encrypt or relabel objects';
+const onlyErasures =
+  'objects are written once; only break-glass roles can replace documents and receipts, with If-Match';
 const onlyDeployment = 'only CloudFormation and break-glass roles can change the configuration of a bucket';
 
 export const mutations: Mutation[] = [
@@ -94,38 +96,67 @@ export const mutations: Mutation[] = [
     'the TLS version statement',
   ),
 
-  dropStatement(
-    'no object can be overwritten',
+  ...['WriteOnce', 'WriteOnceUnlessErased', 'ConditionalWrites'].flatMap((sid) => [
+    dropStatement(onlyErasures, 'Archive/Bucket/Policy', bySid(sid), `the statement ${sid}`),
+    ...['first', 'last'].map((which) =>
+      editStatement(
+        onlyErasures,
+        'Archive/Bucket/Policy',
+        sid,
+        (statement) => {
+          const resources = list(statement.Resource);
+          statement.Resource = which === 'first' ? resources.slice(0, 1) : resources.slice(1);
+        },
+        `apply only to the ${which} prefix`,
+      ),
+    ),
+    editStatement(
+      onlyErasures,
+      'Archive/Bucket/Policy',
+      sid,
+      (statement) => {
+        delete object(statement.Condition).Bool;
+      },
+      'also deny the parts of a multipart upload',
+    ),
+  ]),
+  editStatement(
+    onlyErasures,
     'Archive/Bucket/Policy',
-    bySid('WriteOnce'),
-    'the statement WriteOnce',
+    'WriteOnceUnlessErased',
+    (statement) => {
+      delete object(statement.Condition).ArnNotEquals;
+    },
+    'exempt no role',
   ),
   editStatement(
-    'no object can be overwritten',
+    onlyErasures,
     'Archive/Bucket/Policy',
     'WriteOnce',
     (statement) => {
-      statement.Resource = list(statement.Resource).slice(0, 1);
+      object(statement.Condition).ArnNotEquals = {
+        'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/break-glass',
+      };
     },
-    'apply only to the first prefix',
+    'exempt the break-glass role',
   ),
   editStatement(
-    'no object can be overwritten',
+    onlyErasures,
     'Archive/Bucket/Policy',
-    'WriteOnce',
+    'ConditionalWrites',
     (statement) => {
-      statement.Resource = list(statement.Resource).slice(0, 2);
+      delete object(at(statement, 'Condition', 'Null'))['s3:if-match'];
     },
-    'apply only to the first two prefixes',
+    'also deny If-Match',
   ),
   editStatement(
-    'no object can be overwritten',
+    onlyErasures,
     'Archive/Bucket/Policy',
-    'WriteOnce',
+    'ConditionalWrites',
     (statement) => {
-      statement.Condition = { Null: { 's3:if-none-match': 'true' } };
+      delete object(at(statement, 'Condition', 'Null'))['s3:if-none-match'];
     },
-    'also deny the parts of a multipart upload',
+    'also deny If-None-Match',
   ),
 
   dropStatement(
@@ -222,11 +253,12 @@ export const mutations: Mutation[] = [
     'State',
   ),
   {
-    change: 'watch deletions of documents only',
+    change: 'watch no deletions of hold records',
     detectedBy: 'S3 reports each deletion in the archive to the rule that an alarm counts',
     mutate: (view) => {
       const detail = at(atPath(view, 'Alarms/DeletionRule').properties, 'EventPattern', 'detail');
-      object(object(detail).object).key = [{ prefix: 'documents/' }];
+      const watched = object(object(detail).object);
+      watched.key = list(watched.key).filter((pattern) => at(pattern, 'prefix') !== 'holds/');
     },
   },
 

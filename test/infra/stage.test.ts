@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { defaultDownloadHosts, largestDocumentBytes } from '../../functions/limits.ts';
 import { deployTarget, readStage, readStageFile, StageError, settingsFile } from '../../infra/stage.ts';
+import { ArchiveStorage } from '../../infra/storage.ts';
 import stageForSynth from '../../stage.example.json' with { type: 'json' };
+import { featureFlags, minimal, settings } from './deployments.ts';
 
 const [publicKey = ''] = stageForSynth.telnyxPublicKeys;
 const required = { telnyxPublicKeys: [publicKey], retentionDays: 365 };
@@ -102,6 +105,41 @@ describe('telnyxPublicKeys', () => {
 
   test('accepts two keys, for a key rotation', () => {
     expect(problemsOf({ ...required, telnyxPublicKeys: [publicKey, publicKey] })).toEqual([]);
+  });
+});
+
+describe('The synth', () => {
+  const nobody =
+    'No breakGlassArns are set: nobody can erase a document, or hold or release one. You can add roles at any time.';
+  const notBefore = (days: number) =>
+    `retentionMode is COMPLIANCE: nobody can erase a document in the first ${days} days after it was archived.`;
+
+  test.each([
+    ['says that nobody can erase without break-glass roles', minimal, [nobody]],
+    ['says nothing with a break-glass role and GOVERNANCE retention', settings.locked, []],
+    ['says from when on documents can be erased in COMPLIANCE mode', settings.full, [notBefore(5_000)]],
+    [
+      'says both in COMPLIANCE mode without break-glass roles',
+      { ...minimal, retentionDays: 1, retentionMode: 'COMPLIANCE', acceptIrreversibleRetention: true },
+      [notBefore(1), nobody],
+    ],
+    [
+      'says nothing of COMPLIANCE mode without a retention',
+      { ...minimal, retentionMode: 'COMPLIANCE' },
+      [nobody],
+    ],
+  ] as const)('%s', (_, stage, expected) => {
+    const storage = new ArchiveStorage(
+      new Stack(new App({ context: featureFlags })),
+      'Storage',
+      readStage(stage),
+    );
+
+    const messages = storage.node.metadata.filter(({ type }) => type.startsWith('aws:cdk:'));
+
+    expect(messages.map(({ type, data }) => [type, data.replace(/ \[ack: [\w:-]+\]$/, '')])).toEqual(
+      expected.map((text) => ['aws:cdk:info', text]),
+    );
   });
 });
 

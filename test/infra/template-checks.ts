@@ -93,21 +93,44 @@ export const checks = {
       });
     }),
 
-  'no object can be overwritten': (view) => {
-    const denied = (key: string, context: Record<string, string>) =>
-      denies(bucketPolicy(view, bucket(view)), {
-        action: 's3:PutObject',
-        resource: `${arnOf(bucket(view))}/${key}`,
-        context: { ...tls, 's3:ObjectCreationOperation': 'true', ...context },
-      });
-    return ['documents/x', 'receipts/x.json', 'manifests/x/manifest-sha256.txt'].flatMap((key) => [
-      ...unless(denied(key, {}), `${key} can be overwritten`),
-      ...unless(!denied(key, { 's3:if-none-match': '*' }), `a conditional PUT of ${key} is denied`),
-      ...unless(
-        !denied(key, { 's3:ObjectCreationOperation': 'false' }),
-        `parts of a multipart upload of ${key} are denied`,
-      ),
-    ]);
+  'objects are written once; only break-glass roles can replace documents and receipts, with If-Match': (
+    view,
+    stage,
+  ) => {
+    const statements = bucketPolicy(view, bucket(view));
+    const principals = [
+      'arn:aws:iam::1:role/archive',
+      cloudFormationRole(statements),
+      ...stage.breakGlassArns,
+    ];
+    const keys = ['documents/x', 'receipts/x.json', 'manifests/x/manifest-sha256.txt', 'holds/x/y.json'];
+    return principals.flatMap((principal) =>
+      keys.flatMap((key) => {
+        const isErasable = stage.breakGlassArns.includes(principal) && /^(documents|receipts)\//.test(key);
+        const check = (what: string, isAllowed: boolean, context: Record<string, string>) => {
+          const denied = denies(statements, {
+            action: 's3:PutObject',
+            resource: `${arnOf(bucket(view))}/${key}`,
+            context: {
+              ...tls,
+              'aws:PrincipalArn': principal,
+              's3:ObjectCreationOperation': 'true',
+              ...context,
+            },
+          });
+          return unless(
+            denied !== isAllowed,
+            `${what} of ${key} by ${principal} is ${denied ? 'denied' : 'allowed'}`,
+          );
+        };
+        return [
+          ...check('a PUT without a condition', false, {}),
+          ...check('a PUT with If-None-Match', true, { 's3:if-none-match': '*' }),
+          ...check('a PUT with If-Match', isErasable, { 's3:if-match': '"etag"' }),
+          ...check('a part of a multipart upload', true, { 's3:ObjectCreationOperation': 'false' }),
+        ];
+      }),
+    );
   },
 
   'objects can be encrypted only with the archive key': (view) => {
@@ -191,7 +214,7 @@ export const checks = {
           detail: {
             bucket: { name: [`\${${bucket(view).id}}`] },
             object: {
-              key: ['documents/', 'receipts/', 'manifests/'].map((prefix) => ({ prefix })),
+              key: ['documents/', 'receipts/', 'manifests/', 'holds/'].map((prefix) => ({ prefix })),
             },
           },
         }),

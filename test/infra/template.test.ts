@@ -121,10 +121,10 @@ describe('environmentFor', () => {
 
 test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () => {
   const prefixes = Object.entries(keys)
-    .filter(([name]) => name.endsWith('Prefix'))
+    .filter(([name, value]) => name.endsWith('Prefix') && typeof value === 'string')
     .map(([, prefix]) => prefix);
 
-  expect(prefixes).toHaveLength(3);
+  expect(prefixes).toHaveLength(4);
   expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
 });
 
