@@ -43,7 +43,7 @@ export const seededBugs: readonly SeededBug[] = [
   bug(
     'after 412 any existing object is accepted as the document',
     'archive/archive-document.ts',
-    'if ((existing.sha256 ?? (await bucket.hash(key, signal))) === sha256) return existing;',
+    'return (existing.sha256 ?? (await bucket.hash(key, signal))) === sha256 ? existing : undefined;',
     'return existing;',
   ),
   bug(
