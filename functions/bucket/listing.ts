@@ -1,5 +1,5 @@
-/** Lists the bucket's objects in the order of their keys. */
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+/** Lists the bucket's objects, or all their versions, in the order of their keys. */
+import { ListObjectsV2Command, ListObjectVersionsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ArchiverError } from '../errors.ts';
 import { calls } from '../limits.ts';
 import { type Time, withDeadline } from '../time.ts';
@@ -11,6 +11,18 @@ export interface ListedObject {
   bytes: number;
   /** Milliseconds since the Unix epoch. */
   modified: number;
+}
+
+/** Everything that a bucket has at one key. */
+export interface ListedKey {
+  key: string;
+  /** The version that a GET returns; undefined if a delete marker hides the object. */
+  current:
+    | { bytes: number /** Milliseconds since the Unix epoch. */; modified: number; versionId: string }
+    | undefined;
+  /** Number of versions besides the current one. */
+  otherVersions: number;
+  deleteMarkers: number;
 }
 
 export interface KeyRange {
@@ -30,74 +42,170 @@ export interface ListingOptions {
   onRequest: () => void;
 }
 
-interface Page {
-  objects: ListedObject[];
-  isLast: boolean;
+/** The place after which a page begins. */
+interface Position {
+  key: string;
+  /** Set if the page may begin with further versions of this key. */
+  versionId?: string | undefined;
+}
+
+interface Page<Item> {
+  /** Sorted by key, without duplicates. */
+  items: Item[];
+  /** Undefined if this is the last page. */
+  next: Position | undefined;
 }
 
 /**
  * Lists the objects of a key range. Requests the next page while the caller works on the current one.
  *
- * General purpose buckets list their keys in the order of their UTF-8 bytes (Amazon S3 API reference, ListObjectsV2).
- * Other types of bucket and other servers may not; the audit relies on this order.
- *
- * @throws ArchiverError BucketMisconfigured if the keys are not in that order, and the errors of `createBucket`
+ * @throws ArchiverError BucketMisconfigured if the keys are not in UTF-8 byte order, and the errors of `createBucket`
  */
-export async function* listArchive(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedObject> {
+export function listArchive(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedObject> {
+  return readInOrder(range, (after) => readObjects(options, range.prefix, after));
+}
+
+/**
+ * Lists all versions and delete markers of a key range, one row per key. Otherwise like `listArchive`. In a bucket without
+ * versions, each key has only the current one, `null`.
+ */
+export async function* listVersions(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedKey> {
+  let row: ListedKey | undefined;
+  for await (const part of readInOrder(range, (after) => readVersions(options, range.prefix, after))) {
+    if (row?.key === part.key) addTo(row, part);
+    else {
+      if (row) yield row;
+      row = part;
+    }
+  }
+  if (row) yield row;
+}
+
+/** Adds what a later page has of the same key. */
+function addTo(row: ListedKey, { current, otherVersions, deleteMarkers }: ListedKey): void {
+  row.current ??= current;
+  row.otherVersions += otherVersions;
+  row.deleteMarkers += deleteMarkers;
+}
+
+/**
+ * General purpose buckets list their keys in the order of their UTF-8 bytes (Amazon S3 API reference, ListObjectsV2 and
+ * ListObjectVersions). Other types of bucket and other servers may not; the audit relies on this order.
+ */
+async function* readInOrder<Item extends { key: string }>(
+  range: KeyRange,
+  readPage: (after: Position) => Promise<Page<Item>>,
+): AsyncGenerator<Item> {
   const from = range.from ?? '';
-  let last = startAfterFor(from);
-  let next: Promise<Page> | undefined = readPage(options, range.prefix, last);
-  while (next) {
-    const { objects, isLast }: Page = await next;
-    const end: string = objects.at(-1)?.key ?? last;
-    const isPast: boolean = range.before !== undefined && end >= range.before;
-    next = isLast || isPast || objects.length === 0 ? undefined : readPage(options, range.prefix, end);
+  const { before } = range;
+  let after: Position = { key: startAfterFor(from) };
+  let last = after.key;
+  let pending: Promise<Page<Item>> | undefined = readPage(after);
+  while (pending) {
+    const page: Page<Item> = await pending;
+    const isPast: boolean = page.next !== undefined && before !== undefined && page.next.key >= before;
+    pending = page.next === undefined || isPast ? undefined : readPage(page.next);
     // Prevents an unhandled rejection when the caller stops before this page.
-    next?.catch(() => undefined);
-    for (const object of objects) {
-      if (!isBefore(last, object.key)) {
+    pending?.catch(() => undefined);
+    let mayRepeat = after.versionId !== undefined;
+    for (const item of page.items) {
+      const order = compareKeys(last, item.key);
+      if (order > 0 || (order === 0 && !mayRepeat)) {
         throw new ArchiverError(
           'BucketMisconfigured',
           'The bucket does not list its keys in UTF-8 byte order. Use a general purpose bucket.',
         );
       }
-      last = object.key;
-      if (object.key < from) continue;
-      if (range.before !== undefined && object.key >= range.before) return;
-      yield object;
+      mayRepeat = false;
+      last = item.key;
+      if (item.key < from) continue;
+      if (before !== undefined && item.key >= before) return;
+      yield item;
     }
+    after = page.next ?? after;
   }
 }
 
-/** `StartAfter` excludes the key itself, so this is a key just before it. The caller skips keys between the two. */
+/** A page excludes the key after which it begins, so this is a key just before it. The caller skips keys between the two. */
 function startAfterFor(key: string): string {
   const last = key.length - 1;
   return key === '' ? '' : `${key.slice(0, last)}${String.fromCharCode(key.charCodeAt(last) - 1)}\u{10ffff}`;
 }
 
-function readPage(
-  { s3, name, time, retry, onRequest }: ListingOptions,
+async function readObjects(
+  options: ListingOptions,
   prefix: string | undefined,
-  after: string,
-): Promise<Page> {
+  after: Position,
+): Promise<Page<ListedObject>> {
   const command = new ListObjectsV2Command({
+    ...address(options, prefix),
+    ...(after.key === '' ? {} : { StartAfter: after.key }),
+  });
+  const response = await request(options, (s3, abortSignal) => s3.send(command, { abortSignal }));
+  const items = (response.Contents ?? []).map(({ Key, Size, LastModified }) => ({
+    key: decodeKey(Key ?? ''),
+    bytes: Size ?? 0,
+    modified: LastModified?.getTime() ?? 0,
+  }));
+  const last = items.at(-1);
+  return { items, next: response.IsTruncated && last ? { key: last.key } : undefined };
+}
+
+async function readVersions(
+  options: ListingOptions,
+  prefix: string | undefined,
+  after: Position,
+): Promise<Page<ListedKey>> {
+  const command = new ListObjectVersionsCommand({
+    ...address(options, prefix),
+    ...(after.key === '' ? {} : { KeyMarker: after.key }),
+    ...(after.versionId === undefined ? {} : { VersionIdMarker: after.versionId }),
+  });
+  const response = await request(options, (s3, abortSignal) => s3.send(command, { abortSignal }));
+  const rows = new Map<string, ListedKey>();
+  const rowOf = (encoded = ''): ListedKey => {
+    const key = decodeKey(encoded);
+    const row = rows.get(key) ?? { key, current: undefined, otherVersions: 0, deleteMarkers: 0 };
+    rows.set(key, row);
+    return row;
+  };
+  for (const { Key, Size, LastModified, VersionId, IsLatest } of response.Versions ?? []) {
+    const row = rowOf(Key);
+    if (IsLatest) {
+      const modified = LastModified?.getTime() ?? 0;
+      row.current = { bytes: Size ?? 0, modified, versionId: VersionId ?? 'null' };
+    } else row.otherVersions += 1;
+  }
+  for (const { Key } of response.DeleteMarkers ?? []) rowOf(Key).deleteMarkers += 1;
+  // The SDK separates delete markers from versions, which S3 lists together.
+  const items = [...rows.values()].sort((a, b) => compareKeys(a.key, b.key));
+  if (!response.IsTruncated) return { items, next: undefined };
+  const key = decodeKey(response.NextKeyMarker ?? '');
+  const next = { key, versionId: response.NextVersionIdMarker };
+  if (key === '' || (key === after.key && next.versionId === after.versionId)) {
+    throw new ArchiverError('BucketMisconfigured', 'The bucket does not list its versions to the end.');
+  }
+  return { items, next };
+}
+
+function address({ name }: ListingOptions, prefix: string | undefined) {
+  return {
     Bucket: name,
     // XML cannot represent every character that a key can contain.
-    EncodingType: 'url',
+    EncodingType: 'url' as const,
     ...(prefix === undefined ? {} : { Prefix: prefix }),
-    ...(after === '' ? {} : { StartAfter: after }),
-  });
+  };
+}
+
+function request<Response>(
+  { s3, time, retry, onRequest }: ListingOptions,
+  send: (s3: ListingOptions['s3'], abortSignal: AbortSignal) => Promise<Response>,
+): Promise<Response> {
   return retry((signal) =>
     withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
       onRequest();
       try {
-        const response = await s3.send(command, { abortSignal });
-        const objects = (response.Contents ?? []).map(({ Key, Size, LastModified }) => ({
-          key: decodeKey(Key ?? ''),
-          bytes: Size ?? 0,
-          modified: LastModified?.getTime() ?? 0,
-        }));
-        return { objects, isLast: response.IsTruncated !== true };
+        return await send(s3, abortSignal);
       } catch (error) {
         abortSignal.throwIfAborted();
         throw asBucketError(error);
@@ -112,10 +220,11 @@ function decodeKey(key: string): string {
   return plainKey.test(key) ? key : decodeURIComponent(key.replaceAll('+', ' '));
 }
 
-/** Compares in UTF-8 byte order, which differs from the order of JavaScript's strings only above U+FFFF. */
-function isBefore(a: string, b: string): boolean {
+/** In UTF-8 byte order, which differs from the order of JavaScript's strings only above U+FFFF. */
+function compareKeys(a: string, b: string): number {
   // Stryker disable next-line ConditionalExpression,LogicalOperator: comparing bytes always works, but is slower.
-  return plainKey.test(a) && plainKey.test(b) ? a < b : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
+  if (!plainKey.test(a) || !plainKey.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : Number(a > b);
 }
 
 function timedOut(): ArchiverError {

@@ -155,6 +155,32 @@ describe('audit with manifests', () => {
     expect(findings).toEqual([`manifest-altered ${forged}`]);
   });
 
+  it('reports a document that a later manifest leaves out, also with --expect-manifest', async () => {
+    const { world, texts } = await worldWithManifests(2);
+    const [, newest = ''] = texts;
+    const expectManifest = sha256(world.bucket.text(newest));
+    // A complete link of the chain, with a tag file of its own, that no longer names the first document.
+    const kept = [documentKey(id(1)), receiptKey(id(1))].map(
+      (key) => `${sha256(world.bucket.text(key))}  ${key}\n`,
+    );
+    const appended = 'manifests/20991231T000000Z/manifest-sha256.txt';
+    world.bucket.put(appended, [`${expectManifest}  ${newest}\n`, ...kept].join(''), noon);
+    world.bucket.put(
+      appended.replace('/manifest', '/tagmanifest'),
+      `${sha256(world.bucket.text(appended))}  ${appended}\n`,
+      noon,
+    );
+
+    const before = await world.run({ expectManifest });
+    for (const key of [documentKey(id(0)), receiptKey(id(0))]) world.bucket.objects.delete(key);
+    const after = await world.run({ expectManifest, telnyx: false });
+
+    const differs = `manifest-differs ${documentKey(id(0))}`;
+    expect(before.findings).toEqual([differs]);
+    expect(before.details.get(differs)).toBe(`${appended} leaves out what ${texts[0]} names`);
+    expect(after.findings).toEqual([`lost ${documentKey(id(0))}`, differs]);
+  });
+
   it('keeps the entries of deleted and changed documents, so that every later audit reports them', async () => {
     const { world } = await worldWithManifests(3);
     world.bucket.objects.delete(documentKey(id(0)));
