@@ -1,8 +1,8 @@
 /**
  * `audit`: is every document archived and unchanged?
  *
- * Reads Telnyx's list, the receipts, the objects and the newest manifest side by side, each sorted by ID, and judges one
- * document at a time. Only Telnyx's list, which is not sorted, is held in memory.
+ * Reads Telnyx's list, the receipts, the objects, the manifests and the hold records side by side, each sorted by ID, and
+ * judges one document at a time. Only Telnyx's list, which is not sorted, is held in memory.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
     await reportUnlistedFiles(run);
     run.step = 'Checking the manifests';
     const chain = await checkManifests(run);
-    run.inManifest = chain.newestValid?.documents ?? 0;
+    run.inManifest = chain.documents;
     run.step = 'Reading the list of documents';
     const telnyxListed = telnyx !== undefined && (await readTelnyxList(telnyx, startedAt, run));
     draft = await startManifest(chain, run);
@@ -64,15 +64,13 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
     const repairable = await compareDocuments({ startedAt, telnyxListed }, chain, draft, run);
     progress.stop();
 
+    const newest = chain.valid.at(-1);
     const scope: AuditScope = {
       archive: target.name,
       listedAtTelnyx: telnyx ? run.documents.count : undefined,
       quick: options.quick,
-      manifests: chain.manifests.length,
-      newestManifest: chain.newestValid && {
-        key: chain.newestValid.manifest.key,
-        sha256: chain.newestValid.manifest.sha256,
-      },
+      manifests: chain.count,
+      newestManifest: newest && { key: newest.key, sha256: newest.sha256 },
       seconds: (time.monotonic() - startedMonotonic) / 1_000,
     };
     terminal.print('', ...auditSummary(tally, scope, run.advice, terminal.paint));

@@ -1,14 +1,15 @@
+import { isHeld } from '../../functions/audit/evidence.ts';
 import type { Finding, Tally } from '../../functions/audit/findings.ts';
-import {
-  type InspectDependencies,
-  type Inspection,
-  inspect,
-  mergeSources,
-} from '../../functions/audit/inspect.ts';
+import { type InspectDependencies, type Inspection, inspect } from '../../functions/audit/inspect.ts';
+import { claimsErasure } from '../../functions/audit/judge-erasure.ts';
 import type { ManifestChain } from '../../functions/audit/manifest-chain.ts';
 import { createRecheck, type Recheck } from '../../functions/audit/recheck.ts';
+import { mergeSources } from '../../functions/audit/sources.ts';
+import { documentKey } from '../../functions/bucket/keys.ts';
+import type { ListedKey } from '../../functions/bucket/listing.ts';
 import type { ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
+import { createVersions } from '../../functions/bucket/versions.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { isRepairable } from '../report/advice.ts';
@@ -37,8 +38,8 @@ export async function compareDocuments(
   const rows = mergeSources({
     listing: run.listing,
     telnyx: run.documents.sorted(),
-    manifest: chain.newestValid?.path,
-    onForeign: ({ key, bytes }) => reportOther({ code: 'foreign', key, detail: formatBytes(bytes) }),
+    manifests: chain.valid,
+    onForeign: (object) => reportOther({ code: 'foreign', key: object.key, detail: describeForeign(object) }),
   });
   const dependencies = inspectDependencies(startedAt, telnyxListed, run);
   const inspections = mapStreamConcurrently(rows, concurrency, context.signal, (row, limited) =>
@@ -49,7 +50,7 @@ export async function compareDocuments(
     const { documentId } = inspection.evidence;
     const [first] = inspection.findings;
     count(tally, inspection);
-    if (first?.code === 'unreadable') {
+    if (first?.code === 'unreadable' && first.key === documentKey(documentId)) {
       first.detail = (await archive.localFolder?.openError(documentId)) ?? first.detail;
       unreadable.add(first);
       if (tally.documents >= maxUnreadable) unreadable.throwIfAll(tally.documents, 'first ');
@@ -66,6 +67,11 @@ export async function compareDocuments(
   unreadable.throwIfAll(tally.documents);
   await recheck.end();
   return repairable;
+}
+
+function describeForeign({ current, otherVersions }: ListedKey): string {
+  const others = otherVersions === 0 ? '' : `, other versions: ${otherVersions}`;
+  return (current ? formatBytes(current.bytes) : 'hidden by a delete marker') + others;
 }
 
 /** A missing document is reported, and added to `repairable`, after a second lookup. */
@@ -95,6 +101,7 @@ function inspectDependencies(
   const { random, time } = context;
   return {
     bucket: archive.bucket,
+    versions: createVersions({ ...archive, time }),
     retry,
     conditions: { startedAt, telnyxListed, graceMs: options.graceMinutes * 60_000 },
     quick: options.quick,
@@ -110,7 +117,8 @@ function inspectDependencies(
 
 function count(tally: Tally, { evidence }: Inspection): void {
   tally.documents += 1;
-  if (!evidence.receipt) return;
+  if (isHeld(evidence)) tally.held += 1;
+  if (!evidence.receipt || claimsErasure(evidence)) return;
   tally.archived += 1;
   tally.bytes += evidence.object?.bytes ?? 0;
 }

@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import type { Inspection } from '../../functions/audit/inspect.ts';
 import { checkManifestChain, type ManifestChain } from '../../functions/audit/manifest-chain.ts';
+import { lastNamed } from '../../functions/audit/manifest-claims.ts';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
-import { listArchive } from '../../functions/bucket/listing.ts';
+import { listVersions } from '../../functions/bucket/listing.ts';
 import type { ManifestEntry } from '../../functions/bucket/manifest-text.ts';
 import { draftManifest, type ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import { formatCount } from '../../terminal/counts.ts';
@@ -12,9 +12,8 @@ import type { AuditRun } from './run.ts';
 /** Checks the manifests in the bucket, and reports the findings. */
 export async function checkManifests(run: AuditRun): Promise<ManifestChain> {
   const { archive, retry, folder, onRequest, options, reportOther } = run;
-  const listed = listArchive(run.listing, { prefix: manifestPrefix });
-  const copy = join(folder, 'newest-manifest');
-  const chain = await checkManifestChain(listed, options.expectManifest, copy, {
+  const listed = listVersions(run.listing, { prefix: manifestPrefix });
+  const chain = await checkManifestChain(listed, options.expectManifest, folder, {
     ...archive,
     retry,
     onRequest,
@@ -32,7 +31,7 @@ export async function startManifest(
   const { time, signal } = context;
   return await draftManifest({
     folder,
-    predecessor: chain.newestValid?.manifest,
+    predecessor: chain.valid.at(-1),
     latestTimestamp: chain.latestTimestamp,
     file: options.manifest === 'bucket' ? undefined : options.manifest.file,
     ...archive,
@@ -43,23 +42,26 @@ export async function startManifest(
 }
 
 /**
- * The entry of a document in the new manifest. An entry of the previous manifest is kept with the same digests, so that
- * every later audit reports a document that was deleted or changed. The only exception is a new receipt for the same
- * bytes, if the operator accepts it. An altered receipt is never added.
+ * The entry of a document in the new manifest. What a manifest names is named again with the same digests, so that every
+ * later audit reports a document that was deleted or changed. There are two exceptions: a new receipt for the same bytes,
+ * if the operator accepts it, and the tombstone of an erased document. An altered receipt is never added.
  */
 export function manifestEntryOf(
   { evidence, findings }: Inspection,
   acceptReceipts: boolean,
 ): ManifestEntry | undefined {
-  const { documentId: id, manifest: previous, receipt } = evidence;
-  const isUnreadable = findings.some(({ code }) => code === 'unreadable');
-  const isValid = !isUnreadable && receipt?.reading?.alteration === undefined;
-  const reading = isValid ? receipt?.reading : undefined;
-  const document = previous?.document ?? reading?.stated.sha256;
+  const { documentId: id, receipt } = evidence;
+  if (findings.some(({ code }) => code === 'erased')) {
+    const digest = receipt?.tombstone?.digest;
+    return { id, document: digest, receipt: digest };
+  }
+  const named = lastNamed(evidence);
+  const reading = receipt?.reading?.alteration === undefined ? receipt?.reading : undefined;
+  const document = named.document ?? reading?.stated.sha256;
   if (document === undefined) return undefined;
   const hasSameBytes = reading !== undefined && reading.stated.sha256 === document;
-  const isAccepted = previous?.receipt === undefined || acceptReceipts;
-  return { id, document, receipt: isAccepted && hasSameBytes ? reading.digest : previous?.receipt };
+  const isAccepted = named.receipt === undefined || acceptReceipts;
+  return { id, document, receipt: isAccepted && hasSameBytes ? reading.digest : named.receipt };
 }
 
 export async function publishManifest(draft: ManifestDraft, terminal: Terminal): Promise<void> {

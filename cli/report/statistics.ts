@@ -1,6 +1,7 @@
 /** The report's figures on all documents, collected during the audit in bounded memory. */
 import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
 import { type Inspection, namesOf } from '../../functions/audit/inspect.ts';
+import { lastNamed } from '../../functions/audit/manifest-claims.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from './histograms.ts';
 
 /** One row of the report's table. Times are milliseconds since the Unix epoch. */
@@ -111,7 +112,7 @@ export class Statistics {
 }
 
 function rowOf({ evidence, findings }: Inspection): DocumentRow {
-  const { documentId, object, receipt, telnyx, manifest } = evidence;
+  const { documentId, object, receipt, telnyx } = evidence;
   const reading = receipt?.reading;
   const { fileName, customerReference } = namesOf(evidence);
   return {
@@ -125,7 +126,7 @@ function rowOf({ evidence, findings }: Inspection): DocumentRow {
     createdAt: reading?.createdAt ?? telnyx?.createdAt,
     archivedAt: reading?.archivedAt,
     trigger: reading?.trigger,
-    sha256: manifest?.document ?? reading?.stated.sha256,
+    sha256: lastNamed(evidence).document ?? reading?.stated.sha256,
   };
 }
 

@@ -30,6 +30,18 @@ export const findingKinds = {
     subject: 'document',
     meaning: 'archived and unchanged, no longer at Telnyx',
   },
+  'receipt-accepted': {
+    mark: '=',
+    weight: 'fine',
+    subject: 'document',
+    meaning: 'archived and unchanged, with a new receipt that a manifest accepted',
+  },
+  erased: {
+    mark: '-',
+    weight: 'fine',
+    subject: 'document',
+    meaning: 'erased; tombstones are in place of object and receipt',
+  },
   pending: {
     mark: '-',
     weight: 'fine',
@@ -53,7 +65,7 @@ export const findingKinds = {
     mark: '-',
     weight: 'defect',
     subject: 'document',
-    meaning: 'named by a manifest, but object and receipt are missing',
+    meaning: 'named by a manifest or a hold record, but object and receipt are missing',
   },
   'no-object': {
     mark: '-',
@@ -85,6 +97,36 @@ export const findingKinds = {
     subject: 'document',
     meaning: 'the receipt was changed after the archiver wrote it',
   },
+  hidden: {
+    mark: '-',
+    weight: 'defect',
+    subject: 'object',
+    meaning: 'hidden by a delete marker',
+  },
+  overwritten: {
+    mark: '*',
+    weight: 'defect',
+    subject: 'object',
+    meaning: 'replaced, or deleted and written again; other versions are left',
+  },
+  'erasure-unfinished': {
+    mark: '*',
+    weight: 'defect',
+    subject: 'document',
+    meaning: 'being erased, but the erasure has not ended',
+  },
+  'tombstone-altered': {
+    mark: '*',
+    weight: 'defect',
+    subject: 'object',
+    meaning: 'claims to be a tombstone, but does not agree with itself, its pair or the manifests',
+  },
+  'hold-missing': {
+    mark: '*',
+    weight: 'defect',
+    subject: 'object',
+    meaning: 'to be held according to the hold record, but not on legal hold',
+  },
   'telnyx-differs': {
     mark: '*',
     weight: 'defect',
@@ -108,6 +150,12 @@ export const findingKinds = {
     weight: 'defect',
     subject: 'manifest',
     meaning: 'changed after it was written',
+  },
+  'manifest-differs': {
+    mark: '*',
+    weight: 'defect',
+    subject: 'document',
+    meaning: 'a manifest leaves it out or states another SHA-256, although an earlier one names it',
   },
 
   unreadable: {
@@ -155,6 +203,8 @@ export interface Tally {
   counts: Record<FindingCode, number>;
   /** Documents with a receipt, with or without problems. */
   archived: number;
+  /** Documents on hold, according to their records. */
+  held: number;
   /** Bytes of their objects. */
   bytes: number;
   /** Bytes that were downloaded and hashed. */
@@ -169,7 +219,7 @@ export interface Tally {
 
 export function createTally(): Tally {
   const counts = Object.fromEntries(findingCodes.map((code) => [code, 0])) as Record<FindingCode, number>;
-  return { counts, archived: 0, bytes: 0, bytesRead: 0, objectsRead: 0, requests: 0, documents: 0 };
+  return { counts, archived: 0, held: 0, bytes: 0, bytesRead: 0, objectsRead: 0, requests: 0, documents: 0 };
 }
 
 export function countDefects({ counts }: Tally): number {

@@ -1,72 +1,25 @@
-/** Collects the evidence on each document from the listings, Telnyx, the manifest and the bucket, and judges it. */
-import {
-  documentIdOfObject,
-  documentIdOfReceipt,
-  documentKey,
-  receiptKey,
-  receiptPrefix,
-} from '../bucket/keys.ts';
-import { type ListedObject, type ListingOptions, listArchive } from '../bucket/listing.ts';
-import { type ManifestEntry, parseManifestKey, readManifestEntries } from '../bucket/manifest-text.ts';
+/** Collects the evidence on each document from the listings, Telnyx, the manifests and the bucket, and judges it. */
+import { createHash } from 'node:crypto';
+import { type HoldRecord, parseHoldRecord } from '../bucket/holds.ts';
+import { documentKey, receiptKey } from '../bucket/keys.ts';
+import type { ListedKey } from '../bucket/listing.ts';
 import type { StorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
-import { asArchiverError } from '../errors.ts';
+import { maxTombstoneBytes, parseTombstone } from '../bucket/tombstones.ts';
+import type { Versions } from '../bucket/versions.ts';
+import { ArchiverError, asArchiverError } from '../errors.ts';
+import {
+  type AuditConditions,
+  type Evidence,
+  finding,
+  type HoldEvidence,
+  isHeld,
+  type TombstoneReading,
+} from './evidence.ts';
 import type { Finding } from './findings.ts';
-import { type AuditConditions, type Evidence, judge } from './judge.ts';
-import { type MergedRow, mergeById } from './merge-by-id.ts';
+import { isProblem, judge } from './judge.ts';
 import { maxReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
-import type { ListedDocument } from './telnyx-documents.ts';
-
-/** What the listings and the manifest say about one document. */
-export interface SourceRow {
-  id: string;
-  object?: ListedObject & { id: string };
-  receipt?: ListedObject & { id: string };
-  telnyx?: ListedDocument;
-  manifest?: ManifestEntry;
-}
-
-export interface AuditSources {
-  listing: ListingOptions;
-  /** Sorted by ID. */
-  telnyx: Iterable<ListedDocument>;
-  /** Path of a local copy of a manifest. */
-  manifest: string | undefined;
-  /** Called for each object that the archiver did not write, judged by its key. */
-  onForeign: (object: ListedObject) => void;
-}
-
-/** Merges all sources: every document that one of them has, sorted by ID. @throws ArchiverError the errors of `listArchive` */
-export function mergeSources({
-  listing,
-  telnyx,
-  manifest,
-  onForeign,
-}: AuditSources): AsyncGenerator<SourceRow> {
-  // Together these two listings cover the whole bucket, so no object is overlooked.
-  const objects = listArchive(listing, { before: receiptPrefix });
-  const receipts = listArchive(listing, { from: receiptPrefix });
-  type Streams = MergedRow<{ [Name in keyof Omit<SourceRow, 'id'>]-?: NonNullable<SourceRow[Name]> }>;
-  const rows: AsyncGenerator<Streams> = mergeById({
-    object: withIds(objects, documentIdOfObject, onForeign),
-    receipt: withIds(receipts, documentIdOfReceipt, onForeign),
-    telnyx,
-    manifest: manifest === undefined ? [] : readManifestEntries(manifest),
-  });
-  return rows;
-}
-
-async function* withIds(
-  listed: AsyncIterable<ListedObject>,
-  idOf: (key: string) => string | undefined,
-  onForeign: (object: ListedObject) => void,
-): AsyncGenerator<ListedObject & { id: string }> {
-  for await (const object of listed) {
-    const id = idOf(object.key);
-    if (id !== undefined) yield { ...object, id };
-    else if (!parseManifestKey(object.key)) onForeign(object);
-  }
-}
+import type { SourceRow } from './sources.ts';
 
 export interface Inspection {
   evidence: Evidence;
@@ -75,9 +28,10 @@ export interface Inspection {
 
 export interface InspectDependencies {
   bucket: Pick<Bucket, 'head' | 'read' | 'hash'>;
+  versions: Pick<Versions, 'lockOf'>;
   retry: StorageRetry;
   conditions: AuditConditions;
-  /** Compare listings only: do not read receipts or request the checksums of objects. */
+  /** Judge by the listings alone, except documents that are held or seem to have a problem. */
   quick: boolean;
   /** Decides for each object whether to download and hash it although S3 verified its SHA-256. */
   readData: () => boolean;
@@ -95,34 +49,66 @@ export async function inspect(
   signal: AbortSignal,
   dependencies: InspectDependencies,
 ): Promise<Inspection> {
-  const { conditions } = dependencies;
-  const evidence: Evidence = { documentId: row.id };
-  if (row.telnyx) evidence.telnyx = row.telnyx;
-  if (row.manifest) evidence.manifest = row.manifest;
-  const inspection = (findings: Finding[]): Inspection => {
-    const facts = documentFacts(evidence, conditions);
-    return { evidence, findings: findings.map((finding) => ({ ...finding, ...facts })) };
+  const { conditions, quick } = dependencies;
+  const evidence = evidenceOf(row);
+  const inspection = (of: Evidence, findings: Finding[]): Inspection => {
+    const facts = documentFacts(of, conditions);
+    return { evidence: of, findings: findings.map((each) => ({ ...each, ...facts })) };
   };
+  if (quick && !row.hold && !needsLookup(row)) {
+    const listed = { ...evidence, ...currentVersions(row) };
+    const findings = judge(listed, conditions);
+    if (!findings.some(isProblem)) return inspection(listed, findings);
+  }
   try {
-    const outcomes = await Promise.allSettled([
+    const [object, receipt, records] = await allOf([
       inspectObject(row, dependencies),
       inspectReceipt(row, dependencies),
+      readHoldRecords(row, dependencies),
     ]);
     signal.throwIfAborted();
-    const [object, receipt] = outcomes.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value;
-    }) as [Evidence['object'], Evidence['receipt']];
     if (object) evidence.object = object;
     if (receipt) evidence.receipt = receipt;
-    return inspection(judge(evidence, conditions));
+    if (object && receipt?.tombstone)
+      object.tombstone ??= await readObjectTombstone(row.id, object.bytes, dependencies);
+    if (records) {
+      evidence.hold = { records, locks: [] };
+      if (isHeld(evidence)) evidence.hold.locks = await readLocks(row, evidence, dependencies);
+    }
+    signal.throwIfAborted();
+    return inspection(evidence, judge(evidence, conditions));
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message } = asArchiverError(thrown);
-    const detail = `${code}: ${message}`;
-    const key = documentKey(row.id);
-    return inspection([{ code: 'unreadable', key, documentId: row.id, detail }]);
+    const unread = evidenceOf(row);
+    return inspection(unread, [finding(unread, 'unreadable', `${code}: ${message}`)]);
   }
+}
+
+/** What is known without a request. */
+function evidenceOf({ id, object, receipt, telnyx, manifests }: SourceRow): Evidence {
+  return {
+    documentId: id,
+    listed: { object, receipt },
+    ...(telnyx && { telnyx }),
+    ...(manifests && { claims: manifests.claims }),
+  };
+}
+
+/** Object and receipt as listed. */
+function currentVersions({ object, receipt }: SourceRow): Pick<Evidence, 'object' | 'receipt'> {
+  return {
+    ...(object?.current && { object: object.current }),
+    ...(receipt?.current && { receipt: { modified: receipt.current.modified } }),
+  };
+}
+
+/** Waits for all, so that no request is left running. @throws the first failure */
+async function allOf<Results extends readonly unknown[]>(
+  promises: { [Index in keyof Results]: Promise<Results[Index]> },
+): Promise<Results> {
+  await Promise.allSettled(promises);
+  return (await Promise.all(promises)) as unknown as Results;
 }
 
 function documentFacts(
@@ -149,54 +135,141 @@ export function namesOf({ telnyx, receipt }: Evidence): Pick<Finding, 'fileName'
 
 /**
  * The two listings are not read at the same moment. So a document that only one of them has is looked up again, as is
- * one that the manifest names and neither has.
+ * one that a manifest or a hold record names and neither has.
  */
-function needsLookup({ object, receipt, manifest }: SourceRow): boolean {
-  return (object === undefined) !== (receipt === undefined) || (manifest !== undefined && !object);
+function needsLookup({ object, receipt, manifests, hold }: SourceRow): boolean {
+  const isNamed = manifests !== undefined || hold !== undefined;
+  return (object === undefined) !== (receipt === undefined) || (isNamed && !object);
 }
 
-async function inspectObject(
-  row: SourceRow,
-  { bucket, retry, quick, readData, now, onRequest, onRead }: InspectDependencies,
-): Promise<Evidence['object']> {
-  const { object } = row;
-  if (!object && !needsLookup(row)) return undefined;
-  if (quick && object) return { bytes: object.bytes, modified: object.modified };
+/** Whether there is nothing to read: not listed, or hidden by a delete marker. */
+function isAbsent(listed: ListedKey | undefined, row: SourceRow): boolean {
+  return listed ? listed.current === undefined : !needsLookup(row);
+}
+
+async function inspectObject(row: SourceRow, dependencies: InspectDependencies): Promise<Evidence['object']> {
+  const { bucket, retry, readData, now, onRequest, onRead } = dependencies;
+  if (isAbsent(row.object, row)) return undefined;
   const key = documentKey(row.id);
   const head = await retry((limited) => {
     onRequest();
     return bucket.head(key, limited);
   });
   if (!head) return undefined;
-  const found = { bytes: head.bytes, modified: object?.modified ?? now() };
-  if (quick) return found;
+  const found: NonNullable<Evidence['object']> = {
+    bytes: head.bytes,
+    modified: row.object?.current?.modified ?? now(),
+    sha256: head.sha256,
+  };
+  if (head.state === 'erased') {
+    found.tombstone = (await readObjectTombstone(row.id, head.bytes, dependencies)) ?? {
+      digest: '',
+      alteration: 'not a tombstone, although its metadata says so',
+    };
+  }
   // Without a SHA-256 that S3 verified, only the bytes themselves are evidence.
-  if (head.sha256 !== undefined && !readData()) return { ...found, sha256: head.sha256 };
-  const sha256 = await retry((limited) => {
+  if (head.sha256 !== undefined && !readData()) return found;
+  found.sha256 = await retry((limited) => {
     onRequest();
     return bucket.hash(key, limited);
   });
   onRead(head.bytes);
-  return { ...found, sha256 };
+  return found;
+}
+
+/** @returns undefined if the object is not a tombstone */
+async function readObjectTombstone(
+  documentId: string,
+  bytes: number,
+  { bucket, retry, onRequest }: InspectDependencies,
+): Promise<TombstoneReading | undefined> {
+  if (bytes > maxTombstoneBytes) return undefined;
+  const body = await retry((limited) => {
+    onRequest();
+    return bucket.read(documentKey(documentId), limited);
+  });
+  return body && readTombstone(documentId, body);
 }
 
 async function inspectReceipt(
   row: SourceRow,
-  { bucket, retry, quick, now, onRequest }: InspectDependencies,
+  { bucket, retry, now, onRequest }: InspectDependencies,
 ): Promise<Evidence['receipt']> {
   const { receipt } = row;
-  if (!receipt && !needsLookup(row)) return undefined;
-  if (quick && receipt) return { modified: receipt.modified };
-  if (receipt && receipt.bytes > maxReceiptBytes) {
-    return { modified: receipt.modified, reading: tooLargeReceipt(receipt.bytes) };
-  }
+  if (isAbsent(receipt, row)) return undefined;
+  const modified = receipt?.current?.modified ?? now();
+  const bytes = receipt?.current?.bytes ?? 0;
+  if (bytes > maxReceiptBytes) return { modified, reading: tooLargeReceipt(bytes) };
   const body = await retry((limited) => {
     onRequest();
     return bucket.read(receiptKey(row.id), limited);
   });
   if (!body) return undefined;
-  return {
-    modified: receipt?.modified ?? now(),
-    reading: quick ? undefined : readReceipt(row.id, body),
-  };
+  const tombstone = readTombstone(row.id, body);
+  return tombstone ? { modified, tombstone } : { modified, reading: readReceipt(row.id, body) };
+}
+
+function readTombstone(documentId: string, body: Buffer): TombstoneReading | undefined {
+  const parsed = parseTombstone(documentId, body);
+  if (parsed === undefined) return undefined;
+  const digest = createHash('sha256').update(body).digest('hex');
+  return typeof parsed === 'string' ? { digest, alteration: parsed } : { digest, content: parsed };
+}
+
+async function readHoldRecords(
+  { id, hold }: SourceRow,
+  { bucket, retry, onRequest }: InspectDependencies,
+): Promise<HoldEvidence['records'] | undefined> {
+  if (!hold) return undefined;
+  const records: HoldEvidence['records'] = [];
+  for (const listed of hold.records) {
+    const { key, current } = listed;
+    const body =
+      current &&
+      (await retry((limited) => {
+        onRequest();
+        return bucket.read(key, limited);
+      }));
+    records.push({ listed, content: body && readHoldRecord(id, key, body) });
+  }
+  return records;
+}
+
+/** @returns undefined if the archiver did not write this record at this key */
+function readHoldRecord(documentId: string, key: string, body: Buffer): HoldRecord | undefined {
+  try {
+    const record = parseHoldRecord(documentId, body);
+    return key.endsWith(`/${record.at}.json`) ? record : undefined;
+  } catch (thrown) {
+    if (thrown instanceof ArchiverError) return undefined;
+    throw thrown;
+  }
+}
+
+/** An object that is a tombstone need not be on legal hold, nor what hides behind a delete marker. */
+async function readLocks(
+  row: SourceRow,
+  { object, receipt }: Evidence,
+  { versions, retry, onRequest }: InspectDependencies,
+): Promise<HoldEvidence['locks']> {
+  const locks: HoldEvidence['locks'] = [];
+  for (const [part, listed] of [
+    [object, row.object],
+    [receipt, row.receipt],
+  ] as const) {
+    if (!part || part.tombstone || !listed?.current) continue;
+    const { key, current } = listed;
+    try {
+      const lock = await retry((limited) => {
+        onRequest();
+        return versions.lockOf(key, current.versionId, limited);
+      });
+      locks.push({ key, state: lock?.held ? 'on' : 'off' });
+    } catch (thrown) {
+      // The rest of the document can be judged without its locks. The signal's reason is thrown by the caller.
+      const { code, message } = asArchiverError(thrown);
+      locks.push({ key, state: { unreadable: `its legal hold: ${code}: ${message}` } });
+    }
+  }
+  return locks;
 }

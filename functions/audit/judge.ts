@@ -1,46 +1,54 @@
 /** Judges one document by the evidence collected on it. Pure: no request, no clock. */
-import { documentKey, receiptKey } from '../bucket/keys.ts';
-import type { Finding } from './findings.ts';
-import type { ReceiptReading } from './receipt-reading.ts';
-import { clockSkewMs, type ListedDocument } from './telnyx-documents.ts';
+import { receiptKey } from '../bucket/keys.ts';
+import { type AuditConditions, type Evidence, finding } from './evidence.ts';
+import { type Finding, weightOf } from './findings.ts';
+import { claimsErasure, judgeErasure } from './judge-erasure.ts';
+import { judgeHold } from './judge-hold.ts';
+import { isHidden, judgeVersions } from './judge-versions.ts';
+import { acceptedReceiptIn, judgeClaims, lastNamed, type NamedDigests } from './manifest-claims.ts';
+import { clockSkewMs } from './telnyx-documents.ts';
 
-/** What each source says about one document. Digests are lower-case hex. */
-export interface Evidence {
-  documentId: string;
-  /** Telnyx's current list. */
-  telnyx?: Omit<ListedDocument, 'id'>;
-  /** `sha256` as S3 verified it or as computed from a download; undefined if it was not requested. */
-  object?: { bytes: number; modified: number; sha256?: string | undefined };
-  /** `reading` is undefined if the receipt was not read. */
-  receipt?: { modified: number; reading?: ReceiptReading | undefined };
-  /** The digests in the newest manifest. */
-  manifest?: { document?: string | undefined; receipt?: string | undefined };
-}
-
-export interface AuditConditions {
-  /** When the audit started to list Telnyx's documents, in milliseconds since the Unix epoch. */
-  startedAt: number;
-  /** Whether Telnyx's list is complete, so that a document absent from it is not at Telnyx. */
-  telnyxListed: boolean;
-  /** How long the archiver may take to archive a document before it counts as missing. */
-  graceMs: number;
-}
-
-/** @returns the problems, or one of `same`, `kept`, `pending` and `infected` if there are none */
+/** @returns the problems, or one finding that is not a problem if there are none */
 export function judge(evidence: Evidence, conditions: AuditConditions): Finding[] {
-  const { object, receipt } = evidence;
-  if (!object && !receipt) return [judgeUnarchived(evidence, conditions)];
-  if (!object) return [finding(evidence, 'no-object', atTelnyx(evidence)), ...judgeReceipt(evidence)];
-  if (!receipt) return [judgeWithoutReceipt(evidence, object, conditions)];
-  const findings = [...judgeReceipt(evidence), ...judgeObject(evidence, object)];
-  if (findings.length === 0) findings.push(...judgeAgainstTelnyx(evidence, object));
-  return findings.length === 0 ? [judgeUnchanged(evidence, receipt, conditions)] : findings;
+  const findings = [
+    ...(claimsErasure(evidence) ? judgeErasure(evidence) : judgeDocument(evidence, conditions)),
+    ...judgeClaims(evidence),
+    ...judgeHold(evidence),
+  ];
+  const problems = findings.filter(isProblem);
+  return problems.length > 0 ? problems : findings;
+}
+
+/** Also if it could not be checked. */
+export function isProblem({ code }: Finding): boolean {
+  return weightOf(code) !== 'fine';
+}
+
+/** A document that was not erased. */
+function judgeDocument(evidence: Evidence, conditions: AuditConditions): Finding[] {
+  const { documentId, object, receipt, listed } = evidence;
+  const replaced = [listed?.object, listed?.receipt]
+    .flatMap((key) => (key ? judgeVersions(key) : []))
+    .map((problem) => ({ ...problem, documentId }));
+  if (!object && !receipt) return replaced.length > 0 ? replaced : [judgeUnarchived(evidence, conditions)];
+  const named = lastNamed(evidence);
+  const altered = judgeReceipt(evidence, named);
+  if (!object && !isHidden(listed?.object)) {
+    return [finding(evidence, 'no-object', atTelnyx(evidence)), ...replaced, ...altered];
+  }
+  if (object && !receipt && !isHidden(listed?.receipt)) {
+    return [judgeWithoutReceipt(evidence, object, conditions), ...replaced];
+  }
+  const findings = [...replaced, ...altered, ...(object ? judgeObject(evidence, object, named) : [])];
+  if (findings.length > 0 || !object || !receipt) return findings;
+  const differences = judgeAgainstTelnyx(evidence, object);
+  return differences.length > 0 ? differences : [judgeUnchanged(evidence, receipt, conditions)];
 }
 
 /** Neither object nor receipt. */
 function judgeUnarchived(evidence: Evidence, { startedAt, graceMs }: AuditConditions): Finding {
-  const { telnyx, manifest } = evidence;
-  if (manifest) return finding(evidence, 'lost', atTelnyx(evidence));
+  const { telnyx, claims, hold } = evidence;
+  if (claims || hold) return finding(evidence, 'lost', atTelnyx(evidence));
   const created = telnyx?.createdAt;
   if (created !== undefined && created > startedAt - graceMs)
     return finding(evidence, 'pending', createdOn(created));
@@ -54,45 +62,41 @@ function judgeWithoutReceipt(
   object: { modified: number },
   { startedAt, graceMs }: AuditConditions,
 ): Finding {
-  if (!evidence.manifest && object.modified > startedAt - graceMs)
+  if (!evidence.claims && object.modified > startedAt - graceMs)
     return finding(evidence, 'pending', 'no receipt yet');
   return finding(evidence, 'no-receipt', atTelnyx(evidence));
 }
 
-/** Checks the receipt itself, and compares it with the manifest. */
-function judgeReceipt(evidence: Evidence): Finding[] {
-  const { receipt, manifest } = evidence;
-  const reading = receipt?.reading;
+/** Checks the receipt itself, and compares it with the manifests. */
+function judgeReceipt(evidence: Evidence, named: NamedDigests): Finding[] {
+  const reading = evidence.receipt?.reading;
   if (!reading) return [];
   const changed =
-    manifest?.receipt !== undefined && manifest.receipt !== reading.digest
+    named.receipt !== undefined && named.receipt !== reading.digest
       ? 'its SHA-256 differs from the manifest'
       : undefined;
   const alteration = reading.alteration ?? changed;
   return alteration === undefined
     ? []
-    : [
-        {
-          code: 'receipt-altered',
-          key: receiptKey(evidence.documentId),
-          documentId: evidence.documentId,
-          detail: alteration,
-        },
-      ];
+    : [finding(evidence, 'receipt-altered', alteration, receiptKey(evidence.documentId))];
 }
 
-/** Compares the object with the manifest or, for a document that the manifest does not name, with the receipt. */
-function judgeObject(evidence: Evidence, object: NonNullable<Evidence['object']>): Finding[] {
-  const { receipt, manifest } = evidence;
+/** Compares the object with the manifests or, for a document that no manifest names, with the receipt. */
+function judgeObject(
+  evidence: Evidence,
+  object: NonNullable<Evidence['object']>,
+  named: NamedDigests,
+): Finding[] {
+  const { receipt } = evidence;
   const stated = receipt?.reading?.stated;
   // A manifest has no sizes, and a receipt that differs from the manifest is no evidence of the size.
-  const isReceiptTrusted = manifest?.receipt === undefined || manifest.receipt === receipt?.reading?.digest;
+  const isReceiptTrusted = named.receipt === undefined || named.receipt === receipt?.reading?.digest;
   if (stated?.bytes !== undefined && isReceiptTrusted && stated.bytes !== object.bytes) {
     return [finding(evidence, 'size-differs', `${inBytes(object.bytes)}, expected ${stated.bytes}`)];
   }
-  const expected = manifest?.document ?? stated?.sha256;
+  const expected = named.document ?? stated?.sha256;
   if (expected !== undefined && object.sha256 !== undefined && expected !== object.sha256) {
-    const source = manifest?.document === undefined ? 'receipt' : 'manifest';
+    const source = named.document === undefined ? 'receipt' : 'manifest';
     return [
       finding(evidence, 'checksum-differs', `SHA-256 ${object.sha256}, expected ${expected} (${source})`),
     ];
@@ -143,14 +147,11 @@ function judgeUnchanged(
   receipt: { modified: number },
   { startedAt, telnyxListed }: AuditConditions,
 ): Finding {
+  const accepted = acceptedReceiptIn(evidence);
+  if (accepted !== undefined) return finding(evidence, 'receipt-accepted', `in ${accepted}`);
   // A document archived after the listing started was at Telnyx then, even if the list does not have it.
   const isOlder = receipt.modified < startedAt - clockSkewMs;
   return finding(evidence, telnyxListed && !evidence.telnyx && isOlder ? 'kept' : 'same', '');
-}
-
-function finding(evidence: Evidence, code: Finding['code'], detail: string): Finding {
-  const { documentId } = evidence;
-  return { code, key: documentKey(documentId), documentId, detail };
 }
 
 function atTelnyx({ telnyx }: Evidence): string {

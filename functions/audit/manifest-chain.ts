@@ -1,22 +1,25 @@
 /** Checks the chain of manifests: whether each exists and is unchanged. */
-import type { ListedObject } from '../bucket/listing.ts';
+import type { ListedKey, ListedObject } from '../bucket/listing.ts';
 import { parseManifestKey } from '../bucket/manifest-text.ts';
 import {
-  downloadManifest,
+  countDocuments,
   type Manifest,
   type ManifestDependencies,
   type ManifestReference,
   readManifests,
 } from '../bucket/manifests.ts';
 import type { Finding } from './findings.ts';
+import { judgeVersions } from './judge-versions.ts';
 
 export interface ManifestChain {
   findings: Finding[];
-  /** Oldest first, including altered ones. */
-  manifests: Manifest[];
-  /** The newest unchanged manifest, the path of a local copy, and the number of documents in it. */
-  newestValid: { manifest: Manifest; path: string; documents: number } | undefined;
-  /** Latest timestamp of all manifests, including those that are missing but named by another file. */
+  /** Number of manifests, including altered ones. */
+  count: number;
+  /** The unchanged manifests, oldest first. */
+  valid: Manifest[];
+  /** Number of documents in the newest unchanged manifest. */
+  documents: number;
+  /** Latest timestamp of all manifests, including those that are hidden, or missing but named by another file. */
   latestTimestamp: string | undefined;
 }
 
@@ -27,35 +30,48 @@ export interface ManifestChain {
  *
  * @param listed the objects under `manifests/`
  * @param expected SHA-256 of a manifest that must exist
- * @param copy path to download the newest valid manifest to
+ * @param folder to download the manifests to
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function checkManifestChain(
-  listed: AsyncIterable<ListedObject>,
+  listed: AsyncIterable<ListedKey>,
   expected: string | undefined,
-  copy: string,
+  folder: string,
   dependencies: ManifestDependencies,
 ): Promise<ManifestChain> {
-  const { manifests, references } = await readManifests(listed, dependencies);
+  const replaced: Finding[] = [];
+  const hidden: string[] = [];
+  async function* current(): AsyncGenerator<ListedObject> {
+    for await (const row of listed) {
+      if (!parseManifestKey(row.key)) continue;
+      replaced.push(...judgeVersions(row));
+      if (row.current) yield { key: row.key, ...row.current };
+      else hidden.push(row.key);
+    }
+  }
+  const { manifests, references } = await readManifests(current(), folder, dependencies);
   const findings = judgeManifests(manifests, references, expected);
-  let newestValid: ManifestChain['newestValid'];
-  for (const manifest of manifests.toReversed()) {
+  const valid: Manifest[] = [];
+  let documents = 0;
+  for (const manifest of manifests) {
     const { key } = manifest;
     if (findings.has(key)) continue;
-    const documents = await downloadManifest(key, copy, dependencies);
-    if (documents !== undefined) {
-      newestValid = { manifest, path: copy, documents };
-      break;
+    const count = await countDocuments(manifest);
+    if (count === undefined) {
+      findings.set(key, { code: 'manifest-altered', key, detail: 'not in the format of a manifest' });
+      continue;
     }
-    findings.set(key, { code: 'manifest-altered', key, detail: 'not in the format of a manifest' });
+    valid.push(manifest);
+    documents = count;
   }
-  const keys = [...manifests.map(({ key }) => key), ...references.map(({ to }) => to.key)];
+  const keys = [...manifests.map(({ key }) => key), ...hidden, ...references.map(({ to }) => to.key)];
   const latestTimestamp = keys
     .map((key) => parseManifestKey(key)?.timestamp)
     .filter((timestamp) => timestamp !== undefined)
     .toSorted()
     .at(-1);
-  return { findings: [...findings.values()], manifests, newestValid, latestTimestamp };
+  const others = [...findings.values()].filter(({ key }) => !hidden.includes(key));
+  return { findings: [...replaced, ...others], count: manifests.length, valid, documents, latestTimestamp };
 }
 
 /** @returns at most one finding per key */

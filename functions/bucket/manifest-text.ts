@@ -64,10 +64,20 @@ export function parseLine(line: string): ManifestLine | undefined {
   return sha256 === undefined || key === undefined ? undefined : { sha256, key };
 }
 
-/** Parses the first line of a manifest. @returns the previous manifest, or undefined if the line does not name one */
-export function parsePredecessor(line: string): ManifestLine | undefined {
+/** @param line the first line of a manifest */
+function parsePredecessor(line: string): ManifestLine | undefined {
   const parsed = parseLine(line);
   return parsed && parseManifestKey(parsed.key)?.isTag === false ? parsed : undefined;
+}
+
+/** Reads the first line of a file. @returns the manifest that it names, or undefined if it does not name one */
+export async function readPredecessor(path: string): Promise<ManifestLine | undefined> {
+  try {
+    for await (const line of readLines(path)) return parsePredecessor(line);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return undefined;
 }
 
 /**

@@ -1,14 +1,16 @@
-/** Reads the manifests in the bucket: their digests, and the references between them. */
+/** Downloads the manifests of a bucket, and reads their digests and the references between them. */
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import type { ListedObject } from './listing.ts';
 import {
   type ManifestLine,
   parseLine,
   parseManifestKey,
-  parsePredecessor,
   readManifestEntries,
+  readPredecessor,
 } from './manifest-text.ts';
 import { openObject } from './open-object.ts';
 import { asBucketError } from './s3-errors.ts';
@@ -18,10 +20,12 @@ import type { Bucket } from './store.ts';
 export interface Manifest {
   key: string;
   timestamp: string;
-  /** Lower-case hex. */
+  /** Of the downloaded bytes. Lower-case hex. */
   sha256: string;
   /** The previous manifest, as this one names it. */
   predecessor: ManifestLine | undefined;
+  /** Path of the local copy. */
+  path: string;
 }
 
 /** A manifest or a tag file names a manifest: its key and its digest. */
@@ -33,13 +37,11 @@ export interface ManifestReference {
 export interface ManifestDependencies {
   s3: Pick<S3Client, 'send'>;
   name: string;
-  bucket: Pick<Bucket, 'head' | 'hash' | 'read'>;
+  bucket: Pick<Bucket, 'read'>;
   retry: StorageRetry;
   onRequest: () => void;
 }
 
-/** More than any first line: a digest, two spaces and a key. */
-const firstLineBytes = 200;
 /** More than any tag file, which has one line. */
 const maxTagBytes = 4_096;
 /** A manifest of millions of documents takes longer than the client's default timeout. */
@@ -47,11 +49,13 @@ const downloadMs = 3_600_000;
 
 /**
  * @param listed the objects under `manifests/`
+ * @param folder for the copies
  * @returns manifests, oldest first; references, first those of tag files, then those of manifests, newest first
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function readManifests(
   listed: AsyncIterable<ListedObject>,
+  folder: string,
   dependencies: ManifestDependencies,
 ): Promise<{ manifests: Manifest[]; references: ManifestReference[] }> {
   const manifests: Manifest[] = [];
@@ -62,7 +66,10 @@ export async function readManifests(
     if (parsed?.isTag) {
       for (const to of await readTag(key, dependencies)) references.push({ from: key, to });
     } else if (parsed) {
-      manifests.push({ key, timestamp: parsed.timestamp, ...(await readManifest(key, dependencies)) });
+      const { timestamp } = parsed;
+      const path = join(folder, `manifest-${timestamp}`);
+      const sha256 = await download(key, path, dependencies);
+      manifests.push({ key, timestamp, sha256, path, predecessor: await readPredecessor(path) });
     }
   }
   for (const { key, predecessor } of manifests.toReversed()) {
@@ -71,31 +78,30 @@ export async function readManifests(
   return { manifests, references };
 }
 
-async function readManifest(
+/** @returns the SHA-256 of the downloaded bytes */
+function download(
   key: string,
-  { s3, name, bucket, retry, onRequest }: ManifestDependencies,
-): Promise<{ sha256: string; predecessor: ManifestLine | undefined }> {
-  const sha256 = await retry(async (signal) => {
+  path: string,
+  { s3, name, retry, onRequest }: ManifestDependencies,
+): Promise<string> {
+  return retry(async (abortSignal) => {
     onRequest();
-    return (await bucket.head(key, signal))?.sha256 ?? bucket.hash(key, signal);
-  });
-  const start = await retry(async (abortSignal) => {
-    onRequest();
+    const hash = createHash('sha256');
+    async function* hashed(chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
     try {
-      const range = `bytes=0-${firstLineBytes - 1}`;
-      const { Body } = await s3.send(new GetObjectCommand({ Bucket: name, Key: key, Range: range }), {
-        abortSignal,
-      });
-      return await (Body as NonNullable<typeof Body>).transformToString();
+      const body = await openObject({ s3, name }, key, { signal: abortSignal, requestTimeoutMs: downloadMs });
+      await pipeline(body, hashed, createWriteStream(path), { signal: abortSignal });
     } catch (error) {
       abortSignal.throwIfAborted();
-      const bucketError = asBucketError(error);
-      // S3 refuses any range of an empty object, which is not a manifest.
-      if (bucketError.message.includes('InvalidRange')) return '';
-      throw bucketError;
+      throw asBucketError(error);
     }
+    return hash.digest('hex');
   });
-  return { sha256, predecessor: parsePredecessor(start.replace(/\n.*/s, '')) };
 }
 
 async function readTag(
@@ -112,27 +118,8 @@ async function readTag(
     .filter(({ key: named }) => parseManifestKey(named)?.isTag === false);
 }
 
-/**
- * Downloads a manifest to a file.
- *
- * @returns the number of documents; undefined if the archiver did not write the text in this form
- * @throws ArchiverError the errors of `Bucket`
- */
-export async function downloadManifest(
-  key: string,
-  path: string,
-  { s3, name, retry, onRequest }: ManifestDependencies,
-): Promise<number | undefined> {
-  await retry(async (abortSignal) => {
-    onRequest();
-    try {
-      const body = await openObject({ s3, name }, key, { signal: abortSignal, requestTimeoutMs: downloadMs });
-      await pipeline(body, createWriteStream(path), { signal: abortSignal });
-    } catch (error) {
-      abortSignal.throwIfAborted();
-      throw asBucketError(error);
-    }
-  });
+/** @returns the number of documents; undefined if the archiver did not write the text in this form */
+export async function countDocuments({ path }: Pick<Manifest, 'path'>): Promise<number | undefined> {
   try {
     let documents = 0;
     for await (const _entry of readManifestEntries(path)) documents += 1;

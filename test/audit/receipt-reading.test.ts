@@ -173,7 +173,7 @@ it('A receipt with one changed character is altered, or states the same size and
 it('An object too large for a receipt is reported without a download', async () => {
   const world = createWorld();
   world.archive(archived);
-  world.bucket.put(receiptKey(id), Buffer.alloc(1024 ** 2 + 1), noon - day);
+  world.replace(receiptKey(id), Buffer.alloc(1024 ** 2 + 1), noon - day);
 
   const { findings, details } = await world.run();
 

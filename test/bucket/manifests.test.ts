@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -6,7 +6,7 @@ import type { ListedObject } from '../../functions/bucket/listing.ts';
 import { formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { draftManifest } from '../../functions/bucket/manifest-writer.ts';
 import {
-  downloadManifest,
+  countDocuments,
   type ManifestDependencies,
   readManifests,
 } from '../../functions/bucket/manifests.ts';
@@ -44,18 +44,22 @@ function world() {
       yield { key: name, bytes: body.length, modified };
     }
   }
-  return { memory, time, dependencies, read: () => readManifests(listed(), dependencies), listed };
+  const read = async () => readManifests(listed(), await temporaryFolder(), dependencies);
+  return { memory, time, dependencies, read, listed };
 }
 
 describe('reading the manifests of a bucket', () => {
-  it('downloads and hashes a manifest if S3 verified no SHA-256', async () => {
+  it('downloads and hashes a manifest, although S3 states the SHA-256 of other bytes', async () => {
     const { memory, read } = world();
-    memory.put(key, 'some text', noon, { verified: false });
+    memory.put(key, 'some text', noon, { verified: Buffer.from('other text') });
 
-    expect(await read()).toEqual({
-      manifests: [{ key, timestamp, sha256: sha256('some text'), predecessor: undefined }],
-      references: [],
-    });
+    const { manifests, references } = await read();
+
+    expect(manifests).toEqual([
+      { key, timestamp, sha256: sha256('some text'), predecessor: undefined, path: expect.any(String) },
+    ]);
+    expect(await readFile(manifests[0]?.path ?? '', 'utf8')).toBe('some text');
+    expect(references).toEqual([]);
   });
 
   it('ignores a tag file that is too large, and one that was deleted after the listing', async () => {
@@ -70,6 +74,7 @@ describe('reading the manifests of a bucket', () => {
       (async function* () {
         yield* before;
       })(),
+      await temporaryFolder(),
       dependencies,
     );
     memory.put(tag, line.repeat(40), noon);
@@ -79,28 +84,19 @@ describe('reading the manifests of a bucket', () => {
   });
 
   it('throws BucketMisconfigured without permission to read', async () => {
-    const { memory, dependencies, read } = world();
+    const { memory, read } = world();
     memory.put(key, 'some text', noon);
     memory.refuse = (operation) => (operation === 'get' ? { name: 'AccessDenied', status: 403 } : undefined);
 
     await expect(read()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
-    const download = downloadManifest(key, join(await temporaryFolder(), 'copy'), dependencies);
-    await expect(download).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('returns undefined for a text that is not a manifest, and throws if the downloaded file disappears', async () => {
-    const { memory, dependencies } = world();
+  it('counts no documents in a text that is not a manifest, and throws if the copy has disappeared', async () => {
     const path = join(await temporaryFolder(), 'copy');
-    memory.put(key, 'not a manifest\n', noon);
-    const deletingFile: ManifestDependencies['retry'] = async (work) => {
-      const result = await work(signal);
-      await rm(path);
-      return result;
-    };
+    await writeFile(path, 'not a manifest\n');
 
-    expect(await downloadManifest(key, path, dependencies)).toBeUndefined();
-    const lost = downloadManifest(key, path, { ...dependencies, retry: deletingFile });
-    await expect(lost).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await countDocuments({ path })).toBeUndefined();
+    await expect(countDocuments({ path: `${path}-2` })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 

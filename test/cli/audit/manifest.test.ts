@@ -88,7 +88,7 @@ describe('audit with manifests', () => {
               emptied: '',
               lengthened: `${text}${sha256('x')}  documents/${id(15)}\n`,
             }[how];
-            world.bucket.put(key, altered, noon);
+            world.replace(key, altered, noon);
           }
 
           const { findings } = await world.run();
@@ -109,7 +109,7 @@ describe('audit with manifests', () => {
     const { world, manifests, texts } = await worldWithManifests(2);
     const [before = '', newest = ''] = texts;
     // Its first line is unchanged, so it still names its predecessor.
-    world.bucket.put(newest, `${world.bucket.text(newest).split('\n')[0]}\nnot a manifest\n`, noon);
+    world.replace(newest, `${world.bucket.text(newest).split('\n')[0]}\nnot a manifest\n`, noon);
     for (const key of manifests.filter((one) => one.startsWith(dirname(newest)) && one.includes('/tag')))
       world.bucket.objects.delete(key);
     world.bucket.objects.delete(documentKey(id(0)));
@@ -177,7 +177,7 @@ describe('audit with manifests', () => {
 
     const differs = `manifest-differs ${documentKey(id(0))}`;
     expect(before.findings).toEqual([differs]);
-    expect(before.details.get(differs)).toBe(`${appended} leaves out what ${texts[0]} names`);
+    expect(before.details.get(differs)).toBe(`${appended} leaves out what ${texts[0]} states`);
     expect(after.findings).toEqual([`lost ${documentKey(id(0))}`, differs]);
   });
 
@@ -185,7 +185,7 @@ describe('audit with manifests', () => {
     const { world } = await worldWithManifests(3);
     world.bucket.objects.delete(documentKey(id(0)));
     world.bucket.objects.delete(receiptKey(id(0)));
-    world.bucket.put(documentKey(id(1)), 'document X', noon - day);
+    world.replace(documentKey(id(1)), 'document X', noon - day);
 
     const runs = [];
     for (let run = 0; run < 3; run += 1) runs.push(await world.run({ manifest: 'bucket', telnyx: false }));
@@ -201,7 +201,8 @@ describe('audit with manifests', () => {
     const [first = ''] = [...world.bucket.objects.keys()].filter((key) =>
       key.endsWith('/manifest-sha256.txt'),
     );
-    const text = `${sha256(world.bucket.text(first))}  ${first}\n`;
+    const line = `${sha256(world.bucket.text(first))}  ${first}\n`;
+    const text = line + world.bucket.text(first);
     world.bucket.put(`${later}/manifest-sha256.txt`, text, noon);
 
     const { exitCode, records } = await world.run({ manifest: 'bucket' });
@@ -273,7 +274,7 @@ describe('audit with manifests', () => {
     const { world } = await worldWithManifests(2);
     const archived = documentOf(id(0), body(0));
     const newReceipt = { ...receiptOf(archived), archivedAt: new Date(noon).toISOString() };
-    world.bucket.put(receiptKey(id(0)), written(newReceipt), noon);
+    world.replace(receiptKey(id(0)), written(newReceipt), noon);
     const altered = [`receipt-altered ${receiptKey(id(0))}`];
 
     const before = await world.run({ manifest: 'bucket' });
@@ -288,7 +289,7 @@ describe('audit with manifests', () => {
   it('never adds a receipt for other bytes', async () => {
     const { world } = await worldWithManifests(2);
     const other = documentOf(id(0), Buffer.from('document X'));
-    world.bucket.put(receiptKey(id(0)), written(receiptOf(other)), noon);
+    world.replace(receiptKey(id(0)), written(receiptOf(other)), noon);
 
     await world.run({ manifest: 'bucket', acceptReceipts: true });
     const { findings } = await world.run();

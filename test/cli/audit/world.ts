@@ -77,6 +77,12 @@ export function createWorld({
     bucket.put(receiptKey(archived.record.id), written(receiptOf(archived)), modified, { verified });
   };
 
+  /** Changes an object in place, as on a disk: without leaving its version. */
+  const replace: MemoryBucket['put'] = (key, ...content) => {
+    bucket.objects.delete(key);
+    bucket.put(key, ...content);
+  };
+
   const run = async (
     options: Partial<AuditOptions> = {},
     signal = new AbortController().signal,
@@ -173,6 +179,7 @@ export function createWorld({
     bucket,
     account,
     archive,
+    replace,
     run,
     setPageRows: (rows: number) => {
       pageRows = rows;

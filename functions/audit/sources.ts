@@ -1,0 +1,83 @@
+/** The sources of an audit side by side: one row for each document that one of them has. */
+import {
+  documentIdOfHold,
+  documentIdOfObject,
+  documentIdOfReceipt,
+  holdPrefix,
+  receiptPrefix,
+} from '../bucket/keys.ts';
+import { type ListedKey, type ListingOptions, listVersions } from '../bucket/listing.ts';
+import { parseManifestKey } from '../bucket/manifest-text.ts';
+import type { Manifest } from '../bucket/manifests.ts';
+import { type ManifestClaims, mergeManifests } from './manifest-claims.ts';
+import { type MergedRow, mergeById } from './merge-by-id.ts';
+import type { ListedDocument } from './telnyx-documents.ts';
+
+/** What the listings and the manifests say about one document. */
+export interface SourceRow {
+  id: string;
+  object?: ListedKey & { id: string };
+  receipt?: ListedKey & { id: string };
+  telnyx?: ListedDocument;
+  manifests?: ManifestClaims;
+  /** Hold records, oldest first. */
+  hold?: { id: string; records: ListedKey[] };
+}
+
+export interface AuditSources {
+  listing: ListingOptions;
+  /** Sorted by ID. */
+  telnyx: Iterable<ListedDocument>;
+  /** Local copies of the manifests, oldest first. */
+  manifests: readonly Pick<Manifest, 'key' | 'path'>[];
+  /** Called for each object that the archiver did not write, judged by its key. */
+  onForeign: (object: ListedKey) => void;
+}
+
+/** Merges all sources, sorted by ID. @throws ArchiverError the errors of `listVersions` */
+export function mergeSources({
+  listing,
+  telnyx,
+  manifests,
+  onForeign,
+}: AuditSources): AsyncGenerator<SourceRow> {
+  // Together these listings cover the whole bucket, so no object is overlooked.
+  const objects = listVersions(listing, { before: holdPrefix });
+  const holds = listVersions(listing, { from: holdPrefix, before: receiptPrefix });
+  const receipts = listVersions(listing, { from: receiptPrefix });
+  type Streams = MergedRow<{ [Name in keyof Omit<SourceRow, 'id'>]-?: NonNullable<SourceRow[Name]> }>;
+  const rows: AsyncGenerator<Streams> = mergeById({
+    object: withIds(objects, documentIdOfObject, onForeign),
+    receipt: withIds(receipts, documentIdOfReceipt, onForeign),
+    telnyx,
+    manifests: mergeManifests(manifests),
+    hold: groupedById(withIds(holds, documentIdOfHold, onForeign)),
+  });
+  return rows;
+}
+
+async function* withIds(
+  listed: AsyncIterable<ListedKey>,
+  idOf: (key: string) => string | undefined,
+  onForeign: (object: ListedKey) => void,
+): AsyncGenerator<ListedKey & { id: string }> {
+  for await (const row of listed) {
+    const id = idOf(row.key);
+    if (id !== undefined) yield { ...row, id };
+    else if (!parseManifestKey(row.key)) onForeign(row);
+  }
+}
+
+async function* groupedById(
+  listed: AsyncIterable<ListedKey & { id: string }>,
+): AsyncGenerator<NonNullable<SourceRow['hold']>> {
+  let group: SourceRow['hold'];
+  for await (const { id, ...record } of listed) {
+    if (group?.id === id) group.records.push(record);
+    else {
+      if (group) yield group;
+      group = { id, records: [record] };
+    }
+  }
+  if (group) yield group;
+}
