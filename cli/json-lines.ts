@@ -39,6 +39,7 @@ const audit = [
     unchecked: count,
     counts: v.record(text, count),
     archived: count,
+    held: count,
     bytes: count,
     objectsRead: count,
     bytesRead: count,

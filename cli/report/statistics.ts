@@ -1,6 +1,9 @@
 /** The report's figures on all documents, collected during the audit in bounded memory. */
+
+import { tombstoneOf } from '../../functions/audit/evidence.ts';
 import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
 import { type Inspection, namesOf } from '../../functions/audit/inspect.ts';
+import { claimsErasure } from '../../functions/audit/judge-erasure.ts';
 import { lastNamed } from '../../functions/audit/manifest-claims.ts';
 import { Histogram, NameCounts, Quantiles, TimeHistogram } from './histograms.ts';
 
@@ -38,6 +41,15 @@ export const latencyEdges = [5, 10, 30]
 /** Bytes. Telnyx accepts files of up to 20 MB. */
 export const sizeEdges = [1e3, 1e4, 1e5, 1e6, 5e6, 1e7, 2e7];
 
+/** Documents with other codes precede the newest ones in the table. A missing one is added later. */
+const unremarkable: ReadonlySet<FindingCode> = new Set([
+  'same',
+  'kept',
+  'receipt-accepted',
+  'erased',
+  'missing',
+]);
+
 export class Statistics {
   readonly growth = new TimeHistogram();
   readonly sizes = new Histogram(sizeEdges);
@@ -54,11 +66,16 @@ export class Statistics {
   add(inspection: Inspection): void {
     const row = rowOf(inspection);
     const { archivedAt, createdAt, bytes = 0 } = row;
-    if (inspection.findings.some(({ code }) => code !== 'same' && code !== 'kept' && code !== 'missing')) {
+    if (!row.codes.every((code) => unremarkable.has(code))) {
       this.#addWithFindings(row);
     } else if (archivedAt !== undefined) this.#addNewest(row);
-    // An altered receipt is not credible.
-    if (archivedAt === undefined || row.codes.includes('receipt-altered')) return;
+    // An altered receipt is not credible, and a tombstone is not a document.
+    if (
+      archivedAt === undefined ||
+      row.codes.includes('receipt-altered') ||
+      claimsErasure(inspection.evidence)
+    )
+      return;
     this.growth.add(archivedAt, bytes);
     this.sizes.add(bytes);
     this.types.add(row.contentType ?? 'unknown');
@@ -114,6 +131,7 @@ export class Statistics {
 function rowOf({ evidence, findings }: Inspection): DocumentRow {
   const { documentId, object, receipt, telnyx } = evidence;
   const reading = receipt?.reading;
+  const erased = tombstoneOf(evidence)?.content?.erased;
   const { fileName, customerReference } = namesOf(evidence);
   return {
     id: documentId,
@@ -124,7 +142,8 @@ function rowOf({ evidence, findings }: Inspection): DocumentRow {
     contentType: reading?.contentType,
     bytes: object?.bytes ?? reading?.stated.bytes ?? telnyx?.bytes,
     createdAt: reading?.createdAt ?? telnyx?.createdAt,
-    archivedAt: reading?.archivedAt,
+    archivedAt:
+      reading?.archivedAt ?? (erased?.archivedAt === undefined ? undefined : Date.parse(erased.archivedAt)),
     trigger: reading?.trigger,
     sha256: lastNamed(evidence).document ?? reading?.stated.sha256,
   };

@@ -64,10 +64,15 @@ export function verdictOf(
 ): AuditVerdict {
   const defects = countDefects(tally);
   const unchecked = countUnchecked(tally);
-  const archive = `${formatCount(tally.archived, 'archived document')} (${formatBytes(tally.bytes)})`;
+  const { erased } = tally.counts;
+  const archive = [
+    `${formatCount(tally.archived, 'archived document')} (${formatBytes(tally.bytes)})`,
+    ...(erased > 0 ? [`erased ${formatNumber(erased)}`] : []),
+    ...(tally.held > 0 ? [`held ${formatNumber(tally.held)}`] : []),
+  ].join(', ');
   // What a problem could hide behind.
   const limitations = [
-    quick && tally.archived > 0 ? ' by listing only; bytes were not compared' : '',
+    quick && tally.archived > 0 ? ' by listing only; bytes and tombstones were not compared' : '',
     listedAtTelnyx === undefined ? '; not compared with Telnyx' : '',
   ].join('');
   const uncheckedItems = `${formatCount(unchecked, 'item')} could not be checked`;
@@ -78,7 +83,8 @@ export function verdictOf(
   if (unchecked > 0) {
     return { state: 'incomplete', text: `${uncheckedItems}; no problems found in ${archive}${limitations}` };
   }
-  const result = tally.archived === 0 ? 'The archive is empty' : `No problems found in ${archive}`;
+  const isEmpty = tally.archived === 0 && erased === 0;
+  const result = isEmpty ? 'The archive is empty' : `No problems found in ${archive}`;
   return { state: 'ok', text: result + limitations };
 }
 
@@ -141,7 +147,7 @@ function coverage(tally: Tally, scope: AuditScope): Printable[] {
       ? 'Telnyx     not compared; missing documents are not detected'
       : `Telnyx     ${formatCount(listedAtTelnyx, 'document')} listed`,
     quick
-      ? 'Bytes      not checked; only listings were compared'
+      ? 'Bytes      not checked; only listings were compared, and erased documents count as archived'
       : `Bytes      SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
     newestManifest === undefined
       ? 'Manifests  none; write one with --manifest'
@@ -153,13 +159,14 @@ function coverage(tally: Tally, scope: AuditScope): Printable[] {
 /** The last line of `--json`. `counts` has every code, also those with 0. */
 export function summaryRecord(tally: Tally, scope: AuditScope): object {
   const counts: Partial<Record<FindingCode, number>> = tally.counts;
-  const { archived, bytes, objectsRead, bytesRead, requests } = tally;
+  const { archived, held, bytes, objectsRead, bytesRead, requests } = tally;
   return {
     type: 'summary',
     findings: countDefects(tally),
     unchecked: countUnchecked(tally),
     counts,
     archived,
+    held,
     bytes,
     objectsRead,
     bytesRead,
