@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
 import { documentKey, manifestPrefix, receiptKey } from '../../functions/bucket/keys.ts';
-import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { programs } from '../../local/programs.ts';
 import { printable } from '../../terminal/escape.ts';
 
@@ -78,10 +77,12 @@ function repair(when: string, folder: string | undefined): AdviceStep {
 }
 
 /** Advice that does not depend on where the archive is; undefined for other codes. */
-function generalAdvice({ code }: Finding, folder: string | undefined): AdviceStep[] | undefined {
+function generalAdvice({ code, documentId }: Finding, folder: string | undefined): AdviceStep[] | undefined {
   switch (code) {
     case 'same':
     case 'kept':
+    case 'receipt-accepted':
+    case 'erased':
     case 'pending':
       return [];
     case 'infected':
@@ -101,6 +102,30 @@ function generalAdvice({ code }: Finding, folder: string | undefined): AdviceSte
             folder === undefined
               ? 'Find out who writes such objects. The archiver does not use them.'
               : 'Find out where such files come from, and move them out of the archive. The archiver does not use them.',
+        },
+      ];
+    case 'erasure-unfinished':
+      return [
+        {
+          text:
+            `If no erasure is running, run \`erase ${documentId} --basis <reference>\` again: it goes on where it ` +
+            'stopped. What is held is erased only after `release`.',
+        },
+      ];
+    case 'hold-missing':
+      return [
+        {
+          text:
+            `Run \`hold ${documentId} --reason <reason>\` again, and find out who took the legal hold off. What was ` +
+            'erased while it was held is lost, except in a copy.',
+        },
+      ];
+    case 'manifest-differs':
+      return [
+        {
+          text:
+            'The audit goes on comparing with what any manifest names. No audit writes a manifest that leaves out or ' +
+            'changes what an earlier one names: find out who wrote the manifest in the line, and compare both files.',
         },
       ];
     case 'unreadable':
@@ -146,79 +171,102 @@ function inFolder(finding: Finding, folder: string): AdviceStep[] {
       return [restore(object()), ...archiveAgain(object(), receipt())];
     case 'receipt-altered':
       return [restore(receipt()), acceptReceipts];
+    case 'hidden':
+    case 'overwritten':
+    case 'tombstone-altered':
+      return [
+        {
+          text:
+            `The local S3 deleted or replaced ${file(key)}, and keeps what was there before. Find out which program ` +
+            `did it. While \`${startCommand(folder)}\` is running, any S3 client can read and delete the other versions.`,
+        },
+      ];
     default:
       return [restore(key)];
   }
 }
 
 /**
- * The policy of the archive bucket (`infra/bucket.ts`) denies every PUT without `If-None-Match`, which succeeds at a key
- * whose current version is a delete marker, and denies deleting a version to everyone but break-glass roles.
+ * The policy of the archive bucket (`infra/bucket.ts`) denies replacing an object, and deleting a version or a delete
+ * marker, to everyone but break-glass roles.
  */
 function inBucket(finding: Finding, location: ArchiveLocation): AdviceStep[] {
   const { code, key, documentId = '', versionId } = finding;
+  const [object, receipt] = documentId === '' ? [] : [documentKey(documentId), receiptKey(documentId)];
   switch (code) {
     case 'lost':
-      return [copyBack(location, [{ key: documentKey(documentId) }, { key: receiptKey(documentId) }])];
-    case 'no-object':
-      return [copyBack(location, [{ key, versionId }])];
+      return [putBack(location, [object, receipt])];
     case 'no-receipt':
-      return [copyBack(location, [{ key: receiptKey(documentId) }])];
-    case 'size-differs':
-    case 'checksum-differs':
-      return [uncover(location, key, versionId)];
+      return [putBack(location, [receipt])];
     case 'receipt-altered':
       return [uncover(location, key), acceptReceipts];
+    case 'hidden':
+      return [removeMarker(location, key)];
+    case 'no-object':
     case 'manifest-removed':
-      if (parseManifestKey(key)) return [copyBack(location, [{ key }])];
-      return [
-        {
-          text: 'The bucket keeps every version. Look for the manifest among them:',
-          commands: [listVersions(location, manifestPrefix)],
-        },
-      ];
+      return [putBack(location, [key === manifestPrefix ? undefined : key])];
     default:
-      return [uncover(location, key)];
+      return [uncover(location, key, key === object ? versionId : undefined)];
   }
 }
 
-/** For a key whose current version is a delete marker. */
-function copyBack(
-  location: ArchiveLocation,
-  objects: readonly { key: string; versionId?: string | undefined }[],
-): AdviceStep {
+/** For keys of which the bucket has no version any more. */
+function putBack(location: ArchiveLocation, keys: readonly (string | undefined)[]): AdviceStep {
+  const known = keys.filter((key) => key !== undefined);
   return {
     text:
-      'It was deleted, but the bucket keeps every version. Find out who deleted it, and copy the archived version back. ' +
-      `This does not need a break-glass role. For ${objects.map(({ key }) => `\`${key}\``).join(' and ')}:`,
-    commands: objects.flatMap(({ key, versionId }) => {
-      const version = safeVersionId(versionId);
-      const source = `${location.name}/${key}?versionId=${version ?? unknownVersion}`;
-      const copy = `copy-object ${at(location, key)} --copy-source ${quoted(source)} --if-none-match '*' --checksum-algorithm SHA256`;
-      return [...(version === undefined ? [listVersions(location, key)] : []), s3api(location, copy)];
-    }),
+      'The bucket has no version of it: it was deleted for good, which only the roles in the stage setting ' +
+      '`breakGlassArns` can do. Find out who did it. ' +
+      (known.length === 0
+        ? 'If you have a copy of the manifest, put it back at its own key.'
+        : `If you have a copy, put it back. For ${known.map((key) => `\`${key}\``).join(' and ')}:`),
+    commands: known.map((key) =>
+      s3api(
+        location,
+        `put-object ${at(location, key)} --body ${quoted(copiedFile)} --if-none-match '*' --checksum-algorithm SHA256`,
+      ),
+    ),
   };
 }
 
-/** For a key whose current version covers the archived one. */
+/** For a key whose current version is a delete marker. */
+function removeMarker(location: ArchiveLocation, key: string): AdviceStep {
+  return {
+    text:
+      'The bucket keeps the versions below the delete marker. Find out who deleted it, and delete the marker. Only the ' +
+      `roles in the stage setting \`breakGlassArns\` can do this. For \`${printable(key)}\`:`,
+    commands: [
+      listVersions(location, key),
+      s3api(location, `delete-object ${at(location, key)} --version-id ${quoted(markerVersion)}`),
+    ],
+  };
+}
+
+/** For a key of which the archived version is not the current one, or not the only one. */
 function uncover(location: ArchiveLocation, key: string, versionId?: string): AdviceStep {
   const archived = safeVersionId(versionId);
   const original = archived === undefined ? 'the oldest one is the original' : `${archived} is the original`;
   return {
     text:
-      `It was replaced, but the bucket keeps every version (${original}). Find out who replaced it, and delete the ` +
-      'newer versions. Only the roles in the stage setting `breakGlassArns` can do this; for a version that Object Lock ' +
-      'protects in GOVERNANCE mode they add `--bypass-governance-retention`, in COMPLIANCE mode they wait until the ' +
-      `retention ends. For \`${key}\`:`,
+      `The bucket keeps every version until a break-glass role deletes it (${original}). Look at the versions, find out ` +
+      'who wrote the others, and delete those. Only the roles in the stage setting `breakGlassArns` can do this; for a ' +
+      'version that Object Lock protects in GOVERNANCE mode they add `--bypass-governance-retention`, in COMPLIANCE mode ' +
+      `they wait until the retention ends. For \`${printable(key)}\`:`,
     commands: [
       listVersions(location, key),
-      s3api(location, `delete-object ${at(location, key)} --version-id ${quoted(newerVersion)}`),
+      s3api(
+        location,
+        `get-object ${at(location, key)} --version-id ${quoted(archived ?? unknownVersion)} ${quoted(copiedFile)}`,
+      ),
+      s3api(location, `delete-object ${at(location, key)} --version-id ${quoted(otherVersion)}`),
     ],
   };
 }
 
+const copiedFile = '<file>';
+const markerVersion = '<ID of the delete marker>';
+const otherVersion = '<ID of the other version>';
 const unknownVersion = '<version ID>';
-const newerVersion = '<ID of the newer version>';
 
 function listVersions(location: ArchiveLocation, prefix: string): string {
   return s3api(location, `list-object-versions --bucket ${quoted(location.name)} --prefix ${quoted(prefix)}`);

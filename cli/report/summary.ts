@@ -72,7 +72,7 @@ export function verdictOf(
   ].join(', ');
   // What a problem could hide behind.
   const limitations = [
-    quick && tally.archived > 0 ? ' by listing only; bytes and tombstones were not compared' : '',
+    quick && tally.archived > 0 ? ' by listing only; bytes were not compared' : '',
     listedAtTelnyx === undefined ? '; not compared with Telnyx' : '',
   ].join('');
   const uncheckedItems = `${formatCount(unchecked, 'item')} could not be checked`;
@@ -147,7 +147,7 @@ function coverage(tally: Tally, scope: AuditScope): Printable[] {
       ? 'Telnyx     not compared; missing documents are not detected'
       : `Telnyx     ${formatCount(listedAtTelnyx, 'document')} listed`,
     quick
-      ? 'Bytes      not checked; only listings were compared, and erased documents count as archived'
+      ? 'Bytes      not checked, nor are tombstones read; only listings were compared'
       : `Bytes      SHA-256 that S3 verified; ${formatCount(tally.objectsRead, 'object')} downloaded and hashed (${formatBytes(tally.bytesRead)})`,
     newestManifest === undefined
       ? 'Manifests  none; write one with --manifest'

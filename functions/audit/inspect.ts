@@ -268,7 +268,7 @@ async function readLocks(
     } catch (thrown) {
       // The rest of the document can be judged without its locks. The signal's reason is thrown by the caller.
       const { code, message } = asArchiverError(thrown);
-      locks.push({ key, state: { unreadable: `its legal hold: ${code}: ${message}` } });
+      locks.push({ key, state: { unreadable: `${code}: ${message}` } });
     }
   }
   return locks;

@@ -76,8 +76,10 @@ function alterationOf(
 ): string | undefined {
   if (tombstone?.alteration !== undefined) return tombstone.alteration;
   if (!whole?.content || !exists) return undefined;
-  if (tombstone) return tombstone.digest === whole.digest ? undefined : 'differs from the one of the receipt';
-  return digest === digestIn(whole.content.erased)
+  if (tombstone)
+    return tombstone.digest === whole.digest ? undefined : 'another tombstone than the receipt’s';
+  const expected = digestIn(whole.content.erased);
+  return expected === undefined || expected === digest
     ? undefined
     : `neither the tombstone nor the ${name} that was to be erased`;
 }

@@ -19,7 +19,10 @@ export function judgeHold(evidence: Evidence): Finding[] {
   }
   for (const { key, state } of hold.locks) {
     if (state === 'off') findings.push(finding(evidence, 'hold-missing', '', key));
-    else if (state !== 'on') findings.push(finding(evidence, 'unreadable', state.unreadable, key));
+    else if (state !== 'on') {
+      const detail = `the legal hold of ${key}: ${state.unreadable}`;
+      findings.push(finding(evidence, 'unreadable', detail, hold.records.at(-1)?.listed.key));
+    }
   }
   return findings;
 }

@@ -79,7 +79,7 @@ export function judgeClaims(evidence: Evidence): Finding[] {
     const differs = document !== undefined && claim.document !== document;
     const isErasure =
       claim.document === tombstone && claim.receipt === tombstone && statesErasureOf(evidence, before);
-    const relation = omits ? 'leaves out what' : 'states another SHA-256 than';
+    const relation = omits ? 'leaves out what' : 'states another SHA-256 than what';
     if (omits || (differs && !isErasure)) {
       return [
         finding(evidence, 'manifest-differs', `${claim.manifest} ${relation} ${before.manifest} states`),

@@ -1,7 +1,16 @@
-import type { ListObjectsV2Command, ListObjectsV2CommandInput } from '@aws-sdk/client-s3';
+import type {
+  ListObjectsV2Command,
+  ListObjectsV2CommandInput,
+  ListObjectVersionsCommand,
+} from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type KeyRange, type ListingOptions, listArchive } from '../../functions/bucket/listing.ts';
+import {
+  type KeyRange,
+  type ListingOptions,
+  listArchive,
+  listVersions,
+} from '../../functions/bucket/listing.ts';
 import { calls } from '../../functions/limits.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
@@ -194,5 +203,111 @@ describe('the requests of a listing', () => {
       ),
       { numRuns: propertyRuns(300) },
     );
+  });
+});
+
+describe('listVersions', () => {
+  it('yields each key once with its current version, its other versions and its delete markers, on pages of any length', async () => {
+    const action = fc.record({
+      key: fc.constantFrom('a', 'a/b', 'b', 'b/ä', 'b/\uffee', 'b/\u{1f600}', 'c +', 'd'),
+      deletes: fc.boolean(),
+    });
+    const bound = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(action, { maxLength: 25 }),
+        fc.integer({ min: 1, max: 6 }),
+        bound,
+        bound,
+        fc.constantFrom(undefined, 'b/'),
+        async (actions, pageKeys, from, before, prefix) => {
+          const memory = new MemoryBucket(virtualTime(noon));
+          memory.pageKeys = pageKeys;
+          for (const [number, { key, deletes }] of actions.entries()) {
+            if (deletes) memory.versioned.delete(key);
+            else memory.put(key, 'x'.repeat(number), noon + number);
+          }
+          const { options } = optionsOf(memory.send);
+
+          const rows = await collected(
+            listVersions(options, {
+              ...(from !== undefined && { from }),
+              ...(before !== undefined && { before }),
+              ...(prefix !== undefined && { prefix }),
+            }),
+          );
+
+          const keys = [...new Set(actions.map(({ key }) => key))]
+            .filter((key) => prefix === undefined || key.startsWith(prefix))
+            .filter((key) => (from === undefined || key >= from) && (before === undefined || key < before))
+            .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+          const expected = keys.map((key) => {
+            const versions = memory.versioned.versions(key);
+            const current = memory.versioned.current(key);
+            const bodies = versions.filter(({ body }) => body !== undefined).length;
+            return {
+              key,
+              current: current && {
+                bytes: current.body.length,
+                modified: current.modified,
+                versionId: current.versionId,
+              },
+              otherVersions: bodies - (current ? 1 : 0),
+              deleteMarkers: versions.length - bodies,
+            };
+          });
+          expect(rows).toEqual(expected);
+        },
+      ),
+      { numRuns: propertyRuns(200) },
+    );
+  });
+
+  it('goes on after the last version of the page before', async () => {
+    const inputs: unknown[] = [];
+    const { options } = optionsOf(async (command) => {
+      inputs.push((command as ListObjectVersionsCommand).input);
+      const page = { IsTruncated: true, NextKeyMarker: 'a+b', NextVersionIdMarker: 'v2' };
+      const versions = [{ Key: 'a+b', IsLatest: inputs.length === 1, Size: 1, VersionId: 'v' }];
+      return { Versions: versions, ...(inputs.length === 1 && page) };
+    });
+
+    const rows = await collected(listVersions(options, { prefix: 'a' }));
+
+    expect(rows).toEqual([
+      { key: 'a b', current: { bytes: 1, modified: 0, versionId: 'v' }, otherVersions: 1, deleteMarkers: 0 },
+    ]);
+    const address = { Bucket: 'archive', EncodingType: 'url', Prefix: 'a' };
+    expect(inputs).toStrictEqual([address, { ...address, KeyMarker: 'a b', VersionIdMarker: 'v2' }]);
+  });
+
+  it('reads a bucket without versions, and yields 0 for a size or date that S3 does not state', async () => {
+    const { options } = optionsOf(async () => ({ Versions: [{ Key: 'a', IsLatest: true }] }));
+
+    expect(await collected(listVersions(options, {}))).toEqual([
+      { key: 'a', current: { bytes: 0, modified: 0, versionId: 'null' }, otherVersions: 0, deleteMarkers: 0 },
+    ]);
+  });
+
+  it.each([
+    ['does not say where the next page begins', { IsTruncated: true }],
+    ['begins every page at the same place', { IsTruncated: true, NextKeyMarker: 'a' }],
+  ])('throws BucketMisconfigured if S3 %s', async (_case, page) => {
+    const { options } = optionsOf(async () => ({ Versions: [{ Key: 'a', IsLatest: true }], ...page }));
+
+    await expect(collected(listVersions(options, {}))).rejects.toMatchObject({
+      code: 'BucketMisconfigured',
+      message: expect.stringMatching(/^The bucket does not list its versions to the end/),
+    });
+  });
+
+  it('throws BucketMisconfigured if a page begins before the end of the page before', async () => {
+    const { options } = optionsOf(async (command) =>
+      (command as ListObjectVersionsCommand).input.KeyMarker === undefined
+        ? { Versions: [{ Key: 'b' }], IsTruncated: true, NextKeyMarker: 'b', NextVersionIdMarker: 'v1' }
+        : { Versions: [{ Key: 'a' }] },
+    );
+
+    await expect(collected(listVersions(options, {}))).rejects.toThrow(/byte order/);
   });
 });

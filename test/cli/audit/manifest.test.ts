@@ -145,6 +145,37 @@ describe('audit with manifests', () => {
     expect(middle.findings).toEqual([`manifest-removed ${texts[0]}`]);
   });
 
+  it('reports a manifest that is hidden or was written again, also the newest one with its tag file', async () => {
+    const { world, manifests, texts } = await worldWithManifests(2);
+    const [first = '', newest = ''] = texts;
+    const ofNewest = manifests.filter((key) => key.startsWith(dirname(newest)));
+    for (const key of ofNewest) world.bucket.versioned.delete(key);
+    world.bucket.put(first, world.bucket.text(first), noon);
+
+    const { findings } = await world.run({ manifest: { file: join(await temporaryFolder(), 'next') } });
+
+    expect(findings).toEqual([...ofNewest.map((key) => `hidden ${key}`), `overwritten ${first}`]);
+  });
+
+  it('reports a document of which a later manifest states another SHA-256, or leaves out the receipt', async () => {
+    const { world, texts } = await worldWithManifests(2);
+    const [, newest = ''] = texts;
+    const lines = world.bucket.text(newest).split('\n').slice(1);
+    const [document0 = '', , document1, receipt1] = lines;
+    const appended = 'manifests/20991231T000000Z/manifest-sha256.txt';
+    const link = `${sha256(world.bucket.text(newest))}  ${newest}`;
+    const forged = [link, document0, document1?.replace(/^\w+/, sha256('x')), receipt1, ''].join('\n');
+    world.bucket.put(appended, forged, noon);
+
+    const { findings, details } = await world.run();
+
+    const [differs0, differs1] = [0, 1].map((number) => `manifest-differs ${documentKey(id(number))}`);
+    // The audit compares with the newest SHA-256 that a manifest states.
+    expect(findings).toEqual([`checksum-differs ${documentKey(id(1))}`, differs0, differs1]);
+    expect(details.get(differs0 ?? '')).toBe(`${appended} leaves out what ${texts[0]} states`);
+    expect(details.get(differs1 ?? '')).toBe(`${appended} states another SHA-256 than what ${newest} states`);
+  });
+
   it('reports an added manifest that does not name its predecessor', async () => {
     const { world } = await worldWithManifests(1);
     const forged = 'manifests/20991231T000000Z/manifest-sha256.txt';
@@ -279,11 +310,17 @@ describe('audit with manifests', () => {
 
     const before = await world.run({ manifest: 'bucket' });
     const accepting = await world.run({ manifest: 'bucket', acceptReceipts: true });
-    const after = await world.run();
+    const after = await world.run({ all: true, manifest: 'bucket' });
+    const later = await world.run({ all: true });
 
     expect(before.findings).toEqual(altered);
     expect(accepting.findings).toEqual(altered);
-    expect(after.findings).toEqual([]);
+    const accepted = `receipt-accepted ${documentKey(id(0))}`;
+    for (const { exitCode, findings, details } of [after, later]) {
+      expect(findings).toEqual([accepted, `same ${documentKey(id(1))}`]);
+      expect(details.get(accepted)).toMatch(/^in manifests\/\w+\/manifest-sha256\.txt$/);
+      expect(exitCode).toBe(0);
+    }
   });
 
   it('never adds a receipt for other bytes', async () => {
