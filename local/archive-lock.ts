@@ -3,7 +3,7 @@ import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hasSystemCode } from '../functions/errors.ts';
-import { privateFolder } from './s3/object-store.ts';
+import { privateFolder } from './s3/object-key.ts';
 import { UntrustedFolder } from './s3/untrusted-folder.ts';
 
 /** Result code SQLITE_BUSY: another connection holds the lock (https://sqlite.org/rescode.html#busy). */

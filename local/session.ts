@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { isAnswering } from './identity-port.ts';
 import { isLoopbackHost } from './loopback.ts';
-import { privateFolder } from './s3/object-store.ts';
+import { privateFolder } from './s3/object-key.ts';
 import { fileMode, UntrustedFolder } from './s3/untrusted-folder.ts';
 
 const name = 'stack.json';

@@ -12,7 +12,7 @@ import { hasSystemCode } from '../../functions/errors.ts';
 import { programs } from '../programs.ts';
 import { isInside } from './is-inside.ts';
 import { type UnlistedFile, unlistedFiles } from './key-index.ts';
-import { privateFolder } from './object-store.ts';
+import { privateFolder } from './object-key.ts';
 
 export class ArchiveFolder {
   /** Absolute. */

@@ -1,6 +1,7 @@
-/** ListBuckets, HeadBucket and GetBucketLocation. */
+/** ListBuckets and what a bucket says of itself. */
 import { stat } from 'node:fs/promises';
-import { bytesOf, type S3Response, xmlResponse } from './response.ts';
+import type { DefaultRetention } from './object-lock.ts';
+import { emptyResponse, type S3Response, xmlResponse } from './response.ts';
 import { s3Namespace, type XmlChildren, xmlDocument } from './xml.ts';
 
 /** The only region. GetBucketLocation states it as empty, as S3 does. */
@@ -31,14 +32,26 @@ export async function listBuckets(directories: Readonly<Record<string, string>>)
 }
 
 export function headBucket(): S3Response {
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/xml', 'x-amz-bucket-region': region },
-    length: 0,
-    body: () => bytesOf(Buffer.alloc(0)),
-  };
+  return emptyResponse(200, { 'content-type': 'application/xml', 'x-amz-bucket-region': region });
 }
 
 export function bucketLocation(): S3Response {
   return xmlResponse(200, xmlDocument('LocationConstraint', [], s3Namespace));
+}
+
+/** Each bucket is versioned, as Object Lock requires. */
+export function bucketVersioning(): S3Response {
+  return xmlResponse(200, xmlDocument('VersioningConfiguration', [['Status', 'Enabled']], s3Namespace));
+}
+
+export function lockConfiguration(byDefault: DefaultRetention | undefined): S3Response {
+  const fields: XmlChildren = [
+    ['Mode', byDefault?.mode],
+    ['Days', byDefault?.days],
+  ];
+  const children: XmlChildren = [
+    ['ObjectLockEnabled', 'Enabled'],
+    ['Rule', byDefault && [['DefaultRetention', fields]]],
+  ];
+  return xmlResponse(200, xmlDocument('ObjectLockConfiguration', children, s3Namespace));
 }

@@ -1,27 +1,29 @@
 import { checksumHeader } from './checksums.ts';
-import { isObjectPath, keyTooLong, maxKeyBytes, type ObjectInfo, type ObjectStore } from './object-store.ts';
+import { isObjectPath, keyTooLong, maxKeyBytes } from './object-key.ts';
+import { lockHeaders } from './object-lock.ts';
+import { isObject, notAnObject, type ObjectInfo, type ObjectReader } from './object-reader.ts';
 import { header, type S3Request } from './request.ts';
-import type { S3Response } from './response.ts';
-import { bytesOf } from './response.ts';
-import { preconditionFailed, S3Error } from './s3-error.ts';
+import { noBytes, type S3Response } from './response.ts';
+import { noSuchKey, preconditionFailed, S3Error } from './s3-error.ts';
 
 /**
  * GetObject and HeadObject.
  *
- * @throws {S3Error} NoSuchKey, NoSuchVersion, InvalidRange, PreconditionFailed or KeyTooLongError
+ * @throws {S3Error} NoSuchKey, NoSuchVersion, MethodNotAllowed, InvalidRange, PreconditionFailed or KeyTooLongError
  */
-export async function getObject(request: S3Request, key: string, bucket: ObjectStore): Promise<S3Response> {
+export async function getObject(request: S3Request, key: string, bucket: ObjectReader): Promise<S3Response> {
   if (Buffer.byteLength(key) > maxKeyBytes) throw keyTooLong(key);
   if (!isObjectPath(key)) throw noSuchKey(key);
+  const versionId = request.query.get('versionId');
   if (request.method === 'HEAD') {
-    const found = await bucket.describe(key);
-    if (!found) throw noSuchKey(key);
-    return { ...responseHead(request, key, found), body: noBytes };
+    const found = await bucket.describe(key, versionId);
+    if (!isObject(found)) throw notAnObject(key, versionId, found);
+    return { ...responseHead(request, found), body: noBytes };
   }
-  const found = await bucket.read(key);
-  if (!found) throw noSuchKey(key);
+  const found = await bucket.read(key, versionId);
+  if (!found || !('object' in found)) throw notAnObject(key, versionId, found);
   try {
-    const { range, ...head } = responseHead(request, key, found.object);
+    const { range, ...head } = responseHead(request, found.object);
     return {
       ...head,
       body: () => (head.length === 0 ? noBytes() : found.stream(range.start, range.end)),
@@ -33,16 +35,7 @@ export async function getObject(request: S3Request, key: string, bucket: ObjectS
   }
 }
 
-const noBytes = () => bytesOf(Buffer.alloc(0));
-
-function responseHead(request: S3Request, key: string, object: ObjectInfo) {
-  const versionId = request.query.get('versionId');
-  if (versionId !== undefined && versionId !== object.versionId) {
-    throw new S3Error(404, 'NoSuchVersion', 'The specified version does not exist.', {
-      Key: key,
-      VersionId: versionId,
-    });
-  }
+function responseHead(request: S3Request, object: ObjectInfo) {
   const identity = {
     etag: `"${object.etag}"`,
     'last-modified': new Date(object.lastModified).toUTCString(),
@@ -62,6 +55,7 @@ function responseHead(request: S3Request, key: string, object: ObjectInfo) {
       'content-type': 'binary/octet-stream',
       ...object.headers,
       ...identity,
+      ...lockHeaders(object.lock),
       ...(range.partial && { 'content-range': `bytes ${range.start}-${range.end - 1}/${object.size}` }),
       // The checksum covers the whole object, so it is omitted for a range.
       ...(wantsChecksum &&
@@ -129,6 +123,3 @@ function requestedRange(text: string | undefined, size: number): ByteRange {
   }
   return { start, end, partial: true };
 }
-
-const noSuchKey = (key: string) =>
-  new S3Error(404, 'NoSuchKey', 'The specified key does not exist.', { Key: key });

@@ -1,11 +1,10 @@
 import { owner } from './buckets.ts';
-import type { ObjectInfo, ObjectStore } from './object-store.ts';
+import { keyEncoding, parseMaxKeys } from './list-parameters.ts';
+import { isObject, type ObjectInfo, type ObjectReader } from './object-reader.ts';
 import type { S3Request } from './request.ts';
 import { type S3Response, xmlResponse } from './response.ts';
 import { invalidArgument } from './s3-error.ts';
 import { s3Namespace, type XmlChildren, xmlDocument } from './xml.ts';
-
-const MAX_KEYS = 1000;
 
 /**
  * ListObjectsV2, and ListObjects, which older clients use.
@@ -17,7 +16,7 @@ const MAX_KEYS = 1000;
 export async function listObjects(
   request: S3Request,
   bucketName: string,
-  bucket: ObjectStore,
+  bucket: ObjectReader,
 ): Promise<S3Response> {
   const { query } = request;
   const type = query.get('list-type');
@@ -123,30 +122,14 @@ async function page(
 }
 
 /** Omits keys that were removed since the directory was read. Like with S3, a page may be short. */
-async function describeAll(bucket: ObjectStore, keys: readonly string[]): Promise<[string, ObjectInfo][]> {
+async function describeAll(bucket: ObjectReader, keys: readonly string[]): Promise<[string, ObjectInfo][]> {
   const described = await Promise.all(
     keys.map(async (key): Promise<[string, ObjectInfo][]> => {
       const object = await bucket.describe(key);
-      return object ? [[key, object]] : [];
+      return isObject(object) ? [[key, object]] : [];
     }),
   );
   return described.flat();
-}
-
-function parseMaxKeys(text: string | undefined): number {
-  if (text === undefined) return MAX_KEYS;
-  if (!/^\d{1,10}$/.test(text)) {
-    throw invalidArgument('Provided max-keys not an integer or within integer range', 'max-keys', text);
-  }
-  return Math.min(MAX_KEYS, Number(text));
-}
-
-function keyEncoding(type: string | undefined): (key: string) => string {
-  if (type === undefined) return (key) => key;
-  if (type !== 'url') {
-    throw invalidArgument('Invalid Encoding Method specified in Request', 'encoding-type', type);
-  }
-  return (key) => encodeURIComponent(key).replaceAll('%2F', '/').replaceAll('%20', '+');
 }
 
 const writeToken = (key: string) => Buffer.from(key).toString('base64url');

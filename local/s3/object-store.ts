@@ -1,36 +1,47 @@
-import { createHash, randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import { type FileHandle, link, open, rename, rm, stat, utimes } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Readable } from 'node:stream';
-import * as v from 'valibot';
+import { type FileHandle, link, open, rename, rm, utimes } from 'node:fs/promises';
 import { hasSystemCode } from '../../functions/errors.ts';
-import { type Checksum, checksumAlgorithms } from './checksums.ts';
+import type { Checksum } from './checksums.ts';
+import { type DeleteMarker, newVersionId } from './earlier-versions.ts';
 import { asDiskError, asFolderError } from './file-errors.ts';
-import { KeyIndex } from './key-index.ts';
-import { conditionalRequestConflict, invalidArgument, S3Error } from './s3-error.ts';
+import { hashOfKey, type Metadata, writeNewFile } from './metadata.ts';
+import { keyConflict, keyTooLong, privateFolder } from './object-key.ts';
+import { type LockBypass, type LockState, requireDeletable } from './object-lock.ts';
+import {
+  isObject,
+  isSameFile,
+  notAnObject,
+  type ObjectInfo,
+  ObjectReader,
+  objectOf,
+  type Version,
+  withId,
+} from './object-reader.ts';
+import { conditionalRequestConflict, noSuchKey, preconditionFailed } from './s3-error.ts';
 import { openScratch, type Scratch } from './scratch.ts';
-import { fileMode, makeFolder, parentOf, UntrustedFolder } from './untrusted-folder.ts';
+import { fileMode, makeFolder, parentOf } from './untrusted-folder.ts';
 
 /**
- * A bucket in a directory: the object `a/b` is the file `<directory>/a/b` with exactly its bytes.
+ * A versioned bucket in a directory: the current object of the key `a/b` is the file `<directory>/a/b` with exactly its
+ * bytes. Earlier versions and delete markers are files in `<directory>/.s3/versions`, metadata in `.s3/metadata`.
  *
- * Metadata is stored in `<directory>/.s3/metadata/<two digits>/…json`. A metadata file is named after the hash of the key
- * and the modification time and size of the data file. It is complete before the data file appears under its name, by one
- * `link` or `rename`. So whenever the process is killed, an object exists with its own metadata or not at all; metadata
- * without data is ignored. A file that the user added or edited matches no metadata: it is served with an opaque ETag and
- * no checksum.
+ * The versions of a key are, newest first, the file in the place of the key, if any, and then its files in
+ * `.s3/versions`. So if nothing is in the place of the key, the newest file in `.s3/versions` is the latest version. Each
+ * write first makes room, which changes no version, and then does one `link`, `rename` or `rm`. Whenever the process is
+ * killed, the write is done or not done. What is left to tidy up is done after each write, and before the first write of
+ * the next process.
  *
- * The directory may come from somebody else: metadata that this store would not write is ignored, and no symbolic link in
+ * A metadata file is named after the hash of the key and the modification time and size of the data file. It is complete
+ * before the data file appears under its name; metadata without data is ignored. A file that the user added or edited
+ * matches no metadata: it is served as the version `null`, with an opaque ETag and no checksum.
+ *
+ * The directory may come from somebody else: what this store would not write to `.s3` is ignored, and no symbolic link in
  * it is followed by default. Files and directories are created for their owner only.
  */
-export class ObjectStore {
-  readonly #folder: UntrustedFolder;
-  readonly #index: KeyIndex;
+export class ObjectStore extends ObjectReader {
   #scratch: Promise<Scratch> | undefined;
 
   /**
-   * @param directory created if missing; nothing is written to it before the first upload
+   * @param directory created if missing; nothing is written to it before the first write
    * @param followLinks whether an object may be a link to a file elsewhere, which is read
    * @throws DiskError if it cannot be created
    */
@@ -43,49 +54,13 @@ export class ObjectStore {
     return new ObjectStore(directory, followLinks);
   }
 
-  private constructor(directory: string, followLinks: boolean) {
-    this.#folder = new UntrustedFolder(directory, followLinks);
-    this.#index = new KeyIndex(directory, privateFolder);
-  }
-
-  /** Keys that start with `prefix` and sort after `after`, in the order of their UTF-8 bytes. */
-  keys(prefix: string, after: string): AsyncGenerator<string, void, undefined> {
-    return this.#index.keys(prefix, after);
-  }
-
-  async exists(key: string): Promise<boolean> {
-    return (await this.#find(key))?.isFile() ?? false;
-  }
-
-  /** Metadata of the object; undefined if it does not exist. */
-  async describe(key: string): Promise<ObjectInfo | undefined> {
-    for (;;) {
-      const found = await this.#find(key);
-      if (!found?.isFile()) return undefined;
-      const described = await this.#metadataOf(key, found);
-      if (described) return described;
-      if (isSameFile(found, await this.#find(key))) return unmanagedFile(found);
-    }
-  }
-
-  /** Opens the object. Later overwrites do not affect it. Must be closed. */
-  async read(key: string): Promise<OpenObject | undefined> {
-    for (;;) {
-      const opened = await this.#folder.open(key);
-      if (!opened) return undefined;
-      const { handle, stats: found } = opened;
-      try {
-        const described =
-          (await this.#metadataOf(key, found)) ??
-          (isSameFile(found, await this.#find(key)) ? unmanagedFile(found) : undefined);
-        if (described) return { object: described, ...reader(handle) };
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
-      // Overwritten between opening the file and reading its metadata: try again.
-      await handle.close();
-    }
+  /**
+   * Checks whether the key may be written now.
+   *
+   * @throws {S3Error} PreconditionFailed or NoSuchKey
+   */
+  async requireCondition(key: string, condition: WriteCondition | undefined): Promise<void> {
+    if (condition) requireMet(condition, key, await this.describe(key));
   }
 
   /**
@@ -95,15 +70,79 @@ export class ObjectStore {
   async upload(): Promise<ObjectUpload> {
     const scratch = await this.#openScratch();
     const path = scratch.newPath();
-    const onDisk: OnDisk = async (step) => {
-      try {
-        return await step();
-      } catch (error) {
-        throw asDiskError(error, this.#folder.path);
+    const handle = await this.#onDisk(() => open(path, 'wx', fileMode));
+    return new ObjectUpload(handle, path, this.#onDisk, (description) => this.#commit(path, description));
+  }
+
+  /**
+   * Hides the object behind a delete marker, which is the latest version then.
+   *
+   * @param lastModified milliseconds since the epoch
+   * @throws {S3Error} ConditionalRequestConflict
+   * @throws DiskError
+   */
+  async putDeleteMarker(key: string, lastModified: number): Promise<DeleteMarker> {
+    const marker: DeleteMarker = { versionId: newVersionId(), lastModified };
+    await this.#exclusively(key, async (scratch) => {
+      const draft = scratch.newPath();
+      await writeNewFile(draft, JSON.stringify(marker));
+      await this.earlier.prepare(key, scratch.newPath());
+      await this.#makeRoom(key, scratch, false);
+      const place = await this.earlier.nextPath(key, '.marker');
+      await rename(draft, this.own.resolve(place));
+      await this.#sync(parentOf(place), scratch);
+    });
+    return marker;
+  }
+
+  /**
+   * Deletes a version for good.
+   *
+   * @returns the version; undefined if it did not exist
+   * @throws {S3Error} AccessDenied if it is locked, or ConditionalRequestConflict
+   * @throws DiskError
+   */
+  async deleteVersion(key: string, versionId: string, bypass: LockBypass): Promise<Version | undefined> {
+    return await this.#exclusively(key, async (scratch) => {
+      const files = await this.filesOf(key);
+      // The newest last: while one is left, the version is still there.
+      const deleted = files.filter(({ version }) => version.versionId === versionId).reverse();
+      for (const { version } of deleted) if (isObject(version)) requireDeletable(version.lock, bypass);
+      if (deleted.length === 0) return undefined;
+      // What a crash leaves behind is found by this folder.
+      await this.earlier.prepare(key, scratch.newPath());
+      for (const { path } of deleted) {
+        const below = files.find(({ version }) => version.versionId !== versionId);
+        // In one step, so that the key is never without the object that is the current one then.
+        const place = this.own.resolve(path);
+        if (path === key && below && isObject(below.version))
+          await rename(this.own.resolve(below.path), place);
+        else await rm(place);
+        await this.#sync(parentOf(path), scratch);
       }
-    };
-    const handle = await onDisk(() => open(path, 'wx', fileMode));
-    return new ObjectUpload(handle, path, onDisk, (description) => this.#commit(path, description, scratch));
+      return deleted[0]?.version;
+    });
+  }
+
+  /**
+   * Changes the lock of a version, or of the latest.
+   *
+   * @param change gets the lock as it is; what it throws is passed on
+   * @throws {S3Error} NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker, or ConditionalRequestConflict
+   * @throws DiskError
+   */
+  async changeLock(
+    key: string,
+    versionId: string | undefined,
+    change: (lock: LockState) => LockState,
+  ): Promise<void> {
+    await this.#exclusively(key, async (scratch) => {
+      const file = withId(await this.filesOf(key), versionId);
+      if (!file || !isObject(file.version)) throw notAnObject(key, versionId, file?.version);
+      const { size: _size, lastModified: _lastModified, ...metadata } = file.version;
+      const changed = { ...metadata, key, lock: change(metadata.lock ?? {}) };
+      await this.metadata.replace(file.stats, changed, scratch.newPath());
+    });
   }
 
   /** Removes the directory for uploads. Call it when no upload is running. */
@@ -111,58 +150,111 @@ export class ObjectStore {
     await (await this.#scratch)?.remove();
   }
 
+  readonly #onDisk: OnDisk = async (step) => {
+    try {
+      return await step();
+    } catch (error) {
+      throw asDiskError(error, this.own.path);
+    }
+  };
+
   #openScratch(): Promise<Scratch> {
-    this.#scratch ??= openScratch(this.#folder, `${privateFolder}/uploads`).catch((error: unknown) => {
-      // Try again at the next upload, and remove nothing on close.
+    const opened = async () => {
+      const scratch = await openScratch(this.own, `${privateFolder}/uploads`);
+      for (const key of await this.earlierKeys('')) {
+        await scratch.exclusively(hashOfKey(key), () => this.#settle(key));
+      }
+      return scratch;
+    };
+    this.#scratch ??= opened().catch((error: unknown) => {
+      // Try again at the next write, and remove nothing on close.
       this.#scratch = undefined;
       throw error;
     });
     return this.#scratch;
   }
 
-  async #commit(path: string, upload: CommitOptions, scratch: Scratch): Promise<ObjectInfo | undefined> {
-    const { key, ifAbsent } = upload;
-    const { size } = await stat(path);
-    const metadata: Metadata = {
-      key,
-      etag: upload.md5,
-      versionId: randomBytes(24).toString('base64url'),
-      headers: upload.headers,
-      ...(upload.checksum && { checksum: upload.checksum }),
-    };
-    const claimed = await this.#claim(path, upload.lastModified, size, metadata);
-    let published = false;
-    try {
-      await this.#folder.makeFolder(parentOf(key));
-      const replaced = ifAbsent ? undefined : await this.#find(key);
-      published = scratch.hasHardLinks
-        ? await this.#publish(path, key, ifAbsent)
-        : await this.#publishWithoutLinks(path, key, ifAbsent, scratch);
-      if (!published) {
-        if (await this.exists(key)) return undefined;
-        throw keyConflict(key);
+  /** Runs a write of a key while no other write of the key runs, and brings its files to rest. */
+  async #exclusively<Result>(key: string, write: (scratch: Scratch) => Promise<Result>): Promise<Result> {
+    return await this.#onDisk(async () => {
+      const scratch = await this.#openScratch();
+      const outcome = await scratch.exclusively(hashOfKey(key), async () => {
+        let result: Result;
+        try {
+          result = await write(scratch);
+        } finally {
+          await this.#settle(key);
+        }
+        await this.#sync(parentOf(key), scratch);
+        return { result };
+      });
+      if (!outcome) throw conditionalRequestConflict();
+      return outcome.result;
+    });
+  }
+
+  async #commit(path: string, upload: CommitOptions): Promise<ObjectInfo> {
+    const { key, condition, lock } = upload;
+    return await this.#exclusively(key, async (scratch) => {
+      const files = await this.filesOf(key);
+      if (condition) requireMet(condition, key, files[0]?.version);
+      const metadata: Metadata = {
+        key,
+        etag: upload.md5,
+        versionId: newVersionId(),
+        headers: upload.headers,
+        ...(upload.checksum && { checksum: upload.checksum }),
+        ...(lock && { lock }),
+      };
+      const others = files.filter(({ version }) => isObject(version)).map(({ stats }) => stats);
+      const claimed = await this.metadata.claim(path, upload.lastModified, metadata, others);
+      let published = false;
+      try {
+        await this.own.makeFolder(parentOf(key));
+        await this.#makeRoom(key, scratch, scratch.hasHardLinks);
+        published = await this.#publish(path, key, condition === 'absent', scratch);
+      } catch (error) {
+        if (hasSystemCode(error, ...folderConflicts)) throw keyConflict(key);
+        if (hasSystemCode(error, 'ENAMETOOLONG')) throw keyTooLong(key);
+        throw error;
+      } finally {
+        if (!published) await this.metadata.remove(key, claimed);
       }
-      await syncDirectory(dirname(this.#folder.resolve(key)));
-      if (replaced) await rm(this.#folder.resolve(metadataPath(key, replaced)), { force: true });
-    } catch (error) {
-      if (hasSystemCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR')) throw keyConflict(key);
-      if (hasSystemCode(error, 'ENAMETOOLONG')) throw keyTooLong(key);
-      throw error;
-    } finally {
-      if (!published) await rm(claimed.metadataPath, { force: true });
-    }
-    return { ...metadata, size, lastModified: claimed.lastModified };
+      if (published) return objectOf(metadata, claimed);
+      throw (await this.own.stat(key))?.isFile() ? preconditionFailed() : keyConflict(key);
+    });
+  }
+
+  /**
+   * Moves the object in the place of the key to the earlier versions. Changes no version.
+   *
+   * @param leaveName whether it keeps its name in place as well, for the next object to replace
+   */
+  async #makeRoom(key: string, scratch: Scratch, leaveName: boolean): Promise<void> {
+    if (!(await this.own.stat(key))?.isFile()) return;
+    await this.earlier.prepare(key, scratch.newPath());
+    const place = await this.earlier.nextPath(key);
+    const [from, to] = [this.own.resolve(key), this.own.resolve(place)];
+    if (leaveName) await link(from, to);
+    else await rename(from, to);
+    await this.#sync(parentOf(place), scratch);
   }
 
   /** Moves the file to its name in one step. @returns false if `ifAbsent` is set and the name is taken */
-  async #publish(path: string, key: string, ifAbsent: boolean): Promise<boolean> {
+  async #publish(path: string, key: string, ifAbsent: boolean, scratch: Scratch): Promise<boolean> {
+    const place = this.own.resolve(key);
     if (!ifAbsent) {
-      await rename(path, this.#folder.resolve(key));
+      await rename(path, place);
+      return true;
+    }
+    if (!scratch.hasHardLinks) {
+      if (await this.own.stat(key)) return false;
+      await rename(path, place);
       return true;
     }
     try {
-      // Unlike `rename`, `link` never replaces a file.
-      await link(path, this.#folder.resolve(key));
+      // Unlike `rename`, `link` never replaces a file, whoever creates it.
+      await link(path, place);
       return true;
     } catch (error) {
       if (hasSystemCode(error, 'EEXIST')) return false;
@@ -170,140 +262,61 @@ export class ObjectStore {
     }
   }
 
-  /** As `#publish`, where only `rename` moves a file in one step: no other writer may have the key meanwhile. */
-  async #publishWithoutLinks(
-    path: string,
-    key: string,
-    ifAbsent: boolean,
-    scratch: Scratch,
-  ): Promise<boolean> {
-    const published = await scratch.exclusively(hashOf(key), async () => {
-      if (ifAbsent && (await this.#find(key))) return false;
-      await rename(path, this.#folder.resolve(key));
-      return true;
-    });
-    if (published === undefined) throw conditionalRequestConflict();
-    // Where there are no links, a rename may leave the directory's time unchanged (exFAT), which the index relies on.
-    const now = new Date();
-    await utimes(dirname(this.#folder.resolve(key)), now, now);
-    return published;
-  }
-
   /**
-   * Writes the metadata under an unused name, by moving the modification time if necessary. If two uploads of one key had
-   * the same modification time and size, the metadata of the later would describe the data of the earlier.
+   * Brings the files of a key to rest: the current object is in the place of the key, no file has a second name, and
+   * metadata and folders that are not needed any more are removed. Changes no version.
    */
-  async #claim(
-    path: string,
-    lastModified: number,
-    size: number,
-    metadata: Metadata,
-  ): Promise<{ metadataPath: string; lastModified: number }> {
-    for (let later = 0; ; later = later * 2 + 1) {
-      const wanted = (lastModified + later) / 1000;
-      await utimes(path, wanted, wanted);
-      // Read it back: a file system may only store whole seconds.
-      const stamped = await stat(path);
-      const place = metadataPath(metadata.key, { size, mtimeMs: stamped.mtimeMs });
-      await this.#folder.makeFolder(parentOf(place));
-      try {
-        const handle = await open(this.#folder.resolve(place), 'wx', fileMode);
-        try {
-          await handle.writeFile(`${JSON.stringify(metadata, undefined, 2)}\n`);
-          await handle.datasync();
-        } finally {
-          await handle.close();
-        }
-        return { metadataPath: this.#folder.resolve(place), lastModified: Math.round(stamped.mtimeMs) };
-      } catch (error) {
-        if (!hasSystemCode(error, 'EEXIST')) throw error;
+  async #settle(key: string): Promise<void> {
+    if (!(await this.earlier.has(key))) return;
+    const files = await this.filesOf(key);
+    const [latest, ...earlier] = files;
+    if (latest?.path === key) {
+      for (const { path, stats } of earlier) {
+        if (isSameFile(stats, latest.stats)) await rm(this.own.resolve(path));
       }
-    }
+    } else if (latest && isObject(latest.version)) await this.#restore(key, latest.path);
+    const kept = files.filter(({ version }) => isObject(version)).map(({ stats }) => stats);
+    await this.metadata.removeExcept(key, kept);
+    await this.earlier.tidy(key);
   }
 
-  /** @returns undefined if there is none, or if it is not as this store writes it: damaged in a crash, or planted */
-  async #metadataOf(key: string, found: Stats): Promise<ObjectInfo | undefined> {
-    const opened = await this.#folder.open(metadataPath(key, found));
-    if (!opened) return undefined;
-    const { handle, stats } = opened;
-    let text: string;
+  /** Moves an object from the earlier versions to the place of its key, unless another key needs a folder there. */
+  async #restore(key: string, path: string): Promise<void> {
+    if (await this.own.stat(key)) return;
     try {
-      if (stats.size > MAX_METADATA_BYTES) return undefined;
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(stats.size), 0, stats.size, 0);
-      text = buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await handle.close();
+      await this.own.makeFolder(parentOf(key));
+      await rename(this.own.resolve(path), this.own.resolve(key));
+    } catch (error) {
+      if (!hasSystemCode(error, ...folderConflicts)) throw error;
     }
-    const metadata = parseMetadata(text);
-    return metadata?.key === key
-      ? { ...metadata, size: found.size, lastModified: Math.round(found.mtimeMs) }
-      : undefined;
   }
 
-  #find(key: string): Promise<Stats | undefined> {
-    return this.#folder.stat(key);
+  async #sync(folder: string, scratch: Scratch): Promise<void> {
+    const place = this.own.resolve(folder);
+    if (!(await this.own.stat(folder))?.isDirectory()) return;
+    if (!scratch.hasHardLinks) {
+      // Where there are no links, a rename may leave the directory's time unchanged (exFAT), which the index relies on.
+      const now = new Date();
+      await utimes(place, now, now);
+    }
+    await syncDirectory(place);
   }
 }
 
-/** Folder for metadata and uploads. Not accessible as a key. */
-export const privateFolder = '.s3';
+/** Codes of a file operation on a path that is both a file and a folder. */
+const folderConflicts = ['EEXIST', 'EISDIR', 'ENOTEMPTY', 'ENOTDIR'];
 
-/** Headers that S3 stores and returns with the object. */
-export const storedHeader =
-  /^(content-type|content-disposition|content-encoding|content-language|cache-control|expires|x-amz-meta-.+|x-amz-server-side-encryption(-aws-kms-key-id|-bucket-key-enabled)?)$/;
+/** `If-None-Match: *`, or `If-Match` with an ETag without quotes. A delete marker counts as no object. */
+export type WriteCondition = 'absent' | { readonly etag: string };
 
-/** Value of a header (RFC 9110, section 5.5). */
-const headerValue = v.pipe(v.string(), v.regex(/^[\t\x20-\x7e\x80-\xff]*$/));
-
-const metadataFile = v.strictObject({
-  key: v.string(),
-  /** MD5 in hex, without quotes. */
-  etag: headerValue,
-  versionId: headerValue,
-  /** Response headers of a GET or HEAD, such as Content-Type and x-amz-meta-*. */
-  headers: v.record(v.pipe(v.string(), v.regex(storedHeader)), headerValue),
-  checksum: v.optional(v.strictObject({ algorithm: v.picklist(checksumAlgorithms), value: headerValue })),
-});
-
-type Metadata = Readonly<v.InferOutput<typeof metadataFile>>;
-
-/** Metadata headers have at most 2 kB, a key 1 kB. */
-const MAX_METADATA_BYTES = 1024 ** 2;
-
-function parseMetadata(text: string): Metadata | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // A crash can leave a file of NULs.
-    return undefined;
+function requireMet(condition: WriteCondition, key: string, latest: Version | undefined): void {
+  const current = isObject(latest) ? latest : undefined;
+  if (condition === 'absent') {
+    if (current) throw preconditionFailed();
+    return;
   }
-  const result = v.safeParse(metadataFile, json);
-  return result.success ? result.output : undefined;
-}
-
-const hashOf = (key: string) => createHash('sha256').update(key).digest('hex');
-
-/** Path in the bucket's directory of the metadata of one state of a data file. */
-function metadataPath(key: string, file: { readonly mtimeMs: number; readonly size: number }): string {
-  // Hash the key: it may be longer than a file name, and `a.json` and `a.json/b` would conflict.
-  const hash = hashOf(key);
-  const name = `${hash.slice(2)}.${Math.round(file.mtimeMs)}.${file.size}.json`;
-  return `${privateFolder}/metadata/${hash.slice(0, 2)}/${name}`;
-}
-
-export interface ObjectInfo extends Omit<Metadata, 'key'> {
-  /** Bytes. */
-  readonly size: number;
-  /** Milliseconds since the epoch. */
-  readonly lastModified: number;
-}
-
-export interface OpenObject {
-  readonly object: ObjectInfo;
-  /** Bytes from `start`, inclusive, to `end`, exclusive. */
-  stream(start: number, end: number): Readable;
-  close(): Promise<void>;
+  if (!current) throw noSuchKey(key);
+  if (current.etag !== condition.etag) throw preconditionFailed('If-Match');
 }
 
 export interface CommitOptions {
@@ -313,8 +326,8 @@ export interface CommitOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
-  /** `If-None-Match: *` */
-  readonly ifAbsent: boolean;
+  readonly condition?: WriteCondition | undefined;
+  readonly lock?: LockState | undefined;
 }
 
 /** Runs one step of an upload; translates the failure of the disk. */
@@ -324,13 +337,13 @@ export class ObjectUpload {
   readonly #handle: FileHandle;
   readonly #path: string;
   readonly #onDisk: OnDisk;
-  readonly #commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>;
+  readonly #commit: (options: CommitOptions) => Promise<ObjectInfo>;
 
   constructor(
     handle: FileHandle,
     path: string,
     onDisk: OnDisk,
-    commit: (options: CommitOptions) => Promise<ObjectInfo | undefined>,
+    commit: (options: CommitOptions) => Promise<ObjectInfo>,
   ) {
     this.#handle = handle;
     this.#path = path;
@@ -346,11 +359,11 @@ export class ObjectUpload {
   }
 
   /**
-   * Makes the complete object visible with its metadata in one step.
+   * Makes the complete object the latest version, with its metadata, in one step.
    *
-   * @returns undefined if `ifAbsent` is set and the object already exists
+   * @throws {S3Error} PreconditionFailed, NoSuchKey, ConditionalRequestConflict, InvalidArgument or KeyTooLongError
    */
-  async commit(options: CommitOptions): Promise<ObjectInfo | undefined> {
+  async commit(options: CommitOptions): Promise<ObjectInfo> {
     return await this.#onDisk(async () => {
       await this.#handle.datasync();
       return await this.#commit(options);
@@ -364,35 +377,6 @@ export class ObjectUpload {
   }
 }
 
-/**
- * Metadata of a file that was not uploaded through the server. The ETag changes with the file and, like that of a
- * multipart upload, is not an MD5, so that a listing does not have to read the data. The version is `null`, as for an
- * object from before versioning was enabled.
- */
-function unmanagedFile(found: Stats): ObjectInfo {
-  const identity = `${found.ino} ${found.mtimeMs} ${found.size}`;
-  return {
-    etag: `${createHash('md5').update(identity).digest('hex')}-1`,
-    versionId: 'null',
-    headers: {},
-    size: found.size,
-    lastModified: Math.round(found.mtimeMs),
-  };
-}
-
-const isSameFile = (a: Stats, b: Stats | undefined) =>
-  b !== undefined && a.ino === b.ino && a.mtimeMs === b.mtimeMs && a.size === b.size;
-
-function reader(handle: FileHandle): Omit<OpenObject, 'object'> {
-  return {
-    stream: (start, end) =>
-      handle.createReadStream({ start, end: end - 1, autoClose: false, highWaterMark: READ_BYTES }),
-    close: () => handle.close(),
-  };
-}
-
-const READ_BYTES = 256 * 1024;
-
 async function syncDirectory(directory: string): Promise<void> {
   // Windows cannot open a directory; the sync of the file itself must suffice there.
   if (process.platform === 'win32') return;
@@ -402,42 +386,4 @@ async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-const keyConflict = (key: string) =>
-  invalidArgument(
-    'This key conflicts with an existing key: a path cannot be both a file and a folder, nor a symbolic link.',
-    'key',
-    key,
-  );
-
-export const maxKeyBytes = 1024;
-
-export const keyTooLong = (key: string) =>
-  new S3Error(400, 'KeyTooLongError', 'Your key is too long', {
-    Size: String(Buffer.byteLength(key)),
-    MaxSizeAllowed: String(maxKeyBytes),
-  });
-
-/**
- * Rejects keys that cannot be a file path inside the bucket's directory.
- *
- * @throws {S3Error} KeyTooLongError or InvalidArgument
- */
-export function checkKey(key: string): void {
-  const bytes = Buffer.byteLength(key);
-  // File systems allow 255 bytes per name; S3 allows 1,024 for the whole key.
-  if (bytes > maxKeyBytes || key.split('/').some((segment) => Buffer.byteLength(segment) > 255)) {
-    throw keyTooLong(key);
-  }
-  if (!isObjectPath(key)) {
-    throw invalidArgument('This key is not a valid path inside the bucket.', 'key', key);
-  }
-}
-
-/** Whether the key is the path of a file inside the bucket's directory. No object has any other key, such as `a//b`. */
-export function isObjectPath(key: string): boolean {
-  const segments = key.split('/');
-  const isInvalid = segments.some((segment) => segment === '' || segment === '.' || segment === '..');
-  return !isInvalid && !key.includes('\0') && segments[0]?.toLowerCase() !== privateFolder;
 }

@@ -87,6 +87,31 @@ const OPERATIONS = {
   PutObject: { method: 'PUT', resource: 'Object' },
   GetObject: { method: 'GET', resource: 'Object', parameters: ['versionId'] },
   HeadObject: { method: 'HEAD', resource: 'Object', parameters: ['versionId'] },
+  DeleteObject: { method: 'DELETE', resource: 'Object', parameters: ['versionId'] },
+  GetObjectRetention: {
+    method: 'GET',
+    resource: 'Object',
+    selector: 'retention',
+    parameters: ['versionId'],
+  },
+  PutObjectRetention: {
+    method: 'PUT',
+    resource: 'Object',
+    selector: 'retention',
+    parameters: ['versionId'],
+  },
+  GetObjectLegalHold: {
+    method: 'GET',
+    resource: 'Object',
+    selector: 'legal-hold',
+    parameters: ['versionId'],
+  },
+  PutObjectLegalHold: {
+    method: 'PUT',
+    resource: 'Object',
+    selector: 'legal-hold',
+    parameters: ['versionId'],
+  },
   ListObjectsV2: {
     method: 'GET',
     resource: 'Bucket',
@@ -94,8 +119,16 @@ const OPERATIONS = {
     parameters: [...LISTING, 'continuation-token', 'start-after', 'fetch-owner'],
   },
   ListObjects: { method: 'GET', resource: 'Bucket', parameters: [...LISTING, 'marker'] },
+  ListObjectVersions: {
+    method: 'GET',
+    resource: 'Bucket',
+    selector: 'versions',
+    parameters: [...LISTING, 'key-marker', 'version-id-marker'],
+  },
   HeadBucket: { method: 'HEAD', resource: 'Bucket' },
   GetBucketLocation: { method: 'GET', resource: 'Bucket', selector: 'location' },
+  GetBucketVersioning: { method: 'GET', resource: 'Bucket', selector: 'versioning' },
+  GetObjectLockConfiguration: { method: 'GET', resource: 'Bucket', selector: 'object-lock' },
   ListBuckets: { method: 'GET', resource: 'Service' },
 } as const satisfies Record<string, Operation>;
 

@@ -24,6 +24,12 @@ export async function* bytesOf(bytes: Buffer): AsyncGenerator<Buffer, void, unde
   if (bytes.length > 0) yield bytes;
 }
 
+export const noBytes = () => bytesOf(Buffer.alloc(0));
+
+export function emptyResponse(status: number, headers: Readonly<Record<string, string>> = {}): S3Response {
+  return { status, headers, length: 0, body: noBytes };
+}
+
 export function xmlResponse(status: number, xml: Buffer): S3Response {
   return {
     status,
@@ -34,5 +40,6 @@ export function xmlResponse(status: number, xml: Buffer): S3Response {
 }
 
 export function errorResponse(error: S3Error, { id, hostId }: RequestId): S3Response {
-  return { ...xmlResponse(error.status, errorXml(error, id, hostId)), code: error.code };
+  const response = xmlResponse(error.status, errorXml(error, id, hostId));
+  return { ...response, headers: { ...response.headers, ...error.headers }, code: error.code };
 }

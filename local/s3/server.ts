@@ -5,17 +5,28 @@ import type { Socket } from 'node:net';
 import { hasSystemCode } from '../../functions/errors.ts';
 import type { Time } from '../../functions/time.ts';
 import { isLoopbackHost, refusalReason } from '../loopback.ts';
-import { bucketLocation, headBucket, listBuckets } from './buckets.ts';
+import { bucketLocation, bucketVersioning, headBucket, listBuckets, lockConfiguration } from './buckets.ts';
+import { deleteObject } from './delete-object.ts';
 import { deliver, endEarly } from './deliver.ts';
 import { applyFault, type S3Fault } from './faults.ts';
 import { getObject } from './get-object.ts';
 import { listObjects } from './list-objects.ts';
+import { listVersions } from './list-versions.ts';
+import { getLegalHold, getRetention, putLegalHold, putRetention } from './lock-requests.ts';
+import type { DefaultRetention } from './object-lock.ts';
 import { ObjectStore } from './object-store.ts';
 import { putObject } from './put-object.ts';
-import { header, isSupported, parseRequest, type S3Request, type S3RequestInfo } from './request.ts';
+import {
+  header,
+  isSupported,
+  type OperationName,
+  parseRequest,
+  type S3Request,
+  type S3RequestInfo,
+} from './request.ts';
 import { RequestBody } from './request-body.ts';
 import { errorResponse, type S3Response } from './response.ts';
-import { accessDenied, S3Error } from './s3-error.ts';
+import { accessDenied, requestNotImplemented, S3Error } from './s3-error.ts';
 import { type Credentials, presignGet, verifySignature } from './signature.ts';
 
 export interface S3Options {
@@ -23,6 +34,8 @@ export interface S3Options {
   readonly buckets: Readonly<Record<string, string>>;
   /** Names of the buckets whose objects may be symbolic links to files elsewhere. @default none: links are not followed */
   readonly linkedBuckets?: readonly string[];
+  /** Retention of each new version, by bucket name. @default none */
+  readonly defaultRetention?: Readonly<Record<string, DefaultRetention>>;
   /** Each has full access. All other requests are denied, except with a valid presigned link. */
   readonly credentials: readonly Credentials[];
   /** Whether to deny every request that writes. @default false */
@@ -82,8 +95,8 @@ export interface S3Server {
 }
 
 /**
- * Starts a local S3: plain HTTP, one directory per bucket. Supports PutObject and what readers use, as AWS does: see
- * `OPERATIONS`. Other operations get 501. No object can act on other objects in a browser: every response is
+ * Starts a local S3: plain HTTP, one directory per bucket. Each bucket is versioned and has Object Lock. Answers as AWS
+ * does: see `OPERATIONS`. Other operations get 501. No object can act on other objects in a browser: every response is
  * sandboxed, and a link cannot change its type.
  */
 export async function startS3(options: S3Options): Promise<S3Server> {
@@ -254,6 +267,13 @@ function asS3Error(error: unknown, options: S3Options): S3Error {
   return new S3Error(500, 'InternalError', 'We encountered an internal error. Please try again.');
 }
 
+const writes: ReadonlySet<OperationName> = new Set([
+  'PutObject',
+  'DeleteObject',
+  'PutObjectRetention',
+  'PutObjectLegalHold',
+]);
+
 async function handleOperation(
   request: S3Request,
   body: RequestBody,
@@ -264,11 +284,7 @@ async function handleOperation(
   verifySignature(request, credentials, time.now());
   const { operation, key = '' } = request;
   if (!isSupported(operation)) {
-    throw new S3Error(
-      501,
-      'NotImplemented',
-      'A header or query you provided requests a function that is not implemented.',
-    );
+    throw requestNotImplemented();
   }
   if (operation === 'ListBuckets') return listBuckets(options.buckets);
   const bucketName = request.bucket ?? '';
@@ -278,16 +294,33 @@ async function handleOperation(
   }
   const expectedOwner = header(request, 'x-amz-expected-bucket-owner');
   if (expectedOwner !== undefined && expectedOwner !== accountId) throw accessDenied();
+  if (options.readOnly && writes.has(operation)) throw accessDenied('This server is read-only.');
+  const defaultRetention = options.defaultRetention?.[bucketName];
   switch (operation) {
     case 'PutObject':
-      if (options.readOnly) throw accessDenied('This server is read-only.');
-      return putObject(request, key, bucket, body.read(), () => time.now());
+      return putObject(request, key, bucket, body.read(), () => time.now(), defaultRetention);
+    case 'DeleteObject':
+      return deleteObject(request, key, bucket, time.now());
+    case 'PutObjectRetention':
+      return putRetention(request, key, bucket, body.read(), time.now());
+    case 'PutObjectLegalHold':
+      return putLegalHold(request, key, bucket, body.read());
+    case 'GetObjectRetention':
+      return getRetention(request, key, bucket);
+    case 'GetObjectLegalHold':
+      return getLegalHold(request, key, bucket);
     case 'GetObject':
     case 'HeadObject':
       return getObject(request, key, bucket);
     case 'ListObjects':
     case 'ListObjectsV2':
       return listObjects(request, bucketName, bucket);
+    case 'ListObjectVersions':
+      return listVersions(request, bucketName, bucket);
+    case 'GetBucketVersioning':
+      return bucketVersioning();
+    case 'GetObjectLockConfiguration':
+      return lockConfiguration(defaultRetention);
     case 'HeadBucket':
       return headBucket();
     case 'GetBucketLocation':

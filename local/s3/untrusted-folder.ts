@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 
@@ -74,6 +74,34 @@ export class UntrustedFolder {
     if (stats.isFile()) return { handle, stats };
     await handle.close();
     return undefined;
+  }
+
+  /**
+   * Reads a small regular file.
+   *
+   * @returns undefined if `open` finds none, or if it is larger
+   */
+  async readText(path: string, maxBytes: number): Promise<string | undefined> {
+    const opened = await this.open(path);
+    if (!opened) return undefined;
+    const { handle, stats } = opened;
+    try {
+      if (stats.size > maxBytes) return undefined;
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(stats.size), 0, stats.size, 0);
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Names in a folder, in no order; none if it does not exist, or a link or a file leads to it. */
+  async names(path: string): Promise<string[]> {
+    try {
+      return (await this.#isFolder(path)) ? await readdir(this.resolve(path)) : [];
+    } catch (error) {
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return [];
+      throw error;
+    }
   }
 
   /**

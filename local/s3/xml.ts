@@ -34,3 +34,22 @@ export const s3Namespace = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
 export function xmlDocument(root: string, children: XmlChildren, attributes = ''): Buffer {
   return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>\n${element(root, children, attributes)}`);
 }
+
+/**
+ * Parses the body of a request: a root element whose children contain text without references.
+ *
+ * @returns the text of the children by name; undefined for any other document
+ */
+export function parseFlatXml(document: string, root: string): ReadonlyMap<string, string> | undefined {
+  const trimmed = document.replace(/^\uFEFF?(<\?xml[^<>]*\?>)?/, '').trim();
+  const tag = /^<([A-Za-z]+)(?: [^<>]*?)?(?:\/>|>([\s\S]*)<\/\1\s*>)$/.exec(trimmed);
+  if (tag?.[1] !== root) return undefined;
+  const children = new Map<string, string>();
+  const rest = (tag[2] ?? '').replace(/<([A-Za-z]+)>([^<>&]*)<\/\1>/g, (_, name: string, text: string) => {
+    // A name that occurs twice leaves a rest.
+    if (children.has(name)) return name;
+    children.set(name, text.trim());
+    return '';
+  });
+  return rest.trim() === '' ? children : undefined;
+}

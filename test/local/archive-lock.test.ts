@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { lockArchive } from '../../local/archive-lock.ts';
-import { privateFolder } from '../../local/s3/object-store.ts';
+import { privateFolder } from '../../local/s3/object-key.ts';
 
 const lockFile = new URL('../../local/archive-lock.ts', import.meta.url);
 

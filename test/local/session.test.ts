@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { privateFolder } from '../../local/s3/object-store.ts';
+import { privateFolder } from '../../local/s3/object-key.ts';
 import { readSession, type Session, writeSession } from '../../local/session.ts';
 import { newFolder, startArchive } from '../cli/world.ts';
 

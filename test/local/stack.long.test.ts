@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { TelnyxResponse } from '../../local/functions.ts';
-import { privateFolder } from '../../local/s3/object-store.ts';
+import { privateFolder } from '../../local/s3/object-key.ts';
 import { startLine } from '../../local/start-lines.ts';
 import { someBytes } from '../archive/world.ts';
 import { startArchive } from '../cli/world.ts';

@@ -7,6 +7,8 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectLegalHoldCommand,
+  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { expect, test } from 'vitest';
@@ -84,7 +86,7 @@ test('refuses a link for another host name, even if it is signed for it', async 
 
 test('a read-only server reads and lists, and changes nothing', async () => {
   const { client: writer, directory } = await startWorld();
-  await writer.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
+  const { VersionId } = await writer.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'a' }));
   const before = await filesBelow(directory);
   const { client } = await startWorld({ directory, readOnly: true });
   const denied = { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } };
@@ -94,9 +96,15 @@ test('a read-only server reads and lists, and changes nothing', async () => {
       denied,
     );
   }
-  await expect(client.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'a' }))).rejects.toMatchObject({
-    $metadata: { httpStatusCode: 501 },
-  });
+  const one = { Bucket: bucket, Key: 'a' };
+  for (const command of [
+    new DeleteObjectCommand(one),
+    new DeleteObjectCommand({ ...one, VersionId: VersionId ?? '' }),
+    new PutObjectRetentionCommand({ ...one, Retention: {} }),
+    new PutObjectLegalHoldCommand({ ...one, LegalHold: { Status: 'ON' } }),
+  ]) {
+    await expect(client.send(command as DeleteObjectCommand)).rejects.toMatchObject(denied);
+  }
   const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: 'a' }));
   const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
 

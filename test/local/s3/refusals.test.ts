@@ -7,12 +7,12 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import {
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
-  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { expect, test, vi } from 'vitest';
 import { bucket, filesBelow, rawExchange, sha256, signedPutHead, startWorld } from './fixture.ts';
@@ -28,6 +28,11 @@ const CHUNKED = {
   'x-amz-trailer': 'x-amz-checksum-crc32',
   'transfer-encoding': 'chunked',
 };
+const retention = (mode: string, until: string) => ({
+  'x-amz-checksum-crc32': CRC32,
+  'x-amz-object-lock-mode': mode,
+  'x-amz-object-lock-retain-until-date': until,
+});
 /** In HTTP's chunked transfer coding, as the SDK sends it. */
 const chunked = (inner: string) => `${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`;
 const aws = (trailer: string) => chunked(`5\r\nhello\r\n0\r\n${trailer}\r\n`);
@@ -153,9 +158,52 @@ test.each<[string, Record<string, string | undefined>, string, number, string]>(
   ],
   ['an aws-chunked body without its end', CHUNKED, chunked('5\r\nhello\r\n'), 400, 'IncompleteBody'],
   ['If-None-Match with an ETag', { ...LENGTH, 'if-none-match': '"a"' }, HELLO, 501, 'NotImplemented'],
-  ['If-Match', { ...LENGTH, 'if-match': '"a"' }, HELLO, 501, 'NotImplemented'],
+  ['If-Match with any object', { ...LENGTH, 'if-match': '*' }, HELLO, 501, 'NotImplemented'],
+  ['two conditions', { ...LENGTH, 'if-match': '"a"', 'if-none-match': '*' }, HELLO, 501, 'NotImplemented'],
+  ['If-Match without an object', { ...LENGTH, 'if-match': '"a"' }, HELLO, 404, 'NoSuchKey'],
   ['an ACL', { ...LENGTH, 'x-amz-acl': 'public-read' }, HELLO, 501, 'NotImplemented'],
-  ['a retention', { ...LENGTH, 'x-amz-object-lock-mode': 'GOVERNANCE' }, HELLO, 501, 'NotImplemented'],
+  [
+    'a retention without a date',
+    { ...LENGTH, 'x-amz-object-lock-mode': 'GOVERNANCE' },
+    HELLO,
+    400,
+    'InvalidArgument',
+  ],
+  [
+    'an unknown retention mode',
+    { ...LENGTH, ...retention('FOREVER', '2999-01-01T00:00:00Z') },
+    HELLO,
+    400,
+    'InvalidArgument',
+  ],
+  [
+    'a retention that has ended',
+    { ...LENGTH, ...retention('COMPLIANCE', '2001-01-01T00:00:00Z') },
+    HELLO,
+    400,
+    'InvalidArgument',
+  ],
+  [
+    'a retention until a day that does not exist',
+    { ...LENGTH, ...retention('COMPLIANCE', '2999-02-30T00:00:00Z') },
+    HELLO,
+    400,
+    'InvalidArgument',
+  ],
+  [
+    'an unknown legal hold',
+    { ...LENGTH, 'x-amz-object-lock-legal-hold': 'MAYBE' },
+    HELLO,
+    400,
+    'InvalidArgument',
+  ],
+  [
+    'a legal hold without a checksum',
+    { ...LENGTH, 'x-amz-object-lock-legal-hold': 'ON' },
+    HELLO,
+    400,
+    'InvalidRequest',
+  ],
   ['a copy', { ...LENGTH, 'x-amz-copy-source': '/a/b' }, HELLO, 501, 'NotImplemented'],
   [
     'an unknown encryption',
@@ -363,12 +411,16 @@ test('returns 501 for unsupported operations, counts them by name and changes no
   await client.send(new PutObjectCommand({ ...one, Body: 'a' }));
 
   const refused = { $metadata: { httpStatusCode: 501 } };
-  await expect(client.send(new DeleteObjectCommand(one))).rejects.toMatchObject(refused);
-  await expect(client.send(new GetObjectTaggingCommand(one))).rejects.toMatchObject(refused);
   await expect(
-    client.send(new PutObjectRetentionCommand({ ...one, Retention: { Mode: 'GOVERNANCE' } })),
+    client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [one] } })),
   ).rejects.toMatchObject(refused);
-  await expect(client.send(new ListObjectVersionsCommand({ Bucket: bucket }))).rejects.toMatchObject(refused);
+  await expect(client.send(new GetObjectTaggingCommand(one))).rejects.toMatchObject(refused);
+  await expect(client.send(new DeleteObjectCommand({ ...one, IfMatch: '"a"' }))).rejects.toMatchObject(
+    refused,
+  );
+  await expect(
+    client.send(new ListObjectVersionsCommand({ Bucket: bucket, Delimiter: '/' })),
+  ).rejects.toMatchObject(refused);
   // The SDK adds x-id=GetObject, which must not hide the other parameters.
   await expect(
     client.send(new GetObjectCommand({ ...one, ResponseContentType: 'text/html' })),
@@ -376,10 +428,10 @@ test('returns 501 for unsupported operations, counts them by name and changes no
 
   expect(Object.fromEntries(server.requests)).toEqual({
     PutObject: 1,
-    DeleteObject: 1,
+    'POST Bucket delete': 1,
     'GET Object tagging': 1,
-    'PUT Object retention': 1,
-    'GET Bucket versions': 1,
+    DeleteObject: 1,
+    ListObjectVersions: 1,
     'GET Object response-content-type': 1,
   });
   const get = await client.send(new GetObjectCommand(one));
