@@ -105,10 +105,6 @@ export class MetadataFiles {
     await rename(draft, this.#folder.resolve(place));
   }
 
-  async remove(key: string, file: FileState): Promise<void> {
-    await rm(this.#folder.resolve(this.#pathOf(key, file)), { force: true });
-  }
-
   /** Removes the metadata of all data files that the key no longer has. */
   async removeExcept(key: string, files: readonly FileState[]): Promise<void> {
     const kept = new Set(files.map((file) => this.#pathOf(key, file)));

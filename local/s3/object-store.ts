@@ -162,7 +162,7 @@ export class ObjectStore extends ObjectReader {
     const opened = async () => {
       const scratch = await openScratch(this.own, `${privateFolder}/uploads`);
       for (const key of await this.earlierKeys('')) {
-        await scratch.exclusively(hashOfKey(key), () => this.#settle(key));
+        await scratch.exclusively(hashOfKey(key), () => this.#settle(key, scratch));
       }
       return scratch;
     };
@@ -179,14 +179,14 @@ export class ObjectStore extends ObjectReader {
     return await this.#onDisk(async () => {
       const scratch = await this.#openScratch();
       const outcome = await scratch.exclusively(hashOfKey(key), async () => {
-        let result: Result;
+        let hasFailed = true;
         try {
-          result = await write(scratch);
+          const result = await write(scratch);
+          hasFailed = false;
+          return { result };
         } finally {
-          await this.#settle(key);
+          await this.#settle(key, scratch, hasFailed);
         }
-        await this.#sync(parentOf(key), scratch);
-        return { result };
       });
       if (!outcome) throw conditionalRequestConflict();
       return outcome.result;
@@ -208,19 +208,17 @@ export class ObjectStore extends ObjectReader {
       };
       const others = files.filter(({ version }) => isObject(version)).map(({ stats }) => stats);
       const claimed = await this.metadata.claim(path, upload.lastModified, metadata, others);
-      let published = false;
       try {
         await this.own.makeFolder(parentOf(key));
         await this.#makeRoom(key, scratch, scratch.hasHardLinks);
-        published = await this.#publish(path, key, condition === 'absent', scratch);
+        if (await this.#publish(path, key, condition === 'absent', scratch)) {
+          return objectOf(metadata, claimed);
+        }
       } catch (error) {
         if (hasSystemCode(error, ...folderConflicts)) throw keyConflict(key);
         if (hasSystemCode(error, 'ENAMETOOLONG')) throw keyTooLong(key);
         throw error;
-      } finally {
-        if (!published) await this.metadata.remove(key, claimed);
       }
-      if (published) return objectOf(metadata, claimed);
       throw (await this.own.stat(key))?.isFile() ? preconditionFailed() : keyConflict(key);
     });
   }
@@ -265,19 +263,24 @@ export class ObjectStore extends ObjectReader {
   /**
    * Brings the files of a key to rest: the current object is in the place of the key, no file has a second name, and
    * metadata and folders that are not needed any more are removed. Changes no version.
+   *
+   * @param hasFailed whether the write before did: it may have left metadata without data
    */
-  async #settle(key: string): Promise<void> {
-    if (!(await this.earlier.has(key))) return;
-    const files = await this.filesOf(key);
-    const [latest, ...earlier] = files;
-    if (latest?.path === key) {
-      for (const { path, stats } of earlier) {
-        if (isSameFile(stats, latest.stats)) await rm(this.own.resolve(path));
-      }
-    } else if (latest && isObject(latest.version)) await this.#restore(key, latest.path);
-    const kept = files.filter(({ version }) => isObject(version)).map(({ stats }) => stats);
-    await this.metadata.removeExcept(key, kept);
-    await this.earlier.tidy(key);
+  async #settle(key: string, scratch: Scratch, hasFailed = false): Promise<void> {
+    const hasEarlier = await this.earlier.has(key);
+    if (hasEarlier || hasFailed) {
+      const files = await this.filesOf(key);
+      const [latest, ...earlier] = files;
+      if (latest?.path === key) {
+        for (const { path, stats } of earlier) {
+          if (isSameFile(stats, latest.stats)) await rm(this.own.resolve(path));
+        }
+      } else if (latest && isObject(latest.version)) await this.#restore(key, latest.path);
+      const kept = files.filter(({ version }) => isObject(version)).map(({ stats }) => stats);
+      await this.metadata.removeExcept(key, kept);
+    }
+    if (hasEarlier) await this.earlier.tidy(key);
+    await this.#sync(parentOf(key), scratch);
   }
 
   /** Moves an object from the earlier versions to the place of its key, unless another key needs a folder there. */
