@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   lstat,
   mkdir,
@@ -480,7 +481,7 @@ describe('a folder that somebody else prepared', () => {
     expect(await collected(bucket.keys('', ''))).toEqual([]);
   });
 
-  test.each(['documents', '.s3', '.s3/uploads', '.s3/metadata'])(
+  test.each(['documents', '.s3', '.s3/uploads', '.s3/metadata', '.s3/versions'])(
     'writes and deletes nothing through a symbolic link at %s',
     async (place) => {
       const [victim, directory] = [await temporaryDirectory(), await temporaryDirectory()];
@@ -492,7 +493,11 @@ describe('a folder that somebody else prepared', () => {
       const before = await readdir(victim, { recursive: true });
       const bucket = await ObjectStore.open(directory);
 
-      await expect(put(bucket, 'documents/one', 'hello')).rejects.toThrow();
+      await expect(
+        place === '.s3/versions'
+          ? bucket.putDeleteMarker('documents/one', NOW)
+          : put(bucket, 'documents/one', 'hello'),
+      ).rejects.toThrow();
 
       expect(await readdir(victim, { recursive: true })).toEqual(before);
     },
@@ -536,6 +541,67 @@ describe('a folder that somebody else prepared', () => {
   );
 });
 
+describe('versions that somebody else prepared', () => {
+  const hash = createHash('sha256').update('one').digest('hex');
+
+  async function prepared(files: Record<string, string>) {
+    const [victim, directory] = [await temporaryDirectory(), await temporaryDirectory()];
+    await writeFile(join(victim, 'secret'), 'secret');
+    const folder = join(directory, '.s3/versions', hash);
+    await mkdir(folder, { recursive: true });
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    return { victim, directory, folder, bucket: await ObjectStore.open(directory) };
+  }
+
+  const listing = { prefix: '', after: '', afterVersionId: undefined, limit: 10 };
+
+  test('ignores markers that the store would not write, and other names', async () => {
+    const { bucket } = await prepared({
+      key: 'one',
+      '1.marker': '\0\0\0',
+      '2.marker': '{ "versionId": "a\\r\\nb", "lastModified": 1 }',
+      '3.marker': '{ "versionId": "a", "lastModified": 1e300 }',
+      '04': 'x',
+      five: 'x',
+      '1000000000000000': 'x',
+    });
+
+    expect(await bucket.listVersions(listing)).toEqual([]);
+    expect(await bucket.describe('one')).toBeUndefined();
+    await put(bucket, 'one', 'hello', { condition: 'absent' });
+    expect(await describeObject(bucket, 'one')).toMatchObject({ etag: 'md5 of hello' });
+  });
+
+  test('follows no symbolic link in the place of a version or of a folder', async () => {
+    const { bucket, victim, folder, directory } = await prepared({ key: 'one' });
+    await symlink(join(victim, 'secret'), join(folder, '1'));
+    await symlink(victim, join(directory, '.s3/versions', createHash('sha256').update('two').digest('hex')));
+    await put(bucket, 'one', 'first');
+
+    await put(bucket, 'one', 'second');
+    await expect(bucket.putDeleteMarker('two', NOW)).rejects.toThrow();
+
+    const versions = (await bucket.listVersions(listing)).map(({ version }) => version);
+    expect(versions).toMatchObject([{ etag: 'md5 of second' }, { etag: 'md5 of first' }]);
+    expect(await readlink(join(folder, '1'))).toBe(join(victim, 'secret'));
+    expect(await readdir(victim)).toEqual(['secret']);
+  });
+
+  test.each(['../../victim', '.s3/uploads/x', 'two'])(
+    'lists no key that the name of the folder does not prove, or that is not valid: %s',
+    async (key) => {
+      const { bucket, directory } = await prepared({ key, 1: 'x' });
+      const folder = join(directory, '.s3/versions', createHash('sha256').update(key).digest('hex'));
+      if (key !== 'two') await mkdir(folder);
+      if (key !== 'two') await writeFile(join(folder, 'key'), key);
+      await put(bucket, 'other', 'x');
+
+      expect((await bucket.listVersions(listing)).map((entry) => entry.key)).toEqual(['other']);
+      expect(await collected(bucket.keys('', ''))).toEqual(['other']);
+    },
+  );
+});
+
 test('creates folders and files for their owner only', async () => {
   const directory = join(await temporaryDirectory(), 'archive');
   const bucket = await ObjectStore.open(directory);
@@ -543,6 +609,8 @@ test('creates folders and files for their owner only', async () => {
   const uploads = await readdir(join(directory, '.s3/uploads'), { recursive: true });
   await upload.discard();
   await put(bucket, 'documents/one', 'hello');
+  await put(bucket, 'documents/one', 'again');
+  await bucket.putDeleteMarker('documents/one', NOW);
 
   const entries = await readdir(directory, { recursive: true });
   for (const entry of ['', ...entries]) {
