@@ -271,8 +271,8 @@ export class Alarms extends Construct {
   }
 
   /**
-   * Rings for S3's own events, once a minute at most, however many objects are deleted. Nobody deletes from an archive, so
-   * each deletion needs a look, also one by a break-glass role.
+   * Rings for S3's own events, once a minute at most, however many objects are deleted. Only erasures
+   * delete from an archive, so each deletion needs a look, also one by a break-glass role.
    */
   private deletions(): void {
     const rule = new CfnRule(this, 'DeletionRule', {
@@ -296,7 +296,8 @@ export class Alarms extends Construct {
         period: Duration.minutes(1),
       }),
       threshold: 1,
-      impact: 'Objects or versions of the archive were deleted, or hidden by a delete marker.',
+      impact:
+        'Objects or versions of the archive were deleted, or hidden by a delete marker. A planned erasure does this, too.',
     });
   }
 

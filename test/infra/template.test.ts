@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { eraseCommand } from '../../cli/commands/erase.ts';
+import { holdCommand } from '../../cli/commands/hold.ts';
 import * as keys from '../../functions/bucket/keys.ts';
 import { flag, list, SettingsError, text, wholeNumber } from '../../functions/settings.ts';
 import { archivePrefixes } from '../../infra/bucket.ts';
@@ -6,6 +9,7 @@ import { environmentFor } from '../../infra/environment.ts';
 import { readStage } from '../../infra/stage.ts';
 import { type SettingsName, type Synthesized, settings, settingsNames, synthesize } from './deployments.ts';
 import { mutations } from './mutations.ts';
+import { denies, statementsOf } from './policies.ts';
 import { type CheckName, checks } from './template-checks.ts';
 import { atPath, type Template } from './view.ts';
 
@@ -126,6 +130,56 @@ test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () =>
 
   expect(prefixes).toHaveLength(4);
   expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
+});
+
+describe('The policy for erasures and holds in docs/architecture.md', () => {
+  const page = readFileSync('docs/architecture.md', 'utf8');
+  const [, policy = ''] = /### Permissions for erasures and holds\n.*?```json\n(.*?)```/s.exec(page) ?? [];
+
+  test('allows only what the bucket policy does not deny to a break-glass role', () => {
+    const { view, stage } = synthesized.locked;
+    const { id } = atPath(view, 'Archive/Bucket');
+    const denials = statementsOf(atPath(view, 'Archive/Bucket/Policy').properties.PolicyDocument);
+    const requests = statementsOf(JSON.parse(policy.replaceAll('arn:aws:s3:::<bucket>', `\${${id}.Arn}`)))
+      .flatMap(({ actions, resources }) =>
+        actions.flatMap((action) => resources.map((resource) => ({ action, resource }))),
+      )
+      .filter(({ action }) => action.startsWith('s3:'));
+    const deniedTo = (principal: string) =>
+      requests
+        .filter(({ action, resource }) =>
+          denies(denials, {
+            action,
+            resource,
+            context: {
+              'aws:PrincipalArn': principal,
+              'aws:SecureTransport': 'true',
+              's3:TlsVersion': '1.3',
+              's3:ObjectCreationOperation': 'true',
+              [resource.endsWith('holds/*') ? 's3:if-none-match' : 's3:if-match']: '*',
+            },
+          }),
+        )
+        .map(({ action }) => action);
+
+    expect(requests).toHaveLength(18);
+    expect(stage.breakGlassArns.flatMap(deniedTo)).toEqual([]);
+    expect([...new Set(deniedTo('arn:aws:iam::1:role/admin'))].sort()).toEqual([
+      's3:BypassGovernanceRetention',
+      's3:DeleteObjectVersion',
+      's3:PutObject',
+      's3:PutObjectLegalHold',
+    ]);
+  });
+
+  test('allows what the help of the commands names', () => {
+    const actions = statementsOf(JSON.parse(policy)).flatMap((statement) => statement.actions);
+    const named = [eraseCommand, holdCommand].flatMap(
+      ({ help }) => help.permissions.match(/\b(?:s3|kms|cloudformation):\w+/g) ?? [],
+    );
+
+    expect([...new Set(named)].sort()).toEqual([...new Set(actions)].sort());
+  });
 });
 
 describe('The templates match their snapshots', () => {

@@ -26,7 +26,12 @@ function bug(name: string, file: string, fragment: string, replacement: string, 
 /** Each bug removes a guard. The simulation must report a violation for it. */
 export const seededBugs: readonly SeededBug[] = [
   // Stored objects and receipts.
-  bug('PutObject is sent without If-None-Match', 'bucket/store.ts', "              IfNoneMatch: '*',\n", ''),
+  bug(
+    'PutObject is sent without If-None-Match',
+    'bucket/store.ts',
+    "put(object, { IfNoneMatch: '*' }, signal)",
+    'put(object, {}, signal)',
+  ),
   bug(
     'the SHA-256 is neither compared nor sent to S3',
     'archive/verifying-body.ts',
