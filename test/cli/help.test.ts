@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import type { ArchiverCommand } from '../../cli/command.ts';
 import { formatHelp } from '../../cli/help.ts';
@@ -17,9 +18,9 @@ it('is there for all ten commands', () => {
   expect(commands).toHaveLength(10);
 });
 
-describe.each(commands.map((command) => [command.name, command.help] as const))(
+describe.each(commands.map((command) => [command.name, command] as const))(
   'the help of %s',
-  (name, help) => {
+  (name, { help, configure }) => {
     it('fits into 80 columns, apart from examples to copy', () => {
       const lines = formatHelp(help, 80).split('\n');
 
@@ -36,6 +37,18 @@ describe.each(commands.map((command) => [command.name, command.help] as const))(
       expect(text.split('cloudformation:DescribeStacks')).toHaveLength(
         text.split('cloudformation:ListExports').length,
       );
+    });
+
+    it('says something of the command, of each argument, option and exit code, and of each example', () => {
+      const command = configure(new Command(name));
+      const { text, examples, exitCodes, permissions } = help;
+      const options = [...command.registeredArguments, ...command.options].map(
+        ({ description }) => description,
+      );
+
+      const effects = examples.map(([, effect]) => effect);
+      const said = [command.description(), ...options, text, permissions, ...effects];
+      expect([...said, ...Object.values(exitCodes)].filter((part) => part.trim() === '')).toEqual([]);
     });
   },
 );

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { type ExportOptions, exportDocuments } from '../../../cli/commands/export.ts';
+import type { CommandContext } from '../../../cli/command.ts';
+import { type ExportOptions, exportCommand, exportDocuments } from '../../../cli/commands/export.ts';
 import type { Target } from '../../../cli/target/target.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
@@ -36,6 +38,21 @@ async function startWorld() {
       bucket: createBucket({ s3, name: 'archive', time: systemTime }),
     }),
   } as unknown as Target;
+  const start = async (command: (context: CommandContext) => Promise<number>, signal: AbortSignal) => {
+    const { terminal, result: told } = recordingTerminal();
+    let progress = '';
+    const watching = {
+      ...terminal,
+      progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
+        stop: () => {
+          progress = JSON.stringify(describe());
+        },
+      }),
+    };
+    told.exitCode = await command({ target, terminal: watching, time, random: Math.random, signal });
+    return { ...told, progress };
+  };
+  const { signal: never } = new AbortController();
   return {
     folder,
     memory,
@@ -44,22 +61,14 @@ async function startWorld() {
       memory.put(documentKey(id), archived.body, at);
       memory.put(receiptKey(id), written(receiptOf(archived)), at);
     },
-    run: async (options: Partial<ExportOptions> = {}, signal = new AbortController().signal) => {
-      const { terminal, result: told } = recordingTerminal();
-      let progress = '';
-      const watching = {
-        ...terminal,
-        progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
-          stop: () => {
-            progress = JSON.stringify(describe());
-          },
-        }),
-      };
-      told.exitCode = await exportDocuments(
-        { folder, ...options },
-        { target, terminal: watching, time, random: Math.random, signal },
-      );
-      return { ...told, progress };
+    run: (options: Partial<ExportOptions> = {}, signal = never) =>
+      start((context) => exportDocuments({ folder, ...options }, context), signal),
+    /** Runs the command with these words after its name. */
+    runTyped: (...words: string[]) => {
+      const parsed = exportCommand
+        .configure(new Command('export').exitOverride())
+        .parse(words, { from: 'user' });
+      return start((context) => exportCommand.run(context, parsed), never);
     },
     /** Path below the folder → content, of all files. */
     files: async () => {
@@ -232,6 +241,32 @@ describe('archiver export of a bucket', () => {
 
     expect(told.records).toMatchObject([{ exported: 1, failed: 0 }]);
     expect((await journal()).map(({ documentId }) => documentId)).toEqual([second]);
+  });
+
+  it('takes its folder and options as they are typed', async () => {
+    const { archive, runTyped, folder, files } = await startWorld();
+    const list = join(await newFolder(), 'ids');
+    await writeFile(list, [first, second, third].join('\n'));
+    archive(first, 'one', createdAt);
+    archive(second, 'second', createdAt + 1_000);
+    archive(third, 'third', createdAt + 2_000);
+    archive('5a3b1e04-0000-4000-8000-000000000000', 'not listed', createdAt + 1_000);
+    const option = (ms: number) => new Date(createdAt + ms).toISOString();
+    const words = [folder, '--since', option(1_000), '--until', option(2_000), '--ids', list, '--verify'];
+
+    const told = await runTyped(...words);
+    await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'forged');
+    const verified = await runTyped(...words);
+
+    expect([told, verified].map(({ records }) => records)).toMatchObject([
+      [{ exported: 1 }],
+      [{ exported: 1 }],
+    ]);
+    expect(
+      Object.values(await files())
+        .slice(0, 2)
+        .sort(),
+    ).toEqual(['forged', 'second']);
   });
 
   it.each([{ since: 'soon' }, { until: 'soon' }])('refuses %j', async (options) => {
