@@ -432,6 +432,51 @@ describe('dead letters on the terminal', () => {
       ['documents', 'DocumentGone', '1', '2', '90 s', '60 s'],
     ]);
   });
+
+  it('have their names, as far as Telnyx has them', async () => {
+    const { given, told } = context();
+    const letters = [
+      letter(),
+      letter({ messageId: 'm-2', documentId: second, deadSince: firstSentAt + 1 }),
+      letter({ messageId: 'm-3', documentId: undefined, body: 'x', deadSince: firstSentAt + 2 }),
+    ];
+    const names = new Map([[first, { fileName: 'loa.pdf', customerReference: 'PO-1' }]]);
+
+    await showFailures(failuresOf(letters), names, given);
+
+    expect(told.printed).toContain(
+      `\n<dim>  ${first}  loa.pdf · reference PO-1\n<dim>  ${second}  (not at Telnyx)\n<dim>  m-3\n`,
+    );
+    expect(told.records.filter(({ type }) => type === 'letter')).toMatchObject([
+      { documentId: first, fileName: 'loa.pdf', customerReference: 'PO-1' },
+      expect.not.objectContaining({ fileName: expect.anything() }),
+      expect.not.objectContaining({ fileName: expect.anything() }),
+    ]);
+  });
+
+  it.each([
+    [5, /-000000000005\n<dim> {2}https/],
+    [6, /-000000000005\n<dim> {2}and 1 more: --json lists them\n<dim> {2}https/],
+  ])('are five examples of each code: of %i documents', async (count, end) => {
+    const { given, told } = context();
+    Object.assign(given.target, { runbookUrl: async () => 'https://example.com/runbook.md' });
+    const letters = Array.from({ length: count }, (_, n) =>
+      letter({
+        messageId: `m-${n}`,
+        documentId: `5a3b1e00-0000-4000-8000-00000000000${n + 1}`,
+        deadSince: firstSentAt + n,
+        code: 'Nonsense',
+      }),
+    );
+
+    await showFailures(failuresOf(letters), undefined, given);
+
+    expect(told.printed).toMatch(end);
+    expect(told.printed).toContain(
+      '<bold>Nonsense\n  The runbook has no article for this code. No function of this version writes it.\n',
+    );
+    expect(told.printed).toContain('\n<dim>  https://example.com/runbook.md#deadlettergrowth\n');
+  });
 });
 
 describe('acknowledged failures', () => {
