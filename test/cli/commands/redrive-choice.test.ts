@@ -241,4 +241,71 @@ describe('archiver redrive says', () => {
     );
     expect(bodies('documents-dead')).toEqual([bodyOf(first)]);
   });
+
+  it('what SQS did not accept, of several', async () => {
+    const verdicts: Verdict[] = ['failed', 'failed'];
+    const { letter, run } = startWorld({ verdict: () => verdicts.shift() ?? 'done' });
+    letter(first, 'DocumentGone');
+    letter(second, 'DocumentGone');
+
+    const { exitCode, printed } = await run();
+
+    expect(exitCode).toBe(1);
+    expect(printed).toContain('SQS did not accept 2 messages; their dead letters were kept.');
+    expect(printed).not.toContain('redriven,');
+  });
+
+  it('that there are none in the lane, or none of the code', async () => {
+    const { letter, run } = startWorld();
+    letter(first, 'DocumentGone');
+
+    const ofLane = await run({ lane: 'spans' });
+    const ofCode = await run({ code: ['LinkRefused'] });
+
+    expect([ofLane.exitCode, ofCode.exitCode]).toEqual([0, 0]);
+    expect(ofLane.printed).toBe('No dead letters in the lane spans.\n');
+    expect(ofCode.printed).toBe(
+      'No match for --code LinkRefused among 1 document (1 dead letter) with the code DocumentGone.\n',
+    );
+  });
+});
+
+describe('archiver redrive of dead letters that another command has locked', () => {
+  it.each<[string, Partial<RedriveOptions>, number]>([
+    ['beside those that it redrives', {}, 1],
+    ['beside those that it only shows', { dryRun: true }, 0],
+    ['beside those that the options do not select', { code: ['LinkRefused'] }, 0],
+  ])('says until when they are locked and ends with 1: %s', async (_what, options, redriven) => {
+    const { letter, run, sent } = startWorld();
+    letter(first, 'DocumentGone');
+    letter(second, 'DocumentGone').isVisible = false;
+
+    const { exitCode, printed, records } = await run(options);
+
+    expect(exitCode).toBe(1);
+    expect(records[0]).toEqual({
+      type: 'total',
+      documents: 1,
+      otherMessages: 0,
+      deadLetters: 1,
+      lockedElsewhere: 1,
+    });
+    expect(printed).toMatch(
+      /^<yellow>1 dead letter is in use by another command \(counted by SQS, up to a minute late\)\.\n<yellow>If that command has ended, it is visible again by 12:11 UTC\.\n/,
+    );
+    expect(sent()).toHaveLength(redriven);
+  });
+
+  it('does not say that there are none', async () => {
+    const { letter, run } = startWorld();
+    for (const id of [first, second]) letter(id, 'DocumentGone').isVisible = false;
+
+    const { exitCode, printed } = await run();
+
+    expect(exitCode).toBe(1);
+    expect(printed).toBe(
+      '<yellow>2 dead letters are in use by another command (counted by SQS, up to a minute late).\n' +
+        '<yellow>If that command has ended, they are visible again by 12:11 UTC.\n',
+    );
+  });
 });

@@ -122,6 +122,16 @@ describe('archiver redrive', () => {
     expect(at('documents')).toHaveLength(15);
   });
 
+  it('says so of a single one that it leaves', async () => {
+    const { run } = startWorld(31, (n) => n % 2 === 0);
+
+    const { printed } = await run();
+
+    expect(printed).toContain(
+      '<red>Stopped: the cause persists. The other one is still in the dead-letter queue.\n',
+    );
+  });
+
   it('goes on when fewer than half have failed again', async () => {
     const { run } = startWorld(60, (n) => n % 3 === 0);
 
