@@ -17,6 +17,8 @@ const disk = vi.hoisted(() => ({
   maxName: 255,
   /** Code with which each write to a new file fails. */
   writeFails: undefined as string | undefined,
+  /** The error with which a step fails, if it does. */
+  fails: (_step: 'mkdir' | 'link' | 'read' | 'sync', _path: string): Error | undefined => undefined,
   /** Replaces `rename`. */
   rename: undefined as ((from: string, to: string) => Promise<void>) | undefined,
 }));
@@ -27,24 +29,45 @@ vi.mock('node:fs/promises', async (importOriginal) => {
     if (Buffer.byteLength(path.slice(path.lastIndexOf('/') + 1)) > disk.maxName)
       throw failure('ENAMETOOLONG');
   };
+  const fail = (step: Parameters<typeof disk.fails>[0], path: string) => {
+    const error = disk.fails(step, path);
+    if (error) throw error;
+  };
+  const mkdir = async (...args: Parameters<typeof original.mkdir>) => {
+    fail('mkdir', String(args[0]));
+    return original.mkdir(...args);
+  };
   const link = async (from: string, to: string) => {
     checkName(to);
+    fail('link', to);
     if (!disk.hasLinks) throw failure('EPERM');
     await original.link(from, to);
   };
   const open = async (...args: Parameters<typeof original.open>) => {
     checkName(String(args[0]));
+    if (typeof args[1] === 'number') fail('read', String(args[0]));
     const handle = await original.open(...args);
     const { writeFails } = disk;
+    const sync = handle.sync.bind(handle);
+    handle.sync = async () => {
+      fail('sync', String(args[0]));
+      await sync();
+    };
     if (writeFails !== undefined && args[1] === 'wx')
       handle.writeFile = () => Promise.reject(failure(writeFails));
     return handle;
   };
   const rename = (from: string, to: string) => (disk.rename ?? original.rename)(from, to);
-  return { ...original, link, open, rename };
+  return { ...original, mkdir, link, open, rename };
 });
 afterEach(() => {
-  Object.assign(disk, { hasLinks: true, maxName: 255, writeFails: undefined, rename: undefined });
+  Object.assign(disk, {
+    hasLinks: true,
+    maxName: 255,
+    writeFails: undefined,
+    fails: () => undefined,
+    rename: undefined,
+  });
 });
 
 const documentId = '5a3b1e00-0000-4000-8000-000000000001';
@@ -165,6 +188,109 @@ describe('an export folder', () => {
     expect(error).toMatchObject({
       message: 'Cannot write 2026/11/23/letter.pdf: the file is too large for this file system (EFBIG).',
     });
+  });
+
+  it('is refused when a file has its name', async () => {
+    const file = join(await newFolder(), 'file');
+    await writeFile(file, 'mine');
+
+    await expect(openExportFolder(file)).rejects.toThrow(`${file} is not a folder.`);
+  });
+
+  it('is refused with the reason when it cannot be created', async () => {
+    const folder = join(await newFolder(), 'export');
+    disk.fails = (step) => (step === 'mkdir' ? failure('EACCES') : undefined);
+
+    const error = await openExportFolder(folder).catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(DiskError);
+    expect(error).toMatchObject({ message: `Cannot write to ${folder}: permission denied (EACCES).` });
+  });
+
+  it.each([
+    [failure('EACCES'), 'permission denied (EACCES)'],
+    [failure('EPERM'), 'permission denied (EPERM)'],
+    [failure('EIO'), 'the disk reports an input/output error (EIO)'],
+    [failure('EBUSY'), 'EBUSY'],
+    [new Error('x'), 'unexpected error'],
+  ])('names the file that cannot be read, and the reason of %s', async (cause, reason) => {
+    const folder = await newFolder();
+    const opened = await openExportFolder(folder);
+    disk.fails = (step) => (step === 'read' ? cause : undefined);
+
+    const error = await opened.isComplete('letter.pdf', documentOf('text'), true).catch((thrown) => thrown);
+
+    expect(error).toBeInstanceOf(FileError);
+    expect(error).toMatchObject({ name: 'FileError', message: `Cannot read letter.pdf: ${reason}.`, cause });
+  });
+
+  it.each([
+    ['link', 'EMLINK', FileError, 'Cannot write 2026/11/23/letter.pdf: EMLINK.'],
+    ['link', 'EIO', DiskError, 'the disk reports an input/output error (EIO).'],
+    ['sync', 'EIO', DiskError, 'the disk reports an input/output error (EIO).'],
+    ['sync', 'EINVAL', FileError, 'Cannot write 2026/11/23/letter.pdf: EINVAL.'],
+  ] as const)('reports a failed %s with %s and leaves no file', async (step, code, type, message) => {
+    const folder = await newFolder();
+    disk.fails = (failing, path) =>
+      failing === step && (step === 'sync' || path.includes('letter')) ? failure(code) : undefined;
+
+    const error = await add(folder, 'text').catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(type);
+    expect(error).toMatchObject({ message: expect.stringContaining(message) });
+    disk.fails = () => undefined;
+    expect((await filesBelow(folder)).filter((path) => !path.startsWith('.export-'))).toEqual([]);
+  });
+
+  it.each(['ENAMETOOLONG', 'EILSEQ', 'EINVAL'])(
+    'uses the document ID where the file system answers a name with %s',
+    async (code) => {
+      const folder = await newFolder();
+      disk.fails = (step, path) => (step === 'link' && path.includes('letter') ? failure(code) : undefined);
+
+      expect(await add(folder, 'text')).toBe(`2026/11/23/${documentId}.pdf`);
+    },
+  );
+
+  it('refuses a document when other files have its name and those with its ID', async () => {
+    const folder = await newFolder();
+    await mkdir(join(folder, '2026/11/23'), { recursive: true });
+    const taken = ['letter.pdf', `${documentId} letter.pdf`, `${documentId}.pdf`, documentId];
+    for (const name of taken) await writeFile(join(folder, '2026/11/23', name), 'mine');
+
+    const error = await add(folder, 'text').catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(FileError);
+    expect(error).toMatchObject({
+      message: 'Cannot write 2026/11/23/letter.pdf: other files have this name and the document ID.',
+    });
+    for (const name of taken) expect(await readFile(join(folder, '2026/11/23', name), 'utf8')).toBe('mine');
+  });
+
+  it('leaves a path alone that belongs to another document', async () => {
+    const folder = await newFolder();
+    await mkdir(join(folder, '2026/11/23'), { recursive: true });
+    await writeFile(join(folder, '2026/11/23/letter.pdf'), 'mine');
+    const opened = await openExportFolder(folder);
+    const paths = new ExportPaths();
+    paths.claim(`2026/11/23/${documentId} letter.pdf`);
+
+    const { part } = await opened.receive(Readable.from([Buffer.from('text')]), 'letter.pdf', never);
+
+    expect(await opened.publish(part, documentOf('text'), paths)).toBe(`2026/11/23/${documentId}.pdf`);
+    await opened.close();
+  });
+
+  it('is closed without an error after its disk refused everything', async () => {
+    const folder = await newFolder();
+    const opened = await openExportFolder(folder);
+    disk.fails = (step) => (step === 'mkdir' ? failure('EROFS') : undefined);
+    const source = Readable.from([Buffer.from('text')]);
+
+    await expect(opened.receive(source, 'letter.pdf', never)).rejects.toThrow('the file system is read-only');
+    await expect(opened.close()).resolves.toBeUndefined();
+
+    expect(source.destroyed).toBe(true);
   });
 
   it('reports a folder that is in fact a file as an error of the files in it', async () => {
