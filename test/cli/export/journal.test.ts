@@ -1,11 +1,47 @@
-import { appendFile, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { appendFile, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Exported, openJournal } from '../../../cli/export/journal.ts';
 import { ExportPaths } from '../../../cli/export/paths.ts';
+import { DiskError } from '../../../local/s3/file-errors.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { newFolder } from '../world.ts';
+
+/** Code with which a step on the journal fails, if it does; reset after each test. */
+const disk = vi.hoisted(() => ({ fails: new Map<'lstat' | 'readFile' | 'appendFile' | 'open', string>() }));
+/** Journals that have been opened and not closed. */
+const openHandles = vi.hoisted(() => new Set<object>());
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const original = await importOriginal<typeof import('node:fs/promises')>();
+  const fail = async (step: Parameters<typeof disk.fails.get>[0]) => {
+    const code = disk.fails.get(step);
+    if (code !== undefined) throw Object.assign(new Error(`${code}: failed`), { code });
+  };
+  const open = async (...args: Parameters<typeof original.open>) => {
+    await fail('open');
+    const handle = await original.open(...args);
+    openHandles.add(handle);
+    for (const step of ['readFile', 'appendFile'] as const) {
+      const act = handle[step].bind(handle) as (...args: never[]) => Promise<never>;
+      Object.assign(handle, { [step]: async (...args: never[]) => (await fail(step)) ?? act(...args) });
+    }
+    const close = handle.close.bind(handle);
+    handle.close = async () => {
+      openHandles.delete(handle);
+      await close();
+    };
+    return handle;
+  };
+  const lstat = async (path: string) => (await fail('lstat')) ?? original.lstat(path);
+  return { ...original, open, lstat };
+});
+afterEach(() => {
+  disk.fails.clear();
+  openHandles.clear();
+});
 
 const entryOf = (n: number, path = `2026/11/23/letter ${n}.pdf`): Exported => ({
   documentId: `5a3b1e00-0000-4000-8000-00000000000${n}`,
@@ -151,5 +187,64 @@ describe('openJournal', () => {
 
     expect(before).toBeUndefined();
     expect((await stat(join(folder, 'export.jsonl'))).mode & 0o777).toBe(0o600);
+  });
+
+  it.each([
+    ['EACCES', 'permission denied'],
+    ['ENOSPC', 'the disk is full'],
+  ])('reports %s of an added entry as an error of the disk', async (code, reason) => {
+    const folder = await newFolder();
+    const journal = await openJournal(folder);
+    disk.fails.set('appendFile', code);
+
+    const error = await journal.add(entryOf(1)).catch((thrown: unknown) => thrown);
+    await journal.close();
+
+    expect(error).toBeInstanceOf(DiskError);
+    expect(error).toMatchObject({ message: `Cannot write to ${folder}: ${reason} (${code}).` });
+    expect(openHandles.size).toBe(0);
+  });
+
+  it('is closed without an error when it could not be opened for an entry', async () => {
+    const journal = await openJournal(await newFolder());
+    disk.fails.set('open', 'EROFS');
+
+    await expect(journal.add(entryOf(1))).rejects.toThrow('the file system is read-only (EROFS).');
+
+    await expect(journal.close()).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['readFile', 'EIO', 'the disk reports an input/output error (EIO).'],
+    ['readFile', 'EBUSY', 'EBUSY: failed'],
+  ] as const)('fails instead of starting anew when %s fails with %s', async (step, code, message) => {
+    const folder = await newFolder();
+    await writeFile(join(folder, 'export.jsonl'), `${JSON.stringify(entryOf(1))}\n`);
+    disk.fails.set(step, code);
+
+    await expect(openJournal(folder)).rejects.toThrow(message);
+
+    expect(openHandles.size).toBe(0);
+  });
+
+  it('fails when it cannot tell whether there is a journal', async () => {
+    const folder = await newFolder();
+    disk.fails.set('lstat', 'EACCES');
+
+    await expect(openJournal(folder)).rejects.toThrow('EACCES: failed');
+  });
+
+  it('writes to no pipe that appears after the journal was read', async () => {
+    const folder = await newFolder();
+    const journal = await openJournal(folder);
+    execFileSync('mkfifo', [join(folder, 'export.jsonl')]);
+    const reader = await open(join(folder, 'export.jsonl'), constants.O_RDONLY | constants.O_NONBLOCK);
+
+    await expect(journal.add(entryOf(1))).rejects.toThrow(
+      `${join(folder, 'export.jsonl')} is not a regular file. Remove it, or export to another folder.`,
+    );
+
+    await reader.close();
+    expect(openHandles.size).toBe(0);
   });
 });
