@@ -110,6 +110,7 @@ export async function watchBackfill(start: BackfillStart, context: CommandContex
     for (;;) {
       const isEmpty = now.spans + now.waiting === 0;
       emptySince = isEmpty ? (emptySince ?? time.monotonic()) : undefined;
+      // Stryker disable next-line ConditionalExpression: a difference with undefined is never enough; required by the type.
       if (emptySince !== undefined && time.monotonic() - emptySince >= countsLagMs) break;
       terminal.record({ type: 'watch', ...now.progress, spans: now.spans, waiting: now.waiting });
       await sleep(time, intervalMs, signal);

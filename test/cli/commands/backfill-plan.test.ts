@@ -10,12 +10,15 @@ import type { Metrics, Target } from '../../../cli/target/target.ts';
 import type { MetricName } from '../../../functions/metrics.ts';
 import { SettingsError } from '../../../functions/settings.ts';
 import type { TelnyxClient } from '../../../functions/telnyx/client.ts';
+import { sleep } from '../../../functions/time.ts';
+import type { ProgressState } from '../../../terminal/progress.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { firstSentAt, memoryLanes as lanes, memorySqs } from '../../fakes/memory-sqs.ts';
 import { type ListedRow, pageOf } from '../../fakes/telnyx-list.ts';
 import { newFolder, recordingTerminal } from '../world.ts';
 
 const now = firstSentAt + 60_000;
+const never = new AbortController().signal;
 const day = 24 * 3_600_000;
 const idOf = (n: number) => `5a3b1e00-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
@@ -28,15 +31,18 @@ interface Answering {
 
 function telnyxWith({ rows = [], instead = () => undefined }: Answering) {
   const queries: URLSearchParams[] = [];
-  const get = async (_path: string, query: URLSearchParams) => {
+  /** Each path, with the error code for a response that it does not exist. */
+  const paths = new Set<string>();
+  const get = async (path: string, query: URLSearchParams, gone: string) => {
     queries.push(query);
+    paths.add(`${path} ${gone}`);
     const data = pageOf(rows, query).map(({ id, createdAt }) => ({
       id,
       created_at: new Date(createdAt).toISOString(),
     }));
     return instead(queries.length) ?? { data, meta: { total_results: rows.length } };
   };
-  return { queries, telnyx: { get, requests: () => queries.length } };
+  return { queries, paths, telnyx: { get, requests: () => queries.length } };
 }
 
 describe('the oldest day', () => {
@@ -94,9 +100,10 @@ describe('the number of documents of a span', () => {
     [{ data: [], meta: { total_results: 'seven' } }, undefined],
     ['a text', undefined],
   ])('is what Telnyx says, if anything: %j', async (answer, count) => {
-    const { telnyx, queries } = telnyxWith({ instead: () => answer });
+    const { telnyx, queries, paths } = telnyxWith({ instead: () => answer });
 
     expect(await countCreated(telnyx, span)).toBe(count);
+    expect([...paths]).toEqual(['documents UnexpectedResponse']);
     expect(queries[0]?.get('filter[created_at][gt]')).toBe('2026-10-31T23:59:59.000Z');
     expect(queries[0]?.get('filter[created_at][lt]')).toBe('2026-11-02T00:00:00.000Z');
   });
@@ -108,6 +115,14 @@ it('A customer reference has all documents up to five minutes ahead of this cloc
 
   expect((await idsOfReference(telnyx, 'PO-1', now)).sort()).toEqual([idOf(0), idOf(1)]);
   expect(queries.every((query) => query.get('filter[customer_reference][eq]') === 'PO-1')).toBe(true);
+});
+
+it('A customer reference passes over rows without an ID', async () => {
+  const created_at = new Date(now - day).toISOString();
+  const data = [{ id: idOf(1), created_at }, { created_at }];
+  const { telnyx } = telnyxWith({ instead: () => ({ data, meta: { total_pages: 1, total_results: 2 } }) });
+
+  expect(await idsOfReference(telnyx, 'PO-1', now)).toEqual([idOf(1)]);
 });
 
 interface WorldOptions extends Answering {
@@ -123,9 +138,13 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
   const memory = memorySqs();
   const time = virtualTime(now);
   const batches: number[] = [];
+  const describing: (() => ProgressState)[] = [];
+  /** Texts of the progress while messages are sent. */
+  const sending = new Set<string>();
   const sqs = {
     send: async (command: unknown) => {
       if (command instanceof SendMessageBatchCommand) {
+        for (const describe of describing) sending.add(describe().text);
         const entries = command.input.Entries ?? [];
         batches.push(entries.length);
         const taken = entries.filter(({ MessageBody = '' }) => !refused || !MessageBody.includes(refused));
@@ -160,7 +179,7 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
         if (noTelnyx instanceof Error) throw noTelnyx;
         if (noTelnyx === 'none') return undefined;
         const get: TelnyxClient['get'] = async (path, query) => ({
-          body: await telnyx.get(path, query),
+          body: await telnyx.get(path, query, ''),
           rateLimit,
         });
         return { get };
@@ -189,12 +208,22 @@ function startWorld({ noTelnyx, counted, refused, ...answering }: WorldOptions =
       },
       time,
       random: () => 0.5,
-      signal: new AbortController().signal,
+      signal: never,
     });
     return { ...told, progress };
   };
-  const describing: (() => object)[] = [];
-  return { ...memory, run, time, batches, queries, sinces, receipts };
+  return {
+    ...memory,
+    run,
+    time,
+    batches,
+    queries,
+    sinces,
+    receipts,
+    sending,
+    /** Progress displays that have not been stopped. */
+    unstopped: () => describing.length,
+  };
 }
 
 const read = (bodies: string[]) => bodies.map((body) => JSON.parse(body));
@@ -301,15 +330,16 @@ describe('archiver backfill', () => {
   });
 
   it('fails where SQS does not take a message, and says nothing of being done', async () => {
-    const { run } = startWorld({ refused: idOf(3) });
+    const { run, unstopped } = startWorld({ refused: idOf(3) });
     const file = join(await newFolder(), 'ids');
     await writeFile(file, [1, 2, 3].map(idOf).join('\n'));
 
     await expect(run({ ids: file, yes: true })).rejects.toMatchObject({ code: 'QueueUnavailable' });
+    expect(unstopped()).toBe(0);
   });
 
-  it('sends thousands of messages, each once', async () => {
-    const { run, bodies, batches } = startWorld();
+  it('sends thousands of messages, each once, and shows how many it has sent', async () => {
+    const { run, bodies, batches, sending } = startWorld();
     const file = join(await newFolder(), 'ids');
     await writeFile(file, Array.from({ length: 2_345 }, (_, n) => idOf(n)).join('\n'));
 
@@ -318,6 +348,7 @@ describe('archiver backfill', () => {
     expect(new Set(bodies('backfill')).size).toBe(2_345);
     expect(batches.reduce((a, b) => a + b)).toBe(2_345);
     expect(told.records.at(-1)).toEqual({ type: 'sent', messages: 2_345 });
+    expect([...sending]).toEqual([0, 1_000, 2_000].map((sent) => `${sent} of 2,345 messages sent`));
   });
 
   it('asks before it sends, and sends nothing with --dry-run or where there is nothing', async () => {
@@ -358,7 +389,9 @@ describe('archiver backfill --watch', () => {
   };
 
   it('ends when its lanes have been empty for as long as counts may be late', async () => {
-    const { run, at, time, sinces } = startWorld({ counted: (look) => (look === 1 ? before : counts) });
+    const { run, at, time, sinces, unstopped } = startWorld({
+      counted: (look) => (look === 1 ? before : counts),
+    });
     const started = time.monotonic();
     time.after(12_000, () => at('spans').splice(0));
 
@@ -393,6 +426,9 @@ describe('archiver backfill --watch', () => {
     expect(told.printed).toContain(
       '6 archived, 2 already archived, none failed, in 75 s. Archived documents are counted in all lanes.',
     );
+    expect(told.printed).not.toContain('To see why');
+    expect(told.noted).toBe('');
+    expect(unstopped()).toBe(0);
     expect(new Set(sinces)).toEqual(new Set([Math.floor(now / 60_000) * 60_000]));
     expect(told.progress.at(-1)).toEqual({
       ended: 8,
@@ -475,12 +511,91 @@ describe('archiver backfill --watch', () => {
       '1 archived, 1 already archived, 2 documents (3 dead letters) failed, 1 neither archived nor failed, in 65 s.\n',
     );
     expect(told.progress).toContainEqual({
+      ended: 0,
+      total: 5,
+      text: '0 of 5 processed · 0 dead letters · 0.0/s',
+    });
+    expect(told.progress).toContainEqual({
       ended: 5,
       total: 5,
       text: '5 of 5 processed · 5 dead letters · 1.0/s',
     });
     expect(told.printed).toContain('<red>To see why, run `npm run archiver -- redrive --dry-run`.');
     expect(at('backfill-dead').every(({ isVisible }) => isVisible)).toBe(true);
+  });
+
+  it('shows ten documents a second without decimals, and does not count the time before', async () => {
+    const { run, at, time } = startWorld({
+      counted: (look) => ({ DocumentsArchived: look === 1 ? 0 : 50 }),
+    });
+    await sleep(time, 7_000, never);
+    time.after(2_000, () => at('spans').splice(0));
+
+    const told = await run({ since: '1h', watch: true, yes: true });
+
+    expect(told.progress).toContainEqual(
+      expect.objectContaining({ text: expect.stringMatching(/ 50 archived .* · 10\/s$/) }),
+    );
+    expect(told.records.at(-1)).toMatchObject({ type: 'end', seconds: 65 });
+  });
+
+  it('goes on while both of its lanes have the same number of messages', async () => {
+    const { run, at, put, time } = startWorld();
+    put('backfill', 'x');
+    time.after(100_000, () => {
+      at('spans').splice(0);
+      at('backfill').splice(0);
+    });
+
+    const told = await run({ since: '1h', watch: true, yes: true });
+
+    expect(told.records.at(-1)).toMatchObject({ type: 'end', seconds: 160 });
+  });
+
+  it('does not count what had failed before as failures of a span', async () => {
+    const { run, at, put, time } = startWorld();
+    put('spans-dead', 'x');
+    time.after(3_000, () => {
+      at('spans').splice(0);
+      put('spans-dead', 'y');
+    });
+
+    const told = await run({ since: '1h', watch: true, yes: true });
+
+    expect(told.records.at(-1)).toMatchObject({ type: 'end', deadLetters: 1, failed: 1 });
+  });
+
+  it('says that it may count dead letters that another command has locked', async () => {
+    const { run, at, put, time } = startWorld();
+    put('spans-dead', 'x').isVisible = false;
+    time.after(3_000, () => at('spans').splice(0));
+
+    const { noted } = await run({ since: '1h', watch: true, yes: true });
+
+    expect(noted).toBe(
+      '1 dead letter is in use by another command (counted by SQS, up to a minute late).\n' +
+        'If that command has ended, it is visible again by 12:11 UTC.\n' +
+        'This backfill may count them as its own failures.\n',
+    );
+  });
+
+  it.each([
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ])('ends with 1 for %i dead letters and %i documents without a trace', async (deadLetters, unaccounted) => {
+    const ids = Array.from({ length: deadLetters + unaccounted }, (_, n) => idOf(n));
+    const { run, at, put, time } = startWorld({ rows: ids.map((id) => ({ id, createdAt: now - day })) });
+    time.after(3_000, () => {
+      at('backfill').splice(0);
+      for (const documentId of ids.slice(0, deadLetters))
+        put('backfill-dead', JSON.stringify({ v: 1, kind: 'document', documentId }));
+    });
+
+    const told = await run({ reference: 'PO-1', watch: true, yes: true });
+
+    expect(told.exitCode).toBe(1);
+    expect(told.records.at(-1)).toMatchObject({ deadLetters, unaccounted });
   });
 
   it('counts dead letters that somebody else keeps locked at the end', async () => {
@@ -527,4 +642,15 @@ it('The options of backfill are passed on as they are typed.', () => {
   expect(() => backfillOptions({ since: '1d', until: '1d' }, now)).toThrow(
     '--since must be earlier than --until.',
   );
+});
+
+it.each([
+  [{}, /^Pass exactly one of --since, --all, --ids and --reference\.$/],
+  [{ since: '1d', all: true }, /^Pass exactly one of --since/],
+  [{ all: true, until: '1d' }, /^--until requires --since\.$/],
+  [{ since: '1d', until: '2d' }, /^--since must be earlier than --until\.$/],
+  [{ since: 'soon' }, /^--since soon: must be a date/],
+  [{ since: '1d', until: 'soon' }, /^--until soon: must be a date/],
+])('backfill rejects the options %j.', (parsed, message) => {
+  expect(() => backfillOptions(parsed, now)).toThrow(message);
 });
