@@ -2,20 +2,36 @@ import { readdirSync } from 'node:fs';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import type { ArchiverCommand } from '../../cli/command.ts';
+import { auditCommand } from '../../cli/commands/audit.ts';
+import { backfillCommand } from '../../cli/commands/backfill.ts';
+import { doctorCommand } from '../../cli/commands/doctor.ts';
+import { eraseCommand } from '../../cli/commands/erase.ts';
+import { exportCommand } from '../../cli/commands/export.ts';
+import { holdCommand } from '../../cli/commands/hold.ts';
+import { redriveCommand } from '../../cli/commands/redrive.ts';
+import { releaseCommand } from '../../cli/commands/release.ts';
+import { sendCommand } from '../../cli/commands/send.ts';
+import { statusCommand } from '../../cli/commands/status.ts';
 import { formatHelp } from '../../cli/help.ts';
 
-const folder = new URL('../../cli/commands/', import.meta.url);
-const modules = await Promise.all(
-  readdirSync(folder).map((file): Promise<object> => import(new URL(file, folder).href)),
-);
-const commands = modules.flatMap((module) => Object.values(module).filter(isCommand));
+// Imported one by one: Vitest finds the tests that a changed command needs by such imports only.
+const commands: readonly ArchiverCommand[] = [
+  auditCommand,
+  backfillCommand,
+  doctorCommand,
+  eraseCommand,
+  exportCommand,
+  holdCommand,
+  redriveCommand,
+  releaseCommand,
+  sendCommand,
+  statusCommand,
+];
 
-function isCommand(value: unknown): value is ArchiverCommand {
-  return typeof value === 'object' && value !== null && 'configure' in value;
-}
+it('is there for all commands', () => {
+  const files = readdirSync(new URL('../../cli/commands/', import.meta.url));
 
-it('is there for all ten commands', () => {
-  expect(commands).toHaveLength(10);
+  expect(commands.map(({ name }) => `${name}.ts`)).toEqual(files.sort());
 });
 
 describe.each(commands.map((command) => [command.name, command] as const))(
