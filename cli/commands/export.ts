@@ -59,6 +59,7 @@ export const exportCommand: ArchiverCommand = {
       .option('--until <instant>', 'documents uploaded before this instant')
       .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
       .option('--verify', 'verify the files that are already in the folder'),
+  // Stryker disable next-line StringLiteral: the argument is required, so it always exists; required by the type.
   run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
 };
 
@@ -109,6 +110,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     return { state: 'failed' };
   };
 
+  // Stryker disable next-line ObjectLiteral: a missing field is undefined as well.
   const amount: Amount = { documents: undefined };
   const selected = selectDocuments(options, { archive, period, retry, journal, fail, amount }, context);
   const results = mapStreamConcurrently(

@@ -6,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import type { CommandContext } from '../../../cli/command.ts';
+import { type CommandContext, UsageError } from '../../../cli/command.ts';
 import { type ExportOptions, exportCommand, exportDocuments } from '../../../cli/commands/export.ts';
 import type { Target } from '../../../cli/target/target.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { systemTime } from '../../../functions/time.ts';
+import type { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
 import { documentOf, receiptOf, written } from '../../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder, recordingTerminal } from '../world.ts';
@@ -32,6 +33,7 @@ async function startWorld() {
     after: (ms: number, callback: () => void) => systemTime.after(ms / 200, callback),
   };
   const target = {
+    name: 'memory',
     bucket: async () => ({
       s3,
       name: 'archive',
@@ -41,8 +43,9 @@ async function startWorld() {
   const start = async (command: (context: CommandContext) => Promise<number>, signal: AbortSignal) => {
     const { terminal, result: told } = recordingTerminal();
     let progress = '';
-    const watching = {
+    const watching: typeof terminal = {
       ...terminal,
+      paint: (style, text) => `<${style}>${text}`,
       progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
         stop: () => {
           progress = JSON.stringify(describe());
@@ -56,6 +59,7 @@ async function startWorld() {
   return {
     folder,
     memory,
+    target,
     archive: (id: string, content: string, at = createdAt) => {
       const archived = documentOf(id, Buffer.from(content), { createdAt: at });
       memory.put(documentKey(id), archived.body, at);
@@ -66,7 +70,7 @@ async function startWorld() {
     /** Runs the command with these words after its name. */
     runTyped: (...words: string[]) => {
       const parsed = exportCommand
-        .configure(new Command('export').exitOverride())
+        .configure(new Command('export').exitOverride().configureOutput({ writeErr: () => undefined }))
         .parse(words, { from: 'user' });
       return start((context) => exportCommand.run(context, parsed), never);
     },
@@ -196,7 +200,7 @@ describe('archiver export of a bucket', () => {
     await writeFile(join(folder, 'export.jsonl'), `${JSON.stringify({ ...line, note: 'ü' })}\n{"docu`);
     archive(second, 'second');
 
-    expect((await run()).records).toMatchObject([{ exported: 1, alreadyThere: 1 }]);
+    expect(await run()).toMatchObject({ exitCode: 0, records: [{ exported: 1, alreadyThere: 1 }] });
 
     expect((await journal()).map(({ documentId }) => documentId)).toEqual([first, second]);
   });
@@ -240,6 +244,8 @@ describe('archiver export of a bucket', () => {
     const told = await run({ since: option(1_000), until: option(2_000) });
 
     expect(told.records).toMatchObject([{ exported: 1, failed: 0 }]);
+    expect(JSON.parse(told.progress)).toMatchObject({ ended: 1, total: 1 });
+    expect(told.noted).toBe('');
     expect((await journal()).map(({ documentId }) => documentId)).toEqual([second]);
   });
 
@@ -269,10 +275,60 @@ describe('archiver export of a bucket', () => {
     ).toEqual(['forged', 'second']);
   });
 
-  it.each([{ since: 'soon' }, { until: 'soon' }])('refuses %j', async (options) => {
+  it.each([
+    [{ since: 'soon' }, /^--since soon: must be a date/],
+    [{ until: 'soon' }, /^--until soon: must be a date/],
+  ])('refuses %j', async (options, message) => {
     const { run } = await startWorld();
 
-    await expect(run(options)).rejects.toThrow('must be a date');
+    await expect(run(options)).rejects.toThrow(message);
+  });
+
+  it('requires a folder', async () => {
+    const { runTyped } = await startWorld();
+
+    expect(() => runTyped('--verify')).toThrow("missing required argument 'folder'");
+  });
+
+  it('refuses a folder inside the archive before it writes anything', async () => {
+    const { run, target, folder } = await startWorld();
+    const archive = await target.bucket();
+    const localFolder = { contains: async (path: string) => path === folder } as ArchiveFolder;
+    target.bucket = async () => ({ ...archive, localFolder });
+
+    await expect(run()).rejects.toThrow(
+      new UsageError('The export folder is inside the archive. Pass another folder.'),
+    );
+
+    await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it.each([
+    ['\n', '1 line of export.jsonl is not valid and was ignored. The documents are compared again.\n'],
+    ['\n{\n', '2 lines of export.jsonl are not valid and were ignored. The documents are compared again.\n'],
+  ])('says how many lines of its journal are not valid: {%j', async (more, note) => {
+    const { archive, run, folder } = await startWorld();
+    archive(first, 'one');
+    await mkdir(folder);
+    await writeFile(join(folder, 'export.jsonl'), `{${more}`);
+
+    expect((await run()).noted).toBe(note);
+  });
+
+  it('says why nothing was exported', async () => {
+    const { archive, run } = await startWorld();
+    const list = join(await newFolder(), 'ids');
+    await writeFile(list, '# none\n');
+
+    const empty = await run();
+    archive(first, 'one');
+    const outside = await run({ until: '2000-01-01' });
+
+    expect([empty, outside].map(({ exitCode, noted }) => [exitCode, noted])).toEqual([
+      [1, 'Nothing was exported: memory has no receipts. Check that it is the right archive.\n'],
+      [0, 'None of 1 archived document was uploaded in this period.\n'],
+    ]);
+    await expect(run({ ids: list })).rejects.toThrow(`${list} contains no document ID.`);
   });
 
   it('exports the listed IDs only, and chooses their paths in the order of the IDs', async () => {
@@ -300,12 +356,13 @@ describe('archiver export of a bucket', () => {
 });
 
 describe('archiver export and documents that it cannot export', () => {
-  it.each<[string, (memory: MemoryBucket) => void, string]>([
-    ['has no receipt', (memory) => memory.objects.delete(receiptKey(first)), 'Not archived: no receipt.'],
+  it.each<[string, (memory: MemoryBucket) => void, string, string?]>([
+    ['has no receipt', (memory) => memory.objects.delete(receiptKey(first)), 'Not archived: no receipt.', ''],
     [
       'has a receipt that is not JSON',
       (memory) => memory.put(receiptKey(first), '{', createdAt),
       'Invalid receipt: not JSON. Run `archiver audit`.',
+      '',
     ],
     [
       'has no object',
@@ -317,7 +374,7 @@ describe('archiver export and documents that it cannot export', () => {
       (memory) => memory.put(documentKey(first), 'onf', createdAt),
       'ChecksumMismatch: The object does not match the SHA-256 in its receipt (3 bytes). Run `archiver audit --read-data`.',
     ],
-  ])('goes on with the others when one %s', async (_what, damage, reason) => {
+  ])('goes on with the others when one %s', async (_what, damage, reason, named = '  5a3b.pdf') => {
     const { archive, run, memory, files, folder } = await startWorld();
     archive(first, 'one');
     archive(second, 'second');
@@ -332,7 +389,9 @@ describe('archiver export and documents that it cannot export', () => {
       expect.objectContaining({ type: 'failed', documentId: first, reason }),
       { type: 'end', folder, exported: 1, alreadyThere: 0, failed: 1, bytes: 6 },
     ]);
-    expect(told.printed).toMatch(new RegExp(`^failed  ${first}(  5a3b.pdf)?\n`));
+    expect(told.printed.split('\n')[0]).toMatch(new RegExp(`^<red>failed  ${first}${named}$`));
+    expect(JSON.parse(told.progress)).toMatchObject({ ended: 2, total: 2 });
+    expect(told.noted).toBe('');
     expect(told.printed).toContain(`        ${reason}\n`);
     expect(told.printed).toContain('1 exported (6 B), 0 already there, 1 failed.');
     expect(Object.entries(await files()).filter(([path]) => path !== 'export.jsonl')).toEqual([

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exportDocuments } from '../../../cli/commands/export.ts';
@@ -136,26 +136,6 @@ describe('archiver export', () => {
     );
 
     await expect(exported).rejects.toThrow(`There is no archive in ${archive}`);
-  });
-
-  it('returns 1 and says so when the archive has no receipts', async () => {
-    const archive = await newFolder();
-    await mkdir(join(archive, 'documents'));
-
-    const result = await runOn(archive, (context) =>
-      exportDocuments({ folder: join(archive, '..', 'never-created') }, context),
-    );
-
-    expect(result.exitCode).toBe(1);
-    expect(result.noted).toContain(`Nothing was exported: ${archive} has no receipts.`);
-  });
-
-  it('refuses a list without document IDs', async () => {
-    const { runExport } = await archiveOf({ 'a.txt': 'a' });
-    const list = join(await newFolder(), 'ids');
-    await writeFile(list, '# none\n');
-
-    await expect(runExport({ ids: list })).rejects.toThrow(`${list} contains no document ID.`);
   });
 
   it('lists file name and customer reference in the journal and with a failure', async () => {
