@@ -255,14 +255,16 @@ describe('archiver redrive says', () => {
     expect(printed).not.toContain('redriven,');
   });
 
-  it('that there are none in the lane, or none of the code', async () => {
+  it('that there are none in the lane, or none of the code or document', async () => {
     const { letter, run } = startWorld();
     letter(first, 'DocumentGone');
 
     const ofLane = await run({ lane: 'spans' });
     const ofCode = await run({ code: ['LinkRefused'] });
+    const ofDocument = await run({ id: [second] });
 
-    expect([ofLane.exitCode, ofCode.exitCode]).toEqual([0, 0]);
+    expect([ofLane.exitCode, ofCode.exitCode, ofDocument.exitCode]).toEqual([0, 0, 0]);
+    expect(ofDocument.printed).toMatch(`No match for --id ${second} among 1 document`);
     expect(ofLane.printed).toBe('No dead letters in the lane spans.\n');
     expect(ofCode.printed).toBe(
       'No match for --code LinkRefused among 1 document (1 dead letter) with the code DocumentGone.\n',

@@ -232,6 +232,14 @@ describe('the options of archiver redrive', () => {
     expect(parse('--lane', lane)).toMatchObject({ lane });
   });
 
+  it('name the lanes', () => {
+    const { options } = redriveCommand.configure(new Command('redrive'));
+
+    expect(options.find(({ long }) => long === '--lane')?.description).toBe(
+      'only dead letters of this lane: documents, backfill, discovery, spans',
+    );
+  });
+
   it('take no waiting at all', () => {
     expect(parse('--wait', '0')).toMatchObject({ wait: 0 });
   });

@@ -190,6 +190,23 @@ describe('an export folder', () => {
     });
   });
 
+  it.each([
+    ['the same bytes', 'text', true, true],
+    ['other bytes', 'next', false, true],
+    ['fewer bytes', 'tex', false, false],
+  ])(
+    'is complete with a file of %s if they are verified, or their number is right',
+    async (_what, content, verified, unverified) => {
+      const folder = await newFolder();
+      await writeFile(join(folder, 'letter.pdf'), content);
+      const opened = await openExportFolder(folder);
+
+      const isComplete = (verify: boolean) => opened.isComplete('letter.pdf', documentOf('text'), verify);
+
+      expect([await isComplete(true), await isComplete(false)]).toEqual([verified, unverified]);
+    },
+  );
+
   it('is refused when a file has its name', async () => {
     const file = join(await newFolder(), 'file');
     await writeFile(file, 'mine');
