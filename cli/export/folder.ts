@@ -82,7 +82,7 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
         if (stats.size !== bytes) return false;
         if (!verify) return true;
         const hash = createHash('sha256');
-        await pipeline(handle.createReadStream({ autoClose: false }), hash);
+        await pipeline(handle.createReadStream(), hash);
         return hash.digest('hex') === sha256;
       } finally {
         await handle.close();

@@ -17,6 +17,8 @@ const disk = vi.hoisted(() => ({
   maxName: 255,
   /** Code with which each write to a new file fails. */
   writeFails: undefined as string | undefined,
+  /** Files that have been opened and not closed. */
+  open: new Set<object>(),
   /** The error with which a step fails, if it does. */
   fails: (_step: 'mkdir' | 'link' | 'read' | 'sync', _path: string): Error | undefined => undefined,
   /** Replaces `rename`. */
@@ -48,6 +50,12 @@ vi.mock('node:fs/promises', async (importOriginal) => {
     if (typeof args[1] === 'number') fail('read', String(args[0]));
     const handle = await original.open(...args);
     const { writeFails } = disk;
+    const close = handle.close.bind(handle);
+    disk.open.add(handle);
+    handle.close = async () => {
+      disk.open.delete(handle);
+      await close();
+    };
     const sync = handle.sync.bind(handle);
     handle.sync = async () => {
       fail('sync', String(args[0]));
@@ -61,6 +69,7 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   return { ...original, mkdir, link, open, rename };
 });
 afterEach(() => {
+  expect(disk.open.size).toBe(0);
   Object.assign(disk, {
     hasLinks: true,
     maxName: 255,
