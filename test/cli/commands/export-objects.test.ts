@@ -1,4 +1,5 @@
 /** `export` from a bucket in memory: every decision about a document, a file and a failure. */
+import { readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -43,17 +44,21 @@ async function startWorld() {
   const start = async (command: (context: CommandContext) => Promise<number>, signal: AbortSignal) => {
     const { terminal, result: told } = recordingTerminal();
     let progress = '';
+    /** Hidden files of the folder after the last document. */
+    let hidden: string[] = [];
     const watching: typeof terminal = {
       ...terminal,
       paint: (style, text) => `<${style}>${text}`,
       progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
         stop: () => {
           progress = JSON.stringify(describe());
+          const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+          hidden = paths.filter((path) => /^\.export-.*\/./.test(path));
         },
       }),
     };
     told.exitCode = await command({ target, terminal: watching, time, random: Math.random, signal });
-    return { ...told, progress };
+    return { ...told, progress, hidden };
   };
   const { signal: never } = new AbortController();
   return {
@@ -121,6 +126,7 @@ describe('archiver export of a bucket', () => {
     expect(told.records).toEqual([
       { type: 'end', folder, exported: 2, alreadyThere: 0, failed: 0, bytes: 9 },
     ]);
+    expect(told.hidden).toEqual([]);
     expect(told.printed).toBe(`2 exported (9 B), 0 already there, 0 failed.\n${folder}\n`);
     expect(JSON.parse(told.progress)).toEqual({
       ended: 2,
@@ -391,6 +397,7 @@ describe('archiver export and documents that it cannot export', () => {
     ]);
     expect(told.printed.split('\n')[0]).toMatch(new RegExp(`^<red>failed  ${first}${named}$`));
     expect(JSON.parse(told.progress)).toMatchObject({ ended: 2, total: 2 });
+    expect(told.hidden).toEqual([]);
     expect(told.noted).toBe('');
     expect(told.printed).toContain(`        ${reason}\n`);
     expect(told.printed).toContain('1 exported (6 B), 0 already there, 1 failed.');
