@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -161,9 +161,15 @@ describe.each([
 });
 
 describe('an export folder', () => {
-  it('leaves no reserved name behind when the file cannot be moved to it', async () => {
+  it.each([
+    ['', async () => undefined],
+    [' and the name is gone', (target: string) => rm(target)],
+  ])('leaves no reserved name behind when the file cannot be moved to it%s', async (_what, before) => {
     disk.hasLinks = false;
-    disk.rename = () => Promise.reject(failure('ENOSPC'));
+    disk.rename = async (_from, to) => {
+      await before(to);
+      throw failure('ENOSPC');
+    };
     const folder = await newFolder();
 
     await expect(add(folder, 'text')).rejects.toThrow('the disk is full');
