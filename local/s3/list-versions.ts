@@ -12,7 +12,7 @@ import { s3Namespace, type XmlChildren, xmlDocument } from './xml.ts';
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
  * @throws {S3Error} InvalidArgument or NotImplemented
  */
-export async function listVersions(
+export async function listObjectVersions(
   { query }: S3Request,
   bucketName: string,
   bucket: ObjectReader,

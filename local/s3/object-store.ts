@@ -78,7 +78,7 @@ export class ObjectStore extends ObjectReader {
    * Hides the object behind a delete marker, which is the latest version then.
    *
    * @param lastModified milliseconds since the epoch
-   * @throws {S3Error} ConditionalRequestConflict
+   * @throws {S3Error} ConditionalRequestConflict, or InvalidArgument if a symbolic link is in the place of the object
    * @throws DiskError
    */
   async putDeleteMarker(key: string, lastModified: number): Promise<DeleteMarker> {
@@ -86,6 +86,8 @@ export class ObjectStore extends ObjectReader {
     await this.#exclusively(key, async (scratch) => {
       const draft = scratch.newPath();
       await writeNewFile(draft, JSON.stringify(marker));
+      // A link to a file elsewhere, which is not this store's to delete, would stay the current object.
+      if ((await this.own.stat(key))?.isSymbolicLink()) throw keyConflict(key);
       await this.earlier.prepare(key, scratch.newPath());
       await this.#makeRoom(key, scratch, false);
       const place = await this.earlier.nextPath(key, '.marker');

@@ -11,7 +11,7 @@ import { deliver, endEarly } from './deliver.ts';
 import { applyFault, type S3Fault } from './faults.ts';
 import { getObject } from './get-object.ts';
 import { listObjects } from './list-objects.ts';
-import { listVersions } from './list-versions.ts';
+import { listObjectVersions } from './list-versions.ts';
 import { getLegalHold, getRetention, putLegalHold, putRetention } from './lock-requests.ts';
 import type { DefaultRetention } from './object-lock.ts';
 import { ObjectStore } from './object-store.ts';
@@ -316,7 +316,7 @@ async function handleOperation(
     case 'ListObjectsV2':
       return listObjects(request, bucketName, bucket);
     case 'ListObjectVersions':
-      return listVersions(request, bucketName, bucket);
+      return listObjectVersions(request, bucketName, bucket);
     case 'GetBucketVersioning':
       return bucketVersioning();
     case 'GetObjectLockConfiguration':

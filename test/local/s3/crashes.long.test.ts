@@ -1,5 +1,5 @@
 /** Kills the process, or fails the disk, between any two steps of a write to a versioned bucket. */
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -15,6 +15,8 @@ const disk = vi.hoisted(() => ({
   /** Runs instead of the step; a killed process never continues. */
   happens: async (): Promise<void> => undefined,
   hasHardLinks: true,
+  /** Files that were created, for those that a killed process leaves open. */
+  created: [] as FileHandle[],
 }));
 vi.mock('node:fs/promises', async (importOriginal) => {
   const original = await importOriginal<typeof import('node:fs/promises')>();
@@ -35,7 +37,11 @@ vi.mock('node:fs/promises', async (importOriginal) => {
     await original.link(...args);
   };
   // A new file may stay empty, and a moved one may be reported as not moved.
-  const create = stepping(original.open, true);
+  const create = stepping(async (...args: Parameters<typeof original.open>) => {
+    const handle = await original.open(...args);
+    disk.created.push(handle);
+    return handle;
+  }, true);
   return {
     ...original,
     open: (...args: Parameters<typeof original.open>) =>
@@ -56,9 +62,10 @@ function heal(): void {
   disk.stepsLeft = Number.POSITIVE_INFINITY;
   disk.happens = async () => undefined;
 }
-afterEach(() => {
+afterEach(async () => {
   heal();
   disk.hasHardLinks = true;
+  for (const handle of disk.created.splice(0)) await handle.close();
 });
 
 const NOW = Date.parse('2026-11-24T10:00:00Z');

@@ -116,6 +116,18 @@ test('keeps the version that is overwritten, with its metadata', async () => {
   expect(await filesBelow(directory)).toHaveLength(5);
 });
 
+test('tells a file that was added by hand from an object of the same size and time', async () => {
+  const directory = await temporaryDirectory();
+  const bucket = await ObjectStore.open(directory);
+  await writeFile(join(directory, 'one'), 'by hand');
+  await utimes(join(directory, 'one'), NOW / 1000, NOW / 1000);
+  const before = await bucket.describe('one');
+  const stored = await put(bucket, 'one', 'a store');
+
+  expect(await bucket.describe('one', 'null')).toEqual(before);
+  expect(await bucket.describe('one')).toEqual(stored);
+});
+
 test('does not change an open object when it is overwritten', async () => {
   const bucket = await ObjectStore.open(await temporaryDirectory());
   await put(bucket, 'one', 'first');
@@ -336,6 +348,43 @@ test.each(['x'.repeat(256), `${'a/'.repeat(600)}b`, 'é'.repeat(128)])(
   },
 );
 
+test.each([undefined, 'EPERM'])(
+  'returns 409 while another process writes the key, but not for what a power failure left behind (link: %s)',
+  async (code) => {
+    disk.linkFails = code;
+    const directory = await temporaryDirectory();
+    const bucket = await ObjectStore.open(directory);
+    let name = '';
+    disk.rename = async (from, to) => {
+      [name = ''] = (await readdir(dirname(from))).filter((entry) => /^[0-9a-f]{64}$/.test(entry));
+      await realRename(from, to);
+    };
+    await put(bucket, 'documents/other', 'x');
+    await put(bucket, 'documents/one', 'first');
+    const other = join(directory, `.s3/uploads/${process.ppid}-5a3b1e00-0000-4000-8000-000000000001`);
+    await mkdir(other);
+    await writeFile(join(other, name), '');
+
+    const conflicts = await Promise.all(
+      [
+        put(bucket, 'documents/one', 'second'),
+        put(bucket, 'documents/one', 'second', { condition: { etag: 'md5 of first' } }),
+        bucket.putDeleteMarker('documents/one', NOW),
+        bucket.deleteVersion('documents/one', 'x', { governance: false, now: NOW }),
+        bucket.changeLock('documents/one', undefined, (lock) => lock),
+      ].map((write) => write.catch((error: unknown) => error)),
+    );
+    const longAgo = Date.now() / 1000 - 120;
+    await utimes(join(other, name), longAgo, longAgo);
+    await put(bucket, 'documents/one', 'third');
+
+    for (const conflict of conflicts) {
+      expect(conflict).toMatchObject({ status: 409, code: 'ConditionalRequestConflict' });
+    }
+    expect(await readFile(join(directory, 'documents/one'), 'utf8')).toBe('third');
+  },
+);
+
 describe('without hard links', () => {
   test('never replaces an object by a conditional write, and shows an overwrite with its own metadata', async () => {
     disk.linkFails = 'EPERM';
@@ -387,30 +436,6 @@ describe('without hard links', () => {
       expect(await readdir(join(directory, '.s3/uploads'))).toEqual([]);
     },
   );
-
-  test('returns 409 while another process writes the key, but not for what a power failure left behind', async () => {
-    disk.linkFails = 'EPERM';
-    const directory = await temporaryDirectory();
-    const bucket = await ObjectStore.open(directory);
-    let name = '';
-    disk.rename = async (from, to) => {
-      [name = ''] = (await readdir(dirname(from))).filter((entry) => /^[0-9a-f]{64}$/.test(entry));
-      await realRename(from, to);
-    };
-    await put(bucket, 'documents/other', 'x');
-    await put(bucket, 'documents/one', 'first');
-    const other = join(directory, `.s3/uploads/${process.ppid}-5a3b1e00-0000-4000-8000-000000000001`);
-    await mkdir(other);
-    await writeFile(join(other, name), '');
-
-    const conflict = await put(bucket, 'documents/one', 'second').catch((error: unknown) => error);
-    const longAgo = Date.now() / 1000 - 120;
-    await utimes(join(other, name), longAgo, longAgo);
-    await put(bucket, 'documents/one', 'third');
-
-    expect(conflict).toMatchObject({ status: 409, code: 'ConditionalRequestConflict' });
-    expect(await readFile(join(directory, 'documents/one'), 'utf8')).toBe('third');
-  });
 
   test('lists a new object where a rename leaves the time of the directory unchanged', async () => {
     disk.linkFails = 'EPERM';
@@ -510,6 +535,7 @@ describe('a folder that somebody else prepared', () => {
     const bucket = await ObjectStore.open(directory);
 
     await expect(put(bucket, 'one', 'hello', { condition: 'absent' })).rejects.toMatchObject({ status: 400 });
+    await expect(bucket.putDeleteMarker('one', NOW)).rejects.toMatchObject({ status: 400 });
     expect(await readlink(join(directory, 'one'))).toBe(join(victim, 'file'));
     await put(bucket, 'one', 'hello');
 

@@ -245,6 +245,23 @@ test('continues a listing when the version it stopped at was deleted', async () 
   expect(rest).toEqual(expect.arrayContaining([`documents/one ${ids[1]}`, `documents/one ${ids[0]}`]));
 });
 
+test('encodes the keys of a listing on request, also those it continues at', async () => {
+  const { client } = await startWorld();
+  const keys = ['a b', 'b+&<é>', 'c\u0001'];
+  for (const Key of keys) await client.send(new PutObjectCommand({ ...one, Key, Body: 'x' }));
+  const input = { Bucket: bucket, EncodingType: 'url' as const, MaxKeys: 1 };
+
+  const first = await client.send(new ListObjectVersionsCommand(input));
+  const rest = await client.send(
+    new ListObjectVersionsCommand({ ...input, MaxKeys: 9, KeyMarker: 'a b', Prefix: '' }),
+  );
+  const plain = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: 'b+' }));
+
+  expect(first).toMatchObject({ EncodingType: 'url', NextKeyMarker: 'a+b', Versions: [{ Key: 'a+b' }] });
+  expect(rest.Versions?.map(({ Key }) => Key)).toEqual(['b%2B%26%3C%C3%A9%3E', 'c%01']);
+  expect(plain.Versions).toMatchObject([{ Key: 'b+&<é>', Size: 1, ChecksumAlgorithm: ['CRC32'] }]);
+});
+
 test('refuses a version-ID marker without a key marker', async () => {
   const { client } = await startWorld();
 
