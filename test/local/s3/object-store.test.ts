@@ -11,7 +11,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { hasSystemCode } from '../../../functions/errors.ts';
@@ -613,19 +613,21 @@ describe('versions that somebody else prepared', () => {
     expect(await readdir(victim)).toEqual(['secret']);
   });
 
-  test.each(['../../victim', '.s3/uploads/x', 'two'])(
-    'lists no key that the name of the folder does not prove, or that is not valid: %s',
-    async (key) => {
-      const { bucket, directory } = await prepared({ key, 1: 'x' });
+  test('lists no key that leads out of the bucket or into the private folder, or that its folder does not prove', async () => {
+    const { bucket, directory, victim } = await prepared({ key: 'not one', 1: 'x' });
+    await writeFile(join(directory, '.s3/planted'), 'planted');
+    for (const key of [`../${basename(victim)}/secret`, '.s3/planted']) {
       const folder = join(directory, '.s3/versions', createHash('sha256').update(key).digest('hex'));
-      if (key !== 'two') await mkdir(folder);
-      if (key !== 'two') await writeFile(join(folder, 'key'), key);
-      await put(bucket, 'other', 'x');
+      await mkdir(folder);
+      await writeFile(join(folder, 'key'), key);
+      await writeFile(join(folder, '1'), 'x');
+    }
+    await put(bucket, 'other', 'x');
 
-      expect((await bucket.listVersions(listing)).map((entry) => entry.key)).toEqual(['other']);
-      expect(await collected(bucket.keys('', ''))).toEqual(['other']);
-    },
-  );
+    expect((await bucket.listVersions(listing)).map(({ key }) => key)).toEqual(['other']);
+    expect(await collected(bucket.keys('', ''))).toEqual(['other']);
+    expect(await readFile(join(victim, 'secret'), 'utf8')).toBe('secret');
+  });
 });
 
 test('creates folders and files for their owner only', async () => {
