@@ -72,6 +72,7 @@ describe('HeadObject and GetObject', () => {
       new GetObjectCommand({ Bucket, Key, VersionId, ChecksumMode: 'ENABLED' }),
     );
     const current = await head({ ChecksumMode: 'ENABLED' });
+    const unasked = await head({ VersionId });
 
     expect(described).toEqual({
       ETag,
@@ -86,6 +87,7 @@ describe('HeadObject and GetObject', () => {
     });
     expect(read).toEqual(described);
     expect(await Body?.transformToString()).toBe('first');
+    expect(unasked).not.toHaveProperty('ChecksumSHA256');
     expect(current).toEqual({
       ETag: expect.not.stringMatching(ETag ?? ''),
       VersionId: expect.not.stringMatching(VersionId ?? ''),
