@@ -30,6 +30,7 @@ export function createConfirmingReader(): ConfirmingReader {
     request: () => Promise<Page>,
     belongs: (row: ListRow) => boolean,
   ): Promise<Confirmed> => {
+    // Stryker disable next-line ObjectLiteral,ArrayDeclaration,BooleanLiteral: the first response replaces it.
     let confirmed: Confirmed = { page: [], nothingNew: true, matchesFilter: false };
     for (let times = 1; times <= maxRequests; times += 1) {
       const page = await request();

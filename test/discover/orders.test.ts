@@ -44,6 +44,7 @@ describe('documentsOfPortingOrder', () => {
           requirement('document', null),
           requirement('textual', documentId(90)),
           'not a requirement',
+          null,
         ],
       },
       [`porting_orders/${orderId}/requirements`]: [

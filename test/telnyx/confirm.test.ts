@@ -32,6 +32,12 @@ it.each([
     { keys: 'ab', nothingNew: false, matchesFilter: true, requests: 1 },
   ],
   [
+    'accepts a page of which one row is new at the first request',
+    'abc',
+    ['abd'],
+    { keys: 'abd', nothingNew: false, matchesFilter: true, requests: 1 },
+  ],
+  [
     'accepts an empty page when it comes twice',
     'abc',
     ['', ''],
@@ -95,4 +101,15 @@ it.each([
   const result = await confirmed(before, answers);
 
   expect(result).toEqual(expected);
+});
+
+it('accepts every row when the request has no filter', async () => {
+  let requests = 0;
+
+  const { matchesFilter } = await createConfirmingReader()(async () => {
+    requests += 1;
+    return pageOf('x');
+  });
+
+  expect({ matchesFilter, requests }).toEqual({ matchesFilter: true, requests: 1 });
 });

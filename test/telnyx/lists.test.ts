@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { listDocuments } from '../../functions/telnyx/lists.ts';
+import { listDocumentLinks, listDocuments, listPortingRequirements } from '../../functions/telnyx/lists.ts';
 
 it.each([
   ['all documents', undefined, null],
@@ -7,21 +7,22 @@ it.each([
 ])(
   'requests the list of %s with the time span, the page and the reference',
   async (_which, reference, expected) => {
-    const queries: URLSearchParams[] = [];
+    const requests: [path: string, query: URLSearchParams, gone: string][] = [];
     const telnyx = {
-      get: async (_path: string, query: URLSearchParams) => {
-        queries.push(query);
+      get: async (...request: [path: string, query: URLSearchParams, gone: string]) => {
+        requests.push(request);
         return { data: [] };
       },
-      requests: () => queries.length,
     };
     const created = { after: Date.parse('2026-11-24T00:00:00Z'), before: Date.parse('2026-11-24T01:00:00Z') };
 
     await listDocuments(telnyx, created, 3, reference);
 
-    expect(queries[0]?.get('filter[customer_reference][eq]')).toBe(expected);
-    expect(queries[0]?.get('filter[created_at][gt]')).toBe('2026-11-24T00:00:00Z');
-    expect(queries[0]?.get('page[number]')).toBe('3');
+    const [path, query, gone] = requests[0] ?? [];
+    expect([path, gone]).toEqual(['documents', 'UnexpectedResponse']);
+    expect(query?.get('filter[customer_reference][eq]')).toBe(expected);
+    expect(query?.get('filter[created_at][gt]')).toBe('2026-11-24T00:00:00Z');
+    expect(query?.get('page[number]')).toBe('3');
   },
 );
 
@@ -76,4 +77,32 @@ it('reads every row and treats malformed fields as missing', async () => {
     { id: undefined, ...bare },
     { id: undefined, ...bare },
   ]);
+});
+
+it('requests only the links of one resource', async () => {
+  let requested: URLSearchParams | undefined;
+  const telnyx = {
+    get: async (_path: string, query: URLSearchParams) => {
+      requested = query;
+      return { data: [] };
+    },
+    requests: () => 1,
+  };
+
+  await listDocumentLinks(telnyx, 'order-1', 1);
+
+  expect(requested?.get('filter[linked_resource_id]')).toBe('order-1');
+});
+
+it('gives rows of one page different keys unless they have the same ID or the same content', async () => {
+  let deep: unknown = 'core';
+  for (let level = 0; level < 200_000; level += 1) deep = [deep];
+  const text = { field_type: 'textual', field_value: 'Example SARL' };
+  const data = [{ id: 'a', ...text }, { id: 'b', ...text }, text, text, {}, {}, { field_value: deep }];
+  const telnyx = { get: async () => ({ data }), requests: () => 0 };
+
+  const page = await listPortingRequirements(telnyx, 'order-1', 1);
+
+  const keys = page.map(({ key }) => key);
+  expect(keys.map((key) => keys.indexOf(key))).toEqual([0, 1, 2, 2, 4, 5, 6]);
 });
