@@ -117,7 +117,7 @@ function filterIgnored(): ArchiverError {
 /** In whole seconds: half of a full slice, otherwise as wide as should fill the page as intended. */
 function nextWidth({ from, to }: Window, rows: number, fullPage: number): number {
   if (rows >= fullPage) return halfOf({ from, to });
-  const growth = Math.min(4, (targetFill * fullPage) / Math.max(1, rows));
+  const growth = Math.min(4, (targetFill * fullPage) / rows);
   return wholeSeconds((to - from) * growth);
 }
 
