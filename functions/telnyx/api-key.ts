@@ -68,8 +68,8 @@ export function createApiKey(readSecret: () => Promise<string | undefined>, time
 
 /** The API key as sent in the header: printable ASCII without blanks (RFC 6750, section 2.1). */
 function cleanKey(secret: string | undefined): string {
-  const key = secret?.trim().replace(/^bearer\s+/i, '') ?? '';
-  if (!/^[\x21-\x7e]{8,512}$/.test(key) || /^[{["]/.test(key)) {
+  const key = secret?.trim().replace(/^bearer\s+/i, '');
+  if (key === undefined || !/^[\x21-\x7e]{8,512}$/.test(key) || /^[{["]/.test(key)) {
     throw new ArchiverError(
       'ApiKeyUnavailable',
       "The secret does not contain a Telnyx API key. Store the key alone, as Telnyx's portal shows it: no JSON, no quotes.",

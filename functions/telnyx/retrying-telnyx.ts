@@ -92,8 +92,8 @@ function delayBeforeAttempt(error: ArchiverError, attemptNumber: number, random:
   return ceiling * (0.5 + random() / 2);
 }
 
-function pauseAfter({ remaining, resetMs }: StatedRateLimit): number {
-  if (remaining === undefined || resetMs === undefined || remaining >= fewRequestsLeft) return 0;
+function pauseAfter({ remaining = Number.POSITIVE_INFINITY, resetMs = 0 }: StatedRateLimit): number {
+  if (remaining >= fewRequestsLeft) return 0;
   return resetMs / (Math.max(0, remaining) + 1);
 }
 

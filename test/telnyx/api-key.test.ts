@@ -31,8 +31,9 @@ describe('the secret', () => {
     ['the key with blanks and a line break around it', `  ${first}\r\n`],
     ['the key with the scheme in front', `Bearer ${first}`],
     ['the key with the scheme in lower case', `bearer   ${first}\n`],
-  ])('is accepted if it contains %s', async (_form, secret) => {
-    expect(await apiKeyFrom(secret).apiKey.current()).toBe(first);
+    ['a key with braces, brackets and quotation marks inside', 'KEY{"[0000', 'KEY{"[0000'],
+  ])('is accepted if it contains %s', async (_form, secret, key = first) => {
+    expect(await apiKeyFrom(secret).apiKey.current()).toBe(key);
   });
 
   it.each([
@@ -40,6 +41,7 @@ describe('the secret', () => {
     ['an empty string', ''],
     ['blanks', ' \n\t '],
     ['the scheme alone', 'Bearer '],
+    ['the scheme inside a key', 'KEY0000bearer abcdefgh'],
     ['JSON with a key in it', `{"apiKey":"${first}"}`],
     ['a JSON string', `"${first}"`],
     ['a JSON array', `["${first}"]`],
@@ -54,12 +56,17 @@ describe('the secret', () => {
       .apiKey.current()
       .catch((thrown: unknown) => thrown);
 
-    expect(error).toMatchObject({ code: 'ApiKeyUnavailable', retryPolicy: 'wait' });
+    expect(error).toMatchObject({
+      code: 'ApiKeyUnavailable',
+      message: expect.stringContaining('Store the key alone'),
+      retryPolicy: 'wait',
+    });
     expect(String(error)).not.toContain('KEY0000');
   });
 
   it('leads to an error with instructions and without quotes if it cannot be read', async () => {
-    const { apiKey } = apiKeyFrom(Object.assign(new Error(`denied for ${first}`), { name: 'AccessDenied' }));
+    const cause = Object.assign(new Error(`denied for ${first}`), { name: 'AccessDenied' });
+    const { apiKey } = apiKeyFrom(cause);
 
     const error = await apiKey.current().catch((thrown: unknown) => thrown);
 
@@ -68,6 +75,7 @@ describe('the secret', () => {
       message: expect.stringContaining(
         '(AccessDenied). Store the key, and check that the function may read the secret.',
       ),
+      cause,
     });
     expect(String(error)).not.toContain(first);
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nestingOf } from '../../functions/json-text.ts';
-import { boundRecord, readFacts, recordBounds } from '../../functions/telnyx/record.ts';
+import { boundRecord, isFields, readFacts, recordBounds } from '../../functions/telnyx/record.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -56,9 +56,12 @@ describe('readFacts', () => {
     ['created_at', 1_764_000_000, 'createdAt'],
     ['created_at', 'yesterday', 'createdAt'],
     ['created_at', '2026-11-24T00:00:00+01', 'createdAt'],
+    ['created_at', ['2026-11-24T00:00:00Z'], 'createdAt'],
     ['created_at', `(${'x'.repeat(100)}) 2026-11-24`, 'createdAt'],
     ['sha256', 'not available', 'sha256'],
     ['sha256', 'a'.repeat(63), 'sha256'],
+    ['sha256', 'a'.repeat(65), 'sha256'],
+    ['sha256', ['a'.repeat(64)], 'sha256'],
     ['sha256', `${'a'.repeat(64)}\n`, 'sha256'],
     ['sha256', Buffer.alloc(32).toString('base64'), 'sha256'],
     ['sha256', 7, 'sha256'],
@@ -76,6 +79,10 @@ describe('readFacts', () => {
     expect(read).toEqual({ ...facts, [fact]: undefined });
   });
 
+  it('reads the size of an empty document', () => {
+    expect(readFacts({ ...record, size: { unit: 'bytes', amount: 0 } }).facts.bytes).toBe(0);
+  });
+
   it('omits a malformed scan status and names it', () => {
     expect(readFacts({ ...record, av_scan_status: { is: 'infected' } })).toEqual({
       facts,
@@ -87,6 +94,18 @@ describe('readFacts', () => {
     const read = readFacts({ ...record, sha256: 'AB'.repeat(32), av_scan_status: 'infected' });
 
     expect(read).toEqual({ facts: { ...facts, infected: true }, malformed: [] });
+  });
+});
+
+describe('isFields', () => {
+  it.each([
+    [{}, true],
+    [null, false],
+    [undefined, false],
+    [[], false],
+    ['a text', false],
+  ])('returns for %j whether it is an object with fields: %s', (value, expected) => {
+    expect(isFields(value)).toBe(expected);
   });
 });
 
@@ -143,6 +162,39 @@ describe('boundRecord', () => {
     const large = `{"id":"${id}","size":{"amount":7,"junk":"${'x'.repeat(recordBounds.characters)}"}}`;
 
     expect(boundRecord(large)).toEqual({ text: `{"id":"${id}","size":{"amount":7}}`, cut: true });
+  });
+
+  it('keeps a record of exactly the largest size verbatim', () => {
+    const recordOf = (characters: number) => `{"x":"${'x'.repeat(characters - 8)}"}`;
+
+    expect(boundRecord(recordOf(recordBounds.characters)).cut).toBe(false);
+    expect(boundRecord(recordOf(recordBounds.characters + 1)).cut).toBe(true);
+  });
+
+  const long = `"${'x'.repeat(2_000)}"`;
+  it.each([
+    ['verbatim with 1,024 characters', `{"amount":7,"x":"${'x'.repeat(1_005)}"}`, undefined],
+    ['in part with 1,025 characters', `{"amount":7,"x":"${'x'.repeat(1_006)}"}`, '{"amount":7}'],
+    ['verbatim with four levels', '{"amount":7,"x":[[[]]]}', undefined],
+    ['in part with five levels', '{"amount":7,"x":[[[[]]]]}', '{"amount":7}'],
+    [
+      'without a member that is an object too large to keep',
+      `{"unit":{"x":${long}},"amount":7}`,
+      '{"amount":7}',
+    ],
+  ])('keeps a size %s', (_how, size, kept = size) => {
+    const large = `{"size":${size},"junk":"${'x'.repeat(recordBounds.characters)}"}`;
+
+    expect(boundRecord(large)).toEqual({ text: `{"size":${kept}}`, cut: true });
+  });
+
+  it.each([
+    ['array in place of a size', `"size":[${long}]`],
+    ['object in place of a text', `"status":{"x":${long}}`],
+  ])('omits a large %s', (_what, field) => {
+    const large = `{"id":"${id}",${field},"junk":"${'x'.repeat(recordBounds.characters)}"}`;
+
+    expect(boundRecord(large)).toEqual({ text: `{"id":"${id}"}`, cut: true });
   });
 
   it('limits the size of any record and keeps its digest, size and creation time', () => {
