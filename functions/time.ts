@@ -87,9 +87,5 @@ export function nextTurn(): Promise<void> {
 export function isInstant(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text)) return false;
   const midnight = new Date(`${text.slice(0, 10)}T00:00:00Z`);
-  return (
-    Number.isFinite(Date.parse(text)) &&
-    Number.isFinite(midnight.getTime()) &&
-    midnight.toISOString().startsWith(text.slice(0, 10))
-  );
+  return Number.isFinite(Date.parse(text)) && midnight.toISOString().startsWith(text.slice(0, 10));
 }

@@ -1,10 +1,11 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { Agent } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { Readable } from 'node:stream';
 import { expect, it, onTestFinished } from 'vitest';
 import { createGuardedHttpGet } from '../functions/archive/download.ts';
 import { createAgents } from '../functions/connections.ts';
-import { createHttpGet } from '../functions/http.ts';
+import { createHttpGet, readBody } from '../functions/http.ts';
 
 it('rejects a plain HTTP request if there is no agent for it', async () => {
   const httpGet = createHttpGet({ https: new Agent() }, '0.0.0-test');
@@ -41,4 +42,41 @@ it.each(['Telnyx', 'the storage'])('sends the name and version of the archiver t
   body.destroy();
 
   expect(seen).toMatchObject([{ 'user-agent': 'telnyx-document-archiver/1.2.3', accept: 'text/plain' }]);
+});
+
+it.each([
+  ['http', 'HPE_INVALID_CONSTANT'],
+  ['https', 'EPROTO'],
+])(
+  'rejects an invalid response over %s without its bytes, which may contain a presigned URL',
+  async (protocol, code) => {
+    const server = createTcpServer((socket) => socket.end('GET /?X-Amz-Signature=1\r\n\r\n'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const httpGet = createHttpGet(createAgents(), '1.2.3');
+    const { port } = server.address() as AddressInfo;
+
+    const response = httpGet(new URL(`${protocol}://127.0.0.1:${port}`), {
+      headers: {},
+      signal: new AbortController().signal,
+    });
+
+    const error = await response.catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(error).not.toHaveProperty('rawPacket');
+  },
+);
+
+it('reads a body of exactly the largest size', async () => {
+  const body = await readBody(Readable.from([Buffer.from('abc'), Buffer.from('de')]), 5);
+
+  expect(String(body)).toBe('abcde');
+});
+
+it('rejects a larger body as soon as it is too large, and destroys it', async () => {
+  const body = Readable.from([Buffer.from('abc'), Buffer.from('def'), Buffer.from('ghi')]);
+
+  await expect(readBody(body, 5)).rejects.toThrow(new RangeError('The body is larger than 5 bytes.'));
+
+  expect(body.destroyed).toBe(true);
 });

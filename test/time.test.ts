@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextTurn, sleep, systemTime, type Time, withDeadline } from '../functions/time.ts';
+import { isInstant, nextTurn, sleep, systemTime, type Time, withDeadline } from '../functions/time.ts';
 import { virtualTime } from './fakes/clock.ts';
 
 /** Virtual time that counts the running timers. */
@@ -197,6 +197,53 @@ describe('systemTime', () => {
     expect(called).toEqual(['called']);
     // A timer of Node may fire up to one millisecond early.
     expect(systemTime.monotonic() - startedAt).toBeGreaterThanOrEqual(19);
+  });
+});
+
+describe('isInstant', () => {
+  it.each([
+    '2026-11-24T00:00:00Z',
+    '2026-11-24T23:59Z',
+    '2026-11-24T00:00:00.1Z',
+    '2026-11-24T00:00:00.123456789Z',
+    '2026-11-24T00:00:00+01:00',
+    '2026-11-24T00:00-09:30',
+    '2024-02-29T12:00:00Z',
+  ])('is true for a date-time with a time zone: %s', (text) => {
+    expect(isInstant(text)).toBe(true);
+  });
+
+  it.each([
+    '',
+    'yesterday',
+    '2026-11-24',
+    '2026-11-24T00:00:00',
+    '2026-11-24 00:00:00Z',
+    '2026-11-24T00Z',
+    '2026-11-24T0:00Z',
+    '2026-11-24T00:0Z',
+    '2026-11-24T00:00:0Z',
+    '2026-11-24T00:00:00.Z',
+    '2026-11-24T00:00:00.1234567890Z',
+    '2026-11-24T00:00:00+01',
+    '2026-11-24T00:00:00+1:00',
+    '2026-11-24T00:00:00+01:0',
+    '2026-11-24T00:00:00z',
+    '226-11-24T00:00:00Z',
+    '2026-1-24T00:00:00Z',
+    '2026-11-4T00:00:00Z',
+    ' 2026-11-24T00:00:00Z',
+    '(x) 2026-11-24T00:00:00Z',
+    '2026-11-24T00:00:00Z ',
+    '2026-11-24T00:00:00Z (x)',
+    '2026-11-24T00:00:00Z\n',
+    '2026-11-24T25:00:00Z',
+    '2026-02-29T12:00:00Z',
+    '2026-02-30T12:00:00Z',
+    '2026-13-01T12:00:00Z',
+    '2026-00-01T12:00:00Z',
+  ])('is false for any other text: %j', (text) => {
+    expect(isInstant(text)).toBe(false);
   });
 });
 
