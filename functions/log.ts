@@ -99,6 +99,7 @@ function embeddedMetric(
   dimensions: MetricDimensions,
   timestamp: number,
 ) {
+  // Stryker disable next-line ArrayDeclaration: a dimension without a value is left out.
   const { unit, dimensions: known = [] }: { unit: string; dimensions?: readonly Dimension[] } =
     metrics[metric];
   const split = known.flatMap((dimension) => {

@@ -76,6 +76,12 @@ describe('ArchiverError', () => {
     expect(error).toBeInstanceOf(Error);
   });
 
+  it('is conclusive only if that is stated', () => {
+    expect(new ArchiverError('Unexpected', 'x').conclusive).toBe(false);
+    expect(new ArchiverError('Unexpected', 'x', { conclusive: false }).conclusive).toBe(false);
+    expect(new ArchiverError('Unexpected', 'x', { conclusive: true }).conclusive).toBe(true);
+  });
+
   it('has a cause only if one is given, even if it is undefined', () => {
     expect('cause' in new ArchiverError('Unexpected', 'x')).toBe(false);
     expect('cause' in new ArchiverError('Unexpected', 'x', { cause: undefined })).toBe(true);

@@ -34,6 +34,17 @@ describe('a log line', () => {
     });
   });
 
+  it.each(['info', 'warn', 'error'] as const)('of %s has its level, its message and its fields', (level) => {
+    const lines: string[] = [];
+    const log = createLog({ name: 'test', write: (line) => lines.push(line), now: () => 0 });
+
+    log[level]('A message', { code: 'OrderGone' });
+
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { level: level.toUpperCase(), message: 'A message', code: 'OrderGone' },
+    ]);
+  });
+
   it('is written to standard output directly, not through the console', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     onTestFinished(() => write.mockRestore());

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { documentSettings } from '../functions/document-settings.ts';
+import { concurrency, singlePutBytes } from '../functions/limits.ts';
 import {
   defaultsOf,
   type Environment,
@@ -70,6 +72,9 @@ describe('settings', () => {
       'ON must be true or false.',
     ]);
     expect(() => readSettings(declared, environment)).toThrow(
+      expect.objectContaining({ name: 'SettingsError' }),
+    );
+    expect(() => readSettings(declared, environment)).toThrow(
       'Invalid settings:\n  - NAME is not set.\n  - COUNT must be a whole number from 1 to 10.\n  - ON must be true or false.',
     );
   });
@@ -90,6 +95,52 @@ describe('settings', () => {
     expect(problems).toHaveLength(kinds.length);
     expect(problems.at(-1)).toBe('V4 is not valid.');
     expect(problems.join()).not.toContain(secret);
+  });
+});
+
+describe('the settings of documents', () => {
+  const required = {
+    ARCHIVER_NAME: 'emea',
+    BUCKET_NAME: 'bucket',
+    TELNYX_API_KEY_SECRET_ARN: 'arn:secret',
+    ARCHIVER_VERSION: '1.2.3',
+  };
+  const values = {
+    archiverName: 'emea',
+    bucketName: 'bucket',
+    apiKeySecretArn: 'arn:secret',
+    version: '1.2.3',
+  };
+
+  it('have defaults where a variable is not required', () => {
+    expect(readSettings(documentSettings, required)).toEqual({
+      ...values,
+      bucketOwner: undefined,
+      telnyxUrl: new URL('https://api.telnyx.com/v2'),
+      archiveInfected: false,
+      maxDocumentBytes: singlePutBytes,
+      lowLaneInvocations: concurrency.backfill + concurrency.spans,
+    });
+  });
+
+  it('are read from their variables', () => {
+    const environment = {
+      ...required,
+      BUCKET_OWNER: '000000000000',
+      TELNYX_API_URL: 'https://telnyx.example/v2',
+      ARCHIVE_INFECTED: 'true',
+      MAX_DOCUMENT_BYTES: '1000',
+      LOW_LANE_INVOCATIONS: '1000',
+    };
+
+    expect(readSettings(documentSettings, environment)).toEqual({
+      ...values,
+      bucketOwner: '000000000000',
+      telnyxUrl: new URL('https://telnyx.example/v2'),
+      archiveInfected: true,
+      maxDocumentBytes: 1_000,
+      lowLaneInvocations: 1_000,
+    });
   });
 });
 
