@@ -183,6 +183,26 @@ describe('a document’s metadata', () => {
     },
   );
 
+  it.each<[what: string, data: unknown, message: string]>([
+    ['of another document', { id: id.replace('6e', '6f') }, 'it is about another document'],
+    ['without an ID', {}, 'data.id is missing or invalid'],
+    ['without data', undefined, 'data is missing or invalid'],
+  ])('%s is rejected with a message that names the field', async (_what, data, what) => {
+    const { client } = await startTelnyx(respond(200, { data }));
+
+    const { message } = await failureOf(client.document(id, never));
+
+    expect(message).toBe(`Unexpected response from the Telnyx API: ${what}.`);
+  });
+
+  it('that is not in an object is rejected with a message that names the body', async () => {
+    const { client } = await startTelnyx(respond(200, '7'));
+
+    const { message } = await failureOf(client.document(id, never));
+
+    expect(message).toBe('Unexpected response from the Telnyx API: its body is missing or invalid.');
+  });
+
   it.each<[string, object]>([
     ['an upper-case ID', { id: id.toUpperCase() }],
     ['the ID of another document', { id: id.replace('6e', '6f') }],
@@ -242,6 +262,7 @@ describe('a list or an order', () => {
     {},
     { 'x-ratelimit-limit': '20, 20;w=1', 'x-ratelimit-remaining': 'some', 'x-ratelimit-reset': 'soon' },
     { 'x-ratelimit-limit': '', 'x-ratelimit-remaining': '-1', 'x-ratelimit-reset': '' },
+    { 'x-ratelimit-limit': '1234567890', 'x-ratelimit-remaining': '1.5', 'x-ratelimit-reset': '1234567890' },
   ])('has no rate limit if the headers do not state one: %j', async (headers) => {
     const { client } = await startTelnyx(respond(200, {}, headers));
 
@@ -285,7 +306,12 @@ describe('a successful response', () => {
     const { client } = await startTelnyx(answer);
 
     for (const [, call] of eachCall) {
-      expect(await failureOf(call(client))).toMatchObject({ code: 'TelnyxUnavailable' });
+      expect(await failureOf(call(client))).toMatchObject({
+        code: 'TelnyxUnavailable',
+        message: expect.stringMatching(
+          /^Telnyx returned 20[04] without JSON. The response is not from its API: check proxies and firewalls in between.$/,
+        ),
+      });
     }
   });
 });
@@ -401,6 +427,42 @@ describe('an error response', () => {
     expect(await failureOf(call(client))).toMatchObject({ code });
   });
 
+  it.each([
+    [401, '10007', ': the API key is not valid. Store a valid one in the secret.'],
+    [403, '10007', ': the API key is not allowed to read this.'],
+    [404, '10005', ': it does not exist, or no longer exists.'],
+    [418, '10007', ', which its API specification does not list.'],
+    [422, '10007', '.'],
+    [429, '10011', ': too many requests.'],
+  ])('with status %i and code %s says what it means', async (status, code, meaning) => {
+    const { client } = await startTelnyx(respond(status, { errors: [{ code }] }));
+
+    const { message } = await failureOf(client.document(id, never));
+
+    expect(message).toBe(`Telnyx returned ${status} (${code})${meaning}`);
+  });
+
+  it('that a gateway sends has its Retry-After, and advice in its message', async () => {
+    const { client } = await startTelnyx(respond(404, nginxPage, { 'retry-after': '4' }));
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      message:
+        'Telnyx returned 404 without an error code of its API. The response is not from the API: check proxies and firewalls in between.',
+      retryAfterMs: 4_000,
+    });
+  });
+
+  it('with a status below 100 is treated as an outage', async () => {
+    const { client } = await startTelnyx(({ socket }) => {
+      socket.end('HTTP/1.1 099 Odd\r\ncontent-length: 11\r\n\r\n{"data":{}}');
+    });
+
+    expect(await failureOf(client.document(id, never))).toMatchObject({
+      code: 'TelnyxUnavailable',
+      message: 'Telnyx returned 99.',
+    });
+  });
+
   it('is quoted with its status and at most three codes only', async () => {
     const errors = ['10007', 10_008, '10009', '10010'].map((code) => ({
       code,
@@ -435,6 +497,7 @@ describe('the pacer', () => {
     ['a success with a rate limit', respond(200, { data: { id } }, limits), known],
     ['a success without a rate limit', oneDocument(), none],
     ['an error with a rate limit', respond(429, {}, limits), known],
+    ['a redirect without a rate limit', respond(300, {}), undefined],
     ['an error without a rate limit, which says nothing', respond(503, 'a page of a proxy'), undefined],
   ])('receives the rate limit of %s', async (_what, answer, expected) => {
     const received: (StatedRateLimit | undefined)[] = [];
@@ -470,6 +533,8 @@ describe('retryAfterMs', () => {
     ['one valid and one invalid header', { 'retry-after': 'soon', 'x-ratelimit-reset': '3.5' }, 3_500],
     ['a whole day, limited to 15 minutes', { 'retry-after': '86400' }, 15 * minutes],
     ['a negative number', { 'retry-after': '-5' }, undefined],
+    ['a number and more', { 'retry-after': '5.s' }, undefined],
+    ['a date in another time zone', { 'retry-after': 'Tue, 24 Nov 2026 12:00:30 PST' }, undefined],
     ['no header', {}, undefined],
   ])('is read from a 429 with %s', async (_form, headers, retryAfterMs) => {
     const { client } = await startTelnyx(respond(429, {}, headers), {
@@ -629,6 +694,7 @@ describe('a failed response', () => {
     expect(await failureOf(client.document(id, never))).toMatchObject({
       code: 'TelnyxUnavailable',
       message: 'The connection to Telnyx failed (Error ECONNREFUSED).',
+      cause: { code: 'ECONNREFUSED' },
     });
   });
 });
