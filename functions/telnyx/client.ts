@@ -179,6 +179,7 @@ export function check<Schema extends v.GenericSchema>(schema: Schema, body: unkn
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
+    // Stryker disable next-line BlockStatement: an empty block returns undefined as well.
   } catch {
     return undefined;
   }
@@ -255,7 +256,7 @@ function rateLimitOf({ headers }: HttpResponse): StatedRateLimit {
 }
 
 function countOf(header: string | string[] | undefined): number | undefined {
-  return typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
+  return /^\d{1,9}$/.test(String(header)) ? Number(header) : undefined;
 }
 
 /** `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). For a 429 at least `x-ratelimit-reset`. */
@@ -268,7 +269,7 @@ function retryAfterOf(response: HttpResponse, now: number): number | undefined {
 }
 
 function secondsOf(header: string | string[] | undefined): number | undefined {
-  if (typeof header !== 'string' || !/^\d{1,9}(\.\d+)?$/.test(header)) return undefined;
+  if (!/^\d{1,9}(\.\d+)?$/.test(String(header))) return undefined;
   return Math.min(Number(header) * 1_000, maxRetryAfterMs);
 }
 

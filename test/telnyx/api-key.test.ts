@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { redact } from '../../functions/redact.ts';
 import { createApiKey } from '../../functions/telnyx/api-key.ts';
 import { readSecretOf } from '../../functions/telnyx/secret.ts';
 import type { Time } from '../../functions/time.ts';
@@ -78,6 +79,14 @@ describe('the secret', () => {
       cause,
     });
     expect(String(error)).not.toContain(first);
+  });
+
+  it('is hidden from log lines from now on', async () => {
+    const secret = 'odd~key/of=some+kind';
+
+    await apiKeyFrom(secret).apiKey.current();
+
+    expect(redact(`before ${secret}, after`)).toBe('before [redacted], after');
   });
 
   it('is requested by its ARN', async () => {

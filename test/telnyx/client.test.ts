@@ -363,7 +363,7 @@ describe('an error response', () => {
     'for a link with status %i and an error object of the API is %s, after one request',
     async (status, code) => {
       const location = { location: 'http://127.0.0.1:1/elsewhere' };
-      const { client, requests } = await startTelnyx(respond(status, apiError, location));
+      const { client, requests, seen } = await startTelnyx(respond(status, apiError, location));
 
       const error = await failureOf(client.downloadLink(id, never));
 
@@ -371,6 +371,8 @@ describe('an error response', () => {
       expect(error.code).toBe(code);
       expect(error.message).toContain(`Telnyx returned ${status} (10007)`);
       expect(requests).toHaveLength(1);
+      // Only after a 401 is the API key read again.
+      expect(seen.secretReads).toBe(status === 401 ? 2 : 1);
     },
   );
 
@@ -386,6 +388,7 @@ describe('an error response', () => {
     ],
     ['malformed errors', { errors: ['10005', null, [], { code: {} }, { code: { toString: 1 } }] }],
     ['a code followed by other characters', { errors: [{ code: '10005x' }] }],
+    ['a code behind other characters', { errors: [{ code: 'x10005' }] }],
   ])('with %s is treated as an outage, whatever its status', async (_what, body) => {
     for (const status of [400, 401, 403, 404, 405, 409, 410, 418, 422, 451]) {
       const { client, seen } = await startTelnyx(respond(status, body));
@@ -532,6 +535,7 @@ describe('retryAfterMs', () => {
     ['both headers, the reset being earlier', { 'retry-after': '9', 'x-ratelimit-reset': '2' }, 9_000],
     ['one valid and one invalid header', { 'retry-after': 'soon', 'x-ratelimit-reset': '3.5' }, 3_500],
     ['a whole day, limited to 15 minutes', { 'retry-after': '86400' }, 15 * minutes],
+    ['a fraction of a second', { 'retry-after': '3.25' }, 3_250],
     ['a negative number', { 'retry-after': '-5' }, undefined],
     ['a number and more', { 'retry-after': '5.s' }, undefined],
     ['a date in another time zone', { 'retry-after': 'Tue, 24 Nov 2026 12:00:30 PST' }, undefined],
