@@ -138,8 +138,8 @@ function isArchiverError(thrown: unknown): thrown is ArchiverError {
     // A proxy whose trap throws is not an `ArchiverError`.
     return false;
   }
-  // Stryker restore BlockStatement
 }
+// Stryker restore BlockStatement
 
 /**
  * The class name and system code of anything thrown, such as `Error ECONNRESET`: the only parts that are safe to show.
@@ -168,5 +168,5 @@ function safeProperty(thrown: object | null, property: string): string | undefin
     // A getter or a proxy trap threw: there is no name to show.
     return undefined;
   }
-  // Stryker restore BlockStatement
 }
+// Stryker restore BlockStatement
