@@ -123,10 +123,11 @@ it('passes a span in the discovery queue on to the spans queue', async () => {
 it.each(['discovery', 'spans'])(
   'sends a message of the %s queue that it cannot read to its dead-letter queue',
   async (lane) => {
-    const { calls, invoke } = assembled();
+    const { calls, lines, invoke } = assembled();
 
     await invoke(lane, 'not JSON');
 
+    expect(lines).toContainEqual(expect.objectContaining({ lane, code: 'MalformedMessage' }));
     expect(calls).toEqual([`dead letter in ${queue(`${lane}-dead`)}`]);
   },
 );
