@@ -31,6 +31,7 @@ export function createRequestHandler(
 class FreshConnectionHandler extends NodeHttpHandler {
   override handle(...[request, options]: Parameters<NodeHttpHandler['handle']>) {
     const send = () => super.handle(request, options);
+    // Stryker disable next-line OptionalChaining: the SDK always passes options; required by the type.
     return request.body instanceof Readable ? send() : retryOnFreshConnection(send, options?.abortSignal);
   }
 }
