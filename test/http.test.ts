@@ -67,6 +67,18 @@ it.each([
   },
 );
 
+it('connects to an https URL through the agent for https', async () => {
+  const refusal = new Error('The agent does not know this host.');
+  const https = new Agent({ lookup: (_host, _options, callback) => callback(refusal, '') });
+
+  const response = createHttpGet({ https }, '1.2.3')(new URL('https://telnyx.example'), {
+    headers: {},
+    signal: new AbortController().signal,
+  });
+
+  await expect(response).rejects.toBe(refusal);
+});
+
 it('reads a body of exactly the largest size', async () => {
   const body = await readBody(Readable.from([Buffer.from('abc'), Buffer.from('de')]), 5);
 

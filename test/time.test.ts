@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { isInstant, nextTurn, sleep, systemTime, type Time, withDeadline } from '../functions/time.ts';
 import { virtualTime } from './fakes/clock.ts';
@@ -24,23 +25,7 @@ function countedTime(): Time & { running: () => number } {
   };
 }
 
-/** A signal that counts its listeners. */
-function countedSignal() {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let listeners = 0;
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...given: Parameters<typeof add>) => {
-    listeners += 1;
-    add(...given);
-  };
-  signal.removeEventListener = (...given: Parameters<typeof remove>) => {
-    listeners -= 1;
-    remove(...given);
-  };
-  return { controller, signal, listeners: () => listeners };
-}
+const listenersOf = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
 const ended = new Error('The invocation ends.');
 
@@ -67,15 +52,16 @@ describe('sleep', () => {
     expect(lateMs.filter((ms) => ms < 0)).toEqual([]);
   });
 
-  it('rejects with the signal’s reason as soon as it aborts, and leaves no timer behind', async () => {
+  it('rejects with the signal’s reason as soon as it aborts, and leaves neither a timer nor a listener behind', async () => {
     const time = countedTime();
-    const { controller, signal } = countedSignal();
+    const controller = new AbortController();
+    const { signal } = controller;
     time.after(1_000, () => controller.abort(ended));
 
     await expect(sleep(time, 3_600_000, signal)).rejects.toBe(ended);
 
     expect(time.monotonic()).toBe(1_000);
-    expect(time.running()).toBe(0);
+    expect([time.running(), listenersOf(signal)]).toEqual([0, 0]);
   });
 
   it('rejects at once if the signal has already aborted', async () => {
@@ -87,11 +73,11 @@ describe('sleep', () => {
   });
 
   it('removes its listener from the signal', async () => {
-    const { signal, listeners } = countedSignal();
+    const { signal } = new AbortController();
 
     await sleep(countedTime(), 5, signal);
 
-    expect(listeners()).toBe(0);
+    expect(listenersOf(signal)).toBe(0);
   });
 });
 
@@ -106,7 +92,7 @@ describe('withDeadline', () => {
 
   it('resolves with the result of work that ends in time, and leaves neither a timer nor a listener behind', async () => {
     const time = countedTime();
-    const { signal, listeners } = countedSignal();
+    const { signal } = new AbortController();
     let passed: AbortSignal | undefined;
 
     const result = await runWithDeadline(time, signal, async (limited) => {
@@ -116,7 +102,7 @@ describe('withDeadline', () => {
     });
 
     expect(result).toBe('done');
-    expect([time.running(), listeners()]).toEqual([0, 0]);
+    expect([time.running(), listenersOf(signal)]).toEqual([0, 0]);
     expect(passed?.aborted).toBe(false);
   });
 
@@ -131,7 +117,8 @@ describe('withDeadline', () => {
 
   it('aborts the work with the parent’s reason if the parent aborts first', async () => {
     const time = countedTime();
-    const { controller, signal, listeners } = countedSignal();
+    const controller = new AbortController();
+    const { signal } = controller;
     time.after(1_000, () => controller.abort(ended));
 
     await expect(runWithDeadline(time, signal, (limited) => sleep(time, 60_000, limited))).rejects.toBe(
@@ -139,7 +126,7 @@ describe('withDeadline', () => {
     );
 
     expect(time.monotonic()).toBe(1_000);
-    expect([time.running(), listeners()]).toEqual([0, 0]);
+    expect([time.running(), listenersOf(signal)]).toEqual([0, 0]);
   });
 
   it('aborts the work at once if the parent has already aborted', async () => {
@@ -153,7 +140,8 @@ describe('withDeadline', () => {
 
   it('keeps the first abort reason', async () => {
     const time = countedTime();
-    const { controller, signal } = countedSignal();
+    const controller = new AbortController();
+    const { signal } = controller;
     const work = async (limited: AbortSignal) => {
       await sleep(time, 20_000);
       controller.abort(ended);
@@ -230,6 +218,7 @@ describe('isInstant', () => {
     '2026-11-24T00:00:00+01:0',
     '2026-11-24T00:00:00z',
     '226-11-24T00:00:00Z',
+    '+012026-11-24T00:00:00Z',
     '2026-1-24T00:00:00Z',
     '2026-11-4T00:00:00Z',
     ' 2026-11-24T00:00:00Z',
