@@ -12,19 +12,19 @@
 export function membersOf(text: string): Map<string, string> {
   const members = new Map<string, string>();
   let level = 0;
-  let lastString = '';
+  let stringStart = 0;
   let name: string | undefined;
   let valueStart = 0;
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (character === '"') {
-      const end = endOfString(text, at);
-      if (level === 1 && name === undefined) lastString = text.slice(at, end + 1);
-      at = end;
+      stringStart = at;
+      at = endOfString(text, at);
     } else if (character === '{' || character === '[') {
       level += 1;
     } else if (character === ':' && level === 1) {
-      name = JSON.parse(lastString);
+      // The string before a colon is the name.
+      name = JSON.parse(text.slice(stringStart, at));
       valueStart = at + 1;
     } else if (character === ',' || character === '}' || character === ']') {
       if (level === 1 && name !== undefined) {
