@@ -27,6 +27,77 @@ describe('redact', () => {
     expect(redact([secret, ...others].join())).toBe('[redacted],[redacted],[redacted],[redacted]');
   });
 
+  it('forgets a secret after four newer ones', () => {
+    for (const name of ['oldest', '1st', '2nd', '3rd', '4th']) hideSecret(`${name}~odd`);
+
+    expect(redact('oldest~odd,1st~odd,2nd~odd,3rd~odd,4th~odd')).toBe(
+      'oldest~odd,[redacted],[redacted],[redacted],[redacted]',
+    );
+  });
+
+  it('replaces the whole of a secret that begins like another one', () => {
+    hideSecret('begin~and~end');
+    hideSecret('begin~and');
+
+    expect(redact('begin~and~end')).toBe('[redacted]');
+  });
+
+  it.each(['', 'x', 'xy', 'xyz'])('replaces a known secret in hex and in base64 behind “%s”', (before) => {
+    const known = 'odd~key/of+some=kind?';
+    hideSecret(known);
+    const bytes = Buffer.from(`${before}${known}z`);
+
+    expect(redact(Buffer.from(known).toString('hex'))).toBe('[redacted]');
+    for (const encoding of ['base64', 'base64url'] as const) {
+      // Only the characters that also depend on the text around the secret are left.
+      expect(redact(bytes.toString(encoding))).toMatch(/^[^[]{0,4}\[redacted\][^[]{0,4}$/);
+    }
+  });
+
+  it.each([
+    'X-Amz-Signature=c0ffee',
+    'X-Amz-Signature&quot;:&QUOT;c0ffee',
+    'X-Amz-Signature&apos;: &Apos;c0ffee',
+    'X-Amz-Signature&GT;c0ffee',
+    'X-Amz-Signature%3Dc0ffee',
+    'X-Amz-Signature\\u003Dc0ffee',
+    'X-Amz-Signature\\x3dc0ffee',
+    'X-Amz-Signature&#61;c0ffee',
+    'X-Amz-Signature&#x3D;c0ffee',
+    'X-Amz-Signature\\":\\"c0ffee',
+    'X-Am\u200bz-Sig\u0301nature=c0ffee',
+    'X-Amz-Signature", "value": "c0ffee',
+    'Bearer c0ffee',
+    'basic:  c0ffee',
+    'bearer+c0ffee',
+    'KEYc0ffee00',
+    'AKIA0123456789AB',
+    'ASIA0123456789ABCDEF',
+    '?c0ffee&x=1',
+  ])('replaces what looks like a secret, and not the text around it: %s', (secretText) => {
+    expect(redact(`before ${secretText} after`)).toMatch(
+      /^before (\?|Bearer |basic |bearer )?\[redacted\] after$/,
+    );
+  });
+
+  it.each(['KEYc0ffee0', 'AKIA0123456789A', 'X-Amz', 'bearer', 'basically'])(
+    'does not replace what is too short or incomplete: %s',
+    (text) => {
+      expect(redact(text)).toBe(text);
+    },
+  );
+
+  it('shows 200 characters of a text, and an ellipsis only if there are more', () => {
+    expect(redact('a'.repeat(200))).toBe('a'.repeat(200));
+    expect(redact('a'.repeat(201))).toBe(`${'a'.repeat(200)}…`);
+    expect(redact('a'.repeat(20_000))).toBe(`${'a'.repeat(200)}…`);
+  });
+
+  it('shows the end of a text of exactly the searched length, and of no longer one', () => {
+    expect(redact('?'.padEnd(16 * 1_024, 'q'))).toBe('?[redacted]');
+    expect(redact('?'.padEnd(16 * 1_024 + 1, 'q'))).toBe('…');
+  });
+
   it('ignores an empty secret', () => {
     hideSecret('');
 
