@@ -9,7 +9,8 @@ const longestSecret = 512;
 const rememberedSecrets = 4;
 
 const secrets: string[] = [];
-let secretPattern: RegExp | undefined;
+/** Matches nothing until there is a secret. */
+let secretPattern = /(?!)/;
 
 /**
  * Makes `redact` replace this secret from now on, in any usual encoding. Applies to the whole process, since the author
@@ -66,7 +67,7 @@ export function redact(value: string): string {
 }
 
 function hide(text: string): string {
-  const known = secretPattern === undefined ? text : text.replace(secretPattern, '[redacted]');
+  const known = text.replace(secretPattern, '[redacted]');
   return (
     known
       .replace(/\?[^\s"']*/g, '?[redacted]')
@@ -89,7 +90,7 @@ function decode(text: string): string {
   for (let round = 0; round < decodingRounds; round += 1) {
     const before = decoded;
     decoded = before
-      .replace(/[\p{Cf}\p{Mn}]+/gu, '')
+      .replace(/[\p{Cf}\p{Mn}]/gu, '')
       .replace(/(?:%[0-9a-f]{2})+/gi, (bytes) =>
         Buffer.from(bytes.replaceAll('%', ''), 'hex').toString('utf8'),
       )

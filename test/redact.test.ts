@@ -42,15 +42,38 @@ describe('redact', () => {
     expect(redact('begin~and~end')).toBe('[redacted]');
   });
 
-  it.each(['', 'x', 'xy', 'xyz'])('replaces a known secret in hex and in base64 behind “%s”', (before) => {
+  it('replaces a known secret in hex, and in base64 at any offset', () => {
     const known = 'odd~key/of+some=kind?';
     hideSecret(known);
-    const bytes = Buffer.from(`${before}${known}z`);
 
     expect(redact(Buffer.from(known).toString('hex'))).toBe('[redacted]');
-    for (const encoding of ['base64', 'base64url'] as const) {
-      // Only the characters that also depend on the text around the secret are left.
-      expect(redact(bytes.toString(encoding))).toMatch(/^[^[]{0,4}\[redacted\][^[]{0,4}$/);
+    for (const before of ['', 'o', 'oo', 'ooo']) {
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const text = Buffer.from(`${before}${known}z`).toString(encoding);
+        // Only the characters that also depend on the text around the secret are left.
+        expect(redact(text)).toMatch(/^[^[]{0,4}\[redacted\][^[]{0,4}$/);
+      }
+    }
+  });
+
+  it('replaces a known secret with every character encoded', () => {
+    const known = 'odd~k\u00e9y/of=another+kind';
+    hideSecret(known);
+    const hexOf = (character: string) => character.charCodeAt(0).toString(16).padStart(2, '0');
+    const percent = Buffer.from(known).toString('hex').replace(/../g, '%$&');
+    const everyCharacter = (encode: (character: string) => string) => [...known].map(encode).join('');
+
+    for (const text of [
+      percent,
+      percent.replaceAll('%', '%25').replaceAll('%', '%25'),
+      everyCharacter((character) => `\\u00${hexOf(character)}`),
+      everyCharacter((character) => `\\x${hexOf(character)}`),
+      everyCharacter((character) => `&#${character.charCodeAt(0)};`),
+      everyCharacter((character) => `&#x${hexOf(character)};`),
+      everyCharacter((character) => `${character}\u200b\u0301`),
+      known.replace('/', '\\/'),
+    ]) {
+      expect(redact(text), text).toBe('[redacted]');
     }
   });
 
@@ -67,6 +90,7 @@ describe('redact', () => {
     'X-Amz-Signature\\":\\"c0ffee',
     'X-Am\u200bz-Sig\u0301nature=c0ffee',
     'X-Amz-Signature", "value": "c0ffee',
+    'X-Amz-Algorithm", "X-Amz-Signature", "c0ffee',
     'Bearer c0ffee',
     'basic:  c0ffee',
     'bearer+c0ffee',
@@ -86,6 +110,10 @@ describe('redact', () => {
       expect(redact(text)).toBe(text);
     },
   );
+
+  it('shows a blank in place of a control character', () => {
+    expect(redact('a\nb\u202ec')).toBe('a b c');
+  });
 
   it('shows 200 characters of a text, and an ellipsis only if there are more', () => {
     expect(redact('a'.repeat(200))).toBe('a'.repeat(200));
