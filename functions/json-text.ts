@@ -15,6 +15,7 @@ export function membersOf(text: string): Map<string, string> {
   let stringStart = 0;
   let name: string | undefined;
   let valueStart = 0;
+  // Stryker disable next-line EqualityOperator: there is no character behind the end.
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (character === '"') {
@@ -45,6 +46,7 @@ export function membersOf(text: string): Map<string, string> {
 export function nestingOf(text: string): number {
   let level = 0;
   let deepest = 0;
+  // Stryker disable next-line EqualityOperator: there is no character behind the end.
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (character === '"') at = endOfString(text, at);
@@ -57,6 +59,7 @@ export function nestingOf(text: string): number {
 /** Index of the closing quotation mark of the string that opens at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
+  // Stryker disable next-line ConditionalExpression,EqualityOperator: valid JSON closes each string.
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
   return at;
 }
