@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { defaultStageName, deployedArchiver } from '../../../cli/target/deployed-archiver.ts';
+import { defaultStageName, deployedArchiver, operatorOf } from '../../../cli/target/deployed-archiver.ts';
 import { systemTime as time } from '../../../functions/time.ts';
 import { readStage } from '../../../infra/stage.ts';
 import { startQueues } from '../../../local/queues.ts';
@@ -273,5 +273,22 @@ describe('deployedArchiver', () => {
     vi.stubEnv('TELNYX_API_KEY', '');
 
     await expect(openStack().telnyx()).rejects.toThrow(/TELNYX_API_KEY is not set/);
+  });
+});
+
+describe('operatorOf', () => {
+  it.each([
+    [
+      'arn:aws:sts::123456789012:assumed-role/BreakGlass/jo@example.org',
+      { role: 'arn:aws:sts::123456789012:assumed-role/BreakGlass', session: 'jo@example.org' },
+    ],
+    [
+      'arn:aws-cn:sts::123456789012:assumed-role/BreakGlass/a/b',
+      { role: 'arn:aws-cn:sts::123456789012:assumed-role/BreakGlass', session: 'a/b' },
+    ],
+    ['arn:aws:iam::123456789012:user/jo', { role: 'arn:aws:iam::123456789012:user/jo' }],
+    ['arn:aws:iam::123456789012:root', { role: 'arn:aws:iam::123456789012:root' }],
+  ])('tells the role of %s from its session', (arn, operator) => {
+    expect(operatorOf(arn)).toEqual(operator);
   });
 });
