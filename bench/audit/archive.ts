@@ -97,10 +97,10 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
     } else object(key, operation, response);
   }
 
-  /** Lists `documents/…`, then `receipts/…`. Manifests written by an audit are not stored. */
+  /** Lists one version each of `documents/…`, then `receipts/…`. Manifests written by an audit are not stored. */
   function listing(query: URLSearchParams, response: ServerResponse): void {
     const prefix = query.get('prefix') ?? '';
-    const after = query.get('start-after') ?? '';
+    const after = query.get('key-marker') ?? '';
     const entries: string[] = [];
     for (const [keyOf, first] of [
       [documentKey, 'documents/'],
@@ -118,14 +118,19 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
         if (key <= after || !key.startsWith(prefix) || (keyOf === documentKey && isDefect(number))) continue;
         const size = keyOf === documentKey ? bodyOf(number).length : 900;
         entries.push(
-          `<Contents><Key>${key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;0123456789abcdef0123456789abcdef&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>STANDARD</StorageClass></Contents>`,
+          `<Version><ETag>&quot;0123456789abcdef0123456789abcdef&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>STANDARD</StorageClass><Key>${key}</Key><VersionId>abcdefghijklmnopqrstuvwxyz012345</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>`,
         );
       }
     }
     const isTruncated = entries.length > pageKeys;
+    const page = entries.slice(0, pageKeys).join('');
+    const [, last = ''] = isTruncated ? (/.*<Key>(.*?)<\/Key>/s.exec(page) ?? []) : [];
+    const next = isTruncated
+      ? `<NextKeyMarker>${last}</NextKeyMarker><NextVersionIdMarker>abcdefghijklmnopqrstuvwxyz012345</NextVersionIdMarker>`
+      : '';
     response.setHeader('content-type', 'application/xml');
     response.end(
-      `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>archive</Name><IsTruncated>${isTruncated}</IsTruncated>${entries.slice(0, pageKeys).join('')}</ListBucketResult>`,
+      `<?xml version="1.0" encoding="UTF-8"?><ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>archive</Name><IsTruncated>${isTruncated}</IsTruncated>${next}${page}</ListVersionsResult>`,
     );
   }
 

@@ -7,12 +7,12 @@ import { type CommandHelp, findStackPermissions } from '../help.ts';
 
 const help: CommandHelp = {
   text: `
-Compares Telnyx's list, the receipts, the objects and the newest manifest, document by document. Does not change or
-delete any archived document.
+Compares Telnyx's list, the receipts, the objects with all their versions, the manifests and the hold records, document
+by document. Does not change or delete any archived document.
 
 Prints one line per problem; --all adds documents without problems. Each line starts with a mark:
   =  archived and unchanged
-  -  not in the archive: missing, lost, no-object, manifest-removed
+  -  not in the archive: missing, lost, no-object, hidden, manifest-removed; erased (not a problem)
   +  archived and unchanged, no longer at Telnyx (not a problem)
   *  in the archive, with a problem
   !  could not be checked
@@ -30,8 +30,9 @@ TELNYX_API_KEY must be set, except with --no-telnyx. With several --stack, all o
     3: 'no problems found, but some items could not be checked',
   },
   permissions: `
-${findStackPermissions}; s3:ListBucket and s3:GetObject on the bucket; kms:Decrypt on its key. --manifest without
-a file: s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
+${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions and s3:GetObject on the bucket; kms:Decrypt on
+its key. If a document is on hold: s3:GetObjectLegalHold and s3:GetObjectRetention. --manifest without a file:
+s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
 sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the dead-letter queues; without these the report
 does not show failures.`,
 };
@@ -59,7 +60,7 @@ export const auditCommand: ArchiverCommand = {
       .description('check that every document is archived and unchanged')
       .option(
         '--quick',
-        'compare listings only: the existence of objects and receipts, and the sizes of objects',
+        'compare listings only: existence, versions and sizes; erased documents count as archived',
       )
       .option(
         '--read-data [percent]',

@@ -1,6 +1,6 @@
 /**
  * The requests for the versions of an object and for their locks. No function uses them: only the commands `erase`, `hold`
- * and `release`, run by a role that the bucket policy allows to.
+ * and `release`, run by a role that the bucket policy allows to, and `audit`, which reads locks.
  */
 import {
   DeleteObjectCommand,
