@@ -5,17 +5,20 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pLimit from 'p-limit';
 import { expect, it, onTestFinished } from 'vitest';
+import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
+import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
 import { localArchive } from '../../../cli/target/local-archive.ts';
 import { telnyxAt } from '../../../cli/target/telnyx.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createReceipts } from '../../../functions/bucket/receipts.ts';
+import { createVersions } from '../../../functions/bucket/versions.ts';
 import { systemTime as time } from '../../../functions/time.ts';
 import { type Document, recordOf } from '../../../local/telnyx/documents.ts';
 import { type StandIn, startStandIn } from '../../../local/telnyx/stand-in.ts';
 import { day, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { temporaryDirectory } from '../../local/s3/fixture.ts';
-import { createWorld } from './world.ts';
+import { createWorld, problemsAmong } from './world.ts';
 
 /** More than one page of a listing. */
 const count = 1_030;
@@ -28,6 +31,7 @@ interface ArchiveFixture {
   folder: string;
   standIn: StandIn;
   documents: Document[];
+  erase: (id: string) => Promise<void>;
   run: ReturnType<typeof createWorld>['run'];
 }
 
@@ -74,10 +78,23 @@ async function createArchive(): Promise<ArchiveFixture> {
     },
   );
   const { run } = createWorld({ time });
+  const erase = async (id: string) => {
+    const access = await target.bucket('write');
+    const dependencies: ErasureDependencies = {
+      bucket: access.bucket,
+      versions: createVersions({ ...access, time }),
+      retry: (work) => work(signal),
+      now: time.now,
+      archiver: '0.2.0',
+    };
+    const order = { basis: 'DSR-1', erasedBy: 'local', bypassGovernance: false };
+    await eraseDocument(await examine(id, dependencies), order, dependencies);
+  };
   return {
     folder,
     standIn,
     documents,
+    erase,
     run: (options = {}) =>
       run(options, signal, {
         ...target,
@@ -87,7 +104,7 @@ async function createArchive(): Promise<ArchiveFixture> {
 }
 
 it('audit reports no problems in a sound local archive of more than one page, and exactly the defects of a damaged one', async () => {
-  const { folder, standIn, documents, run } = await createArchive();
+  const { folder, standIn, documents, erase, run } = await createArchive();
   const path = (key: string) => join(folder, key);
   const sha256sum = (file: string) =>
     promisify(execFile)('sha256sum', ['--check', '--quiet', '--strict', file], { cwd: folder });
@@ -114,6 +131,18 @@ it('audit reports no problems in a sound local archive of more than one page, an
   });
 
   const ids = documents.map(({ id }) => id);
+  const erased = ids.pop() ?? '';
+  await erase(erased);
+  const third = await run({ manifest: 'bucket', all: true });
+  const afterErasure = String(third.records.find(({ type }) => type === 'manifest')?.place).replace(
+    's3://archive/',
+    '',
+  );
+  await sha256sum(afterErasure);
+
+  expect(problemsAmong(third.findings)).toEqual([]);
+  expect(third.findings).toContain(`erased ${documentKey(erased)}`);
+
   const [deleted = '', flipped = '', keepsTime = '', altered = '', lost = '', kept = '', orphan = ''] = ids;
   await rm(path(documentKey(deleted)));
   await writeFile(path(documentKey(flipped)), 'Document 1');
@@ -145,6 +174,7 @@ it('audit reports no problems in a sound local archive of more than one page, an
     'foreign documents/notes & more.txt',
     `manifest-removed ${manifest}`,
     `missing ${documentKey(missing.id)}`,
+    `erased ${documentKey(erased)}`,
     ...ids.slice(7).map((id) => `same ${documentKey(id)}`),
   ].sort();
   expect(damaged.findings).toEqual(expected);

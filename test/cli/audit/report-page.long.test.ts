@@ -59,7 +59,7 @@ async function reportOf(prepare: (world: ReturnType<typeof createWorld>) => void
     const archivedAt = isBackfilled ? at + number * 400 : createdAt + latency;
     receipt.archivedAt = new Date(archivedAt).toISOString();
     receipt.request.trigger = isBackfilled ? 'backfill' : random() < 0.6 ? 'sweep' : 'webhook';
-    world.bucket.put(receiptKey(id), written(receipt), archivedAt);
+    world.replace(receiptKey(id), written(receipt), archivedAt);
     if (number % 9 === 0) world.account.delete(id);
   }
   await world.run({ manifest: 'bucket' });
@@ -96,12 +96,12 @@ function seeded(seed: number): () => number {
   };
 }
 
-function addDefects({ bucket, account }: ReturnType<typeof createWorld>): void {
+function addDefects({ bucket, replace, account }: ReturnType<typeof createWorld>): void {
   const ids = [...account.keys()];
   const [one = '', two = '', three = '', four = ''] = ids.slice(20);
   bucket.objects.delete(documentKey(one));
-  bucket.put(documentKey(two), 'other bytes', noon - day);
-  bucket.put(receiptKey(three), '{}', noon - day);
+  replace(documentKey(two), 'other bytes', noon - day);
+  replace(receiptKey(three), '{}', noon - day);
   bucket.objects.delete(documentKey(four));
   bucket.objects.delete(receiptKey(four));
   bucket.put('documents/<img src=x onerror="window.hacked=1">', 'x', noon - day);
@@ -153,7 +153,7 @@ describe('the HTML report of an audit', () => {
     ]);
     const commands = await cells(other.page, '.findings .commands');
     expect(commands).toContainEqual(
-      expect.stringMatching(/^aws s3api copy-object --bucket archive --key documents\/\S+ --copy-source /),
+      expect.stringMatching(/^aws s3api put-object --bucket archive --key documents\/\S+ --body /),
     );
     expect(commands.join()).not.toContain('\\u{');
     expect(await cells(other.page, '.findings .what code')).toEqual([

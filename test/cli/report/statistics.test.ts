@@ -4,6 +4,7 @@ import { Histogram, NameCounts, Quantiles, TimeHistogram } from '../../../cli/re
 import { maxFindings, maxNewest, Statistics } from '../../../cli/report/statistics.ts';
 import type { Inspection } from '../../../functions/audit/inspect.ts';
 import { readReceipt } from '../../../functions/audit/receipt-reading.ts';
+import type { Tombstone } from '../../../functions/bucket/tombstones.ts';
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
@@ -103,4 +104,33 @@ it('Statistics keeps a limited number of newest documents and findings, and coun
   );
   expect(statistics.unlisted).toBe(7);
   expect(statistics.sizes.total).toBe(all + maxFindings + 7);
+});
+
+it('Statistics lists erased documents after those with findings, and leaves them out of the charts', () => {
+  const statistics = new Statistics();
+  const { evidence } = inspected(1, []);
+  const content: Tombstone = {
+    v: 1,
+    state: 'erased',
+    documentId: evidence.documentId,
+    erasedAt: new Date(noon).toISOString(),
+    erasedBy: 'break-glass',
+    basis: 'DSR-1',
+    erased: { archivedAt: new Date(noon - 1_000).toISOString() },
+    archiver: '0.2.0',
+  };
+  const tombstone = { digest: '', content };
+
+  statistics.add({
+    evidence: { ...evidence, receipt: { modified: noon, tombstone } },
+    findings: [{ code: 'erased', key: '', detail: '' }],
+  });
+  statistics.add(inspected(2, [{ code: 'checksum-differs', key: '', detail: '' }]));
+
+  expect(statistics.rows()).toMatchObject([
+    { codes: ['checksum-differs'] },
+    { codes: ['erased'], archivedAt: noon - 1_000, fileName: undefined },
+  ]);
+  expect(statistics.sizes.total).toBe(1);
+  expect(statistics.growth.buckets().reduce((sum, { count }) => sum + count, 0)).toBe(1);
 });
