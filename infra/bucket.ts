@@ -136,7 +136,11 @@ export class ArchiveBucket extends Construct {
       ...props.bucketProps,
     });
     sendEvents(this.bucket);
-    for (const statement of [...this.writeOnce(props.breakGlassArns), ...this.ownKeyOnly(props.key)]) {
+    for (const statement of [
+      ...this.writeOnce(props.breakGlassArns),
+      this.holdsByBreakGlass(props.breakGlassArns),
+      ...this.ownKeyOnly(props.key),
+    ]) {
       this.bucket.addToResourcePolicy(statement);
     }
     for (const bucket of [this.bucket, this.accessLogs]) {
@@ -168,6 +172,12 @@ export class ArchiveBucket extends Construct {
       denyPut('WriteOnceUnlessErased', erasable, ['s3:if-none-match'], breakGlassArns),
       denyPut('ConditionalWrites', erasable, ['s3:if-none-match', 's3:if-match'], []),
     ];
+  }
+
+  /** A forged record of a release would allow an erasure, a forged hold would prevent one. */
+  private holdsByBreakGlass(breakGlassArns: readonly string[]): PolicyStatement {
+    const paths = this.paths([archivePrefixes.holds]);
+    return deny('HoldsByBreakGlass', ['s3:PutObject'], paths, exceptBy(breakGlassArns));
   }
 
   /**

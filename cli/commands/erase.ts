@@ -57,7 +57,7 @@ Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.
   },
   permissions: `
 a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
-s3:GetObject, s3:PutObject, s3:DeleteObjectVersion, s3:GetObjectRetention and s3:GetObjectLegalHold;
+s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:DeleteObjectVersion, s3:GetObjectRetention and s3:GetObjectLegalHold;
 s3:BypassGovernanceRetention with --bypass-governance; kms:Decrypt and kms:GenerateDataKey.`,
 };
 

@@ -20,7 +20,7 @@ export interface HoldOptions {
 
 export const holdPermissions = `
 a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
-s3:GetObject, s3:PutObject, s3:GetObjectRetention, s3:GetObjectLegalHold and s3:PutObjectLegalHold; kms:Decrypt and
+s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:GetObjectRetention, s3:GetObjectLegalHold and s3:PutObjectLegalHold; kms:Decrypt and
 kms:GenerateDataKey.`;
 
 export function addHoldOptions(command: Command): Command {

@@ -4,7 +4,8 @@
  */
 import { latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
-import { parseTombstone, type Tombstone, tombstoneObject } from '../../functions/bucket/tombstones.ts';
+import type { NewObject, ReplaceableBucket } from '../../functions/bucket/store.ts';
+import { type Tombstone, tombstoneObject } from '../../functions/bucket/tombstones.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import {
   type ErasableVersion,
@@ -42,69 +43,83 @@ export function provenErasure(tombstone: Tombstone): Erasure {
 /** A writer other than a delivery competes for the keys; only a break-glass role can. */
 const maxRounds = 5;
 
-/** @param found a recent examination that `refusalOf` has no objection to @throws ArchiverError the errors of `Bucket` */
+/** @param first a recent examination that `refusalOf` has no objection to @throws ArchiverError the errors of `Bucket` */
 export async function eraseDocument(
-  found: Examination,
+  first: Examination,
   order: ErasureOrder,
   dependencies: ErasureDependencies,
 ): Promise<Erasure> {
-  const { documentId } = found;
-  const { now, archiver } = dependencies;
-  const planned: Tombstone = found.tombstone ?? {
+  const { documentId } = first;
+  const deleted: ErasableVersion[] = [];
+  let found = first;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const tombstone = found.tombstone ?? (await replaceReceipt(found, order, dependencies));
+    if (tombstone) await replaceObject(tombstone, dependencies);
+    found = await examine(documentId, dependencies);
+    if (!tombstone || !found.hasBothTombstones) continue;
+    if (found.versions.length === 0) return { ...provenErasure(tombstone), deleted };
+    const unfinished = await deleteVersions(found, order, deleted, dependencies);
+    if (unfinished) return { ...provenErasure(tombstone), deleted, unfinished };
+  }
+  throw busy(documentId);
+}
+
+/**
+ * Puts a tombstone at the receipt's key.
+ *
+ * @returns undefined if the receipt is no longer the one that was examined, whose digest the tombstone would state
+ */
+async function replaceReceipt(
+  { documentId, found, receiptEtag }: Examination,
+  { basis, erasedBy }: ErasureOrder,
+  { bucket, retry, now, archiver }: ErasureDependencies,
+): Promise<Tombstone | undefined> {
+  const tombstone: Tombstone = {
     v: 1,
     state: 'erased',
     documentId,
     erasedAt: new Date(now()).toISOString(),
-    erasedBy: order.erasedBy,
-    basis: order.basis,
-    erased: found.current,
+    erasedBy,
+    basis,
+    erased: found,
     archiver,
   };
-  const deleted: ErasableVersion[] = [];
-  for (let round = 0; round < maxRounds; round += 1) {
-    const tombstone = await ensureTombstone(receiptKey(documentId), planned, dependencies);
-    await ensureTombstone(documentKey(documentId), tombstone, dependencies);
-    const left = await examine(documentId, dependencies);
-    if (!left.hasBothTombstones) continue;
-    if (left.versions.length === 0) return { ...provenErasure(tombstone), deleted };
-    const unfinished = await deleteVersions(left, order, deleted, dependencies);
-    if (unfinished) return { ...provenErasure(tombstone), deleted, unfinished };
-  }
-  throw new ArchiverError(
-    'BucketConflict',
-    'Something else keeps writing to the keys of this document. Find out what it is, then run the command again.',
-  );
+  const object = tombstoneObject(receiptKey(documentId), tombstone);
+  const isWritten = await retry((signal) => putIfUnchanged(object, receiptEtag, bucket, signal));
+  return isWritten ? tombstone : undefined;
 }
 
-/**
- * Makes the tombstone the current object of a key.
- *
- * @returns the tombstone that is there: an earlier one, if it is whole
- */
-async function ensureTombstone(
-  key: string,
-  tombstone: Tombstone,
-  { bucket, retry }: ErasureDependencies,
-): Promise<Tombstone> {
-  const object = tombstoneObject(key, tombstone);
-  const isReceipt = key === receiptKey(tombstone.documentId);
+/** Puts the tombstone at the object's key, whatever there is. */
+async function replaceObject(tombstone: Tombstone, { bucket, retry }: ErasureDependencies): Promise<void> {
+  const { documentId } = tombstone;
+  const object = tombstoneObject(documentKey(documentId), tombstone);
   for (let round = 0; round < maxRounds; round += 1) {
-    const head = await retry((signal) => bucket.head(key, signal));
+    const head = await retry((signal) => bucket.head(object.key, signal));
     if (head?.state === 'erased') {
-      const body = await retry((signal) => bucket.read(key, signal));
-      const existing = body && parseTombstone(tombstone.documentId, body);
-      if (typeof existing === 'object' && (isReceipt || body?.equals(object.body))) return existing;
+      const body = await retry((signal) => bucket.read(object.key, signal));
+      if (body?.equals(object.body)) return;
     }
-    const written = await retry(async (signal) =>
-      head?.etag === undefined
-        ? (await bucket.putOnce(object, signal)) !== 'exists'
-        : (await bucket.putOver(object, head.etag, signal)) !== 'changed',
-    );
-    if (written) return tombstone;
+    if (await retry((signal) => putIfUnchanged(object, head?.etag, bucket, signal))) return;
   }
-  throw new ArchiverError(
+  throw busy(documentId);
+}
+
+/** @param etag of the object that the key must have; undefined: none @returns false if the key has another */
+async function putIfUnchanged(
+  object: NewObject,
+  etag: string | undefined,
+  bucket: ReplaceableBucket,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return etag === undefined
+    ? (await bucket.putOnce(object, signal)) !== 'exists'
+    : (await bucket.putOver(object, etag, signal)) !== 'changed';
+}
+
+function busy(documentId: string): ArchiverError {
+  return new ArchiverError(
     'BucketConflict',
-    `Something else keeps writing to ${key}. Find out what it is, then run the command again.`,
+    `Something else keeps writing to the keys of ${documentId}. Find out what it is, then run the command again.`,
   );
 }
 

@@ -1,12 +1,13 @@
 /** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
 import { createHash } from 'node:crypto';
+import * as v from 'valibot';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
-import type { Receipt } from '../../functions/bucket/receipts.ts';
 import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
-import type { ReplaceableBucket } from '../../functions/bucket/store.ts';
+import type { ReplaceableBucket, StoredObject } from '../../functions/bucket/store.ts';
 import { parseTombstone, type Tombstone } from '../../functions/bucket/tombstones.ts';
 import type { ObjectLock, ObjectVersion, Versions } from '../../functions/bucket/versions.ts';
+import { type Fields, isFields } from '../../functions/telnyx/record.ts';
 import { type DocumentName, nameInRecord } from '../document-name.ts';
 
 export interface ErasureDependencies {
@@ -30,72 +31,92 @@ export interface Examination {
   versions: ErasableVersion[];
   /** The tombstone at the receipt's key; undefined if the document is not erased, nor being erased. */
   tombstone: Tombstone | undefined;
+  /** ETag of the current object at the receipt's key. */
+  receiptEtag: string | undefined;
   /** Whether both tombstones are in place. */
   hasBothTombstones: boolean;
-  /** What the current object and receipt are, for the tombstone. */
-  current: Tombstone['erased'];
+  /** What the tombstone will state of object and receipt: as the receipt states it, so that it agrees with manifests. */
+  found: Tombstone['erased'];
   name: DocumentName;
   /** The newest hold record, if it says that the document is held. */
   hold: HoldRecord | undefined;
 }
 
 /** @throws ArchiverError the errors of `Bucket` */
-export async function examine(
-  documentId: string,
-  { bucket, versions, retry }: ErasureDependencies,
-): Promise<Examination> {
-  const keys = { object: documentKey(documentId), receipt: receiptKey(documentId) };
-  const tombstoneAt = async (key: string) => {
-    const head = await retry((signal) => bucket.head(key, signal));
-    // A tombstone is recognised by its text; the metadata only saves reading a large object.
-    const body =
-      head?.state === 'erased' || key === keys.receipt
-        ? await retry((signal) => bucket.read(key, signal))
-        : undefined;
-    const parsed = body && parseTombstone(documentId, body);
-    return { head, body, tombstone: typeof parsed === 'object' ? parsed : undefined };
-  };
-  const erasable = async (key: string, hasTombstone: boolean) => {
-    const found = await retry((signal) => versions.of(key, signal));
-    const others = found.filter(({ isLatest }) => !(isLatest && hasTombstone));
-    return Promise.all(
-      others.map(async (version) => ({
-        ...version,
-        key,
-        lock: version.isDeleteMarker
-          ? unlocked
-          : ((await retry((signal) => versions.lockOf(key, version.versionId, signal))) ?? unlocked),
-      })),
-    );
-  };
-
+export async function examine(documentId: string, dependencies: ErasureDependencies): Promise<Examination> {
+  const { bucket, retry } = dependencies;
   const [object, receipt, hold] = await Promise.all([
-    tombstoneAt(keys.object),
-    tombstoneAt(keys.receipt),
+    examineKey(documentId, documentKey(documentId), dependencies),
+    examineKey(documentId, receiptKey(documentId), dependencies),
     retry((signal) => latestHoldRecord(documentId, bucket, signal)),
   ]);
-  const [atObject, atReceipt] = await Promise.all([
-    erasable(keys.object, object.tombstone !== undefined),
-    erasable(keys.receipt, receipt.tombstone !== undefined),
-  ]);
-  const written = receipt.tombstone === undefined ? readFields(receipt.body) : undefined;
-  const sha256 = object.head?.sha256 ?? written?.object?.sha256;
+  const stated = receipt.tombstone ? undefined : readFields(receipt.body);
   return {
     documentId,
-    versions: [...atObject, ...atReceipt],
+    versions: [...object.erasable, ...receipt.erasable],
     tombstone: receipt.tombstone,
+    receiptEtag: receipt.current?.etag,
     hasBothTombstones: receipt.tombstone !== undefined && isSameText(object.body, receipt.body),
-    current: {
-      ...(written?.archivedAt !== undefined && { archivedAt: written.archivedAt }),
-      ...(object.head && !object.tombstone && sha256 && { document: { bytes: object.head.bytes, sha256 } }),
-      ...(receipt.body &&
-        !receipt.tombstone && {
-          receipt: { sha256: createHash('sha256').update(receipt.body).digest('hex') },
-        }),
-    },
-    name: nameInRecord(written?.telnyx ?? {}),
+    found: withoutUndefined({
+      archivedAt: stated?.archivedAt,
+      document: stated?.object ?? digestOf(object.tombstone ? undefined : object.current),
+      receipt:
+        receipt.body && !receipt.tombstone
+          ? { sha256: createHash('sha256').update(receipt.body).digest('hex') }
+          : undefined,
+    }),
+    name: nameInRecord(stated?.telnyx ?? {}),
     hold: hold?.action === 'hold' ? hold : undefined,
   };
+}
+
+interface ExaminedKey {
+  current: StoredObject | undefined;
+  /** Text of the newest version that is no delete marker; undefined for a document. */
+  body: Buffer | undefined;
+  /** The current object, if it is a whole tombstone. */
+  tombstone: Tombstone | undefined;
+  erasable: ErasableVersion[];
+}
+
+async function examineKey(
+  documentId: string,
+  key: string,
+  { bucket, versions, retry }: ErasureDependencies,
+): Promise<ExaminedKey> {
+  const current = await retry((signal) => bucket.head(key, signal));
+  const all = await retry((signal) => versions.of(key, signal));
+  const newest = all.find(({ isDeleteMarker }) => !isDeleteMarker);
+  // A tombstone is recognised by its text; its metadata only saves reading a document.
+  const body =
+    newest && (current?.state === 'erased' || key === receiptKey(documentId))
+      ? await retry((signal) => bucket.read(key, signal, newest.versionId))
+      : undefined;
+  const parsed = body && newest?.isLatest ? parseTombstone(documentId, body) : undefined;
+  const tombstone = typeof parsed === 'object' ? parsed : undefined;
+  const erasable = await Promise.all(
+    all
+      .filter(({ isLatest }) => !(isLatest && tombstone))
+      .map(async (version) => {
+        const lock = version.isDeleteMarker
+          ? undefined
+          : await retry((signal) => versions.lockOf(key, version.versionId, signal));
+        return { ...version, key, lock: lock ?? unlocked };
+      }),
+  );
+  return { current, body, tombstone, erasable };
+}
+
+function digestOf(object: StoredObject | undefined): Tombstone['erased']['document'] {
+  return object?.sha256 === undefined ? undefined : { bytes: object.bytes, sha256: object.sha256 };
+}
+
+function withoutUndefined(
+  facts: {
+    [Name in keyof Tombstone['erased']]: Tombstone['erased'][Name] | undefined;
+  },
+): Tombstone['erased'] {
+  return Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined));
 }
 
 function isSameText(a: Buffer | undefined, b: Buffer | undefined): boolean {
@@ -104,17 +125,25 @@ function isSameText(a: Buffer | undefined, b: Buffer | undefined): boolean {
 
 const unlocked: ObjectLock = { held: false, retention: undefined };
 
-/** The fields of a receipt that are well-formed. A receipt may have been changed, and is erased all the same. */
-function readFields(body: Buffer | undefined): Partial<Receipt> | undefined {
+/** A receipt may have been changed, and is erased all the same: a malformed field counts as not stated. */
+const receiptFields = v.object({
+  archivedAt: v.fallback(v.optional(v.pipe(v.string(), v.isoTimestamp())), undefined),
+  object: v.fallback(
+    v.optional(v.object({ bytes: v.number(), sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) })),
+    undefined,
+  ),
+  telnyx: v.fallback(v.optional(v.custom<Fields>(isFields)), undefined),
+});
+
+function readFields(body: Buffer | undefined): v.InferOutput<typeof receiptFields> | undefined {
   if (body === undefined) return undefined;
-  let json: unknown;
   try {
-    json = JSON.parse(body.toString('utf8'));
+    const result = v.safeParse(receiptFields, JSON.parse(body.toString('utf8')));
+    return result.success ? result.output : undefined;
   } catch {
-    // Not a receipt. The parser's message would quote it.
+    // Not JSON. The parser's message would quote it.
     return undefined;
   }
-  return typeof json === 'object' && json !== null ? json : undefined;
 }
 
 export type Refusal = { reason: 'held'; detail: string } | { reason: 'locked'; detail: string };

@@ -51,8 +51,13 @@ export interface Bucket {
    * @returns the properties of the new object, or `exists`
    */
   putOnce(object: NewObject, signal: AbortSignal): Promise<StoredObject | 'exists'>;
-  /** Reads a small object into memory. @returns undefined if the object does not exist */
-  read(key: string, signal: AbortSignal): Promise<Buffer | undefined>;
+  /**
+   * Reads a small object into memory.
+   *
+   * @param versionId @default the current version
+   * @returns undefined if it does not exist
+   */
+  read(key: string, signal: AbortSignal, versionId?: string): Promise<Buffer | undefined>;
   /** Downloads an object and computes its SHA-256, in lower-case hex. */
   hash(key: string, signal: AbortSignal): Promise<string>;
   /** Up to 1,000 keys under `prefix` after `startAfter`, sorted. An empty page marks the end. */
@@ -163,14 +168,16 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Replacea
 
     putOver: async (object, etag, signal) => (await put(object, { IfMatch: etag }, signal)) ?? 'changed',
 
-    read: (key, signal) =>
+    read: (key, signal, versionId) =>
       withTimeout(signal, async (abortSignal) => {
         try {
-          const { Body } = await s3.send(new GetObjectCommand({ ...address, Key: key }), { abortSignal });
+          const version = versionId === undefined ? {} : { VersionId: versionId };
+          const command = new GetObjectCommand({ ...address, Key: key, ...version });
+          const { Body } = await s3.send(command, { abortSignal });
           return Body === undefined ? Buffer.alloc(0) : Buffer.from(await Body.transformToByteArray());
         } catch (error) {
           // A missing bucket has the status 404 as well, so the status is not enough.
-          if (nameOf(error) === 'NoSuchKey') return undefined;
+          if (['NoSuchKey', 'NoSuchVersion'].includes(nameOf(error))) return undefined;
           throw error;
         }
       }),

@@ -114,17 +114,21 @@ async function race(deliveries: number, variant: Variant, choose: Choose) {
       // Beside two tombstones no delivery changes anything, so of what follows only the first deletion can matter.
       const isErased = keys.every((key) => store.current(key)?.metadata.state === 'erased');
       const isDeletion = command instanceof DeleteObjectCommand;
-      if (isDeletion ? !hasDeleted : !isErased) await pause();
+      // An examination decides by its HEAD requests; the order of its other requests makes no difference.
+      const decides = command instanceof PutObjectCommand || command instanceof HeadObjectCommand;
+      if (isDeletion ? !hasDeleted : !isErased && decides) await pause();
       hasDeleted ||= isDeletion;
       return bucket.send(command);
     };
 
-  const pending = new Map<object, () => void>();
+  /** What each sender waits for; an examination sends several requests at the same time. */
+  const pending = new Map<object, (() => void)[]>();
   const running = new Set<object>();
   const start = async <Result>(work: (pause: Pause) => Promise<Result>): Promise<Result> => {
     const sender = {};
     running.add(sender);
-    const pause = () => new Promise<void>((resolve) => pending.set(sender, resolve));
+    const pause = () =>
+      new Promise<void>((resolve) => pending.set(sender, [...(pending.get(sender) ?? []), resolve]));
     return work(pause).finally(() => running.delete(sender));
   };
   const outcomes = Promise.all(
@@ -137,8 +141,9 @@ async function race(deliveries: number, variant: Variant, choose: Choose) {
     if (pending.size === running.size) {
       const waiting = [...running].filter((sender) => pending.has(sender));
       const next = waiting[choose(waiting.length)] ?? {};
-      const go = pending.get(next);
-      pending.delete(next);
+      const [go, ...later] = pending.get(next) ?? [];
+      if (later.length > 0) pending.set(next, later);
+      else pending.delete(next);
       go?.();
     }
     await nextTurn();

@@ -120,6 +120,16 @@ export const mutations: Mutation[] = [
       'also deny the parts of a multipart upload',
     ),
   ]),
+  dropStatement(onlyErasures, 'Archive/Bucket/Policy', bySid('HoldsByBreakGlass'), 'the statement on holds'),
+  editStatement(
+    onlyErasures,
+    'Archive/Bucket/Policy',
+    'HoldsByBreakGlass',
+    (statement) => {
+      delete object(statement.Condition).ArnNotEquals;
+    },
+    'exempt no role',
+  ),
   editStatement(
     onlyErasures,
     'Archive/Bucket/Policy',

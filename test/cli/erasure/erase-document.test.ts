@@ -9,6 +9,7 @@ import { serviceError } from '../../fakes/service-error.ts';
 import { createArchive, id, order, otherId, type Send, secret } from './world.ts';
 
 const keys = [documentKey(id), receiptKey(id)];
+type World = ReturnType<typeof createArchive>;
 
 describe('an erasure', () => {
   it('leaves one version at both keys, the same tombstone', async () => {
@@ -95,6 +96,67 @@ describe('an erasure', () => {
 
     expect(second).toEqual({ ...first, deleted: [] });
     expect(world.versions()).toEqual([[tombstoneText(first.tombstone)], [tombstoneText(first.tombstone)]]);
+  });
+
+  it('states the digests of a document that was archived after the examination', async () => {
+    const world = createArchive();
+    const found = await examine(id, world.dependencies);
+    world.archive();
+
+    const { tombstone } = await eraseDocument(found, order, world.dependencies);
+
+    expect(tombstone.erased.document?.sha256).toBe(sha256(secret));
+    expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
+  });
+
+  it.each([
+    [
+      'hidden by delete markers',
+      (world: World) => keys.forEach((key) => void world.bucket.versioned.delete(key)),
+    ],
+    ['with altered bytes', (world: World) => world.bucket.put(documentKey(id), 'altered', noon)],
+  ])('states the digests of the archived document when it is %s', async (_how, change) => {
+    const world = createArchive();
+    world.archive();
+    change(world);
+
+    const { tombstone } = await world.erase();
+
+    expect(tombstone.erased.document).toEqual({ bytes: secret.length, sha256: sha256(secret) });
+    expect(tombstone.erased.receipt?.sha256).toBe(
+      sha256(written(receiptOf(documentOf(id, Buffer.from(secret))))),
+    );
+  });
+
+  it.each([
+    ['no JSON', 'no JSON'],
+    ['another type', '[]'],
+    ['malformed fields', '{"archivedAt":"today","object":{"bytes":"1","sha256":"x"},"telnyx":5}'],
+  ])('leaves whole tombstones of a receipt with %s', async (_what, text) => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.put(receiptKey(id), text, noon);
+
+    const { tombstone, unfinished } = await world.erase();
+
+    expect(unfinished).toBeUndefined();
+    expect(tombstone.erased).toEqual({
+      document: { bytes: secret.length, sha256: sha256(secret) },
+      receipt: { sha256: sha256(text) },
+    });
+    expect(parseTombstone(id, Buffer.from(tombstoneText(tombstone)))).toEqual(tombstone);
+  });
+
+  it('gives up when something else replaces the objects again and again', async () => {
+    const world = createArchive((send) => async (command) => {
+      const answer = await send(command);
+      if (world.bucket.requests.at(-1)?.startsWith('put'))
+        for (const key of keys) world.bucket.put(key, 'x', 0);
+      return answer;
+    });
+    world.archive();
+
+    await expect(world.erase()).rejects.toMatchObject({ code: 'BucketConflict' });
   });
 
   it('replaces a malformed tombstone', async () => {
