@@ -88,7 +88,19 @@ const doctor = [
 
 const exported = [
   line('failed', { documentId: text, ...names, reason: text }),
-  line('end', { folder: text, exported: count, alreadyThere: count, failed: count, bytes: count }),
+  line('erased', {
+    documentId: text,
+    paths: v.pipe(v.array(text), v.description('Files of earlier exports, according to export.jsonl.')),
+  }),
+  line('end', {
+    folder: text,
+    exported: count,
+    alreadyThere: count,
+    erased: count,
+    failed: count,
+    bytes: count,
+    held: v.pipe(count, v.description('How many of the exported documents and of those already there.')),
+  }),
 ];
 
 const failureCount = { documents: count, otherMessages: count, deadLetters: count };
@@ -130,6 +142,7 @@ const send = [
   line('document', {
     documentId: text,
     archived: v.boolean(),
+    erased: optional(v.literal(true)),
     ...names,
     code: optional(text),
     reason: optional(text),
@@ -149,7 +162,18 @@ const status = [
       }),
     ),
     lastSweepSeconds: optional(seconds),
-    archived: optional(v.strictObject({ today: count, total: count })),
+    archived: optional(
+      v.pipe(
+        v.strictObject({ today: count, total: count }),
+        v.description('Receipts and tombstones: archived documents, and erased ones.'),
+      ),
+    ),
+    held: optional(
+      v.strictObject({
+        documents: count,
+        incomplete: optional(v.pipe(text, v.description('Why there may be more.'))),
+      }),
+    ),
     oldestUnarchivedSeconds: optional(seconds),
     lastHour: optional(v.strictObject({ deadLetters: count, documentsOverdue: count })),
     failed: v.strictObject(failureCount),

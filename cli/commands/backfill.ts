@@ -42,12 +42,12 @@ interface ParsedOptions {
 const help: CommandHelp = {
   text: `
 A time span is split into one message per day; the discover function lists the documents of each. Documents that have a
-receipt are skipped, so you can run a backfill again at any time. Backfills have their own lanes and do not delay
-sweeps or live documents.
+receipt are skipped, as are erased ones, so you can run a backfill again at any time. Backfills have their own lanes and
+do not delay sweeps or live documents.
 
 ${instantHelp}
 
-With --watch, documents of --ids and --reference are counted by their receipts. For a time span, the metrics are shown,
+With --watch, documents of --ids and --reference are counted by their receipts, erased ones with those already archived. For a time span, the metrics are shown,
 which also count what the other lanes archive meanwhile.
 
 TELNYX_API_KEY must be set for --all and --reference, and to show the number of documents before sending.`,
@@ -166,7 +166,7 @@ export async function backfill(options: BackfillOptions, context: CommandContext
   terminal.print(
     [
       `${formatNumber(end.archived ?? 0)} archived`,
-      `${formatNumber(end.alreadyArchived ?? 0)} already archived`,
+      `${formatNumber(end.alreadyArchived ?? 0)} already archived${plan.documentIds ? ' or erased' : ''}`,
       `${failures.length === 0 ? 'none' : describeFailures(failures)} failed`,
       ...(end.unaccounted > 0 ? [`${formatNumber(end.unaccounted)} neither archived nor failed`] : []),
     ].join(', ') +

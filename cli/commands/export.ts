@@ -7,6 +7,7 @@ import { listArchive } from '../../functions/bucket/listing.ts';
 import { openObject } from '../../functions/bucket/open-object.ts';
 import { asBucketError } from '../../functions/bucket/s3-errors.ts';
 import { createStorageRetry, type StorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { parseTombstone } from '../../functions/bucket/tombstones.ts';
 import { ArchiverError, asArchiverError } from '../../functions/errors.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
 import { DiskError } from '../../local/s3/file-errors.ts';
@@ -17,6 +18,7 @@ import { type ArchiverCommand, type CommandContext, UsageError } from '../comman
 import { readDocumentIds } from '../document-ids.ts';
 import { type ExportFolder, FileError, openExportFolder, type ReceivedFile } from '../export/folder.ts';
 import { type Exported, type Journal, openJournal } from '../export/journal.ts';
+import { findHeld } from '../held-documents.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { instantHelp, instantOption } from '../instants.ts';
 import type { BucketAccess } from '../target/target.ts';
@@ -37,6 +39,9 @@ Ctrl-C or an error, run the same command again. A file whose name is taken or no
 document's ID in its name. export.jsonl in the folder lists the files with document ID, file name and customer reference.
 New folders and files are accessible only to you.
 
+Erased documents are not exported, and are counted whatever the period. If an earlier run exported one into the folder,
+the command names its files and deletes nothing.
+
 ${instantHelp}`,
   examples: [
     ['export documents', 'copy every document into the folder documents'],
@@ -45,7 +50,8 @@ ${instantHelp}`,
   ],
   exitCodes: { 0: 'all exported', 1: 'some failed, or the archive is empty' },
   permissions: `
-s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and ${findStackPermissions}.`,
+s3:ListBucket on the bucket, s3:GetObject on documents/* and receipts/*, kms:Decrypt and ${findStackPermissions};
+to count documents on hold, s3:GetObject on holds/*.`,
 };
 
 export const exportCommand: ArchiverCommand = {
@@ -71,7 +77,8 @@ interface SelectedDocument extends Exported {
 }
 
 type Result =
-  | { state: 'exported' | 'already there'; bytes: number }
+  | { state: 'exported' | 'already there'; documentId: string; bytes: number }
+  | { state: 'erased'; documentId: string }
   | { state: 'failed' | 'outside the period' };
 
 /** What a person knows a document by. */
@@ -93,13 +100,19 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
       `${formatCount(journal.invalidLines, 'line')} of export.jsonl ${journal.invalidLines === 1 ? 'is not valid and was' : 'are not valid and were'} ignored. The documents are compared again.`,
     );
   }
+  const held = await findHeld(context);
+  if (held.incomplete !== undefined) terminal.note(`Not all hold records could be read: ${held.incomplete}`);
   const counts: Record<Result['state'], number> = {
     exported: 0,
     'already there': 0,
+    erased: 0,
     failed: 0,
     'outside the period': 0,
   };
   let bytes = 0;
+  let onHold = 0;
+  /** Erased documents of which earlier runs exported a copy, and its paths. */
+  const copies = new Map<string, readonly string[]>();
   const fail = ({ documentId, fileName, customerReference }: Named, reason: string): Result => {
     const name = [fileName, customerReference].filter(Boolean).join(' · ');
     terminal.print(
@@ -133,7 +146,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     },
   );
   const progress = terminal.progress(() => ({
-    ended: counts.exported + counts['already there'] + counts.failed,
+    ended: counts.exported + counts['already there'] + counts.erased + counts.failed,
     total: amount.documents && amount.documents - counts['outside the period'],
     text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['already there']} already there · ${counts.failed} failed`,
   }));
@@ -141,26 +154,38 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     for await (const result of results) {
       counts[result.state] += 1;
       if (result.state === 'exported') bytes += result.bytes;
+      if (result.state === 'erased') {
+        const { documentId } = result;
+        const paths = [...(journal.earlierPaths.get(documentId) ?? [])];
+        if (paths.length > 0) copies.set(documentId, paths);
+        terminal.record({ type: 'erased', documentId, paths });
+      } else if ('documentId' in result && held.ids.has(result.documentId)) onHold += 1;
     }
   } finally {
     progress.stop();
     await folder.close();
     await journal.close();
     // After an error or Ctrl-C as well, to show how far the export came.
+    const erased = counts.erased > 0 ? `, ${counts.erased} erased` : '';
+    const also = onHold > 0 ? `; ${onHold} on hold` : '';
     terminal.print(
-      `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there, ${counts.failed} failed.`,
+      `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there${erased}, ${counts.failed} failed${also}.`,
       path,
     );
+    printCopies(copies, terminal);
     terminal.record({
       type: 'end',
       folder: path,
       exported: counts.exported,
       alreadyThere: counts['already there'],
+      erased: counts.erased,
       failed: counts.failed,
       bytes,
+      held: onHold,
     });
   }
-  if (counts.exported + counts['already there'] + counts.failed > 0) return counts.failed > 0 ? 1 : 0;
+  if (counts.exported + counts['already there'] + counts.erased + counts.failed > 0)
+    return counts.failed > 0 ? 1 : 0;
   const outside = counts['outside the period'];
   if (outside > 0) {
     terminal.note(`None of ${formatCount(outside, 'archived document')} was uploaded in this period.`);
@@ -168,6 +193,24 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   }
   terminal.note(`Nothing was exported: ${target.name} has no receipts. Check that it is the right archive.`);
   return 1;
+}
+
+/** An erasure deletes nothing outside the archive, and neither does an export. */
+function printCopies(
+  copies: ReadonlyMap<string, readonly string[]>,
+  terminal: CommandContext['terminal'],
+): void {
+  if (copies.size === 0) return;
+  terminal.print(
+    '',
+    terminal.paint(
+      'yellow',
+      `${formatCount(copies.size, 'erased document')} ${copies.size === 1 ? 'was' : 'were'} exported into this folder before. Delete these files and their lines in export.jsonl:`,
+    ),
+  );
+  for (const [documentId, paths] of copies) {
+    for (const path of paths) terminal.print(`${documentId}  ${path}`);
+  }
 }
 
 /** Milliseconds since the Unix epoch; `until` is exclusive. */
@@ -220,6 +263,10 @@ async function* selectDocuments(
   for await (const { id, body } of receipts) {
     if (body === undefined) {
       yield fail({ documentId: id }, 'Not archived: no receipt.');
+      continue;
+    }
+    if (typeof parseTombstone(id, body) === 'object') {
+      yield { state: 'erased', documentId: id };
       continue;
     }
     const { stated, alteration, createdAt, archivedAt, fileName, customerReference } = readReceipt(id, body);
@@ -278,24 +325,25 @@ async function exportDocument(
   archive: BucketAccess,
   retry: StorageRetry,
 ): Promise<Result> {
-  const { bytes } = document;
+  const { bytes, documentId } = document;
   if (isExported && (await folder.isComplete(document.path, document, verify))) {
-    return { state: 'already there', bytes };
+    return { state: 'already there', documentId, bytes };
   }
   const part = await retry((signal) => download(document, folder, archive, signal));
+  if (part === undefined) return { state: 'erased', documentId };
   try {
     const path = await folder.publish(part, document, journal.paths);
     await journal.add({ ...document, path });
   } finally {
     await folder.discard(part);
   }
-  return { state: 'exported', bytes };
+  return { state: 'exported', documentId, bytes };
 }
 
 /**
  * Downloads a document to a hidden file of the folder.
  *
- * @returns the path of the hidden file
+ * @returns the path of the hidden file; undefined if the document was erased meanwhile
  * @throws DiskError, FileError, ArchiverError ChecksumMismatch, DocumentGone if the object is missing, and as `Bucket`
  */
 async function download(
@@ -303,7 +351,7 @@ async function download(
   folder: ExportFolder,
   archive: BucketAccess,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<string | undefined> {
   let received: ReceivedFile;
   try {
     const body = await openObject(archive, documentKey(documentId), { signal });
@@ -321,6 +369,9 @@ async function download(
   }
   if (received.sha256 === sha256) return received.part;
   await folder.discard(received.part);
+  // An erasure replaces the receipt before the object.
+  const receipt = await archive.bucket.read(receiptKey(documentId), signal);
+  if (receipt && typeof parseTombstone(documentId, receipt) === 'object') return undefined;
   throw new ArchiverError(
     'ChecksumMismatch',
     `The object does not match the SHA-256 in its receipt (${bytes} bytes). Run \`archiver audit --read-data\`.`,

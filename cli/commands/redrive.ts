@@ -55,7 +55,7 @@ Shows the dead letters by error code with the runbook's advice, then asks for co
 however many dead letters it has. Its message is sent before its dead letters are deleted, so it is never lost. If the
 first documents fail again, the rest stay in the dead-letter queue. Ctrl-C releases everything that was not redriven.
 
-Dead letters of documents that have been archived in the meantime are cleared without sending anything.
+Dead letters of documents that have been archived or erased in the meantime are cleared without sending anything.
 
 --acknowledge clears the dead letters of a document that stays unarchived, such as an infected one. No other record is
 kept: save the output. With --json it is one line per document with ID, error codes, time and note.
@@ -222,7 +222,7 @@ async function show(
 
 function questionFor({ open, archived }: ByReceipt, note: string | undefined): string {
   if (open.length === 0)
-    return `Clear the dead letters of ${formatCount(archived.length, 'archived document')}?`;
+    return `Clear the dead letters of ${formatCount(archived.length, 'archived or erased document')}?`;
   return note === undefined
     ? `Redrive ${describeFailures(open)}?`
     : `Clear the dead letters of ${describeFailures(open)} and leave ${open.length === 1 ? 'it' : 'them'} unarchived?`;
@@ -368,7 +368,7 @@ function printResult(
   }
   if (notDeleted > 0) {
     problem(
-      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. ${again}: it clears dead letters of archived documents.`,
+      `SQS did not delete ${formatCount(notDeleted, 'dead letter')}. ${again}: it clears dead letters of archived or erased documents.`,
     );
   }
   return failedAgain + notSent + notDeleted > 0 ? 1 : 0;

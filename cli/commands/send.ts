@@ -1,7 +1,8 @@
 /** `send`: queues documents in the live lane. */
 import { InvalidArgumentError } from 'commander';
+import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import type { Receipt } from '../../functions/bucket/receipts.ts';
+import { parseTombstone } from '../../functions/bucket/tombstones.ts';
 import type { DocumentMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import { serialiseMessage } from '../../functions/queue/serialise.ts';
@@ -13,7 +14,7 @@ import { commandLine } from '../command-line.ts';
 import { noCode } from '../dead-letters/failures.ts';
 import { peekDeadLetters } from '../dead-letters/lock.ts';
 import { parseDocumentIds } from '../document-ids.ts';
-import { formatName, nameInRecord } from '../document-name.ts';
+import { formatName } from '../document-name.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
 
 export interface SendOptions {
@@ -24,14 +25,15 @@ export interface SendOptions {
 
 const help: CommandHelp = {
   text: `
-Queues the documents in the live lane, ahead of any backfill. Documents that have a receipt are skipped.`,
+Queues the documents in the live lane, ahead of any backfill. Documents that have a receipt are skipped, and so are
+erased ones.`,
   examples: [
     ['send <document-id>', 'queue one document'],
     ['send <document-id> <document-id> --wait 120', 'queue two, and wait up to two minutes for them'],
   ],
   exitCodes: {
     0: 'queued; with --wait, all archived',
-    1: 'with --wait, some failed or not archived in time',
+    1: 'with --wait, some erased, failed or not archived in time',
   },
   permissions: `
 sqs:GetQueueUrl and sqs:SendMessage; with --wait also s3:ListBucket and s3:GetObject on receipts/*, kms:Decrypt and
@@ -82,7 +84,7 @@ export async function send({ documentIds, wait }: SendOptions, context: CommandC
 }
 
 /**
- * Prints each document as soon as it is archived or one of its messages is a dead letter.
+ * Prints each document as soon as it is archived, known to be erased, or one of its messages is a dead letter.
  *
  * @returns the exit code
  */
@@ -98,13 +100,25 @@ async function waitForOutcomes(
   const openByBody = new Map(messages.map((message) => [serialiseMessage(message), message.documentId]));
   let readAgainAt = Number.NEGATIVE_INFINITY;
   let failed = 0;
+  let erased = 0;
   for (;;) {
     for (const [body, id] of openByBody) {
       const receipt = await bucket.read(receiptKey(id), signal);
       if (receipt === undefined) continue;
       openByBody.delete(body);
-      const { telnyx }: Pick<Receipt, 'telnyx'> = JSON.parse(receipt.toString('utf8'));
-      const name = nameInRecord(telnyx);
+      const tombstone = parseTombstone(id, receipt);
+      if (tombstone !== undefined) {
+        erased += 1;
+        const when =
+          typeof tombstone === 'string'
+            ? `but the tombstone is not valid: ${tombstone}`
+            : `on ${tombstone.erasedAt}, basis ${tombstone.basis}`;
+        terminal.print(styled`${id}  ${terminal.paint('red', 'erased')}  ${when}`);
+        terminal.record({ type: 'document', documentId: id, archived: false, erased: true });
+        continue;
+      }
+      const { fileName, customerReference } = readReceipt(id, receipt);
+      const name = { fileName, customerReference };
       const suffix = `  ${formatName(name)}`.trimEnd();
       terminal.print(styled`${id}  ${terminal.paint('green', 'archived')}${suffix}`);
       terminal.record({ type: 'document', documentId: id, archived: true, ...name });
@@ -136,8 +150,9 @@ async function waitForOutcomes(
       `${they} may still be archived. To follow ${them} progress, run \`${commandLine(target, 'status')}\`.`,
     );
   }
+  if (erased > 0) terminal.note('An erased document is not archived again.');
   if (failed > 0) terminal.note(`To see what to do, run \`${commandLine(target, 'redrive --dry-run')}\`.`);
-  return failed + openByBody.size === 0 ? 0 : 1;
+  return failed + erased + openByBody.size === 0 ? 0 : 1;
 }
 
 function asSeconds(value: string): number {

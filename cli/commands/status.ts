@@ -19,6 +19,7 @@ import {
 } from '../dead-letters/failures.ts';
 import { type LockedMessage, readDeadLetters } from '../dead-letters/lock.ts';
 import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
+import { findHeld } from '../held-documents.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
 import { queueCounts } from '../queue-counts.ts';
 import type { Alarm, ArchiverQueues } from '../target/target.ts';
@@ -26,14 +27,16 @@ import type { Alarm, ArchiverQueues } from '../target/target.ts';
 export interface StatusOptions {
   /** Refresh; a number is the interval in seconds. */
   watch?: true | number;
-  /** Count the archived documents, which lists all receipts. */
+  /** Count archived and held documents, which lists all receipts and hold records. */
   count: boolean;
 }
 
 const help: CommandHelp = {
   text: `
-Archived documents are counted by listing their receipts, one request per thousand; --no-count skips that. Dead letters
-are only read. A document may have several dead letters; failed documents are counted by ID.`,
+Archived documents are counted by listing their receipts, one request per thousand; --no-count skips that. An erased
+document still has an object at its receipt's key, so it counts as well; \`audit\` counts both separately. Held documents
+are those whose newest record under holds/ says so. Dead letters are only read. A document may have several dead letters;
+failed documents are counted by ID.`,
   examples: [
     ['status', 'show the deployed archiver'],
     ['status --watch 10 --no-count', 'refresh every ten seconds'],
@@ -44,7 +47,7 @@ are only read. A document may have several dead letters; failed documents are co
   permissions: `
 sqs:GetQueueUrl and sqs:GetQueueAttributes; on the dead-letter queues sqs:ReceiveMessage and
 sqs:ChangeMessageVisibility; cloudwatch:GetMetricData and cloudwatch:DescribeAlarms; without --no-count also
-s3:ListBucket and ${findStackPermissions}.`,
+s3:ListBucket and ${findStackPermissions}; to count held documents, s3:GetObject on holds/* and kms:Decrypt.`,
 };
 
 export const statusCommand: ArchiverCommand = {
@@ -55,7 +58,7 @@ export const statusCommand: ArchiverCommand = {
     command
       .description('show queues, last sweep, archived documents, dead letters and alarms')
       .option('--watch [seconds]', 'refresh every so many seconds (default: 5) until Ctrl-C', asSeconds)
-      .option('--no-count', 'do not count the archived documents'),
+      .option('--no-count', 'do not count archived and held documents'),
   run: (context, parsed) => status(parsed.opts(), context),
 };
 
@@ -78,8 +81,9 @@ interface Status {
   }[];
   /** Seconds since the last completed sweep; undefined if none is known. */
   lastSweepSeconds: number | undefined;
-  /** Documents with a receipt: all, and those archived today (UTC). */
+  /** Documents with a receipt or a tombstone: all, and those archived or erased today (UTC). */
   archived: { today: number; total: number } | undefined;
+  held: { documents: number; incomplete: string | undefined } | undefined;
   /** Age of the oldest document that a sweep of the last ten minutes found unarchived; undefined if none. */
   oldestUnarchivedSeconds: number | undefined;
   /** Metrics of the last hour; undefined for a local archive without a running stack. */
@@ -113,12 +117,13 @@ async function readStatus({ count }: StatusOptions, context: CommandContext): Pr
   const { letters, lockedElsewhere } = queues
     ? await readDeadLetters(queues, { signal })
     : { letters: [], lockedElsewhere: 0 };
-  const [lanes, lastSweep, lastHour, oldestUnarchived, archived, alarms] = await Promise.all([
+  const [lanes, lastSweep, lastHour, oldestUnarchived, archived, held, alarms] = await Promise.all([
     queues ? lanesOf(queues, letters, context) : [],
     metrics?.latest('SweepsCompleted', now - 3 * hourMs),
     metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
     metrics?.maximum('OldestUnarchived', now - recentMs),
     count ? countReceipts(context) : undefined,
+    count ? findHeld(context) : undefined,
     target.alarms(),
   ]);
   const failures = failuresOf(letters);
@@ -127,6 +132,7 @@ async function readStatus({ count }: StatusOptions, context: CommandContext): Pr
     lanes,
     lastSweepSeconds: lastSweep === undefined ? undefined : Math.max(0, seconds(now - lastSweep)),
     archived,
+    held: held && { documents: held.ids.size, incomplete: held.incomplete },
     oldestUnarchivedSeconds: oldestUnarchived === undefined ? undefined : seconds(oldestUnarchived),
     lastHour: lastHour && { deadLetters: lastHour.DeadLetters, documentsOverdue: lastHour.DocumentsOverdue },
     failed: countFailures(failures),
@@ -215,9 +221,12 @@ function formatStatus(now: Status, name: string, paint: CommandContext['terminal
   }
   if (now.archived) {
     lines.push(
-      `Archived ${formatNumber(now.archived.total)}, ${formatNumber(now.archived.today)} of them today`,
+      `Archived or erased ${formatNumber(now.archived.total)}, ${formatNumber(now.archived.today)} of them today`,
     );
   }
+  if (now.held && now.held.documents > 0) lines.push(`Held ${formatNumber(now.held.documents)}`);
+  if (now.held?.incomplete !== undefined)
+    lines.push(paint('yellow', `Not all hold records could be read: ${now.held.incomplete}`));
   if (now.oldestUnarchivedSeconds !== undefined) {
     lines.push(
       `Sweeps of the last ${formatDuration(seconds(recentMs))} found unarchived documents up to ${formatDuration(now.oldestUnarchivedSeconds)} old`,

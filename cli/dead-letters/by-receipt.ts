@@ -1,4 +1,4 @@
-/** Finds failures whose document has been archived since, by another message or a redrive. */
+/** Finds failures whose document has been archived since, by another message or a redrive, or erased. */
 
 import { formatCount } from '../../terminal/counts.ts';
 import type { CommandContext } from '../command.ts';
@@ -8,7 +8,7 @@ import { type Failure, lettersOf } from './failures.ts';
 export interface ByReceipt {
   /** Failures whose document is not archived. */
   open: Failure[];
-  /** Failures whose document has a receipt, so that their dead letters are obsolete. */
+  /** Failures whose document has a receipt or a tombstone, so that their dead letters are obsolete. */
   archived: Failure[];
 }
 
@@ -26,7 +26,7 @@ export async function splitByReceipt(
   };
 }
 
-/** `3 documents have been archived since; their 5 dead letters are cleared.` @param when before or after clearing */
+/** `3 documents have been archived or erased since; their 5 dead letters are cleared.` @param when before or after clearing */
 export function describeArchived(archived: readonly Failure[], when: 'before' | 'after'): string {
   const letters = lettersOf(archived).length;
   const [has, whose] = archived.length === 1 ? ['has', 'its'] : ['have', 'their'];
@@ -35,5 +35,5 @@ export function describeArchived(archived: readonly Failure[], when: 'before' | 
     when === 'before'
       ? `redrive clears ${what} without sending anything.`
       : `${what} ${letters === 1 ? 'is' : 'are'} cleared.`;
-  return `${formatCount(archived.length, 'document')} ${has} been archived since; ${outcome}`;
+  return `${formatCount(archived.length, 'document')} ${has} been archived or erased since; ${outcome}`;
 }

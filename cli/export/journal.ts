@@ -34,6 +34,8 @@ export type Exported = Readonly<v.InferOutput<typeof entry>>;
 
 export interface Journal {
   entries: ReadonlyMap<string, Exported>;
+  /** Paths of all lines of earlier runs, by document: a file that was changed is exported again, beside the first. */
+  earlierPaths: ReadonlyMap<string, ReadonlySet<string>>;
   paths: ExportPaths;
   /** Number of lines that could not be used: written during a crash, or by somebody else. */
   invalidLines: number;
@@ -52,14 +54,17 @@ export interface Journal {
 export async function openJournal(folder: string): Promise<Journal> {
   const bytes = await readJournal(folder);
   const entries = new Map<string, Exported>();
+  const earlierPaths = new Map<string, Set<string>>();
   const paths = new ExportPaths();
   let invalidLines = 0;
   for (const line of bytes.toString('utf8').split('\n')) {
     if (line.trim() === '') continue;
     const exported = parseEntry(line);
     if (exported) {
-      entries.set(exported.documentId, exported);
-      paths.claim(exported.path);
+      const { documentId, path } = exported;
+      entries.set(documentId, exported);
+      earlierPaths.set(documentId, (earlierPaths.get(documentId) ?? new Set()).add(path));
+      paths.claim(path);
     } else invalidLines += 1;
   }
   const openToAdd = async () => {
@@ -74,6 +79,7 @@ export async function openJournal(folder: string): Promise<Journal> {
   let opened: Promise<FileHandle> | undefined;
   return {
     entries,
+    earlierPaths,
     paths,
     invalidLines,
     add: async (exported) => {

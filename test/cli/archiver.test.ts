@@ -68,7 +68,7 @@ describe('npm run archiver', () => {
       archiver('export', await newFolder(), '--local', archive, '--json'),
     ]);
 
-    expect(text).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Archived 1') });
+    expect(text).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Archived or erased 1') });
     expect(JSON.parse(json.stdout)).toMatchObject({ archived: { total: 1 } });
     expect(JSON.parse(restored.stdout)).toMatchObject({ type: 'end', exported: 1 });
   });

@@ -508,7 +508,7 @@ describe('archiver backfill --watch', () => {
       seconds: 65,
     });
     expect(told.printed).toContain(
-      '1 archived, 1 already archived, 2 documents (3 dead letters) failed, 1 neither archived nor failed, in 65 s.\n',
+      '1 archived, 1 already archived or erased, 2 documents (3 dead letters) failed, 1 neither archived nor failed, in 65 s.\n',
     );
     expect(told.progress).toContainEqual({
       ended: 0,

@@ -10,8 +10,9 @@ import { describe, expect, it } from 'vitest';
 import { type CommandContext, UsageError } from '../../../cli/command.ts';
 import { type ExportOptions, exportCommand, exportDocuments } from '../../../cli/commands/export.ts';
 import type { Target } from '../../../cli/target/target.ts';
-import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { documentKey, holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
+import { type Tombstone, tombstoneObject } from '../../../functions/bucket/tombstones.ts';
 import { systemTime } from '../../../functions/time.ts';
 import type { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
 import { documentOf, receiptOf, written } from '../../fakes/documents.ts';
@@ -70,6 +71,16 @@ async function startWorld() {
       memory.put(documentKey(id), archived.body, at);
       memory.put(receiptKey(id), written(receiptOf(archived)), at);
     },
+    /** Puts the tombstone at one key or both. */
+    erase: (id: string, keys = [receiptKey(id), documentKey(id)]) => {
+      for (const key of keys) memory.put(key, tombstoneObject(key, tombstoneOf(id)).body, createdAt + 1);
+    },
+    hold: (id: string, action: 'hold' | 'release') => {
+      const at = createdAt + (action === 'hold' ? 1 : 2);
+      const record = { v: 1, documentId: id, action, at: new Date(at).toISOString(), by: 'local' };
+      const body = JSON.stringify({ ...record, reason: 'Case 1', archiver: 'test' });
+      memory.put(holdKey(id, at), body, at);
+    },
     run: (options: Partial<ExportOptions> = {}, signal = never) =>
       start((context) => exportDocuments({ folder, ...options }, context), signal),
     /** Runs the command with these words after its name. */
@@ -100,6 +111,17 @@ async function startWorld() {
   };
 }
 
+const tombstoneOf = (documentId: string): Tombstone => ({
+  v: 1,
+  state: 'erased',
+  documentId,
+  erasedAt: '2026-11-22T09:00:00.000Z',
+  erasedBy: 'local',
+  basis: 'DSR-2026-114',
+  erased: {},
+  archiver: 'test',
+});
+
 const dayFolder = '2026/11/20';
 const lineFor = (documentId: string, path: string, content: string) => ({
   documentId,
@@ -124,7 +146,7 @@ describe('archiver export of a bucket', () => {
     expect(documents).toEqual({ [paths[0]]: 'one', [paths[1]]: 'second' });
     expect(await journal()).toEqual([lineFor(first, paths[0], 'one'), lineFor(second, paths[1], 'second')]);
     expect(told.records).toEqual([
-      { type: 'end', folder, exported: 2, alreadyThere: 0, failed: 0, bytes: 9 },
+      { type: 'end', folder, exported: 2, alreadyThere: 0, erased: 0, failed: 0, bytes: 9, held: 0 },
     ]);
     expect(told.hidden).toEqual([]);
     expect(told.printed).toBe(`2 exported (9 B), 0 already there, 0 failed.\n${folder}\n`);
@@ -147,7 +169,7 @@ describe('archiver export of a bucket', () => {
       [],
     );
     expect(told.records).toEqual([
-      { type: 'end', folder, exported: 0, alreadyThere: 1, failed: 0, bytes: 0 },
+      { type: 'end', folder, exported: 0, alreadyThere: 1, erased: 0, failed: 0, bytes: 0, held: 0 },
     ]);
     expect(JSON.parse(told.progress).ended).toBe(1);
   });
@@ -351,13 +373,138 @@ describe('archiver export of a bucket', () => {
     ]);
   });
 
-  it('passes over keys that are not receipts of documents, and lists receipts alone', async () => {
+  it('passes over keys that are not receipts of documents, and lists receipts and holds alone', async () => {
     const { archive, run, memory } = await startWorld();
     archive(first, 'one');
     memory.put('receipts/notes.txt', 'x', createdAt);
 
     expect((await run()).records).toMatchObject([{ exported: 1, failed: 0 }]);
-    expect(memory.requests.filter((request) => request.startsWith('list'))).toEqual(['list receipts/']);
+    expect(memory.requests.filter((request) => request.startsWith('list'))).toEqual([
+      'list holds/',
+      'list receipts/',
+    ]);
+  });
+});
+
+describe('archiver export and erased documents', () => {
+  it('exports no erased document, and counts it', async () => {
+    const { archive, erase, run, files, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    erase(first);
+
+    const told = await run();
+
+    expect(told.exitCode).toBe(0);
+    expect(Object.keys(await files())).toEqual([`${dayFolder}/5a3b.pdf`, 'export.jsonl']);
+    expect(told.records).toEqual([
+      { type: 'erased', documentId: first, paths: [] },
+      { type: 'end', folder, exported: 1, alreadyThere: 0, erased: 1, failed: 0, bytes: 6, held: 0 },
+    ]);
+    expect(told.printed).toBe(`1 exported (6 B), 0 already there, 1 erased, 0 failed.\n${folder}\n`);
+    expect(JSON.parse(told.progress)).toMatchObject({ ended: 2, total: 2 });
+  });
+
+  it('exports no document whose erasure has only begun', async () => {
+    const { archive, erase, run } = await startWorld();
+    archive(first, 'one');
+    erase(first, [receiptKey(first)]);
+
+    expect((await run()).records).toMatchObject([{ type: 'erased' }, { exported: 0, erased: 1 }]);
+  });
+
+  it('does not take an archive of erased documents alone for an empty one', async () => {
+    const { archive, erase, run } = await startWorld();
+    archive(first, 'one');
+    erase(first);
+
+    const told = await run({ since: '2026-11-25' });
+
+    expect(told.exitCode).toBe(0);
+    expect(told.noted).toBe('');
+  });
+
+  it('names the files of earlier exports of a document that was erased since, and deletes none', async () => {
+    const { archive, erase, run, files, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    await run();
+    // A changed file stays, and the document is exported beside it.
+    await writeFile(join(folder, dayFolder, '5a3b.pdf'), 'changed');
+    await run();
+    const before = await files();
+    erase(first);
+
+    const told = await run({ since: '2026-11-25' });
+
+    const paths = [`${dayFolder}/5a3b.pdf`, `${dayFolder}/${first} 5a3b.pdf`];
+    expect(told.exitCode).toBe(0);
+    expect(told.records).toContainEqual({ type: 'erased', documentId: first, paths });
+    expect(told.printed).toContain(
+      `\n<yellow>1 erased document was exported into this folder before. Delete these files and their lines in export.jsonl:\n${first}  ${paths[0]}\n${first}  ${paths[1]}\n`,
+    );
+    expect(told.printed).not.toContain(second);
+    expect(await files()).toEqual(before);
+  });
+
+  it('counts a document as erased that is erased while it is exported', async () => {
+    const { archive, erase, run, memory, files } = await startWorld();
+    archive(first, 'one');
+    memory.refuse = (operation, key) => {
+      if (operation === 'get' && key === documentKey(first)) erase(first);
+      return undefined;
+    };
+
+    const told = await run();
+
+    expect(told.records).toMatchObject([{ type: 'erased' }, { exported: 0, erased: 1, failed: 0 }]);
+    expect(await files()).toEqual({});
+  });
+
+  it('reports a tombstone that is not valid as a failure', async () => {
+    const { archive, run, memory } = await startWorld();
+    archive(first, 'one');
+    memory.put(receiptKey(first), JSON.stringify(tombstoneOf(first)), createdAt);
+
+    const told = await run();
+
+    expect(told.exitCode).toBe(1);
+    expect(told.records).toMatchObject([
+      { type: 'failed', reason: expect.stringContaining('Run `archiver audit`') },
+      { erased: 0, failed: 1 },
+    ]);
+  });
+});
+
+describe('archiver export and documents on hold', () => {
+  it('exports them, and counts those that it exported or found', async () => {
+    const { archive, hold, run } = await startWorld();
+    archive(first, 'one');
+    hold(first, 'hold');
+    await run();
+    archive(second, 'second');
+    hold(second, 'hold');
+    archive(third, 'third');
+    hold(third, 'hold');
+    hold(third, 'release');
+
+    const told = await run();
+
+    expect(told.records).toMatchObject([{ exported: 2, alreadyThere: 1, held: 2 }]);
+    expect(told.printed).toContain('2 exported (11 B), 1 already there, 0 failed; 2 on hold.\n');
+  });
+
+  it('exports all documents, and says so, when it cannot read the records of holds', async () => {
+    const { archive, hold, run, memory } = await startWorld();
+    archive(first, 'one');
+    hold(first, 'hold');
+    memory.refuse = (operation, key) =>
+      operation === 'get' && key.startsWith('holds/') ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    const told = await run();
+
+    expect(told).toMatchObject({ exitCode: 0, records: [{ exported: 1, held: 0 }] });
+    expect(told.noted).toMatch(/^Not all hold records could be read: S3 denies access/);
   });
 });
 
@@ -393,7 +540,7 @@ describe('archiver export and documents that it cannot export', () => {
     expect(told.exitCode).toBe(1);
     expect(told.records).toEqual([
       expect.objectContaining({ type: 'failed', documentId: first, reason }),
-      { type: 'end', folder, exported: 1, alreadyThere: 0, failed: 1, bytes: 6 },
+      { type: 'end', folder, exported: 1, alreadyThere: 0, erased: 0, failed: 1, bytes: 6, held: 0 },
     ]);
     expect(told.printed.split('\n')[0]).toMatch(new RegExp(`^<red>failed  ${first}${named}$`));
     expect(JSON.parse(told.progress)).toMatchObject({ ended: 2, total: 2 });

@@ -122,7 +122,7 @@ describe('archiver redrive asks', () => {
   it.each<[string, Partial<RedriveOptions>, string[], string]>([
     ['what is redriven', {}, [], 'Redrive 2 documents (3 dead letters)?'],
     ['what is redriven beside what is cleared', {}, [first], 'Redrive 1 document (1 dead letter)?'],
-    ['what is cleared', {}, [first, second], 'Clear the dead letters of 2 archived documents?'],
+    ['what is cleared', {}, [first, second], 'Clear the dead letters of 2 archived or erased documents?'],
     [
       'what is acknowledged',
       { acknowledge: [first], note: 'x' },
@@ -168,7 +168,7 @@ describe('archiver redrive asks', () => {
     expect(questions).toEqual([]);
     expect(printed).toMatch(/^1 document \(1 dead letter\)\n\n/);
     expect(printed).toContain(
-      '1 document has been archived since; redrive clears its 1 dead letter without sending anything.\n',
+      '1 document has been archived or erased since; redrive clears its 1 dead letter without sending anything.\n',
     );
     expect(records.at(-1)).toEqual({
       type: 'archived',
@@ -190,8 +190,8 @@ describe('archiver redrive says', () => {
 
     expect(exitCode).toBe(0);
     expect(printed).toBe(
-      '1 document has been archived since; redrive clears its 2 dead letters without sending anything.\n' +
-        '1 document has been archived since; its 2 dead letters are cleared.\n',
+      '1 document has been archived or erased since; redrive clears its 2 dead letters without sending anything.\n' +
+        '1 document has been archived or erased since; its 2 dead letters are cleared.\n',
     );
     expect(records).toEqual([
       { type: 'total', documents: 1, otherMessages: 0, deadLetters: 2, lockedElsewhere: 0 },
@@ -221,7 +221,7 @@ describe('archiver redrive says', () => {
     expect(redriven.end).toMatchObject({ redriven: 1, notSent: 0, notDeleted: 2 });
     expect(acknowledged.end).toMatchObject({ redriven: 0, notSent: 0, notDeleted: 2 });
     expect(redriven.printed).toContain(
-      '<red>SQS did not delete 2 dead letters. Run `npm run archiver -- redrive` again: it clears dead letters of archived documents.\n',
+      '<red>SQS did not delete 2 dead letters. Run `npm run archiver -- redrive` again: it clears dead letters of archived or erased documents.\n',
     );
     expect(redriven.printed).not.toContain('its 1 dead letter is cleared');
   });

@@ -180,7 +180,7 @@ describe('archiver redrive of documents that have been archived since', () => {
 
     expect(result.exitCode).toBe(0);
     expect(result.printed).toContain(
-      '2 documents have been archived since; their 5 dead letters are cleared.',
+      '2 documents have been archived or erased since; their 5 dead letters are cleared.',
     );
     expect(ofType(result, 'archived')).toEqual(
       expect.arrayContaining([{ type: 'archived', documentId: first, codes: ['DocumentGone'], letters: 3 }]),
@@ -199,7 +199,7 @@ describe('archiver redrive of documents that have been archived since', () => {
     const result = await run((context) => redrive({ ...baseOptions, dryRun: true }, context));
 
     expect(result.printed).toContain(
-      '1 document has been archived since; redrive clears its 1 dead letter without sending anything.',
+      '1 document has been archived or erased since; redrive clears its 1 dead letter without sending anything.',
     );
     expect(ofType(result, 'cleared')).toEqual([]);
     expect(await visibleDeadLetters('documents')).toBe(1);
@@ -424,7 +424,9 @@ describe('archiver redrive --acknowledge', () => {
     const result = await run((context) => redrive({ ...baseOptions, acknowledge: [first], note }, context));
 
     expect(ofType(result, 'acknowledged')).toEqual([]);
-    expect(result.printed).toContain('1 document has been archived since; its 1 dead letter is cleared.');
+    expect(result.printed).toContain(
+      '1 document has been archived or erased since; its 1 dead letter is cleared.',
+    );
     expect(await deadLetters('documents')).toBe(0);
   });
 

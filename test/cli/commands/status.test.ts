@@ -1,4 +1,9 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { erase } from '../../../cli/commands/erase.ts';
+import { hold } from '../../../cli/commands/hold.ts';
+import { release } from '../../../cli/commands/release.ts';
 import { send } from '../../../cli/commands/send.ts';
 import { status } from '../../../cli/commands/status.ts';
 import { startWorld } from '../queues-world.ts';
@@ -35,7 +40,8 @@ describe('archiver status', () => {
         ],
       },
     ]);
-    expect(result.printed).toMatch(/Archived 2/);
+    expect(result.printed).toMatch(/^Archived or erased 2, /m);
+    expect(result.printed).not.toContain('Held');
     expect(await stack.deadLetterCount()).toBe(1);
   });
 
@@ -122,6 +128,39 @@ describe('archiver status', () => {
 
     expect(result).toMatchObject({ exitCode: 0, records: [{ archived: { total: 1 }, lanes: [] }] });
     expect(result.printed).toMatch(/No local stack is running/);
+  });
+
+  it('counts the documents on hold, and an erased one with the archived ones', async () => {
+    const { run, archiveAll, stop, ids } = await startArchive({ 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c' });
+    await archiveAll();
+    await stop();
+    const [held = '', released = '', erased = ''] = ids();
+    const reason = 'Case 1';
+    await run((context) => hold({ documentIds: [held, released], reason }, context));
+    await run((context) => release({ documentIds: [released], reason }, context));
+    await run((context) => erase({ documentIds: [erased], basis: 'DSR-1', yes: true }, context));
+
+    const result = await run((context) => status({ count: true }, context));
+
+    expect(result.records).toMatchObject([{ archived: { total: 3 }, held: { documents: 1 } }]);
+    expect(result.printed).toMatch(/^Archived or erased 3, 3 of them today\nHeld 1$/m);
+  });
+
+  it('says that a hold record could not be read, and shows everything else', async () => {
+    const { archive, run, archiveAll, stop, ids } = await startArchive({ 'a.txt': 'a' });
+    await archiveAll();
+    await stop();
+    const folder = join(archive, 'holds', ids()[0] ?? '');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, '2026-11-22T09:00:00.000Z.json'), 'not JSON');
+
+    const result = await run((context) => status({ count: true }, context));
+
+    expect(result).toMatchObject({
+      exitCode: 0,
+      records: [{ archived: { total: 1 }, held: { documents: 0, incomplete: expect.any(String) } }],
+    });
+    expect(result.printed).toMatch(/^Not all hold records could be read: A record under holds/m);
   });
 
   it('refreshes until Ctrl-C with --watch', async () => {

@@ -363,15 +363,15 @@ describe('failures and receipts', () => {
     [
       1,
       'before',
-      '1 document has been archived since; redrive clears its 1 dead letter without sending anything.',
+      '1 document has been archived or erased since; redrive clears its 1 dead letter without sending anything.',
     ],
     [
       2,
       'before',
-      '2 documents have been archived since; redrive clears their 2 dead letters without sending anything.',
+      '2 documents have been archived or erased since; redrive clears their 2 dead letters without sending anything.',
     ],
-    [1, 'after', '1 document has been archived since; its 1 dead letter is cleared.'],
-    [2, 'after', '2 documents have been archived since; their 2 dead letters are cleared.'],
+    [1, 'after', '1 document has been archived or erased since; its 1 dead letter is cleared.'],
+    [2, 'after', '2 documents have been archived or erased since; their 2 dead letters are cleared.'],
   ] as const)('are described: %i, %s', (count, when, words) => {
     expect(
       describeArchived(
