@@ -25,13 +25,14 @@ export interface StatementFacts {
 export function erasureStatement(facts: StatementFacts): string {
   const { archive, bucket, operator, basis, writtenAt, version, erasures, others } = facts;
   const finished = erasures.filter(({ unfinished }) => !unfinished);
+  const begun = erasures.length - finished.length;
   const [example] = finished;
   const lines = [
     'STATEMENT OF ERASURE',
     '',
     ...table([
       ['Archive', archive],
-      ['Bucket', bucket],
+      ...(bucket === archive ? [] : [['Bucket', bucket] as const]),
       ['Written', new Date(writtenAt).toISOString()],
       ['Written by', operator.role + (operator.session === undefined ? '' : `, session ${operator.session}`)],
       ['Basis', basis],
@@ -40,6 +41,7 @@ export function erasureStatement(facts: StatementFacts): string {
         'Result',
         [
           `${formatCount(finished.length, 'document')} erased`,
+          ...(begun > 0 ? [`${formatCount(begun, 'document')} not finished`] : []),
           ...(others.length > 0 ? [`${formatCount(others.length, 'document')} not erased`] : []),
         ].join(', '),
       ],
