@@ -14,12 +14,18 @@ beforeAll(() => {
 
 /** Source that declares the options of a command. */
 function sourceOf(command: string): string {
-  return ['cli/archiver.ts', 'cli/command.ts', `cli/commands/${command}.ts`, 'cli/audit/options.ts']
-    .map((path) => readFileSync(path, 'utf8'))
-    .join('\n');
+  const shared = [
+    'cli/archiver.ts',
+    'cli/command.ts',
+    'cli/audit/options.ts',
+    'cli/erasure/each-document.ts',
+  ];
+  return [...shared, `cli/commands/${command}.ts`].map((path) => readFileSync(path, 'utf8')).join('\n');
 }
 
-describe.each(['docs/runbook.md', 'docs/architecture.md', 'events/README.md'])('%s', (path) => {
+const pages = ['docs/runbook.md', 'docs/architecture.md', 'docs/erasure.md', 'events/README.md'];
+
+describe.each(pages)('%s', (path) => {
   // The upgrade notes also name what was removed.
   const page = readFileSync(path, 'utf8').split('\n## Upgrade from')[0] ?? '';
   const inCode = [...page.matchAll(/`([^`\n]+)`/g)].map(([, text = '']) => text);
@@ -31,7 +37,8 @@ describe.each(['docs/runbook.md', 'docs/architecture.md', 'events/README.md'])('
   });
 
   it('names only commands and options that exist', () => {
-    const commands = /(?:archiver -- |`)(status|redrive|backfill|audit|doctor|send|export)\b([^`\n]*)/g;
+    const commands =
+      /(?:archiver -- |`)(status|redrive|backfill|audit|doctor|send|export|erase|hold|release)\b([^`\n]*)/g;
     const options = [...page.matchAll(commands)].flatMap(([, command = '', rest = '']) =>
       [...rest.matchAll(/--[a-z-]+/g)].map(([option]) => ({ command, option })),
     );
