@@ -1,6 +1,5 @@
 /** Deliveries of a document during its erasure: every order of their requests to S3, in memory. */
 import { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +16,7 @@ import type { Time } from '../../functions/time.ts';
 import { createArchive, id, order, type Send, secret } from '../cli/erasure/world.ts';
 import { sha256 } from '../fakes/memory-bucket.ts';
 import { conditionOf } from '../fakes/s3-answers.ts';
+import { type Choose, createTurns, type Pause } from '../fakes/turns.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import { messageFor, receive } from './world.ts';
 
@@ -32,10 +32,6 @@ interface Variant {
   /** Whether S3 refuses a PUT to a taken key before it has read the body. @default false */
   refusesEarly?: boolean;
 }
-
-/** Picks one of so many possibilities, from 0 on. */
-type Choose = (possibilities: number) => number;
-type Pause = () => Promise<void>;
 
 /** @returns the outcome, or the code of the error */
 async function deliver(bucket: Bucket, time: Time, { telnyxStatesDigest = true }: Variant): Promise<string> {
@@ -121,33 +117,14 @@ async function race(deliveries: number, variant: Variant, choose: Choose) {
       return bucket.send(command);
     };
 
-  /** What each sender waits for; an examination sends several requests at the same time. */
-  const pending = new Map<object, (() => void)[]>();
-  const running = new Set<object>();
-  const start = async <Result>(work: (pause: Pause) => Promise<Result>): Promise<Result> => {
-    const sender = {};
-    running.add(sender);
-    const pause = () =>
-      new Promise<void>((resolve) => pending.set(sender, [...(pending.get(sender) ?? []), resolve]));
-    return work(pause).finally(() => running.delete(sender));
-  };
+  const turns = createTurns();
   const outcomes = Promise.all(
     Array.from({ length: deliveries }, () =>
-      start((pause) => deliver(dependenciesOf(sendAsDelivery(pause)).bucket, time, variant)),
+      turns.start((pause) => deliver(dependenciesOf(sendAsDelivery(pause)).bucket, time, variant)),
     ),
   );
-  const erasure = start((pause) => eraseDocument(found, order, dependenciesOf(sendAsEraser(pause))));
-  while (running.size > 0) {
-    if (pending.size === running.size) {
-      const waiting = [...running].filter((sender) => pending.has(sender));
-      const next = waiting[choose(waiting.length)] ?? {};
-      const [go, ...later] = pending.get(next) ?? [];
-      if (later.length > 0) pending.set(next, later);
-      else pending.delete(next);
-      go?.();
-    }
-    await nextTurn();
-  }
+  const erasure = turns.start((pause) => eraseDocument(found, order, dependenciesOf(sendAsEraser(pause))));
+  await turns.run(choose);
   return { outcomes: await outcomes, unfinished: (await erasure).unfinished, left: world.versions() };
 }
 
