@@ -1,5 +1,6 @@
 /** Places and releases the legal hold of one document, on every version of its object and its receipt. */
 import { writeHoldRecord } from '../../functions/bucket/holds.ts';
+import { documentKey } from '../../functions/bucket/keys.ts';
 import { type ErasureDependencies, type Examination, examine } from './examine.ts';
 
 export interface HoldOrder {
@@ -29,11 +30,11 @@ export async function placeHold(
   const { bucket, versions, retry, now, archiver } = dependencies;
   const found = await examine(documentId, dependencies);
   if (found.versions.length === 0) return found.tombstone ? 'erased' : 'not-archived';
-  if (found.hold && lockable(found).every(({ lock }) => lock.held)) return 'already-held';
   const record = (action: 'hold' | 'release', why: string) =>
     retry((signal) =>
       writeHoldRecord({ documentId, action, by, reason: why, archiver }, now(), bucket, signal),
     );
+  const wasHeld = found.hold !== undefined && lockable(found).every(({ lock }) => lock.held);
   if (!found.hold) await record('hold', reason);
   for (;;) {
     const left = lockable(await examine(documentId, dependencies));
@@ -42,7 +43,12 @@ export async function placeHold(
       return 'erased';
     }
     const open = left.filter(({ lock }) => !lock.held);
-    if (open.length === 0) return left.length < lockable(found).length ? 'partly-erased' : 'held';
+    if (open.length === 0) {
+      const hasObject = left.some(({ key }) => key === documentKey(documentId));
+      const isWhole = left.length >= lockable(found).length && (hasObject || !found.tombstone);
+      if (!isWhole) return 'partly-erased';
+      return wasHeld ? 'already-held' : 'held';
+    }
     for (const { key, versionId } of open) {
       await retry((signal) => versions.setHold(key, versionId, true, signal));
     }

@@ -100,6 +100,17 @@ describe('a hold', () => {
     expect(holdsOf(world)).toEqual(['ON']);
   });
 
+  it('on what a stopped erasure has left says that the document is gone', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.refuse = (operation, key) =>
+      operation === 'delete' && key === receiptKey(id) ? { name: 'AccessDenied', status: 403 } : undefined;
+    await expect(world.erase()).rejects.toThrow('S3 denies access');
+
+    expect(await placeHold(id, why, world.dependencies)).toBe('partly-erased');
+    expect(world.versions()[0]).toHaveLength(1);
+  });
+
   it('that comes too late for all versions is recorded as released', async () => {
     const world = createArchive((send) => async (command) => {
       const answer = await send(command);
