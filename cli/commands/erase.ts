@@ -53,7 +53,7 @@ Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.
   ],
   exitCodes: {
     0: 'all documents are erased',
-    1: 'some documents are not erased',
+    1: 'some documents are not erased; with --dry-run, would not be',
   },
   permissions: `
 a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
