@@ -26,9 +26,6 @@ import { readTelnyxList } from './telnyx.ts';
  *   or object is left behind
  */
 export async function audit(options: AuditOptions, context: CommandContext): Promise<number> {
-  const { html, manifest } = options;
-  if (html !== undefined) await checkOutputFile('--html', html);
-  if (typeof manifest === 'object') await checkOutputFile('--manifest', manifest.file);
   const folder = await mkdtemp(join(tmpdir(), 'telnyx-archiver-audit-'));
   try {
     return await auditWithin(folder, options, context);
@@ -39,9 +36,14 @@ export async function audit(options: AuditOptions, context: CommandContext): Pro
 
 async function auditWithin(folder: string, options: AuditOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time } = context;
+  const { html, manifest } = options;
   const startedMonotonic = time.monotonic();
   // Look up everything first, so that a missing permission fails before the work starts.
-  const archive = await target.bucket(options.manifest === 'bucket' ? 'write' : 'read');
+  const archive = await target.bucket(manifest === 'bucket' ? 'write' : 'read');
+  if (html !== undefined) await checkOutputFile('--html', html, archive.localFolder);
+  if (typeof manifest === 'object') {
+    await checkOutputFile('--manifest', manifest.file, archive.localFolder);
+  }
   const telnyx = options.telnyx ? await target.telnyx() : undefined;
   const queues = options.repair && !options.dryRun ? await target.queues() : undefined;
   const run = createAuditRun(options, context, archive, folder);
@@ -77,7 +79,7 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
     terminal.record(summaryRecord(tally, scope));
     if (draft) await publishManifest(draft, terminal);
     if (options.repair) await queueRepairs(repairable, queues, context);
-    if (options.html !== undefined) await writeReport(options.html, scope, run);
+    if (html !== undefined) await writeReport(html, scope, run);
   } finally {
     progress.stop();
     await draft?.discard();

@@ -1,17 +1,24 @@
-/** Files that an audit writes at its end, checked before it begins. */
+/** Files that a command writes at its end, checked before it begins. */
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
+import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import { UsageError } from '../command.ts';
 
 /**
  * Proves that a file can be written by creating a temporary one beside it.
  *
+ * @param archive whose files must not be replaced
  * @throws UsageError that names the option and the reason
  */
-export async function checkOutputFile(option: string, file: string): Promise<void> {
+export async function checkOutputFile(
+  option: string,
+  file: string,
+  archive: Pick<ArchiveFolder, 'contains'> | undefined,
+): Promise<void> {
   const refused = (reason: string) => new UsageError(`${option}: cannot write ${file}: ${reason}.`);
+  if (await archive?.contains(dirname(file))) throw refused('it is inside the archive');
   // If the file exists but cannot be examined, creating one beside it fails for the same reason.
   const existing = await stat(file).catch(() => undefined);
   if (existing && !existing.isFile()) throw refused('it is not a regular file');

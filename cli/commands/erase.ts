@@ -82,14 +82,20 @@ export const eraseCommand: ArchiverCommand = {
   run: (context, parsed) => erase({ ...parsed.opts(), documentIds: parsed.args }, context),
 };
 
+/** What becomes of a document that is not erased. */
+interface Instead {
+  outcome: 'already-erased' | 'not-archived' | 'refused';
+  why: string;
+}
+
 /** What becomes of one document. */
 interface Plan {
   found: Examination;
   /** Undefined: it will be erased. */
-  instead?: { outcome: 'already-erased' | 'not-archived' | 'refused'; why: string };
+  instead: Instead | undefined;
 }
 
-type Outcome = NonNullable<Plan['instead']>['outcome'] | 'erased' | 'would-be-erased' | 'unfinished';
+type Outcome = Instead['outcome'] | 'erased' | 'would-be-erased' | 'unfinished';
 
 const styles: Readonly<Record<Outcome, Style>> = {
   erased: 'green',
@@ -114,9 +120,9 @@ export async function erase(options: EraseOptions, context: CommandContext): Pro
   const statement = options.evidence === undefined ? undefined : resolve(options.evidence);
   if (statement !== undefined && dryRun)
     throw new UsageError('--evidence cannot be combined with --dry-run.');
-  if (statement !== undefined) await checkOutputFile('--evidence', statement);
   return await withRoleAdvice(async () => {
     const opened = await openForErasure(context, dryRun ? 'read' : 'write');
+    if (statement !== undefined) await checkOutputFile('--evidence', statement, opened.localFolder);
     const counts = {
       erased: 0,
       'already-erased': 0,
@@ -132,7 +138,7 @@ export async function erase(options: EraseOptions, context: CommandContext): Pro
       if (instead) report(found, instead.outcome, instead.why, run);
       else if (dryRun) report(found, 'would-be-erased', describeVersions(found.versions), run);
     }
-    const chosen = plans.filter(({ instead }) => !instead).map(({ found }) => found);
+    const chosen = plans.filter(({ instead }) => !instead);
     if (!dryRun && chosen.length > 0) {
       if (!(await isConfirmed(chosen, run))) {
         context.terminal.note('Nothing was erased.');
@@ -162,32 +168,33 @@ async function planAll(ids: readonly string[], run: ErasureRun): Promise<Plan[]>
     const examinations = mapStreamConcurrently(streamOf(ids), documentsAtOnce, context.signal, (id) =>
       examine(id, dependencies),
     );
-    for await (const found of examinations) plans.push({ found, ...insteadOf(found, run) });
+    for await (const found of examinations) plans.push({ found, instead: insteadOf(found, run) });
   } finally {
     progress.stop();
   }
   return plans;
 }
 
-/** Why a document will not be erased; nothing if it will. */
-function insteadOf(found: Examination, { options, context }: ErasureRun): Pick<Plan, 'instead'> {
+/** Why a document will not be erased; undefined if it will. */
+function insteadOf(found: Examination, { options, dependencies }: ErasureRun): Instead | undefined {
   const { tombstone, hasBothTombstones, versions } = found;
   if (tombstone && hasBothTombstones && versions.length === 0) {
     const { erasedAt, basis } = tombstone;
-    return { instead: { outcome: 'already-erased', why: `on ${erasedAt}, basis ${basis}` } };
+    return { outcome: 'already-erased', why: `on ${erasedAt}, basis ${basis}` };
   }
-  const refusal = refusalOf(found, options.bypassGovernance ?? false, context.time.now());
-  if (refusal) return { instead: { outcome: 'refused', why: refusal.detail } };
-  if (versions.length > 0 || tombstone || options.includeUnarchived) return {};
+  const refusal = refusalOf(found, options.bypassGovernance ?? false, dependencies.now());
+  if (refusal) return { outcome: 'refused', why: refusal.detail };
+  if (versions.length > 0 || tombstone || options.includeUnarchived) return undefined;
   const why = 'nothing to erase; --include-unarchived keeps it from ever being archived';
-  return { instead: { outcome: 'not-archived', why } };
+  return { outcome: 'not-archived', why };
 }
 
-async function isConfirmed(chosen: readonly Examination[], run: ErasureRun): Promise<boolean> {
+async function isConfirmed(chosen: readonly Plan[], run: ErasureRun): Promise<boolean> {
   const { options, context, place } = run;
   if (options.yes) return true;
   const { terminal, signal } = context;
-  for (const { documentId, name, versions } of chosen.slice(0, maxShown)) {
+  for (const { found } of chosen.slice(0, maxShown)) {
+    const { documentId, name, versions } = found;
     terminal.note(`${documentId}  ${formatName(name)}  ${describeVersions(versions)}`);
   }
   if (chosen.length > maxShown)
@@ -202,28 +209,39 @@ async function isConfirmed(chosen: readonly Examination[], run: ErasureRun): Pro
 /** Documents that are shown before the confirmation. */
 const maxShown = 20;
 
-/** @param erasures receives each erasure as it ends, so that an interruption loses none */
-async function eraseAll(chosen: readonly Examination[], erasures: Erasure[], run: ErasureRun): Promise<void> {
+/**
+ * @param chosen their plans change for what has come since, such as a hold during the confirmation
+ * @param erasures receives each erasure as it ends, so that an interruption loses none
+ */
+async function eraseAll(chosen: readonly Plan[], erasures: Erasure[], run: ErasureRun): Promise<void> {
   const { options, context, dependencies, operator } = run;
   const { basis, bypassGovernance = false } = options;
+  let ended = 0;
   const progress = context.terminal.progress(() => ({
-    ended: erasures.length,
+    ended,
     total: chosen.length,
     text: `${formatCount(erasures.length, 'document')} erased`,
   }));
   try {
-    await mapConcurrently(chosen, documentsAtOnce, context.signal, async (found) => {
-      const order = { basis, erasedBy: operator.role, bypassGovernance };
-      const erasure = await eraseDocument(found, order, dependencies);
-      erasures.push(erasure);
-      if (erasure.unfinished) report(found, 'unfinished', erasure.unfinished.detail, run);
-      else report(found, 'erased', `${formatCount(erasure.deleted.length, 'version')} deleted`, run);
+    await mapConcurrently(chosen, documentsAtOnce, context.signal, async (plan) => {
+      const found = await examine(plan.found.documentId, dependencies);
+      plan.found = found;
+      plan.instead = insteadOf(found, run);
+      if (plan.instead) report(found, plan.instead.outcome, plan.instead.why, run);
+      else {
+        const order = { basis, erasedBy: operator.role, bypassGovernance };
+        const erasure = await eraseDocument(found, order, dependencies);
+        erasures.push(erasure);
+        if (erasure.unfinished) report(found, 'unfinished', erasure.unfinished.detail, run);
+        else report(found, 'erased', `${formatCount(erasure.deleted.length, 'version')} deleted`, run);
+      }
+      ended += 1;
     });
   } finally {
     progress.stop();
-    if (erasures.length < chosen.length) {
+    if (ended < chosen.length) {
       context.terminal.note(
-        `${formatCount(chosen.length - erasures.length, 'document')} not erased yet. To go on, run the same command again.`,
+        `${formatCount(chosen.length - ended, 'document')} not erased yet. To go on, run the same command again.`,
       );
     }
   }

@@ -4,6 +4,7 @@ import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { maxBasisLength } from '../../functions/bucket/tombstones.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
 import { ArchiverError, nameOf } from '../../functions/errors.ts';
+import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { printable } from '../../terminal/escape.ts';
 import type { CommandContext } from '../command.ts';
@@ -16,6 +17,8 @@ export const documentsAtOnce = 16;
 export interface OpenedArchive {
   dependencies: ErasureDependencies;
   operator: Operator;
+  /** Undefined for a bucket elsewhere. */
+  localFolder: ArchiveFolder | undefined;
   /** `s3://<bucket>`, or the path of a folder. */
   place: string;
 }
@@ -37,6 +40,7 @@ export async function openForErasure(
       archiver: packageJson.version,
     },
     operator,
+    localFolder,
     place: localFolder?.path ?? `s3://${name}`,
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { checkOutputFile, writeOutputFile } from '../../../cli/audit/output-file.ts';
 import { UsageError } from '../../../cli/command.ts';
+import { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
 
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'output-file-'));
@@ -15,8 +16,8 @@ it('accepts a new file and an existing one, and leaves the folder as it was', as
   const folder = await newFolder();
   await writeFile(join(folder, 'old.html'), 'old');
 
-  await checkOutputFile('--html', join(folder, 'new.html'));
-  await checkOutputFile('--html', join(folder, 'old.html'));
+  await checkOutputFile('--html', join(folder, 'new.html'), undefined);
+  await checkOutputFile('--html', join(folder, 'old.html'), undefined);
 
   expect(await readdir(folder)).toEqual(['old.html']);
   expect(await readFile(join(folder, 'old.html'), 'utf8')).toBe('old');
@@ -32,11 +33,27 @@ it.each([
   await writeFile(join(folder, 'file'), '');
   await mkdir(join(folder, 'folder'));
 
-  const check = checkOutputFile('--html', join(folder, path));
+  const check = checkOutputFile('--html', join(folder, path), undefined);
 
   await expect(check).rejects.toThrow(UsageError);
   await expect(check).rejects.toThrow(reason);
   await expect(check).rejects.toThrow(/^--html: cannot write /);
+});
+
+it('refuses a file in the archive, also through a link, and leaves it as it was', async () => {
+  const folder = await newFolder();
+  await mkdir(join(folder, 'archive/documents'), { recursive: true });
+  await writeFile(join(folder, 'archive/documents/x'), 'archived');
+  await symlink('archive/documents', join(folder, 'link'));
+  const archive = new ArchiveFolder(join(folder, 'archive'));
+  const check = (path: string) => checkOutputFile('--evidence', join(folder, path), archive);
+
+  await expect(check('archive/documents/x')).rejects.toThrow('it is inside the archive.');
+  await expect(check('link/x')).rejects.toThrow('it is inside the archive.');
+  await expect(check('archive/new')).rejects.toThrow('it is inside the archive.');
+  await check('beside');
+
+  expect(await readdir(join(folder, 'archive'))).toEqual(['documents']);
 });
 
 it('replaces a file, and follows no link that waits beside it under a name known in advance', async () => {

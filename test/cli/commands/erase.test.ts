@@ -156,6 +156,38 @@ describe('archiver erase', () => {
     expect(erased.exitCode).toBe(0);
   });
 
+  it('erases nothing of a document that was put on hold while the confirmation was open', async () => {
+    const { archive, documentId, run, hold: placeHold, readObject } = await stoppedArchive();
+    const evidence = join(await newFolder(), 'erasure.txt');
+    const options = { documentIds: [documentId], basis: 'DSR-2026-114', evidence };
+    const ask = async () => {
+      await placeHold('Case 12 O 345/26');
+      return '1';
+    };
+
+    const refused = await runOn(archive, (context) =>
+      erase(options, { ...context, terminal: { ...context.terminal, ask } }),
+    );
+
+    expect(refused.exitCode).toBe(1);
+    expect(refused.printed).toMatch(/refused {2}on hold since 20\S+Z: Case 12 O 345\/26/);
+    expect(await readFile(evidence, 'utf8')).toMatch(
+      new RegExp(`0 documents erased, 1 document not erased[^]*${documentId}  refused: on hold since`),
+    );
+    expect((await readObject()).toString()).toBe(secret);
+    expect((await run({ dryRun: true })).printed).toContain('refused');
+  });
+
+  it('never replaces a file of the archive with the statement', async () => {
+    const { archive, documentId, run, readObject } = await stoppedArchive();
+
+    await expect(
+      run({ documentIds: [unknownId], evidence: join(archive, 'documents', documentId), yes: true }),
+    ).rejects.toThrow('it is inside the archive');
+
+    expect((await readObject()).toString()).toBe(secret);
+  });
+
   it('leaves an unknown ID alone, unless it shall never be archived', async () => {
     const { archive, run, audit: runAudit } = await stoppedArchive();
 
