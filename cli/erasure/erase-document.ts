@@ -95,10 +95,7 @@ async function replaceObject(tombstone: Tombstone, { bucket, retry }: ErasureDep
   const object = tombstoneObject(documentKey(documentId), tombstone);
   for (let round = 0; round < maxRounds; round += 1) {
     const head = await retry((signal) => bucket.head(object.key, signal));
-    if (head?.state === 'erased') {
-      const body = await retry((signal) => bucket.read(object.key, signal));
-      if (body?.equals(object.body)) return;
-    }
+    if (head?.state === 'erased' && head.sha256 === object.sha256) return;
     if (await retry((signal) => putIfUnchanged(object, head?.etag, bucket, signal))) return;
   }
   throw busy(documentId);

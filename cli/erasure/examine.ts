@@ -5,7 +5,7 @@ import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { ReplaceableBucket, StoredObject } from '../../functions/bucket/store.ts';
-import { parseTombstone, type Tombstone } from '../../functions/bucket/tombstones.ts';
+import { maxTombstoneBytes, parseTombstone, type Tombstone } from '../../functions/bucket/tombstones.ts';
 import type { ObjectLock, ObjectVersion, Versions } from '../../functions/bucket/versions.ts';
 import { type Fields, isFields } from '../../functions/telnyx/record.ts';
 import { type DocumentName, nameInRecord } from '../document-name.ts';
@@ -89,7 +89,8 @@ async function examineKey(
   const newest = all.find(({ isDeleteMarker }) => !isDeleteMarker);
   // A tombstone is recognised by its text; its metadata only saves reading a document.
   const body =
-    newest && (current?.state === 'erased' || key === receiptKey(documentId))
+    newest &&
+    (key === receiptKey(documentId) || (current?.state === 'erased' && newest.bytes <= maxTombstoneBytes))
       ? await retry((signal) => bucket.read(key, signal, newest.versionId))
       : undefined;
   const parsed = body && newest?.isLatest ? parseTombstone(documentId, body) : undefined;
@@ -154,7 +155,6 @@ export function refusalOf(
   bypassGovernance: boolean,
   now: number,
 ): Refusal | undefined {
-  if (versions.length === 0) return undefined;
   if (hold) return { reason: 'held', detail: `on hold since ${hold.at}: ${hold.reason}` };
   if (versions.some(({ lock }) => lock.held)) return { reason: 'held', detail: 'on legal hold in S3' };
   const locks = versions.flatMap(({ lock }) => lock.retention ?? []).filter(({ until }) => until > now);

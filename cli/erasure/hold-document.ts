@@ -29,7 +29,7 @@ export async function placeHold(
 ): Promise<HoldOutcome> {
   const { bucket, versions, retry, now, archiver } = dependencies;
   const found = await examine(documentId, dependencies);
-  if (found.versions.length === 0) return found.tombstone ? 'erased' : 'not-archived';
+  if (lockable(found).length === 0) return found.tombstone ? 'erased' : 'not-archived';
   const record = (action: 'hold' | 'release', why: string) =>
     retry((signal) =>
       writeHoldRecord({ documentId, action, by, reason: why, archiver }, now(), bucket, signal),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
-import { parseTombstone, tombstoneText } from '../../../functions/bucket/tombstones.ts';
+import { maxTombstoneBytes, parseTombstone, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { serviceError } from '../../fakes/service-error.ts';
@@ -175,6 +175,20 @@ describe('an erasure', () => {
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
   });
 
+  it('reads no large object that only claims to be a tombstone', async () => {
+    const world = createArchive();
+    world.archive(id, 'x'.repeat(maxTombstoneBytes + 1));
+    const [{ body = Buffer.alloc(0) } = {}] = world.bucket.versioned.versions(documentKey(id));
+    world.bucket.versioned.put(documentKey(id), body, { metadata: { state: 'erased' } });
+
+    const { unfinished } = await world.erase();
+
+    expect(unfinished).toBeUndefined();
+    expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
+    const firstPut = world.bucket.requests.indexOf(`put ${documentKey(id)}`);
+    expect(world.bucket.requests.slice(0, firstPut)).not.toContain(`get ${documentKey(id)}`);
+  });
+
   it('that was interrupted at any request is finished by the next one', async () => {
     const requestsOf = async (limit: number) => {
       let sent = 0;
@@ -312,6 +326,20 @@ describe('refusalOf', () => {
       reason: 'held',
       detail: 'on hold since 2026-11-24T12:00:00.000Z: Case 1',
     });
+  });
+
+  it('objects to a hold although nothing is left of the document', () => {
+    const hold = {
+      v: 1,
+      documentId: id,
+      action: 'hold',
+      at: '2026-11-24T12:00:00.000Z',
+      by: 'local',
+      reason: 'Case 1',
+      archiver: 'test',
+    } as const;
+
+    expect(refusalOf({ versions: [], hold }, false, noon)?.reason).toBe('held');
   });
 
   it('has no objection to a lock that has ended', () => {

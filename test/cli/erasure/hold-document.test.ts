@@ -40,6 +40,15 @@ describe('a hold', () => {
     expect(holdsOf(world)).toEqual([undefined, 'ON', 'ON', 'ON']);
   });
 
+  it('leaves no record for an ID of which there are only delete markers', async () => {
+    const world = createArchive();
+    for (const key of keys) world.bucket.versioned.delete(key);
+
+    expect(await placeHold(id, why, world.dependencies)).toBe('not-archived');
+
+    expect(recordKeys(world)).toEqual([]);
+  });
+
   it('that was interrupted at any request is placed by the next call, with one record', async () => {
     const isInterruptedAt = async (limit: number) => {
       let sent = 0;
