@@ -251,7 +251,7 @@ async function writeStatement(
   file: string,
   plans: readonly Plan[],
   erasures: readonly Erasure[],
-  { context, options, operator, place }: ErasureRun,
+  { context, options, operator, place, dependencies }: ErasureRun,
 ): Promise<void> {
   const ended = new Set(erasures.map(({ tombstone }) => tombstone.documentId));
   // Earlier runs erased these; the examination has proven it again.
@@ -265,7 +265,7 @@ async function writeStatement(
       bucket: place,
       operator,
       basis: options.basis,
-      writtenAt: context.time.now(),
+      writtenAt: dependencies.now(),
       version: packageJson.version,
       erasures: [...earlier, ...erasures],
       others: plans

@@ -1,5 +1,6 @@
 /** What the commands `erase`, `hold` and `release` share: the archive, who runs them, and the text of a reason. */
 import { InvalidArgumentError } from 'commander';
+import { clockOffsetOf } from '../../functions/bucket/s3-client.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { maxBasisLength } from '../../functions/bucket/tombstones.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
@@ -36,7 +37,8 @@ export async function openForErasure(
       bucket,
       versions: createVersions({ s3, name, time }),
       retry: createStorageRetry({ time, random, signal }),
-      now: time.now,
+      // S3 judges locks by its own clock, and tombstones and hold records are evidence.
+      now: () => time.now() + clockOffsetOf(s3),
       archiver: packageJson.version,
     },
     operator,

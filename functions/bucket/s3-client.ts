@@ -26,6 +26,14 @@ export function createS3Client(config: S3ClientConfig = {}, monotonic = systemTi
   });
 }
 
+/**
+ * Milliseconds by which S3's clock is ahead of this machine's, as the SDK has measured it with the last response: 0 if it
+ * is less than five minutes.
+ */
+export function clockOffsetOf(s3: Pick<S3Client, 'send'> & Partial<Pick<S3Client, 'config'>>): number {
+  return s3.config?.systemClockOffset ?? 0;
+}
+
 // Stryker disable next-line BlockStatement: of an empty block comes undefined, too.
 function silent(): undefined {
   return undefined;
