@@ -1,4 +1,4 @@
-/** A copy of `functions/` with a bug. */
+/** A copy of `functions/`, and of the commands that use it, with a bug. */
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,22 +15,26 @@ export interface PatchedFunctions {
 /** @throws Error if a fragment does not occur exactly once in its file */
 export async function applyBug({ name, edits }: SeededBug): Promise<PatchedFunctions> {
   const folder = await mkdtemp(join(tmpdir(), 'seeded-bug-'));
-  const copy = join(folder, 'functions');
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
-    await cp(fileURLToPath(functionsFolder), copy, { recursive: true });
+    for (const name of ['functions', 'cli', 'terminal']) {
+      await cp(fileURLToPath(new URL(`../${name}`, functionsFolder)), join(folder, name), {
+        recursive: true,
+      });
+    }
     await symlink(fileURLToPath(new URL('../node_modules', functionsFolder)), join(folder, 'node_modules'));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
     for (const { file, fragment, replacement } of edits) {
-      const parts = (await readFile(join(copy, file), 'utf8')).split(fragment);
+      const path = file.startsWith('cli/') ? file : `functions/${file}`;
+      const parts = (await readFile(join(folder, path), 'utf8')).split(fragment);
       if (parts.length !== 2) {
         throw new Error(
-          `"${name}": the fragment must occur once in functions/${file}, but occurs ${parts.length - 1} times.`,
+          `"${name}": the fragment must occur once in ${path}, but occurs ${parts.length - 1} times.`,
         );
       }
-      await writeFile(join(copy, file), parts.join(replacement));
+      await writeFile(join(folder, path), parts.join(replacement));
     }
-    return { folder: pathToFileURL(`${copy}/`), remove };
+    return { folder: pathToFileURL(join(folder, 'functions/')), remove };
   } catch (error) {
     await remove();
     throw error;

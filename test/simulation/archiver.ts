@@ -1,4 +1,4 @@
-/** Assembles the functions as on Lambda, with simulated services. */
+/** Assembles the functions as on Lambda, with simulated services, and loads the commands that erase and hold. */
 import type { SQSEvent } from 'aws-lambda';
 import type { Account } from './account.ts';
 import { largestDocument } from './account.ts';
@@ -19,9 +19,9 @@ export const functionsFolder = new URL('../../functions/', import.meta.url);
 export type Archiver = Awaited<ReturnType<typeof loadArchiver>>;
 
 /**
- * Loads the functions from this checkout or from a copy with a bug.
+ * Loads the functions, and the commands beside them, from this checkout or from a copy with a bug.
  *
- * @param folder ends in a slash
+ * @param folder the folder of the functions; ends in a slash
  */
 export async function loadArchiver(folder: URL) {
   const load = (path: string) => import(/* @vite-ignore */ new URL(path, folder).href);
@@ -35,7 +35,23 @@ export async function loadArchiver(folder: URL) {
       load('discover/settings.ts') as Promise<typeof import('../../functions/discover/settings.ts')>,
       load('telnyx/secret.ts') as Promise<typeof import('../../functions/telnyx/secret.ts')>,
     ]);
+  const [examination, erasure, holds, store, versions, retries, errors] = await Promise.all([
+    load('../cli/erasure/examine.ts') as Promise<typeof import('../../cli/erasure/examine.ts')>,
+    load('../cli/erasure/erase-document.ts') as Promise<typeof import('../../cli/erasure/erase-document.ts')>,
+    load('../cli/erasure/hold-document.ts') as Promise<typeof import('../../cli/erasure/hold-document.ts')>,
+    load('bucket/store.ts') as Promise<typeof import('../../functions/bucket/store.ts')>,
+    load('bucket/versions.ts') as Promise<typeof import('../../functions/bucket/versions.ts')>,
+    load('bucket/storage-retry.ts') as Promise<typeof import('../../functions/bucket/storage-retry.ts')>,
+    load('errors.ts') as Promise<typeof import('../../functions/errors.ts')>,
+  ]);
   return {
+    ...examination,
+    ...erasure,
+    ...holds,
+    ...store,
+    ...versions,
+    ...retries,
+    ...errors,
     ...webhook,
     ...webhookSettings,
     ...archive,

@@ -1,4 +1,4 @@
-/** A Lambda container: a process with its own clock that can be killed between any two steps. */
+/** A process with its own clock that can be killed between any two steps: a Lambda container, or a command. */
 import type { Time } from '../../functions/time.ts';
 import type { SimulationContext } from './context.ts';
 import type { FaultName } from './faults.ts';
@@ -57,11 +57,20 @@ export class Container {
   invocation: Invocation | undefined;
   onDeath: (why: string) => void = () => undefined;
   readonly #context: SimulationContext;
+  readonly #kills: { before: FaultName; after: FaultName };
 
-  constructor(id: string, context: SimulationContext) {
+  constructor(
+    id: string,
+    context: SimulationContext,
+    kills: { before: FaultName; after: FaultName } = {
+      before: 'lambda-killed-before-call',
+      after: 'lambda-killed-after-call',
+    },
+  ) {
     const { clock } = context;
     this.id = id;
     this.#context = context;
+    this.#kills = kills;
     this.time = {
       now: () => clock.now() + this.clockErrorMs,
       monotonic: () => clock.monotonic(),
@@ -126,9 +135,9 @@ export class Container {
   ): Promise<Answer> {
     const { clock, random, injector } = this.#context;
     if (signal?.aborted) return Promise.reject(abortError());
-    if (this.alive && injector.shouldInject('lambda-killed-before-call')) this.kill(`before ${what}`);
+    if (this.alive && injector.shouldInject(this.#kills.before)) this.kill(`before ${what}`);
     if (!this.alive) return new Promise(() => undefined);
-    const dies = injector.shouldInject('lambda-killed-after-call');
+    const dies = injector.shouldInject(this.#kills.after);
     const requestMs = random.between(1, 40);
     const responseMs = random.between(1, 40);
     this.openCalls += 1;

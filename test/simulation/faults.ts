@@ -269,6 +269,17 @@ export const faults = {
   'operator-backfills-many-spans': { rate: 0.3, what: '150 time spans are queued at once' },
   'operator-reverses-span': { rate: 0.6, what: 'a time span ends before it starts' },
   'operator-sends-bare-id': { rate: 0.1, what: 'a message holds only a document ID' },
+  'operator-erases-document': {
+    rate: 0.1,
+    what: 'a document is erased that is held, archived, a dead letter or not seen yet',
+  },
+  'operator-erases-document-under-way': { rate: 0.02, what: 'a document is erased during its delivery' },
+  'operator-holds-document': { rate: 0.05, what: 'a document is put on hold for minutes or hours' },
+  'operator-holds-document-being-erased': { rate: 0.3, what: 'a document is put on hold during its erasure' },
+  'operator-process-killed': {
+    rate: 0.01,
+    what: 'a command that erases, holds or releases is killed during a request, and run again minutes or hours later',
+  },
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;

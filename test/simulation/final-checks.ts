@@ -103,6 +103,14 @@ export function checkEnds(
   }
 }
 
+/** Every erasure is finished, and has been proof against all later deliveries. */
+export function checkErasures(erasures: ReadonlyMap<string, string>, { monitor }: SimulationContext): void {
+  for (const [documentId, state] of erasures) {
+    if (state === 'finished') monitor.erasures.checkErased(documentId);
+    else monitor.report('erasure-is-finished', documentId, `${state} although faults stopped long ago`);
+  }
+}
+
 function isArchivable(document: AccountDocument, collided: ReadonlySet<string>): boolean {
   return document.expectedFailure === undefined && !collided.has(document.id);
 }

@@ -12,6 +12,7 @@ import { type Account, type AccountDocument, otherHosts, usualHost } from './acc
 import { createAlarms } from './alarms.ts';
 import { holdsCanary } from './canary.ts';
 import type { Container, Invocation } from './container.ts';
+import { ErasureMonitor } from './erasure-monitor.ts';
 import type { EventLog } from './event-log.ts';
 import type { InvariantName, Violation } from './invariants.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -64,6 +65,7 @@ export class InvariantMonitor {
   readonly #eventLog: EventLog;
   readonly #alarms: CloudWatch;
   #world: WorldState | undefined;
+  #erasures: ErasureMonitor | undefined;
   /** `moment` at which an ID last entered a queue. */
   readonly #queuedAt = new Map<string, number>();
   /** `moment` at which a body last became a dead letter with a code. */
@@ -86,6 +88,12 @@ export class InvariantMonitor {
 
   attach(world: WorldState): void {
     this.#world = world;
+    this.#erasures = new ErasureMonitor(this, world);
+  }
+
+  get erasures(): ErasureMonitor {
+    if (!this.#erasures) throw new Error('The monitor is not attached to a world.');
+    return this.#erasures;
   }
 
   report(invariant: InvariantName, subject: string, what: string): void {
@@ -124,6 +132,7 @@ export class InvariantMonitor {
     if (code === undefined && reason === undefined) return;
     if (!code || !reason) this.report('one-final-state', subject, 'a dead letter without code or reason');
     else this.#deadAt.set(startOfBody(body), this.moment);
+    this.erasures.deadLetter(subject, code, sentBy);
     const policy = retryPolicies[code as ErrorCode];
     if (policy === 'dead-letter') return;
     const ageMs = this.#clock.now() - Date.parse(firstSeenAt);
@@ -226,8 +235,16 @@ export class InvariantMonitor {
     this.report('genuine-is-accepted', eventId, `${id} responds ${status}`);
   }
 
-  /** @param writtenBy undefined if the archiver did not write it */
-  stored(object: StoredVersion, writtenBy: Invocation | undefined): void {
+  /**
+   * @param replaced the object that was current before
+   * @param writtenBy undefined if no function wrote it
+   */
+  stored(
+    object: StoredVersion,
+    replaced: StoredVersion | undefined,
+    writtenBy: Invocation | undefined,
+  ): void {
+    this.erasures.stored(object, replaced, writtenBy !== undefined);
     if (!writtenBy) return;
     const { store, account } = this.#requireWorld();
     const { key } = object;
@@ -301,6 +318,7 @@ export class InvariantMonitor {
         `${message.id} is acknowledged by ${invocation.id} without receipt or dead letter`,
       );
     }
+    this.erasures.acknowledged(subject, invocation);
   }
 
   /** Every document that the message names, and that existed during the invocation, has a receipt or is queued. */

@@ -9,12 +9,12 @@ export const invariants = {
   'genuine-is-accepted':
     'an event with a valid, fresh signature by Telnyx is rejected only if no queue accepts messages',
   'one-final-state':
-    'each accepted document is either archived or a dead letter with code and reason, never both',
+    'each accepted document is either archived, or erased, or a dead letter with code and reason',
   'correct-bytes-only':
     'every object that the archiver stores under documents/ has the bytes of that document',
   'retried-before-dead-letter':
     "no dead letter for another system's fault, nor for a document's own fault before enough attempts have failed",
-  'one-version': 'at most one version of each object and of each receipt is ever created',
+  'one-version': 'the functions create at most one version of each object and of each receipt',
   'receipt-matches-object':
     'a receipt exists only beside its object and states the version, size and digest of that object',
   'done-before-acknowledged': 'a message is acknowledged only after its work is done or it is a dead letter',
@@ -26,7 +26,7 @@ export const invariants = {
     'no request goes to a host that is not allowed, and the API key is never sent to the storage',
   'log-lines-are-json': 'each log line is one JSON object of at most 8 kB',
   'no-forbidden-call':
-    'nothing is deleted or locked, and no operation is called that the role does not allow',
+    'no function deletes or locks anything, and no operation is called that the role does not allow',
   'no-open-resources': 'no timer, call or response body is open when an invocation returns',
   'webhook-in-time': 'a webhook is answered within 1.5 s',
   'ends-before-timeout': 'an invocation ends at least 500 ms before its timeout',
@@ -40,11 +40,24 @@ export const invariants = {
   'unarchived-raises-alarm':
     'a document that is not archived 16 minutes after its upload has raised an alarm',
   'everything-archived':
-    'once faults stop, every document that can be archived is archived and the queues are empty',
+    'once faults stop, every document that can be archived is archived or erased, and the queues are empty',
   'archived-before-deletion':
     'while faults are rare or outages short, every document is archived before Telnyx deletes it',
   'redrive-succeeds':
     'after a redrive without faults, only documents that cannot be archived are dead letters',
+  'erased-leaves-tombstones':
+    'after an erasure, both keys have the same tombstone and no other version, and no object has bytes of the document',
+  'erased-stays-erased':
+    'only a tombstone hides what an erasure deletes, and nothing is stored again at the keys of an erased document',
+  'erased-is-acknowledged':
+    'a delivery of an erased document is acknowledged and counted as such, and never becomes a dead letter',
+  'tombstone-names-the-erased':
+    'the tombstone of an archived document states the digests of its object and of its receipt',
+  'held-is-kept':
+    'nothing of a held document is deleted; a hold that is being placed is too late for one version at most',
+  'hold-has-record': 'as long as a version is on legal hold, a record says who placed it and why',
+  'erasure-is-finished':
+    'an erasure that was interrupted, or that a hold has stopped, is finished by the same command',
   'no-unhandled-error': 'no promise rejection and no error event is left unhandled',
 } as const;
 

@@ -16,17 +16,18 @@ export class ObjectStore extends VersionedObjects {
     this.#context = context;
   }
 
-  /** @param writtenBy undefined if the archiver did not write it */
+  /** @param writtenBy undefined if no function wrote it */
   override put(
     key: string,
     body: Buffer,
     options: PutOptions = {},
     writtenBy: Invocation | undefined = undefined,
   ): StoredVersion {
+    const replaced = this.current(key);
     const version = super.put(key, body, options);
     const { eventLog, monitor } = this.#context;
     eventLog.add(key, `stored as ${version.versionId} by ${writtenBy?.id ?? 'another writer'}`);
-    monitor.stored(version, writtenBy);
+    monitor.stored(version, replaced, writtenBy);
     return version;
   }
 
@@ -38,12 +39,16 @@ export class ObjectStore extends VersionedObjects {
     const deleted = super.delete(key, versionId, options);
     const what =
       versionId === undefined ? `${deleted?.versionId} is a delete marker` : `${versionId} is deleted`;
-    this.#context.eventLog.add(key, what);
+    const { eventLog, monitor } = this.#context;
+    eventLog.add(key, what);
+    if (deleted && versionId !== undefined) monitor.erasures.deleted(deleted);
     return deleted;
   }
 
   override setLegalHold(key: string, versionId: string | undefined, status: 'ON' | 'OFF'): void {
     super.setLegalHold(key, versionId, status);
-    this.#context.eventLog.add(key, `legal hold of ${versionId ?? 'the current version'} is ${status}`);
+    const { eventLog, monitor } = this.#context;
+    eventLog.add(key, `legal hold of ${versionId ?? 'the current version'} is ${status}`);
+    if (status === 'ON') monitor.erasures.legalHoldPlaced(key);
   }
 }

@@ -37,6 +37,8 @@ export class Queue {
   readonly counts = { sent: 0, deleted: 0, deadLettered: 0 };
   /** Called when a message becomes visible. */
   onVisible: () => void = () => undefined;
+  /** Called when a message is received. */
+  onReceived: (message: QueuedMessage) => void = () => undefined;
   readonly #options: QueueOptions;
   readonly #context: SimulationContext;
   readonly #messages = new Map<string, QueuedMessage>();
@@ -124,6 +126,7 @@ export class Queue {
       message.receives += 1;
       message.firstReceivedAt ??= clock.now();
       eventLog.add(message.subject, `${message.id} received, ${message.receives}`);
+      this.onReceived(message);
       received.push({ message, handle: `${message.id}/${message.receives}` });
       const again = injector.shouldInject('sqs-delivers-twice') ? random.between(1, 2_000) : visibilityMs;
       this.#makeVisibleAfter(message, again);
@@ -160,6 +163,12 @@ export class Queue {
     for (const { id } of taken) this.#messages.delete(id);
     this.counts.deleted += taken.length;
     return taken;
+  }
+
+  /** Deletes all messages. */
+  purge(): void {
+    this.counts.deleted += this.#messages.size;
+    this.#messages.clear();
   }
 
   #expire(message: QueuedMessage): void {

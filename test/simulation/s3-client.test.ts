@@ -36,10 +36,14 @@ function createWorld({
   );
   const forbidden: string[] = [];
   /** What a client without an invocation needs of it. The monitor itself synthesizes the alarms, which takes seconds. */
-  const monitor: Pick<InvariantMonitor, 'collided' | 'forbidden' | 'stored'> = {
+  const monitor: Pick<InvariantMonitor, 'collided' | 'erasures' | 'forbidden' | 'stored'> = {
     collided: new Set(),
     forbidden: (what) => forbidden.push(what),
     stored: () => undefined,
+    erasures: {
+      deleted: () => undefined,
+      legalHoldPlaced: () => undefined,
+    } as unknown as InvariantMonitor['erasures'],
   };
   const context = {
     clock,

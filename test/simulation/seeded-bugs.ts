@@ -1,11 +1,11 @@
 import type { FaultName } from './faults.ts';
 
 /**
- * A text replacement in `functions/`. The fragment must occur exactly once in its file: otherwise a test fails, so that
+ * A text replacement in `functions/` or in `cli/erasure/`. The fragment must occur exactly once in its file: otherwise a test fails, so that
  * no bug becomes outdated unnoticed.
  */
 interface Edit {
-  /** Path within `functions/`. */
+  /** Path within `functions/`, or one that begins with `cli/`. */
   file: string;
   fragment: string;
   replacement: string;

@@ -11,6 +11,7 @@ import {
   startDiscover,
   startWebhook,
 } from './archiver.ts';
+import { BreakGlassOperator } from './break-glass-operator.ts';
 import type { SimulationContext } from './context.ts';
 import { EventLog } from './event-log.ts';
 import { connect } from './event-source.ts';
@@ -19,6 +20,7 @@ import {
   checkArchived,
   checkConservation,
   checkEnds,
+  checkErasures,
   checkInTime,
   checkQueuesEmpty,
 } from './final-checks.ts';
@@ -73,6 +75,9 @@ const recoveryMs = 16 * minute;
 const quietMs = 26 * 60 * minute + 10 * minute;
 /** Enough to retry a document until it is a dead letter again, and to read a span again. */
 const redriveMs = 45 * minute;
+/** How much later erased documents are delivered once more. */
+const lateMs = 10 * day;
+const archiveBucket = { name: 'archive', owner: '123456789012' };
 
 export async function simulate(simulation: Simulation): Promise<Outcome> {
   const random = createRandom(`seed ${simulation.seed}`);
@@ -119,6 +124,17 @@ async function runPhases(
   const signer = new Signer(random.fork('signer'));
   const webhook = deploy(simulation, world, context, signer, random.fork('habits'), faultsEndAt);
   const webhooks = new Webhooks(webhook, signer, context);
+  const breakGlassOperator = new BreakGlassOperator(
+    {
+      archiver: simulation.archiver,
+      bucket: { ...archiveBucket, store: world.store },
+      world,
+      webhooks,
+      random: random.fork('erasures'),
+      deliveriesUntil: quietUntil - redriveMs,
+    },
+    context,
+  );
 
   populate(simulation.documents, world, webhooks, context, random.fork('documents'));
   operator.sweepUntil(end);
@@ -129,6 +145,7 @@ async function runPhases(
     clock.at(at, () => {
       webhooks.sendUnrelatedEvents();
       operator.makeMistakes();
+      breakGlassOperator.work();
     });
   }
   for (let at = start + 10 * minute; at < faultsEndAt; at += 10 * minute) {
@@ -150,10 +167,22 @@ async function runPhases(
   }
   await clock.run(end, stopped);
   if (stopped()) return;
+  const erased = [...context.monitor.erasures.erased].flatMap((id) => world.account.documents.get(id) ?? []);
+  if (erased.length > 0) {
+    // A person has acted on the messages that wait.
+    for (const queue of Object.values(world.queues)) queue.purge();
+    await clock.run(end + lateMs, stopped);
+    webhooks.announce(erased);
+    operator.backfill(start - 4 * day, faultsEndAt);
+    operator.redrive();
+    await clock.run(end + lateMs + redriveMs, stopped);
+    if (stopped()) return;
+  }
   checkArchived(world, context, () => true);
   checkQueuesEmpty(world, context);
   checkConservation(world, context);
   checkEnds(world, context);
+  checkErasures(breakGlassOperator.erasures, context);
   if (simulation.expectInTime) checkInTime(world, context);
 }
 
@@ -206,7 +235,7 @@ function deploy(
     archiver,
     account: world.account,
     behaviour: behaviourOf(random, injector, withLargeBackfill),
-    bucket: { name: 'archive', owner: '123456789012', store: world.store },
+    bucket: { ...archiveBucket, store: world.store },
     world,
     context,
   };
