@@ -66,6 +66,29 @@ describe('an erasure', () => {
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
   });
 
+  it('states the digests of a document that is archived before or after any request', async () => {
+    let requests = 1;
+    for (let archivedAt = 0; archivedAt < requests; archivedAt += 1) {
+      requests = 0;
+      let isArchived = false;
+      const world = createArchive((send: Send) => async (command) => {
+        const isFree = keys.every((key) => world.bucket.versioned.versions(key).length === 0);
+        if (requests === archivedAt && isFree) {
+          isArchived = true;
+          world.archive();
+        }
+        requests += 1;
+        return send(command);
+      });
+
+      const { tombstone } = await world.erase();
+
+      const names = isArchived ? ['archivedAt', 'document', 'receipt'] : [];
+      expect(Object.keys(tombstone.erased)).toEqual(names);
+      expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
+    }
+  });
+
   it('keeps an ID that was never archived from being archived', async () => {
     const world = createArchive();
 
