@@ -2,14 +2,23 @@
 import { describe, expect, it } from 'vitest';
 import { applyBug } from './apply-bug.ts';
 import { violationCausedBy } from './detect-bug.ts';
-import { seededBugs } from './seeded-bugs.ts';
+import { erasureBugs, type SeededBug, seededBugs } from './seeded-bugs.ts';
 
-const count = 10;
+const sample = [
+  ...spaced(
+    seededBugs.filter((bug) => !erasureBugs.includes(bug)),
+    8,
+  ),
+  ...spaced(erasureBugs, 2),
+];
+
 /** Evenly spaced in the list, so that every group of bugs is represented. */
-const sample = seededBugs.filter(
-  (_, index) =>
-    Math.floor((index * count) / seededBugs.length) !== Math.floor(((index - 1) * count) / seededBugs.length),
-);
+function spaced(bugs: readonly SeededBug[], count: number): SeededBug[] {
+  return bugs.filter(
+    (_, index) =>
+      Math.floor((index * count) / bugs.length) !== Math.floor(((index - 1) * count) / bugs.length),
+  );
+}
 
 describe('the simulation reports a violation for the bug', () => {
   it.each(sample)(
@@ -23,7 +32,7 @@ describe('the simulation reports a violation for the bug', () => {
 
 describe('the quick run', () => {
   it('has ten bugs of the list', () => {
-    expect(sample).toHaveLength(count);
+    expect(sample).toHaveLength(10);
   });
 });
 
@@ -37,9 +46,14 @@ describe('applyBug', () => {
       name: 'missing',
       edits: [{ file: 'log.ts', fragment: 'no such text', replacement: '' }],
     };
+    const inCommand = {
+      name: 'in a command',
+      edits: [{ file: 'cli/erasure/examine.ts', fragment: 'no such text', replacement: '' }],
+    };
     const repeated = { name: 'repeated', edits: [{ file: 'log.ts', fragment: 'value', replacement: '' }] };
 
     await expect(applyBug(missing)).rejects.toThrow('once in functions/log.ts, but occurs 0 times');
+    await expect(applyBug(inCommand)).rejects.toThrow('once in cli/erasure/examine.ts, but occurs 0 times');
     await expect(applyBug(repeated)).rejects.toThrow(/but occurs \d+ times/);
   });
 });

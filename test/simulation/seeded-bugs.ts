@@ -23,6 +23,109 @@ function bug(name: string, file: string, fragment: string, replacement: string, 
   return { name, edits: [{ file, fragment, replacement }, ...more] };
 }
 
+/** Bugs of erasures and holds. */
+export const erasureBugs: readonly SeededBug[] = [
+  bug(
+    'noncurrent versions are not deleted',
+    'cli/erasure/examine.ts',
+    '.filter(({ isLatest }) => !(isLatest && tombstone))',
+    '.filter(({ isLatest }) => isLatest && !tombstone)',
+  ),
+  bug(
+    'the latest version is deleted as well, which is the tombstone',
+    'cli/erasure/examine.ts',
+    '.filter(({ isLatest }) => !(isLatest && tombstone))',
+    '',
+  ),
+  bug(
+    'the first tombstone is written at the key of the object',
+    'cli/erasure/erase-document.ts',
+    'const isWritten =',
+    'await replaceObject(tombstone, { bucket, retry });\n  const isWritten =',
+  ),
+  bug(
+    'an erasure ends without the listing that proves it',
+    'cli/erasure/erase-document.ts',
+    `await deleteVersions(found, order, deleted, dependencies);
+    if (unfinished) return`,
+    `await deleteVersions({ ...found, versions: first.versions }, order, deleted, dependencies);
+    return`,
+  ),
+  {
+    ...bug(
+      'a tombstone states what was there before the operator confirmed',
+      'cli/erasure/erase-document.ts',
+      'replaceReceipt(found, order, dependencies)',
+      'replaceReceipt({ ...found, found: first.found }, order, dependencies)',
+    ),
+    onlyFaults: ['operator-erases-document-under-way'],
+  },
+  bug(
+    'a tombstone at the key of a document counts as other bytes',
+    'archive/archive-document.ts',
+    "const isErased = async () => (await receipts.state(document.id, signal)) === 'erased';",
+    'const isErased = async () => false;',
+  ),
+  {
+    ...bug(
+      'a late delivery replaces a tombstone',
+      'bucket/receipts.ts',
+      "return existing && (existing.state ?? 'archived');",
+      "return existing?.state ? undefined : existing && 'archived';",
+      {
+        file: 'bucket/store.ts',
+        fragment: "put(object, { IfNoneMatch: '*' }, signal)",
+        replacement: 'put(object, {}, signal)',
+      },
+    ),
+    onlyFaults: ['operator-erases-document'],
+  },
+  bug(
+    'an erased document counts as archived',
+    'archive/archive-document.ts',
+    "receipt === 'archived' ? 'already-archived' : 'erased'",
+    "'already-archived'",
+  ),
+  {
+    ...bug(
+      'an erasure does not read again whether the document is held',
+      'cli/erasure/erase-document.ts',
+      'const hold = await retry((signal) => latestHoldRecord(found.documentId, bucket, signal));',
+      'const { hold } = found;',
+    ),
+    onlyFaults: ['operator-erases-document', 'operator-holds-document-being-erased'],
+  },
+  bug(
+    'a hold is recorded after the legal holds are on',
+    'cli/erasure/hold-document.ts',
+    "  if (!found.hold) await record('hold', reason);\n",
+    '',
+    {
+      file: 'cli/erasure/hold-document.ts',
+      fragment: '    if (open.length === 0) return',
+      replacement:
+        "    if (open.length === 0 && !found.hold) await record('hold', reason);\n    if (open.length === 0) return",
+    },
+  ),
+  bug(
+    'a release is recorded before the legal holds are off',
+    'cli/erasure/hold-document.ts',
+    `  for (const { key, versionId } of held) {
+    await retry((signal) => versions.setHold(key, versionId, false, signal));
+  }
+`,
+    '',
+    {
+      file: 'cli/erasure/hold-document.ts',
+      fragment: "  return 'released';",
+      replacement: `  for (const { key, versionId } of held) {
+    await retry((signal) => versions.setHold(key, versionId, false, signal));
+  }
+  return 'released';`,
+    },
+  ),
+];
+
 /** Each bug removes a guard. The simulation must report a violation for it. */
 export const seededBugs: readonly SeededBug[] = [
   // Stored objects and receipts.
@@ -643,4 +746,6 @@ export const seededBugs: readonly SeededBug[] = [
     "log.count('ReceivesFailed', 1, { Code: 'Unexpected' });",
   ),
   bug('errors of S3 are not translated', 'bucket/store.ts', 'throw asBucketError(error);', 'throw error;'),
+
+  ...erasureBugs,
 ];
