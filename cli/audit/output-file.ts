@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
-import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import { UsageError } from '../command.ts';
+import type { BucketAccess } from '../target/target.ts';
 
 /**
  * Proves that a file can be written by creating a temporary one beside it.
@@ -15,7 +15,7 @@ import { UsageError } from '../command.ts';
 export async function checkOutputFile(
   option: string,
   file: string,
-  archive: Pick<ArchiveFolder, 'contains'> | undefined,
+  archive: Pick<NonNullable<BucketAccess['localFolder']>, 'contains'> | undefined,
 ): Promise<void> {
   const refused = (reason: string) => new UsageError(`${option}: cannot write ${file}: ${reason}.`);
   if (await archive?.contains(dirname(file))) throw refused('it is inside the archive');

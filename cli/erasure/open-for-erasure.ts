@@ -5,11 +5,10 @@ import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
 import { maxBasisLength } from '../../functions/bucket/tombstones.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
 import { ArchiverError, nameOf } from '../../functions/errors.ts';
-import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { printable } from '../../terminal/escape.ts';
 import type { CommandContext } from '../command.ts';
-import type { BucketPurpose, Operator } from '../target/target.ts';
+import type { BucketAccess, BucketPurpose, Operator } from '../target/target.ts';
 import type { ErasureDependencies } from './examine.ts';
 
 /** Documents that are worked on at the same time. */
@@ -19,7 +18,7 @@ export interface OpenedArchive {
   dependencies: ErasureDependencies;
   operator: Operator;
   /** Undefined for a bucket elsewhere. */
-  localFolder: ArchiveFolder | undefined;
+  localFolder: BucketAccess['localFolder'];
   /** `s3://<bucket>`, or the path of a folder. */
   place: string;
 }

@@ -102,9 +102,9 @@ export const erasureBugs: readonly SeededBug[] = [
     '',
     {
       file: 'cli/erasure/hold-document.ts',
-      fragment: '    if (open.length === 0) return',
+      fragment: '    if (open.length === 0) {',
       replacement:
-        "    if (open.length === 0 && !found.hold) await record('hold', reason);\n    if (open.length === 0) return",
+        "    if (open.length === 0 && !found.hold) await record('hold', reason);\n    if (open.length === 0) {",
     },
   ),
   bug(
