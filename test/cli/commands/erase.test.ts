@@ -3,15 +3,12 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { audit } from '../../../cli/audit/audit.ts';
-import type { CommandContext } from '../../../cli/command.ts';
 import { type EraseOptions, erase } from '../../../cli/commands/erase.ts';
 import { hold } from '../../../cli/commands/hold.ts';
 import { release } from '../../../cli/commands/release.ts';
-import type { Target } from '../../../cli/target/target.ts';
-import { createBucket } from '../../../functions/bucket/store.ts';
 import { parseTombstone } from '../../../functions/bucket/tombstones.ts';
-import { createArchive } from '../erasure/world.ts';
-import { newFolder, recordingTerminal, runOn, startArchive } from '../world.ts';
+import { createArchive, runErase } from '../erasure/world.ts';
+import { newFolder, runOn, startArchive } from '../world.ts';
 
 const secret = 'the bytes of a passport';
 const unknownId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7fff';
@@ -240,36 +237,13 @@ describe('archiver erase', () => {
 });
 
 describe('an erasure of many documents', () => {
-  /** Runs `erase` on an archive in memory. */
-  function runIn(
-    world: ReturnType<typeof createArchive>,
-    options: Partial<EraseOptions>,
-    signal: AbortSignal,
-  ) {
-    const { terminal, result } = recordingTerminal();
-    const s3 = { send: world.bucket.send } as never;
-    const target = {
-      name: 'memory',
-      options: [],
-      bucket: async () => ({
-        s3,
-        name: 'archive',
-        bucket: createBucket({ s3, name: 'archive', time: world.time }),
-      }),
-      operator: async () => ({ role: 'arn:aws:sts::1:assumed-role/BreakGlass', session: 'jo' }),
-    } as unknown as Target;
-    const context = { target, terminal, time: world.time, random: () => 0, signal } as CommandContext;
-    const ended = erase({ documentIds: [], basis: 'DSR-1', yes: true, ...options }, context);
-    return { ended, result };
-  }
-
   it('that is interrupted says how many are left, and ends with the same command', async () => {
     const world = createArchive();
     const documentIds = Array.from({ length: 600 }, () => randomUUID());
     for (const documentId of documentIds) world.archive(documentId);
     const evidence = join(await newFolder(), 'erasure.txt');
     const end = new AbortController();
-    const first = runIn(world, { documentIds, evidence }, end.signal);
+    const first = runErase(world, { documentIds, evidence }, { signal: end.signal });
     const send = world.bucket.refuse;
     let deleted = 0;
     world.bucket.refuse = (operation, key) => {
@@ -280,7 +254,7 @@ describe('an erasure of many documents', () => {
 
     await expect(first.ended).rejects.toThrow('Interrupted; safe to run again.');
     const left = Number(/([\d,]+) documents not erased yet/.exec(first.result.noted)?.[1]?.replace(',', ''));
-    const second = runIn(world, { documentIds, evidence }, new AbortController().signal);
+    const second = runErase(world, { documentIds, evidence });
     const exitCode = await second.ended;
 
     expect(left).toBeGreaterThan(300);
@@ -305,7 +279,7 @@ describe('an erasure of many documents', () => {
     world.bucket.refuse = (operation) =>
       operation === 'put' ? { name: 'AccessDenied', status: 403 } : undefined;
 
-    const { ended } = runIn(world, { documentIds: [documentId] }, new AbortController().signal);
+    const { ended } = runErase(world, { documentIds: [documentId] });
 
     await expect(ended).rejects.toThrow('Use a role that `breakGlassArns` in the deployed stage.json names');
     expect(world.versions(documentId)[0]).toEqual([secret]);

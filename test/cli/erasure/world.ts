@@ -1,13 +1,18 @@
 /** An archive in memory, for erasures and holds. */
+import type { CommandContext } from '../../../cli/command.ts';
+import { type EraseOptions, erase } from '../../../cli/commands/erase.ts';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
+import type { BucketPurpose, Target } from '../../../cli/target/target.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createStorageRetry } from '../../../functions/bucket/storage-retry.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { createVersions } from '../../../functions/bucket/versions.ts';
 import type { Time } from '../../../functions/time.ts';
+import type { ProgressState } from '../../../terminal/progress.ts';
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { MemoryBucket } from '../../fakes/memory-bucket.ts';
+import { type CommandOptions, recordingTerminal } from '../world.ts';
 
 export const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 export const otherId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f02';
@@ -66,4 +71,48 @@ export function createArchive(wrap: (send: Send) => Send = (send) => send) {
         bucket.versioned.versions(key).map(({ body }) => body?.toString()),
       ),
   };
+}
+
+/** Runs a command on an archive in memory. Its output has `<style>` before what is painted. */
+export function runInMemory(
+  world: ReturnType<typeof createArchive>,
+  command: (context: CommandContext) => Promise<number>,
+  { line = '', signal = new AbortController().signal }: CommandOptions = {},
+) {
+  const { terminal, result } = recordingTerminal({ line });
+  const purposes: (BucketPurpose | undefined)[] = [];
+  /** What each progress said at its end. */
+  const progresses: ProgressState[] = [];
+  const s3 = { send: world.bucket.send } as never;
+  const target = {
+    name: 'memory',
+    options: [],
+    bucket: async (purpose?: BucketPurpose) => {
+      purposes.push(purpose);
+      return { s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time: world.time }) };
+    },
+    operator: async () => ({ role: 'arn:aws:sts::1:assumed-role/BreakGlass', session: 'jo' }),
+  } as unknown as Target;
+  const ended = command({
+    target,
+    terminal: {
+      ...terminal,
+      paint: (style, text) => `<${style}>${text}`,
+      progress: (describe) => ({ stop: () => void progresses.push(describe()) }),
+    },
+    time: world.time,
+    random: () => 0,
+    signal,
+  });
+  return { ended, result, purposes, progresses };
+}
+
+/** Runs `erase` on an archive in memory; by default without asking. */
+export function runErase(
+  world: ReturnType<typeof createArchive>,
+  options: Partial<EraseOptions>,
+  commandOptions: CommandOptions = {},
+) {
+  const all = { documentIds: [], basis: 'DSR-1', yes: true, ...options };
+  return runInMemory(world, (context) => erase(all, context), commandOptions);
 }
