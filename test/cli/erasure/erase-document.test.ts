@@ -1,6 +1,8 @@
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
-import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
+import { examine } from '../../../cli/erasure/examine.ts';
+import { writeHoldRecord } from '../../../functions/bucket/holds.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { maxTombstoneBytes, parseTombstone, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
@@ -10,6 +12,8 @@ import { createArchive, id, order, otherId, type Send, secret } from './world.ts
 
 const keys = [documentKey(id), receiptKey(id)];
 type World = ReturnType<typeof createArchive>;
+const isErased = ({ bucket }: World, key: string) =>
+  bucket.versioned.current(key)?.metadata.state === 'erased';
 
 describe('an erasure', () => {
   it('leaves one version at both keys, the same tombstone', async () => {
@@ -170,16 +174,138 @@ describe('an erasure', () => {
     expect(parseTombstone(id, Buffer.from(tombstoneText(tombstone)))).toEqual(tombstone);
   });
 
-  it('gives up when something else replaces the objects again and again', async () => {
+  it('gives up after five rounds when something else keeps replacing the receipt', async () => {
+    let puts = 0;
     const world = createArchive((send) => async (command) => {
-      const answer = await send(command);
-      if (world.bucket.requests.at(-1)?.startsWith('put'))
-        for (const key of keys) world.bucket.put(key, 'x', 0);
-      return answer;
+      if (command instanceof PutObjectCommand) {
+        puts += 1;
+        world.bucket.put(receiptKey(id), `other ${puts}`, noon);
+      }
+      return send(command);
+    });
+    world.archive();
+
+    await expect(world.erase()).rejects.toMatchObject({
+      code: 'BucketConflict',
+      message: `Something else keeps writing to the keys of ${id}. Find out what it is, then run the command again.`,
+    });
+
+    expect(puts).toBe(5);
+    expect(world.versions()[0]).toEqual([secret]);
+  });
+
+  it('gives up after five attempts when something else keeps replacing the object', async () => {
+    let puts = 0;
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof PutObjectCommand && command.input.Key === documentKey(id)) {
+        puts += 1;
+        world.bucket.put(documentKey(id), `other ${puts}`, noon);
+      }
+      return send(command);
     });
     world.archive();
 
     await expect(world.erase()).rejects.toMatchObject({ code: 'BucketConflict' });
+
+    expect(puts).toBe(5);
+    expect(world.versions()[0]).toContain(secret);
+  });
+
+  it('keeps the tombstone of another run that came after its examination', async () => {
+    const world = createArchive();
+    world.archive();
+    const found = await examine(id, world.dependencies);
+    const first = await world.erase({ basis: 'first' });
+
+    const second = await eraseDocument(found, order, world.dependencies);
+
+    expect(second.tombstone).toEqual(first.tombstone);
+    expect(world.versions()).toEqual([[tombstoneText(first.tombstone)], [tombstoneText(first.tombstone)]]);
+  });
+
+  it('replaces the tombstone of the object if it is not that of the receipt', async () => {
+    const world = createArchive();
+    world.archive();
+    const { tombstone } = await world.erase();
+    const other = Buffer.from(tombstoneText({ ...tombstone, basis: 'another' }));
+    world.bucket.versioned.put(documentKey(id), other, { metadata: { state: 'erased' } });
+
+    await world.erase();
+
+    expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
+  });
+
+  it('puts the tombstone of the object only when that of the receipt is in place', async () => {
+    const hadReceipt: boolean[] = [];
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof PutObjectCommand && command.input.Key === documentKey(id))
+        hadReceipt.push(isErased(world, receiptKey(id)));
+      return send(command);
+    });
+    const found = await examine(id, world.dependencies);
+    world.archive();
+
+    await eraseDocument(found, order, world.dependencies);
+
+    expect(hadReceipt).toEqual([true]);
+  });
+
+  it('also deletes what is written between its first deletion and its last listing', async () => {
+    let late = 1;
+    const world = createArchive((send) => async (command) => {
+      const answer = await send(command);
+      if (command instanceof DeleteObjectCommand && late > 0) {
+        late -= 1;
+        world.bucket.put(documentKey(id), 'late', noon);
+      }
+      return answer;
+    });
+    world.archive();
+
+    const { tombstone, unfinished } = await world.erase();
+
+    expect(unfinished).toBeUndefined();
+    expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
+  });
+
+  it('deletes a version only while both tombstones are in place', async () => {
+    const wereErased: boolean[] = [];
+    let late = 1;
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof DeleteObjectCommand) wereErased.push(keys.every((key) => isErased(world, key)));
+      const answer = await send(command);
+      if (command instanceof PutObjectCommand && command.input.Key === documentKey(id) && late > 0) {
+        late -= 1;
+        world.bucket.put(receiptKey(id), 'late', noon);
+      }
+      return answer;
+    });
+    world.archive();
+
+    const { deleted } = await world.erase();
+
+    expect(wereErased).toEqual(deleted.map(() => true));
+    expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
+  });
+
+  it('writes each tombstone once, deletes each version once, and does not read the document', async () => {
+    const world = createArchive();
+    world.archive();
+
+    await world.erase();
+
+    const count = (request: string) => world.bucket.requests.filter((sent) => sent === request).length;
+    const counts = ['put', 'delete', 'head', 'get'].map((operation) =>
+      keys.map((key) => count(`${operation} ${key}`)),
+    );
+    // Three examinations: at first, after the tombstones, after the deletions. Before the last two, the object's tombstone
+    // is looked at, and read if it is there.
+    expect(counts).toEqual([
+      [1, 1],
+      [1, 1],
+      [5, 3],
+      [3, 3],
+    ]);
   });
 
   it('replaces a malformed tombstone', async () => {
@@ -278,6 +404,77 @@ describe('an erasure of a locked document', () => {
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
   });
 
+  it('stops before its next deletion when a hold is recorded, and goes on after its release', async () => {
+    let isHeld = false;
+    const world = createArchive((send) => async (command) => {
+      const answer = await send(command);
+      if (command instanceof DeleteObjectCommand && !isHeld) {
+        isHeld = true;
+        await record('hold');
+      }
+      return answer;
+    });
+    const record = (action: 'hold' | 'release') =>
+      writeHoldRecord(
+        { documentId: id, action, by: 'local', reason: 'Case 1', archiver: 'test' },
+        noon,
+        world.dependencies.bucket,
+        new AbortController().signal,
+      );
+    world.archive();
+
+    const stopped = await world.erase();
+    const left = world.versions().map((versions) => versions.length);
+    await record('release');
+    const { unfinished, deleted } = await world.erase();
+
+    expect(stopped.unfinished).toEqual({
+      reason: 'held',
+      detail: 'on hold since 2026-11-24T12:00:00.000Z: Case 1',
+    });
+    expect(stopped.deleted.map(({ key }) => key)).toEqual([documentKey(id)]);
+    expect(left).toEqual([1, 2]);
+    expect(unfinished).toBeUndefined();
+    expect(deleted.map(({ key }) => key)).toEqual([receiptKey(id)]);
+  });
+
+  it.each([
+    ['a legal hold', { legalHold: 'ON' }, { reason: 'held', detail: 'on legal hold in S3' }],
+    [
+      'a lock',
+      { retention: { mode: 'COMPLIANCE', until: noon + day } },
+      {
+        reason: 'locked',
+        detail: 'COMPLIANCE lock until 2026-11-25T12:00:00.000Z; nobody can delete it before',
+      },
+    ],
+  ])('stops with the reason when %s comes just before a deletion', async (_what, lock, unfinished) => {
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof DeleteObjectCommand)
+        Object.assign(world.bucket.versioned.read(documentKey(id), command.input.VersionId), lock);
+      return send(command);
+    });
+    world.archive();
+
+    const stopped = await world.erase();
+
+    expect(stopped).toMatchObject({ unfinished, deleted: [] });
+    expect(world.versions()[0]).toContain(secret);
+  });
+
+  it.each([
+    ['a version', documentKey(id)],
+    ['a delete marker', receiptKey(id)],
+  ])('fails when S3 refuses to delete %s that has no lock', async (_what, key) => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.versioned.delete(receiptKey(id));
+    world.bucket.refuse = (operation, refused) =>
+      operation === 'delete' && refused === key ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    await expect(world.erase()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+  });
+
   it('deletes a version under a GOVERNANCE lock only with the bypass', async () => {
     const world = createArchive();
     world.bucket.versioned.defaultRetention = { mode: 'GOVERNANCE', days: 30 };
@@ -305,71 +502,5 @@ describe('an erasure of a locked document', () => {
       'COMPLIANCE lock until 2026-12-24T12:00:00.000Z; nobody can delete it before',
     );
     expect(erased.unfinished).toBeUndefined();
-  });
-});
-
-describe('refusalOf', () => {
-  const version = {
-    key: documentKey(id),
-    versionId: 'v',
-    isLatest: true,
-    isDeleteMarker: false,
-    bytes: 1,
-    modified: noon,
-    lock: { held: false, retention: undefined },
-  };
-
-  it('names the latest lock, and COMPLIANCE before GOVERNANCE', () => {
-    const lock = (mode: string, days: number) => ({
-      ...version,
-      lock: { held: false, retention: { mode, until: noon + days * day } },
-    });
-
-    const refusal = refusalOf(
-      { versions: [lock('GOVERNANCE', 9), lock('COMPLIANCE', 1), lock('COMPLIANCE', 2)], hold: undefined },
-      true,
-      noon,
-    );
-
-    expect(refusal?.detail).toMatch(/^COMPLIANCE lock until 2026-11-26T12:00/);
-  });
-
-  it('names the reason of a hold before all locks', () => {
-    const hold = {
-      v: 1,
-      documentId: id,
-      action: 'hold',
-      at: '2026-11-24T12:00:00.000Z',
-      by: 'local',
-      reason: 'Case 1',
-      archiver: 'test',
-    } as const;
-
-    expect(refusalOf({ versions: [version], hold }, false, noon)).toEqual({
-      reason: 'held',
-      detail: 'on hold since 2026-11-24T12:00:00.000Z: Case 1',
-    });
-  });
-
-  it('objects to a hold although nothing is left of the document', () => {
-    const hold = {
-      v: 1,
-      documentId: id,
-      action: 'hold',
-      at: '2026-11-24T12:00:00.000Z',
-      by: 'local',
-      reason: 'Case 1',
-      archiver: 'test',
-    } as const;
-
-    expect(refusalOf({ versions: [], hold }, false, noon)?.reason).toBe('held');
-  });
-
-  it('has no objection to a lock that has ended', () => {
-    const ended = { held: false, retention: { mode: 'COMPLIANCE', until: noon } };
-
-    expect(
-      refusalOf({ versions: [{ ...version, lock: ended }], hold: undefined }, false, noon),
-    ).toBeUndefined();
   });
 });

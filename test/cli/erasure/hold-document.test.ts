@@ -133,7 +133,25 @@ describe('a hold', () => {
     world.archive();
 
     expect(await placeHold(id, why, world.dependencies)).toBe('erased');
-    expect(await recordOf(world)).toMatchObject({ action: 'release' });
+    expect(await recordOf(world)).toMatchObject({
+      action: 'release',
+      reason: 'The document was erased before the hold was in place.',
+    });
+  });
+
+  it('that is in place is not placed again, but on versions that have come since', async () => {
+    const world = createArchive();
+    world.archive();
+    await placeHold(id, why, world.dependencies);
+    world.advance(1);
+
+    const again = await placeHold(id, { ...why, reason: 'Case 2' }, world.dependencies);
+    world.bucket.put(documentKey(id), 'a later version', world.time.now());
+    const later = await placeHold(id, why, world.dependencies);
+
+    expect([again, later]).toEqual(['already-held', 'held']);
+    expect(holdsOf(world)).toEqual(['ON', 'ON', 'ON']);
+    expect(recordKeys(world)).toHaveLength(1);
   });
 });
 
