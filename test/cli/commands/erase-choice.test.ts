@@ -120,9 +120,29 @@ describe('archiver erase', () => {
     expect(await runErase(world, { documentIds: [id] }).ended).toBe(0);
   });
 
+  it('does not delete what was locked in GOVERNANCE mode after the examination', async () => {
+    const world = createArchive();
+    world.archive();
+    const [original] = world.bucket.versioned.versions(documentKey(id));
+    world.bucket.refuse = (operation) => {
+      const retention = { mode: 'GOVERNANCE', until: world.time.now() + day };
+      if (operation === 'put') Object.assign(original ?? {}, { retention });
+      return undefined;
+    };
+
+    const { ended, result } = runErase(world, { documentIds: [id] });
+
+    expect(await ended).toBe(1);
+    expect(result.printed).toContain('unfinished  GOVERNANCE lock until 2026-11-25T12:00:00.000Z');
+    expect(world.versions()[0]).toContain(secret);
+  });
+
   it('ends with 1 and says why for a document whose lock came after the examination', async () => {
     const world = createArchive();
     world.archive();
+    const held = idAt(1);
+    world.archive(held);
+    await holdAll(world, [held]).ended;
     const [original] = world.bucket.versioned.versions(documentKey(id));
     world.bucket.refuse = (operation) => {
       if (operation === 'put')
@@ -131,11 +151,11 @@ describe('archiver erase', () => {
     };
     const evidence = join(await newFolder(), 'erasure.txt');
 
-    const { ended, result } = runErase(world, { documentIds: [id], evidence });
+    const { ended, result } = runErase(world, { documentIds: [id, held], evidence });
 
     expect(await ended).toBe(1);
     expect(result.printed).toContain(`${id}  <red>unfinished  on legal hold in S3  6e0c.pdf\n`);
-    expect(result.records.at(-1)).toMatchObject({ type: 'end', erased: 0, unfinished: 1 });
+    expect(result.records.at(-1)).toMatchObject({ type: 'end', erased: 0, refused: 1, unfinished: 1 });
     expect(result.noted).toBe('');
     expect(world.versions()[0]).toContain(secret);
     expect(await readFile(evidence, 'utf8')).toContain('not finished: on legal hold in S3');
@@ -157,17 +177,19 @@ describe('archiver erase', () => {
     expect(result.printed).toContain(`${id}  <green>erased  0 versions deleted\n`);
   });
 
-  it('goes on with an erasure that has deleted nothing yet', async () => {
+  it('goes on with an erasure that has deleted nothing yet, and states it once', async () => {
     const world = createArchive();
     world.archive();
+    const evidence = join(await newFolder(), 'erasure.txt');
     world.bucket.refuse = (operation) => (operation === 'delete' ? denied : undefined);
     await expect(runErase(world, { documentIds: [id] }).ended).rejects.toThrow();
     world.bucket.refuse = () => undefined;
 
-    const { ended, result } = runErase(world, { documentIds: [id] });
+    const { ended, result } = runErase(world, { documentIds: [id], evidence });
 
     expect(await ended).toBe(0);
     expect(result.printed).toContain(`${id}  <green>erased  2 versions deleted`);
+    expect(await readFile(evidence, 'utf8')).toMatch(/Result +1 document erased\n/);
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
   });
 
@@ -250,6 +272,19 @@ describe('archiver erase', () => {
     expect(await readFile(evidence, 'utf8')).toMatch(/Result +0 documents erased, 1 document not erased\n/);
   });
 
+  it('refuses a statement that cannot be written, and one of a dry run, before it reads anything', async () => {
+    const world = createArchive();
+
+    await expect(
+      runErase(world, { documentIds: [id], evidence: '/nowhere/erasure.txt' }).ended,
+    ).rejects.toThrow('--evidence: cannot write /nowhere/erasure.txt: the folder /nowhere does not exist.');
+    await expect(runErase(world, { documentIds: [id], evidence: 'x', dryRun: true }).ended).rejects.toThrow(
+      '--evidence cannot be combined with --dry-run.',
+    );
+
+    expect(world.bucket.requests).toEqual([]);
+  });
+
   it('stops its progress when an examination fails', async () => {
     const world = createArchive();
     world.bucket.refuse = () => denied;
@@ -308,6 +343,13 @@ describe('archiver erase asks', () => {
     expect(await ended).toBe(0);
     expect(result.noted).not.toContain('more document');
     expect(result.printed).toContain('\n20 erased\n');
+  });
+
+  it('nothing if there is nothing to erase', async () => {
+    const { ended, result } = runErase(createArchive(), { documentIds: [id], yes: false });
+
+    expect(await ended).toBe(1);
+    expect(result.questions).toEqual([]);
   });
 
   it('for a number that may have commas, and erases no more than 16 documents at the same time', async () => {
@@ -405,17 +447,20 @@ describe('archiver hold and release', () => {
     expect(result.printed).toContain(`${id}  <red>partly-erased\n`);
   });
 
-  it('say which role they need where S3 denies access', async () => {
-    const world = createArchive();
-    world.archive();
-    world.bucket.refuse = (operation) => (operation === 'put' ? denied : undefined);
+  it.each(['AccessDenied', 'AccessDeniedException'])(
+    'say which role they need where S3 answers %s',
+    async (name) => {
+      const world = createArchive();
+      world.archive();
+      world.bucket.refuse = (operation) => (operation === 'put' ? { name, status: 403 } : undefined);
 
-    await expect(holdAll(world, [id]).ended).rejects.toMatchObject({
-      message: expect.stringContaining('Use a role that `breakGlassArns`'),
-      code: 'BucketMisconfigured',
-      cause: { code: 'BucketMisconfigured' },
-    });
-  });
+      await expect(holdAll(world, [id]).ended).rejects.toMatchObject({
+        message: expect.stringContaining('Use a role that `breakGlassArns`'),
+        code: 'BucketMisconfigured',
+        cause: { code: 'BucketMisconfigured' },
+      });
+    },
+  );
 
   it('report any other error as it is', async () => {
     const world = createArchive();
