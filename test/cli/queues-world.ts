@@ -115,8 +115,8 @@ export async function startWorld() {
       await vi.waitUntil(() => Date.now() > sentBefore, { interval: 1 });
       return MessageId;
     },
-    writeReceipt: async (documentId: string, text = '{}\n') => {
-      const body = Buffer.from(text);
+    writeReceipt: async (documentId: string) => {
+      const body = Buffer.from('{}\n');
       await bucket.putOnce(
         {
           key: receiptKey(documentId),

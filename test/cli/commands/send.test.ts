@@ -2,22 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { send } from '../../../cli/commands/send.ts';
-import { type Tombstone, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { startWorld } from '../queues-world.ts';
 import { startArchive } from '../world.ts';
 
 const unknownId = '5a3b1e00-0000-4000-8000-0000000000ff';
-
-const tombstone: Tombstone = {
-  v: 1,
-  state: 'erased',
-  documentId: unknownId,
-  erasedAt: '2026-11-22T09:00:00.000Z',
-  erasedBy: 'local',
-  basis: 'DSR\u001b[2J-114',
-  erased: {},
-  archiver: 'test',
-};
 
 describe('archiver send', () => {
   it('queues documents and waits for their receipts with --wait', async () => {
@@ -58,32 +46,6 @@ describe('archiver send', () => {
     );
     expect(result.noted).not.toContain('may still be archived');
     expect(result.noted).toMatch(/npm run archiver -- redrive --dry-run --local/);
-  });
-
-  it('prints with --wait at once that a document is erased, and returns 1', async () => {
-    const { run, writeReceipt } = await startWorld();
-    await writeReceipt(unknownId, tombstoneText(tombstone));
-
-    const result = await run((context) => send({ documentIds: [unknownId], wait: 60 }, context));
-
-    expect(result.exitCode).toBe(1);
-    expect(result.records).toEqual([
-      { type: 'document', documentId: unknownId, archived: false, erased: true },
-    ]);
-    expect(result.printed).toBe(
-      `${unknownId}  erased  on 2026-11-22T09:00:00.000Z, basis DSR\\u{1b}[2J-114\n`,
-    );
-    expect(result.noted).toBe('An erased document is not archived again.\n');
-  });
-
-  it('says with --wait that a tombstone is not valid instead of taking it for a receipt', async () => {
-    const { run, writeReceipt } = await startWorld();
-    await writeReceipt(unknownId, JSON.stringify(tombstone));
-
-    const result = await run((context) => send({ documentIds: [unknownId], wait: 60 }, context));
-
-    expect(result).toMatchObject({ exitCode: 1, records: [{ archived: false, erased: true }] });
-    expect(result.printed).toContain('erased  but the tombstone is not valid: not formatted as');
   });
 
   it('ignores an earlier dead letter of the same document', async () => {
