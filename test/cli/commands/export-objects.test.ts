@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Command } from 'commander';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type CommandContext, UsageError } from '../../../cli/command.ts';
 import { type ExportOptions, exportCommand, exportDocuments } from '../../../cli/commands/export.ts';
 import type { Target } from '../../../cli/target/target.ts';
@@ -15,6 +15,7 @@ import { createBucket } from '../../../functions/bucket/store.ts';
 import { type Tombstone, tombstoneObject } from '../../../functions/bucket/tombstones.ts';
 import { systemTime } from '../../../functions/time.ts';
 import type { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
+import { DiskError } from '../../../local/s3/file-errors.ts';
 import { documentOf, receiptOf, written } from '../../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder, recordingTerminal } from '../world.ts';
@@ -658,6 +659,35 @@ describe('archiver export and documents that it cannot export', () => {
 
     expect(ended).toBe('Stopped.');
     expect(signals).toEqual([expect.any(AbortSignal)]);
+    expect(await files()).toEqual({});
+  });
+
+  it('ends the other downloads at once when the disk is full', async () => {
+    const { archive, run, memory, files, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    const full = new DiskError(folder, 'ENOSPC', undefined);
+    const requested: string[] = [];
+    const { send } = memory;
+    Object.assign(memory, {
+      send: async (command: { input: { Key?: string } }) => {
+        const { Key } = command.input;
+        if (!Key?.startsWith('documents/')) return send(command);
+        requested.push(Key);
+        const Body = new Readable({
+          read: async () => {
+            if (Key === documentKey(second)) return;
+            await vi.waitUntil(() => requested.length === 2, { interval: 1 });
+            Body.destroy(full);
+          },
+        });
+        return { Body };
+      },
+    });
+
+    await expect(run()).rejects.toBe(full);
+
+    expect(requested).toEqual([documentKey(first), documentKey(second)]);
     expect(await files()).toEqual({});
   });
 
