@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { examine } from '../../../cli/erasure/examine.ts';
@@ -248,6 +248,28 @@ describe('an erasure', () => {
     await eraseDocument(found, order, world.dependencies);
 
     expect(hadReceipt).toEqual([true]);
+  });
+
+  it('goes on when a delete marker covers the object after any request for it', async () => {
+    let requests = 1;
+    for (let covered = 0; covered < requests; covered += 1) {
+      requests = 0;
+      const world = createArchive((send) => async (command) => {
+        const answer = await send(command);
+        if (command instanceof HeadObjectCommand && command.input.Key === documentKey(id)) {
+          if (requests === covered) world.bucket.versioned.delete(documentKey(id));
+          requests += 1;
+        }
+        return answer;
+      });
+      world.archive();
+      const whole = world.dependenciesOf(world.bucket.send);
+      const { tombstone } = await eraseDocument(await examine(id, whole), order, whole);
+
+      await world.erase();
+
+      expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
+    }
   });
 
   it('also deletes what is written between its first deletion and its last listing', async () => {

@@ -46,7 +46,7 @@ describe('an examination', () => {
   it('finds nothing of an ID that was never archived', async () => {
     const found = await examine(otherId, createArchive().dependencies);
 
-    expect(found).toEqual({
+    expect(found).toStrictEqual({
       documentId: otherId,
       versions: [],
       tombstone: undefined,
