@@ -208,8 +208,8 @@ function formatStatus(now: Status, name: string, paint: CommandContext['terminal
   else {
     const rows = now.lanes.map(({ lane, waiting, oldestSeconds, failed, deadLetters }) => {
       const oldest = oldestSeconds === undefined ? '–' : formatDuration(oldestSeconds);
-      const [red, dead] = [failed, deadLetters].map((n) => (n > 0 ? paint('red', String(n)) : '0'));
-      return [lane, waiting, oldest, red ?? '', dead ?? ''];
+      const inRed = (count: number) => (count > 0 ? paint('red', String(count)) : '0');
+      return [lane, waiting, oldest, inRed(failed), inRed(deadLetters)];
     });
     lines.push(formatTable(laneColumns, rows));
     const sweep = now.lastSweepSeconds;

@@ -13,7 +13,8 @@ const runbook = lazy(() => readFile(new URL('../../docs/runbook.md', import.meta
 export async function adviceFor(code: string, target: Pick<Target, 'options'>): Promise<string | undefined> {
   const heading = `\n### ${code}\n`;
   const [, article] = (await runbook()).split(heading, 2);
-  const resolution = article?.split('\n### ')[0]?.split('**Resolution.**')[1];
+  const ofThisCode = article?.split('\n### ')[0];
+  const resolution = ofThisCode?.split('**Resolution.**')[1];
   const [advice] = resolution?.trim().split('\n\n') ?? [];
   return advice?.replace(/npm run archiver -- ([^`]+)/g, (_, command) => commandLine(target, command));
 }

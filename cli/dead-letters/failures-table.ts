@@ -71,6 +71,7 @@ export async function showFailures(
       lane,
       messageId,
       documentId,
+      // Stryker disable next-line ConditionalExpression: undefined has no name either; required by the type.
       ...(documentId !== undefined && names?.get(documentId)),
       code,
       reason,
@@ -81,6 +82,7 @@ export async function showFailures(
   }
   const runbookUrl = (await target.runbookUrl?.()) ?? 'docs/runbook.md';
   for (const [code, ofCode] of Map.groupBy(failures, codeOf)) {
+    // Stryker disable next-line OptionalChaining: a group is never empty; required by the type.
     const reason = ofCode[0]?.letters[0].reason;
     const title = terminal.paint('bold', code);
     terminal.print('', reason === undefined ? title : styled`${title}: ${reason}`);

@@ -294,14 +294,14 @@ function read(message: Message, lane: LaneName): LockedMessage {
 function documentIdIn(body: string): string | undefined {
   const bare = body.trim();
   if (uuidPattern.test(bare)) return bare;
+  let message: unknown;
   try {
-    const { kind, documentId } = Object(JSON.parse(body));
-    return kind === 'document' && typeof documentId === 'string' && uuidPattern.test(documentId)
-      ? documentId
-      : undefined;
-    // Stryker disable next-line BlockStatement: an empty block returns undefined as well.
+    message = JSON.parse(body);
   } catch {
     // Not JSON: a message without a document.
-    return undefined;
   }
+  const { kind, documentId } = Object(message);
+  return kind === 'document' && typeof documentId === 'string' && uuidPattern.test(documentId)
+    ? documentId
+    : undefined;
 }

@@ -138,14 +138,14 @@ const receiptFields = v.object({
 });
 
 function readFields(body: Buffer | undefined): v.InferOutput<typeof receiptFields> | undefined {
+  let json: unknown;
   try {
-    const result = v.safeParse(receiptFields, JSON.parse(String(body)));
-    return result.success ? result.output : undefined;
-    // Stryker disable next-line BlockStatement: an empty block returns undefined as well.
+    json = JSON.parse(String(body));
   } catch {
-    // No receipt, or not JSON. The parser's message would quote it.
-    return undefined;
+    // No receipt, or not JSON: it states nothing. The parser's message would quote it.
   }
+  const result = v.safeParse(receiptFields, json);
+  return result.success ? result.output : undefined;
 }
 
 export type Refusal = { reason: 'held'; detail: string } | { reason: 'locked'; detail: string };

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { parseDocumentIds, readDocumentIds } from '../../cli/document-ids.ts';
+import { UsageError } from '../../cli/command.ts';
+import { chosenDocumentIds, parseDocumentIds, readDocumentIds } from '../../cli/document-ids.ts';
 import { newFolder } from './world.ts';
 
 const id = '5a3b1e00-0000-4000-8000-000000000001';
@@ -52,5 +53,22 @@ describe('document IDs', () => {
     await expect(readDocumentIds('/nowhere/ids', Readable.from([]))).rejects.toMatchObject({
       cause: { code: 'ENOENT' },
     });
+  });
+
+  it('of a command are its arguments or those in a file, and not none', async () => {
+    const file = join(await newFolder(), 'ids');
+    await writeFile(file, `${id}\n`);
+    const empty = join(await newFolder(), 'ids');
+    await writeFile(empty, '# none\n');
+    const either = 'Pass the document IDs as arguments, or a file of them with --ids.';
+
+    expect(await chosenDocumentIds([id.toUpperCase()], undefined)).toEqual([id]);
+    expect(await chosenDocumentIds([], file)).toEqual([id]);
+    await expect(chosenDocumentIds([id, 'x'], undefined)).rejects.toThrow('argument 2: "x"');
+    await expect(chosenDocumentIds([id], file)).rejects.toThrow(new UsageError(either));
+    await expect(chosenDocumentIds([], undefined)).rejects.toThrow(new UsageError(either));
+    await expect(chosenDocumentIds([], empty)).rejects.toThrow(
+      new UsageError('No document IDs were given. Nothing was done.'),
+    );
   });
 });

@@ -174,6 +174,25 @@ describe('archiver send', () => {
     expect(time.monotonic()).toBe(3_000);
   });
 
+  it.each<[string, (world: ReturnType<typeof startWorld>) => void]>([
+    ['a dead letter', ({ put }) => void put('documents-dead', bodyOf(first))],
+    ['an erased document', ({ bucket }) => bucket.put(receiptKey(first), tombstoneText(tombstone), noon)],
+  ])('ends with 1 for %s beside a document that is not yet archived', async (_what, prepare) => {
+    const world = startWorld();
+    prepare(world);
+
+    const result = await world.run({ documentIds: [first, second], wait: 0 });
+
+    expect(result).toMatchObject({ exitCode: 1, records: [{ documentId: first }, { documentId: second }] });
+  });
+
+  it('sends nothing when one of the IDs is not valid', async () => {
+    const { run, commands } = startWorld();
+
+    await expect(run({ documentIds: [first, 'x'] })).rejects.toThrow('argument 2: "x"');
+    expect(commands).toEqual([]);
+  });
+
   it('speaks of several documents that may still be archived', async () => {
     const { run } = startWorld();
 
@@ -187,9 +206,9 @@ describe('archiver send', () => {
   it('reads a long dead-letter queue again after twice the time that it took, and at the end', async () => {
     const { run, receivedAt } = startWorld({ receiveMs: 4_000 });
 
-    await run({ documentIds: [first], wait: 21 });
+    await run({ documentIds: [first], wait: 26 });
 
-    expect([...receivedAt]).toEqual([0, 12_000, 21_000]);
+    expect([...receivedAt]).toEqual([0, 12_000, 24_000, 28_500]);
   });
 
   it('prints with --wait at once that a document is erased, and that it stays so', async () => {

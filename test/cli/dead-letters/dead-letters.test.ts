@@ -1,6 +1,6 @@
 /** Reading, locking, grouping and clearing dead letters, on an SQS in memory. */
 import {
-  type ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityBatchCommand,
   ReceiveMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
@@ -17,7 +17,12 @@ import {
   letterToSend,
 } from '../../../cli/dead-letters/failures.ts';
 import { showFailures } from '../../../cli/dead-letters/failures-table.ts';
-import { createDeadLetterLock, type LockedMessage, peekDeadLetters } from '../../../cli/dead-letters/lock.ts';
+import {
+  createDeadLetterLock,
+  type LockedMessage,
+  peekDeadLetters,
+  withDeadLetterLock,
+} from '../../../cli/dead-letters/lock.ts';
 import { type LaneName, laneNames } from '../../../functions/queue/lanes.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { firstSentAt, memoryLanes as lanes, memorySqs, type Verdict } from '../../fakes/memory-sqs.ts';
@@ -169,6 +174,68 @@ describe('the lock on dead letters', () => {
     Object.assign(sqs, doubling);
 
     expect(await lock.delete(letters)).toBe(2);
+  });
+
+  it('takes no more than 100,000 letters, and waits ten seconds for each response', async () => {
+    const Messages = Array.from({ length: 10 }, (_, n) => ({ MessageId: `m-${n}`, Body: first }));
+    const waits: unknown[] = [];
+    const send = async (_command: unknown, options: unknown) => {
+      waits.push(options);
+      return { Messages };
+    };
+
+    await lockOn({ send } as unknown as SQSClient, ['spans']).acquire();
+
+    expect(waits).toHaveLength(10_000);
+    expect(waits[0]).toEqual({ requestTimeout: 10_000 });
+  });
+
+  it.each<[string, object, string | undefined]>([
+    ['releases all', { Successful: [{ Id: '0' }, { Id: '1' }] }, undefined],
+    [
+      'says that their locks have expired',
+      { Failed: [0, 1].map((n) => ({ Id: `${n}`, SenderFault: true })) },
+      undefined,
+    ],
+    [
+      'does not release one',
+      { Successful: [{ Id: '0' }], Failed: [{ Id: '1', SenderFault: false }] },
+      'SQS did not release 1 dead letter: visible again in 77 s.',
+    ],
+    ['says nothing', {}, 'SQS did not release 2 dead letters: visible again in 77 s.'],
+  ])('counts at its end what SQS did not release, when SQS %s', async (_what, response, message) => {
+    const { sqs, put } = memorySqs();
+    for (let n = 0; n < 2; n += 1) put('documents-dead', bodyOf(first));
+    const releasing = {
+      send: async (command: unknown) =>
+        command instanceof ChangeMessageVisibilityBatchCommand ? response : sqs.send(command as never),
+    } as unknown as SQSClient;
+
+    const ended = withDeadLetterLock(
+      { sqs: releasing, lanes },
+      { lanes: ['documents'], forSeconds: 77, signal: never },
+      async (lock) => (await lock.acquire()).length,
+    ).catch((error: Error) => error.message);
+
+    expect(await ended).toBe(message ?? 2);
+  });
+
+  it('counts the letters that others have locked in its lanes, and none of its own', async () => {
+    const { sqs, put, at } = memorySqs();
+    for (let n = 0; n < 3; n += 1) put('documents-dead', bodyOf(first)).isVisible = n > 1;
+    put('backfill-dead', bodyOf(first));
+    put('spans-dead', bodyOf(first)).isVisible = false;
+    const lock = lockOn(sqs, ['documents', 'backfill', 'spans']);
+
+    const before = await lock.countLockedElsewhere();
+    await lock.acquire();
+
+    expect([before, await lock.countLockedElsewhere()]).toEqual([3, 3]);
+    // SQS counts late.
+    put('spans-dead', bodyOf(first));
+    await lock.acquire();
+    for (const url of ['documents-dead', 'spans-dead']) at(url).length = 0;
+    expect(await lock.countLockedElsewhere()).toBe(0);
   });
 
   it('releases in batches of ten of one lane each, at once', async () => {
@@ -411,7 +478,7 @@ describe('dead letters on the terminal', () => {
       },
     ]);
     expect(told.printed).toMatch(
-      /\n<bold>none\n {2}No function stated a reason: .*\n<dim> {2}m-3\n<dim> {2}docs\/runbook\.md#deadlettergrowth\n/,
+      /\n\n<bold>none\n {2}No function stated a reason: .*\n<dim> {2}m-3\n<dim> {2}docs\/runbook\.md#deadlettergrowth\n/,
     );
     expect(told.printed).toMatch(
       /\n<bold>DocumentGone: Gone again\.\n {2}There is nothing left to archive[\s\S]*\n<dim> {2}docs\/runbook\.md#documentgone\n/,
