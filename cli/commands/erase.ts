@@ -117,12 +117,11 @@ interface ErasureRun extends OpenedArchive {
 export async function erase(options: EraseOptions, context: CommandContext): Promise<number> {
   const { dryRun = false } = options;
   const ids = await chosenDocumentIds(options.documentIds, options.ids);
-  const statement = options.evidence === undefined ? undefined : resolve(options.evidence);
-  if (statement !== undefined && dryRun)
+  if (options.evidence !== undefined && dryRun)
     throw new UsageError('--evidence cannot be combined with --dry-run.');
   return await withRoleAdvice(async () => {
     const opened = await openForErasure(context, dryRun ? 'read' : 'write');
-    if (statement !== undefined) await checkOutputFile('--evidence', statement, opened.localFolder);
+    const statement = await statementFile(options, opened);
     const counts = {
       erased: 0,
       'already-erased': 0,
@@ -154,6 +153,17 @@ export async function erase(options: EraseOptions, context: CommandContext): Pro
     summarize(run);
     return counts.refused + counts.unfinished + counts['not-archived'] === 0 ? 0 : 1;
   });
+}
+
+/** The file of `--evidence`, which can be written. @throws UsageError */
+async function statementFile(
+  { evidence }: EraseOptions,
+  { localFolder }: OpenedArchive,
+): Promise<string | undefined> {
+  if (evidence === undefined) return undefined;
+  const file = resolve(evidence);
+  await checkOutputFile('--evidence', file, localFolder);
+  return file;
 }
 
 async function planAll(ids: readonly string[], run: ErasureRun): Promise<Plan[]> {
