@@ -217,7 +217,7 @@ function readTombstone(documentId: string, body: Buffer): TombstoneReading | und
 }
 
 async function readHoldRecords(
-  { id, hold }: SourceRow,
+  { hold }: SourceRow,
   { bucket, retry, onRequest }: InspectDependencies,
 ): Promise<HoldEvidence['records'] | undefined> {
   if (!hold) return undefined;
@@ -230,16 +230,15 @@ async function readHoldRecords(
         onRequest();
         return bucket.read(key, limited);
       }));
-    records.push({ listed, content: body && readHoldRecord(id, key, body) });
+    records.push({ listed, content: body && readHoldRecord(key, body) });
   }
   return records;
 }
 
 /** @returns undefined if the archiver did not write this record at this key */
-function readHoldRecord(documentId: string, key: string, body: Buffer): HoldRecord | undefined {
+function readHoldRecord(key: string, body: Buffer): HoldRecord | undefined {
   try {
-    const record = parseHoldRecord(documentId, body);
-    return key.endsWith(`/${record.at}.json`) ? record : undefined;
+    return parseHoldRecord(key, body);
   } catch (thrown) {
     if (thrown instanceof ArchiverError) return undefined;
     throw thrown;

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
-import { holdKey, holdsOfPrefix } from './keys.ts';
+import { documentIdOfHold, holdKey, holdsOfPrefix } from './keys.ts';
 import type { Bucket } from './store.ts';
 
 const holdRecord = v.strictObject({
   v: v.literal(1),
   documentId: v.string(),
   action: v.picklist(['hold', 'release']),
-  /** ISO 8601. */
+  /** ISO 8601; the instant in the record's key. */
   at: v.pipe(v.string(), v.isoTimestamp()),
   /** Role that did it, without its session. */
   by: v.string(),
@@ -17,26 +17,21 @@ const holdRecord = v.strictObject({
   /** Version of the archiver that wrote the record. */
   archiver: v.string(),
 });
+const holdRecordJson = v.pipe(v.string(), v.parseJson(), holdRecord);
 
 export type HoldRecord = v.InferOutput<typeof holdRecord>;
 
-/** @throws ArchiverError UnexpectedResponse if the archiver did not write it in this form */
-export function parseHoldRecord(documentId: string, body: Buffer): HoldRecord {
-  const result = v.safeParse(holdRecord, parseJson(body));
-  if (result.success && result.output.documentId === documentId) return result.output;
+/** @throws ArchiverError UnexpectedResponse if the archiver did not write it at this key in this form */
+export function parseHoldRecord(key: string, body: Buffer): HoldRecord {
+  const { success, output } = v.safeParse(holdRecordJson, body.toString('utf8'));
+  // A copy at a later key would count instead of the records before it.
+  if (success && output.documentId === documentIdOfHold(key) && key.endsWith(`/${output.at}.json`)) {
+    return output;
+  }
   throw new ArchiverError(
     'UnexpectedResponse',
-    `A record under ${holdsOfPrefix(documentId)} is not a hold record of this document. Read it, and find out who wrote it.`,
+    `The object ${key} is not a hold record that the archiver wrote there. Read it, and find out who wrote it.`,
   );
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    // Not JSON: the caller reports it. The parser's message would quote the record.
-    return undefined;
-  }
 }
 
 /** The newest record of a document; undefined if there is none. @throws ArchiverError the errors of `Bucket` */
@@ -51,8 +46,9 @@ export async function latestHoldRecord(
     if (keys.length === 0) break;
     newest = keys.at(-1);
   }
-  const body = newest === undefined ? undefined : await bucket.read(newest, signal);
-  return body === undefined ? undefined : parseHoldRecord(documentId, body);
+  if (newest === undefined) return undefined;
+  const body = await bucket.read(newest, signal);
+  return body && parseHoldRecord(newest, body);
 }
 
 /**

@@ -53,7 +53,11 @@ export function receiptText({ telnyx, ...own }: NewReceipt): string {
   return `${opened},\n  "telnyx": ${telnyx}\n}\n`;
 }
 
-const receiptDigest = v.object({ object: v.object({ sha256: v.string() }) });
+const receiptDigest = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ object: v.object({ sha256: v.string() }) }),
+);
 
 /** Both are final: the document needs no further work. `erased` means that a tombstone has replaced the receipt. */
 export type ReceiptState = 'archived' | 'erased';
@@ -112,11 +116,7 @@ export function createReceipts(bucket: Bucket): Receipts {
 }
 
 function digestIn(receipt: Buffer): string | undefined {
-  try {
-    const result = v.safeParse(receiptDigest, JSON.parse(receipt.toString('utf8')));
-    return result.success ? result.output.object.sha256 : undefined;
-  } catch {
-    // Not JSON, so not written by the archiver: the caller reports the collision.
-    return undefined;
-  }
+  const result = v.safeParse(receiptDigest, receipt.toString('utf8'));
+  // Otherwise the archiver did not write it: the caller reports the collision.
+  return result.success ? result.output.object.sha256 : undefined;
 }

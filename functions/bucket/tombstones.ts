@@ -32,6 +32,9 @@ const tombstone = v.strictObject({
   archiver: v.string(),
 });
 
+const claimJson = v.pipe(v.string(), v.parseJson(), v.object({ state: v.literal('erased') }));
+const tombstoneJson = v.pipe(v.string(), v.parseJson(), tombstone);
+
 export type Tombstone = v.InferOutput<typeof tombstone>;
 
 export function tombstoneText(content: Tombstone): string {
@@ -65,30 +68,17 @@ export const maxTombstoneBytes = 8 * 1024;
  */
 export function parseTombstone(documentId: string, body: Buffer): Tombstone | string | undefined {
   if (body.length > maxTombstoneBytes) return undefined;
-  const json = parseJson(body);
-  if (!claimsErasure(json)) return undefined;
-  const result = v.safeParse(tombstone, json);
+  const text = body.toString('utf8');
+  if (!v.is(claimJson, text)) return undefined;
+  const result = v.safeParse(tombstoneJson, text);
   if (!result.success) {
     const path = v.getDotPath(result.issues[0]) ?? 'the top level';
     return `${path} is missing, unknown or not valid`;
   }
   const content = result.output;
   if (content.documentId !== documentId) return 'the tombstone of another document';
-  // The order of the members is the parsed text's own, so this detects any other layout.
-  return body.equals(Buffer.from(tombstoneText(json as Tombstone)))
+  // The members of the parsed content are in the order of the schema, so this detects any other text.
+  return body.equals(Buffer.from(tombstoneText(content)))
     ? content
     : 'not formatted as the archiver formats it';
-}
-
-function claimsErasure(json: unknown): boolean {
-  return typeof json === 'object' && json !== null && 'state' in json && json.state === 'erased';
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    // Not JSON, so not a tombstone. The parser's message would quote the object.
-    return undefined;
-  }
 }
