@@ -24,7 +24,8 @@ export function receiptKey(documentId: string): string {
 
 /** The document ID in the key of an archived document, or undefined for any other key. */
 export function documentIdOfObject(key: string): string | undefined {
-  const id = key.startsWith(documentPrefix) ? key.slice(documentPrefix.length) : '';
+  if (!key.startsWith(documentPrefix)) return undefined;
+  const id = key.slice(documentPrefix.length);
   return isUuid(id) ? id : undefined;
 }
 
@@ -49,8 +50,7 @@ const holdKeyPattern = /^holds\/([^/]+)\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\
 
 /** The document ID in the key of a hold record, or undefined for any other key. */
 export function documentIdOfHold(key: string): string | undefined {
-  const [, id = ''] = holdKeyPattern.exec(key) ?? [];
-  return isUuid(id) ? id : undefined;
+  return holdKeyPattern.exec(key)?.find(isUuid);
 }
 
 function checkId(documentId: string): string {

@@ -72,8 +72,8 @@ export function parseTombstone(documentId: string, body: Buffer): Tombstone | st
   if (!v.is(claimJson, text)) return undefined;
   const result = v.safeParse(tombstoneJson, text);
   if (!result.success) {
-    const path = v.getDotPath(result.issues[0]) ?? 'the top level';
-    return `${path} is missing, unknown or not valid`;
+    // It claims to be an object, so each issue is at one of its members.
+    return `${v.getDotPath(result.issues[0])} is missing, unknown or not valid`;
   }
   const content = result.output;
   if (content.documentId !== documentId) return 'the tombstone of another document';
