@@ -11,12 +11,18 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createReceipts, type NewReceipt, receiptText } from '../../functions/bucket/receipts.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { type Bucket, createBucket, type NewObject } from '../../functions/bucket/store.ts';
+import {
+  type Bucket,
+  createBucket,
+  type NewObject,
+  type ReplaceableBucket,
+} from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { calls, timeouts } from '../../functions/limits.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
 import { sha256 } from '../fakes/memory-bucket.ts';
+import { serviceError } from '../fakes/service-error.ts';
 
 const never = new AbortController().signal;
 const body = Buffer.from('bytes');
@@ -38,7 +44,7 @@ function bucketOf(answer: () => unknown, owner?: string) {
 const stated = { ETag: '"e"', VersionId: 'v', ChecksumSHA256: digest.base64 };
 
 describe('a request to S3', () => {
-  it.each<[string, (bucket: Bucket) => Promise<unknown>, unknown, object]>([
+  it.each<[string, (bucket: ReplaceableBucket) => Promise<unknown>, unknown, object]>([
     [
       'to look for an object',
       (bucket) => bucket.head('documents/x', never),
@@ -50,6 +56,12 @@ describe('a request to S3', () => {
       (bucket) => bucket.read('receipts/x', never),
       GetObjectCommand,
       { Bucket: 'archive', Key: 'receipts/x' },
+    ],
+    [
+      'to read a version of an object',
+      (bucket) => bucket.read('receipts/x', never, 'v1'),
+      GetObjectCommand,
+      { Bucket: 'archive', Key: 'receipts/x', VersionId: 'v1' },
     ],
     [
       'to list keys',
@@ -90,6 +102,22 @@ describe('a request to S3', () => {
         ContentType: 'text/plain',
         ChecksumAlgorithm: 'SHA256',
         IfNoneMatch: '*',
+      },
+    ],
+    [
+      'to replace an object that has an ETag',
+      (bucket) =>
+        bucket.putOver({ ...object, sha256: digest.hex, metadata: { state: 'erased' } }, '"old"', never),
+      PutObjectCommand,
+      {
+        Bucket: 'archive',
+        Key: 'documents/x',
+        Body: body,
+        ContentLength: 5,
+        ContentType: 'text/plain',
+        ChecksumSHA256: digest.base64,
+        Metadata: { state: 'erased' },
+        IfMatch: '"old"',
       },
     ],
   ])('%s has these parameters and no others, and a signal', async (_what, ask, Command, input) => {
@@ -137,6 +165,89 @@ describe('a request to S3', () => {
 
     if (method === 'head') expect(await asked).toBeUndefined();
     else await expect(asked).rejects.toBeInstanceOf(ArchiverError);
+  });
+});
+
+describe('a conditional PUT', () => {
+  it.each([
+    ['putOnce', 412, 'PreconditionFailed', 'exists'],
+    ['putOver', 412, 'PreconditionFailed', 'changed'],
+    ['putOver', 404, 'NoSuchKey', 'changed'],
+  ] as const)(
+    'does nothing if its condition does not hold: %s, %i %s',
+    async (method, status, name, outcome) => {
+      const { bucket } = bucketOf(() => {
+        throw serviceError(name, status);
+      });
+      const put = {
+        putOnce: () => bucket.putOnce({ ...object, sha256: undefined }, never),
+        putOver: () => bucket.putOver({ ...object, sha256: undefined }, '"old"', never),
+      };
+
+      expect(await put[method]()).toBe(outcome);
+    },
+  );
+
+  it('of a new object that S3 answers NoSuchKey fails', async () => {
+    const { bucket } = bucketOf(() => {
+      throw serviceError('NoSuchKey', 404);
+    });
+
+    await expect(bucket.putOnce({ ...object, sha256: undefined }, never)).rejects.toBeInstanceOf(
+      ArchiverError,
+    );
+  });
+
+  it('that replaces an object fails if the bucket does not exist', async () => {
+    const { bucket } = bucketOf(() => {
+      throw serviceError('NoSuchBucket', 404);
+    });
+
+    await expect(bucket.putOver({ ...object, sha256: undefined }, '"old"', never)).rejects.toMatchObject({
+      code: 'BucketMisconfigured',
+    });
+  });
+
+  it('returns the properties of the object that replaced another', async () => {
+    const { bucket } = bucketOf(() => stated);
+
+    expect(await bucket.putOver({ ...object, sha256: undefined }, '"old"', never)).toEqual({
+      bytes: 5,
+      sha256: digest.hex,
+      etag: '"e"',
+      versionId: 'v',
+    });
+  });
+});
+
+describe('an object that is read', () => {
+  it.each(['NoSuchKey', 'NoSuchVersion'])('is undefined if S3 answers %s', async (name) => {
+    const { bucket } = bucketOf(() => {
+      throw serviceError(name, 404);
+    });
+
+    expect(await bucket.read('x', never, 'v1')).toBeUndefined();
+  });
+
+  it('is its bytes, and empty if S3 sends no body', async () => {
+    const whole = bucketOf(() => ({ Body: { transformToByteArray: async () => new Uint8Array(body) } }));
+    const empty = bucketOf(() => ({}));
+
+    expect(await whole.bucket.read('x', never)).toEqual(body);
+    expect(await empty.bucket.read('x', never)).toEqual(Buffer.alloc(0));
+  });
+});
+
+describe('the metadata of an object', () => {
+  it.each([
+    ['erased', { Metadata: { state: 'erased' } }],
+    [undefined, { Metadata: { state: 'archived' } }],
+    [undefined, { Metadata: {} }],
+    [undefined, {}],
+  ])('states that it is %s: %j', async (state, answer) => {
+    const { bucket } = bucketOf(() => answer);
+
+    expect((await bucket.head('documents/x', never))?.state).toBe(state);
   });
 });
 
