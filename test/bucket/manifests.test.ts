@@ -1,16 +1,17 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ListedObject } from '../../functions/bucket/listing.ts';
 import { formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
-import { draftManifest } from '../../functions/bucket/manifest-writer.ts';
+import { type DraftOptions, draftManifest } from '../../functions/bucket/manifest-writer.ts';
 import {
   countDocuments,
   type ManifestDependencies,
   readManifests,
 } from '../../functions/bucket/manifests.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
+import { createBucket, type NewObject } from '../../functions/bucket/store.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
@@ -31,13 +32,22 @@ async function temporaryFolder(): Promise<string> {
 function world() {
   const time = virtualTime(noon);
   const memory = new MemoryBucket(time);
-  const s3 = memory as never;
+  /** Input and options of each PUT and GET of the S3 client. */
+  const sent: { input: Record<string, unknown>; options: Record<string, unknown> }[] = [];
+  const send = async (command: { input: Record<string, unknown> }, options: Record<string, unknown>) => {
+    sent.push({ input: command.input, options });
+    return memory.send(command);
+  };
+  const s3 = { send } as never;
+  let requests = 0;
   const dependencies: ManifestDependencies = {
     s3,
     name: 'archive',
     bucket: createBucket({ s3, name: 'archive', time }),
     retry: (work) => work(signal),
-    onRequest: () => undefined,
+    onRequest: () => {
+      requests += 1;
+    },
   };
   async function* listed(): AsyncGenerator<ListedObject> {
     for (const [name, { body, modified }] of memory.objects) {
@@ -45,7 +55,12 @@ function world() {
     }
   }
   const read = async () => readManifests(listed(), await temporaryFolder(), dependencies);
-  return { memory, time, dependencies, read, listed };
+  return { memory, time, dependencies, read, listed, sent, requests: () => requests };
+}
+
+async function* failingAfter(text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text);
+  throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
 }
 
 describe('reading the manifests of a bucket', () => {
@@ -83,6 +98,111 @@ describe('reading the manifests of a bucket', () => {
     expect((await read()).references).toEqual([]);
   });
 
+  it('returns manifests from the oldest, and references of tag files before those of manifests from the newest', async () => {
+    const { memory, read, requests, sent } = world();
+    const times = ['20261121T120000Z', '20261122T120000Z', '20261123T120000Z'] as const;
+    const texts = ['', '', ''];
+    for (const [index, at] of times.entries()) {
+      const before = times[index - 1];
+      const line = before && formatLine({ sha256: sha256(texts[index - 1] ?? ''), key: manifestKey(before) });
+      texts[index] = `${line ?? ''}${digest}  documents/${'0'.repeat(index)}\n`;
+      memory.put(manifestKey(at), texts[index] ?? '', noon);
+      memory.put(
+        tagManifestKey(at),
+        formatLine({ sha256: sha256(texts[index] ?? ''), key: manifestKey(at) }),
+        noon,
+      );
+    }
+    memory.put('manifests/notes.txt', 'x', noon);
+
+    const { manifests, references } = await read();
+
+    const named = (index: number) => ({
+      sha256: sha256(texts[index] ?? ''),
+      key: manifestKey(times[index] ?? ''),
+    });
+    expect(manifests).toEqual(
+      times.map((at, index) => ({
+        ...named(index),
+        timestamp: at,
+        predecessor: index === 0 ? undefined : named(index - 1),
+        path: expect.stringMatching(new RegExp(`/manifest-${at}$`)),
+      })),
+    );
+    expect(references).toEqual([
+      ...times.map((at, index) => ({ from: tagManifestKey(at), to: named(index) })),
+      { from: manifestKey(times[2]), to: named(1) },
+      { from: manifestKey(times[1]), to: named(0) },
+    ]);
+    expect(requests()).toBe(6);
+    const downloads = sent.filter(({ options }) => options.requestTimeout !== undefined);
+    expect(downloads.map(({ input }) => input)).toStrictEqual(
+      times.map((at) => ({ Bucket: 'archive', Key: manifestKey(at) })),
+    );
+    for (const { options } of downloads) {
+      expect(options).toEqual({ abortSignal: signal, requestTimeout: 3_600_000 });
+    }
+  });
+
+  it('takes from a tag file only lines that name a manifest, up to 4,096 bytes', async () => {
+    const { memory, read } = world();
+    const line = formatLine({ sha256: digest, key });
+    const others = `x\n${digest}  documents/x\n${formatLine({ sha256: digest, key: tag })}`;
+    const text = `${others}${line}`.padEnd(4_096, '\n');
+    memory.put(tag, text, noon);
+    expect((await read()).references).toEqual([{ from: tag, to: { sha256: digest, key } }]);
+
+    memory.put(tag, `${text}\n`, noon);
+
+    expect((await read()).references).toEqual([]);
+  });
+
+  it('reads a manifest that is larger than a tag file may be', async () => {
+    const { memory, read } = world();
+    memory.put(key, 'x'.repeat(5_000), noon);
+
+    expect((await read()).manifests).toMatchObject([{ sha256: sha256('x'.repeat(5_000)) }]);
+  });
+
+  it('hashes a manifest from its beginning when the download is repeated', async () => {
+    const { memory, dependencies, listed } = world();
+    memory.put(key, 'some text', noon);
+    let attempts = 0;
+    const s3 = {
+      send: async (command: unknown) => {
+        attempts += 1;
+        const answer = (await memory.send(command)) as object;
+        if (attempts > 1) return answer;
+        return { ...answer, Body: Readable.from(failingAfter('some')) };
+      },
+    } as never;
+    const retry: ManifestDependencies['retry'] = async (work) => {
+      await expect(work(signal)).rejects.toMatchObject({ code: 'BucketUnavailable' });
+      return work(signal);
+    };
+
+    const read = await readManifests(listed(), await temporaryFolder(), { ...dependencies, s3, retry });
+
+    expect(read.manifests).toMatchObject([{ sha256: sha256('some text') }]);
+  });
+
+  it('throws the reason of its signal when the download of a manifest is aborted', async () => {
+    const { memory, dependencies, listed } = world();
+    memory.put(key, 'some text', noon);
+    const stop = new AbortController();
+    const s3 = {
+      send: async () => {
+        setImmediate(() => stop.abort(new RangeError('Stopped.')));
+        return { Body: new Readable({ read: () => undefined }) };
+      },
+    } as never;
+    const retry: ManifestDependencies['retry'] = (work) => work(stop.signal);
+
+    const reading = readManifests(listed(), await temporaryFolder(), { ...dependencies, s3, retry });
+
+    await expect(reading).rejects.toThrow(RangeError);
+  }, 5_000);
+
   it('throws BucketMisconfigured without permission to read', async () => {
     const { memory, read } = world();
     memory.put(key, 'some text', noon);
@@ -91,11 +211,16 @@ describe('reading the manifests of a bucket', () => {
     await expect(read()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('counts no documents in a text that is not a manifest, and throws if the copy has disappeared', async () => {
+  it('counts the documents of a manifest, none in a text that is not one, and throws if the copy has disappeared', async () => {
     const path = join(await temporaryFolder(), 'copy');
     await writeFile(path, 'not a manifest\n');
 
     expect(await countDocuments({ path })).toBeUndefined();
+    await writeFile(
+      path,
+      formatLine({ sha256: digest, key: 'documents/00000001-0000-4000-8000-000000000000' }),
+    );
+    expect(await countDocuments({ path })).toBe(1);
     await expect(countDocuments({ path: `${path}-2` })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
@@ -103,10 +228,11 @@ describe('reading the manifests of a bucket', () => {
 describe('draftManifest', () => {
   const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
 
-  async function startDraft(file?: string) {
-    const { memory, time, dependencies } = world();
+  async function startDraft(file?: string, options: Partial<DraftOptions> = {}) {
+    const { memory, time, dependencies, sent } = world();
+    const folder = await temporaryFolder();
     const draft = await draftManifest({
-      folder: await temporaryFolder(),
+      folder,
       predecessor: undefined,
       latestTimestamp: undefined,
       file,
@@ -114,9 +240,180 @@ describe('draftManifest', () => {
       signal,
       ...dependencies,
       bucket: createBucket({ s3: memory as never, name: 'archive', time }),
+      ...options,
     });
-    return { memory, draft };
+    return { memory, draft, folder, sent };
   }
+
+  const entry = { id: idOf(1), document: digest, receipt: digest };
+  const text = `${digest}  documents/${idOf(1)}\n${digest}  receipts/${idOf(1)}.json\n`;
+
+  it('puts the manifest where there is none, with its length and digest, and a tag file beside it', async () => {
+    const { draft, memory, sent } = await startDraft();
+    await draft.add(entry);
+
+    const written = await draft.publish();
+
+    expect(written).toEqual({ place: `s3://archive/${key}`, sha256: sha256(text), documents: 1 });
+    expect(sent).toStrictEqual([
+      {
+        input: {
+          Bucket: 'archive',
+          Key: key,
+          Body: expect.any(Readable),
+          ContentLength: text.length,
+          ContentType: 'text/plain; charset=utf-8',
+          ChecksumSHA256: sha256(text, 'base64'),
+          IfNoneMatch: '*',
+        },
+        options: { abortSignal: signal, requestTimeout: 3_600_000 },
+      },
+    ]);
+    expect(memory.text(key)).toBe(text);
+    expect(memory.text(tag)).toBe(formatLine({ sha256: sha256(text), key }));
+    expect(memory.requests).toEqual([`put ${key}`, `put ${tag}`]);
+  });
+
+  it('puts the tag file with its type, length and digest', async () => {
+    const put: NewObject[] = [];
+    const bucket = {
+      head: async () => undefined,
+      putOnce: async (object: NewObject) => {
+        put.push(object);
+        return 'exists' as const;
+      },
+    };
+    const { draft } = await startDraft(undefined, { bucket });
+    await draft.add(entry);
+
+    await draft.publish();
+
+    const body = Buffer.from(formatLine({ sha256: sha256(text), key }));
+    expect(put).toEqual([
+      {
+        key: tag,
+        body,
+        bytes: body.length,
+        sha256: sha256(body),
+        contentType: 'text/plain; charset=utf-8',
+      },
+    ]);
+  });
+
+  it('names its predecessor in the first line', async () => {
+    const before = { sha256: digest, key: manifestKey('20261123T120000Z') };
+    const predecessor = { ...before, timestamp: '20261123T120000Z', predecessor: undefined, path: '' };
+    const { draft, memory } = await startDraft(undefined, { predecessor });
+    await draft.add(entry);
+
+    await draft.publish();
+
+    expect(memory.text(key)).toBe(formatLine(before) + text);
+  });
+
+  it.each([
+    ['the time', '20261124T115959Z', '20261124T120000Z'],
+    ['a second later', '20261124T120000Z', '20261124T120001Z'],
+    ['a second later', '20261124T130000Z', '20261124T130001Z'],
+  ])('has %s as its timestamp after a manifest of %s', async (_what, latestTimestamp, expected) => {
+    const { draft } = await startDraft(undefined, { latestTimestamp });
+
+    expect((await draft.publish()).place).toBe(`s3://archive/${manifestKey(expected)}`);
+  });
+
+  it('writes lines to the draft in blocks of 256 KiB', async () => {
+    const { draft, folder } = await startDraft();
+    const path = join(folder, 'manifest.draft');
+    // 113 bytes for a document and 117 for a receipt.
+    for (let count = 0; count < 2_207; count += 1) await draft.add({ ...entry, receipt: undefined });
+    for (let count = 1; count < 109; count += 1) await draft.add({ ...entry, document: undefined });
+
+    const sizeBefore = (await stat(path)).size;
+    await draft.add({ ...entry, document: undefined });
+
+    expect(sizeBefore).toBe(0);
+    expect((await stat(path)).size).toBe(256 * 1_024);
+    await draft.discard();
+  });
+
+  it('is deleted when it is discarded, and a second time without effect', async () => {
+    const { draft, folder, memory } = await startDraft();
+    await draft.add(entry);
+
+    await draft.discard();
+    await draft.discard();
+
+    expect(await readdir(folder)).toEqual([]);
+    expect(memory.requests).toEqual([]);
+  });
+
+  it('is not published after its signal has aborted', async () => {
+    const reason = new RangeError('Stopped.');
+    const { draft, memory } = await startDraft(undefined, { signal: AbortSignal.abort(reason) });
+    await draft.add(entry);
+
+    await expect(draft.publish()).rejects.toBe(reason);
+
+    expect(memory.requests).toEqual([]);
+  });
+
+  it('replaces an earlier file, and leaves nothing else beside it', async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, 'manifest.txt');
+    await writeFile(file, 'of an earlier audit');
+    const { draft, memory } = await startDraft(file);
+    await draft.add(entry);
+
+    await draft.publish();
+
+    expect(await readFile(file, 'utf8')).toBe(text);
+    expect(await readdir(folder)).toEqual(['manifest.txt']);
+    expect(memory.requests).toEqual([]);
+  });
+
+  it('leaves nothing beside a file that it cannot replace', async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, 'manifest.txt');
+    await mkdir(file);
+    const { draft } = await startDraft(file);
+    await draft.add(entry);
+
+    await expect(draft.publish()).rejects.toMatchObject({ code: 'EISDIR' });
+
+    expect(await readdir(folder)).toEqual(['manifest.txt']);
+  });
+
+  it('throws the reason of the signal when the upload is aborted', async () => {
+    const stop = new AbortController();
+    const s3 = {
+      send: async () => {
+        stop.abort(new RangeError('Stopped.'));
+        throw new Error('AbortError');
+      },
+    } as never;
+    const retry: DraftOptions['retry'] = (work) => work(stop.signal);
+    const { draft } = await startDraft(undefined, { s3, retry });
+
+    await expect(draft.publish()).rejects.toThrow(RangeError);
+  });
+
+  it('is not published if S3 reports another manifest that is then gone', async () => {
+    const { memory, draft } = await startDraft();
+    memory.refuse = (operation) =>
+      operation === 'put' ? { name: 'PreconditionFailed', status: 412 } : undefined;
+
+    await expect(draft.publish()).rejects.toThrow('Another audit wrote a manifest');
+  });
+
+  it('is not looked for in the bucket after another error than a failed condition', async () => {
+    const { memory, draft } = await startDraft();
+    memory.put(key, '', noon);
+    memory.refuse = (operation) =>
+      operation === 'put' ? { name: 'ServiceUnavailable', status: 503 } : undefined;
+
+    await expect(draft.publish()).rejects.toMatchObject({ code: 'BucketUnavailable' });
+    expect(memory.requests).toEqual([`put ${key}`]);
+  });
 
   it('writes all lines of a large manifest', async () => {
     const file = join(await temporaryFolder(), 'manifest.txt');
