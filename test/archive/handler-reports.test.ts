@@ -25,6 +25,9 @@ interface Options {
   createdAt?: string | undefined;
   receipt?: ReceiptState;
   telnyx?: Partial<TelnyxClient>;
+  lowLaneTelnyx?: Partial<TelnyxClient>;
+  /** @default 'documents' */
+  queue?: string;
   time?: Time;
   remainingMs?: number;
 }
@@ -60,7 +63,7 @@ async function invoke(trigger: Trigger, options: Options = {}) {
   } as unknown as Bucket;
   const handler = createArchiveHandler({
     telnyx: client,
-    lowLaneTelnyx: client,
+    lowLaneTelnyx: { ...client, ...options.lowLaneTelnyx },
     download: async () => ({ status: 200, headers: {}, body: Readable.from([bytes]) }),
     bucket,
     receipts: { state: async () => receipt, writeOnce: async () => 'written' },
@@ -73,6 +76,7 @@ async function invoke(trigger: Trigger, options: Options = {}) {
     version: '1.2.3',
     lanes: [
       { name: 'documents', live: true, queueUrl: 'http://sqs/1/documents', deadLetterQueueUrl: 'dead' },
+      { name: 'backfill', live: false, queueUrl: 'http://sqs/1/backfill', deadLetterQueueUrl: 'dead' },
     ],
     sqs: { send: async () => ({}) } as unknown as SQSClient,
   });
@@ -84,7 +88,8 @@ async function invoke(trigger: Trigger, options: Options = {}) {
     event,
     requestedAt: '2026-11-24T11:59:00Z',
   });
-  const answer = await handler(sqsEvent(sqsRecord(0, { body, sentAt: noon })), {
+  const { queue = 'documents' } = options;
+  const answer = await handler(sqsEvent(sqsRecord(0, { body, queue, sentAt: noon })), {
     getRemainingTimeInMillis: () => remainingMs,
   } as Context);
   return {
@@ -136,6 +141,23 @@ describe('the archive function', () => {
       expect(counted).toEqual([...archived, ...latency]);
     },
   );
+
+  it.each([
+    ['documents', ['live']],
+    ['backfill', ['low lane']],
+  ])('asks Telnyx about a document of the lane %s as its rate limit allows', async (queue, clients) => {
+    const asked: string[] = [];
+    const linkAs = (client: string) => ({
+      downloadLink: async () => {
+        asked.push(client);
+        return 'link';
+      },
+    });
+
+    await invoke('webhook', { queue, telnyx: linkAs('live'), lowLaneTelnyx: linkAs('low lane') });
+
+    expect(asked).toEqual(clients);
+  });
 
   it('counts a document that is archived already, and logs no bytes', async () => {
     const { counted, logged } = await invoke('webhook', {
