@@ -18,11 +18,11 @@ export function tagManifestKey(timestamp: string): string {
   return `${manifestPrefix}${timestamp}/tagmanifest-sha256.txt`;
 }
 
-const keyPattern = /^manifests\/(\d{8}T\d{6}Z)\/(tag)?manifest-sha256\.txt$/;
+const keyPattern = /^manifests\/(?<timestamp>\d{8}T\d{6}Z)\/(?<tag>tag)?manifest-sha256\.txt$/;
 
 /** Reads a key under `manifests/`. @returns undefined for a key that the archiver does not write */
 export function parseManifestKey(key: string): { timestamp: string; isTag: boolean } | undefined {
-  const [, timestamp, tag] = keyPattern.exec(key) ?? [];
+  const { timestamp, tag } = keyPattern.exec(key)?.groups ?? {};
   return timestamp === undefined ? undefined : { timestamp, isTag: tag !== undefined };
 }
 
@@ -58,10 +58,11 @@ export function formatEntry({ id, document, receipt }: ManifestEntry): string {
   return documentLine + (receipt === undefined ? '' : formatLine({ sha256: receipt, key: receiptKey(id) }));
 }
 
+const linePattern = /^[0-9a-f]{64} {2}\S+\n?$/;
+
 /** Parses one line, with or without its line feed. @returns undefined for other text */
 export function parseLine(line: string): ManifestLine | undefined {
-  const [, sha256, key] = /^([0-9a-f]{64}) {2}(\S+)\n?$/.exec(line) ?? [];
-  return sha256 === undefined || key === undefined ? undefined : { sha256, key };
+  return linePattern.test(line) ? { sha256: line.slice(0, 64), key: line.slice(66).trimEnd() } : undefined;
 }
 
 /** @param line the first line of a manifest */
