@@ -200,7 +200,7 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Replacea
           }),
           { abortSignal },
         );
-        return (response.Contents ?? []).flatMap((entry) => entry.Key ?? []);
+        return response.Contents?.flatMap((entry) => entry.Key ?? []) ?? [];
       }),
   };
 }

@@ -132,6 +132,7 @@ describe('isHostPattern', () => {
     '*',
     '<region>',
     'example.*',
+    'example.c*',
     'a..example.com',
     '.example.com',
     'example.com.',
@@ -145,5 +146,14 @@ describe('isHostPattern', () => {
     `${'a.'.repeat(200)}com`,
   ])('returns false for %j', (text) => {
     expect(isHostPattern(text)).toBe(false);
+  });
+
+  it('returns true for up to 253 characters, the longest host name', () => {
+    const longest = `${'a'.repeat(249)}.com`;
+
+    expect(isHostPattern(longest)).toBe(true);
+    expect(isHostPattern(`a${longest}`)).toBe(false);
+    expect(matchesHost(longest, longest)).toBe(true);
+    expect(matchesHost(`a${longest}`, `a${longest}`)).toBe(false);
   });
 });

@@ -7,8 +7,10 @@ it.each([
 ])('openObject uses the client’s request timeout unless one is given: %s', async (ms, expected) => {
   const { signal } = new AbortController();
   const received: unknown[] = [];
+  const inputs: unknown[] = [];
   const s3 = {
-    send: async (_command: unknown, options: unknown) => {
+    send: async (command: { input: unknown }, options: unknown) => {
+      inputs.push(command.input);
       received.push(options);
       return { Body: 'the stream' };
     },
@@ -17,5 +19,6 @@ it.each([
 
   expect(await openObject({ s3: s3 as never, name: 'archive' }, 'key', options)).toBe('the stream');
 
+  expect(inputs).toStrictEqual([{ Bucket: 'archive', Key: 'key' }]);
   expect(received).toStrictEqual([{ abortSignal: signal, ...expected }]);
 });

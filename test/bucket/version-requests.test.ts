@@ -240,6 +240,10 @@ describe('the lock of a version', () => {
     },
   );
 
+  it.each([true, false])('is a hold that can be set: %j', async (held) => {
+    expect(await versionsOf(() => ({})).versions.setHold(key, 'v1', held, never)).toBe(true);
+  });
+
   it('is not guessed if one of its two parts cannot be read', async () => {
     const denied = failingWith('AccessDenied', 403);
 
