@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { copyToBucket, measureDownload } from '../../functions/archive/copy.ts';
@@ -31,9 +32,12 @@ function responseWith(body: Readable): HttpResponse {
 }
 
 describe('copyToBucket', () => {
-  it.each([0, 60])(
+  it.each([
+    [0, 8_000],
+    [60, 10_000],
+  ])(
     'fails with DownloadFailed before the timeout of S3 when the source stalls after %i bytes',
-    async (sent) => {
+    async (sent, failsAt) => {
       const time = virtualTime(noon);
       const body = new Readable({ read: () => undefined });
       if (sent > 0) body.push(Buffer.alloc(sent));
@@ -45,9 +49,12 @@ describe('copyToBucket', () => {
         new AbortController().signal,
       );
 
-      await expect(copying).rejects.toMatchObject({ code: 'DownloadFailed' });
-      expect(time.monotonic()).toBeGreaterThanOrEqual(calls.downloadIdleMs);
-      expect(time.monotonic()).toBeLessThan(calls.bucketIdleMs);
+      await expect(copying).rejects.toMatchObject({
+        code: 'DownloadFailed',
+        message: 'The storage sent nothing for 8 s. The next attempt uses a fresh link.',
+      });
+      expect(time.monotonic()).toBe(failsAt);
+      expect(failsAt).toBeLessThan(calls.bucketIdleMs);
     },
   );
 
@@ -106,12 +113,33 @@ describe('a slow download', () => {
 
       const reading = measureDownload(responseWith(body), promised, time, new AbortController().signal);
 
-      await expect(reading).rejects.toMatchObject({ code: 'DownloadFailed' });
-      expect(time.monotonic()).toBeGreaterThanOrEqual(15_000);
-      expect(time.monotonic()).toBeLessThan(18_000);
+      await expect(reading).rejects.toMatchObject({
+        code: 'DownloadFailed',
+        message:
+          'The storage sent only 10 bytes in 16 s; the minimum is 131072 bytes per second. The next attempt uses a fresh link.',
+      });
+      expect(time.monotonic()).toBe(16_000);
       expect(body.destroyed).toBe(true);
     },
   );
+
+  it('is not ended by its pace while it has sent exactly the minimum on average', async () => {
+    const time = virtualTime(noon);
+    const body = new Readable({ read: () => undefined });
+    const minimumOf16Seconds = 16 * 128 * 1_024;
+    time.after(1_000, () => body.push(Buffer.alloc(minimumOf16Seconds - 1)));
+    time.after(9_000, () => body.push(Buffer.alloc(1)));
+
+    const reading = measureDownload(
+      responseWith(body),
+      { bytes: 100_000_000, sha256: undefined },
+      time,
+      new AbortController().signal,
+    );
+
+    await expect(reading).rejects.toThrow('The storage sent nothing for 8 s.');
+    expect(time.monotonic()).toBe(18_000);
+  });
 
   it('completes at 200 kB per second no matter how long it takes', async () => {
     const time = virtualTime(noon);
@@ -151,6 +179,54 @@ describe('a slow download', () => {
   });
 });
 
+describe('a copy that has ended', () => {
+  it('leaves neither a timer nor a listener of its signal behind', async () => {
+    const clock = virtualTime(noon);
+    const timers = new Set<symbol>();
+    const time: Time = {
+      ...clock,
+      after: (ms, callback) => {
+        const timer = Symbol();
+        timers.add(timer);
+        const cancel = clock.after(ms, () => {
+          timers.delete(timer);
+          callback();
+        });
+        return () => {
+          timers.delete(timer);
+          cancel();
+        };
+      },
+    };
+    const { signal } = new AbortController();
+    const source = new Readable({ read: () => undefined });
+    clock.after(5_000, () => {
+      source.push(Buffer.alloc(target.bytes));
+      source.push(null);
+    });
+
+    await measureDownload(responseWith(source), target, time, signal);
+
+    expect(timers.size).toBe(0);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('has closed the download if S3 did not read it to its end', async () => {
+    const taken = { putOnce: async () => 'exists' } as unknown as Bucket;
+    const source = new Readable({ read: () => undefined });
+
+    const copied = await copyToBucket(
+      responseWith(source),
+      target,
+      { bucket: taken, time: virtualTime(noon) },
+      new AbortController().signal,
+    );
+
+    expect(copied).toEqual({ stored: 'exists', digest: undefined });
+    expect(source.destroyed).toBe(true);
+  });
+});
+
 describe('an upload whose bytes have all been sent', () => {
   it('is aborted when the invocation ends', async () => {
     const time = virtualTime(noon);
@@ -186,7 +262,10 @@ describe('the SHA-256 that S3 returns', () => {
       new AbortController().signal,
     );
 
-    await expect(copying).rejects.toMatchObject({ code: 'ChecksumMismatch' });
+    await expect(copying).rejects.toMatchObject({
+      code: 'ChecksumMismatch',
+      message: 'S3 returned a SHA-256 that does not match the bytes sent.',
+    });
   });
 });
 

@@ -93,6 +93,8 @@ describe('matchesHost', () => {
     ['a-*-b.example.com', 'c-x-b.example.com', false],
     ['*.<region>.example.com', 'a.b.us-east-1.example.com', true],
     ['*.<region>.example.com', 'a.b.example.com', false],
+    ['a.example.com', 'a.a.example.com', false],
+    ['a-*.example.com', 'a-x.a-y.example.com', false],
     ['*.a.*.a.com', 'x.a.a.a.a.com', true],
     ['*.a.*.a.com', 'x.a.a.com', false],
   ])('for the pattern %s and the host %s returns %s', (pattern, host, expected) => {

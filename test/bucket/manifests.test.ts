@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ListedObject } from '../../functions/bucket/listing.ts';
-import { formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { formatEntry, formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { type DraftOptions, draftManifest } from '../../functions/bucket/manifest-writer.ts';
 import {
   countDocuments,
@@ -418,14 +418,13 @@ describe('draftManifest', () => {
   it('writes all lines of a large manifest', async () => {
     const file = join(await temporaryFolder(), 'manifest.txt');
     const { draft } = await startDraft(file);
-    for (let number = 0; number < 2_000; number += 1) {
-      await draft.add({ id: idOf(number), document: digest, receipt: digest });
-    }
+    const entries = Array.from({ length: 2_000 }, (_, number) => ({ ...entry, id: idOf(number) }));
+    for (const each of entries) await draft.add(each);
 
     const written = await draft.publish();
 
     const text = await readFile(file, 'utf8');
-    expect(text.split('\n')).toHaveLength(4_001);
+    expect(text).toBe(entries.map(formatEntry).join(''));
     expect(written).toEqual({ place: file, sha256: sha256(text), documents: 2_000 });
   });
 
