@@ -75,6 +75,7 @@ export function createGuardedHttpGet(
   const filteringAgent = (allowPrivateIPAddress: boolean) =>
     dropStaleSockets(new RequestFilteringHttpsAgent({ keepAlive: true, allowPrivateIPAddress }), monotonic);
   const guarded = createHttpGet({ https: filteringAgent(false) }, version);
+  // Stryker disable next-line ConditionalExpression: only saves agents; no origin is undefined.
   if (policy.trustedOrigin === undefined) return guarded;
   const { http } = createAgents(undefined, monotonic);
   const trusted = createHttpGet({ https: filteringAgent(true), http }, version);

@@ -65,8 +65,8 @@ export function parseLine(line: string): ManifestLine | undefined {
   return linePattern.test(line) ? { sha256: line.slice(0, 64), key: line.slice(66).trimEnd() } : undefined;
 }
 
-/** @param line the first line of a manifest */
-function parsePredecessor(line: string): ManifestLine | undefined {
+/** Parses a line that names a manifest. @returns undefined for other text */
+export function parseManifestReference(line: string): ManifestLine | undefined {
   const parsed = parseLine(line);
   return parsed && parseManifestKey(parsed.key)?.isTag === false ? parsed : undefined;
 }
@@ -75,7 +75,7 @@ function parsePredecessor(line: string): ManifestLine | undefined {
 export async function readPredecessor(path: string): Promise<ManifestLine | undefined> {
   try {
     // Stryker disable next-line StringLiteral: neither text names a manifest.
-    for await (const [line] of readLines(path)) return parsePredecessor(line ?? '');
+    for await (const [line] of readLines(path)) return parseManifestReference(line ?? '');
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
   }
@@ -94,7 +94,7 @@ export async function* readManifestEntries(path: string): AsyncGenerator<Manifes
     for (const line of lines) {
       const wasFirst = isFirst;
       isFirst = false;
-      if (wasFirst && parsePredecessor(line)) continue;
+      if (wasFirst && parseManifestReference(line)) continue;
       const parsed = parseLine(line);
       const target = parsed && parseKey(parsed.key);
       if (!parsed || !target)

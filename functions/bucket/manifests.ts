@@ -7,8 +7,8 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { ListedObject } from './listing.ts';
 import {
   type ManifestLine,
-  parseLine,
   parseManifestKey,
+  parseManifestReference,
   readManifestEntries,
   readPredecessor,
 } from './manifest-text.ts';
@@ -112,10 +112,9 @@ async function readTag(
     onRequest();
     return bucket.read(key, signal);
   });
-  return (text?.toString('utf8') ?? '')
-    .split('\n')
-    .flatMap((line) => parseLine(line) ?? [])
-    .filter(({ key: named }) => parseManifestKey(named)?.isTag === false);
+  if (text === undefined) return [];
+  const lines = text.toString('utf8').split('\n');
+  return lines.flatMap((line) => parseManifestReference(line) ?? []);
 }
 
 /** @returns the number of documents; undefined if the archiver did not write the text in this form */

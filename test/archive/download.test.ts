@@ -3,7 +3,8 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { RequestFilteringHttpsAgent } from 'request-filtering-agent';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   allowedUrl,
   createDownload,
@@ -168,6 +169,22 @@ describe('allowedUrl', () => {
     );
   });
 
+  it.each([
+    [`https://s3.amazonaws.com/${'a'.repeat(8_192)}`, 'it is longer than 8192 characters'],
+    ['https://s3.amazonaws.com/a b', 'it contains a space or a control character'],
+    ['https://s3.amazonaws.com/a\n', 'it contains a space or a control character'],
+    ['s3.amazonaws.com/a', 'it is not a URL'],
+    ['https://user@s3.amazonaws.com/a', 'it contains user info'],
+    ['https://:pass@s3.amazonaws.com/a', 'it contains user info'],
+    ['http://s3.amazonaws.com/a', 'it is not https'],
+    ['https://s3.amazonaws.com:8443/a', 'it contains a port'],
+    ['https://evil.example/a', 'its host is not among the allowed download hosts'],
+  ])('says which rule the link violates, without the link: %.40s', (link, rule) => {
+    expect(refusalOf(link)?.message).toBe(
+      `The download link from Telnyx is not allowed: ${rule}. If Telnyx moved its storage, add the host to downloadHosts.`,
+    );
+  });
+
   it('throws LinkNotAllowed for a link of more than 8,192 characters or a host name of more than 253', () => {
     const prefix = 'https://s3.amazonaws.com/';
     const hostOf = (length: number) => `${'a'.repeat(length - '.s3.amazonaws.com'.length)}.s3.amazonaws.com`;
@@ -209,7 +226,10 @@ describe('a download from an allowed host name that resolves to a loopback addre
 
     const downloading = download('https://localhost/a', new AbortController().signal);
 
-    await expect(downloading).rejects.toHaveProperty('code', 'LinkNotAllowed');
+    await expect(downloading).rejects.toMatchObject({
+      code: 'LinkNotAllowed',
+      message: expect.stringContaining('not allowed: its host resolves to an address that is not public.'),
+    });
     expect(connections).toBe(0);
   });
 });
@@ -275,16 +295,22 @@ describe('a download', () => {
 
     const downloading = download(scheme + new URL(origin).host + target, new AbortController().signal);
 
-    await expect(downloading).rejects.toHaveProperty('code', 'LinkNotAllowed');
+    await expect(downloading).rejects.toMatchObject({
+      code: 'LinkNotAllowed',
+      message: expect.stringContaining('not allowed: it is not an absolute URL.'),
+    });
     expect(requests()).toBe(0);
   });
 
   it.each<[number, ErrorCode]>([
     [204, 'DownloadFailed'],
     [206, 'DownloadFailed'],
+    [299, 'DownloadFailed'],
+    [300, 'RedirectRefused'],
     [301, 'RedirectRefused'],
     [304, 'RedirectRefused'],
     [307, 'RedirectRefused'],
+    [399, 'RedirectRefused'],
     [400, 'DownloadRefused'],
     [401, 'DownloadRefused'],
     [403, 'LinkExpired'],
@@ -308,6 +334,39 @@ describe('a download', () => {
       message: expect.stringContaining(String(status)),
     });
     await expect(downloading).rejects.not.toHaveProperty('message', expect.stringContaining(secret));
+  });
+
+  it.each([
+    [403, 'The storage returned 403 for the download link, as it does for an expired link.'],
+    [301, 'The storage returned 301; redirects are not followed.'],
+    [404, 'The storage returned 404 for the download link. The next attempt uses a fresh link.'],
+    [503, 'The storage returned 503 for the download link. The next attempt uses a fresh link.'],
+  ])('says what the status %i means', async (status, message) => {
+    const download = createDownload({
+      policy: defaultPolicy,
+      httpGet: async () => responseWith(status),
+      time: systemTime,
+    });
+
+    await expect(download('https://s3.amazonaws.com/a', new AbortController().signal)).rejects.toHaveProperty(
+      'message',
+      message,
+    );
+  });
+
+  it('keeps the error of the connection as the cause', async () => {
+    const error = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+    const download = createDownload({
+      policy: defaultPolicy,
+      httpGet: () => Promise.reject(error),
+      time: systemTime,
+    });
+
+    await expect(download('https://s3.amazonaws.com/a', new AbortController().signal)).rejects.toMatchObject({
+      code: 'DownloadFailed',
+      message: 'The connection to the storage failed (Error ECONNRESET).',
+      cause: error,
+    });
   });
 
   it('destroys the body of a response with an error status', async () => {
@@ -338,6 +397,34 @@ describe('a download', () => {
 
     await expect(downloading).rejects.toMatchObject({ code: 'DownloadFailed' });
     await expect(downloading).rejects.toThrow(/^The connection to the storage failed \([\w ]+\)\.$/);
+  });
+
+  it('connects to a trusted https origin on this machine, with an agent that keeps its connections', async () => {
+    const connect = vi.spyOn(RequestFilteringHttpsAgent.prototype, 'createConnection');
+    onTestFinished(() => connect.mockRestore());
+    const policy = { hosts: [], trustedOrigin: 'https://127.0.0.1:9' };
+    const httpGet = createGuardedHttpGet(policy, '0.0.0-test');
+    const download = createDownload({ policy, httpGet, time: systemTime });
+
+    const downloading = download('https://127.0.0.1:9/a', new AbortController().signal);
+
+    // An address that the agent refuses would be LinkNotAllowed.
+    await expect(downloading).rejects.toMatchObject({ code: 'DownloadFailed' });
+    expect(connect.mock.contexts[0]).toMatchObject({ keepAlive: true });
+  });
+
+  it('rejects with the reason of its signal', async () => {
+    const stop = new AbortController();
+    const download = createDownload({
+      policy: defaultPolicy,
+      httpGet: async () => {
+        stop.abort(new RangeError('Stopped.'));
+        throw new Error('AbortError');
+      },
+      time: systemTime,
+    });
+
+    await expect(download('https://s3.amazonaws.com/a', stop.signal)).rejects.toThrow(RangeError);
   });
 
   it('fails with DownloadFailed when the headers do not arrive', async () => {

@@ -383,6 +383,12 @@ describe('draftManifest', () => {
     expect(await readdir(folder)).toEqual(['manifest.txt']);
   });
 
+  it('throws why it cannot be copied to a folder that does not exist', async () => {
+    const { draft } = await startDraft(join(await temporaryFolder(), 'missing', 'manifest.txt'));
+
+    await expect(draft.publish()).rejects.toMatchObject({ code: 'ENOENT', syscall: 'copyfile' });
+  });
+
   it('throws the reason of the signal when the upload is aborted', async () => {
     const stop = new AbortController();
     const s3 = {
