@@ -33,7 +33,8 @@ export function formatTimestamp(seconds: number): string {
 
 /** @returns seconds since the Unix epoch, or NaN for other text */
 export function parseTimestamp(timestamp: string): number {
-  const extended = timestamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/, '$1-$2-$3T$4:$5:$6Z');
+  // V8 parses no date with anything behind its time zone.
+  const extended = timestamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z/, '$1-$2-$3T$4:$5:$6Z');
   return Date.parse(extended) / 1_000;
 }
 

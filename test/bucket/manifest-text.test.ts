@@ -186,5 +186,7 @@ describe('the timestamp in the key of a manifest', () => {
     expect(parseTimestamp('x20261124T123456Z')).toBeNaN();
     expect(parseTimestamp('20261124T123456Zx')).toBeNaN();
     expect(parseTimestamp('20261324T123456Z')).toBeNaN();
+    // `+002026-11-24T12:34:56Z` is a date with an expanded year.
+    expect(parseTimestamp('+0020261124T123456Z')).toBeNaN();
   });
 });
