@@ -38,6 +38,7 @@ export async function* mergeById<Streams extends Record<string, WithId>>(
     for (;;) {
       let smallest: string | undefined;
       for (const { head } of cursors) {
+        // Stryker disable next-line EqualityOperator: of two equal IDs, either one will do.
         if (head && (smallest === undefined || head.id < smallest)) smallest = head.id;
       }
       if (smallest === undefined) return;

@@ -36,8 +36,6 @@ export function createRecheck(
       waiting.push(inspection);
       if (waiting.length >= batchSize) await lookUp();
     },
-    end: async () => {
-      if (waiting.length > 0) await lookUp();
-    },
+    end: lookUp,
   };
 }

@@ -7,6 +7,7 @@ import type { Bucket } from '../../functions/bucket/store.ts';
 import { boundRecord } from '../../functions/telnyx/record.ts';
 import { createWorld } from '../cli/audit/world.ts';
 import { day, documentOf, noon, receiptOf, written } from '../fakes/documents.ts';
+import { sha256 } from '../fakes/memory-bucket.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -96,7 +97,29 @@ describe('A receipt that the archiver wrote', () => {
     expect(body.toString('utf8')).toContain(`"telnyx": ${telnyx}\n}`);
     expect(readReceipt(id, body)).toMatchObject({
       alteration: undefined,
+      createdAt: undefined,
       stated: { bytes: receipt.object.bytes, sha256: receipt.object.sha256 },
+    });
+  });
+
+  it('is read with all that the audit compares or shows', async () => {
+    const receipt = receiptOf(archived);
+    receipt.object.versionId = 'v1';
+    const telnyx = JSON.stringify({ ...archived.record, customer_reference: 'PO-17' });
+
+    const body = await writtenByArchiver({ ...receipt, telnyx });
+
+    expect(readReceipt(id, body)).toEqual({
+      digest: sha256(body),
+      alteration: undefined,
+      stated: { bytes: 10, sha256: sha256('some bytes') },
+      archivedAt: noon - 10 * day + 4_000,
+      createdAt: noon - 10 * day,
+      fileName: '6e0c.pdf',
+      customerReference: 'PO-17',
+      contentType: 'application/pdf',
+      trigger: 'sweep',
+      versionId: 'v1',
     });
   });
 
@@ -130,20 +153,68 @@ describe('A receipt that the archiver wrote', () => {
   });
 });
 
+const layout = 'not formatted as the archiver formats it';
+
 it.each([
-  ['a different indentation', (text: string) => text.replace('\n  "v"', '\n "v"')],
-  ['a space after Telnyx’s record', (text: string) => text.replace(/\n}\n$/, ' \n}\n')],
-  ['a second record of Telnyx', (text: string) => text.replace('"telnyx":', '"telnyx": {},\n  "telnyx":')],
+  ['a different indentation', layout, (text: string) => text.replace('\n  "v"', '\n "v"')],
+  ['a space after Telnyx’s record', layout, (text: string) => text.replace(/\n}\n$/, ' \n}\n')],
+  [
+    'a second record of Telnyx',
+    layout,
+    (text: string) => text.replace('"telnyx":', '"telnyx": {},\n  "telnyx":'),
+  ],
   [
     'telnyxCut set to false',
+    'telnyxCut is missing, unknown or not valid',
     (text: string) => text.replace('  "telnyx":', '  "telnyxCut": false,\n  "telnyx":'),
   ],
-  ['a different size in Telnyx’s record', (text: string) => text.replace('"amount":10', '"amount":11')],
-  ['a different ID in Telnyx’s record', (text: string) => text.replace(/("telnyx": .*"id":"6)e/, '$1f')],
-  ['a record of null', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": null')],
-  ['an array for a record', (text: string) => text.replace(/"telnyx": .*/, '"telnyx": []')],
-  ['a byte that is not UTF-8', (text: string) => Buffer.from(text.replace('.pdf', '.p\u00ff'), 'latin1')],
-])('A receipt with %s is altered', async (_case, change) => {
+  ['no end', 'not JSON', (text: string) => text.slice(0, -3)],
+  [
+    'another document’s ID',
+    'the receipt of another document',
+    (text: string) => text.replace('"documentId": "6', '"documentId": "7'),
+  ],
+  [
+    'a different key',
+    'it names a different key',
+    (text: string) => text.replace('"documents/6', '"documents/7'),
+  ],
+  [
+    'a different size in Telnyx’s record',
+    'its size differs from Telnyx’s record in it',
+    (text: string) => text.replace('"amount":10', '"amount":11'),
+  ],
+  [
+    'a different SHA-256 in Telnyx’s record',
+    'its SHA-256 differs from Telnyx’s record in it',
+    (text: string) => text.replace(/"sha256":"\w+"/, `"sha256":"${sha256('other bytes')}"`),
+  ],
+  [
+    'a SHA-256 that Telnyx’s record does not state',
+    'its sha256StatedBy does not match Telnyx’s record in it',
+    (text: string) => text.replace(/"sha256":"\w+",/, ''),
+  ],
+  [
+    'a different ID in Telnyx’s record',
+    'it contains Telnyx’s record of another document',
+    (text: string) => text.replace(/("telnyx": .*"id":"6)e/, '$1f'),
+  ],
+  [
+    'a record of null',
+    'telnyx is missing, unknown or not valid',
+    (text: string) => text.replace(/"telnyx": .*/, '"telnyx": null'),
+  ],
+  [
+    'an array for a record',
+    'telnyx is missing, unknown or not valid',
+    (text: string) => text.replace(/"telnyx": .*/, '"telnyx": []'),
+  ],
+  [
+    'a byte that is not UTF-8',
+    layout,
+    (text: string) => Buffer.from(text.replace('.pdf', '.p\u00ff'), 'latin1'),
+  ],
+])('A receipt with %s is altered: %s', async (_case, alteration, change) => {
   const receipt = receiptOf(archived);
   const body = await writtenByArchiver({ ...receipt, telnyx: JSON.stringify(archived.record) });
   expect(readReceipt(id, body).alteration).toBeUndefined();
@@ -151,7 +222,7 @@ it.each([
   const changed = Buffer.from(change(body.toString('utf8')));
 
   expect(changed.equals(body)).toBe(false);
-  expect(readReceipt(id, changed).alteration).toBeDefined();
+  expect(readReceipt(id, changed)).toMatchObject({ alteration, digest: sha256(changed) });
 });
 
 it('A receipt with one changed character is altered, or states the same size and SHA-256', () => {
