@@ -12,9 +12,11 @@ import { sha256 } from '../fakes/memory-bucket.ts';
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const object = documentKey(documentId);
 const receipt = receiptKey(documentId);
-const [document1, document2, receipt1, receipt2, grave] = ['d1', 'd2', 'r1', 'r2', 'tombstone'].map(
-  sha256,
-) as [string, string, string, string, string];
+const document1 = sha256('document 1');
+const document2 = sha256('document 2');
+const receipt1 = sha256('receipt 1');
+const receipt2 = sha256('receipt 2');
+const grave = sha256('tombstone');
 const graceMs = 60_000;
 const conditions: AuditConditions = { startedAt: noon, telnyxListed: true, graceMs };
 
@@ -80,7 +82,8 @@ function judged(evidence: Evidence, changes: Partial<AuditConditions> = {}): str
   });
 }
 
-type Case = [string, Partial<Evidence>, ...string[]];
+/** What the case is, what is known other than usual, and the findings. */
+type Case = [string, { [Name in keyof Evidence]?: Evidence[Name] | undefined }, ...string[]];
 
 it.each<Case>([
   ['archived and unchanged', {}, `same ${object}: `],
@@ -232,11 +235,13 @@ it.each<Case>([
     ],
   ),
 ])('A document %s is judged', (_case, changes, ...findings) => {
-  expect(judged({ ...archived, ...changes })).toEqual(findings);
+  expect(judged({ ...archived, ...changes } as Evidence)).toEqual(findings);
 });
 
 it('A document that is not in Telnyx’s list is not kept if the list is incomplete', () => {
-  expect(judged({ ...archived, telnyx: undefined }, { telnyxListed: false })).toEqual([`same ${object}: `]);
+  expect(judged({ ...archived, telnyx: undefined } as never, { telnyxListed: false })).toEqual([
+    `same ${object}: `,
+  ]);
 });
 
 it.each<Case>([
@@ -267,7 +272,7 @@ it.each<Case>([
   ],
   ['named by a hold record is lost', { hold: { records: [], locks: [] } }, `lost ${object}: `],
 ])('A document at Telnyx only, %s', (_case, changes, ...findings) => {
-  expect(judged({ documentId, ...changes })).toEqual(findings);
+  expect(judged({ documentId, ...changes } as Evidence)).toEqual(findings);
 });
 
 describe('Of the manifests,', () => {
@@ -481,7 +486,7 @@ describe('An erased document', () => {
       `erased ${object}: no manifest named it before`,
     ],
   ])('%s is judged', (_case, changes, ...findings) => {
-    expect(judged({ ...erased, ...changes })).toEqual(findings);
+    expect(judged({ ...erased, ...changes } as Evidence)).toEqual(findings);
   });
 });
 
