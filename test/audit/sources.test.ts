@@ -1,0 +1,111 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { mergeManifests } from '../../functions/audit/manifest-claims.ts';
+import { mergeSources } from '../../functions/audit/sources.ts';
+import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { formatEntry, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { collected } from '../collected.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { noon } from '../fakes/documents.ts';
+import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
+
+const id = (number: number) => `0000000${number}-0000-4000-8000-000000000000`;
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'audit-sources-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+it('Of a bucket, each key is of a document, of a manifest, or foreign', async () => {
+  const time = virtualTime(noon);
+  const memory = new MemoryBucket(time);
+  const foreign = [
+    'a',
+    'documents/x',
+    'holds/notes.txt',
+    `holds/${id(1)}/today.json`,
+    'manifests/x',
+    'receipts/x',
+    'z',
+  ];
+  const holds = [holdKey(id(1), noon), holdKey(id(1), noon + 1), holdKey(id(3), noon)];
+  const known = [documentKey(id(1)), documentKey(id(2)), receiptKey(id(2)), ...holds];
+  const manifests = [manifestKey('20261124T120000Z'), tagManifestKey('20261124T120000Z')];
+  for (const key of [...foreign, ...known, ...manifests]) memory.put(key, 'x', noon);
+  const others: string[] = [];
+  let requests = 0;
+
+  const rows = await collected(
+    mergeSources({
+      listing: {
+        s3: memory as never,
+        name: 'archive',
+        time,
+        retry: (work) => work(new AbortController().signal),
+        onRequest: () => {
+          requests += 1;
+        },
+      },
+      telnyx: [],
+      manifests: [],
+      onForeign: ({ key }) => others.push(key),
+    }),
+  );
+
+  expect(others.sort()).toEqual(foreign.sort());
+  expect(requests).toBe(3);
+  expect(rows).toMatchObject([
+    {
+      id: id(1),
+      object: { key: documentKey(id(1)) },
+      hold: { id: id(1), records: [{ key: holds[0] }, { key: holds[1] }] },
+    },
+    { id: id(2), object: { key: documentKey(id(2)) }, receipt: { key: receiptKey(id(2)) } },
+    { id: id(3), hold: { records: [{ key: holds[2] }] } },
+  ]);
+  expect(rows.map((row) => Object.keys(row))).toEqual([
+    ['id', 'object', 'hold'],
+    ['id', 'object', 'receipt'],
+    ['id', 'hold'],
+  ]);
+});
+
+it('Of the manifests, each says what it changes of a document, from the first that names it on', async () => {
+  const folder = await newFolder();
+  const [document, receipt, other] = ['document', 'receipt', 'other'].map((text) => sha256(text));
+  const entriesOf = [
+    [{ id: id(2), document, receipt: undefined }],
+    [
+      { id: id(1), document, receipt },
+      { id: id(2), document, receipt },
+    ],
+    [
+      { id: id(1), document, receipt },
+      { id: id(2), document: other, receipt },
+    ],
+    [{ id: id(1), document, receipt }],
+  ];
+  const manifests = await Promise.all(
+    entriesOf.map(async (entries, position) => {
+      const path = join(folder, `${position}`);
+      await writeFile(path, entries.map(formatEntry).join(''));
+      return { key: `m${position}`, path };
+    }),
+  );
+
+  expect(await collected(mergeManifests(manifests))).toEqual([
+    { id: id(1), claims: [{ manifest: 'm1', document, receipt }] },
+    {
+      id: id(2),
+      claims: [
+        { manifest: 'm0', document, receipt: undefined },
+        { manifest: 'm1', document, receipt },
+        { manifest: 'm2', document: other, receipt },
+        { manifest: 'm3', document: undefined, receipt: undefined },
+      ],
+    },
+  ]);
+});
