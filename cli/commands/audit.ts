@@ -87,7 +87,7 @@ export const auditCommand: ArchiverCommand = {
 };
 
 /** @param parsed the options as commander parsed them */
-function auditOptions(parsed: Parsed): AuditOptions {
+export function auditOptions(parsed: Parsed): AuditOptions {
   const { quick = false, readData, manifest } = parsed;
   if (quick && (readData || manifest || parsed.html)) {
     throw new UsageError(
