@@ -8,7 +8,9 @@ import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { virtualTime } from '../../fakes/clock.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld, problemsAmong } from './world.ts';
 
@@ -176,6 +178,78 @@ describe('audit, for a person,', () => {
     }
   });
 
+  it('states what it covered, and how long that took', async () => {
+    const time = virtualTime(noon);
+    let elapsed = 0;
+    time.monotonic = () => elapsed;
+    const world = createWorld({ time });
+    for (let number = 0; number < 10; number += 1) world.archive(some(number, noon - 9 * day));
+    await world.run({ manifest: 'bucket' });
+    const [manifest = ''] = [...world.bucket.objects.keys()].filter((key) =>
+      key.endsWith('/manifest-sha256.txt'),
+    );
+    world.bucket.refuse = (operation) => {
+      // The listings take a second, reading the documents two more.
+      elapsed = Math.max(elapsed, operation === 'head' ? 3_000 : 1_000);
+      return undefined;
+    };
+
+    const { records, progress, printed } = await world.run({ all: true, readData: 100 });
+
+    const covered = {
+      archive: 'memory',
+      listedAtTelnyx: 10,
+      quick: false,
+      manifests: 1,
+      newestManifest: { key: manifest, sha256: sha256(world.bucket.text(manifest)) },
+      seconds: 3,
+    };
+    expect(records.at(-1)).toMatchObject({
+      type: 'summary',
+      findings: 0,
+      unchecked: 0,
+      archived: 10,
+      held: 0,
+      bytes: 100,
+      objectsRead: 10,
+      bytesRead: 100,
+      // Three listings and one of the manifests; the manifest and its tag file; three requests for each document.
+      requests: 36,
+      ...covered,
+    });
+    expect(progress.at(-1)?.text).toBe('10 documents checked · 5/s · 0 problems');
+    // The summary follows the progress.
+    expect(world.stoppedAfter.at(-2)).toMatch(/ 0000\.pdf\n$/);
+    expect(world.stoppedAfter.at(-2)).not.toContain('No problems found');
+    expect(printed).toMatch(/\n\nNo problems found in 10 archived documents/);
+  });
+
+  it('stops the progress also if it fails', async () => {
+    const world = worldOf(1);
+    world.bucket.refuse = () => ({ name: 'NoSuchBucket', status: 404 });
+
+    await expect(world.run()).rejects.toThrow('bucket does not exist');
+
+    expect(world.stoppedAfter).toHaveLength(1);
+  });
+
+  it('states of a foreign object its size, other versions and delete marker', async () => {
+    const world = worldOf(1);
+    world.bucket.put('a', 'x', noon);
+    world.bucket.put('b', 'x', noon);
+    world.bucket.put('b', 'xy', noon);
+    world.bucket.put('c', 'x', noon);
+    world.bucket.versioned.delete('c');
+
+    const { details } = await world.run();
+
+    expect([...details]).toEqual([
+      ['foreign a', '1 B'],
+      ['foreign b', '2 B, other versions: 1'],
+      ['foreign c', 'hidden by a delete marker, other versions: 1'],
+    ]);
+  });
+
   it('does not speak of Telnyx in progress if it does not ask Telnyx', async () => {
     const world = worldOf(1);
     world.bucket.put('a', 'x', noon);
@@ -196,9 +270,11 @@ describe('audit --html', () => {
       world.archive(archived);
       const file = join(await temporaryFolder(), 'report.html');
 
-      await world.run({ html: file });
+      const { printed, records } = await world.run({ html: file });
 
       expect(await readFile(file, 'utf8')).toContain(`<th scope="row">${contentType}</th>`);
+      expect(printed).toMatch(new RegExp(`\\n\\nReport: ${file}\\n$`));
+      expect(records.at(-1)).toEqual({ type: 'report', file });
     },
   );
 
@@ -350,10 +426,12 @@ describe('audit while the archiver works', () => {
       return undefined;
     };
 
-    const { exitCode, findings } = await world.run({ all: true });
+    const { exitCode, findings, details, queued } = await world.run({ all: true, repair: true });
 
     expect(exitCode).toBe(0);
     expect(findings).toContain(`pending ${documentKey(id(3))}`);
+    expect(details.get(`pending ${documentKey(id(3))}`)).toBe('archived during the audit');
+    expect(queued).toEqual([]);
   });
 
   it('does not report a document archived after the listing of Telnyx as kept', async () => {
@@ -484,6 +562,27 @@ describe('audit under failures', () => {
 
     expect(problemsAmong(findings)).toEqual([`no-object ${documentKey(id(1))}`, 'unreadable telnyx']);
     expect(findings.some((finding) => finding.startsWith('kept'))).toBe(false);
+  });
+
+  it('reports rows of Telnyx’s list without a valid ID, and no document as kept then', async () => {
+    const world = worldOf(2);
+    world.account.delete(id(0));
+    world.account.set('odd', { ...some(1, noon - 9 * day).record, id: 'odd' });
+
+    const { exitCode, findings, details } = await world.run({ all: true });
+
+    expect(exitCode).toBe(3);
+    expect(findings).toContain(`same ${documentKey(id(0))}`);
+    expect(details.get('unreadable telnyx')).toBe('1 row without a valid ID.');
+  });
+
+  it('states why Telnyx’s list could not be read', async () => {
+    const world = worldOf(1);
+    world.breakTelnyx();
+
+    const { details } = await world.run();
+
+    expect(details.get('unreadable telnyx')).toBe('ApiKeyRejected: The API key is not valid.');
   });
 
   it('checks a local archive without Telnyx if no local stack is running, and says so in the summary', async () => {

@@ -57,6 +57,25 @@ describe('audit with manifests', () => {
     expect(damaged.stdout).toContain(`${documentKey(id(2))}: OK`);
   });
 
+  it('prints place, digest and number of documents of the manifest', async () => {
+    const world = createWorld();
+    world.archive(documentOf(id(0), body(0)));
+
+    const { printed, records } = await world.run({ manifest: 'bucket' });
+
+    const key = 'manifests/20261124T120000Z/manifest-sha256.txt';
+    const digest = sha256(world.bucket.text(key));
+    expect(printed).toContain(
+      `\n\nManifest of 1 document: s3://archive/${key}\nSHA-256 ${digest}\nStore this SHA-256 outside the bucket.`,
+    );
+    expect(records.at(-1)).toEqual({
+      type: 'manifest',
+      place: `s3://archive/${key}`,
+      sha256: digest,
+      documents: 1,
+    });
+  });
+
   it('names the previous manifest, then each document and its receipt, sorted by ID', async () => {
     const { world, texts } = await worldWithManifests(2);
 

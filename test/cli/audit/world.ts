@@ -83,6 +83,9 @@ export function createWorld({
     bucket.put(key, ...content);
   };
 
+  /** What was printed before each time that the progress was stopped. */
+  const stoppedAfter: string[] = [];
+
   const run = async (
     options: Partial<AuditOptions> = {},
     signal = new AbortController().signal,
@@ -117,7 +120,7 @@ export function createWorld({
       },
       progress: (describe) => {
         describeProgress = describe;
-        return { stop: () => undefined };
+        return { stop: () => stoppedAfter.push(outcome.printed) };
       },
       paint: (_style, text) => asStyled(text),
       clear: () => undefined,
@@ -181,6 +184,7 @@ export function createWorld({
     archive,
     replace,
     run,
+    stoppedAfter,
     setPageRows: (rows: number) => {
       pageRows = rows;
     },
