@@ -8,12 +8,13 @@ import type { ManifestClaim } from './manifest-claims.ts';
 import type { ReceiptReading } from './receipt-reading.ts';
 import type { ListedDocument } from './telnyx-documents.ts';
 
-/** An object that claims to be a tombstone, as read back. `content` is undefined if `alteration` says what is wrong with it. */
-export interface TombstoneReading {
-  /** SHA-256 in lower-case hex. */
+/** An object that claims to be a tombstone, as read back. `digest` is its SHA-256 in lower-case hex. */
+export type TombstoneReading = WholeTombstone | { digest: string; content?: never; alteration: string };
+
+export interface WholeTombstone {
   digest: string;
-  content?: Tombstone;
-  alteration?: string;
+  content: Tombstone;
+  alteration?: never;
 }
 
 /** The records of who placed or released a hold. */
@@ -81,6 +82,6 @@ export function isHeld(evidence: Evidence): boolean {
 }
 
 /** The whole tombstone at one of the two keys. An erasure writes the one of the receipt first. */
-export function tombstoneOf({ object, receipt }: Evidence): TombstoneReading | undefined {
-  return [receipt, object].find((part) => part?.tombstone?.content)?.tombstone;
+export function tombstoneOf({ object, receipt }: Evidence): WholeTombstone | undefined {
+  return [receipt?.tombstone, object?.tombstone].find((tombstone) => tombstone?.content !== undefined);
 }

@@ -148,6 +148,7 @@ function isAbsent(listed: ListedKey | undefined, row: SourceRow): boolean {
 async function inspectObject(row: SourceRow, dependencies: InspectDependencies): Promise<Evidence['object']> {
   const { bucket, retry, readData, now, onRequest, onRead } = dependencies;
   if (isAbsent(row.object, row)) return undefined;
+  const current = row.object?.current;
   const key = documentKey(row.id);
   const head = await retry((limited) => {
     onRequest();
@@ -156,7 +157,7 @@ async function inspectObject(row: SourceRow, dependencies: InspectDependencies):
   if (!head) return undefined;
   const found: NonNullable<Evidence['object']> = {
     bytes: head.bytes,
-    modified: row.object?.current?.modified ?? now(),
+    modified: current?.modified ?? now(),
     sha256: head.sha256,
   };
   if (head.state === 'erased') {
@@ -193,10 +194,10 @@ async function inspectReceipt(
   row: SourceRow,
   { bucket, retry, now, onRequest }: InspectDependencies,
 ): Promise<Evidence['receipt']> {
-  const { receipt } = row;
-  if (isAbsent(receipt, row)) return undefined;
-  const modified = receipt?.current?.modified ?? now();
-  const bytes = receipt?.current?.bytes ?? 0;
+  if (isAbsent(row.receipt, row)) return undefined;
+  const current = row.receipt?.current;
+  const modified = current?.modified ?? now();
+  const bytes = current?.bytes ?? 0;
   if (bytes > maxReceiptBytes) return { modified, reading: tooLargeReceipt(bytes) };
   const body = await retry((limited) => {
     onRequest();

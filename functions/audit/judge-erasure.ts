@@ -2,7 +2,14 @@
 import { documentKey, receiptKey } from '../bucket/keys.ts';
 import type { ListedKey } from '../bucket/listing.ts';
 import type { Tombstone } from '../bucket/tombstones.ts';
-import { type Evidence, finding, isHeld, type TombstoneReading, tombstoneOf } from './evidence.ts';
+import {
+  type Evidence,
+  finding,
+  isHeld,
+  type TombstoneReading,
+  tombstoneOf,
+  type WholeTombstone,
+} from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { lastNamed, statesErasureOf } from './manifest-claims.ts';
 
@@ -27,6 +34,7 @@ export function claimsErasure({ object, receipt }: Evidence): boolean {
 export function judgeErasure(evidence: Evidence): Finding[] {
   const parts = partsOf(evidence);
   const whole = tombstoneOf(evidence);
+  const digest = whole?.digest;
   const alterations = parts.flatMap((part): Finding[] => {
     const alteration = alterationOf(part, whole);
     return alteration === undefined ? [] : [finding(evidence, 'tombstone-altered', alteration, part.key)];
@@ -34,7 +42,7 @@ export function judgeErasure(evidence: Evidence): Finding[] {
   if (alterations.length > 0) return alterations;
 
   const named = lastNamed(evidence);
-  const isNamedItself = named.document === whole?.digest && named.receipt === whole?.digest;
+  const isNamedItself = named.document === digest && named.receipt === digest;
   if (!isNamedItself && !statesErasureOf(evidence, named)) {
     return [finding(evidence, 'tombstone-altered', 'it states other digests than the manifests')];
   }
@@ -43,7 +51,7 @@ export function judgeErasure(evidence: Evidence): Finding[] {
     const detail = remains.join(', ') + (isHeld(evidence) ? ' (held)' : '');
     return [finding(evidence, 'erasure-unfinished', detail)];
   }
-  const wasNamed = evidence.claims?.some(({ document }) => document !== whole?.digest);
+  const wasNamed = evidence.claims?.some(({ document }) => document !== digest);
   return [finding(evidence, 'erased', wasNamed ? '' : 'no manifest named it before')];
 }
 
@@ -72,10 +80,10 @@ function partsOf({ documentId, object, receipt, listed }: Evidence): Part[] {
 
 function alterationOf(
   { name, exists, tombstone, digest, digestIn }: Part,
-  whole: TombstoneReading | undefined,
+  whole: WholeTombstone | undefined,
 ): string | undefined {
   if (tombstone?.alteration !== undefined) return tombstone.alteration;
-  if (!whole?.content || !exists) return undefined;
+  if (!whole || !exists) return undefined;
   if (tombstone)
     return tombstone.digest === whole.digest ? undefined : 'another tombstone than the receipt’s';
   const expected = digestIn(whole.content.erased);

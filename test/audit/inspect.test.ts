@@ -398,8 +398,9 @@ it.each([
   const { inspected, memory, replace } = startWorld();
   replace(receipt, Buffer.alloc(bytes));
 
-  await inspected();
+  const { evidence } = await inspected();
 
+  expect(evidence.receipt).toMatchObject({ modified: noon, reading: { alteration: expect.any(String) } });
   expect(memory.requests.includes(`get ${receipt}`)).toBe(isRead);
 });
 

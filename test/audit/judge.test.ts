@@ -87,7 +87,11 @@ type Case = [string, { [Name in keyof Evidence]?: Evidence[Name] | undefined }, 
 
 it.each<Case>([
   ['archived and unchanged', {}, `same ${object}: `],
-  ['of which only the listings are known', { receipt: { modified: noon - day } }, `same ${object}: `],
+  [
+    'of which only the listings are known',
+    { object: { bytes: 10, modified: noon - day }, receipt: { modified: noon - day } },
+    `same ${object}: `,
+  ],
   ['that is no longer at Telnyx', { telnyx: undefined }, `kept ${object}: `],
   [
     'archived during the audit',
@@ -150,7 +154,7 @@ it.each<Case>([
   ],
   [
     'without a receipt, written in the grace period',
-    { receipt: undefined, object: objectWith({ modified: noon - graceMs + 1 }) },
+    { receipt: undefined, object: objectWith({ modified: noon - graceMs + 1 }), listed: undefined },
     `pending ${object}: no receipt yet`,
   ],
   [
@@ -270,6 +274,7 @@ it.each<Case>([
     { telnyx: telnyxWith({ createdAt: noon }), claims: [claim('m1')] },
     `lost ${object}: still at Telnyx`,
   ],
+  ['removed since the listing, with nothing else known of it, is missing', {}, `missing ${object}: `],
   ['named by a hold record is lost', { hold: { records: [], locks: [] } }, `lost ${object}: `],
 ])('A document at Telnyx only, %s', (_case, changes, ...findings) => {
   expect(judged({ documentId, ...changes } as Evidence)).toEqual(findings);
@@ -279,7 +284,7 @@ describe('Of the manifests,', () => {
   it.each<[string, NonNullable<Evidence['claims']>, ...string[]]>([
     [
       'the first may name part of the document',
-      [claim('m1', document1, undefined), claim('m2')],
+      [{ ...claim('m1'), receipt: undefined }, claim('m2')],
       `same ${object}: `,
     ],
     [
@@ -291,6 +296,39 @@ describe('Of the manifests,', () => {
       'a later one may not leave out the receipt',
       [claim('m1'), { ...claim('m2'), receipt: undefined }],
       `manifest-differs ${object}: m2 leaves out what m1 states`,
+    ],
+    [
+      'the document that a later one leaves out is still compared',
+      [claim('m1', document2), { ...claim('m2'), document: undefined }],
+      `checksum-differs ${object}: SHA-256 ${document1}, expected ${document2} (manifest)`,
+      `manifest-differs ${object}: m2 leaves out what m1 states`,
+    ],
+    [
+      'the receipt that a later one leaves out is still compared',
+      [claim('m1', document1, receipt2), { ...claim('m2'), receipt: undefined }],
+      `receipt-altered ${receipt}: its SHA-256 differs from the manifest`,
+      `manifest-differs ${object}: m2 leaves out what m1 states`,
+    ],
+    [
+      'a later one may not leave out both',
+      [
+        { ...claim('m1'), document: undefined },
+        { manifest: 'm2', document: undefined, receipt: undefined },
+      ],
+      `manifest-differs ${object}: m2 leaves out what m1 states`,
+    ],
+    [
+      'a later one may name a new receipt where none names the document',
+      [
+        { ...claim('m1', document1, receipt2), document: undefined },
+        { ...claim('m2'), document: undefined },
+      ],
+      `receipt-accepted ${object}: in m2`,
+    ],
+    [
+      'the first that names the document accepts no receipt',
+      [{ ...claim('m1', document1, receipt2), document: undefined }, claim('m2')],
+      `same ${object}: `,
     ],
     [
       'a later one may not name another document, even if the next one corrects it',
@@ -380,6 +418,36 @@ describe('An erased document', () => {
         claims: [{ manifest: 'm1', document: undefined, receipt: undefined }],
       },
       `erased ${object}: `,
+    ],
+    [
+      'of which the manifest names the tombstone at the receipt only',
+      { claims: [claim('m1', document1, grave)] },
+      `tombstone-altered ${object}: it states other digests than the manifests`,
+    ],
+    [
+      'of which a later manifest names the tombstone at the receipt only',
+      { claims: [claim('m1'), claim('m2', document2, grave)] },
+      `tombstone-altered ${object}: it states other digests than the manifests`,
+      `manifest-differs ${object}: m2 states another SHA-256 than what m1 states`,
+    ],
+    ...[
+      { ...claim('m1'), receipt: undefined },
+      { ...claim('m1'), document: undefined },
+    ].map(
+      (named): Case => [
+        `of which the manifest names ${named.document ? 'the document' : 'the receipt'}, and the tombstone nothing`,
+        {
+          object: objectWith({ sha256: grave, tombstone: erasing({}) }),
+          receipt: { modified: noon, tombstone: erasing({}) },
+          claims: [named],
+        },
+        `tombstone-altered ${object}: it states other digests than the manifests`,
+      ],
+    ),
+    [
+      'of which a receipt is there that the tombstone does not state',
+      { object: objectWith({ sha256: grave, tombstone: erasing({}) }), receipt: receiptWith() },
+      `erasure-unfinished ${object}: the receipt is still there`,
     ],
     [
       'of which manifests named another document',
@@ -523,11 +591,12 @@ describe('A hold', () => {
         records: [
           { listed: listed('holds/1'), content: recordOf('release') },
           { listed: listed('holds/2'), content: recordOf('hold') },
+          { listed: listed('holds/3'), content: recordOf('hold') },
         ],
         locks,
       },
       `hold-missing ${object}: `,
-      `unreadable holds/2: the legal hold of ${receipt}: StorageUnavailable: later`,
+      `unreadable holds/3: the legal hold of ${receipt}: StorageUnavailable: later`,
     ],
     [
       'is not expected after its release',

@@ -17,7 +17,7 @@ function receiptWith(changes: Partial<ReceiptReading> = {}): NonNullable<Evidenc
   return { modified: noon, reading };
 }
 const claims = [{ manifest: 'm1', document: 'document', receipt: 'older receipt' }];
-const grave = { modified: noon, tombstone: { digest: 'tombstone' } };
+const grave = { modified: noon, tombstone: { digest: 'tombstone', alteration: 'not needed' } };
 
 it.each<[string, Partial<Evidence>, boolean, string | undefined, string | undefined]>([
   ['new', { receipt: receiptWith() }, false, 'document', 'receipt'],
