@@ -15,7 +15,7 @@ export class InterruptedError extends Error {
  * Asks a question on stderr. The answer is empty at the end of the input (Ctrl-D).
  *
  * @returns the line that was typed, without surrounding spaces
- * @throws Error if stdin is not a terminal, InterruptedError at Ctrl-C, or the signal's reason
+ * @throws Error if stdin is not a terminal or has been read to its end, InterruptedError at Ctrl-C, or the signal's reason
  */
 export async function askForLine(
   question: string,
@@ -23,6 +23,12 @@ export async function askForLine(
   signal: AbortSignal,
 ): Promise<string> {
   if (!stdin.isTTY) throw new Error('Not a terminal; pass --yes to continue without confirmation.');
+  // Such as after IDs that were typed: no line can follow, and `readline` would wait for it.
+  if (stdin.readableEnded) {
+    throw new Error(
+      'Standard input has ended, so it has no answer; pass --yes to continue without confirmation.',
+    );
+  }
   signal.throwIfAborted();
   const prompt = createInterface({ input: stdin, output: stderr });
   const { promise: answered, resolve, reject } = Promise.withResolvers<string>();

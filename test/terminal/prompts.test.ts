@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { askForLine, askToConfirm } from '../../terminal/prompts.ts';
 
@@ -39,6 +40,17 @@ describe('a question on a terminal', () => {
     type(' 1200 \r');
 
     expect(await answer).toBe('1200');
+  });
+
+  it('fails when the input has been read to its end before', async () => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
+    const streams = { stdin, stderr: new PassThrough() } as unknown as Parameters<typeof askToConfirm>[1];
+    stdin.end('some IDs');
+    await text(stdin);
+
+    const answer = askToConfirm('Send?', streams, new AbortController().signal);
+
+    await expect(answer).rejects.toThrow('Standard input has ended');
   });
 
   it('fails with InterruptedError when Ctrl-C is pressed', async () => {
