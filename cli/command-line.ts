@@ -12,6 +12,7 @@ export function commandLine({ options }: Pick<Target, 'options'>, command: strin
   return [programs.archiver, command, ...options.map(shellWord)].join(' ');
 }
 
-function shellWord(text: string): string {
+/** Quotes a word for a POSIX shell, if it needs it. */
+export function shellWord(text: string): string {
   return printable(/^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 }

@@ -3,6 +3,7 @@ import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
+import { shellWord } from '../command-line.ts';
 import type { Operator } from '../target/target.ts';
 import type { Erasure } from './erase-document.ts';
 import type { ErasableVersion } from './examine.ts';
@@ -72,7 +73,9 @@ function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[]
     `DOCUMENT ${documentId}`,
     '',
     ...table([
-      ['Erased', unfinished ? `not finished: ${unfinished.detail}` : `${erasedAt}, by ${erasedBy}`],
+      // A hold may have stopped it for months since.
+      ['Begun', `${erasedAt}, by ${erasedBy}`],
+      ['Erased', unfinished ? `not finished: ${unfinished.detail}` : 'complete when this was written'],
       ['Basis', basis],
       ['Archived', archivedAt ?? 'unknown: no receipt'],
       ['Object', document ? `${formatBytes(document.bytes)}, SHA-256 ${document.sha256}` : 'none'],
@@ -80,7 +83,9 @@ function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[]
       ['Tombstone', `SHA-256 ${sha256}, at both keys`],
     ]),
     ...(deleted.length === 0
-      ? ['  Deleted by this run: nothing; an earlier run did.']
+      ? [
+          `  Deleted by this run: nothing; ${document || receipt ? 'an earlier run did' : 'nothing was archived'}.`,
+        ]
       : ['  Deleted by this run:', ...deleted.map((version) => `    ${describeVersion(version)}`)]),
   ];
 }
@@ -92,7 +97,9 @@ function describeVersion({ key, versionId, isDeleteMarker, bytes, modified }: Er
 
 function verification(bucket: string, { tombstone: { documentId } }: Erasure): string[] {
   if (!bucket.startsWith('s3://')) {
-    return [documentKey(documentId), receiptKey(documentId)].map((key) => `  sha256sum ${bucket}/${key}`);
+    return [documentKey(documentId), receiptKey(documentId)].map(
+      (key) => `  sha256sum ${shellWord(`${bucket}/${key}`)}`,
+    );
   }
   const name = bucket.slice('s3://'.length);
   return [documentKey(documentId), receiptKey(documentId)].flatMap((key) => [

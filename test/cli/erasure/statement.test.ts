@@ -71,7 +71,8 @@ describe('the statement of an erasure', () => {
 
       DOCUMENT 6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01
 
-        Erased     2026-11-24T11:59:58.000Z, by arn:aws:iam::111122223333:role/erasure
+        Begun      2026-11-24T11:59:58.000Z, by arn:aws:iam::111122223333:role/erasure
+        Erased     complete when this was written
         Basis      DSR-2026-114
         Archived   2026-11-14T12:00:04.000Z
         Object     49.7 kB, SHA-256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -113,6 +114,12 @@ describe('the statement of an erasure', () => {
     expect(statement).not.toContain('aws s3');
   });
 
+  it('quotes a path that a shell would split', () => {
+    const statement = erasureStatement({ ...facts, bucket: '/srv/my archive' });
+
+    expect(statement).toContain(`  sha256sum '/srv/my archive/documents/${id}'\n`);
+  });
+
   it('says why an erasure is not finished, counts it apart, and gives no commands to verify it', () => {
     const unfinished = { reason: 'held', detail: 'on hold since today: Case 1' } as const;
 
@@ -123,13 +130,19 @@ describe('the statement of an erasure', () => {
     expect(statement).not.toContain('list-object-versions');
   });
 
-  it('says what was not there, and that an earlier run deleted the versions', () => {
+  it('says that an earlier run deleted the versions', () => {
+    const statement = erasureStatement({ ...facts, erasures: [{ ...erasure, deleted: [] }] });
+
+    expect(statement).toContain('  Deleted by this run: nothing; an earlier run did.\n');
+  });
+
+  it('says what was not there, and claims no deletion of it', () => {
     const bare = { ...erasure, tombstone: { ...tombstone, erased: {} }, deleted: [] };
 
     const statement = erasureStatement({ ...facts, erasures: [bare] });
 
     expect(statement).toContain('  Archived   unknown: no receipt\n  Object     none\n  Receipt    none\n');
-    expect(statement).toContain('  Deleted by this run: nothing; an earlier run did.\n');
+    expect(statement).toContain('  Deleted by this run: nothing; nothing was archived.\n');
   });
 
   it('escapes what others wrote, so that no text forges a line or reaches a terminal', () => {
