@@ -1,6 +1,7 @@
 /** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { maxReceiptBytes } from '../../functions/audit/receipt-reading.ts';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
@@ -57,14 +58,16 @@ export async function examine(documentId: string, dependencies: ErasureDependenc
     tombstone: receipt.tombstone,
     receiptEtag: receipt.current?.etag,
     hasBothTombstones: receipt.tombstone !== undefined && isSameText(object.body, receipt.body),
-    found: withoutUndefined({
-      archivedAt: stated?.archivedAt,
-      document: stated?.object ?? digestOf(object.tombstone ? undefined : object.current),
-      receipt:
-        receipt.body && !receipt.tombstone
-          ? { sha256: createHash('sha256').update(receipt.body).digest('hex') }
-          : undefined,
-    }),
+    found:
+      receipt.hiddenTombstone?.erased ??
+      withoutUndefined({
+        archivedAt: stated?.archivedAt,
+        document: stated?.object ?? digestOf(object.tombstone ? undefined : object.current),
+        receipt:
+          receipt.body && !receipt.tombstone
+            ? { sha256: createHash('sha256').update(receipt.body).digest('hex') }
+            : undefined,
+      }),
     name: nameInRecord(stated?.telnyx ?? {}),
     hold: hold?.action === 'hold' ? hold : undefined,
   };
@@ -76,6 +79,8 @@ interface ExaminedKey {
   body: Buffer | undefined;
   /** The current object, if it is a whole tombstone. */
   tombstone: Tombstone | undefined;
+  /** A whole tombstone below a delete marker. */
+  hiddenTombstone: Tombstone | undefined;
   erasable: ErasableVersion[];
 }
 
@@ -88,13 +93,15 @@ async function examineKey(
   const all = await retry((signal) => versions.of(key, signal));
   const newest = all.find(({ isDeleteMarker }) => !isDeleteMarker);
   // A tombstone is recognised by its text; its metadata only saves reading a document.
+  const isReceipt = key === receiptKey(documentId);
+  const maxBytes = isReceipt ? maxReceiptBytes : maxTombstoneBytes;
   const body =
-    newest &&
-    (key === receiptKey(documentId) || (current?.state === 'erased' && newest.bytes <= maxTombstoneBytes))
+    newest && newest.bytes <= maxBytes && (isReceipt || current?.state === 'erased')
       ? await retry((signal) => bucket.read(key, signal, newest.versionId))
       : undefined;
-  const parsed = newest?.isLatest && body ? parseTombstone(documentId, body) : undefined;
-  const tombstone = typeof parsed === 'object' ? parsed : undefined;
+  const parsed = body && parseTombstone(documentId, body);
+  const whole = typeof parsed === 'object' ? parsed : undefined;
+  const tombstone = newest?.isLatest ? whole : undefined;
   const erasable = await Promise.all(
     all
       .filter(({ isLatest }) => !(isLatest && tombstone))
@@ -105,7 +112,7 @@ async function examineKey(
         return { ...version, key, lock: lock ?? unlocked };
       }),
   );
-  return { current, body, tombstone, erasable };
+  return { current, body, tombstone, hiddenTombstone: newest?.isLatest ? undefined : whole, erasable };
 }
 
 function digestOf(object: StoredObject | undefined): Tombstone['erased']['document'] {
