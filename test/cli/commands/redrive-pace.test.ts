@@ -23,21 +23,38 @@ const bodyOf = (documentId: string) =>
     requestedAt: '2026-11-24T08:00:00Z',
   });
 
-/** Dead letters of so many documents; those that `failsAgain` names become dead letters again at once. */
-function startWorld(count: number, failsAgain: (n: number) => boolean = () => false) {
+/**
+ * Dead letters of so many documents; those that `failsAgain` names become dead letters again at once, and SQS does not
+ * accept those that `isRefused` names.
+ */
+function startWorld(
+  count: number,
+  failsAgain: (n: number) => boolean = () => false,
+  isRefused: (n: number) => boolean = () => false,
+) {
   const memory = memorySqs();
   for (let n = 0; n < count; n += 1) memory.put('documents-dead', bodyOf(idOf(n)));
   const time = virtualTime(firstSentAt + 60_000);
   const sentAt: number[] = [];
   const lookedAt: number[] = [];
-  const again = new Set(
-    Array.from({ length: count }, (_, n) => n)
-      .filter(failsAgain)
-      .map((n) => bodyOf(idOf(n))),
-  );
+  const bodiesOf = (isMeant: (n: number) => boolean) =>
+    new Set(
+      Array.from({ length: count }, (_, n) => n)
+        .filter(isMeant)
+        .map((n) => bodyOf(idOf(n))),
+    );
+  const [again, refused] = [bodiesOf(failsAgain), bodiesOf(isRefused)];
+  const interrupt = new AbortController();
+  /** Called for each batch that is sent. */
+  const hooks: { onSend?: () => void } = {};
   const sqs = {
     send: async (command: unknown) => {
-      if (command instanceof SendMessageBatchCommand) sentAt.push(time.monotonic());
+      if (command instanceof SendMessageBatchCommand) {
+        sentAt.push(time.monotonic());
+        hooks.onSend?.();
+        const Entries = command.input.Entries?.filter(({ MessageBody = '' }) => !refused.has(MessageBody));
+        return memory.sqs.send(new SendMessageBatchCommand({ ...command.input, Entries }));
+      }
       if (command instanceof ReceiveMessageCommand && command.input.QueueUrl === 'documents-dead') {
         lookedAt.push(time.monotonic());
         const lane = memory.at('documents');
@@ -65,21 +82,22 @@ function startWorld(count: number, failsAgain: (n: number) => boolean = () => fa
           },
         }),
       },
-      time,
+      // A clock that does not begin with the command.
+      time: { ...time, monotonic: () => time.monotonic() + 1_000_000 },
       random: () => 0.5,
-      signal: new AbortController().signal,
+      signal: interrupt.signal,
     };
     const exitCode = await redrive({ rate: 10, wait: 0, yes: true, ...options }, context);
     return { ...told, exitCode, progress, end: told.records.find(({ type }) => type === 'end') };
   };
-  return { ...memory, run, time, sentAt, looks: () => [...new Set(lookedAt)] };
+  return { ...memory, run, time, sentAt, interrupt, hooks, looks: () => [...new Set(lookedAt)] };
 }
 
 describe('archiver redrive', () => {
   it('sends batches of ten, as many documents a second as it may', async () => {
     const { run, sentAt, time } = startWorld(35);
 
-    const { exitCode, end, progress, printed } = await run({ rate: 10 });
+    const { exitCode, end, progress, printed, records } = await run({ rate: 10 });
 
     expect(sentAt).toEqual([0, 1_000, 2_000, 3_000]);
     expect(time.monotonic()).toBe(3_000);
@@ -95,6 +113,51 @@ describe('archiver redrive', () => {
     expect(progress).toEqual({ ended: 35, total: 35, text: '35 of 35 redriven · 0 failed again' });
     expect(printed).toContain('35 documents (35 dead letters) redriven, 0 failed again so far.');
     expect(printed).not.toContain('<red>');
+    expect(printed).not.toContain('archived since');
+    expect(records.filter(({ type }) => type === 'cleared')).toEqual([]);
+  });
+
+  it('keeps its pace for messages that SQS does not accept, and does not count them as left', async () => {
+    const { run, sentAt } = startWorld(
+      60,
+      (n) => n % 2 === 0,
+      (n) => n >= 10 && n < 20,
+    );
+
+    const { end, printed } = await run({ rate: 10 });
+
+    expect(sentAt).toEqual([0, 1_000, 2_000]);
+    expect(end).toMatchObject({ redriven: 20, failedAgain: 10, notSent: 10, stopped: true });
+    expect(printed).toContain('The other 30 are still in the dead-letter queue.');
+  });
+
+  it('sends nothing more once its signal has aborted, and releases what is left', async () => {
+    const { run, put, at, sentAt, interrupt, hooks } = startWorld(10);
+    put('spans-dead', 'x');
+    hooks.onSend = () => interrupt.abort(new Error('Stopped.'));
+
+    await expect(run({ rate: 99_999 })).rejects.toThrow('Stopped.');
+
+    expect(sentAt).toHaveLength(1);
+    expect(at('spans-dead').map(({ isVisible }) => isVisible)).toEqual([true]);
+  });
+
+  it('sends no more than one MiB in a batch', async () => {
+    const { run, put, sentAt, at } = startWorld(0);
+    for (let n = 0; n < 2; n += 1) put('spans-dead', `${n}`.repeat(600_000));
+
+    await run();
+
+    expect(sentAt).toHaveLength(2);
+    expect(at('spans')).toHaveLength(2);
+  });
+
+  it('waits at its end no longer than it was told', async () => {
+    const { run, time } = startWorld(1);
+
+    await run({ wait: 1.5 });
+
+    expect(time.monotonic()).toBe(1_500);
   });
 
   it('looks for what has failed again every two seconds and more, and during the settling', async () => {
