@@ -266,6 +266,7 @@ describe('a download', () => {
     ["/bucket/a+b'(c)|d^e`f{g}\\h", "/bucket/a+b'(c)|d^e`f{g}\\h"],
     ['/bucket/a?X-Amz-Date=1&x=../y//z%2F#fragment', '/bucket/a?X-Amz-Date=1&x=../y//z%2F'],
     ['/bucket/Müller', '/bucket/M%C3%BCller'],
+    ['/bucket/📄', '/bucket/%F0%9F%93%84'],
     ['?x=1', '/?x=1'],
     ['', '/'],
   ])(
@@ -288,6 +289,7 @@ describe('a download', () => {
     ['http:/', '/a'],
     ['http:', '/a'],
     ['http:///', '/a'],
+    ['http:/', '/http://127.0.0.1/a'],
     ['http:\\\\', '/a'],
     ['http://', '\\a'],
   ])('throws LinkNotAllowed for %s<host>%s, which only a lenient parser accepts', async (scheme, target) => {
