@@ -126,7 +126,7 @@ function notAllowed(why: string): ArchiverError {
 
 function connectionError(error: unknown): ArchiverError {
   // The errors of request-filtering-agent have no code.
-  if (error instanceof Error && / is not allowed\. Because,? /.test(error.message)) {
+  if (error instanceof Error && / is not allowed\. Because/.test(error.message)) {
     return notAllowed('its host resolves to an address that is not public');
   }
   return new ArchiverError('DownloadFailed', `The connection to the storage failed (${nameOf(error)}).`, {
