@@ -63,7 +63,7 @@ async function compareWithListing(
     const keys = await bucket.list(receiptPrefix, first?.slice(0, -1), signal);
     const receipts = new Set(keys.map(documentIdOfReceipt));
     const last = keys.at(-1);
-    // Stryker disable next-line ConditionalExpression,EqualityOperator: ids before `next` are not beyond `last`, and none is beyond undefined.
+    // Stryker disable next-line ConditionalExpression,EqualityOperator,LogicalOperator: ids before `next` are not beyond `last`, and none is beyond undefined.
     const beyond = chunk.findIndex((id, at) => at >= next && last !== undefined && receiptKey(id) > last);
     const answered = chunk.slice(next, beyond === -1 ? chunk.length : beyond);
     missing.push(...answered.filter((id) => !receipts.has(id)));

@@ -127,11 +127,16 @@ describe('the document ID in a key', () => {
     expect(documentIdOfHold(key)).toBeUndefined();
   });
 
-  it.each(['', id, `${id}.json`, `receipts_${id}.json`, `receipts/${id}.txt`, `documents/${id}.json`])(
-    'is undefined for %j, which is neither the key of an object nor of a receipt',
-    (key) => {
-      expect(documentIdOfObject(key)).toBeUndefined();
-      expect(documentIdOfReceipt(key)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    id,
+    `${id}.json`,
+    `receipts_${id}.json`,
+    `documents_${id}`,
+    `receipts/${id}.txt`,
+    `documents/${id}.json`,
+  ])('is undefined for %j, which is neither the key of an object nor of a receipt', (key) => {
+    expect(documentIdOfObject(key)).toBeUndefined();
+    expect(documentIdOfReceipt(key)).toBeUndefined();
+  });
 });

@@ -70,7 +70,10 @@ describe('listArchive', () => {
     expect(requests).toBe(2);
   });
 
-  it('throws BucketUnavailable if S3 does not respond within 10 s', async () => {
+  it.each([
+    ['objects', listArchive],
+    ['versions', listVersions],
+  ])('throws BucketUnavailable if S3 does not respond within 10 s: %s', async (_what, list) => {
     const { time, options } = optionsOf(
       (_command, { abortSignal }) =>
         new Promise((_resolve, reject) => {
@@ -78,7 +81,7 @@ describe('listArchive', () => {
         }),
     );
 
-    await expect(collected(listArchive(options, {}))).rejects.toMatchObject({
+    await expect(collected<unknown>(list(options, {}))).rejects.toMatchObject({
       code: 'BucketUnavailable',
       message: 'S3 did not respond to a listing within 10 s.',
     });
@@ -287,6 +290,49 @@ describe('listVersions', () => {
     expect(await collected(listVersions(options, {}))).toEqual([
       { key: 'a', current: { bytes: 0, modified: 0, versionId: 'null' }, otherVersions: 0, deleteMarkers: 0 },
     ]);
+  });
+
+  it.each([
+    ['the same key', ['a', 'v3'], ['a', 'v2']],
+    ['another key with the same version ID', ['a', 'null'], ['b', 'null']],
+  ] as const)('goes on if a page ends at %s', async (_what, first, second) => {
+    const ends = [first, second];
+    let requests = 0;
+    const { options } = optionsOf(async () => {
+      const [Key, VersionId] = ends[Math.min(requests, 1)] ?? first;
+      requests += 1;
+      const page = { IsTruncated: true, NextKeyMarker: Key, NextVersionIdMarker: VersionId };
+      return requests < 3 ? { Versions: [{ Key, VersionId }], ...page } : {};
+    });
+
+    const rows = await collected(listVersions(options, {}));
+
+    expect(rows.reduce((sum, { otherVersions }) => sum + otherVersions, 0)).toBe(2);
+    expect(requests).toBe(3);
+  });
+
+  it('throws BucketMisconfigured if a later page does not say where the next one begins', async () => {
+    let requests = 0;
+    const { options } = optionsOf(async () => {
+      requests += 1;
+      const Key = requests === 1 ? 'a' : 'b';
+      return {
+        Versions: [{ Key }],
+        IsTruncated: true,
+        ...(requests === 1 && { NextKeyMarker: Key, NextVersionIdMarker: 'v1' }),
+      };
+    });
+
+    await expect(collected(listVersions(options, {}))).rejects.toThrow(
+      /does not list its versions to the end/,
+    );
+    expect(requests).toBe(2);
+  });
+
+  it('throws BucketMisconfigured for a version without a key', async () => {
+    const { options } = optionsOf(async () => ({ Versions: [{ VersionId: 'v1', IsLatest: true }] }));
+
+    await expect(collected(listVersions(options, {}))).rejects.toThrow(/byte order/);
   });
 
   it.each([
