@@ -1,6 +1,6 @@
 /** Files that a command writes at its end, checked before it begins. */
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { UsageError } from '../command.ts';
@@ -23,9 +23,9 @@ export async function checkOutputFile(
   const existing = await stat(file).catch(() => undefined);
   if (existing && !existing.isFile()) throw refused('it is not a regular file');
   try {
-    const temporary = await createBeside(file);
-    await temporary.handle.close();
-    await rm(temporary.path);
+    const path = pathBeside(file);
+    await create(path, '');
+    await rm(path);
   } catch (error) {
     if (hasSystemCode(error, 'ENOENT')) throw refused(`the folder ${dirname(file)} does not exist`);
     if (hasSystemCode(error, 'ENOTDIR')) throw refused(`${dirname(file)} is not a folder`);
@@ -35,14 +35,9 @@ export async function checkOutputFile(
 
 /** Writes the text, and replaces an existing file only when the new one is complete. */
 export async function writeOutputFile(file: string, text: string): Promise<void> {
-  const { handle, path } = await createBeside(file);
+  const path = pathBeside(file);
   try {
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await create(path, text);
     await rename(path, file);
   } catch (error) {
     await rm(path, { force: true });
@@ -50,8 +45,12 @@ export async function writeOutputFile(file: string, text: string): Promise<void>
   }
 }
 
-/** Opened exclusively under a random name, so that it follows no link and overwrites nothing. */
-async function createBeside(file: string) {
-  const path = `${file}.${randomBytes(6).toString('hex')}.part`;
-  return { path, handle: await open(path, 'wx') };
+/** Random, so that no file or link can wait there. */
+function pathBeside(file: string): string {
+  return `${file}.${randomBytes(6).toString('hex')}.part`;
+}
+
+async function create(path: string, text: string): Promise<void> {
+  // Stryker disable next-line ObjectLiteral,BooleanLiteral: no file is at a random path, and only a power failure shows an unflushed one.
+  await writeFile(path, text, { flag: 'wx', flush: true });
 }

@@ -32,7 +32,7 @@ it.each([
   ['--quick --all', { quick: true, all: true }],
   ['--read-data', { readData: 100 }],
   ['--read-data 5', { readData: 5 }],
-  ['--read-data 0.5%', { readData: 0.5 }],
+  ['--read-data 0.25%', { readData: 0.25 }],
   ['--read-data 100', { readData: 100 }],
   ['--repair --dry-run', { repair: true, dryRun: true }],
   ['--no-telnyx --grace 0', { telnyx: false, graceMinutes: 0 }],
@@ -63,7 +63,7 @@ it.each([
 it.each([
   ['--read-data 0', 'Must be a percentage above 0 and up to 100.'],
   ['--read-data 100.1', 'Must be a percentage'],
-  ['--read-data x5', 'Must be a percentage'],
+  ['--read-data 1e1', 'Must be a percentage'],
   ['--read-data 5x', 'Must be a percentage'],
   ['--read-data 5.', 'Must be a percentage'],
   ['--grace -1', 'Must be a whole number of minutes.'],
@@ -73,6 +73,15 @@ it.each([
   [`--expect-manifest x${digest}`, 'Must be a SHA-256: 64 hex digits.'],
 ])('audit refuses the value of %s', (typed, message) => {
   expect(() => parse(...typed.split(' '))).toThrow(message);
+});
+
+it('audit describes itself and each option', () => {
+  const command = auditCommand.configure(new Command('audit'));
+
+  const descriptions = [command.description(), ...command.options.map(({ description }) => description)];
+
+  expect(descriptions).toHaveLength(12);
+  expect(descriptions).not.toContain('');
 });
 
 it('audit runs with what was typed', async () => {

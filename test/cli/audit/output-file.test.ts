@@ -78,3 +78,11 @@ it('removes the temporary file if the file cannot be replaced', async () => {
 
   expect(await readdir(folder)).toEqual(['report.html']);
 });
+
+it('says why no file can be created', async () => {
+  const folder = await newFolder();
+
+  await expect(writeOutputFile(join(folder, 'missing/report.html'), 'new')).rejects.toThrow(
+    /^ENOENT: no such file or directory, open/,
+  );
+});
