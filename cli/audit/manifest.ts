@@ -1,3 +1,4 @@
+import { tombstoneOf } from '../../functions/audit/evidence.ts';
 import type { Inspection } from '../../functions/audit/inspect.ts';
 import { checkManifestChain, type ManifestChain } from '../../functions/audit/manifest-chain.ts';
 import { lastNamed } from '../../functions/audit/manifest-claims.ts';
@@ -51,10 +52,8 @@ export function manifestEntryOf(
   acceptReceipts: boolean,
 ): ManifestEntry | undefined {
   const { documentId: id, receipt } = evidence;
-  if (findings.some(({ code }) => code === 'erased')) {
-    const digest = receipt?.tombstone?.digest;
-    return { id, document: digest, receipt: digest };
-  }
+  const tombstone = findings.some(({ code }) => code === 'erased') ? tombstoneOf(evidence) : undefined;
+  if (tombstone) return { id, document: tombstone.digest, receipt: tombstone.digest };
   const named = lastNamed(evidence);
   const reading = receipt?.reading?.alteration === undefined ? receipt?.reading : undefined;
   const document = named.document ?? reading?.stated.sha256;

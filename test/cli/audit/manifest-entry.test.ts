@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { manifestEntryOf } from '../../../cli/audit/manifest.ts';
 import type { Evidence } from '../../../functions/audit/evidence.ts';
 import { type ReceiptReading, tooLargeReceipt } from '../../../functions/audit/receipt-reading.ts';
+import type { Tombstone } from '../../../functions/bucket/tombstones.ts';
 import { noon } from '../../fakes/documents.ts';
 
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
@@ -17,7 +18,7 @@ function receiptWith(changes: Partial<ReceiptReading> = {}): NonNullable<Evidenc
   return { modified: noon, reading };
 }
 const claims = [{ manifest: 'm1', document: 'document', receipt: 'older receipt' }];
-const grave = { modified: noon, tombstone: { digest: 'tombstone', alteration: 'not needed' } };
+const grave = { modified: noon, tombstone: { digest: 'tombstone', content: {} as Tombstone } };
 
 it.each<[string, Partial<Evidence>, boolean, string | undefined, string | undefined]>([
   ['new', { receipt: receiptWith() }, false, 'document', 'receipt'],
