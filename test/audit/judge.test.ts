@@ -298,6 +298,14 @@ describe('Of the manifests,', () => {
       `manifest-differs ${object}: m2 leaves out what m1 states`,
     ],
     [
+      'a later one may not name another document where none names the receipt',
+      [
+        { ...claim('m1', document2), receipt: undefined },
+        { ...claim('m2'), receipt: undefined },
+      ],
+      `manifest-differs ${object}: m2 states another SHA-256 than what m1 states`,
+    ],
+    [
       'the document that a later one leaves out is still compared',
       [claim('m1', document2), { ...claim('m2'), document: undefined }],
       `checksum-differs ${object}: SHA-256 ${document1}, expected ${document2} (manifest)`,

@@ -83,7 +83,7 @@ it('A complete chain has no findings', async () => {
 it('A bucket without manifests has an empty chain', async () => {
   const { memory, check } = startWorld();
   for (const key of [...memory.objects.keys()]) memory.objects.delete(key);
-  memory.put('manifests/notes.txt', 'x', noon);
+  for (const text of ['x', 'y']) memory.put('manifests/notes.txt', text, noon);
 
   expect(await check()).toEqual({
     findings: [],
@@ -137,6 +137,16 @@ it('A manifest that does not name the one before is reported, with one that no f
   });
 });
 
+it('A manifest with two problems is reported with the first', async () => {
+  const { memory, check, replace } = startWorld();
+  const [, ...rest] = memory.text(third).split('\n');
+  replace(third, rest.join('\n'));
+
+  expect((await check()).findings).toEqual([
+    `manifest-altered ${third}: its SHA-256 differs from the one in ${tag}`,
+  ]);
+});
+
 it('A manifest in another format is not used', async () => {
   const { memory, check, replace } = startWorld();
   memory.objects.delete(tag);
@@ -146,6 +156,7 @@ it('A manifest in another format is not used', async () => {
     findings: [`manifest-altered ${third}: not in the format of a manifest`],
     valid: [first, second],
     documents: 2,
+    latestTimestamp: stamps[2],
   });
 });
 
