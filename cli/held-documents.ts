@@ -46,7 +46,7 @@ export async function findHeld({ target, time, random, signal }: CommandContext)
   await mapConcurrently([...newest], recordsAtOnce, signal, async ([id, key], limited) => {
     try {
       const body = await retry(() => bucket.read(key, limited));
-      if (body && parseHoldRecord(id, body).action === 'hold') ids.add(id);
+      if (body && parseHoldRecord(key, body).action === 'hold') ids.add(id);
     } catch (error) {
       addReason(error);
     }

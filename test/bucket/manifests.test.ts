@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ListedObject } from '../../functions/bucket/listing.ts';
-import { formatEntry, formatLine, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
+import {
+  formatEntry,
+  formatLine,
+  manifestKey,
+  tagManifestKey,
+} from '../../functions/bucket/manifest-text.ts';
 import { type DraftOptions, draftManifest } from '../../functions/bucket/manifest-writer.ts';
 import {
   countDocuments,

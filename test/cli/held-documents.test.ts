@@ -57,7 +57,7 @@ it('is incomplete, and finds the others, when a record is not valid', async () =
 
   expect(await find()).toEqual({
     ids: new Set([id]),
-    incomplete: expect.stringContaining(`A record under holds/${otherId}/ is not a hold record`),
+    incomplete: expect.stringContaining(`The object ${holdKey(otherId, noon)} is not a hold record`),
   });
 });
 

@@ -79,8 +79,8 @@ export class ErasureMonitor {
     }
   }
 
-  #recordStored(documentId: string, { body }: StoredVersion): void {
-    if (parseHoldRecord(documentId, body).action === 'hold') {
+  #recordStored(documentId: string, { key, body }: StoredVersion): void {
+    if (parseHoldRecord(key, body).action === 'hold') {
       this.#deletedSinceRecord.set(documentId, 0);
       return;
     }
