@@ -138,8 +138,7 @@ function parseEntry(line: string): Exported | undefined {
   try {
     json = JSON.parse(line);
   } catch {
-    // For example NULs, which some file systems leave after a power failure.
-    return undefined;
+    // Not an entry: for example NULs, which some file systems leave after a power failure.
   }
   const result = v.safeParse(entry, json);
   return result.success ? result.output : undefined;

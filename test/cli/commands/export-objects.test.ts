@@ -442,10 +442,19 @@ describe('archiver export and erased documents', () => {
     expect(told.exitCode).toBe(0);
     expect(told.records).toContainEqual({ type: 'erased', documentId: first, paths });
     expect(told.printed).toContain(
-      `\n<yellow>1 erased document was exported into this folder before. Delete these files and their lines in export.jsonl:\n${first}  ${paths[0]}\n${first}  ${paths[1]}\n`,
+      `\n\n<yellow>1 erased document was exported into this folder before. Delete these files and their lines in export.jsonl:\n${first}  ${paths[0]}\n${first}  ${paths[1]}\n`,
     );
     expect(told.printed).not.toContain(second);
     expect(await files()).toEqual(before);
+  });
+
+  it('names the files of several documents that were erased since', async () => {
+    const { archive, erase, run } = await startWorld();
+    for (const id of [first, second]) archive(id, id);
+    await run();
+    for (const id of [first, second]) erase(id);
+
+    expect((await run()).printed).toContain('<yellow>2 erased documents were exported into this folder');
   });
 
   it('counts a document as erased that is erased while it is exported', async () => {
@@ -552,6 +561,15 @@ describe('archiver export and documents that it cannot export', () => {
     expect(Object.entries(await files()).filter(([path]) => path !== 'export.jsonl')).toEqual([
       [expect.stringMatching(/\.pdf$/), 'second'],
     ]);
+  });
+
+  it('names a document that it cannot export by its file and its reference', async () => {
+    const { run, memory } = await startWorld();
+    const lost = documentOf(first, Buffer.from('one'), { createdAt });
+    lost.record.customer_reference = 'PO-1';
+    memory.put(receiptKey(first), written(receiptOf(lost)), createdAt);
+
+    expect((await run()).printed).toContain(`<red>failed  ${first}  5a3b.pdf · PO-1\n`);
   });
 
   it('tries a download again while S3 fails for a while', async () => {

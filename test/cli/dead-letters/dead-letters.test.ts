@@ -1,6 +1,7 @@
 /** Reading, locking, grouping and clearing dead letters, on an SQS in memory. */
 import {
   ChangeMessageVisibilityBatchCommand,
+  type GetQueueAttributesCommand,
   ReceiveMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
@@ -221,21 +222,29 @@ describe('the lock on dead letters', () => {
   });
 
   it('counts the letters that others have locked in its lanes, and none of its own', async () => {
-    const { sqs, put, at } = memorySqs();
+    const { sqs, put, at, commands } = memorySqs();
     for (let n = 0; n < 3; n += 1) put('documents-dead', bodyOf(first)).isVisible = n > 1;
     put('backfill-dead', bodyOf(first));
     put('spans-dead', bodyOf(first)).isVisible = false;
     const lock = lockOn(sqs, ['documents', 'backfill', 'spans']);
 
     const before = await lock.countLockedElsewhere();
+    const [asked] = commands as GetQueueAttributesCommand[];
     await lock.acquire();
 
     expect([before, await lock.countLockedElsewhere()]).toEqual([3, 3]);
+    expect(asked?.input.AttributeNames).toEqual(['ApproximateNumberOfMessagesNotVisible']);
     // SQS counts late.
     put('spans-dead', bodyOf(first));
     await lock.acquire();
     for (const url of ['documents-dead', 'spans-dead']) at(url).length = 0;
     expect(await lock.countLockedElsewhere()).toBe(0);
+  });
+
+  it('counts no letters where SQS states no number', async () => {
+    const sqs = { send: async () => ({}) } as unknown as SQSClient;
+
+    expect(await lockOn(sqs).countLockedElsewhere()).toBe(0);
   });
 
   it('releases in batches of ten of one lane each, at once', async () => {

@@ -205,6 +205,25 @@ describe('openJournal', () => {
     expect(openHandles.size).toBe(0);
   });
 
+  it('keeps what another export has added since it was read', async () => {
+    const folder = await newFolder();
+    const journal = await openJournal(folder);
+    await writeFile(join(folder, 'export.jsonl'), `${JSON.stringify(entryOf(2))}\n`);
+
+    await journal.add(entryOf(1));
+    await journal.close();
+
+    const { entries } = await openJournal(folder);
+    expect([...entries.values()]).toEqual([entryOf(2), entryOf(1)]);
+  });
+
+  it('passes over lines of blanks', async () => {
+    const folder = await newFolder();
+    await writeFile(join(folder, 'export.jsonl'), ` \t\n\n${JSON.stringify(entryOf(1))}\n`);
+
+    expect(await openJournal(folder)).toMatchObject({ invalidLines: 0 });
+  });
+
   it('is closed without an error when it could not be opened for an entry', async () => {
     const journal = await openJournal(await newFolder());
     disk.fails.set('open', 'EROFS');
