@@ -110,7 +110,7 @@ describe('archiver status', () => {
     put('spans-dead', '{"v":1,"kind":"span"}', {});
     const midnight = Date.parse('2026-11-24T00:00:00Z');
     for (let n = 0; n < 16; n += 1) bucket.put(receiptKey(idAt(n)), '{}', midnight - (n < 14 ? 1 : 0));
-    const hold = { v: 1, documentId: idAt(3), action: 'hold', at: '2026-11-24T11:00:00.000Z', by: 'x' };
+    const hold = { v: 1, documentId: idAt(3), action: 'hold', at: '2026-11-24T12:00:00.000Z', by: 'x' };
     const text = JSON.stringify({ ...hold, reason: 'Case 1', archiver: 'test' });
     bucket.put(holdKey(idAt(3), noon), text, noon);
 
