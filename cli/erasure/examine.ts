@@ -92,11 +92,13 @@ async function examineKey(
   const current = await retry((signal) => bucket.head(key, signal));
   const all = await retry((signal) => versions.of(key, signal));
   const newest = all.find(({ isDeleteMarker }) => !isDeleteMarker);
-  // A tombstone is recognised by its text; its metadata only saves reading a document.
+  // A tombstone is recognised by its text; its metadata only saves reading a document, if the HEAD was about this version.
+  const isNewer =
+    newest?.isLatest === true && (!current || (current.versionId ?? 'null') !== newest.versionId);
   const isReceipt = key === receiptKey(documentId);
   const maxBytes = isReceipt ? maxReceiptBytes : maxTombstoneBytes;
   const body =
-    newest && newest.bytes <= maxBytes && (isReceipt || current?.state === 'erased')
+    newest && newest.bytes <= maxBytes && (isReceipt || isNewer || current?.state === 'erased')
       ? await retry((signal) => bucket.read(key, signal, newest.versionId))
       : undefined;
   const parsed = body && parseTombstone(documentId, body);

@@ -3,6 +3,7 @@ import { examine } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
 import { latestHoldRecord } from '../../../functions/bucket/holds.ts';
 import { documentKey, holdPrefix, receiptKey } from '../../../functions/bucket/keys.ts';
+import { type Tombstone, tombstoneObject } from '../../../functions/bucket/tombstones.ts';
 import { serviceError } from '../../fakes/service-error.ts';
 import { createArchive, id, type Send } from './world.ts';
 
@@ -38,6 +39,38 @@ describe('a hold', () => {
     expect(await placeHold(id, why, world.dependencies)).toBe('held');
 
     expect(holdsOf(world)).toEqual([undefined, 'ON', 'ON', 'ON']);
+  });
+
+  it('is on no tombstone if an erasure begins before any of its requests', async () => {
+    const tombstone: Tombstone = {
+      v: 1,
+      state: 'erased',
+      documentId: id,
+      erasedAt: '2026-11-24T12:00:00.000Z',
+      erasedBy: 'local',
+      basis: 'Ticket 1',
+      erased: {},
+      archiver: 'test',
+    };
+    let requests = 1;
+    for (let erasedBefore = 0; erasedBefore < requests; erasedBefore += 1) {
+      requests = 0;
+      const world: World = createArchive((send: Send) => async (command) => {
+        if (requests === erasedBefore) {
+          for (const key of keys.toReversed()) {
+            const { body } = tombstoneObject(key, tombstone);
+            world.bucket.versioned.put(key, body, { metadata: { state: 'erased' } });
+          }
+        }
+        requests += 1;
+        return send(command);
+      });
+      world.archive();
+
+      expect(await placeHold(id, why, world.dependencies)).toBe('held');
+
+      expect(holdsOf(world)).toEqual([undefined, 'ON', undefined, 'ON']);
+    }
   });
 
   it('leaves no record for an ID of which there are only delete markers', async () => {
