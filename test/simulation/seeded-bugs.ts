@@ -60,12 +60,15 @@ export const erasureBugs: readonly SeededBug[] = [
     ),
     onlyFaults: ['operator-erases-document-under-way'],
   },
-  bug(
-    'a tombstone at the key of a document counts as other bytes',
-    'archive/archive-document.ts',
-    "const isErased = async () => (await receipts.state(document.id, signal)) === 'erased';",
-    'const isErased = async () => false;',
-  ),
+  {
+    ...bug(
+      'a tombstone at the key of a document counts as other bytes',
+      'archive/archive-document.ts',
+      "const isErased = async () => (await receipts.state(document.id, signal)) === 'erased';",
+      'const isErased = async () => false;',
+    ),
+    onlyFaults: ['operator-erases-document-under-way', 'download-slow'],
+  },
   {
     ...bug(
       'a late delivery replaces a tombstone',
@@ -102,9 +105,8 @@ export const erasureBugs: readonly SeededBug[] = [
     '',
     {
       file: 'cli/erasure/hold-document.ts',
-      fragment: '    if (open.length === 0) {',
-      replacement:
-        "    if (open.length === 0 && !found.hold) await record('hold', reason);\n    if (open.length === 0) {",
+      fragment: '    if (open.length === 0) {\n',
+      replacement: "    if (open.length === 0) {\n      if (!found.hold) await record('hold', reason);\n",
     },
   ),
   bug(
