@@ -81,7 +81,7 @@ async function withBody<Result>(
   const body = new VerifyingBody(response.body, expected);
   const stopWatching = watchForStall(body, time);
   const onAbort = () => body.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
   try {
     return await use(body);

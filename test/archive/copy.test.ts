@@ -270,6 +270,21 @@ describe('the SHA-256 that S3 returns', () => {
 });
 
 describe('measureDownload', () => {
+  it('rejects with the reason of a signal that is already aborted and closes the download', async () => {
+    const source = new Readable({ read: () => undefined });
+    const reason = new Error('The invocation ends.');
+
+    const reading = measureDownload(
+      responseWith(source),
+      target,
+      virtualTime(noon),
+      AbortSignal.abort(reason),
+    );
+
+    await expect(reading).rejects.toBe(reason);
+    expect(source.destroyed).toBe(true);
+  });
+
   it.each([
     ['is interrupted', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'DownloadFailed'],
     ['ends early', undefined, 'SizeMismatch'],

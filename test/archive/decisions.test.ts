@@ -358,18 +358,43 @@ describe('a document whose length or digest is not stated', () => {
   });
 
   it('is too large at the first byte over the limit of the first reading', async () => {
-    const { ended, object } = await archive({
+    const { ended, object, bodies } = await archive({
       document: { bytes: undefined },
       announces: null,
       overrides: { maxDocumentBytes: bytes.length - 1 },
     });
 
-    expect(ended).toMatchObject({ code: 'DocumentTooLarge' });
+    expect(ended).toMatchObject({
+      code: 'DocumentTooLarge',
+      message: expect.stringMatching(/^The document has more than \d+ bytes/),
+    });
+    expect(bodies).toHaveLength(1);
     expect(object).toBeUndefined();
+  });
+
+  it('is not read a second time if its first reading has another digest than its record', async () => {
+    const { ended, bodies } = await archive({
+      document: { bytes: undefined, sha256: sha256(others) },
+      announces: null,
+      // No time for a second attempt.
+      receive: { deadline: 1 },
+    });
+
+    expect(ended).toMatchObject({ code: 'ChecksumMismatch' });
+    expect(bodies).toHaveLength(1);
   });
 });
 
 describe('a document whose key is taken', () => {
+  /** The state of a receipt that a tombstone replaces before the request of this number. */
+  const erasedFrom = (request: number) => {
+    let requests = 0;
+    return async () => {
+      requests += 1;
+      return requests < request ? undefined : ('erased' as const);
+    };
+  };
+
   it.each<[string, Options, number, number]>([
     ['S3 states its digest', {}, 1, 0],
     ['S3 states no digest, so that its bytes are read back', { stands: { sha256: undefined } }, 1, 1],
@@ -418,11 +443,7 @@ describe('a document whose key is taken', () => {
   ])(
     'by other bytes after an erasure has begun is erased, not compared and not downloaded again: %s',
     async (_how, options) => {
-      let looks = 0;
-      const state = async () => {
-        looks += 1;
-        return looks === 1 ? undefined : ('erased' as const);
-      };
+      const state = erasedFrom(2);
 
       const result = await archive({
         ...options,
@@ -433,8 +454,40 @@ describe('a document whose key is taken', () => {
       expect(result.bodies).toHaveLength(1);
       expect(result.hashes).toEqual([]);
       expect(result.object?.equals(others)).toBe(true);
+      // A second attempt would find the tombstone.
+      expect(result.at).toHaveLength(1);
     },
   );
+
+  it('by other bytes is erased if the erasure begins while the two are compared', async () => {
+    const result = await archive({
+      stands: { body: others },
+      overrides: { receipts: { state: erasedFrom(3), writeOnce: async () => 'written' } },
+    });
+
+    expect(result.ended).toEqual({ outcome: 'erased' });
+    expect(result.object?.equals(others)).toBe(true);
+    expect(result.at).toHaveLength(1);
+  });
+
+  it('is not compared with a second download that ends early', async () => {
+    const sent = [bytes, bytes.subarray(1)];
+    const download = async (): Promise<HttpResponse> => ({
+      status: 200,
+      headers: {},
+      body: Readable.from([sent.shift() ?? bytes]),
+    });
+
+    const { ended } = await archive({
+      document: { sha256: undefined },
+      stands: {},
+      refusesEarly: true,
+      overrides: { download },
+      receive: { deadline: 1 },
+    });
+
+    expect(ended).toMatchObject({ code: 'SizeMismatch' });
+  });
 
   it('for a moment only is a conflict that passes', async () => {
     const isTaken: Partial<Bucket> = { putOnce: async () => 'exists', head: async () => undefined };
@@ -448,6 +501,37 @@ describe('a document whose key is taken', () => {
     });
     expect(at).toHaveLength(3);
   });
+});
+
+describe('the metadata of a document', () => {
+  it.each([
+    ['sweep', 1, true],
+    ['backfill', 1, true],
+    ['webhook', 1, false],
+    ['operator', 1, false],
+    ['sweep', 2, false],
+    ['backfill', 2, false],
+  ] as const)(
+    'is asked for beside the receipt only if a listing has just shown that there is none: %s, receive %i',
+    async (trigger, receives, isParallel) => {
+      const order: string[] = [];
+      const state = async () => {
+        order.push('receipt');
+        await new Promise(setImmediate);
+        order.push('no receipt');
+        return undefined;
+      };
+
+      await archive({
+        message: { trigger },
+        receive: { receives },
+        telnyxFails: () => void order.push('metadata'),
+        overrides: { receipts: { state, writeOnce: async () => 'written' } },
+      });
+
+      expect(order.indexOf('metadata') < order.indexOf('no receipt')).toBe(isParallel);
+    },
+  );
 });
 
 describe('a receipt', () => {

@@ -26,6 +26,8 @@ interface Options {
   receipt?: ReceiptState;
   telnyx?: Partial<TelnyxClient>;
   lowLaneTelnyx?: Partial<TelnyxClient>;
+  /** Whether the message names a Telnyx event. @default true */
+  hasEvent?: boolean;
   /** @default 'documents' */
   queue?: string;
   time?: Time;
@@ -85,7 +87,7 @@ async function invoke(trigger: Trigger, options: Options = {}) {
     kind: 'document',
     documentId: id,
     trigger,
-    event,
+    ...((options.hasEvent ?? true) && { event }),
     requestedAt: '2026-11-24T11:59:00Z',
   });
   const { queue = 'documents' } = options;
@@ -124,6 +126,15 @@ describe('the archive function', () => {
         ms: expect.any(Number),
       },
     ]);
+  });
+
+  it('logs a document that no event asked for without one', async () => {
+    const { answer, logged } = await invoke('sweep', { hasEvent: false });
+
+    expect(answer).toEqual({ batchItemFailures: [] });
+    expect(logged).toMatchObject([{ outcome: 'archived', trigger: 'sweep' }]);
+    expect(logged[0]).not.toHaveProperty('eventId');
+    expect(logged[0]).not.toHaveProperty('eventType');
   });
 
   it.each<[Trigger, string | undefined, object[]]>([

@@ -190,6 +190,31 @@ describe('an aborted or failed VerifyingBody', () => {
     },
   );
 
+  it('keeps the error of its source as the cause', async () => {
+    const source = silentSource();
+    const error = new Error('read ECONNRESET');
+    const body = new VerifyingBody(source, expected);
+
+    source.destroy(error);
+
+    await expect(body.verified).rejects.toHaveProperty('cause', error);
+  });
+
+  it('accepts a length that is not known up to the limit, and fails with DocumentTooLarge above it', async () => {
+    const bodyOf = (length: number) =>
+      new VerifyingBody(Readable.from([Buffer.alloc(length)]), {
+        bytes: undefined,
+        maxBytes: 10,
+        sha256: undefined,
+      }).resume();
+
+    await expect(bodyOf(10).verified).resolves.toMatch(/^[0-9a-f]{64}$/);
+    await expect(bodyOf(11).verified).rejects.toMatchObject({
+      code: 'DocumentTooLarge',
+      message: 'The document has more than 10 bytes; the limit is 10. Raise maxDocumentBytes to archive it.',
+    });
+  });
+
   it('rejects at once when its source is already closed', async () => {
     const source = silentSource().destroy();
     await once(source, 'close');
