@@ -248,7 +248,7 @@ describe('archiver status', () => {
 
     const { printed, records } = await run({ count: true });
 
-    expect(printed).toContain('\n<yellow>Not all hold records could be read: A record under holds/');
+    expect(printed).toContain('\n<yellow>Not all hold records could be read: The object holds/');
     expect(printed).not.toContain('\nHeld');
     expect(records).toMatchObject([{ held: { documents: 0, incomplete: expect.any(String) } }]);
   });

@@ -160,7 +160,7 @@ describe('archiver status', () => {
       exitCode: 0,
       records: [{ archived: { total: 1 }, held: { documents: 0, incomplete: expect.any(String) } }],
     });
-    expect(result.printed).toMatch(/^Not all hold records could be read: A record under holds/m);
+    expect(result.printed).toMatch(/^Not all hold records could be read: The object holds/m);
   });
 
   it('refreshes until Ctrl-C with --watch', async () => {
