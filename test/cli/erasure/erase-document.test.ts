@@ -503,11 +503,13 @@ describe('an erasure of a locked document', () => {
     world.archive();
 
     const stopped = await world.erase();
+    const requested = [...world.bucket.requests];
     const erased = await world.erase({ bypassGovernance: true });
 
     expect(stopped.unfinished?.detail).toBe(
       'GOVERNANCE lock until 2026-12-24T12:00:00.000Z; pass --bypass-governance',
     );
+    expect(requested.filter((request) => request.startsWith('delete'))).toEqual([]);
     expect(erased.unfinished).toBeUndefined();
   });
 

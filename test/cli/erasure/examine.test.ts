@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
-import { tombstoneText } from '../../../functions/bucket/tombstones.ts';
+import { maxTombstoneBytes, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { createArchive, id, otherId, secret } from './world.ts';
@@ -132,6 +132,20 @@ describe('an examination', () => {
     expect(erased).toEqual(['DSR-2026-114', true]);
     expect(different).toEqual(['DSR-2026-114', false]);
     expect(malformed).toEqual([undefined, false]);
+  });
+
+  it('reads a tombstone of the largest size', async () => {
+    const world = createArchive();
+    world.archive();
+    const { tombstone } = await world.erase();
+    const missing = maxTombstoneBytes - tombstoneText(tombstone).length;
+    const largest = { ...tombstone, erasedBy: `${tombstone.erasedBy}${'x'.repeat(missing)}` };
+    for (const key of [documentKey(id), receiptKey(id)]) {
+      const options = { metadata: { state: 'erased' } };
+      world.bucket.versioned.put(key, Buffer.from(tombstoneText(largest)), options);
+    }
+
+    expect(await examine(id, world.dependencies)).toMatchObject({ hasBothTombstones: true });
   });
 
   it('states nothing that is erased as current', async () => {

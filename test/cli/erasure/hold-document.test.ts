@@ -153,6 +153,26 @@ describe('a hold', () => {
     expect(world.versions()[0]).toHaveLength(1);
   });
 
+  it('on a document whose erasure has deleted nothing yet says that it is held', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.refuse = (operation) =>
+      operation === 'delete' ? { name: 'AccessDenied', status: 403 } : undefined;
+    await expect(world.erase()).rejects.toThrow('S3 denies access');
+
+    expect(await placeHold(id, why, world.dependencies)).toBe('held');
+    expect(holdsOf(world)).toEqual([undefined, 'ON', undefined, 'ON']);
+  });
+
+  it('is recorded although somebody else has set the legal holds', async () => {
+    const world = createArchive();
+    world.archive();
+    for (const key of keys) world.bucket.versioned.setLegalHold(key, undefined, 'ON');
+
+    expect(await placeHold(id, why, world.dependencies)).toBe('held');
+    expect(await recordOf(world)).toMatchObject({ action: 'hold', reason: 'Case 1' });
+  });
+
   it('that comes too late for all versions is recorded as released', async () => {
     const world = createArchive((send) => async (command) => {
       const answer = await send(command);
