@@ -41,7 +41,9 @@ export class EventLog {
   excerpt(subject: string | undefined, max = 60): string[] {
     const matching = this.#entries.filter(
       (entry) =>
-        subject === undefined || entry.subject.includes(subject) || new RegExp(`${subject}\\b`).test(entry.what),
+        subject === undefined ||
+        entry.subject.includes(subject) ||
+        new RegExp(`${subject}\\b`).test(entry.what),
     );
     return matching
       .slice(-max)
