@@ -47,16 +47,6 @@ export function answerS3(objects: VersionedObjects, command: unknown, pageKeys =
     objects.setLegalHold(Key, VersionId, LegalHold.Status);
     return {};
   }
-  if (command instanceof GetObjectLegalHoldCommand) {
-    const { legalHold } = objects.read(command.input.Key ?? '', command.input.VersionId);
-    if (!legalHold) throw serviceError('NoSuchObjectLockConfiguration', 404);
-    return { LegalHold: { Status: legalHold } };
-  }
-  if (command instanceof GetObjectRetentionCommand) {
-    const { retention } = objects.read(command.input.Key ?? '', command.input.VersionId);
-    if (!retention) throw serviceError('NoSuchObjectLockConfiguration', 404);
-    return { Retention: { Mode: retention.mode, RetainUntilDate: new Date(retention.until) } };
-  }
   throw serviceError('NotImplemented', 501);
 }
 
