@@ -113,7 +113,7 @@ describe('archiver redrive', () => {
     expect(progress).toEqual({ ended: 35, total: 35, text: '35 of 35 redriven · 0 failed again' });
     expect(printed).toContain('35 documents (35 dead letters) redriven, 0 failed again so far.');
     expect(printed).not.toContain('<red>');
-    expect(printed).not.toContain('archived since');
+    expect(printed).not.toContain('erased since');
     expect(records.filter(({ type }) => type === 'cleared')).toEqual([]);
   });
 
