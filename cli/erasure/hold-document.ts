@@ -29,19 +29,24 @@ export async function placeHold(
 ): Promise<HoldOutcome> {
   const { bucket, versions, retry, now, archiver } = dependencies;
   const found = await examine(documentId, dependencies);
-  if (lockable(found).length === 0) return found.tombstone ? 'erased' : 'not-archived';
   const record = (action: 'hold' | 'release', why: string) =>
     retry((signal) =>
       writeHoldRecord({ documentId, action, by, reason: why, archiver }, now(), bucket, signal),
     );
+  const tooLate = async () => {
+    await record('release', 'The document was erased before the hold was in place.');
+    return 'erased' as const;
+  };
+  if (lockable(found).length === 0) {
+    if (!found.tombstone) return 'not-archived';
+    // An interrupted command has left the record, which would stop every later erasure.
+    return found.hold ? tooLate() : 'erased';
+  }
   const wasHeld = found.hold !== undefined && lockable(found).every(({ lock }) => lock.held);
   if (!found.hold) await record('hold', reason);
   for (;;) {
     const left = lockable(await examine(documentId, dependencies));
-    if (left.length === 0) {
-      await record('release', 'The document was erased before the hold was in place.');
-      return 'erased';
-    }
+    if (left.length === 0) return tooLate();
     const open = left.filter(({ lock }) => !lock.held);
     if (open.length === 0) {
       const hasObject = left.some(({ key }) => key === documentKey(documentId));

@@ -80,7 +80,7 @@ export const faults = {
     rate: 0.06,
     what: 'a message has been received hundreds of times over nearly nine days',
   },
-  'message-of-maximum-size': { rate: 0.02, what: 'a malformed message has the maximum size of 1 MiB' },
+  'message-of-maximum-size': { rate: 0.025, what: 'a malformed message has the maximum size of 1 MiB' },
 
   'lambda-killed-before-call': { rate: 0.002, what: 'the process is killed before it sends a request' },
   'lambda-killed-after-call': {

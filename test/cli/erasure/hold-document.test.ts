@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { examine } from '../../../cli/erasure/examine.ts';
+import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
 import { latestHoldRecord } from '../../../functions/bucket/holds.ts';
 import { documentKey, holdPrefix, receiptKey } from '../../../functions/bucket/keys.ts';
-import { type Tombstone, tombstoneObject } from '../../../functions/bucket/tombstones.ts';
+import { type Tombstone, tombstoneObject, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { serviceError } from '../../fakes/service-error.ts';
 import { createArchive, id, type Send } from './world.ts';
 
@@ -16,6 +16,17 @@ const holdsOf = ({ bucket }: World) =>
 const recordOf = ({ dependencies: { bucket } }: World) => latestHoldRecord(id, bucket, never);
 const recordKeys = ({ bucket }: World) =>
   [...bucket.objects.keys()].filter((key) => key.startsWith(holdPrefix));
+
+/** Both tombstones and nothing else, as an erasure leaves them that had read no hold record yet. */
+async function replaceByTombstones(world: World): Promise<void> {
+  const erased = createArchive();
+  erased.archive();
+  const { tombstone } = await erased.erase();
+  for (const key of keys) {
+    world.bucket.versioned.remove(key);
+    world.bucket.versioned.put(key, Buffer.from(tombstoneText(tombstone)), { metadata: { state: 'erased' } });
+  }
+}
 
 describe('a hold', () => {
   it('is on object and receipt, and recorded with its reason', async () => {
@@ -140,6 +151,20 @@ describe('a hold', () => {
 
     expect(await placeHold(id, why, world.dependencies)).toBe('partly-erased');
     expect(holdsOf(world)).toEqual(['ON']);
+  });
+
+  it('that was interrupted by the end of the erasure is recorded as released by the next call', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.refuse = (operation) =>
+      operation === 'hold' ? { name: 'AccessDenied', status: 403 } : undefined;
+    await expect(placeHold(id, why, world.dependencies)).rejects.toThrow('S3 denies access');
+    const { dependencies } = world;
+    await replaceByTombstones(world);
+
+    expect(await placeHold(id, why, dependencies)).toBe('erased');
+    expect(await recordOf(world)).toMatchObject({ action: 'release' });
+    expect(refusalOf(await examine(id, dependencies), false, world.time.now())).toBeUndefined();
   });
 
   it('on what a stopped erasure has left says that the document is gone', async () => {
