@@ -54,7 +54,7 @@ export async function eraseDocument(
   let found = first;
   for (let round = 0; round < maxRounds; round += 1) {
     const tombstone = found.tombstone ?? (await replaceReceipt(found, order, dependencies));
-    if (tombstone) await replaceObject(tombstone, dependencies);
+    if (tombstone && !found.hasBothTombstones) await replaceObject(tombstone, dependencies);
     found = await examine(documentId, dependencies);
     if (!tombstone || !found.hasBothTombstones) continue;
     if (found.versions.length === 0) return { ...provenErasure(tombstone), deleted };
