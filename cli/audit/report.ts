@@ -1,8 +1,8 @@
 import packageJson from '../../package.json' with { type: 'json' };
+import { writeOutputFile } from '../output-file.ts';
 import { failuresByCode } from '../report/failures.ts';
 import { reportPage } from '../report/page.ts';
 import type { AuditScope } from '../report/summary.ts';
-import { writeOutputFile } from './output-file.ts';
 import type { AuditRun } from './run.ts';
 
 /** Writes the HTML report. */

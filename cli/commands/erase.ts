@@ -6,7 +6,6 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { styled } from '../../terminal/styled.ts';
 import type { Style } from '../../terminal/terminal.ts';
-import { checkOutputFile, writeOutputFile } from '../audit/output-file.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { chosenDocumentIds } from '../document-ids.ts';
 import { formatName } from '../document-name.ts';
@@ -21,6 +20,7 @@ import {
 } from '../erasure/open-for-erasure.ts';
 import { erasureStatement } from '../erasure/statement.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
+import { checkOutputFile, writeOutputFile } from '../output-file.ts';
 
 export interface EraseOptions {
   documentIds: readonly string[];

@@ -67,7 +67,7 @@ export async function eraseDocument(
 /**
  * Puts a tombstone at the receipt's key.
  *
- * @returns undefined if the receipt is no longer the one that was examined, whose digest the tombstone would state
+ * @returns undefined if the receipt has changed since the examination: the tombstone would state a wrong digest
  */
 async function replaceReceipt(
   { documentId, found, receiptEtag }: Examination,

@@ -1,9 +1,9 @@
 /** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { maxReceiptBytes } from '../../functions/audit/receipt-reading.ts';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { maxReceiptBytes } from '../../functions/bucket/receipts.ts';
 import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { ReplaceableBucket, StoredObject } from '../../functions/bucket/store.ts';
 import { maxTombstoneBytes, parseTombstone, type Tombstone } from '../../functions/bucket/tombstones.ts';

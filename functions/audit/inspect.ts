@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type HoldRecord, parseHoldRecord } from '../bucket/holds.ts';
 import { documentKey, receiptKey } from '../bucket/keys.ts';
 import type { ListedKey } from '../bucket/listing.ts';
+import { maxReceiptBytes } from '../bucket/receipts.ts';
 import type { StorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { maxTombstoneBytes, parseTombstone } from '../bucket/tombstones.ts';
@@ -18,7 +19,7 @@ import {
 } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { isProblem, judge } from './judge.ts';
-import { maxReceiptBytes, readReceipt, tooLargeReceipt } from './receipt-reading.ts';
+import { readReceipt, tooLargeReceipt } from './receipt-reading.ts';
 import type { SourceRow } from './sources.ts';
 
 export interface Inspection {

@@ -65,9 +65,6 @@ const emptyReading: Omit<ReceiptReading, 'digest'> = {
   versionId: undefined,
 };
 
-/** A receipt has about 2 kB, most of it Telnyx's record. A larger object is not read. */
-export const maxReceiptBytes = 1024 ** 2;
-
 /** The reading of an object that is too large to be a receipt. */
 export function tooLargeReceipt(bytes: number): ReceiptReading {
   return {

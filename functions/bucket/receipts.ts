@@ -47,6 +47,9 @@ export interface NewReceipt extends Omit<Receipt, 'telnyx'> {
   telnyx: string;
 }
 
+/** A receipt has about 2 kB, most of it Telnyx's record. A larger object is not read. */
+export const maxReceiptBytes = 1024 ** 2;
+
 /** The text of a receipt: the archiver's part indented, followed by Telnyx's record unchanged. */
 export function receiptText({ telnyx, ...own }: NewReceipt): string {
   const opened = JSON.stringify(own, undefined, 2).slice(0, -'\n}'.length);

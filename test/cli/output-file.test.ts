@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { checkOutputFile, writeOutputFile } from '../../../cli/audit/output-file.ts';
-import { UsageError } from '../../../cli/command.ts';
-import { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
+import { UsageError } from '../../cli/command.ts';
+import { checkOutputFile, writeOutputFile } from '../../cli/output-file.ts';
+import { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'output-file-'));

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasSystemCode } from '../../functions/errors.ts';
-import { UsageError } from '../command.ts';
-import type { BucketAccess } from '../target/target.ts';
+import { hasSystemCode } from '../functions/errors.ts';
+import { UsageError } from './command.ts';
+import type { BucketAccess } from './target/target.ts';
 
 /**
  * Proves that a file can be written by creating a temporary one beside it.
