@@ -18,6 +18,8 @@ export const timeouts = {
   archiveMs: 60 * seconds,
   /** A span of 100,000 documents takes about 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
   discoverMs: 300 * seconds,
+  /** A part of the audit ends by itself after a share of it, and leaves the rest to another part. */
+  auditMs: 300 * seconds,
   /** Telnyx waits 2 s in total for a webhook's response. */
   webhookMs: 3 * seconds,
   /** Reserved at the end of an invocation, so that its result is always returned. */
@@ -109,6 +111,7 @@ export const concurrency = {
   backfill: 4,
   discovery: 2,
   spans: 2,
+  audit: 20,
 } as const;
 
 /** Attempts within one receive; each requests a fresh link, downloads and uploads. */
@@ -169,6 +172,32 @@ export const sweep = {
   supersededAfterMinutes: 30,
   /** The same for the first sweep of an hour. */
   hourlySupersededAfterMinutes: 60,
+} as const;
+
+/** The nightly audit. */
+export const audit = {
+  /** Hour of the day (UTC) at which the schedule starts it. */
+  hour: 2,
+  /** Days within which every document, receipt and day of Telnyx's list is read once, unless the stage says otherwise. */
+  fixityDays: 30,
+  /** Documents per part, as the plan estimates them. */
+  partDocuments: 25_000,
+  /** A part ends early after this many documents, this many bytes of objects, or this share of the function's time. */
+  maxPartDocuments: 50_000,
+  maxPartBytes: 8 * 1024 ** 3,
+  workShare: 0.6,
+  /** Documents that a part inspects at the same time. */
+  documentsAtOnce: 32,
+  /** A part that still fails this long after its plan is recorded as unchecked. */
+  uncheckedAfterMs: 6 * 60 * minutes,
+  /** A later run closes a run without a summary that is older than this. */
+  unfinishedAfterMs: 12 * 60 * minutes,
+  /** A manifest is written when the newest one is this old. */
+  manifestEveryMs: 7 * days,
+  /** How far back a run looks for the last complete one. */
+  lastRunWithinMs: 60 * days,
+  /** How long the archiver may take to archive a document before it counts as missing. */
+  graceMs: 15 * minutes,
 } as const;
 
 /**

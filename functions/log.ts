@@ -36,6 +36,8 @@ const loggedFields = [
   'requests',
   'status',
   'problems',
+  'run',
+  'part',
 ] as const;
 
 export type LogFields = { [Field in (typeof loggedFields)[number]]?: string | number | undefined };

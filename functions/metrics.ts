@@ -52,6 +52,15 @@ export const metrics = {
   DocumentsOverdue: { unit: 'Count' },
   /** Age of the oldest document without a receipt that a sweep found. For the dashboard. */
   OldestUnarchived: { unit: 'Milliseconds' },
+
+  /** Completed runs of the audit. Its heartbeat. */
+  AuditCompleted: { unit: 'Count' },
+  /** Documents that a completed run compared. */
+  AuditedDocuments: { unit: 'Count' },
+  /** Problems of a completed run, and what it could not check, by code. Published with the run, also if it is 0. */
+  AuditFindings: { unit: 'Count', dimensions: ['Code'] },
+  /** Documents that the audit queued for archiving. */
+  AuditRepairs: { unit: 'Count' },
 } as const satisfies Record<
   string,
   { unit: 'Count' | 'Bytes' | 'Milliseconds'; dimensions?: readonly Dimension[] }

@@ -41,7 +41,7 @@ export interface TelnyxResponse extends Pick<HttpResponse, 'status' | 'headers'>
 }
 
 /** All invocations share one machine, so live documents get the most. */
-const localConcurrency = { documents: 4, backfill: 2, discovery: 1, spans: 1 };
+const localConcurrency = { documents: 4, backfill: 2, discovery: 1, spans: 1, audit: 1 };
 /** How long a stop waits for running invocations. The next start archives unfinished documents. */
 const graceMs = 1_500;
 /** Longer than on Lambda: a slow connection needs more time for ten documents of 20 MB. Less than the visibility timeout. */

@@ -100,6 +100,7 @@ export async function startQueues({
     backfill: await lane('backfill', timeouts.archiveMs),
     discovery: await lane('discovery', timeouts.discoverMs),
     spans: await lane('spans', timeouts.discoverMs),
+    audit: await lane('audit', timeouts.auditMs),
   };
   client.destroy();
   const close = async () => {

@@ -7,6 +7,7 @@ import type { Stats } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { laneNames } from '../functions/queue/lanes.ts';
 import { isAnswering } from './identity-port.ts';
 import { isLoopbackHost } from './loopback.ts';
 import { privateFolder } from './s3/object-key.ts';
@@ -19,7 +20,7 @@ const url = v.pipe(v.string(), v.url());
 /** The folder of an archive may come from somebody else: what it names must be on this machine. */
 const loopbackUrl = v.pipe(url, v.check(isLoopbackUrl));
 const lane = v.object({
-  name: v.picklist(['documents', 'backfill', 'discovery', 'spans']),
+  name: v.picklist(laneNames),
   live: v.boolean(),
   queueArn: v.string(),
   queueUrl: loopbackUrl,
@@ -43,7 +44,7 @@ const sessionSchema = v.pipe(
     /** Of the local S3 and SQS. */
     credentials: v.object({ accessKeyId: v.string(), secretAccessKey: v.string() }),
     sqsEndpoint: loopbackUrl,
-    lanes: v.object({ documents: lane, backfill: lane, discovery: lane, spans: lane }),
+    lanes: v.object({ documents: lane, backfill: lane, discovery: lane, spans: lane, audit: lane }),
     metricsUrl: loopbackUrl,
   }),
   v.check(({ standInKey, telnyxUrl }) => standInKey === undefined || isLoopbackUrl(telnyxUrl)),

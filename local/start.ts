@@ -180,7 +180,7 @@ async function start(
 
 function showAddresses(stack: Stack, { environment, terminal, output }: StartContext): void {
   const { addresses, signingKey, standIn, standInKey, credentials, lanes } = stack;
-  const { documents, backfill, discovery, spans } = lanes;
+  const { documents, backfill, discovery, spans, audit } = lanes;
   const urls = ({ queueUrl, deadLetterQueueUrl }: typeof documents) => ({ queueUrl, deadLetterQueueUrl });
   output.record({
     type: 'started',
@@ -194,6 +194,7 @@ function showAddresses(stack: Stack, { environment, terminal, output }: StartCon
       backfill: urls(backfill),
       discovery: urls(discovery),
       spans: urls(spans),
+      audit: urls(audit),
     },
     region: 'us-east-1',
     credentials,

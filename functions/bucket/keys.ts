@@ -2,12 +2,15 @@
  * The keys of the objects in the bucket. A key contains the document ID and no text from elsewhere, such as a file
  * name: 512 characters of Unicode exceed S3's limit of 1,024 bytes, and the SDK does not reject `..`.
  */
+import { type AuditPart, isPartStartName, isRunName, partStartName } from '../audit-names.ts';
 import { isUuid } from '../uuid.ts';
 
 export const documentPrefix = 'documents/';
 export const receiptPrefix = 'receipts/';
-/** Written by the `audit` command, never by a function. */
+/** Written by the audit function and the `audit` command. */
 export const manifestPrefix = 'manifests/';
+/** Written by the audit function: plan, results and summary of each run. */
+export const auditPrefix = 'audits/';
 /** Written by the `hold` and `release` commands, never by a function. */
 export const holdPrefix = 'holds/';
 const jsonSuffix = '.json';
@@ -51,6 +54,51 @@ const holdKeyPattern = /^holds\/([^/]+)\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\
 /** The document ID in the key of a hold record, or undefined for any other key. */
 export function documentIdOfHold(key: string): string | undefined {
   return holdKeyPattern.exec(key)?.find(isUuid);
+}
+
+/** `audits/<run>/`, the prefix of all objects of a run. */
+export function auditRunPrefix(run: string): string {
+  return `${auditPrefix}${checkRun(run)}/`;
+}
+
+/** `audits/<run>/plan.json` */
+export function auditPlanKey(run: string): string {
+  return `${auditRunPrefix(run)}plan.json`;
+}
+
+/** `audits/<run>/results/`, the prefix of the results of a run. */
+export function auditResultPrefix(run: string): string {
+  return `${auditRunPrefix(run)}results/`;
+}
+
+/**
+ * `audits/<run>/results/<sort>_<from>.json`: a part that ends early, and the rest of it, have results of their own. The
+ * end is not in the key, so of two deliveries of a part that end in different places only one writes its result.
+ */
+export function auditResultKey(run: string, part: AuditPart): string {
+  return `${auditResultPrefix(run)}${partStartName(part)}${jsonSuffix}`;
+}
+
+/** `audits/<run>/summary.json`, written last: a run has ended if and only if its summary exists. */
+export function auditSummaryKey(run: string): string {
+  return `${auditRunPrefix(run)}summary.json`;
+}
+
+const auditKeyPattern = /^audits\/([^/]+)\/(plan|summary|results\/([^/]+))\.json$/;
+
+/** The run and, for a result, the name of its part's start. @returns undefined for a key that the archiver does not write */
+export function parseAuditKey(
+  key: string,
+): { run: string; file: 'plan' | 'summary' | { result: string } } | undefined {
+  const [, run, file, result] = auditKeyPattern.exec(key) ?? [];
+  if (run === undefined || !isRunName(run)) return undefined;
+  if (file === 'plan' || file === 'summary') return { run, file };
+  return result !== undefined && isPartStartName(result) ? { run, file: { result } } : undefined;
+}
+
+function checkRun(run: string): string {
+  if (!isRunName(run)) throw new RangeError('Not the name of a run of the audit.');
+  return run;
 }
 
 function checkId(documentId: string): string {

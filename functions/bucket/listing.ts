@@ -18,7 +18,13 @@ export interface ListedKey {
   key: string;
   /** The version that a GET returns; undefined if a delete marker hides the object. */
   current:
-    | { bytes: number /** Milliseconds since the Unix epoch. */; modified: number; versionId: string }
+    | {
+        bytes: number;
+        /** Milliseconds since the Unix epoch. */
+        modified: number;
+        versionId: string;
+        etag: string;
+      }
     | undefined;
   /** Number of versions besides the current one. */
   otherVersions: number;
@@ -171,11 +177,11 @@ async function readVersions(
     rows.set(key, row);
     return row;
   };
-  for (const { Key, Size, LastModified, VersionId, IsLatest } of response.Versions ?? []) {
+  for (const { Key, Size, LastModified, VersionId, ETag, IsLatest } of response.Versions ?? []) {
     const row = rowOf(Key);
     if (IsLatest) {
       const modified = LastModified?.getTime() ?? 0;
-      row.current = { bytes: Size ?? 0, modified, versionId: VersionId ?? 'null' };
+      row.current = { bytes: Size ?? 0, modified, versionId: VersionId ?? 'null', etag: ETag ?? '' };
     } else row.otherVersions += 1;
   }
   for (const { Key } of response.DeleteMarkers ?? []) rowOf(Key).deleteMarkers += 1;

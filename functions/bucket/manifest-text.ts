@@ -18,12 +18,31 @@ export function tagManifestKey(timestamp: string): string {
   return `${manifestPrefix}${timestamp}/tagmanifest-sha256.txt`;
 }
 
-const keyPattern = /^manifests\/(?<timestamp>\d{8}T\d{6}Z)\/(?<tag>tag)?manifest-sha256\.txt$/;
+/**
+ * The manifest of a stretch of IDs. The audit function writes the documents of each stretch into a file of its own; the
+ * manifest itself then is a root file, which names these files.
+ *
+ * @param from first ID or a prefix of IDs, inclusive; empty: no bound
+ * @param before exclusive, in the same form
+ */
+export function stretchManifestKey(timestamp: string, from: string, before: string): string {
+  return `${manifestPrefix}${timestamp}/ids_${from}_${before}.txt`;
+}
+
+const keyPattern =
+  /^manifests\/(?<timestamp>\d{8}T\d{6}Z)\/(?:(?<tag>tag)?manifest-sha256|ids_(?<from>[0-9a-f-]{0,36})_(?<before>[0-9a-f-]{0,36}))\.txt$/;
+
+export interface ManifestKey {
+  timestamp: string;
+  file: 'manifest' | 'tag' | { from: string; before: string };
+}
 
 /** Reads a key under `manifests/`. @returns undefined for a key that the archiver does not write */
-export function parseManifestKey(key: string): { timestamp: string; isTag: boolean } | undefined {
-  const { timestamp, tag } = keyPattern.exec(key)?.groups ?? {};
-  return timestamp === undefined ? undefined : { timestamp, isTag: tag !== undefined };
+export function parseManifestKey(key: string): ManifestKey | undefined {
+  const { timestamp, tag, from, before } = keyPattern.exec(key)?.groups ?? {};
+  if (timestamp === undefined) return undefined;
+  if (from !== undefined && before !== undefined) return { timestamp, file: { from, before } };
+  return { timestamp, file: tag === undefined ? 'manifest' : 'tag' };
 }
 
 /** Seconds since the Unix epoch in ISO 8601's basic format, such as `20261124T041537Z`: sorts by time. */
@@ -69,7 +88,7 @@ export function parseLine(line: string): ManifestLine | undefined {
 /** Parses a line that names a manifest. @returns undefined for other text */
 export function parseManifestReference(line: string): ManifestLine | undefined {
   const parsed = parseLine(line);
-  return parsed && parseManifestKey(parsed.key)?.isTag === false ? parsed : undefined;
+  return parsed && parseManifestKey(parsed.key)?.file === 'manifest' ? parsed : undefined;
 }
 
 /** Reads the first line of a file. @returns the manifest that it names, or undefined if it does not name one */

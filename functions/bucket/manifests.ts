@@ -62,10 +62,10 @@ export async function readManifests(
   const references: ManifestReference[] = [];
   for await (const { key, bytes } of listed) {
     const parsed = parseManifestKey(key);
-    if (parsed?.isTag && bytes > maxTagBytes) continue;
-    if (parsed?.isTag) {
+    if (parsed?.file === 'tag' && bytes > maxTagBytes) continue;
+    if (parsed?.file === 'tag') {
       for (const to of await readTag(key, dependencies)) references.push({ from: key, to });
-    } else if (parsed) {
+    } else if (parsed?.file === 'manifest') {
       const { timestamp } = parsed;
       const path = join(folder, `manifest-${timestamp}`);
       const sha256 = await download(key, path, dependencies);

@@ -3,6 +3,7 @@
  * Messages carry ids and their origin, never payloads.
  */
 import * as v from 'valibot';
+import { isRunName, parsePartName } from '../audit-names.ts';
 import { ArchiverError } from '../errors.ts';
 import { isInstant } from '../time.ts';
 import { type EventOrigin, triggers } from '../trigger.ts';
@@ -49,7 +50,29 @@ const discoveryMessage = v.variant('kind', discoveryMessages);
  */
 export type DiscoveryMessage = v.InferOutput<typeof discoveryMessage>;
 
-export type QueueMessage = DocumentMessage | DiscoveryMessage;
+const auditMessages = [
+  v.strictObject({
+    v: v.literal(1),
+    kind: v.literal('audit-start'),
+    /** Read everything, whatever earlier runs have read. */
+    full: v.optional(v.literal(true)),
+    requestedAt: instant,
+  }),
+  v.strictObject({
+    v: v.literal(1),
+    kind: v.literal('audit-part'),
+    run: v.pipe(v.string(), v.check(isRunName)),
+    part: v.pipe(v.string(), v.check((name) => parsePartName(name) !== undefined)),
+    requestedAt: instant,
+  }),
+] as const;
+const auditMessage = v.variant('kind', auditMessages);
+/** Sent to the `audit` queue: `audit-start` begins a run of the audit, `audit-part` asks for one part of it. */
+export type AuditMessage = v.InferOutput<typeof auditMessage>;
+export type AuditStartMessage = Extract<AuditMessage, { kind: 'audit-start' }>;
+export type AuditPartMessage = Extract<AuditMessage, { kind: 'audit-part' }>;
+
+export type QueueMessage = DocumentMessage | DiscoveryMessage | AuditMessage;
 
 /**
  * Parses a message of the `documents` or `backfill` queue. A body that is only a UUID is an operator's request, so
@@ -81,6 +104,15 @@ export function parseDiscoveryMessage(body: string): DiscoveryMessage {
   return parse(
     discoveryMessage,
     discoveryMessages.map((message) => message.entries.kind.literal),
+    body,
+  );
+}
+
+/** @throws ArchiverError MalformedMessage, UnknownMessageKind or UnknownMessageVersion */
+export function parseAuditMessage(body: string): AuditMessage {
+  return parse(
+    auditMessage,
+    auditMessages.map((message) => message.entries.kind.literal),
     body,
   );
 }

@@ -221,7 +221,7 @@ describe('A document', () => {
       return work(new AbortController().signal);
     };
     const listed = { id, key: object, otherVersions: 0, deleteMarkers: 0 };
-    const current = { bytes: 10, modified: noon, versionId: 'v1' };
+    const current = { bytes: 10, modified: noon, versionId: 'v1', etag: 'e1' };
 
     const { findings } = await inspected({
       object: { ...listed, current },

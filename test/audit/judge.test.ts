@@ -22,7 +22,7 @@ const conditions: AuditConditions = { startedAt: noon, telnyxListed: true, grace
 
 const listed = (key: string, changes: Partial<ListedKey> = {}): ListedKey => ({
   key,
-  current: { bytes: 10, modified: noon - day, versionId: 'v1' },
+  current: { bytes: 10, modified: noon - day, versionId: 'v1', etag: 'e1' },
   otherVersions: 0,
   deleteMarkers: 0,
   ...changes,

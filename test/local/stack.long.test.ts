@@ -181,7 +181,7 @@ describe('npm start', () => {
       bucket: 'archive',
       credentials: { accessKeyId: expect.any(String), secretAccessKey: expect.any(String) },
       sqsEndpoint: url,
-      queues: { documents: queue, backfill: queue, discovery: queue, spans: queue },
+      queues: { documents: queue, backfill: queue, discovery: queue, spans: queue, audit: queue },
     });
     await untilType(run, 'summary');
     run.process.kill('SIGINT');
@@ -393,7 +393,7 @@ describe('npm start', () => {
 });
 
 describe('low lanes of the local stack', () => {
-  const concurrency = { documents: 1, backfill: 2, discovery: 1, spans: 1 };
+  const concurrency = { documents: 1, backfill: 2, discovery: 1, spans: 1, audit: 1 };
 
   it('leave half of the rate limit to live lanes, although invocations share no state', async () => {
     const files = Object.fromEntries(

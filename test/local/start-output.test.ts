@@ -29,6 +29,7 @@ const started: StartEventOf<'started'> = {
     backfill: { queueUrl: 'c', deadLetterQueueUrl: 'd' },
     discovery: { queueUrl: 'e', deadLetterQueueUrl: 'f' },
     spans: { queueUrl: 'g', deadLetterQueueUrl: 'h' },
+    audit: { queueUrl: 'i', deadLetterQueueUrl: 'j' },
   },
   region: 'us-east-1',
   credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },

@@ -95,7 +95,7 @@ const downloadOf = (key: string | undefined): Trait['download'] => {
 };
 
 /** High, because a stalled document delays its batch. */
-const concurrency = { documents: 1, backfill: 16, discovery: 1, spans: 1 };
+const concurrency = { documents: 1, backfill: 16, discovery: 1, spans: 1, audit: 1 };
 const lastingFaults = faultsOfTraits(traitOfFile, unarchivable);
 const stack: Stack = await startStack({
   archive: job.archive,

@@ -156,6 +156,7 @@ export function createWorld({
           backfill: lane('backfill'),
           discovery: lane('discovery'),
           spans: lane('spans'),
+          audit: lane('audit'),
         },
       }),
       telnyx: async () => telnyx as TelnyxClient,

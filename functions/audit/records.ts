@@ -1,0 +1,193 @@
+/**
+ * What a run of the audit function writes under `audits/<run>/`: a plan, one result per part, a summary. Evidence, kept as
+ * long as the documents, so it holds IDs, digests, codes and numbers, and nothing personal: file names and references are
+ * joined when somebody looks.
+ */
+import * as v from 'valibot';
+import { isRunName, parsePartName } from '../audit-names.ts';
+import { type Finding, type FindingCode, findingCodes } from './findings.ts';
+
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const instant = v.pipe(v.string(), v.isoTimestamp());
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const run = v.pipe(v.string(), v.check(isRunName));
+const part = v.pipe(v.string(), v.check((name) => parsePartName(name) !== undefined));
+
+const code = v.picklist(findingCodes);
+
+const recordedFinding = v.strictObject({
+  code,
+  key: v.string(),
+  documentId: v.optional(v.string()),
+  versionId: v.optional(v.string()),
+  atTelnyx: v.optional(v.boolean()),
+  detail: v.string(),
+});
+
+/** A finding as the evidence keeps it. */
+export type RecordedFinding = v.InferOutput<typeof recordedFinding>;
+
+/** Without what is about a person. */
+export function recordFinding({ code, key, documentId, versionId, atTelnyx, detail }: Finding): RecordedFinding {
+  return {
+    code,
+    key,
+    detail,
+    ...(documentId !== undefined && { documentId }),
+    ...(versionId !== undefined && { versionId }),
+    ...(atTelnyx !== undefined && { atTelnyx }),
+  };
+}
+
+const namedManifest = v.strictObject({ key: v.string(), sha256: digest });
+
+/** What is written before the first part: every part of the run follows it. */
+const plan = v.strictObject({
+  v: v.literal(1),
+  run,
+  startedAt: instant,
+  /** Whether everything is read, whatever earlier runs have read. */
+  full: v.boolean(),
+  /** Days within which everything is read once. */
+  shareDays: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** Whether the bytes of objects are read, too. */
+  readsBytes: v.boolean(),
+  /** Days since the Unix epoch. */
+  day: count,
+  /** The shares that are read, each from 0 up to `shareDays`: today's, and those of days without a complete run. */
+  shares: v.array(count),
+  /** What was written at this time or later is new to the next run. */
+  newFrom: instant,
+  /** The last complete run, with which the archive is compared. */
+  lastRun: v.optional(run),
+  parts: v.array(part),
+  /** The unchanged manifests whose names are compared with the archive, oldest first. */
+  manifests: v.array(namedManifest),
+  /** The newest unchanged manifest: the predecessor of the next one. */
+  newestManifest: v.optional(namedManifest),
+  /** Timestamp of the manifest that the run writes. */
+  manifest: v.optional(v.string()),
+  /** What was found in the chain of manifests. */
+  findings: v.array(recordedFinding),
+  /** Version of the archiver. */
+  archiver: v.string(),
+});
+export type AuditPlan = v.InferOutput<typeof plan>;
+
+const counts = v.partial(
+  v.object(Object.fromEntries(findingCodes.map((name) => [name, count])) as Record<FindingCode, typeof count>),
+);
+
+const tally = v.strictObject({
+  /** Findings by code, those that are no problem included. Codes without a finding are absent. */
+  counts,
+  documents: count,
+  archived: count,
+  held: count,
+  bytes: count,
+  objectsRead: count,
+  bytesRead: count,
+  /** Receipts read. */
+  receiptsRead: count,
+  /** Documents of Telnyx's list that were compared. */
+  listedAtTelnyx: count,
+  requests: count,
+  /** Documents that were queued for archiving. */
+  repaired: count,
+});
+export type RunTally = v.InferOutput<typeof tally>;
+
+const result = v.strictObject({
+  v: v.literal(1),
+  run,
+  /** The part as it was asked for. */
+  part,
+  /** The part that covers the rest, if this one ended early. */
+  rest: v.optional(part),
+  startedAt: instant,
+  endedAt: instant,
+  tally,
+  /** The problems. */
+  findings: v.array(recordedFinding),
+  /**
+   * Parts of sort `ids`: what the bucket has, by the first digits of the IDs and without what is new. The next run
+   * compares it with what it finds.
+   */
+  cells: v.optional(v.record(v.string(), v.string())),
+  /** Parts of sort `ids` of a run that writes a manifest: the stretch's own manifest. */
+  manifest: v.optional(v.strictObject({ key: v.string(), sha256: digest, documents: count })),
+  /** Why nothing of the part could be checked. */
+  unchecked: v.optional(v.strictObject({ code: v.string(), reason: v.string() })),
+});
+export type PartResult = v.InferOutput<typeof result>;
+
+const summary = v.strictObject({
+  v: v.literal(1),
+  run,
+  /** `incomplete` if parts have no result: the run was closed by a later one. */
+  status: v.picklist(['complete', 'incomplete']),
+  startedAt: instant,
+  endedAt: instant,
+  full: v.boolean(),
+  shareDays: count,
+  readsBytes: v.boolean(),
+  day: count,
+  newFrom: instant,
+  tally,
+  /** Each part with a result: as it was asked for, and the rest that its result left to another part. */
+  parts: v.array(v.strictObject({ part, rest: v.optional(part) })),
+  /** Parts without a result. */
+  unfinished: v.array(part),
+  /** The newest manifest: the one that the run wrote or, if it wrote none, found. */
+  manifest: v.optional(namedManifest),
+  /** Whether the run wrote that manifest. */
+  wroteManifest: v.boolean(),
+  archiver: v.string(),
+});
+export type RunSummary = v.InferOutput<typeof summary>;
+
+/** Each throws RangeError if the archiver did not write the text in this form. */
+export const parsePlan = parserOf(plan);
+export const parseResult = parserOf(result);
+export const parseSummary = parserOf(summary);
+
+function parserOf<Schema extends v.GenericSchema>(schema: Schema) {
+  return (body: Buffer): v.InferOutput<Schema> => {
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), body.toString('utf8'));
+    if (parsed.success) return parsed.output as v.InferOutput<Schema>;
+    throw new RangeError('The audit function did not write this object in this form.');
+  };
+}
+
+export function recordText(record: AuditPlan | PartResult | RunSummary): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+export function createRunTally(): RunTally {
+  return {
+    counts: {},
+    documents: 0,
+    archived: 0,
+    held: 0,
+    bytes: 0,
+    objectsRead: 0,
+    bytesRead: 0,
+    receiptsRead: 0,
+    listedAtTelnyx: 0,
+    requests: 0,
+    repaired: 0,
+  };
+}
+
+export function addTallies(tallies: readonly RunTally[]): RunTally {
+  const sum = createRunTally();
+  for (const { counts: found, ...numbers } of tallies) {
+    for (const name of findingCodes) {
+      if (found[name] !== undefined) sum.counts[name] = (sum.counts[name] ?? 0) + found[name];
+    }
+    for (const [name, value] of Object.entries(numbers) as [Exclude<keyof RunTally, 'counts'>, number][]) {
+      sum[name] += value;
+    }
+  }
+  return sum;
+}
