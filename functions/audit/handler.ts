@@ -1,5 +1,5 @@
-import middy from '@middy/core';
 import type { S3Client } from '@aws-sdk/client-s3';
+import middy from '@middy/core';
 import type { Context, SQSEvent } from 'aws-lambda';
 import type { Bucket } from '../bucket/store.ts';
 import type { Versions } from '../bucket/versions.ts';

@@ -11,7 +11,10 @@ const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const instant = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const run = v.pipe(v.string(), v.check(isRunName));
-const part = v.pipe(v.string(), v.check((name) => parsePartName(name) !== undefined));
+const part = v.pipe(
+  v.string(),
+  v.check((name) => parsePartName(name) !== undefined),
+);
 
 const code = v.picklist(findingCodes);
 
@@ -28,7 +31,14 @@ const recordedFinding = v.strictObject({
 export type RecordedFinding = v.InferOutput<typeof recordedFinding>;
 
 /** Without what is about a person. */
-export function recordFinding({ code, key, documentId, versionId, atTelnyx, detail }: Finding): RecordedFinding {
+export function recordFinding({
+  code,
+  key,
+  documentId,
+  versionId,
+  atTelnyx,
+  detail,
+}: Finding): RecordedFinding {
   return {
     code,
     key,
@@ -75,7 +85,9 @@ const plan = v.strictObject({
 export type AuditPlan = v.InferOutput<typeof plan>;
 
 const counts = v.partial(
-  v.object(Object.fromEntries(findingCodes.map((name) => [name, count])) as Record<FindingCode, typeof count>),
+  v.object(
+    Object.fromEntries(findingCodes.map((name) => [name, count])) as Record<FindingCode, typeof count>,
+  ),
 );
 
 const tally = v.strictObject({

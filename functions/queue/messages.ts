@@ -62,7 +62,10 @@ const auditMessages = [
     v: v.literal(1),
     kind: v.literal('audit-part'),
     run: v.pipe(v.string(), v.check(isRunName)),
-    part: v.pipe(v.string(), v.check((name) => parsePartName(name) !== undefined)),
+    part: v.pipe(
+      v.string(),
+      v.check((name) => parsePartName(name) !== undefined),
+    ),
     requestedAt: instant,
   }),
 ] as const;

@@ -54,6 +54,7 @@ async function folderWithSession(changes: Pick<Session, 'telnyxUrl' | 'standInKe
       backfill: { name: 'backfill', ...lane },
       discovery: { name: 'discovery', ...lane },
       spans: { name: 'spans', ...lane },
+      audit: { name: 'audit', ...lane },
     },
     metricsUrl: origin,
     ...changes,
