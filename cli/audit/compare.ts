@@ -1,8 +1,9 @@
 import { isHeld } from '../../functions/audit/evidence.ts';
-import type { Finding, Tally } from '../../functions/audit/findings.ts';
+import { type Finding, isRepairable, type Tally } from '../../functions/audit/findings.ts';
 import { type InspectDependencies, type Inspection, inspect } from '../../functions/audit/inspect.ts';
 import { claimsErasure } from '../../functions/audit/judge-erasure.ts';
 import type { ManifestChain } from '../../functions/audit/manifest-chain.ts';
+import { manifestEntryOf } from '../../functions/audit/manifest-entry.ts';
 import { createRecheck, type Recheck } from '../../functions/audit/recheck.ts';
 import { mergeSources } from '../../functions/audit/sources.ts';
 import { documentKey } from '../../functions/bucket/keys.ts';
@@ -12,8 +13,6 @@ import type { Bucket } from '../../functions/bucket/store.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
 import { mapStreamConcurrently } from '../../functions/map-concurrently.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
-import { isRepairable } from '../report/advice.ts';
-import { manifestEntryOf } from './manifest.ts';
 import type { AuditRun } from './run.ts';
 
 /** Documents that are inspected at the same time. */

@@ -1,10 +1,6 @@
-import { tombstoneOf } from '../../functions/audit/evidence.ts';
-import type { Inspection } from '../../functions/audit/inspect.ts';
 import { checkManifestChain, type ManifestChain } from '../../functions/audit/manifest-chain.ts';
-import { lastNamed } from '../../functions/audit/manifest-claims.ts';
 import { manifestPrefix } from '../../functions/bucket/keys.ts';
 import { listVersions } from '../../functions/bucket/listing.ts';
-import type { ManifestEntry } from '../../functions/bucket/manifest-text.ts';
 import { draftManifest, type ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
@@ -40,27 +36,6 @@ export async function startManifest(
     time,
     signal,
   });
-}
-
-/**
- * The entry of a document in the new manifest. What a manifest names is named again with the same digests, so that every
- * later audit reports a document that was deleted or changed. There are two exceptions: a new receipt for the same bytes,
- * if the operator accepts it, and the tombstone of an erased document. An altered receipt is never added.
- */
-export function manifestEntryOf(
-  { evidence, findings }: Inspection,
-  acceptReceipts: boolean,
-): ManifestEntry | undefined {
-  const { documentId: id, receipt } = evidence;
-  const tombstone = findings.some(({ code }) => code === 'erased') ? tombstoneOf(evidence) : undefined;
-  if (tombstone) return { id, document: tombstone.digest, receipt: tombstone.digest };
-  const named = lastNamed(evidence);
-  const reading = receipt?.reading?.alteration === undefined ? receipt?.reading : undefined;
-  const document = named.document ?? reading?.stated.sha256;
-  if (document === undefined) return undefined;
-  const hasSameBytes = reading !== undefined && reading.stated.sha256 === document;
-  const isAccepted = named.receipt === undefined || acceptReceipts;
-  return { id, document, receipt: isAccepted && hasSameBytes ? reading.digest : named.receipt };
 }
 
 export async function publishManifest(draft: ManifestDraft, terminal: Terminal): Promise<void> {

@@ -1,6 +1,11 @@
 /** What the operator does about the findings of an audit, in a bucket or in a folder of this machine. */
 import { join } from 'node:path';
-import type { Finding, FindingCode } from '../../functions/audit/findings.ts';
+import {
+  codesWithoutReceipt,
+  type Finding,
+  type FindingCode,
+  isRepairable,
+} from '../../functions/audit/findings.ts';
 import { documentKey, manifestPrefix, receiptKey } from '../../functions/bucket/keys.ts';
 import { programs } from '../../local/programs.ts';
 import { printable } from '../../terminal/escape.ts';
@@ -19,14 +24,6 @@ export interface ArchiveLocation {
   endpoint?: string | undefined;
   /** Absolute path of a local archive; undefined for a bucket elsewhere. */
   folder?: string | undefined;
-}
-
-/** The archiver skips documents that have a receipt. */
-const withoutReceipt: ReadonlySet<FindingCode> = new Set(['missing', 'lost', 'no-receipt']);
-
-/** Whether the archiver archives the document again. */
-export function isRepairable({ code, atTelnyx }: Finding): boolean {
-  return atTelnyx === true && withoutReceipt.has(code);
 }
 
 /** Collects what the advice depends on: of each code, the first finding that is repairable and the first that is not. */
@@ -54,7 +51,7 @@ export class AuditAdvice {
     const steps: AdviceStep[] = [];
     const other = this.#others.get(code);
     if (this.#repairable.has(code)) steps.push(repair('Telnyx still has the bytes:', folder));
-    else if (withoutReceipt.has(code) && other?.atTelnyx === undefined) {
+    else if (codesWithoutReceipt.has(code) && other?.atTelnyx === undefined) {
       steps.push(repair('If Telnyx still has the document,', folder));
     }
     if (other === undefined) return steps;

@@ -197,6 +197,14 @@ export interface Finding {
   detail: string;
 }
 
+/** The archiver skips documents that have a receipt. */
+export const codesWithoutReceipt: ReadonlySet<FindingCode> = new Set(['missing', 'lost', 'no-receipt']);
+
+/** Whether the archiver archives the document again. */
+export function isRepairable({ code, atTelnyx }: Pick<Finding, 'code' | 'atTelnyx'>): boolean {
+  return atTelnyx === true && codesWithoutReceipt.has(code);
+}
+
 /** The counts of an audit. */
 export interface Tally {
   /** Findings by code. */

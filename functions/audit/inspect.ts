@@ -52,10 +52,7 @@ export async function inspect(
 ): Promise<Inspection> {
   const { conditions, quick } = dependencies;
   const known = evidenceOf(row);
-  const inspection = (of: Evidence, findings: Finding[]): Inspection => {
-    const facts = documentFacts(of, conditions);
-    return { evidence: of, findings: findings.map((each) => ({ ...each, ...facts })) };
-  };
+  const inspection = (of: Evidence, findings: Finding[]) => inspectionOf(of, findings, conditions);
   if (quick && !row.hold && !needsLookup(row)) {
     const listed = { ...known, ...currentVersions(row) };
     const findings = judge(listed, conditions);
@@ -82,6 +79,16 @@ export async function inspect(
     const { code, message } = asArchiverError(thrown);
     return inspection(known, [finding(known, 'unreadable', `${code}: ${message}`)]);
   }
+}
+
+/** Adds to each finding what a reader wants to know about its document. */
+export function inspectionOf(
+  evidence: Evidence,
+  findings: Finding[],
+  conditions: AuditConditions,
+): Inspection {
+  const facts = documentFacts(evidence, conditions);
+  return { evidence, findings: findings.map((each) => ({ ...each, ...facts })) };
 }
 
 /** What is known without a request. */
@@ -136,9 +143,9 @@ export function namesOf({ telnyx, receipt }: Evidence): Pick<Finding, 'fileName'
  * The two listings are not read at the same moment. So a document that only one of them has is looked up again, as is
  * one that a manifest or a hold record names and neither has.
  */
-function needsLookup({ object, receipt, manifests, hold }: SourceRow): boolean {
+function needsLookup({ object, receipt, manifests, hold, notListed }: SourceRow): boolean {
   const isNamed = manifests !== undefined || hold !== undefined;
-  return (object === undefined) !== (receipt === undefined) || (isNamed && !object);
+  return notListed === true || (object === undefined) !== (receipt === undefined) || (isNamed && !object);
 }
 
 /** Whether there is nothing to read: not listed, or hidden by a delete marker. */

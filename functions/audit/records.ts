@@ -3,6 +3,7 @@
  * long as the documents, so it holds IDs, digests, codes and numbers, and nothing personal: file names and references are
  * joined when somebody looks.
  */
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { isRunName, parsePartName } from '../audit-names.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
@@ -30,18 +31,13 @@ const recordedFinding = v.strictObject({
 /** A finding as the evidence keeps it. */
 export type RecordedFinding = v.InferOutput<typeof recordedFinding>;
 
-/** Without what is about a person. */
-export function recordFinding({
-  code,
-  key,
-  documentId,
-  versionId,
-  atTelnyx,
-  detail,
-}: Finding): RecordedFinding {
+/** Leaves out what is about a person. Somebody else chose the key of a foreign object, so its digest stands for it. */
+export function recordFinding(finding: Finding): RecordedFinding {
+  const { code, key, documentId, versionId, atTelnyx, detail } = finding;
+  const isOthersKey = code === 'foreign' && documentId === undefined;
   return {
     code,
-    key,
+    key: isOthersKey ? `sha256:${createHash('sha256').update(key).digest('hex')}` : key,
     detail,
     ...(documentId !== undefined && { documentId }),
     ...(versionId !== undefined && { versionId }),
@@ -154,6 +150,8 @@ const summary = v.strictObject({
   manifest: v.optional(namedManifest),
   /** Whether the run wrote that manifest. */
   wroteManifest: v.boolean(),
+  /** The oldest manifest with which the next run compares the names: this run has compared it with those before. */
+  namedSince: v.optional(v.string()),
   archiver: v.string(),
 });
 export type RunSummary = v.InferOutput<typeof summary>;

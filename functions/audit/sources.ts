@@ -3,12 +3,14 @@ import {
   documentIdOfHold,
   documentIdOfObject,
   documentIdOfReceipt,
+  documentPrefix,
   holdPrefix,
   receiptPrefix,
 } from '../bucket/keys.ts';
-import { type ListedKey, type ListingOptions, listVersions } from '../bucket/listing.ts';
+import { type KeyRange, type ListedKey, type ListingOptions, listVersions } from '../bucket/listing.ts';
 import { parseManifestKey } from '../bucket/manifest-text.ts';
 import type { Manifest } from '../bucket/manifests.ts';
+import type { Stretch } from './cells.ts';
 import { type ManifestClaims, mergeManifests } from './manifest-claims.ts';
 import { type MergedRow, mergeById } from './merge-by-id.ts';
 import type { ListedDocument } from './telnyx-documents.ts';
@@ -22,10 +24,14 @@ export interface SourceRow {
   manifests?: ManifestClaims;
   /** Hold records, oldest first. */
   hold?: { id: string; records: ListedKey[] };
+  /** Whether object and receipt were not listed and must be looked up. */
+  notListed?: boolean;
 }
 
 export interface AuditSources {
   listing: ListingOptions;
+  /** Only documents whose IDs are in this stretch, and the objects whose keys would be. @default the whole bucket */
+  stretch?: Stretch;
   /** Sorted by ID. */
   telnyx: Iterable<ListedDocument>;
   /** Local copies of the manifests, oldest first. */
@@ -34,18 +40,40 @@ export interface AuditSources {
   onForeign: (object: ListedKey) => void;
 }
 
+/** The key ranges of the three listings. */
+type Ranges = Record<'objects' | 'holds' | 'receipts', KeyRange>;
+
+/** Together these cover the whole bucket, so no object is overlooked. */
+const wholeBucket: Ranges = {
+  objects: { before: holdPrefix },
+  holds: { from: holdPrefix, before: receiptPrefix },
+  receipts: { from: receiptPrefix },
+};
+
+function rangesOf({ from, before }: Stretch): Ranges {
+  const range = (prefix: string): KeyRange => ({
+    prefix,
+    from: prefix + from,
+    ...(before !== '' && { before: prefix + before }),
+  });
+  return { objects: range(documentPrefix), holds: range(holdPrefix), receipts: range(receiptPrefix) };
+}
+
 /** Merges all sources, sorted by ID. @throws ArchiverError the errors of `listVersions` */
 export function mergeSources({
   listing,
+  stretch,
   telnyx,
   manifests,
   onForeign,
 }: AuditSources): AsyncGenerator<SourceRow> {
-  // Together these listings cover the whole bucket, so no object is overlooked.
-  const objects = listVersions(listing, { before: holdPrefix });
-  const holds = listVersions(listing, { from: holdPrefix, before: receiptPrefix });
-  const receipts = listVersions(listing, { from: receiptPrefix });
-  type Streams = MergedRow<{ [Name in keyof Omit<SourceRow, 'id'>]-?: NonNullable<SourceRow[Name]> }>;
+  const ranges = stretch ? rangesOf(stretch) : wholeBucket;
+  const objects = listVersions(listing, ranges.objects);
+  const holds = listVersions(listing, ranges.holds);
+  const receipts = listVersions(listing, ranges.receipts);
+  type Streams = MergedRow<{
+    [Name in keyof Omit<SourceRow, 'id' | 'notListed'>]-?: NonNullable<SourceRow[Name]>;
+  }>;
   const rows: AsyncGenerator<Streams> = mergeById({
     object: withIds(objects, documentIdOfObject, onForeign),
     receipt: withIds(receipts, documentIdOfReceipt, onForeign),

@@ -1,12 +1,161 @@
+/** Starts a run: closes runs that never ended, plans the parts, writes the plan once and queues the parts. */
+import { partName, runName, runRequestedAt } from '../audit-names.ts';
+import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
+import { listVersions } from '../bucket/listing.ts';
+import { manifestTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
+import { createStorageRetry } from '../bucket/storage-retry.ts';
+import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
+import { audit } from '../limits.ts';
 import type { LogFields } from '../log.ts';
 import type { AuditStartMessage } from '../queue/messages.ts';
+import { closeRun } from './finish.ts';
 import type { AuditDependencies, AuditReceive } from './handler.ts';
+import { checkManifestsInPlace } from './manifest-chain.ts';
+import { runBucket } from './part-context.ts';
+import { type AuditPlan, createRunTally, type RunSummary, recordFinding } from './records.ts';
+import { listRuns, readRunPlan, readRunSummary } from './run-history.ts';
+import { sendParts, writeRunObject } from './run-objects.ts';
+import { dayOf, shareOf, sharesOf } from './shares.ts';
+import { divideIds, sampleReceipts } from './stretches.ts';
+import { clockSkewMs } from './telnyx-documents.ts';
 
+/** A start that is received later than this after it was requested is left to the next night's. */
+const supersededAfterMs = 20 * 60 * 60_000;
+
+/**
+ * Safe to repeat: a second delivery follows the plan that is there.
+ *
+ * @throws ArchiverError those of the bucket and of the queue
+ */
 export async function startRun(
-  _message: AuditStartMessage,
-  _receive: AuditReceive,
-  _dependencies: AuditDependencies,
+  message: AuditStartMessage,
+  receive: AuditReceive,
+  dependencies: AuditDependencies,
 ): Promise<LogFields> {
-  throw new ArchiverError('Unexpected', 'Being built.');
+  const { signal, receivedAt } = receive;
+  const requestedAt = Date.parse(message.requestedAt);
+  const run = runName(requestedAt);
+  if (receivedAt - requestedAt > supersededAfterMs) {
+    dependencies.log.info('Audit skipped: a later one covers it', { run });
+    return { run };
+  }
+  const bucket = runBucket(dependencies, signal, createRunTally());
+  const last = await reviewRuns(run, receivedAt, bucket, signal, dependencies);
+  let plan = await readRunPlan(bucket, run, signal);
+  if (!plan) {
+    const own = await createPlan(run, message, last, bucket, receive, dependencies);
+    const written = await writeRunObject(auditPlanKey(run), own, bucket, signal);
+    plan = written === 'written' ? own : await readRunPlan(bucket, run, signal);
+  }
+  if (!plan)
+    throw new ArchiverError('BucketConflict', 'The plan existed during the write, but was gone afterwards.');
+  await sendParts(plan, plan.parts, signal, dependencies);
+  return { run, queued: plan.parts.length };
+}
+
+/** Closes runs that never ended. @returns the summary of the last complete run */
+async function reviewRuns(
+  own: string,
+  receivedAt: number,
+  bucket: Bucket,
+  signal: AbortSignal,
+  dependencies: AuditDependencies,
+): Promise<RunSummary | undefined> {
+  const ended: string[] = [];
+  const from = runName(receivedAt - audit.lastRunWithinMs);
+  for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
+    if (run === own) continue;
+    if (hasSummary) ended.push(run);
+    else if (hasPlan && receivedAt - runRequestedAt(run) >= audit.unfinishedAfterMs) {
+      const plan = await unlessAltered(readRunPlan(bucket, run, signal));
+      if (plan) await closeRun(plan, bucket, signal, dependencies);
+    }
+  }
+  for (const run of ended.toReversed()) {
+    const summary = await unlessAltered(readRunSummary(bucket, run, signal));
+    if (summary?.status === 'complete') return summary;
+  }
+  return undefined;
+}
+
+/** An altered record counts as none. The part `others` reports that it was replaced. */
+async function unlessAltered<Read>(record: Promise<Read>): Promise<Read | undefined> {
+  try {
+    return await record;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+async function createPlan(
+  run: string,
+  message: AuditStartMessage,
+  last: RunSummary | undefined,
+  bucket: Bucket,
+  { receivedAt, signal }: AuditReceive,
+  dependencies: AuditDependencies,
+): Promise<AuditPlan> {
+  const { fixityDays, version } = dependencies;
+  const full = message.full === true;
+  const shareDays = fixityDays || audit.fixityDays;
+  const day = dayOf(receivedAt);
+  const shares = sharesOf(day, last?.day, shareDays);
+  const since = full ? undefined : last?.namedSince;
+  const chain = await checkChain({ full, shares, shareDays }, since, signal, dependencies);
+  const samples = await sampleReceipts(bucket, signal);
+  const newestManifest = chain.valid.at(-1);
+  const isEmpty = samples.every(({ documents }) => documents === 0);
+  return {
+    v: 1,
+    run,
+    startedAt: new Date(receivedAt).toISOString(),
+    full,
+    shareDays,
+    readsBytes: full || fixityDays > 0,
+    day,
+    shares,
+    newFrom: new Date(receivedAt - clockSkewMs).toISOString(),
+    ...(last && { lastRun: last.run }),
+    parts: [
+      ...divideIds(samples, audit.partDocuments).map((stretch) => partName({ sort: 'ids', ...stretch })),
+      partName({ sort: 'telnyx', until: Math.ceil((receivedAt + clockSkewMs) / 1_000) }),
+      partName({ sort: 'others' }),
+    ],
+    manifests: chain.valid.slice(
+      Math.max(
+        0,
+        chain.valid.findIndex(({ key }) => key === since),
+      ),
+    ),
+    ...(newestManifest && { newestManifest }),
+    // `sha256sum` refuses a file without lines.
+    ...(!isEmpty &&
+      isManifestDue(newestManifest?.key, receivedAt) && {
+        manifest: manifestTimestamp(chain.latestTimestamp, Math.floor(receivedAt / 1_000)),
+      }),
+    findings: chain.findings.map(recordFinding),
+    archiver: version,
+  };
+}
+
+function checkChain(
+  { full, shares, shareDays }: Pick<AuditPlan, 'full' | 'shares' | 'shareDays'>,
+  since: string | undefined,
+  signal: AbortSignal,
+  { s3, bucketName: name, bucket, time, random }: AuditDependencies,
+) {
+  const retry = createStorageRetry({ time, random, signal });
+  const onRequest = () => undefined;
+  return checkManifestsInPlace(
+    listVersions({ s3, name, time, retry, onRequest }, { prefix: manifestPrefix }),
+    { since, full, isShare: (key) => shares.includes(shareOf(key, shareDays)) },
+    { s3, name, bucket, retry, onRequest },
+  );
+}
+
+function isManifestDue(newest: string | undefined, now: number): boolean {
+  const timestamp = newest === undefined ? undefined : parseManifestKey(newest)?.timestamp;
+  return timestamp === undefined || now - parseTimestamp(timestamp) * 1_000 >= audit.manifestEveryMs;
 }

@@ -166,7 +166,7 @@ export async function readTelnyxDocuments(
   for await (const candidates of readWindow(window, list)) {
     for (const candidate of candidates) {
       if (candidate.id === undefined) invalidRows += 1;
-      else documents.add(toDocument(candidate.id, candidate));
+      else documents.add(toListedDocument(candidate.id, candidate));
     }
   }
   return invalidRows;
@@ -175,7 +175,7 @@ export async function readTelnyxDocuments(
 /** Telnyx's clock may be ahead of this machine's. */
 export const clockSkewMs = 5 * 60_000;
 
-function toDocument(id: string, { createdAt, stated }: Candidate): ListedDocument {
+export function toListedDocument(id: string, { createdAt, stated }: Candidate): ListedDocument {
   const { bytes, sha256, infected, fileName, customerReference } = stated ?? {};
   return { id, createdAt, bytes, sha256, infected: infected === true, fileName, customerReference };
 }

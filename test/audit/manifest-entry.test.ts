@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { manifestEntryOf } from '../../../cli/audit/manifest.ts';
-import type { Evidence } from '../../../functions/audit/evidence.ts';
-import { type ReceiptReading, tooLargeReceipt } from '../../../functions/audit/receipt-reading.ts';
-import type { Tombstone } from '../../../functions/bucket/tombstones.ts';
-import { noon } from '../../fakes/documents.ts';
+import type { Evidence } from '../../functions/audit/evidence.ts';
+import { manifestEntryOf } from '../../functions/audit/manifest-entry.ts';
+import { type ReceiptReading, tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
+import type { Tombstone } from '../../functions/bucket/tombstones.ts';
+import { noon } from '../fakes/documents.ts';
 
 const documentId = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 

@@ -1,0 +1,119 @@
+/**
+ * Compares listings with those of the last run, without keeping them: a result holds a fingerprint of each cell, the
+ * documents whose IDs have the same first digits. If a fingerprint differs, the documents of its cell are read.
+ */
+import { createHash } from 'node:crypto';
+import type { ListedKey } from '../bucket/listing.ts';
+import type { SourceRow } from './sources.ts';
+
+/** 4,096 cells: 244 documents each among a million. */
+const cellDigits = 3;
+/** Characters of base64url: 96 bits. */
+const fingerprintLength = 16;
+
+/** Fingerprints by cell. A cell of which a part covers only some has its bounds in its name. */
+export type Cells = Record<string, string>;
+
+export interface Stretch {
+  /** First ID or a prefix, inclusive. */
+  from: string;
+  /** Exclusive; empty: no bound. */
+  before: string;
+}
+
+/** What the last run found. */
+export interface LastListing {
+  cells: ReadonlyMap<string, string>;
+  /** What was modified then or later is not in the fingerprints. Milliseconds since the Unix epoch. */
+  newFrom: number;
+}
+
+export interface MarkedRow {
+  row: SourceRow;
+  /** Whether the last run saw the document as it is now. */
+  unchanged: boolean;
+}
+
+/** Whether an ID or a prefix is before the end of a stretch. */
+export function isBefore(id: string, before: string): boolean {
+  return before === '' || id < before;
+}
+
+/** Marks each row. Holds the rows of one cell at a time. @param rows sorted by ID, of this stretch */
+export async function* markUnchanged(
+  rows: AsyncIterable<SourceRow>,
+  stretch: Stretch,
+  last: LastListing | undefined,
+): AsyncGenerator<MarkedRow> {
+  let cell: SourceRow[] = [];
+  const mark = (): MarkedRow[] => {
+    const [first] = cell;
+    if (!first || !last) return cell.map((row) => ({ row, unchanged: false }));
+    const fingerprints = new Fingerprints(last.newFrom);
+    for (const row of cell) fingerprints.add(row);
+    const name = nameOf(cellOf(first.id), stretch);
+    const isSame = fingerprints.of(stretch)[name] === last.cells.get(name);
+    return cell.map((row) => ({ row, unchanged: isSame && !isNew(row, last.newFrom) }));
+  };
+  for await (const row of rows) {
+    if (cell[0] && cellOf(cell[0].id) !== cellOf(row.id)) {
+      yield* mark();
+      cell = [];
+    }
+    cell.push(row);
+  }
+  yield* mark();
+}
+
+/** Collects the fingerprints of a part. */
+export class Fingerprints {
+  readonly #newFrom: number;
+  readonly #hashes = new Map<string, ReturnType<typeof createHash>>();
+
+  /** @param newFrom what was modified then or later is left out. Milliseconds since the Unix epoch */
+  constructor(newFrom: number) {
+    this.#newFrom = newFrom;
+  }
+
+  /** @param row in the order of the IDs */
+  add(row: SourceRow): void {
+    const { id, object, receipt } = row;
+    if ((!object && !receipt) || isNew(row, this.#newFrom)) return;
+    const cell = cellOf(id);
+    const hash = this.#hashes.get(cell) ?? createHash('sha256');
+    this.#hashes.set(cell, hash);
+    hash.update(`${id} ${describe(object)} ${describe(receipt)}\n`);
+  }
+
+  /** @param stretch what the part has covered */
+  of(stretch: Stretch): Cells {
+    return Object.fromEntries(
+      [...this.#hashes].map(([cell, hash]) => [
+        nameOf(cell, stretch),
+        hash.copy().digest('base64url').slice(0, fingerprintLength),
+      ]),
+    );
+  }
+}
+
+function cellOf(id: string): string {
+  return id.slice(0, cellDigits);
+}
+
+function nameOf(cell: string, { from, before }: Stretch): string {
+  const isCut = from > cell && from.startsWith(cell);
+  const endsWithin = before > cell && before.startsWith(cell);
+  if (!isCut && !endsWithin) return cell;
+  return `${cell}:${isCut ? from : ''}:${endsWithin ? before : ''}`;
+}
+
+function isNew({ object, receipt }: SourceRow, newFrom: number): boolean {
+  return [object, receipt].some((listed) => listed?.current && listed.current.modified >= newFrom);
+}
+
+function describe(listed: ListedKey | undefined): string {
+  if (!listed) return '-';
+  const { current, otherVersions, deleteMarkers } = listed;
+  const { versionId, etag, bytes } = current ?? {};
+  return [versionId, etag, bytes, otherVersions, deleteMarkers].join('/');
+}

@@ -1,0 +1,183 @@
+/** Ends a run: metrics first, then the summary, so that a run that has a summary has been counted. */
+import { type AuditPart, parsePartName, partStartName } from '../audit-names.ts';
+import { auditResultPrefix, auditSummaryKey, parseAuditKey } from '../bucket/keys.ts';
+import type { ManifestLine } from '../bucket/manifest-text.ts';
+import type { Bucket } from '../bucket/store.ts';
+import { writeRootManifest } from '../bucket/stretch-manifest.ts';
+import type { Log, LogFields } from '../log.ts';
+import { mapConcurrently } from '../map-concurrently.ts';
+import { findingCodes, weightOf } from './findings.ts';
+import type { AuditDependencies } from './handler.ts';
+import type { AuditPlan, PartResult, RunSummary, RunTally } from './records.ts';
+import { tallyOf } from './run-findings.ts';
+import { readPartResult } from './run-history.ts';
+import { writeRunObject } from './run-objects.ts';
+
+type Dependencies = Pick<AuditDependencies, 'log' | 'time'>;
+
+/** Results read at the same time. */
+const concurrency = 16;
+
+/**
+ * Writes the summary if every part has its result.
+ *
+ * @returns log fields of a run that this call has ended; none otherwise
+ * @throws ArchiverError the errors of `Bucket`
+ */
+export async function finishRun(
+  plan: AuditPlan,
+  bucket: Bucket,
+  signal: AbortSignal,
+  dependencies: Dependencies,
+): Promise<LogFields> {
+  // Cheap, and false for all but the last parts.
+  const written = await listResults(plan.run, bucket, signal);
+  if (!plan.parts.every((name) => written.has(startName(name)))) return {};
+  if (await bucket.head(auditSummaryKey(plan.run), signal)) return {};
+  const { results, unfinished } = await readResults(plan, bucket, signal);
+  if (unfinished.length > 0) return {};
+  return await end(plan, results, [], bucket, signal, dependencies);
+}
+
+/**
+ * Closes a run of which parts were never done, so that it is known to be incomplete.
+ *
+ * @throws ArchiverError the errors of `Bucket`
+ */
+export async function closeRun(
+  plan: AuditPlan,
+  bucket: Bucket,
+  signal: AbortSignal,
+  dependencies: Dependencies,
+): Promise<void> {
+  const { results, unfinished } = await readResults(plan, bucket, signal);
+  await end(plan, results, unfinished, bucket, signal, dependencies);
+}
+
+async function end(
+  plan: AuditPlan,
+  results: readonly PartResult[],
+  unfinished: readonly string[],
+  bucket: Bucket,
+  signal: AbortSignal,
+  { log, time }: Dependencies,
+): Promise<LogFields> {
+  const isComplete = unfinished.length === 0;
+  const tally = tallyOf(plan, results);
+  const written = isComplete ? await writeManifest(plan, results, bucket, signal) : undefined;
+  const problems = countRun(tally, isComplete, log);
+  const manifest = written ?? plan.newestManifest;
+  const summary: RunSummary = {
+    v: 1,
+    run: plan.run,
+    status: isComplete ? 'complete' : 'incomplete',
+    startedAt: plan.startedAt,
+    endedAt: new Date(time.now()).toISOString(),
+    full: plan.full,
+    shareDays: plan.shareDays,
+    readsBytes: plan.readsBytes,
+    day: plan.day,
+    newFrom: plan.newFrom,
+    tally,
+    parts: results.map(({ part, rest }) => ({ part, ...(rest !== undefined && { rest }) })),
+    unfinished: [...unfinished],
+    ...(manifest && { manifest }),
+    wroteManifest: written !== undefined,
+    ...namedSince(plan, tally),
+    archiver: plan.archiver,
+  };
+  await writeRunObject(auditSummaryKey(plan.run), summary, bucket, signal);
+  log.info(isComplete ? 'Audit completed' : 'Audit closed: some parts have no result', {
+    run: plan.run,
+    problems,
+  });
+  return { status: summary.status, found: tally.documents, problems };
+}
+
+/** Metrics of the run. @returns number of problems, and of what could not be checked */
+function countRun(tally: RunTally, isComplete: boolean, log: Log): number {
+  let problems = 0;
+  for (const code of findingCodes) {
+    const count = tally.counts[code] ?? 0;
+    if (weightOf(code) === 'fine' || count === 0) continue;
+    problems += count;
+    log.count('AuditFindings', count, { Code: code });
+  }
+  if (problems === 0) log.count('AuditFindings', 0);
+  log.count('AuditedDocuments', tally.documents);
+  log.count('AuditRepairs', tally.repaired);
+  if (isComplete) log.count('AuditCompleted');
+  return problems;
+}
+
+/** The manifest from which on the next run compares the names. Not moved on while the manifests contradict each other. */
+function namedSince({ manifests }: AuditPlan, { counts }: RunTally): Pick<RunSummary, 'namedSince'> {
+  const isClean = !counts['manifest-differs'] && !counts['manifest-altered'] && !counts['manifest-removed'];
+  const key = (isClean ? manifests.at(-1) : manifests[0])?.key;
+  return key === undefined ? {} : { namedSince: key };
+}
+
+/** @returns undefined if the run writes none, or if it could not check everything that the manifest would name */
+async function writeManifest(
+  { manifest: timestamp, newestManifest: predecessor }: AuditPlan,
+  results: readonly PartResult[],
+  bucket: Bucket,
+  signal: AbortSignal,
+): Promise<ManifestLine | undefined> {
+  const ofIds = results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
+  const stretches = ofIds.flatMap(({ manifest }) => manifest ?? []);
+  if (timestamp === undefined || stretches.length < ofIds.length) return undefined;
+  return await writeRootManifest(
+    {
+      timestamp,
+      ...(predecessor && { predecessor }),
+      stretches: stretches.map(({ key, sha256 }) => ({ key, sha256 })),
+    },
+    bucket,
+    signal,
+  );
+}
+
+/** Names of the starts of parts that have a result. */
+async function listResults(
+  run: string,
+  bucket: Pick<Bucket, 'list'>,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const starts = new Set<string>();
+  let after: string | undefined;
+  for (;;) {
+    const keys = await bucket.list(auditResultPrefix(run), after, signal);
+    if (keys.length === 0) return starts;
+    for (const key of keys) {
+      const file = parseAuditKey(key)?.file;
+      if (typeof file === 'object') starts.add(file.result);
+    }
+    after = keys.at(-1);
+  }
+}
+
+/** The results of the planned parts and of what they left, in the order of the parts. */
+async function readResults(
+  { run, parts }: AuditPlan,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<{ results: PartResult[]; unfinished: string[] }> {
+  const chains = await mapConcurrently(parts, concurrency, signal, async (first, limited) => {
+    const results: PartResult[] = [];
+    for (let name: string | undefined = first; name !== undefined; name = results.at(-1)?.rest) {
+      const result = await readPartResult(bucket, run, parsePartName(name) as AuditPart, limited);
+      if (!result) return { results, unfinished: [name] };
+      results.push(result);
+    }
+    return { results, unfinished: [] };
+  });
+  return {
+    results: chains.flatMap(({ results }) => results),
+    unfinished: chains.flatMap(({ unfinished }) => unfinished),
+  };
+}
+
+function startName(name: string): string {
+  return partStartName(parsePartName(name) as AuditPart);
+}

@@ -1,0 +1,166 @@
+/** A part of the audit: the documents of a stretch of IDs, by listings, receipts, objects, manifests and hold records. */
+import type { AuditPart } from '../audit-names.ts';
+import type { ListedKey } from '../bucket/listing.ts';
+import type { ManifestEntry } from '../bucket/manifest-text.ts';
+import { readClaimsWithin } from '../bucket/stored-manifests.ts';
+import { writeStretchManifest } from '../bucket/stretch-manifest.ts';
+import { audit } from '../limits.ts';
+import { mapStreamConcurrently } from '../map-concurrently.ts';
+import { askTelnyx } from './ask-telnyx.ts';
+import { Fingerprints, isBefore, type MarkedRow, markUnchanged, type Stretch } from './cells.ts';
+import { isHeld } from './evidence.ts';
+import type { Finding } from './findings.ts';
+import { type Inspection, inspect } from './inspect.ts';
+import { isProblem } from './judge.ts';
+import { claimsErasure } from './judge-erasure.ts';
+import { readLastListing } from './last-listing.ts';
+import { lastNamed } from './manifest-claims.ts';
+import { manifestEntryOf } from './manifest-entry.ts';
+import { countFinding, inspectDependencies, type PartContext, type PartWork } from './part-context.ts';
+import type { AuditPlan, RunTally } from './records.ts';
+import { shareOf } from './shares.ts';
+import { type AuditSources, mergeSources } from './sources.ts';
+
+/** What is read of a document besides the listings. */
+interface Reading {
+  /** Receipt and stated checksum. */
+  records: boolean;
+  bytes: boolean;
+}
+
+/** @throws ArchiverError those of `Bucket`, or the signal's reason */
+export async function auditIds(
+  part: Extract<AuditPart, { sort: 'ids' }>,
+  context: PartContext,
+): Promise<PartWork> {
+  const { plan, bucket, listing, tally, signal } = context;
+  const found: Finding[] = [];
+  const entries: ManifestEntry[] = [];
+  const fingerprints = new Fingerprints(Date.parse(plan.newFrom));
+  const manifests = await readManifests(part, context, found);
+  const rows = mergeSources({
+    listing,
+    stretch: part,
+    telnyx: [],
+    manifests,
+    onForeign: (object) => found.push(foreignObject(object)),
+  });
+  const marked = markUnchanged(rows, part, await readLastListing(plan, part, bucket, signal));
+  const limit = new PartLimit(context);
+  const inspections = mapStreamConcurrently(
+    limit.take(marked, plan),
+    audit.documentsAtOnce,
+    signal,
+    async ({ row, reading }, limited) => {
+      const dependencies = inspectDependencies(context, !reading.records, reading.bytes);
+      const inspection = await askTelnyx(await inspect(row, limited, dependencies), {
+        ...context,
+        signal: limited,
+      });
+      return { row, reading, inspection };
+    },
+  );
+  for await (const { row, inspection } of inspections) {
+    count(inspection, tally);
+    fingerprints.add(row);
+    found.push(...inspection.findings.filter(isProblem));
+    const entry = plan.manifest === undefined ? undefined : manifestEntryOf(inspection, false);
+    if (entry) entries.push(entry);
+  }
+
+  const covered: Stretch = { from: part.from, before: limit.stoppedAt ?? part.before };
+  return {
+    // The listings are ahead of the documents: what lies behind the end is found again by the rest.
+    findings: found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered)),
+    ...(limit.stoppedAt !== undefined && { rest: { ...part, from: limit.stoppedAt } }),
+    cells: fingerprints.of(covered),
+    ...(plan.manifest !== undefined && {
+      manifest: await writeStretchManifest({ timestamp: plan.manifest, ...covered, entries }, bucket, signal),
+    }),
+  };
+}
+
+/** The manifests' names in the stretch. A manifest that is altered or removed is a finding, and names nothing. */
+async function readManifests(stretch: Stretch, { plan, ...dependencies }: PartContext, found: Finding[]) {
+  const manifests: AuditSources['manifests'][number][] = [];
+  for (const manifest of plan.manifests) {
+    const { entries, defect } = await readClaimsWithin(manifest, stretch, dependencies);
+    if (defect) found.push(defect);
+    else manifests.push({ key: manifest.key, entries: () => entries });
+  }
+  return manifests;
+}
+
+/** Ends a part before its function's time is up, or when it has done enough. */
+class PartLimit {
+  /** ID of the first document that was left to the rest; undefined if none was. */
+  stoppedAt: string | undefined;
+  readonly #context: PartContext;
+  #documents = 0;
+  #bytes = 0;
+
+  constructor(context: PartContext) {
+    this.#context = context;
+  }
+
+  /** Passes on at least one row, so that every part makes progress. */
+  async *take(rows: AsyncIterable<MarkedRow>, plan: AuditPlan) {
+    for await (const marked of rows) {
+      if (this.#documents > 0 && this.#isReached()) {
+        this.stoppedAt = marked.row.id;
+        return;
+      }
+      const reading = readingOf(marked, plan);
+      this.#documents += 1;
+      if (reading.bytes) this.#bytes += marked.row.object?.current?.bytes ?? 0;
+      yield { row: marked.row, reading };
+    }
+  }
+
+  #isReached(): boolean {
+    return (
+      this.#documents >= audit.maxPartDocuments ||
+      this.#bytes >= audit.maxPartBytes ||
+      this.#context.time.monotonic() >= this.#context.stopAt
+    );
+  }
+}
+
+/** What is new, what differs and the share of the day is read, and whatever the next manifest must name for the first time. */
+function readingOf({ row, unchanged }: MarkedRow, plan: AuditPlan): Reading {
+  const isOfShare = plan.full || plan.shares.includes(shareOf(row.id, plan.shareDays));
+  const { document, receipt } = lastNamed({ documentId: row.id, ...row.manifests });
+  const isNamed = document !== undefined && receipt !== undefined;
+  const records =
+    !unchanged ||
+    isOfShare ||
+    (plan.manifest !== undefined && !isNamed) ||
+    // Tombstones are the same at both keys, and nothing but their content tells them from a document.
+    row.object?.current?.bytes === row.receipt?.current?.bytes;
+  // To the first run everything is new; it reads the bytes of a share only, as the nights after it.
+  const bytes = plan.readsBytes && (isOfShare || (!unchanged && plan.lastRun !== undefined));
+  return { records, bytes };
+}
+
+function count({ evidence, findings }: Inspection, tally: RunTally): void {
+  tally.documents += 1;
+  for (const finding of findings) countFinding(tally, finding);
+  if (evidence.receipt?.reading || evidence.receipt?.tombstone) tally.receiptsRead += 1;
+  if (isHeld(evidence)) tally.held += 1;
+  if (!evidence.receipt || claimsErasure(evidence)) return;
+  tally.archived += 1;
+  tally.bytes += evidence.object?.bytes ?? 0;
+}
+
+export function foreignObject({ key, current, otherVersions }: ListedKey): Finding {
+  return {
+    code: 'foreign',
+    key,
+    detail: `${current ? `${current.bytes} bytes` : 'hidden by a delete marker'}, other versions: ${otherVersions}`,
+  };
+}
+
+/** Whether the key of an object that belongs to no document is in the stretch. */
+function isWithin(key: string, { before }: Stretch): boolean {
+  return isBefore(key.slice(key.indexOf('/') + 1), before);
+}

@@ -1,0 +1,94 @@
+/** A part of the audit: documents of Telnyx's list, each looked up in the archive. */
+import type { AuditPart } from '../audit-names.ts';
+import { audit } from '../limits.ts';
+import { mapConcurrently } from '../map-concurrently.ts';
+import { createConfirmingReader } from '../telnyx/confirm.ts';
+import { type Candidate, listDocuments } from '../telnyx/lists.ts';
+import { createRetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
+import { readWindow, type Window } from '../telnyx/window.ts';
+import type { Finding, FindingCode } from './findings.ts';
+import { inspect } from './inspect.ts';
+import { isProblem } from './judge.ts';
+import { countFinding, inspectDependencies, type PartContext, type PartWork } from './part-context.ts';
+import { telnyxWindows } from './shares.ts';
+import { type ListedDocument, toListedDocument } from './telnyx-documents.ts';
+
+/** What only Telnyx's list shows. The parts of sort `ids` judge the rest, from the listings. */
+const ownCodes: ReadonlySet<FindingCode> = new Set([
+  'missing',
+  'pending',
+  'infected',
+  'telnyx-differs',
+  'unreadable',
+]);
+
+/**
+ * If Telnyx's API or the bucket fails after a piece of the list was compared, that piece counts, and the rest meets the
+ * failure.
+ *
+ * @throws ArchiverError those of Telnyx's API and of the bucket, or the signal's reason
+ */
+export async function auditTelnyx(
+  { until }: Extract<AuditPart, { sort: 'telnyx' }>,
+  context: PartContext,
+): Promise<PartWork> {
+  const { plan, stopAt, signal, time, tally } = context;
+  const findings: Finding[] = [];
+  let invalidRows = 0;
+  // The list is read newest first: what was created until then, in seconds, is left. Undefined at the end.
+  let left: number | undefined = until;
+  const compare = async (candidates: readonly Candidate[]) => {
+    const listed = candidates.flatMap((each) =>
+      each.id === undefined ? [] : toListedDocument(each.id, each),
+    );
+    findings.push(...(await lookUp(listed, context)));
+    invalidRows += candidates.length - listed.length;
+    tally.listedAtTelnyx += listed.length;
+    return listed.flatMap(({ createdAt }) => (createdAt === undefined ? [] : Math.floor(createdAt / 1_000)));
+  };
+  try {
+    const list = createList(context);
+    for (const window of telnyxWindows(plan, until * 1_000)) {
+      for await (const candidates of list(window)) {
+        for (const created of await compare(candidates)) left = Math.min(left, created);
+        if (time.monotonic() >= stopAt && left < until) return end();
+      }
+      left = Math.min(left, Math.floor(window.from / 1_000));
+    }
+    left = undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (left === until) throw error;
+  }
+  return end();
+
+  function end(): PartWork {
+    if (invalidRows > 0) {
+      findings.push({ code: 'unreadable', key: 'telnyx', detail: `${invalidRows} rows without a valid ID` });
+    }
+    for (const finding of findings) countFinding(tally, finding);
+    return {
+      findings: findings.filter(isProblem),
+      ...(left !== undefined && { rest: { sort: 'telnyx', until: left } }),
+    };
+  }
+}
+
+/** Reads a window of Telnyx's list. */
+function createList({ deadline, signal, time, random, timings, log, ...context }: PartContext) {
+  const telnyx = createRetryingTelnyx(context.telnyx, { deadline, signal, timings, time, random, log });
+  const reader = createConfirmingReader();
+  return (window: Window) =>
+    readWindow(window, (created, page) => listDocuments(telnyx, created, page), reader);
+}
+
+async function lookUp(listed: readonly ListedDocument[], context: PartContext): Promise<Finding[]> {
+  const dependencies = inspectDependencies(context, false, false);
+  const inspections = await mapConcurrently(
+    listed,
+    audit.documentsAtOnce,
+    context.signal,
+    (telnyx, limited) => inspect({ id: telnyx.id, telnyx, notListed: true }, limited, dependencies),
+  );
+  return inspections.flatMap(({ findings }) => findings.filter(({ code }) => ownCodes.has(code)));
+}
