@@ -8,12 +8,13 @@ import type { AuditRun } from './run.ts';
 
 /** Checks the manifests in the bucket, and reports the findings. */
 export async function checkManifests(run: AuditRun): Promise<ManifestChain> {
-  const { archive, retry, folder, onRequest, options, reportOther } = run;
+  const { archive, retry, folder, onRequest, options, context, reportOther } = run;
   const listed = listVersions(run.listing, { prefix: manifestPrefix });
   const chain = await checkManifestChain(listed, options.expectManifest, folder, {
     ...archive,
     retry,
     onRequest,
+    signal: context.signal,
   });
   for (const finding of chain.findings) reportOther(finding);
   return chain;

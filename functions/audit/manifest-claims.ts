@@ -1,6 +1,5 @@
 /** Merges the manifests, so that whatever one of them names stays named. */
-import { type ManifestEntry, readManifestEntries } from '../bucket/manifest-text.ts';
-import type { Manifest } from '../bucket/manifests.ts';
+import type { ManifestEntry } from '../bucket/manifest-text.ts';
 import { type Evidence, finding, tombstoneOf } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { mergeById } from './merge-by-id.ts';
@@ -23,17 +22,21 @@ export interface ManifestClaims {
   claims: ManifestClaim[];
 }
 
+/** A manifest whose documents can be read, sorted by ID. */
+export interface ReadableManifest {
+  key: string;
+  entries: () => AsyncIterable<ManifestEntry> | Iterable<ManifestEntry>;
+}
+
 /**
  * Reads all manifests side by side: one row for each document that one of them names, sorted by ID.
  *
  * @param manifests oldest first
  */
 export async function* mergeManifests(
-  manifests: readonly Pick<Manifest, 'key' | 'path'>[],
+  manifests: readonly ReadableManifest[],
 ): AsyncGenerator<ManifestClaims> {
-  const streams = Object.fromEntries(
-    manifests.map(({ path }, position) => [`${position}`, readManifestEntries(path)]),
-  );
+  const streams = Object.fromEntries(manifests.map(({ entries }, position) => [`${position}`, entries()]));
   for await (const row of mergeById(streams)) {
     const entries = row as Partial<Record<number, ManifestEntry>>;
     const claims: ManifestClaim[] = [];

@@ -9,9 +9,8 @@ import {
 } from '../bucket/keys.ts';
 import { type KeyRange, type ListedKey, type ListingOptions, listVersions } from '../bucket/listing.ts';
 import { parseManifestKey } from '../bucket/manifest-text.ts';
-import type { Manifest } from '../bucket/manifests.ts';
 import type { Stretch } from './cells.ts';
-import { type ManifestClaims, mergeManifests } from './manifest-claims.ts';
+import { type ManifestClaims, mergeManifests, type ReadableManifest } from './manifest-claims.ts';
 import { type MergedRow, mergeById } from './merge-by-id.ts';
 import type { ListedDocument } from './telnyx-documents.ts';
 
@@ -34,8 +33,8 @@ export interface AuditSources {
   stretch?: Stretch;
   /** Sorted by ID. */
   telnyx: Iterable<ListedDocument>;
-  /** Local copies of the manifests, oldest first. */
-  manifests: readonly Pick<Manifest, 'key' | 'path'>[];
+  /** Oldest first. */
+  manifests: readonly ReadableManifest[];
   /** Called for each object that the archiver did not write, judged by its key. */
   onForeign: (object: ListedKey) => void;
 }

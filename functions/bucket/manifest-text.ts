@@ -3,9 +3,10 @@
  * BagIt's `manifest-sha256.txt` (RFC 8493, section 2.1.3).
  *
  * The first line names the previous manifest, if there is one. The following lines name each document and its receipt,
- * sorted by document ID.
+ * sorted by document ID. Or the manifest is a root: the following lines name its stretch files, in the order of their
+ * stretches, which do not overlap. The lines about the documents of a stretch are in its file.
  */
-import { createReadStream } from 'node:fs';
+import { parsePartName, partName } from '../audit-names.ts';
 import { documentIdOfObject, documentIdOfReceipt, documentKey, manifestPrefix, receiptKey } from './keys.ts';
 
 /** @param timestamp as `formatTimestamp` returns it */
@@ -18,31 +19,45 @@ export function tagManifestKey(timestamp: string): string {
   return `${manifestPrefix}${timestamp}/tagmanifest-sha256.txt`;
 }
 
-/**
- * The manifest of a stretch of IDs. The audit function writes the documents of each stretch into a file of its own; the
- * manifest itself then is a root file, which names these files.
- *
- * @param from first ID or a prefix of IDs, inclusive; empty: no bound
- * @param before exclusive, in the same form
- */
-export function stretchManifestKey(timestamp: string, from: string, before: string): string {
-  return `${manifestPrefix}${timestamp}/ids_${from}_${before}.txt`;
+/** A stretch of document IDs. Each bound is a prefix of an ID, or a whole one, compared as text; empty: no bound. */
+export interface IdRange {
+  /** Inclusive. */
+  from: string;
+  /** Exclusive. */
+  before: string;
+}
+
+/** Whether the stretches have a text in common. */
+export function overlap(a: IdRange, b: IdRange): boolean {
+  return (a.before === '' || b.from < a.before) && (b.before === '' || a.from < b.before);
+}
+
+export function isWithin(id: string, { from, before }: IdRange): boolean {
+  return id >= from && (before === '' || id < before);
+}
+
+/** The stretch file: the part of a root manifest that is about a stretch of IDs. */
+export function stretchManifestKey(timestamp: string, { from, before }: IdRange): string {
+  return `${manifestPrefix}${timestamp}/${partName({ sort: 'ids', from, before })}.txt`;
 }
 
 const keyPattern =
-  /^manifests\/(?<timestamp>\d{8}T\d{6}Z)\/(?:(?<tag>tag)?manifest-sha256|ids_(?<from>[0-9a-f-]{0,36})_(?<before>[0-9a-f-]{0,36}))\.txt$/;
+  /^manifests\/(?<timestamp>\d{8}T\d{6}Z)\/(?:(?<tag>tag)?manifest-sha256|(?<part>ids_[^/]*))\.txt$/;
 
 export interface ManifestKey {
   timestamp: string;
-  file: 'manifest' | 'tag' | { from: string; before: string };
+  file: 'manifest' | 'tag' | IdRange;
 }
 
 /** Reads a key under `manifests/`. @returns undefined for a key that the archiver does not write */
 export function parseManifestKey(key: string): ManifestKey | undefined {
-  const { timestamp, tag, from, before } = keyPattern.exec(key)?.groups ?? {};
+  const { timestamp, tag, part } = keyPattern.exec(key)?.groups ?? {};
   if (timestamp === undefined) return undefined;
-  if (from !== undefined && before !== undefined) return { timestamp, file: { from, before } };
-  return { timestamp, file: tag === undefined ? 'manifest' : 'tag' };
+  if (part === undefined) return { timestamp, file: tag === undefined ? 'manifest' : 'tag' };
+  const stretch = parsePartName(part);
+  return stretch?.sort === 'ids'
+    ? { timestamp, file: { from: stretch.from, before: stretch.before } }
+    : undefined;
 }
 
 /** Seconds since the Unix epoch in ISO 8601's basic format, such as `20261124T041537Z`: sorts by time. */
@@ -55,6 +70,12 @@ export function parseTimestamp(timestamp: string): number {
   // V8 parses no date with anything behind its time zone.
   const extended = timestamp.replace(/^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z/, '$1-$2-$3T$4:$5:$6Z');
   return Date.parse(extended) / 1_000;
+}
+
+/** The timestamp of a new manifest. @param latest that of the newest one: keys sort in the order of the chain, even if a clock is behind */
+export function nextTimestamp(latest: string | undefined, seconds: number): string {
+  const earliest = latest === undefined ? 0 : parseTimestamp(latest) + 1;
+  return formatTimestamp(Math.max(earliest, Math.floor(seconds)));
 }
 
 /** What a manifest says about one document. SHA-256 digests in lower-case hex. */
@@ -91,26 +112,70 @@ export function parseManifestReference(line: string): ManifestLine | undefined {
   return parsed && parseManifestKey(parsed.key)?.file === 'manifest' ? parsed : undefined;
 }
 
-/** Reads the first line of a file. @returns the manifest that it names, or undefined if it does not name one */
-export async function readPredecessor(path: string): Promise<ManifestLine | undefined> {
+export interface ManifestHead {
+  /** The previous manifest, as this one names it. */
+  predecessor: ManifestLine | undefined;
+  /** The stretch files of a root manifest, in order; undefined if this manifest names the documents itself. */
+  stretches: StretchLine[] | undefined;
+}
+
+/** A line of a root manifest. */
+export interface StretchLine extends ManifestLine, IdRange {}
+
+type Chunks = AsyncIterable<Buffer> | Iterable<Buffer>;
+
+/**
+ * Reads which other files a manifest names: of a root manifest all lines, otherwise only the first two. A text in another
+ * form is not a root manifest either, and `readManifestEntries` throws.
+ *
+ * @param key of the manifest
+ */
+export async function readManifestHead(chunks: Chunks, key: string): Promise<ManifestHead> {
+  let predecessor: ManifestLine | undefined;
+  const stretches: StretchLine[] = [];
+  const timestamp = parseManifestKey(key)?.timestamp;
   try {
-    // Stryker disable next-line StringLiteral: neither text names a manifest.
-    for await (const [line] of readLines(path)) return parseManifestReference(line ?? '');
+    let isFirst = true;
+    for await (const lines of readLines(chunks)) {
+      for (const line of lines) {
+        if (isFirst) {
+          isFirst = false;
+          predecessor = parseManifestReference(line);
+          if (predecessor) continue;
+        }
+        const stretch = parseStretchLine(line, timestamp);
+        if (!stretch || !follows(stretch, stretches.at(-1))) return { predecessor, stretches: undefined };
+        stretches.push(stretch);
+      }
+    }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
+    return { predecessor, stretches: undefined };
   }
-  return undefined;
+  return { predecessor, stretches: stretches.length > 0 ? stretches : undefined };
+}
+
+function parseStretchLine(line: string, timestamp: string | undefined): StretchLine | undefined {
+  const named = parseLine(line);
+  const parsed = named && parseManifestKey(named.key);
+  if (!parsed || parsed.timestamp !== timestamp || typeof parsed.file === 'string') return undefined;
+  return { ...named, ...parsed.file };
+}
+
+function follows({ from }: IdRange, last: IdRange | undefined): boolean {
+  return last === undefined || (last.before !== '' && last.before <= from);
 }
 
 /**
- * Reads a manifest from a file: its documents, sorted by ID.
+ * Reads the documents of a manifest or of a stretch file, sorted by ID.
  *
+ * @param stretch of a stretch file: it names no predecessor, and no document outside its stretch
  * @throws RangeError if the archiver did not write it in this form
  */
-export async function* readManifestEntries(path: string): AsyncGenerator<ManifestEntry> {
+export async function* readManifestEntries(chunks: Chunks, stretch?: IdRange): AsyncGenerator<ManifestEntry> {
   let current: ManifestEntry | undefined;
-  let isFirst = true;
-  for await (const lines of readLines(path)) {
+  let isFirst = stretch === undefined;
+  for await (const lines of readLines(chunks)) {
     for (const line of lines) {
       const wasFirst = isFirst;
       isFirst = false;
@@ -119,6 +184,9 @@ export async function* readManifestEntries(path: string): AsyncGenerator<Manifes
       const target = parsed && parseKey(parsed.key);
       if (!parsed || !target)
         throw new RangeError('A line of the manifest is not about a document or a receipt.');
+      if (stretch && !isWithin(target.id, stretch)) {
+        throw new RangeError('A line of the manifest is not about its stretch of IDs.');
+      }
       if (current && target.id === current.id) {
         if (current[target.part] !== undefined) throw new RangeError('The manifest names a file twice.');
         current[target.part] = parsed.sha256;
@@ -135,15 +203,27 @@ export async function* readManifestEntries(path: string): AsyncGenerator<Manifes
   if (current) yield current;
 }
 
+/** @returns the number of documents; undefined if the archiver did not write the text in this form */
+export async function countDocuments(entries: AsyncIterable<ManifestEntry>): Promise<number | undefined> {
+  try {
+    let documents = 0;
+    for await (const _entry of entries) documents += 1;
+    return documents;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** More than a digest, two spaces and any key of the archiver. Bounds the memory that a damaged file takes. */
 const maxLineLength = 1_024;
 
 /** In blocks, because a step of an async generator costs more than the work on a line. */
-async function* readLines(path: string): AsyncGenerator<string[]> {
+async function* readLines(chunks: Chunks): AsyncGenerator<string[]> {
   let rest = '';
-  // Stryker disable next-line ObjectLiteral,StringLiteral: only saves time; the lines of a manifest are ASCII.
-  for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 })) {
-    const lines = (rest + chunk).split('\n');
+  for await (const chunk of chunks) {
+    // The lines of a manifest are ASCII, and a chunk may end within a character of another text.
+    const lines = (rest + chunk.toString('latin1')).split('\n');
     rest = lines.pop() as string;
     if (rest.length > maxLineLength) throw new RangeError('A line of the manifest is too long.');
     yield lines;

@@ -9,16 +9,15 @@ import { hexToBase64 } from './checksum.ts';
 import {
   formatEntry,
   formatLine,
-  formatTimestamp,
   type ManifestEntry,
+  type ManifestLine,
   manifestKey,
-  parseTimestamp,
-  tagManifestKey,
+  nextTimestamp,
 } from './manifest-text.ts';
-import type { Manifest } from './manifests.ts';
 import { asBucketError, statusOf } from './s3-errors.ts';
 import type { StorageRetry } from './storage-retry.ts';
 import type { Bucket } from './store.ts';
+import { manifestContentType, putTagFile } from './stretch-manifest.ts';
 
 interface WrittenManifest {
   /** `s3://<bucket>/<key>`, or the path of a file. */
@@ -40,7 +39,7 @@ export interface DraftOptions {
   /** A folder that no other process uses. */
   folder: string;
   /** The previous manifest, named in the first line. */
-  predecessor: Manifest | undefined;
+  predecessor: ManifestLine | undefined;
   /** Latest timestamp of the manifests in the bucket; the new one is later. */
   latestTimestamp: string | undefined;
   /** Absolute path of a file to write, or undefined to write to the bucket. */
@@ -53,7 +52,6 @@ export interface DraftOptions {
   signal: AbortSignal;
 }
 
-const contentType = 'text/plain; charset=utf-8';
 /** Lines are buffered and written in blocks of this size. */
 const blockBytes = 256 * 1024;
 /** A manifest of a million documents has about 230 MB, too much for the client's default timeout on a slow network. */
@@ -115,9 +113,7 @@ async function upload(
   bytes: number,
   { s3, name, bucket, latestTimestamp, retry, time }: DraftOptions,
 ): Promise<string> {
-  // Keys sort in the order of the chain, even if this machine's clock is behind.
-  const earliest = latestTimestamp === undefined ? 0 : parseTimestamp(latestTimestamp) + 1;
-  const timestamp = formatTimestamp(Math.max(earliest, Math.floor(time.now() / 1_000)));
+  const timestamp = nextTimestamp(latestTimestamp, time.now() / 1_000);
   const key = manifestKey(timestamp);
   await retry(async (abortSignal) => {
     try {
@@ -127,7 +123,7 @@ async function upload(
           Key: key,
           Body: createReadStream(path),
           ContentLength: bytes,
-          ContentType: contentType,
+          ContentType: manifestContentType,
           ChecksumSHA256: hexToBase64(sha256),
           IfNoneMatch: '*',
         }),
@@ -145,14 +141,6 @@ async function upload(
       throw asBucketError(error);
     }
   });
-  const tagLine = Buffer.from(formatLine({ sha256, key }));
-  const tagFile = {
-    key: tagManifestKey(timestamp),
-    body: tagLine,
-    bytes: tagLine.length,
-    sha256: createHash('sha256').update(tagLine).digest('hex'),
-    contentType,
-  };
-  await retry((abortSignal) => bucket.putOnce(tagFile, abortSignal));
+  await retry((abortSignal) => putTagFile(timestamp, sha256, bucket, abortSignal));
   return `s3://${name}/${key}`;
 }

@@ -1,31 +1,28 @@
-/** Downloads the manifests of a bucket, and reads their digests and the references between them. */
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+/** Reads the manifests of a bucket: their digests, the references between them, and local copies of their text. */
+import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { S3Client } from '@aws-sdk/client-s3';
+import { ArchiverError } from '../errors.ts';
+import { manifestPrefix } from './keys.ts';
 import type { ListedObject } from './listing.ts';
 import {
+  type ManifestEntry,
+  type ManifestHead,
   type ManifestLine,
   parseManifestKey,
   parseManifestReference,
   readManifestEntries,
-  readPredecessor,
+  readManifestHead,
 } from './manifest-text.ts';
-import { openObject } from './open-object.ts';
-import { asBucketError } from './s3-errors.ts';
-import type { StorageRetry } from './storage-retry.ts';
-import type { Bucket } from './store.ts';
+import { type ManifestDependencies, streamObject } from './stored-manifests.ts';
 
-export interface Manifest {
-  key: string;
-  timestamp: string;
-  /** Of the downloaded bytes. Lower-case hex. */
-  sha256: string;
-  /** The previous manifest, as this one names it. */
-  predecessor: ManifestLine | undefined;
-  /** Path of the local copy. */
-  path: string;
+/** A manifest in the bucket: its key, its digest, and the files that it names. */
+export interface NamedManifest extends ManifestLine, ManifestHead {}
+
+/** A manifest with a local copy. */
+export interface Manifest extends NamedManifest {
+  /** Reads the copy: the documents, sorted by ID. Throws RangeError if the archiver did not write it in this form. */
+  entries: () => AsyncGenerator<ManifestEntry>;
 }
 
 /** A manifest or a tag file names a manifest: its key and its digest. */
@@ -34,43 +31,27 @@ export interface ManifestReference {
   to: ManifestLine;
 }
 
-export interface ManifestDependencies {
-  s3: Pick<S3Client, 'send'>;
-  name: string;
-  bucket: Pick<Bucket, 'read'>;
-  retry: StorageRetry;
-  onRequest: () => void;
-}
-
 /** More than any tag file, which has one line. */
 const maxTagBytes = 4_096;
-/** A manifest of millions of documents takes longer than the client's default timeout. */
-const downloadMs = 3_600_000;
 
 /**
  * @param listed the objects under `manifests/`
- * @param folder for the copies
+ * @param read reads a manifest
  * @returns manifests, oldest first; references, first those of tag files, then those of manifests, newest first
  * @throws ArchiverError the errors of `Bucket`
  */
-export async function readManifests(
+export async function readManifests<Read extends NamedManifest>(
   listed: AsyncIterable<ListedObject>,
-  folder: string,
-  dependencies: ManifestDependencies,
-): Promise<{ manifests: Manifest[]; references: ManifestReference[] }> {
-  const manifests: Manifest[] = [];
+  read: (key: string) => Promise<Read>,
+  dependencies: Pick<ManifestDependencies, 'bucket' | 'retry' | 'onRequest'>,
+): Promise<{ manifests: Read[]; references: ManifestReference[] }> {
+  const manifests: Read[] = [];
   const references: ManifestReference[] = [];
   for await (const { key, bytes } of listed) {
-    const parsed = parseManifestKey(key);
-    if (parsed?.file === 'tag' && bytes > maxTagBytes) continue;
-    if (parsed?.file === 'tag') {
-      for (const to of await readTag(key, dependencies)) references.push({ from: key, to });
-    } else if (parsed?.file === 'manifest') {
-      const { timestamp } = parsed;
-      const path = join(folder, `manifest-${timestamp}`);
-      const sha256 = await download(key, path, dependencies);
-      manifests.push({ key, timestamp, sha256, path, predecessor: await readPredecessor(path) });
-    }
+    const file = parseManifestKey(key)?.file;
+    if (file === 'manifest') manifests.push(await read(key));
+    if (file !== 'tag' || bytes > maxTagBytes) continue;
+    for (const to of await readTag(key, dependencies)) references.push({ from: key, to });
   }
   for (const { key, predecessor } of manifests.toReversed()) {
     if (predecessor) references.push({ from: key, to: predecessor });
@@ -78,35 +59,9 @@ export async function readManifests(
   return { manifests, references };
 }
 
-/** @returns the SHA-256 of the downloaded bytes */
-function download(
-  key: string,
-  path: string,
-  { s3, name, retry, onRequest }: ManifestDependencies,
-): Promise<string> {
-  return retry(async (abortSignal) => {
-    onRequest();
-    const hash = createHash('sha256');
-    async function* hashed(chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    }
-    try {
-      const body = await openObject({ s3, name }, key, { signal: abortSignal, requestTimeoutMs: downloadMs });
-      await pipeline(body, hashed, createWriteStream(path), { signal: abortSignal });
-    } catch (error) {
-      abortSignal.throwIfAborted();
-      throw asBucketError(error);
-    }
-    return hash.digest('hex');
-  });
-}
-
 async function readTag(
   key: string,
-  { bucket, retry, onRequest }: ManifestDependencies,
+  { bucket, retry, onRequest }: Pick<ManifestDependencies, 'bucket' | 'retry' | 'onRequest'>,
 ): Promise<ManifestLine[]> {
   const text = await retry((signal) => {
     onRequest();
@@ -117,14 +72,48 @@ async function readTag(
   return lines.flatMap((line) => parseManifestReference(line) ?? []);
 }
 
-/** @returns the number of documents; undefined if the archiver did not write the text in this form */
-export async function countDocuments({ path }: Pick<Manifest, 'path'>): Promise<number | undefined> {
-  try {
-    let documents = 0;
-    for await (const _entry of readManifestEntries(path)) documents += 1;
-    return documents;
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
+/**
+ * Copies a manifest to a local folder, without the stretch files of a root manifest.
+ *
+ * @throws ArchiverError BucketConflict if it no longer exists, and the errors of `Bucket`
+ */
+export async function copyManifest(
+  key: string,
+  folder: string,
+  dependencies: ManifestDependencies,
+): Promise<Manifest> {
+  const sha256 = await copyManifestFile(key, folder, dependencies);
+  if (sha256 === undefined) throw deletedMeanwhile();
+  const head = await readManifestHead(readCopy(key, folder), key);
+  async function* entries(): AsyncGenerator<ManifestEntry> {
+    if (!head.stretches) yield* readManifestEntries(readCopy(key, folder));
+    else
+      for (const stretch of head.stretches)
+        yield* readManifestEntries(readCopy(stretch.key, folder), stretch);
   }
+  return { key, sha256, ...head, entries };
+}
+
+/** Copies one file. @returns the SHA-256 of the bytes; undefined if it does not exist */
+export async function copyManifestFile(
+  key: string,
+  folder: string,
+  dependencies: ManifestDependencies,
+): Promise<string | undefined> {
+  const copy = (chunks: AsyncIterable<Buffer>) => pipeline(chunks, createWriteStream(pathOf(key, folder)));
+  return (await streamObject(key, copy, dependencies))?.sha256;
+}
+
+export function deletedMeanwhile(): ArchiverError {
+  return new ArchiverError('BucketConflict', 'A manifest was listed, but was gone when it was read.');
+}
+
+function readCopy(key: string, folder: string): AsyncIterable<Buffer> {
+  // Stryker disable next-line ObjectLiteral: only saves time.
+  return createReadStream(pathOf(key, folder), { highWaterMark: 256 * 1024 });
+}
+
+/** @param key one that the archiver writes: it has no `..` and two slashes */
+function pathOf(key: string, folder: string): string {
+  return join(folder, key.slice(manifestPrefix.length).replace('/', '-'));
 }

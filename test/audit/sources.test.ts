@@ -1,23 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { mergeManifests } from '../../functions/audit/manifest-claims.ts';
 import { mergeSources } from '../../functions/audit/sources.ts';
 import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
-import { formatEntry, manifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { manifestKey, stretchManifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 
 const id = (number: number) => `0000000${number}-0000-4000-8000-000000000000`;
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'audit-sources-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 it('Of a bucket, each key is of a document, of a manifest, or foreign', async () => {
   const time = virtualTime(noon);
@@ -33,7 +24,13 @@ it('Of a bucket, each key is of a document, of a manifest, or foreign', async ()
   ];
   const holds = [holdKey(id(1), noon), holdKey(id(1), noon + 1), holdKey(id(3), noon)];
   const known = [documentKey(id(1)), documentKey(id(2)), receiptKey(id(2)), ...holds];
-  const manifests = [manifestKey('20261124T120000Z'), tagManifestKey('20261124T120000Z')];
+  const timestamp = '20261124T120000Z';
+  const stretch = { from: '', before: '8' };
+  const manifests = [
+    manifestKey(timestamp),
+    tagManifestKey(timestamp),
+    stretchManifestKey(timestamp, stretch),
+  ];
   for (const key of [...foreign, ...known, ...manifests]) memory.put(key, 'x', noon);
   const others: string[] = [];
   let requests = 0;
@@ -74,7 +71,6 @@ it('Of a bucket, each key is of a document, of a manifest, or foreign', async ()
 });
 
 it('Of the manifests, each says what it changes of a document, from the first that names it on', async () => {
-  const folder = await newFolder();
   const [document, receipt, other] = ['document', 'receipt', 'other'].map((text) => sha256(text));
   const entriesOf = [
     [{ id: id(2), document, receipt: undefined }],
@@ -88,13 +84,7 @@ it('Of the manifests, each says what it changes of a document, from the first th
     ],
     [{ id: id(1), document, receipt }],
   ];
-  const manifests = await Promise.all(
-    entriesOf.map(async (entries, position) => {
-      const path = join(folder, `${position}`);
-      await writeFile(path, entries.map(formatEntry).join(''));
-      return { key: `m${position}`, path };
-    }),
-  );
+  const manifests = entriesOf.map((entries, position) => ({ key: `m${position}`, entries: () => entries }));
 
   expect(await collected(mergeManifests(manifests))).toEqual([
     { id: id(1), claims: [{ manifest: 'm1', document, receipt }] },

@@ -1,21 +1,24 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import {
   formatEntry,
   formatLine,
   formatTimestamp,
+  isWithin,
   manifestKey,
+  nextTimestamp,
+  overlap,
   parseLine,
   parseManifestKey,
   parseTimestamp,
   readManifestEntries,
-  readPredecessor,
+  readManifestHead,
+  stretchManifestKey,
   tagManifestKey,
 } from '../../functions/bucket/manifest-text.ts';
 import { collected } from '../collected.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
 
 const [first, second] = [
   '00000001-0000-4000-8000-000000000000',
@@ -23,15 +26,8 @@ const [first, second] = [
 ] as const;
 const [digest, other] = ['ab'.repeat(32), 'cd'.repeat(32)];
 
-async function fileOf(text: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'manifest-text-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const path = join(folder, 'manifest');
-  await writeFile(path, text);
-  return path;
-}
-
-const read = async (text: string) => collected(readManifestEntries(await fileOf(text)));
+const read = async (text: string, stretch?: { from: string; before: string }) =>
+  collected(readManifestEntries([Buffer.from(text)], stretch));
 const timestamp = '20261124T123456Z';
 const predecessor = { sha256: digest, key: manifestKey(timestamp) };
 
@@ -62,14 +58,36 @@ describe('readManifestEntries', () => {
     expect(await read('')).toEqual([]);
   });
 
-  it('reads every line of a file of several blocks', async () => {
-    const entries = Array.from({ length: 4_000 }, (_, number) => ({
+  it('reads the same entries from chunks of any size', async () => {
+    const entries = Array.from({ length: 20 }, (_, number) => ({
       id: `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`,
       document: digest,
       receipt: other,
     }));
+    const bytes = Buffer.from(entries.map(formatEntry).join(''));
 
-    expect(await read(entries.map(formatEntry).join(''))).toEqual(entries);
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: bytes.length }), async (size) => {
+        const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, position) =>
+          bytes.subarray(position * size, (position + 1) * size),
+        );
+
+        expect(await collected(readManifestEntries(chunks))).toEqual(entries);
+      }),
+      { numRuns: propertyRuns(100) },
+    );
+  });
+
+  it('reads the entries of a stretch file up to both of its bounds', async () => {
+    const entries = [first, second].map((id) => ({ id, document: digest, receipt: digest }));
+    const text = entries.map(formatEntry).join('');
+
+    expect(await read(text, { from: first, before: '00000003' })).toEqual(entries);
+    expect(await read(text, { from: '', before: '' })).toEqual(entries);
+    expect(await read('', { from: '', before: '' })).toEqual([]);
+    await expect(read(text, { from: '', before: second })).rejects.toThrow('not about its stretch');
+    await expect(read(text, { from: '00000002', before: '' })).rejects.toThrow('not about its stretch');
+    await expect(read(formatLine(predecessor) + text, { from: '', before: '' })).rejects.toThrow(RangeError);
   });
 
   it.each([
@@ -104,26 +122,101 @@ describe('readManifestEntries', () => {
   });
 });
 
-describe('the name of the previous manifest', () => {
-  it('is read from the first line', async () => {
-    const entry = formatEntry({ id: first, document: digest, receipt: digest });
+describe('the files that a manifest names', () => {
+  const headOf = (...lines: string[]) =>
+    readManifestHead([Buffer.from(lines.join(''))], manifestKey(timestamp));
+  const entry = formatEntry({ id: first, document: digest, receipt: digest });
+  const stretch = (from: string, before: string, at = timestamp) =>
+    formatLine({ sha256: digest, key: stretchManifestKey(at, { from, before }) });
 
-    expect(await readPredecessor(await fileOf(formatLine(predecessor) + entry))).toEqual(predecessor);
+  it('are the previous manifest, in the first line', async () => {
+    expect(await headOf(formatLine(predecessor), entry)).toEqual({ predecessor, stretches: undefined });
+    expect(await headOf(formatLine(predecessor))).toEqual({ predecessor, stretches: undefined });
   });
 
   it.each([
     ['the file is empty', ''],
-    ['the first line names a document', formatEntry({ id: first, document: digest, receipt: digest })],
+    ['the first line names a document', entry],
     ['the first line names a tag file', formatLine({ sha256: digest, key: tagManifestKey(timestamp) })],
     ['the second line names a manifest', `\n${formatLine(predecessor)}`],
     ['the first line has no end', formatLine(predecessor).trimEnd()],
     ['the first line is too long', 'x'.repeat(2_000)],
-  ])('is undefined if %s', async (_case, text) => {
-    expect(await readPredecessor(await fileOf(text))).toBeUndefined();
+  ])('are none if %s', async (_case, text) => {
+    expect(await headOf(text)).toEqual({ predecessor: undefined, stretches: undefined });
   });
 
-  it('fails if the file does not exist', async () => {
-    await expect(readPredecessor('/does/not/exist')).rejects.toMatchObject({ code: 'ENOENT' });
+  it('are the stretch files of a root manifest, with or without a previous manifest', async () => {
+    const stretches = [
+      { sha256: digest, key: `manifests/${timestamp}/ids__4.txt`, from: '', before: '4' },
+      { sha256: digest, key: `manifests/${timestamp}/ids_4_${second}.txt`, from: '4', before: second },
+    ];
+    const lines = [stretch('', '4'), stretch('8', '')];
+
+    expect(await headOf(formatLine(predecessor), ...lines)).toMatchObject({ predecessor });
+    expect((await headOf(...lines))?.stretches?.map(({ from, before }) => [from, before])).toEqual([
+      ['', '4'],
+      ['8', ''],
+    ]);
+    expect((await headOf(stretch('', '4')))?.stretches).toEqual([stretches[0]]);
+  });
+
+  it.each([
+    ['overlap', [stretch('', '4'), stretch('3', '')]],
+    ['are not in order', [stretch('8', ''), stretch('', '8')]],
+    ['are followed by others after the last ID', [stretch('', ''), stretch('8', '')]],
+    ['are of another manifest', [stretch('', '', '20261101T000000Z')]],
+    ['are followed by a document', [stretch('', ''), entry]],
+    ['are followed by a manifest', [stretch('', '4'), formatLine(predecessor)]],
+    ['are named twice', [stretch('', ''), stretch('', '')]],
+    ['end in the middle of a line', [stretch('', '4'), stretch('4', '').trimEnd()]],
+    ['are followed by an empty line', [stretch('', ''), '\n']],
+  ])('are no stretch files if these %s, and it has no entries either', async (_case, lines) => {
+    expect(await headOf(formatLine(predecessor), ...lines)).toEqual({ predecessor, stretches: undefined });
+    await expect(read([formatLine(predecessor), ...lines].join(''))).rejects.toThrow(RangeError);
+  });
+
+  it('are read up to the first line about a document', async () => {
+    let ended = false;
+    async function* chunks() {
+      try {
+        yield Buffer.from(formatLine(predecessor) + entry);
+        throw new Error('Read too far.');
+      } finally {
+        ended = true;
+      }
+    }
+
+    expect(await readManifestHead(chunks(), manifestKey(timestamp))).toMatchObject({ predecessor });
+    expect(ended).toBe(true);
+  });
+
+  it('cannot be told if the text cannot be read', async () => {
+    async function* failing(): AsyncGenerator<Buffer> {
+      yield Buffer.alloc(0);
+      throw new Error('read ECONNRESET');
+    }
+
+    await expect(readManifestHead(failing(), manifestKey(timestamp))).rejects.toThrow('read ECONNRESET');
+  });
+});
+
+describe('a stretch of IDs', () => {
+  const bound = fc.constantFrom('', '0', '00000001', first, second, '8', 'f');
+
+  it('overlaps another one exactly if a text is within both', () => {
+    const candidates = ['', '0', '00000001', first, second, '3', '8', '9', 'f', 'ff'];
+    const range = fc
+      .record({ from: bound, before: bound })
+      .filter(({ from, before }) => before === '' || from < before);
+
+    fc.assert(
+      fc.property(range, range, (a, b) => {
+        const isShared = candidates.some((text) => isWithin(text, a) && isWithin(text, b));
+
+        expect(overlap(a, b)).toBe(isShared);
+      }),
+      { numRuns: propertyRuns(500) },
+    );
   });
 });
 
@@ -156,12 +249,34 @@ describe('the key of a manifest', () => {
   it('has the timestamp, and the name that tells it from its tag file', () => {
     expect(manifestKey(timestamp)).toBe('manifests/20261124T123456Z/manifest-sha256.txt');
     expect(tagManifestKey(timestamp)).toBe('manifests/20261124T123456Z/tagmanifest-sha256.txt');
-    expect(parseManifestKey(manifestKey(timestamp))).toEqual({ timestamp, isTag: false });
-    expect(parseManifestKey(tagManifestKey(timestamp))).toEqual({ timestamp, isTag: true });
+    expect(parseManifestKey(manifestKey(timestamp))).toEqual({ timestamp, file: 'manifest' });
+    expect(parseManifestKey(tagManifestKey(timestamp))).toEqual({ timestamp, file: 'tag' });
+  });
+
+  it('has the bounds of the stretch, if it is that of a stretch file', () => {
+    for (const stretch of [
+      { from: '', before: '' },
+      { from: '0000', before: first },
+      { from: second, before: 'fff' },
+    ]) {
+      expect(parseManifestKey(stretchManifestKey(timestamp, stretch))).toEqual({ timestamp, file: stretch });
+    }
+    expect(stretchManifestKey(timestamp, { from: '00a', before: '' })).toBe(
+      'manifests/20261124T123456Z/ids_00a_.txt',
+    );
   });
 
   it.each([
     '',
+    'manifests/20261124T123456Z/ids.txt',
+    'manifests/20261124T123456Z/ids_00a.txt',
+    'manifests/20261124T123456Z/ids_b_a.txt',
+    'manifests/20261124T123456Z/ids_a_a.txt',
+    'manifests/20261124T123456Z/ids_x_.txt',
+    'manifests/20261124T123456Z/ids__/.txt',
+    'manifests/20261124T123456Z/others.txt',
+    'manifests/20261124T123456Z/tagids__.txt',
+    'manifests/20261124T123456Z/telnyx_1.txt',
     'manifests/',
     'manifests/20261124T123456Z/',
     'manifests/20261124T123456Z/manifest-sha512.txt',
@@ -188,5 +303,13 @@ describe('the timestamp in the key of a manifest', () => {
     expect(parseTimestamp('20261324T123456Z')).toBeNaN();
     // `+002026-11-24T12:34:56Z` is a date with an expanded year.
     expect(parseTimestamp('+0020261124T123456Z')).toBeNaN();
+  });
+
+  it('is that of the clock, or a second after the latest manifest if the clock is behind', () => {
+    const now = Date.UTC(2026, 10, 24, 12, 34, 56) / 1_000;
+
+    expect(nextTimestamp(undefined, now + 0.9)).toBe('20261124T123456Z');
+    expect(nextTimestamp('20261124T123455Z', now)).toBe('20261124T123456Z');
+    expect(nextTimestamp('20261124T123456Z', now)).toBe('20261124T123457Z');
   });
 });

@@ -11,12 +11,9 @@ import {
   tagManifestKey,
 } from '../../functions/bucket/manifest-text.ts';
 import { type DraftOptions, draftManifest } from '../../functions/bucket/manifest-writer.ts';
-import {
-  countDocuments,
-  type ManifestDependencies,
-  readManifests,
-} from '../../functions/bucket/manifests.ts';
+import { copyManifest, readManifests } from '../../functions/bucket/manifests.ts';
 import { createBucket, type NewObject } from '../../functions/bucket/store.ts';
+import type { ManifestDependencies } from '../../functions/bucket/stored-manifests.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { noon } from '../fakes/documents.ts';
@@ -59,7 +56,11 @@ function world() {
       yield { key: name, bytes: body.length, modified };
     }
   }
-  const read = async () => readManifests(listed(), await temporaryFolder(), dependencies);
+  const read = async (objects = listed(), changes: Partial<ManifestDependencies> = {}) => {
+    const folder = await temporaryFolder();
+    const changed = { ...dependencies, ...changes };
+    return readManifests(objects, (name) => copyManifest(name, folder, changed), changed);
+  };
   return { memory, time, dependencies, read, listed, sent, requests: () => requests };
 }
 
@@ -76,26 +77,29 @@ describe('reading the manifests of a bucket', () => {
     const { manifests, references } = await read();
 
     expect(manifests).toEqual([
-      { key, timestamp, sha256: sha256('some text'), predecessor: undefined, path: expect.any(String) },
+      {
+        key,
+        sha256: sha256('some text'),
+        predecessor: undefined,
+        stretches: undefined,
+        entries: expect.any(Function),
+      },
     ]);
-    expect(await readFile(manifests[0]?.path ?? '', 'utf8')).toBe('some text');
     expect(references).toEqual([]);
   });
 
   it('ignores a tag file that is too large, and one that was deleted after the listing', async () => {
-    const { memory, dependencies, listed, read } = world();
+    const { memory, listed, read } = world();
     const line = formatLine({ sha256: digest, key });
     memory.put(tag, line, noon);
     expect((await read()).references).toEqual([{ from: tag, to: { sha256: digest, key } }]);
 
     const before = await collected(listed());
     memory.objects.delete(tag);
-    const gone = await readManifests(
+    const gone = await read(
       (async function* () {
         yield* before;
       })(),
-      await temporaryFolder(),
-      dependencies,
     );
     memory.put(tag, line.repeat(40), noon);
 
@@ -127,11 +131,11 @@ describe('reading the manifests of a bucket', () => {
       key: manifestKey(times[index] ?? ''),
     });
     expect(manifests).toEqual(
-      times.map((at, index) => ({
+      times.map((_, index) => ({
         ...named(index),
-        timestamp: at,
         predecessor: index === 0 ? undefined : named(index - 1),
-        path: expect.stringMatching(new RegExp(`/manifest-${at}$`)),
+        stretches: undefined,
+        entries: expect.any(Function),
       })),
     );
     expect(references).toEqual([
@@ -170,7 +174,7 @@ describe('reading the manifests of a bucket', () => {
   });
 
   it('hashes a manifest from its beginning when the download is repeated', async () => {
-    const { memory, dependencies, listed } = world();
+    const { memory, read } = world();
     memory.put(key, 'some text', noon);
     let attempts = 0;
     const s3 = {
@@ -186,13 +190,13 @@ describe('reading the manifests of a bucket', () => {
       return work(signal);
     };
 
-    const read = await readManifests(listed(), await temporaryFolder(), { ...dependencies, s3, retry });
+    const { manifests } = await read(undefined, { s3, retry });
 
-    expect(read.manifests).toMatchObject([{ sha256: sha256('some text') }]);
+    expect(manifests).toMatchObject([{ sha256: sha256('some text') }]);
   });
 
   it('throws the reason of its signal when the download of a manifest is aborted', async () => {
-    const { memory, dependencies, listed } = world();
+    const { memory, read } = world();
     memory.put(key, 'some text', noon);
     const stop = new AbortController();
     const s3 = {
@@ -203,7 +207,7 @@ describe('reading the manifests of a bucket', () => {
     } as never;
     const retry: ManifestDependencies['retry'] = (work) => work(stop.signal);
 
-    const reading = readManifests(listed(), await temporaryFolder(), { ...dependencies, s3, retry });
+    const reading = read(undefined, { s3, retry });
 
     await expect(reading).rejects.toThrow(RangeError);
   }, 5_000);
@@ -216,17 +220,12 @@ describe('reading the manifests of a bucket', () => {
     await expect(read()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
   });
 
-  it('counts the documents of a manifest, none in a text that is not one, and throws if the copy has disappeared', async () => {
-    const path = join(await temporaryFolder(), 'copy');
-    await writeFile(path, 'not a manifest\n');
+  it('throws BucketConflict if a manifest was deleted after the listing', async () => {
+    const { memory, listed, read } = world();
+    memory.put(key, 'some text', noon);
+    memory.refuse = (operation) => (operation === 'get' ? { name: 'NoSuchKey', status: 404 } : undefined);
 
-    expect(await countDocuments({ path })).toBeUndefined();
-    await writeFile(
-      path,
-      formatLine({ sha256: digest, key: 'documents/00000001-0000-4000-8000-000000000000' }),
-    );
-    expect(await countDocuments({ path })).toBe(1);
-    await expect(countDocuments({ path: `${path}-2` })).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(read(listed())).rejects.toMatchObject({ code: 'BucketConflict' });
   });
 });
 
@@ -306,14 +305,13 @@ describe('draftManifest', () => {
   });
 
   it('names its predecessor in the first line', async () => {
-    const before = { sha256: digest, key: manifestKey('20261123T120000Z') };
-    const predecessor = { ...before, timestamp: '20261123T120000Z', predecessor: undefined, path: '' };
+    const predecessor = { sha256: digest, key: manifestKey('20261123T120000Z') };
     const { draft, memory } = await startDraft(undefined, { predecessor });
     await draft.add(entry);
 
     await draft.publish();
 
-    expect(memory.text(key)).toBe(formatLine(before) + text);
+    expect(memory.text(key)).toBe(formatLine(predecessor) + text);
   });
 
   it.each([
