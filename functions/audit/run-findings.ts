@@ -1,4 +1,4 @@
-import { type Finding, weightOf } from './findings.ts';
+import { type FindingCode, weightOf } from './findings.ts';
 import {
   type AuditPlan,
   addTallies,
@@ -6,6 +6,9 @@ import {
   type RecordedFinding,
   type RunTally,
 } from './records.ts';
+
+/** What a comparison with Telnyx's list finds. */
+const byList: ReadonlySet<FindingCode> = new Set(['missing', 'telnyx-differs']);
 
 /**
  * The problems of a run, each once. Several parts can find the same one: every part that reads an altered manifest, and two
@@ -16,11 +19,11 @@ export function findingsOf(
   results: readonly Pick<PartResult, 'findings'>[],
 ): RecordedFinding[] {
   const all = [...plan.findings, ...results.flatMap(({ findings }) => findings)];
-  // Telnyx's list cannot tell a document that was never archived from one that is lost; the manifests can.
-  const lost = new Set(all.filter(({ code }) => code === 'lost').map(({ documentId }) => documentId));
+  // A comparison with Telnyx's list alone does not know the manifests and versions, which say more.
+  const known = new Set(all.filter(({ code }) => !byList.has(code)).map(({ documentId }) => documentId));
   const byIdentity = new Map<string, RecordedFinding>();
   for (const finding of all) {
-    if (finding.code === 'missing' && lost.has(finding.documentId)) continue;
+    if (byList.has(finding.code) && known.has(finding.documentId)) continue;
     byIdentity.set([finding.code, finding.documentId, finding.key, finding.detail].join('\n'), finding);
   }
   return [...byIdentity.values()];
@@ -30,10 +33,10 @@ export function findingsOf(
 export function tallyOf(plan: Pick<AuditPlan, 'findings'>, results: readonly PartResult[]): RunTally {
   const tally = addTallies(results.map((result) => result.tally));
   const counts: RunTally['counts'] = {};
-  const add = (code: Finding['code'], count: number) => {
+  const add = (code: FindingCode, count: number) => {
     counts[code] = (counts[code] ?? 0) + count;
   };
-  for (const [code, count] of Object.entries(tally.counts) as [Finding['code'], number][]) {
+  for (const [code, count] of Object.entries(tally.counts) as [FindingCode, number][]) {
     if (weightOf(code) === 'fine') add(code, count);
   }
   for (const { code } of findingsOf(plan, results)) add(code, 1);

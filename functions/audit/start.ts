@@ -2,7 +2,7 @@
 import { partName, runName, runRequestedAt } from '../audit-names.ts';
 import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
 import { listVersions } from '../bucket/listing.ts';
-import { manifestTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
+import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
 import { createStorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
@@ -105,7 +105,8 @@ async function createPlan(
   const since = full ? undefined : last?.namedSince;
   const chain = await checkChain({ full, shares, shareDays }, since, signal, dependencies);
   const samples = await sampleReceipts(bucket, signal);
-  const newestManifest = chain.valid.at(-1);
+  const manifests = chain.valid.map(({ key, sha256 }) => ({ key, sha256 }));
+  const newestManifest = manifests.at(-1);
   const isEmpty = samples.every(({ documents }) => documents === 0);
   return {
     v: 1,
@@ -123,17 +124,17 @@ async function createPlan(
       partName({ sort: 'telnyx', until: Math.ceil((receivedAt + clockSkewMs) / 1_000) }),
       partName({ sort: 'others' }),
     ],
-    manifests: chain.valid.slice(
+    manifests: manifests.slice(
       Math.max(
         0,
-        chain.valid.findIndex(({ key }) => key === since),
+        manifests.findIndex(({ key }) => key === since),
       ),
     ),
     ...(newestManifest && { newestManifest }),
     // `sha256sum` refuses a file without lines.
     ...(!isEmpty &&
       isManifestDue(newestManifest?.key, receivedAt) && {
-        manifest: manifestTimestamp(chain.latestTimestamp, Math.floor(receivedAt / 1_000)),
+        manifest: nextTimestamp(chain.latestTimestamp, Math.floor(receivedAt / 1_000)),
       }),
     findings: chain.findings.map(recordFinding),
     archiver: version,
@@ -151,7 +152,7 @@ function checkChain(
   return checkManifestsInPlace(
     listVersions({ s3, name, time, retry, onRequest }, { prefix: manifestPrefix }),
     { since, full, isShare: (key) => shares.includes(shareOf(key, shareDays)) },
-    { s3, name, bucket, retry, onRequest },
+    { s3, name, bucket, retry, onRequest, signal },
   );
 }
 

@@ -4,6 +4,7 @@ import { listRuns, readPartResult, readRunPlan, readRunSummary } from '../../fun
 import { type AuditPart, parsePartName, runName } from '../../functions/audit-names.ts';
 import { auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
+import { collected } from '../collected.ts';
 import { putRun, type RunOptions, runRecords } from '../fakes/audit-runs.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import { day, noon } from '../fakes/documents.ts';
@@ -18,7 +19,7 @@ function startWorld({ pageKeys = 1_000 } = {}) {
   const memory = new MemoryBucket(time);
   memory.pageKeys = pageKeys;
   const bucket = createBucket({ s3: { send: memory.send } as never, name: 'archive', time });
-  const runs = (from?: string) => Array.fromAsync(listRuns(bucket, { from, signal }));
+  const runs = (from?: string) => collected(listRuns(bucket, { from, signal }));
   return { memory, bucket, runs };
 }
 

@@ -22,8 +22,8 @@ import { createLog } from '../../functions/log.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import type { TelnyxClient, TelnyxDocument } from '../../functions/telnyx/client.ts';
 import { readFacts } from '../../functions/telnyx/record.ts';
-import type { Time } from '../../functions/time.ts';
-import type { TelnyxRecord } from './documents.ts';
+import type { VirtualTime } from './clock.ts';
+import { day, type TelnyxRecord } from './documents.ts';
 import type { MemoryBucket } from './memory-bucket.ts';
 import { sqsEvent, sqsRecord } from './sqs-records.ts';
 import { pageOf } from './telnyx-list.ts';
@@ -32,12 +32,15 @@ export interface AuditFunctionOptions {
   bucket: MemoryBucket;
   /** Telnyx's documents by ID. */
   account?: ReadonlyMap<string, TelnyxRecord>;
-  time: Time;
+  time: VirtualTime;
   fixityDays?: number;
   repair?: boolean;
   /** Rows per page of Telnyx's list. @default 250 */
   pageRows?: () => number;
 }
+
+/** Between two receives of a failing message. */
+const visibilityMs = 5 * 60_000;
 
 interface Queued {
   body: string;
@@ -133,7 +136,10 @@ export function createAuditFunction({
     const end = time.monotonic() + timeouts.auditMs;
     const context = { getRemainingTimeInMillis: () => Math.max(0, end - time.monotonic()) } as Context;
     const { batchItemFailures } = await handler(sqsEvent(record), context);
-    if (batchItemFailures.length > 0) queue.push(message);
+    if (batchItemFailures.length > 0) {
+      queue.push(message);
+      time.set(time.now() + visibilityMs);
+    }
     return true;
   };
   const start = (full = false) => {
@@ -164,7 +170,8 @@ export function createAuditFunction({
     /** Starts a run and delivers everything that it queues. */
     night: async (full = false) => {
       const run = start(full);
-      while (await deliver());
+      const end = time.now() + day;
+      while (time.now() < end && (await deliver()));
       const summary = summaryOf(run);
       if (!summary) throw new Error(`The run ${run} has no summary: ${JSON.stringify(lines.slice(-3))}`);
       return { run, summary, findings: await findingsIn(run, summary) };
