@@ -175,7 +175,7 @@ export const sweep = {
 } as const;
 
 /** The nightly audit. */
-export const audit = {
+export const nightlyAudit = {
   /** Hour of the day (UTC) at which the schedule starts it. */
   hour: 2,
   /** Days within which every document, receipt and day of Telnyx's list is read once, unless the stage says otherwise. */

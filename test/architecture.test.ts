@@ -43,6 +43,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'functions/settings.ts',
     'functions/document-settings.ts',
     'functions/uuid.ts',
+    'functions/audit-names.ts',
     'functions/bucket/keys.ts',
     'functions/archive/download-hosts.ts',
     'functions/archive/settings.ts',

@@ -5,7 +5,7 @@ import type { ListingOptions } from '../bucket/listing.ts';
 import { createRetryingBucket } from '../bucket/retrying-bucket.ts';
 import { createStorageRetry, type StorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import type { AuditConditions } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import type { AuditDependencies } from './handler.ts';
@@ -56,9 +56,9 @@ export function createPartContext(
     onRequest,
     listing: { s3, name, time, retry, onRequest },
     // Telnyx's list is compared by parts of its own, so none is known to be complete here.
-    conditions: { startedAt: time.now(), telnyxListed: false, graceMs: audit.graceMs },
+    conditions: { startedAt: time.now(), telnyxListed: false, graceMs: nightlyAudit.graceMs },
     tally,
-    stopAt: begin + audit.workShare * workMs,
+    stopAt: begin + nightlyAudit.workShare * workMs,
     deadline: begin + workMs,
     signal,
   };

@@ -4,7 +4,7 @@ import type { ListedKey } from '../bucket/listing.ts';
 import type { ManifestEntry } from '../bucket/manifest-text.ts';
 import { readClaimsWithin } from '../bucket/stored-manifests.ts';
 import { writeStretchManifest } from '../bucket/stretch-manifest.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import { mapStreamConcurrently } from '../map-concurrently.ts';
 import { askTelnyx } from './ask-telnyx.ts';
 import { Fingerprints, isBefore, type MarkedRow, markUnchanged, type Stretch } from './cells.ts';
@@ -49,7 +49,7 @@ export async function auditIds(
   const limit = new PartLimit(context);
   const inspections = mapStreamConcurrently(
     limit.take(marked, plan),
-    audit.documentsAtOnce,
+    nightlyAudit.documentsAtOnce,
     signal,
     async ({ row, reading }, limited) => {
       const dependencies = inspectDependencies(context, !reading.records, reading.bytes);
@@ -119,8 +119,8 @@ class PartLimit {
 
   #isReached(): boolean {
     return (
-      this.#documents >= audit.maxPartDocuments ||
-      this.#bytes >= audit.maxPartBytes ||
+      this.#documents >= nightlyAudit.maxPartDocuments ||
+      this.#bytes >= nightlyAudit.maxPartBytes ||
       this.#context.time.monotonic() >= this.#context.stopAt
     );
   }

@@ -1,6 +1,6 @@
 /** A part of the audit: documents of Telnyx's list, each looked up in the archive. */
 import type { AuditPart } from '../audit-names.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
@@ -86,7 +86,7 @@ async function lookUp(listed: readonly ListedDocument[], context: PartContext): 
   const dependencies = inspectDependencies(context, false, false);
   const inspections = await mapConcurrently(
     listed,
-    audit.documentsAtOnce,
+    nightlyAudit.documentsAtOnce,
     context.signal,
     (telnyx, limited) => inspect({ id: telnyx.id, telnyx, notListed: true }, limited, dependencies),
   );

@@ -2,7 +2,7 @@
 import { type AuditPart, parsePartName, partName } from '../audit-names.ts';
 import { auditResultKey } from '../bucket/keys.ts';
 import { ArchiverError, asArchiverError } from '../errors.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import type { LogFields } from '../log.ts';
 import type { AuditPartMessage } from '../queue/messages.ts';
 import { withDeadline } from '../time.ts';
@@ -13,7 +13,7 @@ import { auditIds } from './part-ids.ts';
 import { auditOthers } from './part-others.ts';
 import { auditTelnyx } from './part-telnyx.ts';
 import { type AuditPlan, createRunTally, type PartResult, recordFinding } from './records.ts';
-import { queueRepairs } from './repair.ts';
+import { repairDocuments } from './repair.ts';
 import { readPartResult, readRunPlan } from './run-history.ts';
 import { sendParts, writeRunObject } from './run-objects.ts';
 
@@ -69,7 +69,7 @@ async function doPart(
     return await withDeadline(time, workMs, signal, outOfTime, async (limited) => {
       const context = createPartContext(plan, { workMs, signal: limited }, dependencies);
       const { findings, rest, ...work } = await workOf(part, context);
-      context.tally.repaired = await queueRepairs(findings, context);
+      context.tally.repaired = await repairDocuments(findings, context);
       return result({
         ...work,
         ...(rest && { rest: partName(rest) }),
@@ -79,7 +79,7 @@ async function doPart(
     });
   } catch (thrown) {
     signal.throwIfAborted();
-    if (receivedAt - Date.parse(plan.startedAt) < audit.uncheckedAfterMs) throw thrown;
+    if (receivedAt - Date.parse(plan.startedAt) < nightlyAudit.uncheckedAfterMs) throw thrown;
     const { code, message } = asArchiverError(thrown);
     const tally = { ...createRunTally(), counts: { unreadable: 1 } };
     return result({ tally, findings: [], unchecked: { code, reason: message } });

@@ -7,7 +7,7 @@ import type { PartContext } from './part-context.ts';
  * @returns how many
  * @throws ArchiverError QueueUnavailable
  */
-export async function queueRepairs(
+export async function repairDocuments(
   findings: readonly Finding[],
   { backfillQueueUrl, send, time, signal }: PartContext,
 ): Promise<number> {

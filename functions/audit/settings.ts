@@ -1,5 +1,5 @@
 import { documentSettings } from '../document-settings.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import { type Environment, flag, queueUrl, readSettings, wholeNumber } from '../settings.ts';
 
 const { archiverName, bucketName, bucketOwner, apiKeySecretArn, telnyxUrl, lowLaneInvocations, version } =
@@ -15,7 +15,7 @@ export const auditSettings = {
   lowLaneInvocations,
   version,
   /** Days within which every object is read back once; 0: objects are never read back. */
-  fixityDays: { variable: 'FIXITY_DAYS', read: wholeNumber(0, 3_650), fallback: audit.fixityDays },
+  fixityDays: { variable: 'FIXITY_DAYS', read: wholeNumber(0, 3_650), fallback: nightlyAudit.fixityDays },
   /** Whether documents that are missing and still at Telnyx are queued for archiving. */
   repair: { variable: 'REPAIR', read: flag, fallback: false },
   auditQueueUrl: { variable: 'AUDIT_QUEUE_URL', read: queueUrl },

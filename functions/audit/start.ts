@@ -6,7 +6,7 @@ import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manif
 import { createStorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
-import { audit } from '../limits.ts';
+import { nightlyAudit } from '../limits.ts';
 import type { LogFields } from '../log.ts';
 import type { AuditStartMessage } from '../queue/messages.ts';
 import { closeRun } from './finish.ts';
@@ -63,11 +63,11 @@ async function reviewRuns(
   dependencies: AuditDependencies,
 ): Promise<RunSummary | undefined> {
   const ended: string[] = [];
-  const from = runName(receivedAt - audit.lastRunWithinMs);
+  const from = runName(receivedAt - nightlyAudit.lastRunWithinMs);
   for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
     if (run === own) continue;
     if (hasSummary) ended.push(run);
-    else if (hasPlan && receivedAt - runRequestedAt(run) >= audit.unfinishedAfterMs) {
+    else if (hasPlan && receivedAt - runRequestedAt(run) >= nightlyAudit.unfinishedAfterMs) {
       const plan = await unlessAltered(readRunPlan(bucket, run, signal));
       if (plan) await closeRun(plan, bucket, signal, dependencies);
     }
@@ -99,7 +99,7 @@ async function createPlan(
 ): Promise<AuditPlan> {
   const { fixityDays, version } = dependencies;
   const full = message.full === true;
-  const shareDays = fixityDays || audit.fixityDays;
+  const shareDays = fixityDays || nightlyAudit.fixityDays;
   const day = dayOf(receivedAt);
   const shares = sharesOf(day, last?.day, shareDays);
   const since = full ? undefined : last?.namedSince;
@@ -120,7 +120,9 @@ async function createPlan(
     newFrom: new Date(receivedAt - clockSkewMs).toISOString(),
     ...(last && { lastRun: last.run }),
     parts: [
-      ...divideIds(samples, audit.partDocuments).map((stretch) => partName({ sort: 'ids', ...stretch })),
+      ...divideIds(samples, nightlyAudit.partDocuments).map((stretch) =>
+        partName({ sort: 'ids', ...stretch }),
+      ),
       partName({ sort: 'telnyx', until: Math.ceil((receivedAt + clockSkewMs) / 1_000) }),
       partName({ sort: 'others' }),
     ],
@@ -158,5 +160,5 @@ function checkChain(
 
 function isManifestDue(newest: string | undefined, now: number): boolean {
   const timestamp = newest === undefined ? undefined : parseManifestKey(newest)?.timestamp;
-  return timestamp === undefined || now - parseTimestamp(timestamp) * 1_000 >= audit.manifestEveryMs;
+  return timestamp === undefined || now - parseTimestamp(timestamp) * 1_000 >= nightlyAudit.manifestEveryMs;
 }

@@ -39,7 +39,7 @@ describe('listArchive', () => {
     expect(await collected(listArchive(options, {}))).toEqual([]);
   });
 
-  it('yields 0 for a size or date that S3 does not state, and throws BucketMisconfigured for an object without a key', async () => {
+  it('yields 0 or an empty text for what S3 does not state, and throws BucketMisconfigured for an object without a key', async () => {
     const withKey = optionsOf(async () => ({ Contents: [{ Key: 'a' }] }));
     const withoutKey = optionsOf(async () => ({ Contents: [{ Size: 3 }] }));
 
@@ -254,6 +254,7 @@ describe('listVersions', () => {
                 bytes: current.body.length,
                 modified: current.modified,
                 versionId: current.versionId,
+                etag: current.etag,
               },
               otherVersions: bodies - (current ? 1 : 0),
               deleteMarkers: versions.length - bodies,
@@ -271,24 +272,34 @@ describe('listVersions', () => {
     const { options } = optionsOf(async (command) => {
       inputs.push((command as ListObjectVersionsCommand).input);
       const page = { IsTruncated: true, NextKeyMarker: 'a+b', NextVersionIdMarker: 'v2' };
-      const versions = [{ Key: 'a+b', IsLatest: inputs.length === 1, Size: 1, VersionId: 'v' }];
+      const versions = [{ Key: 'a+b', IsLatest: inputs.length === 1, Size: 1, VersionId: 'v', ETag: 'e' }];
       return { Versions: versions, ...(inputs.length === 1 && page) };
     });
 
     const rows = await collected(listVersions(options, { prefix: 'a' }));
 
     expect(rows).toEqual([
-      { key: 'a b', current: { bytes: 1, modified: 0, versionId: 'v' }, otherVersions: 1, deleteMarkers: 0 },
+      {
+        key: 'a b',
+        current: { bytes: 1, modified: 0, versionId: 'v', etag: 'e' },
+        otherVersions: 1,
+        deleteMarkers: 0,
+      },
     ]);
     const address = { Bucket: 'archive', EncodingType: 'url', Prefix: 'a' };
     expect(inputs).toStrictEqual([address, { ...address, KeyMarker: 'a b', VersionIdMarker: 'v2' }]);
   });
 
-  it('reads a bucket without versions, and yields 0 for a size or date that S3 does not state', async () => {
+  it('reads a bucket without versions, and yields 0 or an empty text for what S3 does not state', async () => {
     const { options } = optionsOf(async () => ({ Versions: [{ Key: 'a', IsLatest: true }] }));
 
     expect(await collected(listVersions(options, {}))).toEqual([
-      { key: 'a', current: { bytes: 0, modified: 0, versionId: 'null' }, otherVersions: 0, deleteMarkers: 0 },
+      {
+        key: 'a',
+        current: { bytes: 0, modified: 0, versionId: 'null', etag: '' },
+        otherVersions: 0,
+        deleteMarkers: 0,
+      },
     ]);
   });
 

@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Fingerprints, type LastListing, markUnchanged, type Stretch } from '../../functions/audit/cells.ts';
+import type { SourceRow } from '../../functions/audit/sources.ts';
+import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { collected } from '../collected.ts';
+import { noon } from '../fakes/documents.ts';
+import { propertyRuns } from '../fuzz-runs.ts';
+
+const everything: Stretch = { from: '', before: '' };
+
+function rowOf(id: string, { etag = 'e', modified = noon - 1, otherVersions = 0 } = {}): SourceRow {
+  const current = { bytes: 10, modified, versionId: 'v', etag };
+  const listed = { id, current, otherVersions, deleteMarkers: 0 };
+  return { id, object: { ...listed, key: documentKey(id) }, receipt: { ...listed, key: receiptKey(id) } };
+}
+
+async function* stream(rows: readonly SourceRow[]) {
+  yield* rows;
+}
+
+function listingOf(rows: readonly SourceRow[], stretch = everything, newFrom = noon): LastListing {
+  const fingerprints = new Fingerprints(newFrom);
+  for (const row of rows) fingerprints.add(row);
+  return { cells: new Map(Object.entries(fingerprints.of(stretch))), newFrom };
+}
+
+async function changedIds(rows: readonly SourceRow[], last: LastListing | undefined, stretch = everything) {
+  const marked = await collected(markUnchanged(stream(rows), stretch, last));
+  return marked.filter(({ unchanged }) => !unchanged).map(({ row }) => row.id);
+}
+
+const ids = fc
+  .uniqueArray(fc.tuple(fc.nat(5), fc.nat(20)), { minLength: 1, maxLength: 30, selector: String })
+  .map((numbers) =>
+    numbers
+      .map(([cell, number]) => `00${cell}${number.toString(16).padStart(5, '0')}-0000-4000-8000-000000000001`)
+      .sort(),
+  );
+
+describe('a document', () => {
+  it('is unchanged if the last run saw its whole cell as it is now', () => {
+    return fc.assert(
+      fc.asyncProperty(ids, async (all) => {
+        const rows = all.map((id) => rowOf(id));
+
+        expect(await changedIds(rows, listingOf(rows))).toEqual([]);
+      }),
+      { numRuns: propertyRuns(100) },
+    );
+  });
+
+  it.each([
+    ['has another ETag', (row: SourceRow) => rowOf(row.id, { etag: 'other' })],
+    ['has a second version', (row: SourceRow) => rowOf(row.id, { otherVersions: 1 })],
+    ['lost its receipt', ({ receipt: _, ...row }: SourceRow) => row],
+    ['is gone', () => undefined],
+  ])('is read with its cell if one of them %s', (_what, change) => {
+    return fc.assert(
+      fc.asyncProperty(ids, fc.nat(), async (all, pick) => {
+        const rows = all.map((id) => rowOf(id));
+        const position = pick % rows.length;
+        const victim = rows[position] as SourceRow;
+        const now = rows.toSpliced(position, 1, ...[change(victim)].filter((row) => row !== undefined));
+
+        const read = await changedIds(now, listingOf(rows));
+
+        const cell = victim.id.slice(0, 3);
+        expect(read).toEqual(now.map(({ id }) => id).filter((id) => id.startsWith(cell)));
+      }),
+      { numRuns: propertyRuns(60) },
+    );
+  });
+
+  it('that is new is read, and the others of its cell are not', async () => {
+    const [old, fresh] = ['00000001', '00000002'].map((head) => `${head}-0000-4000-8000-000000000001`);
+    const rows = [rowOf(String(old)), rowOf(String(fresh), { modified: noon })];
+
+    expect(await changedIds(rows, listingOf(rows.slice(0, 1)))).toEqual([fresh]);
+  });
+
+  it('is read if there is no last run', async () => {
+    const rows = [rowOf('00000001-0000-4000-8000-000000000001')];
+
+    expect(await changedIds(rows, undefined)).toHaveLength(1);
+  });
+
+  it('is unchanged if both runs divide the IDs in the same way, and read if they cut its cell in different places', async () => {
+    const rows = ['00100000', '00180000'].map((head) => rowOf(`${head}-0000-4000-8000-000000000001`));
+    const first: Stretch = { from: '', before: '0018' };
+    const last = listingOf(rows.slice(0, 1), first);
+
+    expect(await changedIds(rows.slice(0, 1), last, first)).toEqual([]);
+    expect(await changedIds(rows, last, everything)).toHaveLength(2);
+  });
+});
