@@ -9,12 +9,13 @@
  *   retried for as long as it takes, and an alarm fires meanwhile. It becomes a dead letter only shortly before SQS
  *   would delete it.
  * - `yield`: no fault. A low lane leaves Telnyx's rate limit to live work. The message is retried, without an alarm.
+ * - `continue`: no fault. The message is a long job, and a piece of it is done. The message returns to its queue at once.
  * - `acknowledge`: no fault. Nothing needs to be done, and nothing is lost.
  *
  * `functions/queue/backoff.ts` turns policy and timestamps into a decision. Each code has an article in
  * `docs/runbook.md`.
  */
-export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'yield' | 'acknowledge';
+export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'yield' | 'continue' | 'acknowledge';
 
 export const retryPolicies = {
   /** The message cannot be parsed: it is not JSON, a field is missing, or an ID is not a UUID. */
@@ -79,6 +80,8 @@ export const retryPolicies = {
 
   /** SQS does not accept a message, or does not respond in time. */
   QueueUnavailable: 'wait',
+  /** A part of the audit takes several invocations, and one has done its piece. */
+  PartUnfinished: 'continue',
   /** The invocation's time ended before the document was archived. */
   OutOfTime: 'wait',
   /** Any other error: probably a defect in the archiver. */

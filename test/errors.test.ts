@@ -16,6 +16,7 @@ import { propertyRuns } from './fuzz-runs.ts';
 const codesByPolicy: Record<RetryPolicy, string[]> = {
   acknowledge: ['OrderGone'],
   yield: ['RateLimitReserved'],
+  continue: ['PartUnfinished'],
   'dead-letter': [
     'DocumentGone',
     'DocumentInfected',

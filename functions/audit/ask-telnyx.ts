@@ -1,9 +1,10 @@
-import { asArchiverError } from '../errors.ts';
+import { ArchiverError } from '../errors.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
 import type { AuditConditions, Evidence } from './evidence.ts';
 import type { FindingCode } from './findings.ts';
 import { type Inspection, inspectionOf } from './inspect.ts';
 import { judge } from './judge.ts';
+import { type ListedDocument, toListedDocument } from './telnyx-documents.ts';
 
 /** Whether Telnyx still has the bytes decides what can be done about these. */
 const asked: ReadonlySet<FindingCode> = new Set(['lost', 'no-object', 'no-receipt']);
@@ -27,25 +28,31 @@ export async function askTelnyx(
   const { evidence, findings } = inspection;
   if (!findings.some(({ code }) => asked.has(code))) return inspection;
   try {
-    const { createdAt, bytes, sha256, infected, fileName, customerReference } = await telnyx.document(
-      evidence.documentId,
-      signal,
-    );
-    const answered: Evidence = {
-      ...evidence,
-      telnyx: {
-        createdAt: createdAt === undefined ? undefined : Date.parse(createdAt),
-        bytes,
-        sha256,
-        infected: infected === true,
-        fileName,
-        customerReference,
-      },
-    };
-    return inspectionOf(answered, judge(answered, conditions), conditions);
+    const answered = await documentAtTelnyx(evidence.documentId, telnyx, signal);
+    if (!answered) return inspectionOf(evidence, findings, { ...conditions, telnyxListed: true });
+    const known: Evidence = { ...evidence, telnyx: answered };
+    return inspectionOf(known, judge(known, conditions), conditions);
   } catch (thrown) {
     signal.throwIfAborted();
-    if (asArchiverError(thrown).code !== 'DocumentGone') return inspection;
-    return inspectionOf(evidence, findings, { ...conditions, telnyxListed: true });
+    if (thrown instanceof ArchiverError) return inspection;
+    throw thrown;
+  }
+}
+
+/** @returns undefined if Telnyx does not have the document. @throws ArchiverError those of `TelnyxClient.document` */
+export async function documentAtTelnyx(
+  id: string,
+  telnyx: Pick<TelnyxClient, 'document'>,
+  signal: AbortSignal,
+): Promise<ListedDocument | undefined> {
+  try {
+    const { createdAt, ...stated } = await telnyx.document(id, signal);
+    return toListedDocument(id, {
+      createdAt: createdAt === undefined ? undefined : Date.parse(createdAt),
+      stated,
+    });
+  } catch (thrown) {
+    if (thrown instanceof ArchiverError && thrown.code === 'DocumentGone') return undefined;
+    throw thrown;
   }
 }

@@ -26,6 +26,8 @@ export interface LastListing {
   cells: ReadonlyMap<string, string>;
   /** What was modified then or later is not in the fingerprints. Milliseconds since the Unix epoch. */
   newFrom: number;
+  /** IDs of documents with problems: reported until they have none. */
+  problems: ReadonlySet<string>;
 }
 
 export interface MarkedRow {
@@ -53,7 +55,10 @@ export async function* markUnchanged(
     for (const row of cell) fingerprints.add(row);
     const name = nameOf(cellOf(first.id), stretch);
     const isSame = fingerprints.of(stretch)[name] === last.cells.get(name);
-    return cell.map((row) => ({ row, unchanged: isSame && !isNew(row, last.newFrom) }));
+    return cell.map((row) => ({
+      row,
+      unchanged: isSame && !isNew(row, last.newFrom) && !last.problems.has(row.id),
+    }));
   };
   for await (const row of rows) {
     if (cell[0] && cellOf(cell[0].id) !== cellOf(row.id)) {

@@ -1,7 +1,7 @@
-import { parsePartName } from '../audit-names.ts';
+import { type AuditPart, parsePartName } from '../audit-names.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { isBefore, type LastListing, type Stretch } from './cells.ts';
-import type { AuditPlan } from './records.ts';
+import type { AuditPlan, PartResult, RunSummary } from './records.ts';
 import { readPartResult, readRunSummary } from './run-history.ts';
 
 /**
@@ -11,25 +11,55 @@ import { readPartResult, readRunSummary } from './run-history.ts';
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function readLastListing(
-  { full, lastRun }: AuditPlan,
+  plan: AuditPlan,
   { from, before }: Stretch,
   bucket: Pick<Bucket, 'read'>,
   signal: AbortSignal,
 ): Promise<LastListing | undefined> {
-  if (full || lastRun === undefined) return undefined;
   const cells = new Map<string, string>();
+  const problems = new Set<string>();
+  const isThere = (part: AuditPart) =>
+    part.sort === 'ids' && isBefore(part.from, before) && isBefore(from, part.before);
+  const last = plan.full ? undefined : await readLastRun(plan, isThere, bucket, signal);
+  if (!last) return undefined;
+  for (const { cells: ofPart, findings } of last.results) {
+    for (const [cell, fingerprint] of Object.entries(ofPart ?? {})) cells.set(cell, fingerprint);
+    for (const { documentId } of findings) if (documentId !== undefined) problems.add(documentId);
+  }
+  return { cells, newFrom: Date.parse(last.summary.newFrom), problems };
+}
+
+/** IDs of the documents that differed from Telnyx's list in the last complete run. @throws as `readLastListing` */
+export async function readLastDifferences(
+  plan: AuditPlan,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const last = await readLastRun(plan, ({ sort }) => sort === 'telnyx', bucket, signal);
+  const findings = last?.results.flatMap((result) => result.findings) ?? [];
+  return [...new Set(findings.flatMap(({ documentId }) => documentId ?? []))];
+}
+
+/** The results of some parts of the last complete run. An altered record says nothing: then there is no last run. */
+async function readLastRun(
+  { lastRun }: AuditPlan,
+  isWanted: (part: AuditPart) => boolean,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<{ summary: RunSummary; results: PartResult[] } | undefined> {
+  if (lastRun === undefined) return undefined;
   try {
     const summary = await readRunSummary(bucket, lastRun, signal);
     if (!summary) return undefined;
+    const results: PartResult[] = [];
     for (const { part: name } of summary.parts) {
       const part = parsePartName(name);
-      if (part?.sort !== 'ids' || !isBefore(part.from, before) || !isBefore(from, part.before)) continue;
-      const result = await readPartResult(bucket, lastRun, part, signal);
-      for (const [cell, fingerprint] of Object.entries(result?.cells ?? {})) cells.set(cell, fingerprint);
+      const result = part && isWanted(part) && (await readPartResult(bucket, lastRun, part, signal));
+      if (result) results.push(result);
     }
-    return { cells, newFrom: Date.parse(summary.newFrom) };
+    return { summary, results };
   } catch (error) {
-    // An altered record says nothing about the archive. The part `others` reports how it was replaced.
+    // The part `others` reports that it was replaced.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

@@ -33,7 +33,7 @@ export async function auditIds(
   part: Extract<AuditPart, { sort: 'ids' }>,
   context: PartContext,
 ): Promise<PartWork> {
-  const { plan, bucket, listing, tally, signal } = context;
+  const { plan, bucket, listing, retry, tally, signal } = context;
   const found: Finding[] = [];
   const entries: ManifestEntry[] = [];
   const fingerprints = new Fingerprints(Date.parse(plan.newFrom));
@@ -45,7 +45,11 @@ export async function auditIds(
     manifests,
     onForeign: (object) => found.push(foreignObject(object)),
   });
-  const marked = markUnchanged(rows, part, await readLastListing(plan, part, bucket, signal));
+  const marked = markUnchanged(
+    rows,
+    part,
+    await retry((limited) => readLastListing(plan, part, bucket, limited)),
+  );
   const limit = new PartLimit(context);
   const inspections = mapStreamConcurrently(
     limit.take(marked, plan),
@@ -75,9 +79,16 @@ export async function auditIds(
     ...(limit.stoppedAt !== undefined && { rest: { ...part, from: limit.stoppedAt } }),
     cells: fingerprints.of(covered),
     ...(plan.manifest !== undefined && {
-      manifest: await writeStretchManifest({ timestamp: plan.manifest, ...covered, entries }, bucket, signal),
+      manifest: await writeManifest({ timestamp: plan.manifest, ...covered, entries }, context),
     }),
   };
+}
+
+function writeManifest(
+  content: Parameters<typeof writeStretchManifest>[0],
+  { bucket, retry }: PartContext,
+): ReturnType<typeof writeStretchManifest> {
+  return retry((signal) => writeStretchManifest(content, bucket, signal));
 }
 
 /** The manifests' names in the stretch. A manifest that is altered or removed is a finding, and names nothing. */

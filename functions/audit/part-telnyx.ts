@@ -1,14 +1,16 @@
 /** A part of the audit: documents of Telnyx's list, each looked up in the archive. */
-import type { AuditPart } from '../audit-names.ts';
+import { type AuditPart, partName } from '../audit-names.ts';
 import { nightlyAudit } from '../limits.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import { createRetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 import { readWindow, type Window } from '../telnyx/window.ts';
+import { documentAtTelnyx } from './ask-telnyx.ts';
 import type { Finding, FindingCode } from './findings.ts';
 import { inspect } from './inspect.ts';
 import { isProblem } from './judge.ts';
+import { readLastDifferences } from './last-listing.ts';
 import { countFinding, inspectDependencies, type PartContext, type PartWork } from './part-context.ts';
 import { telnyxWindows } from './shares.ts';
 import { type ListedDocument, toListedDocument } from './telnyx-documents.ts';
@@ -47,6 +49,9 @@ export async function auditTelnyx(
     return listed.flatMap(({ createdAt }) => (createdAt === undefined ? [] : Math.floor(createdAt / 1_000)));
   };
   try {
+    if (plan.parts.includes(partName({ sort: 'telnyx', until }))) {
+      findings.push(...(await lookUp(await readDifferences(context), context)));
+    }
     const list = createList(context);
     for (const window of telnyxWindows(plan, until * 1_000)) {
       for await (const candidates of list(window)) {
@@ -72,6 +77,21 @@ export async function auditTelnyx(
       ...(left !== undefined && { rest: { sort: 'telnyx', until: left } }),
     };
   }
+}
+
+/** The documents that differed from Telnyx's list in the last run, as Telnyx has them now: reported until they do not differ. */
+async function readDifferences({
+  plan,
+  bucket,
+  telnyx,
+  retry,
+  signal,
+}: PartContext): Promise<ListedDocument[]> {
+  const ids = await retry((limited) => readLastDifferences(plan, bucket, limited));
+  const answers = await mapConcurrently(ids, 1, signal, (id, limited) =>
+    documentAtTelnyx(id, telnyx, limited),
+  );
+  return answers.filter((answer) => answer !== undefined);
 }
 
 /** Reads a window of Telnyx's list. */

@@ -1,6 +1,7 @@
-/** Does one part of a run: compares, writes the result once, queues what it left, and ends the run if it was the last. */
+/** Does one part of a run: compares, writes the result once, and ends the run if it was the last. */
 import { type AuditPart, parsePartName, partName } from '../audit-names.ts';
 import { auditResultKey } from '../bucket/keys.ts';
+import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError, asArchiverError } from '../errors.ts';
 import { nightlyAudit } from '../limits.ts';
 import type { LogFields } from '../log.ts';
@@ -15,15 +16,20 @@ import { auditTelnyx } from './part-telnyx.ts';
 import { type AuditPlan, createRunTally, type PartResult, recordFinding } from './records.ts';
 import { repairDocuments } from './repair.ts';
 import { readPartResult, readRunPlan } from './run-history.ts';
-import { sendParts, writeRunObject } from './run-objects.ts';
+import { writeRunObject } from './run-objects.ts';
 
 /** Kept back at the end of an invocation, to write the result and to end the run. */
 const endMs = 20_000;
 
 /**
+ * A part that takes longer than one invocation is done piece by piece: each result names the rest, which the next delivery
+ * of the same message does. Messages for the rests would make a chain, which Lambda's recursive loop detection stops after
+ * 16 invocations (AWS Lambda developer guide, "Use Lambda recursive loop detection to prevent infinite loops").
+ *
  * Safe to repeat, and to run twice at once: the first result that is written counts.
  *
- * @throws ArchiverError MalformedMessage if there is no such run; those of the bucket, of Telnyx's API and of the queues
+ * @throws ArchiverError PartUnfinished if a rest is left; MalformedMessage if there is no such run; those of the bucket, of
+ *   Telnyx's API and of the queues
  */
 export async function runPart(
   message: AuditPartMessage,
@@ -31,20 +37,34 @@ export async function runPart(
   dependencies: AuditDependencies,
 ): Promise<LogFields> {
   const { signal } = receive;
-  const part = parsePartName(message.part) as AuditPart;
   const tally = createRunTally();
   const bucket = runBucket(dependencies, signal, tally);
   const plan = await readRunPlan(bucket, message.run, signal);
   if (!plan) throw noSuchRun();
-  let result = await readPartResult(bucket, plan.run, part, signal);
-  if (!result) {
-    const own = await doPart(part, plan, receive, dependencies);
-    const written = await writeRunObject(auditResultKey(plan.run, part), own, bucket, signal);
+  const next = await nextPiece(plan.run, message.part, bucket, signal);
+  if (next) {
+    const own = await doPart(next, plan, receive, dependencies);
+    const written = await writeRunObject(auditResultKey(plan.run, next), own, bucket, signal);
     // Another delivery may have been faster, and may have ended elsewhere.
-    result = written === 'exists' ? await readPartResult(bucket, plan.run, part, signal) : own;
+    if (own.rest !== undefined || written === 'exists') throw pieceDone();
   }
-  if (result?.rest !== undefined) await sendParts(plan, [result.rest], signal, dependencies);
   return { requests: tally.requests, ...(await finishRun(plan, bucket, signal, dependencies)) };
+}
+
+/** The first piece of a part without a result; undefined if the whole part is done. */
+async function nextPiece(
+  run: string,
+  name: string,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<AuditPart | undefined> {
+  for (let rest: string | undefined = name; rest !== undefined; ) {
+    const piece = parsePartName(rest) as AuditPart;
+    const result = await readPartResult(bucket, run, piece, signal);
+    if (!result) return piece;
+    rest = result.rest;
+  }
+  return undefined;
 }
 
 /** @returns the result, also of a part that could not be done for so long that it is given up */
@@ -95,6 +115,13 @@ function workOf(part: AuditPart, context: PartContext): Promise<PartWork> {
     case 'others':
       return auditOthers(context);
   }
+}
+
+function pieceDone(): ArchiverError {
+  return new ArchiverError(
+    'PartUnfinished',
+    'A piece of the part is done. The next delivery does the next one.',
+  );
 }
 
 function noSuchRun(): ArchiverError {

@@ -175,7 +175,7 @@ export async function readTelnyxDocuments(
 /** Telnyx's clock may be ahead of this machine's. */
 export const clockSkewMs = 5 * 60_000;
 
-export function toListedDocument(id: string, { createdAt, stated }: Candidate): ListedDocument {
+export function toListedDocument(id: string, { createdAt, stated }: Omit<Candidate, 'id'>): ListedDocument {
   const { bytes, sha256, infected, fileName, customerReference } = stated ?? {};
   return { id, createdAt, bytes, sha256, infected: infected === true, fileName, customerReference };
 }

@@ -18,6 +18,7 @@ export interface Timestamps {
 }
 
 /**
+ * - A message with work left returns to the queue at once.
  * - A conclusive fault of the document becomes a dead letter once the message is `documentFaultAfterMs` old.
  * - After any other failure the message returns to the queue. The wait equals the message's age, so the age doubles
  *   with each receive.
@@ -35,6 +36,7 @@ export function decide(
 ): Decision {
   if (error.retryPolicy === 'acknowledge') return { action: 'acknowledge' };
   if (error.retryPolicy === 'dead-letter') return { action: 'dead-letter' };
+  if (error.retryPolicy === 'continue') return { action: 'return', afterMs: 0 };
   const ageMs = now - firstReceivedAt;
   const isDocumentFault = error.retryPolicy === 'retry' && error.conclusive;
   if (isDocumentFault && ageMs >= timings.documentFaultAfterMs) return { action: 'dead-letter' };

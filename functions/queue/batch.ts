@@ -172,6 +172,11 @@ async function handleFailure(
     log.info('Nothing to do', { ...fields, outcome: 'nothing-to-do' satisfies ReceiveOutcome });
     return true;
   }
+  if (error.retryPolicy === 'continue') {
+    log.info('More of the message is left to do', { ...fields, outcome: 'waiting' satisfies ReceiveOutcome });
+    await returnToQueue(record, lane, 0, dependencies);
+    return false;
+  }
   log.count('ReceivesFailed', 1, { Code: error.code });
   if (decision.action === 'return') {
     const ageMs = timestamps.now - timestamps.firstReceivedAt;

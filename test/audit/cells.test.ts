@@ -22,7 +22,7 @@ async function* stream(rows: readonly SourceRow[]) {
 function listingOf(rows: readonly SourceRow[], stretch = everything, newFrom = noon): LastListing {
   const fingerprints = new Fingerprints(newFrom);
   for (const row of rows) fingerprints.add(row);
-  return { cells: new Map(Object.entries(fingerprints.of(stretch))), newFrom };
+  return { cells: new Map(Object.entries(fingerprints.of(stretch))), newFrom, problems: new Set() };
 }
 
 async function changedIds(rows: readonly SourceRow[], last: LastListing | undefined, stretch = everything) {
@@ -77,6 +77,13 @@ describe('a document', () => {
     const rows = [rowOf(String(old)), rowOf(String(fresh), { modified: noon })];
 
     expect(await changedIds(rows, listingOf(rows.slice(0, 1)))).toEqual([fresh]);
+  });
+
+  it('is read again if the last run found a problem with it', async () => {
+    const rows = ['00000001', '00000002'].map((head) => rowOf(`${head}-0000-4000-8000-000000000001`));
+    const problems = new Set(rows.slice(0, 1).map(({ id }) => id));
+
+    expect(await changedIds(rows, { ...listingOf(rows), problems })).toEqual([...problems]);
   });
 
   it('is read if there is no last run', async () => {

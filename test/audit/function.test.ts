@@ -1,7 +1,10 @@
 /** The audit function, run night by night on an archive in memory. */
-import { expect, it } from 'vitest';
+import { HeadObjectCommand } from '@aws-sdk/client-s3';
+import { describe, expect, it } from 'vitest';
+import { shareOf } from '../../functions/audit/shares.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
-import { createAuditFunction } from '../fakes/audit-function.ts';
+import { sleep, type Time } from '../../functions/time.ts';
+import { type AuditFunctionOptions, createAuditFunction } from '../fakes/audit-function.ts';
 import { virtualTime } from '../fakes/clock.ts';
 import {
   type Archived,
@@ -14,10 +17,9 @@ import {
 } from '../fakes/documents.ts';
 import { MemoryBucket } from '../fakes/memory-bucket.ts';
 
-const id = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
+const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
 
-function createArchive(options: { fixityDays?: number; repair?: boolean } = {}) {
-  const time = virtualTime(noon);
+function createArchive({ time = virtualTime(noon), ...options }: Partial<AuditFunctionOptions> = {}) {
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
   const archive = (archived: Archived, modified = time.now()) => {
@@ -25,22 +27,479 @@ function createArchive(options: { fixityDays?: number; repair?: boolean } = {}) 
     bucket.put(documentKey(archived.record.id), archived.body, modified);
     bucket.put(receiptKey(archived.record.id), written(receiptOf(archived)), modified);
   };
-  return { time, bucket, account, archive, ...createAuditFunction({ bucket, account, time, ...options }) };
+  const audit = createAuditFunction({ time, ...options, bucket, account });
+  return {
+    time,
+    bucket,
+    account,
+    archive,
+    /** Archives so many documents, some days ago. */
+    fill: (count: number, daysAgo = 10) => {
+      const ids = Array.from({ length: count }, (_, number) => idOf(number * 0x00200000));
+      for (const id of ids) {
+        archive(
+          documentOf(id, Buffer.from(id), { createdAt: time.now() - daysAgo * day }),
+          time.now() - daysAgo * day,
+        );
+      }
+      return ids;
+    },
+    nextDay: () => time.set(time.now() + day),
+    requestsFor: (operation: string, key: string) =>
+      bucket.requests.filter((request) => request === `${operation} ${key}`).length,
+    ...audit,
+  };
 }
 
-it('a run over a healthy archive completes without problems', async () => {
-  const { archive, night, metric } = createArchive();
-  for (let number = 0; number < 10; number += 1)
-    archive(documentOf(id(number), Buffer.from(`text ${number}`)), noon - day);
+describe('a run', () => {
+  it('over a healthy archive completes without problems', async () => {
+    const { fill, night, metric } = createArchive();
+    fill(10);
 
-  const { summary, findings } = await night();
+    const { summary, findings } = await night();
 
-  expect(findings).toEqual([]);
-  expect(summary).toMatchObject({
-    status: 'complete',
-    unfinished: [],
-    tally: { documents: 10, archived: 10, counts: { same: 10 } },
+    expect(findings).toEqual([]);
+    expect(summary).toMatchObject({
+      status: 'complete',
+      unfinished: [],
+      tally: { documents: 10, archived: 10, receiptsRead: 10, counts: { same: 10 } },
+    });
+    expect(metric('AuditCompleted')).toHaveLength(1);
+    expect(metric('AuditedDocuments')).toMatchObject([{ AuditedDocuments: 10 }]);
+    expect(metric('AuditFindings')).toMatchObject([{ AuditFindings: 0 }]);
   });
-  expect(metric('AuditCompleted')).toHaveLength(1);
-  expect(metric('AuditFindings')).toMatchObject([{ AuditFindings: 0 }]);
+
+  it('over an empty archive completes, and writes no manifest', async () => {
+    const { night } = createArchive();
+
+    const { summary } = await night();
+
+    expect(summary).toMatchObject({ status: 'complete', wroteManifest: false, tally: { documents: 0 } });
+  });
+
+  it('publishes the metrics before the summary, which says that they were', async () => {
+    const { fill, bucket, lines, night } = createArchive();
+    fill(1);
+    let publishedBefore = 0;
+    bucket.refuse = (operation, key) => {
+      if (operation === 'put' && key.endsWith('summary.json')) {
+        publishedBefore = lines.filter((line) => 'AuditCompleted' in line).length;
+      }
+      return undefined;
+    };
+
+    await night();
+
+    expect(publishedBefore).toBe(1);
+  });
+});
+
+describe('the night after', () => {
+  it('lists everything, and reads only what is new and the share of the day', async () => {
+    const { fill, archive, night, nextDay, bucket, time, requestsFor } = createArchive();
+    const ids = fill(60);
+    await night();
+    nextDay();
+    const fresh = idOf(0x00000001);
+    archive(documentOf(fresh, Buffer.from('new'), { createdAt: time.now() - 3_600_000 }));
+    bucket.requests.length = 0;
+
+    const { summary } = await night();
+
+    const today = Math.floor(time.now() / day) % 30;
+    const read = ids.filter((id) => requestsFor('get', receiptKey(id)) > 0);
+    expect(read).toEqual(ids.filter((id) => shareOf(id, 30) === today));
+    expect(requestsFor('get', documentKey(fresh))).toBe(1);
+    expect(requestsFor('get', receiptKey(fresh))).toBeGreaterThan(0);
+    expect(summary.tally).toMatchObject({ documents: 61, archived: 61, objectsRead: read.length + 1 });
+  });
+
+  it('reads a document again whose listing differs, although its dates do not', async () => {
+    const { fill, bucket, night, nextDay } = createArchive();
+    const [id = ''] = fill(20);
+    await night();
+    nextDay();
+    const key = documentKey(id);
+    const modified = bucket.versioned.current(key)?.modified ?? 0;
+    bucket.objects.delete(key);
+    bucket.put(key, Buffer.from(id).reverse(), modified);
+
+    const { findings } = await night();
+
+    expect(findings).toMatchObject([{ code: 'checksum-differs', key }]);
+  });
+
+  it('reads every byte within thirty nights, and finds what no listing shows', async () => {
+    const { fill, bucket, night, nextDay } = createArchive();
+    const ids = fill(40);
+    await night();
+    // A byte that flips on the disk: the listing and the stated checksum stay.
+    for (const id of ids) {
+      const stored = bucket.versioned.current(documentKey(id));
+      if (stored) stored.body = Buffer.from(stored.body).fill('x', 0, 1);
+    }
+    const found = new Map<string, number>();
+
+    for (let count = 0; count < 30; count += 1) {
+      nextDay();
+      for (const { documentId = '' } of (await night()).findings) {
+        found.set(documentId, (found.get(documentId) ?? 0) + 1);
+      }
+    }
+
+    // Found once in the cycle, then reported every night.
+    expect([...found.keys()].sort()).toEqual(ids);
+    expect(Math.max(...found.values())).toBe(30);
+  });
+
+  it('never reads bytes if the stage says so', async () => {
+    const { fill, night, nextDay, requestsFor } = createArchive({ fixityDays: 0 });
+    const ids = fill(40);
+
+    for (let count = 0; count < 3; count += 1) {
+      await night();
+      nextDay();
+    }
+
+    expect(ids.reduce((sum, id) => sum + requestsFor('get', documentKey(id)), 0)).toBe(0);
+  });
+
+  it('finds a document that Telnyx lists and the archive lacks', async () => {
+    const { fill, account, night, nextDay, time } = createArchive();
+    fill(3);
+    await night();
+    nextDay();
+    const { record } = documentOf(idOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
+    account.set(record.id, record);
+
+    const { findings } = await night();
+
+    expect(findings).toMatchObject([{ code: 'missing', documentId: record.id, atTelnyx: true }]);
+  });
+
+  it('finds an old document of Telnyx’s list within thirty nights', async () => {
+    const { fill, account, night, nextDay } = createArchive();
+    fill(3);
+    await night();
+    const { record } = documentOf(idOf(77), Buffer.from('x'), { createdAt: noon - 400 * day });
+    account.set(record.id, record);
+    const found: string[] = [];
+
+    for (let count = 0; count < 30; count += 1) {
+      nextDay();
+      found.push(...(await night()).findings.map(({ code }) => code));
+    }
+
+    expect(new Set(found)).toEqual(new Set(['missing']));
+    expect(found.length).toBeLessThanOrEqual(30);
+  });
+
+  it('reports a missing document every night until it is archived', async () => {
+    const { fill, account, archive, night, nextDay, time } = createArchive();
+    fill(1);
+    const missing = documentOf(idOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
+    account.set(missing.record.id, missing.record);
+    for (let count = 0; count < 6; count += 1) {
+      expect((await night()).findings).toMatchObject([{ code: 'missing' }]);
+      nextDay();
+    }
+
+    archive(missing);
+
+    expect((await night()).findings).toEqual([]);
+  });
+});
+
+describe('repair', () => {
+  it('queues what is missing and still at Telnyx, and counts it', async () => {
+    const { fill, bucket, account, night, nextDay, repaired, metric } = createArchive({ repair: true });
+    const [lost = '', gone = ''] = fill(5);
+    await night();
+    nextDay();
+    for (const id of [lost, gone]) {
+      bucket.objects.delete(documentKey(id));
+      bucket.objects.delete(receiptKey(id));
+    }
+    account.delete(gone);
+
+    const { findings, summary } = await night();
+
+    expect(findings.map(({ code, documentId, atTelnyx }) => [code, documentId, atTelnyx])).toEqual([
+      ['lost', lost, true],
+      ['lost', gone, false],
+    ]);
+    expect(repaired).toEqual([lost]);
+    expect(summary.tally.repaired).toBe(1);
+    expect(metric('AuditRepairs').at(-1)).toMatchObject({ AuditRepairs: 1 });
+  });
+
+  it('queues nothing unless the stage says so', async () => {
+    const { fill, bucket, night, nextDay, repaired } = createArchive();
+    const [id = ''] = fill(2);
+    await night();
+    nextDay();
+    bucket.objects.delete(documentKey(id));
+    bucket.objects.delete(receiptKey(id));
+
+    expect((await night()).findings).toMatchObject([{ code: 'lost', atTelnyx: true }]);
+    expect(repaired).toEqual([]);
+  });
+});
+
+describe('the manifest', () => {
+  it('is written by the first run and then weekly, and names every document', async () => {
+    const { fill, night, nextDay, bucket } = createArchive();
+    const ids = fill(3);
+    const written: boolean[] = [];
+
+    for (let count = 0; count < 9; count += 1) {
+      const { summary } = await night();
+      written.push(summary.wroteManifest);
+      nextDay();
+    }
+
+    expect(written).toEqual([true, false, false, false, false, false, false, true, false]);
+    const roots = [...bucket.objects.keys()].filter((key) => /\/manifest-sha256\.txt$/.test(key));
+    const stretches = [...bucket.objects.keys()].filter((key) => /\/ids__\.txt$/.test(key));
+    expect(roots).toHaveLength(2);
+    const [first = '', second = ''] = roots;
+    expect(bucket.text(first)).toContain(stretches[0]);
+    // The second one names the first.
+    expect(bucket.text(second).split('\n')[0]).toContain(first);
+    for (const id of ids) {
+      expect(bucket.text(stretches[1] ?? '')).toContain(documentKey(id));
+      expect(bucket.text(stretches[1] ?? '')).toContain(receiptKey(id));
+    }
+  });
+
+  it('makes a document that vanished without trace a lost one', async () => {
+    const { fill, bucket, account, night, nextDay } = createArchive();
+    const [id = ''] = fill(3);
+    await night();
+    nextDay();
+    bucket.objects.delete(documentKey(id));
+    bucket.objects.delete(receiptKey(id));
+    account.delete(id);
+
+    for (let count = 0; count < 9; count += 1) {
+      expect((await night()).findings).toMatchObject([{ code: 'lost', documentId: id }]);
+      nextDay();
+    }
+  });
+});
+
+describe('evidence', () => {
+  it('holds no file name, no reference and no key that others chose', async () => {
+    const { fill, bucket, account, night } = createArchive();
+    const [id = '', other = ''] = fill(3);
+    const personal = 'Jane Doe, passport';
+    for (const documentId of [id, other]) {
+      const record = account.get(documentId);
+      if (record) account.set(documentId, { ...record, filename: personal, customer_reference: personal });
+    }
+    bucket.objects.delete(documentKey(id));
+    bucket.put(`documents/${personal}.pdf`, 'x', noon - day);
+    bucket.put(`${personal}/a`, 'x', noon - day);
+
+    const { findings } = await night();
+
+    expect(findings.map(({ code }) => code).sort()).toEqual(['foreign', 'foreign', 'no-object']);
+    for (const key of [...bucket.objects.keys()].filter((each) => each.startsWith('audits/'))) {
+      expect(bucket.text(key)).not.toContain('Jane');
+    }
+  });
+});
+
+/** Documents take longer and longer, so that two deliveries of a part get to different places. */
+function slowHeads(time: Time) {
+  let heads = 0;
+  return async (command: unknown) => {
+    if (!(command instanceof HeadObjectCommand) || !command.input.Key?.startsWith('documents/')) return;
+    heads += 1;
+    await sleep(time, 9_000 * (heads % 2) + (heads % 7) * 1_000);
+  };
+}
+
+describe('a part', () => {
+  it('ends early when its time is up, and other parts do the rest', async () => {
+    const time = virtualTime(noon);
+    const { fill, night, lines } = createArchive({ time, beforeRequest: slowHeads(time) });
+    fill(900);
+
+    const { summary, findings } = await night(true);
+
+    expect(findings).toEqual([]);
+    expect(summary).toMatchObject({ status: 'complete', tally: { documents: 900, counts: { same: 900 } } });
+    const ofIds = summary.parts.filter(({ part }) => part.startsWith('ids_'));
+    expect(ofIds.length).toBeGreaterThan(1);
+    expect(ofIds.map(({ rest }) => rest)).toEqual([...ofIds.slice(1).map(({ part }) => part), undefined]);
+    expect(lines.filter(({ code }) => code === 'OutOfTime')).toEqual([]);
+  });
+
+  it('that cannot be done is recorded as unchecked six hours after the plan', async () => {
+    const { fill, bucket, night, metric, time } = createArchive();
+    fill(3);
+    bucket.refuse = (operation, key) =>
+      operation === 'list-versions' && key === 'holds/' ? { name: 'InternalError', status: 500 } : undefined;
+
+    const { summary, findings } = await night();
+
+    expect(findings).toEqual([]);
+    expect(summary).toMatchObject({
+      status: 'complete',
+      wroteManifest: false,
+      tally: { counts: { unreadable: 1 } },
+    });
+    expect(time.now() - noon).toBeGreaterThanOrEqual(6 * 3_600_000);
+    expect(metric('AuditFindings')).toMatchObject([{ AuditFindings: 1, Code: 'unreadable' }]);
+  });
+
+  it('is compared by the next run as if it were new if it was unchecked', async () => {
+    const { fill, bucket, night, nextDay, requestsFor } = createArchive();
+    const ids = fill(3);
+    const refuse: typeof bucket.refuse = (operation, key) =>
+      operation === 'list-versions' && key === 'holds/' ? { name: 'InternalError', status: 500 } : undefined;
+    bucket.refuse = refuse;
+    await night();
+    bucket.refuse = () => undefined;
+    nextDay();
+    bucket.requests.length = 0;
+
+    const { summary } = await night();
+
+    expect(summary.tally.counts).toEqual({ same: 3 });
+    for (const id of ids) expect(requestsFor('get', receiptKey(id))).toBeGreaterThan(0);
+  });
+
+  it('of a run that does not exist becomes a dead letter', async () => {
+    const { queue, deliver, deadLetters, time } = createArchive();
+    const message = {
+      v: 1,
+      kind: 'audit-part',
+      run: '20261101T000000Z',
+      part: 'others',
+      requestedAt: '2026-11-01T00:00:00Z',
+    };
+    queue.push({ body: JSON.stringify(message), sentAt: time.now(), receives: 0 });
+
+    await deliver();
+
+    expect(deadLetters).toEqual([JSON.stringify(message)]);
+  });
+});
+
+describe('whatever dies,', () => {
+  /** Runs a night in which the invocation dies at the request with this number. @returns undefined beyond the last one */
+  async function nightWithDeathAt(death: number) {
+    let requests = 0;
+    let isDead = false;
+    let die: () => void = () => undefined;
+    const archive = createArchive({
+      // Few days of Telnyx's list, so that there are few requests.
+      fixityDays: 3_650,
+      beforeRequest: async () => {
+        requests += 1;
+        if (requests === death) {
+          isDead = true;
+          die();
+        }
+        // A dead invocation sends nothing more.
+        if (isDead) await new Promise(() => undefined);
+      },
+      killed: () =>
+        new Promise((resolve) => {
+          isDead = false;
+          die = () => resolve(undefined);
+        }),
+    });
+    const [lost = ''] = archive.fill(2);
+    archive.bucket.objects.delete(documentKey(lost));
+    const night = await archive.night();
+    return requests < death ? undefined : { ...night, ...archive, requests };
+  }
+
+  it('the run completes with the same findings, and its metrics are published at least once', async () => {
+    for (let death = 1; ; death += 1) {
+      const outcome = await nightWithDeathAt(death);
+      if (!outcome) break;
+      const { summary, findings, metric, deadLetters } = outcome;
+      expect(findings.map(({ code }) => code)).toEqual(['no-object']);
+      expect(summary).toMatchObject({ status: 'complete', wroteManifest: true, tally: { documents: 2 } });
+      expect(metric('AuditCompleted').length).toBeGreaterThan(0);
+      expect(deadLetters).toEqual([]);
+    }
+  });
+
+  it('a run whose messages are gone is closed as incomplete by the next night, and its findings are counted', async () => {
+    const { fill, bucket, start, deliver, queue, nextDay, night, summaryOf, metric } = createArchive();
+    const [lost = ''] = fill(6);
+    bucket.objects.delete(documentKey(lost));
+    const run = start();
+    await deliver();
+    await deliver();
+    queue.length = 0;
+    nextDay();
+
+    const { summary } = await night();
+
+    expect(summaryOf(run)).toMatchObject({ status: 'incomplete', tally: { counts: { 'no-object': 1 } } });
+    expect(summaryOf(run)?.unfinished).toHaveLength(2);
+    expect(summary.status).toBe('complete');
+    expect(metric('AuditCompleted')).toHaveLength(1);
+  });
+
+  it('a run that is still being done is not closed', async () => {
+    const { fill, start, deliver, queue, time, summaryOf } = createArchive();
+    fill(6);
+    const first = start();
+    await deliver();
+    const parts = queue.splice(0);
+    time.set(time.now() + 3_600_000);
+    start();
+    while (await deliver());
+
+    expect(summaryOf(first)).toBeUndefined();
+
+    queue.push(...parts);
+    while (await deliver());
+    expect(summaryOf(first)?.status).toBe('complete');
+  });
+});
+
+describe('two deliveries of everything at once', () => {
+  it('make one run with one summary', async () => {
+    const { fill, bucket, start, deliver, queue, summaryOf } = createArchive();
+    const [lost = ''] = fill(6);
+    bucket.objects.delete(documentKey(lost));
+    const run = start();
+    while (queue.length > 0) {
+      const messages = queue.splice(0);
+      await Promise.all(messages.flatMap((message) => [deliver({ ...message }), deliver({ ...message })]));
+    }
+
+    expect(summaryOf(run)).toMatchObject({
+      status: 'complete',
+      tally: { documents: 6, counts: { same: 5, 'no-object': 1 } },
+    });
+    expect(bucket.versioned.versions(`audits/${run}/summary.json`)).toHaveLength(1);
+  });
+
+  it('make one run if the two end a part in different places', async () => {
+    const time = virtualTime(noon);
+    const { fill, start, deliver, queue, summaryOf } = createArchive({
+      time,
+      beforeRequest: slowHeads(time),
+    });
+    fill(900);
+    const run = start();
+    while (queue.length > 0) {
+      const messages = queue.splice(0);
+      await Promise.all(messages.flatMap((message) => [deliver({ ...message }), deliver({ ...message })]));
+    }
+
+    expect(summaryOf(run)).toMatchObject({
+      status: 'complete',
+      tally: { documents: 900, counts: { same: 900 } },
+    });
+  });
 });

@@ -83,6 +83,7 @@ describe('The runbook', () => {
       retry: 'then becomes a dead letter.',
       wait: 'The message is retried until it succeeds',
       yield: 'The message is delayed and retried',
+      continue: 'The message returns to its queue at once',
       acknowledge: 'is acknowledged and never becomes a dead letter',
     };
     const stated = articles

@@ -37,9 +37,13 @@ export interface AuditFunctionOptions {
   repair?: boolean;
   /** Rows per page of Telnyx's list. @default 250 */
   pageRows?: () => number;
+  /** Awaited before each request to S3, SQS and Telnyx: it may wait, throw, or never end. */
+  beforeRequest?: (command: unknown) => Promise<void>;
+  /** Resolves when the invocation that begins now is killed. */
+  killed?: () => Promise<undefined>;
 }
 
-/** Between two receives of a failing message. */
+/** Of a message whose invocation died. */
 const visibilityMs = 5 * 60_000;
 
 interface Queued {
@@ -56,13 +60,17 @@ export function createAuditFunction({
   fixityDays = 30,
   repair = false,
   pageRows = () => 250,
+  beforeRequest = async () => undefined,
+  killed,
 }: AuditFunctionOptions) {
   const queue: Queued[] = [];
+  let waitMs = visibilityMs;
   const deadLetters: string[] = [];
   const repaired: string[] = [];
   const lines: Record<string, unknown>[] = [];
   const sqs = {
     send: async (command: unknown) => {
+      await beforeRequest(command);
       if (command instanceof SendMessageBatchCommand) {
         const { QueueUrl, Entries = [] } = command.input;
         for (const { MessageBody = '' } of Entries) {
@@ -75,12 +83,16 @@ export function createAuditFunction({
         deadLetters.push(command.input.MessageBody ?? '');
         return {};
       }
-      if (command instanceof ChangeMessageVisibilityCommand) return {};
+      if (command instanceof ChangeMessageVisibilityCommand) {
+        waitMs = (command.input.VisibilityTimeout ?? 0) * 1_000;
+        return {};
+      }
       throw new Error('No test needs this command.');
     },
   } as unknown as SQSClient;
   const telnyx: TelnyxClient = {
-    get: async (_path, query) => {
+    get: async (path, query) => {
+      await beforeRequest(path);
       const rows = [...account.values()].map((record) => ({
         id: record.id,
         createdAt: Date.parse(record.created_at),
@@ -90,6 +102,7 @@ export function createAuditFunction({
       return { body: { data }, rateLimit: { limit: undefined, remaining: undefined, resetMs: undefined } };
     },
     document: async (id): Promise<TelnyxDocument> => {
+      await beforeRequest(id);
       const record = account.get(id);
       if (!record) throw new ArchiverError('DocumentGone', 'Not there.');
       return { ...readFacts({ ...record }).facts, id, record: '', cut: false, malformed: [] };
@@ -98,14 +111,18 @@ export function createAuditFunction({
       throw new Error('The audit downloads nothing from Telnyx.');
     },
   };
-  const s3 = { send: bucket.send } as unknown as S3Client;
+  const s3 = {
+    send: async (command: unknown) => {
+      await beforeRequest(command);
+      return bucket.send(command);
+    },
+  } as unknown as S3Client;
   const options = { s3, name: 'archive', time };
-  const store = createBucket(options);
   const handler = createAuditHandler({
     telnyx,
     s3,
     bucketName: 'archive',
-    bucket: store,
+    bucket: createBucket(options),
     versions: createVersions(options),
     send: createSender(sqs),
     auditQueueUrl: 'audit',
@@ -125,6 +142,7 @@ export function createAuditFunction({
   const deliver = async (message = queue.shift()): Promise<boolean> => {
     if (!message) return false;
     message.receives += 1;
+    waitMs = visibilityMs;
     message.firstReceivedAt ??= time.now();
     const record = sqsRecord(1, {
       body: message.body,
@@ -135,10 +153,10 @@ export function createAuditFunction({
     record.attributes.ApproximateFirstReceiveTimestamp = String(message.firstReceivedAt);
     const end = time.monotonic() + timeouts.auditMs;
     const context = { getRemainingTimeInMillis: () => Math.max(0, end - time.monotonic()) } as Context;
-    const { batchItemFailures } = await handler(sqsEvent(record), context);
-    if (batchItemFailures.length > 0) {
+    const response = await Promise.race([handler(sqsEvent(record), context), ...(killed ? [killed()] : [])]);
+    if (!response || response.batchItemFailures.length > 0) {
       queue.push(message);
-      time.set(time.now() + visibilityMs);
+      time.set(time.now() + waitMs);
     }
     return true;
   };
@@ -179,6 +197,7 @@ export function createAuditFunction({
   };
 
   async function findingsIn(run: string, { parts }: RunSummary) {
+    const store = createBucket({ ...options, s3: { send: bucket.send } as unknown as S3Client });
     const plan = await readRunPlan(store, run, never);
     const results = await Promise.all(
       parts.map(({ part }) => readPartResult(store, run, parsePartName(part) as AuditPart, never)),
