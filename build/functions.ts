@@ -6,7 +6,7 @@ import { type BuildOptions, build } from 'esbuild';
 
 export const projectRoot = fileURLToPath(new URL('..', import.meta.url));
 
-const functionNames = ['webhook', 'discover', 'archive'] as const;
+const functionNames = ['webhook', 'discover', 'archive', 'audit'] as const;
 
 /** The SDK's default credential chain: a quarter of a bundle, and not needed in Lambda. */
 const sdkCredentialChain = '@aws-sdk/credential-provider-node';

@@ -21,8 +21,9 @@ export function acknowledgements(
 ): Acknowledgement[] {
   const { archive, apiKey } = storage;
   const { queues, functions, webhookApi, alarmTopic, alarms } = pipeline;
-  const lambdas = [functions.webhook, functions.discover, functions.archive];
-  const lanes = [queues.documents, queues.backfill, queues.discovery, queues.spans];
+  const lambdas = [functions.webhook, functions.discover, functions.archive, functions.audit];
+  const readers = [functions.discover, functions.archive, functions.audit];
+  const lanes = [queues.documents, queues.backfill, queues.discovery, queues.spans, queues.audit];
   return [
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'S3BucketReplicationEnabled'),
@@ -58,19 +59,26 @@ export function acknowledgements(
     },
     {
       rules: [bucketWildcard(storage, archivePrefixes.receipts)],
-      on: [functions.archive],
+      on: [functions.archive, functions.audit],
       reason:
         'Each document has its own receipt, and document IDs are not known in advance. The prefix is exact.',
     },
     {
       rules: [bucketWildcard(storage, archivePrefixes.documents)],
-      on: [functions.archive],
+      on: [functions.archive, functions.audit],
       reason:
         'Each document has its own object, and document IDs are not known in advance. The prefix is exact.',
     },
     {
+      rules: [archivePrefixes.manifests, archivePrefixes.holds, archivePrefixes.audits].map((prefix) =>
+        bucketWildcard(storage, prefix),
+      ),
+      on: [functions.audit],
+      reason: 'Names of manifests, hold records and audit records have their time. The prefix is exact.',
+    },
+    {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
-      on: [functions.discover, functions.archive],
+      on: readers,
       reason:
         'The event source mappings limit concurrency. A lower reservation would throttle receives and delay messages.',
     },
@@ -94,7 +102,7 @@ export function acknowledgements(
     },
     {
       rules: ['Serverless-LambdaEventSourceMappingDestination'],
-      on: [functions.discover, functions.archive],
+      on: readers,
       reason:
         'SQS event sources do not support failure destinations. Each queue has a redrive policy instead.',
     },

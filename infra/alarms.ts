@@ -14,7 +14,13 @@ import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type ErrorCode, errorCodes, retryPolicies } from '../functions/errors.ts';
-import { queues as queueLimits, retryTimings, timeouts, visibilityPerTimeout } from '../functions/limits.ts';
+import {
+  audit as auditLimits,
+  queues as queueLimits,
+  retryTimings,
+  timeouts,
+  visibilityPerTimeout,
+} from '../functions/limits.ts';
 import { type AlarmTopic, ArchiverAlarm, EventAlarm } from './alarm.ts';
 import type { ArchiverFunction } from './archiver-function.ts';
 import { archivePrefixes } from './bucket.ts';
@@ -59,6 +65,7 @@ const afterCrash = {
   webhook: 'Telnyx sends the event again.',
   discover: `Its messages return to the queue after ${visibilityMinutes(timeouts.discoverMs)} minutes.`,
   archive: `Its messages return to the queue after ${visibilityMinutes(timeouts.archiveMs)} minutes.`,
+  audit: `Its part of the audit returns to the queue after ${visibilityMinutes(timeouts.auditMs)} minutes.`,
 } as const;
 
 /** Codes of policy `wait` that do not resolve by themselves: the alarm rings at once. */
@@ -79,6 +86,7 @@ const needOperator = {
 } as const satisfies Record<string, { codes: readonly ErrorCode[]; impact: string }>;
 
 const sumMs = 5 * 60_000;
+const hourMs = 60 * 60_000;
 
 /**
  * Stays in alarm for longer than the longest wait plus one receive, 40 minutes in all. So an alarm on waiting messages
@@ -96,10 +104,18 @@ const waitingDatapoints = {
 const lateMetricsDatapoints = { toAlarm: 1, outOf: 20 };
 
 /** Two days before SQS deletes a message without a dead letter, which leaves time to send the backlog again. */
-const tooOldMs = queueLimits.retentionMs - 2 * 24 * 60 * 60_000;
+const tooOldMs = queueLimits.retentionMs - 48 * hourMs;
 
 /** One hour: the age of the oldest message rises and falls while a backlog drains. */
 const backlogDatapoints = { toAlarm: 1, outOf: 12 };
+
+/**
+ * Hours without a complete run, all of which must have passed: 48 to the start of the second next run, and as long as a
+ * run may take. At most one hour later it is given up: its parts that still fail are then recorded as unchecked.
+ * CloudWatch evaluates an alarm on more than a day once an hour, over whole hours, and looks back seven days at most
+ * (CloudWatch user guide, "Alarm evaluation").
+ */
+const missingAuditHours = 48 + auditLimits.uncheckedAfterMs / hourMs + 1;
 
 export class Alarms extends Construct {
   /** All metric alarms, for the dashboard. */
@@ -115,7 +131,8 @@ export class Alarms extends Construct {
     this.waiting();
     this.webhook();
     this.discovery();
-    for (const name of ['webhook', 'discover', 'archive'] as const) this.lambda(name);
+    this.audit();
+    for (const name of ['webhook', 'discover', 'archive', 'audit'] as const) this.lambda(name);
     this.deletions();
     this.keyDeletion();
   }
@@ -134,6 +151,7 @@ export class Alarms extends Construct {
       discovery:
         'A look-up at Telnyx failed and is now a dead letter. Documents of an order or a sweep may not be found.',
       spans: 'A time span of a backfill failed and is now a dead letter. Not all its documents were found.',
+      audit: 'A message of the audit is now a dead letter. Its run of the audit may not start, or not end.',
     };
     for (const [lane, impact] of Object.entries(lanes) as [keyof typeof lanes, string][]) {
       this.add(`${capitalized(lane)}DeadLetters`, {
@@ -239,7 +257,37 @@ export class Alarms extends Construct {
     });
   }
 
-  private lambda(name: 'webhook' | 'discover' | 'archive'): void {
+  private audit(): void {
+    const { metrics } = this.props;
+    this.add('AuditFindings', {
+      // A run publishes its findings once, at its end, so this rings for each run with findings.
+      metric: metrics.metric('AuditFindings'),
+      threshold: 1,
+      impact: 'The audit found problems in the archive, or could not check all of it.',
+    });
+    const hourly = { period: Duration.millis(hourMs) };
+    this.add('AuditMissing', {
+      // Only hours with sweeps count: in a new deployment, the alarm waits for its first two nights. While there are no
+      // sweeps, SweepMissing rings.
+      metric: new MathExpression({
+        expression: 'FILL(completed, 0) + 0 * sweeps',
+        usingMetrics: {
+          completed: metrics.metric('AuditCompleted', hourly),
+          sweeps: metrics.metric('SweepsCompleted', hourly),
+        },
+        ...hourly,
+        label: 'AuditCompleted',
+      }),
+      threshold: 1,
+      below: true,
+      datapoints: { toAlarm: missingAuditHours, outOf: missingAuditHours },
+      notifiesOk: true,
+      impact:
+        'The nightly audit has not completed for two nights. What is missing or altered goes unnoticed.',
+    });
+  }
+
+  private lambda(name: keyof typeof afterCrash): void {
     const { function: lambda }: ArchiverFunction = this.props.functions[name];
     const title = capitalized(name);
     this.add(`${title}Errors`, {

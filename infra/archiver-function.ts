@@ -87,12 +87,22 @@ export class ArchiverFunction extends Construct {
     });
   }
 
-  /** Adds an event source mapping for the queue with at most `maxConcurrency` concurrent invocations. */
-  consume(id: string, queue: IQueue, maxConcurrency: number): EventSourceMapping {
+  /**
+   * Adds an event source mapping for the queue.
+   *
+   * @param maxConcurrency concurrent invocations at most
+   * @param batchSize messages per invocation at most
+   */
+  consume(
+    id: string,
+    queue: IQueue,
+    maxConcurrency: number,
+    batchSize: number = concurrency.batchSize,
+  ): EventSourceMapping {
     return new EventSourceMapping(this, id, {
       target: this.function,
       eventSourceArn: queue.queueArn,
-      batchSize: concurrency.batchSize,
+      batchSize,
       maxConcurrency,
       reportBatchItemFailures: true,
       enabled: true,

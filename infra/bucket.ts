@@ -13,7 +13,13 @@ import {
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { documentPrefix, holdPrefix, manifestPrefix, receiptPrefix } from '../functions/bucket/keys.ts';
+import {
+  auditPrefix,
+  documentPrefix,
+  holdPrefix,
+  manifestPrefix,
+  receiptPrefix,
+} from '../functions/bucket/keys.ts';
 import { cloudFormationRoleArn } from './cloudformation-role.ts';
 import type { Stage } from './stage.ts';
 
@@ -24,17 +30,18 @@ export interface ArchiveBucketProps
   bucketProps?: BucketProps;
 }
 
-/** Key prefixes of all objects: the functions write documents and receipts, the commands manifests and hold records. */
+/** Key prefixes of all objects. The functions write all but hold records, and the commands manifests and hold records. */
 export const archivePrefixes = {
   documents: documentPrefix,
   receipts: receiptPrefix,
   manifests: manifestPrefix,
   holds: holdPrefix,
+  audits: auditPrefix,
 } as const;
 
 /** What an erasure replaces with tombstones. */
 const erasable = [archivePrefixes.documents, archivePrefixes.receipts] as const;
-const neverReplaced = [archivePrefixes.manifests, archivePrefixes.holds] as const;
+const neverReplaced = [archivePrefixes.manifests, archivePrefixes.holds, archivePrefixes.audits] as const;
 
 /**
  * Actions that delete, hide, unlock, re-encrypt or relabel an object (Service Authorization Reference, "Actions, resources,

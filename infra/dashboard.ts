@@ -4,6 +4,8 @@ import {
   Dashboard,
   GraphWidget,
   type IAlarm,
+  LogQueryVisualizationType,
+  LogQueryWidget,
   MathExpression,
   PeriodOverride,
   SingleValueWidget,
@@ -26,7 +28,10 @@ export interface ArchiverDashboardProps {
 
 const width = 24;
 
-/** Answers three questions: is everything archived, how fast, and what failed and why. */
+/** An audit runs once a night: a day shows one point. */
+const auditHistory = '-P30D';
+
+/** Answers four questions: is everything archived, how fast, is it unchanged, and what failed and why. */
 export class ArchiverDashboard extends Construct {
   readonly dashboard: Dashboard;
 
@@ -38,8 +43,11 @@ export class ArchiverDashboard extends Construct {
       backfill: queues.backfill,
       discovery: queues.discovery,
       spans: queues.spans,
+      audit: queues.audit,
     });
-    const lambdas = [functions.webhook, functions.discover, functions.archive].map((built) => built.function);
+    const lambdas = [functions.webhook, functions.discover, functions.archive, functions.audit].map(
+      (built) => built.function,
+    );
     this.dashboard = new Dashboard(this, 'Dashboard', {
       dashboardName: name,
       defaultInterval: Duration.days(1),
@@ -101,6 +109,33 @@ export class ArchiverDashboard extends Construct {
           }),
         ],
 
+        [new TextWidget({ markdown: '## Is the archive unchanged?', width, height: 1 })],
+        [
+          new GraphWidget({
+            title: 'Completed audits of the last 30 days, and documents compared',
+            left: [metrics.metric('AuditCompleted', { label: 'completed', period: Duration.hours(1) })],
+            right: [
+              metrics.metric('AuditedDocuments', { label: 'documents', period: Duration.hours(1) }),
+              metrics.metric('AuditRepairs', { label: 'queued for archiving', period: Duration.hours(1) }),
+            ],
+            start: auditHistory,
+            width: 8,
+          }),
+          graphBy(metrics, 'Findings of the audit', 'AuditFindings', 'Code', auditHistory),
+          new LogQueryWidget({
+            title: 'Bytes that each audit has read back',
+            logGroupNames: [functions.audit.logGroup.logGroupName],
+            queryLines: [
+              'filter kind = "audit-part"',
+              'stats sum(bytes) as bytesReadBack, count(bytes) as parts by run',
+              'sort run desc',
+            ],
+            view: LogQueryVisualizationType.TABLE,
+            width: 8,
+            height: 6,
+          }),
+        ],
+
         [new TextWidget({ markdown: '## What failed, and why?', width, height: 1 })],
         [
           graphBy(metrics, 'Failed receives', 'ReceivesFailed', 'Code'),
@@ -143,12 +178,13 @@ export class ArchiverDashboard extends Construct {
   }
 }
 
-/** One line for each value of the dimension. */
+/** One line for each value of the dimension. @param start such as `-P30D`. @default the selected time range */
 function graphBy<Name extends Dimension>(
   { namespace }: ArchiverMetrics,
   title: string,
   metric: MetricWith<Name>,
   dimension: Name,
+  start?: string,
 ): GraphWidget {
   return new GraphWidget({
     title: `${title}, by ${dimension.toLowerCase()}`,
@@ -163,5 +199,6 @@ function graphBy<Name extends Dimension>(
     ],
     stacked: true,
     width: 8,
+    ...(start !== undefined && { start }),
   });
 }

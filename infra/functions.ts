@@ -1,9 +1,10 @@
-/** The three functions, each with its environment and its permissions. */
+/** The four functions, each with its environment and its permissions. */
 import { Stack } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { archiveSettings } from '../functions/archive/settings.ts';
+import { auditSettings } from '../functions/audit/settings.ts';
 import { discoverSettings } from '../functions/discover/settings.ts';
 import { concurrency, timeouts } from '../functions/limits.ts';
 import { webhookSettings } from '../functions/webhook/settings.ts';
@@ -14,7 +15,9 @@ import { environmentFor } from './environment.ts';
 import {
   createObjects,
   detectMissingKeys,
+  listEverything,
   listKeys,
+  readLocks,
   readObjects,
   readSecret,
   receiveFrom,
@@ -39,12 +42,14 @@ export class Functions extends Construct {
   readonly webhook: ArchiverFunction;
   readonly discover: ArchiverFunction;
   readonly archive: ArchiverFunction;
+  readonly audit: ArchiverFunction;
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
     this.webhook = webhook(this, props);
     this.discover = discover(this, props);
     this.archive = archive(this, props);
+    this.audit = audit(this, props);
   }
 }
 
@@ -158,7 +163,51 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
   return built;
 }
 
-/** Invocations of both functions in low lanes, which share the part of Telnyx's rate limit that live work leaves. */
+/** Compares the whole archive every night, in parts, and records what it finds. */
+function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
+  const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
+  const { documents, receipts, manifests, audits } = archivePrefixes;
+  const built = new ArchiverFunction(scope, 'Audit', {
+    folder: 'audit',
+    description: 'Compares the archive with Telnyx and its manifests every night, and reads part of it back',
+    timeoutMs: timeouts.auditMs,
+    // For CPU and network bandwidth: it hashes what it reads back. A part holds no object in memory.
+    memoryMiB: 1_024,
+    logKey,
+    environment: environmentFor(
+      auditSettings,
+      { ...stage, fixityDays: stage.fixityDays === 'never' ? 0 : stage.fixityDays },
+      {
+        bucketName: bucket.bucketName,
+        bucketOwner: Stack.of(scope).account,
+        auditQueueUrl: queues.audit.queue.queueUrl,
+        auditDeadLetterQueueUrl: queues.audit.deadLetters.queueUrl,
+        backfillQueueUrl: queues.backfill.queue.queueUrl,
+        apiKeySecretArn,
+        archiverName: stage.name,
+        lowLaneInvocations: lowLaneInvocations(stage),
+        version: packageJson.version,
+      },
+      ['telnyxUrl'],
+    ),
+    permissions: [
+      receiveFrom(queues.audit.queue),
+      // Its own queue: a run queues its parts, and a part that ends early its rest.
+      sendTo(queues.audit.queue, queues.audit.deadLetters, ...(stage.repair ? [queues.backfill.queue] : [])),
+      listEverything(bucket),
+      readObjects(bucket, ...Object.values(archivePrefixes)),
+      readLocks(bucket, documents, receipts),
+      createObjects(bucket, audits, manifests),
+      useKeyForBucket(dataKey, bucket),
+      ...readSecret(apiKeySecretArn, dataKey),
+    ],
+  });
+  // One part per invocation, because a part may take most of its time.
+  built.consume('Audit', queues.audit.queue, concurrency.audit, 1);
+  return built;
+}
+
+/** Invocations of all functions in low lanes, which share the part of Telnyx's rate limit that live work leaves. */
 function lowLaneInvocations({ backfillConcurrency }: Stage): string {
-  return String(backfillConcurrency + concurrency.spans);
+  return String(backfillConcurrency + concurrency.spans + concurrency.audit);
 }

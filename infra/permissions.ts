@@ -56,6 +56,27 @@ export function listKeys(bucket: Bucket, prefix: string): PolicyStatement {
 }
 
 /**
+ * To list all keys and their versions. No condition limits the prefix, because the audit also reports objects that
+ * belong to no document, which may have any key.
+ */
+export function listEverything(bucket: Bucket): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'ListEverything',
+    actions: ['s3:ListBucket', 's3:ListBucketVersions'],
+    resources: [bucket.bucketArn],
+  });
+}
+
+/** Also for the locks of versions: the actions have no counterpart for them. */
+export function readLocks(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'ReadLocks',
+    actions: ['s3:GetObjectLegalHold', 's3:GetObjectRetention'],
+    resources: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),
+  });
+}
+
+/**
  * Makes a HEAD request for a missing key return 404 instead of 403, for which S3 requires the permission to list. Only
  * listings carry `s3:prefix`, so the condition also allows requests without it.
  */

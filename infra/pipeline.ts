@@ -8,7 +8,7 @@ import { allowAlarms, allowLogs, EncryptionKey } from './encryption-key.ts';
 import { Functions } from './functions.ts';
 import { ArchiverMetrics } from './metrics.ts';
 import { Queues } from './queues.ts';
-import { SweepSchedule } from './schedule.ts';
+import { LaneSchedule, nightlyAudit, sweeps } from './schedule.ts';
 import type { Stage } from './stage.ts';
 import type { ArchiveStorage } from './storage.ts';
 import { WebhookApi } from './webhook-api.ts';
@@ -34,6 +34,7 @@ export class ArchivePipeline extends Construct {
   constructor(scope: Construct, id: string, { stage, storage, dataKeyArn }: ArchivePipelineProps) {
     super(scope, id);
     const { region } = Stack.of(this);
+    const archiverName = stage.name;
     // A separate key, so that reading logs does not require access to the key of the documents.
     const operationsKey = new EncryptionKey(this, 'OperationsKey', {
       description: 'Telnyx document archiver: logs and alarms',
@@ -52,13 +53,14 @@ export class ArchivePipeline extends Construct {
     });
     this.webhookApi = new WebhookApi(this, 'WebhookApi', {
       ...(stage.domain && { domain: stage.domain }),
-      archiverName: stage.name,
+      archiverName,
       handler: this.functions.webhook.function,
       logKey: operationsKey,
     });
-    new SweepSchedule(this, 'Sweep', { archiverName: stage.name, discovery: this.queues.discovery });
+    new LaneSchedule(this, 'Sweep', { ...sweeps, archiverName, lane: this.queues.discovery });
+    new LaneSchedule(this, 'Audit', { ...nightlyAudit, archiverName, lane: this.queues.audit });
     this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', {
-      archiverName: stage.name,
+      archiverName,
       email: stage.alarmEmail,
       key: operationsKey,
     });

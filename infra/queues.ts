@@ -52,14 +52,16 @@ export class QueuePair extends Construct {
 
 /**
  * A lane is a queue with its own dead-letter queue and event source mapping. There are two live lanes, `documents` for
- * new documents and `discovery` for look-ups at Telnyx, and two low lanes, `backfill` and `spans`, so that a million
- * old documents never delay a new one. The queues are deleted with the stack: a backfill finds everything again.
+ * new documents and `discovery` for look-ups at Telnyx, and three low lanes, `backfill`, `spans` and `audit`, so that a
+ * million old documents never delay a new one. The queues are deleted with the stack: a backfill finds everything again,
+ * and the next night starts a new run of the audit.
  */
 export class Queues extends Construct {
   readonly documents: QueuePair;
   readonly backfill: QueuePair;
   readonly discovery: QueuePair;
   readonly spans: QueuePair;
+  readonly audit: QueuePair;
 
   /** @param prefix prefix of the queue names */
   constructor(scope: Construct, id: string, prefix: string) {
@@ -70,5 +72,6 @@ export class Queues extends Construct {
     this.backfill = lane('Backfill', 'backfill', timeouts.archiveMs);
     this.discovery = lane('Discovery', 'discovery', timeouts.discoverMs);
     this.spans = lane('Spans', 'spans', timeouts.discoverMs);
+    this.audit = lane('Audit', 'audit', timeouts.auditMs);
   }
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { isHostPattern } from '../functions/archive/download-hosts.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
+import { auditSettings } from '../functions/audit/settings.ts';
 import { concurrency, largestDocumentBytes } from '../functions/limits.ts';
 import { defaultsOf } from '../functions/settings.ts';
 import { readPublicKeys } from '../functions/webhook/verify.ts';
@@ -134,7 +135,8 @@ export interface StageSettings {
   /**
    * Maximum concurrent invocations of `archive` for live documents, 2 to 50, each with up to ten documents. If the
    * account has a Lambda quota of 10, as a new account can, use 2 here and for `backfillConcurrency`: look-ups and time
-   * spans take 2 each, and 2 are left for the webhook.
+   * spans take 2 each, and 2 are left for the webhook. At night the audit takes one for each 25,000 documents and two
+   * more, up to 20: with more than some ten thousand documents, request a higher quota.
    *
    * @default 20
    */
@@ -148,6 +150,21 @@ export interface StageSettings {
    * @default "unreserved"
    */
   webhookConcurrency?: number | 'unreserved';
+  /**
+   * Days within which the nightly audit reads every archived object back once and compares its bytes with the receipt,
+   * 7 to 3650: each night it reads that share of the archive. `"never"`: it compares what S3 states about the objects,
+   * but does not read their bytes. A night reads receipts and Telnyx's list in the same share; with `"never"`, as with 30.
+   *
+   * @default 30
+   */
+  fixityDays?: number | 'never';
+  /**
+   * Whether the nightly audit queues documents that are missing in the archive and still at Telnyx. Without it, the
+   * audit only reports them, and `archiver audit --repair` queues them.
+   *
+   * @default false
+   */
+  repair?: boolean;
   /** Tags of all resources, up to 49. Their keys must differ in more than case, also from `application`. @default none */
   tags?: Record<string, string>;
 }
@@ -160,6 +177,7 @@ export interface Stage
 type WithoutDefault = 'account' | 'region' | 'alarmEmail' | 'runbookUrl' | 'existingKeyArn' | 'domain';
 
 const { archiveInfected, downloadHosts } = defaultsOf(archiveSettings);
+const { fixityDays, repair } = defaultsOf(auditSettings);
 
 const defaults = {
   retentionMode: 'GOVERNANCE',
@@ -173,6 +191,8 @@ const defaults = {
   documentsConcurrency: concurrency.documents,
   backfillConcurrency: concurrency.backfill,
   webhookConcurrency: 'unreserved',
+  fixityDays,
+  repair,
   tags: {},
 } satisfies Partial<StageSettings>;
 
@@ -399,6 +419,13 @@ const schema = v.pipe(
           'must be a number from 1 to 1000, or "unreserved".',
         ),
       ),
+      fixityDays: v.optional(
+        v.union(
+          [v.literal('never'), integerBetween(7, 3_650)],
+          'must be a whole number of days from 7 to 3650, or "never".',
+        ),
+      ),
+      repair: v.optional(flag),
       tags: v.optional(tags),
     },
     (issue) => (issue.expected === 'never' ? 'is an unknown setting.' : 'is missing.'),

@@ -47,6 +47,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'functions/bucket/keys.ts',
     'functions/archive/download-hosts.ts',
     'functions/archive/settings.ts',
+    'functions/audit/settings.ts',
     'functions/discover/settings.ts',
     'functions/webhook/settings.ts',
     'functions/webhook/verify.ts',

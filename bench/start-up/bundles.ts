@@ -17,7 +17,7 @@ export interface Bundle {
   environment: Record<string, string>;
 }
 
-export type FunctionName = 'webhook' | 'discover' | 'archive';
+export type FunctionName = 'webhook' | 'discover' | 'archive' | 'audit';
 
 /** For values that are only known after a deployment. */
 const placeholder = 'https://sqs.us-east-1.amazonaws.com/000000000000/bench';
@@ -44,7 +44,12 @@ export function deployedBundles(directory: string): Record<FunctionName, Bundle>
       environment: Object.fromEntries(variables),
     };
   };
-  return { webhook: bundleOf('webhook'), discover: bundleOf('discover'), archive: bundleOf('archive') };
+  return {
+    webhook: bundleOf('webhook'),
+    discover: bundleOf('discover'),
+    archive: bundleOf('archive'),
+    audit: bundleOf('audit'),
+  };
 }
 
 const minimalSources = {

@@ -21,11 +21,11 @@ export const startUpSection: Section = {
     const wire = await startWire();
     try {
       report('bundling');
-      const { archive, webhook, discover } = deployedBundles(directory);
+      const { archive, webhook, discover, audit } = deployedBundles(directory);
       const s3 = await clientAlone('client-s3', directory);
       const sqs = await clientAlone('client-sqs', directory);
       report('importing');
-      const bundles = [archive, s3, webhook, sqs, discover];
+      const bundles = [archive, s3, webhook, sqs, discover, audit];
       const imports = inTurn(bundles, rounds, (bundle) => run(bundle, importing(bundle)));
       report('archiving in a new process');
       const first = inTurn([archive, s3], rounds, (bundle) =>
@@ -47,6 +47,7 @@ export const startUpSection: Section = {
           size(archive, maxBytes.archive),
           size(webhook, maxBytes.webhook),
           size(discover),
+          size(audit),
           {
             name: 'Start-up of archive relative to client-s3 alone',
             unit: '×',

@@ -70,7 +70,7 @@ test('The parts of the construct can be reached', () => {
     Ref: expect.stringMatching(/^DocumentsStorageArchiveBucket/),
   });
   expect(Object.keys(archiver.queues)).toEqual(
-    expect.arrayContaining(['documents', 'backfill', 'discovery', 'spans']),
+    expect.arrayContaining(['documents', 'backfill', 'discovery', 'spans', 'audit']),
   );
   expect(stack.resolve(archiver.queues.documents.deadLetters.queueUrl)).toHaveProperty('Ref');
   expect(stack.resolve(archiver.alarmTopic.topicArn)).toHaveProperty('Ref');

@@ -23,6 +23,7 @@ export const settings = {
     documentsConcurrency: 50,
     webhookConcurrency: 10,
     backfillConcurrency: 2,
+    fixityDays: 7,
   },
   full: {
     ...minimal,
@@ -43,6 +44,8 @@ export const settings = {
     downloadHosts: ['s3.eu-central-1.amazonaws.com'],
     archiveInfected: true,
     maxDocumentBytes: 20_000_000,
+    fixityDays: 'never',
+    repair: true,
     runbookUrl: 'https://github.com/example/archiver/blob/main/docs/runbook.md',
     tags: { 'cost-centre': '4711' },
   },

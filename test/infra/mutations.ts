@@ -15,14 +15,21 @@ export interface Mutation {
 const archiveBucket = 'Archive/Bucket';
 const archivePolicy = 'Functions/Archive/Policy';
 const discoverPolicy = 'Functions/Discover/Policy';
+const auditPolicy = 'Functions/Audit/Policy';
 const webhookPolicy = 'Functions/Webhook/Policy';
 const archiveFunction = 'Functions/Archive/Function';
 const webhookFunction = 'Functions/Webhook/Function';
+const auditFunction = 'Functions/Audit/Function';
 const documents = 'Queues/Documents/Queue';
 const documentsDeadLetters = 'Queues/Documents/DeadLetters';
 const documentsMapping = 'Functions/Archive/Documents';
+const auditMapping = 'Functions/Audit/Audit';
 
 const onlyBreakGlass = 'only break-glass roles can delete, hide, unlock, re-encrypt or relabel objects';
+const batches =
+  'event source mappings use batches of ten (the audit: of one), report partial failures and limit concurrency';
+const auditRole =
+  'the audit role can read the archive and add manifests and its own records; only if the stage repairs, queue documents';
 const onlyErasures =
   'objects are written once; only break-glass roles can replace documents and receipts, with If-Match';
 const onlyDeployment = 'only CloudFormation and break-glass roles can change the configuration of a bucket';
@@ -120,6 +127,25 @@ export const mutations: Mutation[] = [
       'also deny the parts of a multipart upload',
     ),
   ]),
+  ...(
+    [
+      [onlyErasures, 'WriteOnce'],
+      ['objects can be encrypted only with the archive key', 'OwnKeyOnly'],
+      ['objects can be encrypted only with the archive key', 'OwnAlgorithmOnly'],
+    ] as const
+  ).map(([check, sid]) =>
+    editStatement(
+      check,
+      'Archive/Bucket/Policy',
+      sid,
+      (statement) => {
+        statement.Resource = list(statement.Resource).filter(
+          (resource) => !JSON.stringify(resource).includes('/audits/'),
+        );
+      },
+      'leave out the records of the audit',
+    ),
+  ),
   dropStatement(onlyErasures, 'Archive/Bucket/Policy', bySid('HoldsByBreakGlass'), 'the statement on holds'),
   editStatement(
     onlyErasures,
@@ -262,15 +288,15 @@ export const mutations: Mutation[] = [
     root,
     'State',
   ),
-  {
-    change: 'watch no deletions of hold records',
-    detectedBy: 'S3 reports each deletion in the archive to the rule that an alarm counts',
-    mutate: (view) => {
+  ...['holds/', 'audits/'].map((prefix) => ({
+    change: `watch no deletions in ${prefix}`,
+    detectedBy: 'S3 reports each deletion in the archive to the rule that an alarm counts' as const,
+    mutate: (view: View) => {
       const detail = at(atPath(view, 'Alarms/DeletionRule').properties, 'EventPattern', 'detail');
       const watched = object(object(detail).object);
-      watched.key = list(watched.key).filter((pattern) => at(pattern, 'prefix') !== 'holds/');
+      watched.key = list(watched.key).filter((pattern) => at(pattern, 'prefix') !== prefix);
     },
-  },
+  })),
 
   {
     change: 'encrypt the archive bucket with SSE-S3',
@@ -429,22 +455,41 @@ export const mutations: Mutation[] = [
     },
   },
 
-  drop(
-    'event source mappings use batches of ten, report partial failures and limit concurrency',
-    documentsMapping,
-    'FunctionResponseTypes',
-  ),
-  drop(
-    'event source mappings use batches of ten, report partial failures and limit concurrency',
-    documentsMapping,
-    'ScalingConfig',
+  drop(batches, documentsMapping, 'FunctionResponseTypes'),
+  drop(batches, documentsMapping, 'ScalingConfig'),
+  set(batches, documentsMapping, false, root, 'Enabled'),
+  set(batches, documentsMapping, 1, root, 'BatchSize'),
+  set(batches, auditMapping, 10, root, 'BatchSize'),
+  set(batches, auditMapping, 50, (properties) => object(properties.ScalingConfig), 'MaximumConcurrency'),
+  set(
+    'functions that read queues have no reserved concurrency',
+    auditFunction,
+    5,
+    root,
+    'ReservedConcurrentExecutions',
   ),
   set(
-    'event source mappings use batches of ten, report partial failures and limit concurrency',
-    documentsMapping,
-    false,
-    root,
-    'Enabled',
+    'the audit function has the share of objects to read back and the choice to repair of the stage',
+    auditFunction,
+    '0',
+    variables,
+    'FIXITY_DAYS',
+  ),
+  set(
+    'the audit function has the share of objects to read back and the choice to repair of the stage',
+    auditFunction,
+    'true',
+    variables,
+    'REPAIR',
+  ),
+  ...['Discover', 'Archive', 'Audit'].map((name) =>
+    set(
+      'low lanes know how many invocations share what live work leaves of the rate limit',
+      `Functions/${name}/Function`,
+      '6',
+      variables,
+      'LOW_LANE_INVOCATIONS',
+    ),
   ),
   set(
     'functions that read queues have no reserved concurrency',
@@ -583,6 +628,37 @@ export const mutations: Mutation[] = [
     },
     'deny sending to the spans queue',
   ),
+  ...[
+    ['s3:DeleteObject', 'audits/*'],
+    ['s3:PutObjectRetention', 'documents/*'],
+    ['s3:GetObjectVersion', 'documents/*'],
+    ['s3:GetObject', '*'],
+    ['s3:PutObject', 'documents/*'],
+    ['s3:PutObject', 'receipts/*'],
+    ['s3:PutObject', 'holds/*'],
+    ['s3:GetObjectLegalHold', 'holds/*'],
+  ].map(([action = '', path = '']) => grantOn(auditRole, auditPolicy, action, archiveBucket, `/${path}`)),
+  grantOn(auditRole, auditPolicy, 'sqs:SendMessage', 'Queues/Backfill/Queue'),
+  grantOn(auditRole, auditPolicy, 'sqs:SendMessage', 'Queues/Documents/Queue'),
+  grantOn(auditRole, auditPolicy, 'sqs:ReceiveMessage', 'Queues/Audit/DeadLetters'),
+  editStatement(
+    auditRole,
+    auditPolicy,
+    'UseKeyForBucket',
+    (statement) => {
+      delete statement.Condition;
+    },
+    'allow using the key for any resource',
+  ),
+  editStatement(
+    auditRole,
+    auditPolicy,
+    'ListEverything',
+    (statement) => {
+      statement.Condition = { StringLike: { 's3:prefix': 'documents/*' } };
+    },
+    'hide the keys that belong to no document',
+  ),
   grant(
     'no role can delete queues or objects, change keys or assume another role',
     archivePolicy,
@@ -671,6 +747,39 @@ export const mutations: Mutation[] = [
     (properties) => object(properties.Target),
     'Input',
   ),
+  ...(
+    [
+      ['cron(15 2 1 * ? *)', root, 'ScheduleExpression'],
+      ['DISABLED', root, 'State'],
+      ['arn', (properties: Properties) => object(properties.Target), 'Arn'],
+      [
+        '{"v":1,"kind":"audit-start","requestedAt":"2026-11-26T02:15:00Z"}',
+        (properties: Properties) => object(properties.Target),
+        'Input',
+      ],
+      [
+        86_400,
+        (properties: Properties) => object(at(properties, 'Target', 'RetryPolicy')),
+        'MaximumEventAgeInSeconds',
+      ],
+    ] as const
+  ).map(([value, within, property]) =>
+    set('the schedule starts the audit every night', 'Audit/Schedule', value, within, property),
+  ),
+  {
+    change: 'remove the dead-letter queue of the audit schedule',
+    detectedBy: 'the schedule starts the audit every night',
+    mutate: (view) => {
+      delete object(atPath(view, 'Audit/Schedule').properties.Target).DeadLetterConfig;
+    },
+  },
+  {
+    change: 'add a schedule',
+    detectedBy: 'there is no other schedule',
+    mutate: (view) => {
+      view.resources.push({ ...atPath(view, 'Sweep/Schedule'), id: 'Another', path: 'Another/Schedule' });
+    },
+  },
   set(
     'the schedule sends a valid sweep message every minute',
     'Sweep/Schedule',
@@ -689,6 +798,12 @@ export const mutations: Mutation[] = [
   ...[
     'DocumentsDeadLetters',
     'SpansDeadLetters',
+    'AuditDeadLetters',
+    'DeadLetterGrowthAudit',
+    'AuditFindings',
+    'AuditMissing',
+    'AuditErrors',
+    'AuditRecursionStopped',
     'BackfillTooOld',
     'SpansTooOld',
     'DeadLetterGrowthDocuments',
@@ -717,6 +832,13 @@ export const mutations: Mutation[] = [
     'every kind of failure has an alarm that notifies the topic and explains its impact',
     'Alarms/SweepMissing',
     'notBreaching',
+    root,
+    'TreatMissingData',
+  ),
+  set(
+    'every kind of failure has an alarm that notifies the topic and explains its impact',
+    'Alarms/AuditMissing',
+    'breaching',
     root,
     'TreatMissingData',
   ),
@@ -899,5 +1021,15 @@ function grant(detectedBy: CheckName, path: string, action: string, resource: st
         { Sid: 'More', Effect: 'Allow', Action: action, Resource: resource },
       ];
     },
+  };
+}
+
+/** As `grant`, for a resource of the templates. */
+function grantOn(detectedBy: CheckName, path: string, action: string, target: string, suffix = ''): Mutation {
+  return {
+    change: `grant ${action} on ${target}${suffix} in ${path}`,
+    detectedBy,
+    mutate: (view) =>
+      grant(detectedBy, path, action, `\${${atPath(view, target).id}.Arn}${suffix}`).mutate(view),
   };
 }

@@ -43,6 +43,8 @@ describe('The two required settings', () => {
       documentsConcurrency: 20,
       backfillConcurrency: 4,
       webhookConcurrency: 'unreserved',
+      fixityDays: 30,
+      repair: false,
       tags: {},
     });
   });
@@ -297,6 +299,22 @@ test('maxDocumentBytes is at most what the archive function can copy in its time
   ]);
 });
 
+describe('fixityDays', () => {
+  test.each([7, 3_650, 'never'])('accepts %s', (fixityDays) => {
+    expect(readStage({ ...required, fixityDays }).fixityDays).toBe(fixityDays);
+  });
+
+  test.each([
+    [6, 'must be at least 7.'],
+    [3_651, 'must be at most 3650.'],
+    [7.5, 'must be a whole number.'],
+    ['30', 'must be a whole number of days from 7 to 3650, or "never".'],
+    ['none', 'must be a whole number of days from 7 to 3650, or "never".'],
+  ])('rejects %j', (fixityDays, problem) => {
+    expect(problemsOf({ ...required, fixityDays })).toEqual([`fixityDays ${problem}`]);
+  });
+});
+
 test('All problems are reported at once, each with the name of the setting', () => {
   const problems = problemsOf({
     telnyxPublicKeys: ['?'],
@@ -314,6 +332,8 @@ test('All problems are reported at once, each with the name of the setting', () 
     documentsConcurrency: 1,
     backfillConcurrency: 51,
     webhookConcurrency: 0,
+    fixityDays: 6,
+    repair: 'yes',
     retentiondays: 365,
   });
 
@@ -328,9 +348,11 @@ test('All problems are reported at once, each with the name of the setting', () 
     'domain.name',
     'downloadHosts.0',
     'existingKeyArn',
+    'fixityDays',
     'maxDocumentBytes',
     'name',
     'region',
+    'repair',
     'retentionDays',
     'retentiondays',
     'telnyxPublicKeys',

@@ -1,8 +1,9 @@
 /** Checks that every deployed template must pass. Each returns the problems that it finds in the templates. */
 import { archiveSettings } from '../../functions/archive/settings.ts';
+import { auditSettings } from '../../functions/audit/settings.ts';
 import { discoverSettings } from '../../functions/discover/settings.ts';
 import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
-import { parseDiscoveryMessage } from '../../functions/queue/messages.ts';
+import { parseAuditMessage, parseDiscoveryMessage } from '../../functions/queue/messages.ts';
 import type { Settings } from '../../functions/settings.ts';
 import { webhookSettings } from '../../functions/webhook/settings.ts';
 import { readPublicKeys } from '../../functions/webhook/verify.ts';
@@ -20,9 +21,9 @@ const queue = (view: View, lane: Lane) => atPath(view, `Queues/${lane}/Queue`);
 const deadLetters = (view: View, lane: Lane) => atPath(view, `Queues/${lane}/DeadLetters`);
 const stageOfApi = (view: View) => atPath(view, 'WebhookApi/Stage');
 
-const functionNames = ['Webhook', 'Discover', 'Archive'] as const;
+const functionNames = ['Webhook', 'Discover', 'Archive', 'Audit'] as const;
 type FunctionName = (typeof functionNames)[number];
-const lanes = ['Documents', 'Backfill', 'Discovery', 'Spans'] as const;
+const lanes = ['Documents', 'Backfill', 'Discovery', 'Spans', 'Audit'] as const;
 type Lane = (typeof lanes)[number];
 /** The function that reads the queue of each lane. */
 const readers = {
@@ -30,7 +31,16 @@ const readers = {
   Backfill: 'Archive',
   Discovery: 'Discover',
   Spans: 'Discover',
+  Audit: 'Audit',
 } as const;
+/** Each prefix of the keys in the archive, and a key with it. */
+const archiveKeys = {
+  'documents/': 'documents/x',
+  'receipts/': 'receipts/x.json',
+  'manifests/': 'manifests/x/manifest-sha256.txt',
+  'holds/': 'holds/x/y.json',
+  'audits/': 'audits/20261126T021500Z/plan.json',
+};
 
 export const checks = {
   'the archive bucket is versioned and has the Object Lock retention of the stage': (view, stage) => {
@@ -103,9 +113,8 @@ export const checks = {
       cloudFormationRole(statements),
       ...stage.breakGlassArns,
     ];
-    const keys = ['documents/x', 'receipts/x.json', 'manifests/x/manifest-sha256.txt', 'holds/x/y.json'];
     return principals.flatMap((principal) =>
-      keys.flatMap((key) => {
+      Object.values(archiveKeys).flatMap((key) => {
         // Hold records are written by break-glass roles only.
         const isWritable = !key.startsWith('holds/') || stage.breakGlassArns.includes(principal);
         const isErasable = stage.breakGlassArns.includes(principal) && /^(documents|receipts)\//.test(key);
@@ -135,28 +144,43 @@ export const checks = {
     );
   },
 
-  'objects can be encrypted only with the archive key': (view) => {
+  'objects can be encrypted only with the archive key': (view, stage) => {
     const statements = bucketPolicy(view, bucket(view));
     const header = 's3:x-amz-server-side-encryption';
     const keyHeader = `${header}-aws-kms-key-id`;
     const key = text(at(encryption(bucket(view)), 'KMSMasterKeyID'));
-    const denied = (context: Record<string, string>) =>
-      denies(statements, {
-        action: 's3:PutObject',
-        resource: `${arnOf(bucket(view))}/documents/x`,
-        context: {
-          ...tls,
-          's3:ObjectCreationOperation': 'true',
-          's3:if-none-match': '*',
-          ...context,
-        },
-      });
-    return [
-      ...unless(denied({ [header]: 'aws:kms', [keyHeader]: 'another' }), 'another key is accepted'),
-      ...unless(denied({ [header]: 'AES256' }), 'SSE-S3 is accepted'),
-      ...unless(!denied({ [header]: 'aws:kms', [keyHeader]: key }), 'the archive key is denied'),
-      ...unless(!denied({}), 'a PUT without encryption headers, as the functions send it, is denied'),
-    ];
+    // A break-glass role, if there is one: nobody else can put a hold record.
+    const [principal = 'arn:aws:iam::1:role/archive'] = stage.breakGlassArns;
+    return Object.values(archiveKeys).flatMap((path) => {
+      const denied = (context: Record<string, string>) =>
+        denies(statements, {
+          action: 's3:PutObject',
+          resource: `${arnOf(bucket(view))}/${path}`,
+          context: {
+            ...tls,
+            'aws:PrincipalArn': principal,
+            's3:ObjectCreationOperation': 'true',
+            's3:if-none-match': '*',
+            ...context,
+          },
+        });
+      const isWritable = !path.startsWith('holds/') || stage.breakGlassArns.length > 0;
+      return [
+        ...unless(
+          denied({ [header]: 'aws:kms', [keyHeader]: 'another' }),
+          `${path}: another key is accepted`,
+        ),
+        ...unless(denied({ [header]: 'AES256' }), `${path}: SSE-S3 is accepted`),
+        ...unless(
+          denied({ [header]: 'aws:kms', [keyHeader]: key }) !== isWritable,
+          `${path}: the archive key is denied`,
+        ),
+        ...unless(
+          denied({}) !== isWritable,
+          `${path}: a PUT without encryption headers, as the functions send it, is denied`,
+        ),
+      ];
+    });
   },
 
   'only break-glass roles can delete, hide, unlock, re-encrypt or relabel objects': (view, stage) =>
@@ -216,7 +240,7 @@ export const checks = {
           detail: {
             bucket: { name: [`\${${bucket(view).id}}`] },
             object: {
-              key: ['documents/', 'receipts/', 'manifests/', 'holds/'].map((prefix) => ({ prefix })),
+              key: Object.keys(archiveKeys).map((prefix) => ({ prefix })),
             },
           },
         }),
@@ -387,45 +411,48 @@ export const checks = {
       ];
     }),
 
-  'event source mappings use batches of ten, report partial failures and limit concurrency': (view, stage) =>
-    lanes.flatMap((lane) => {
-      const found = ofType(view, 'AWS::Lambda::EventSourceMapping').filter(
-        ({ properties }) => properties.EventSourceArn === arnOf(queue(view, lane)),
-      );
-      const [mapping] = found;
-      if (mapping === undefined || found.length > 1)
-        return [`${lane} has ${found.length} event source mappings`];
-      const { properties } = mapping;
-      const maxConcurrency = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
-      const expected: Partial<Record<Lane, number>> = {
-        Documents: stage.documentsConcurrency,
-        Backfill: stage.backfillConcurrency,
-      };
-      return [
-        ...unless(
-          properties.FunctionName === `\${${lambda(view, readers[lane]).id}}`,
-          `${lane} is read by ${text(properties.FunctionName ?? null)}`,
-        ),
-        ...unless(
-          same(properties.FunctionResponseTypes, ['ReportBatchItemFailures']),
-          `${lane}: one failure fails the whole batch`,
-        ),
-        ...unless(properties.BatchSize === 10, `${lane}: batch size is not ten`),
-        ...unless(
-          maxConcurrency >= 2 && maxConcurrency <= 50,
-          `${lane}: maximum concurrency is ${maxConcurrency}`,
-        ),
-        ...unless(
-          maxConcurrency === (expected[lane] ?? maxConcurrency),
-          `${lane}: not the concurrency of the stage`,
-        ),
-        ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: has a batching window`),
-        ...unless(properties.Enabled === true, `${lane}: event source mapping is disabled`),
-      ];
-    }),
+  'event source mappings use batches of ten (the audit: of one), report partial failures and limit concurrency':
+    (view, stage) =>
+      lanes.flatMap((lane) => {
+        const found = ofType(view, 'AWS::Lambda::EventSourceMapping').filter(
+          ({ properties }) => properties.EventSourceArn === arnOf(queue(view, lane)),
+        );
+        const [mapping] = found;
+        if (mapping === undefined || found.length > 1)
+          return [`${lane} has ${found.length} event source mappings`];
+        const { properties } = mapping;
+        const maxConcurrency = Number(at(properties, 'ScalingConfig', 'MaximumConcurrency'));
+        const expected: Partial<Record<Lane, number>> = {
+          Documents: stage.documentsConcurrency,
+          Backfill: stage.backfillConcurrency,
+          Audit: 20,
+        };
+        const batchSize = lane === 'Audit' ? 1 : 10;
+        return [
+          ...unless(
+            properties.FunctionName === `\${${lambda(view, readers[lane]).id}}`,
+            `${lane} is read by ${text(properties.FunctionName ?? null)}`,
+          ),
+          ...unless(
+            same(properties.FunctionResponseTypes, ['ReportBatchItemFailures']),
+            `${lane}: one failure fails the whole batch`,
+          ),
+          ...unless(properties.BatchSize === batchSize, `${lane}: batch size is not ${batchSize}`),
+          ...unless(
+            maxConcurrency >= 2 && maxConcurrency <= 50,
+            `${lane}: maximum concurrency is ${maxConcurrency}`,
+          ),
+          ...unless(
+            maxConcurrency === (expected[lane] ?? maxConcurrency),
+            `${lane}: not the concurrency of the stage`,
+          ),
+          ...unless(!properties.MaximumBatchingWindowInSeconds, `${lane}: has a batching window`),
+          ...unless(properties.Enabled === true, `${lane}: event source mapping is disabled`),
+        ];
+      }),
 
   'functions that read queues have no reserved concurrency': (view) =>
-    (['Archive', 'Discover'] as const)
+    (['Archive', 'Discover', 'Audit'] as const)
       .filter((name) => lambda(view, name).properties.ReservedConcurrentExecutions !== undefined)
       .map((name) => `${name} has reserved concurrency`),
 
@@ -481,6 +508,7 @@ export const checks = {
       Webhook: webhookSettings,
       Discover: discoverSettings,
       Archive: archiveSettings,
+      Audit: auditSettings,
     };
     return functionNames.flatMap((name) => {
       const environment = environmentOf(lambda(view, name));
@@ -517,7 +545,7 @@ export const checks = {
           .filter(
             (resource) =>
               !(sid === 'Trace' && actions.every((action) => action.startsWith('xray:Put'))) &&
-              ![`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`].includes(resource),
+              !objectsWith(view, Object.keys(archiveKeys)).includes(resource),
           )
           .map((resource) => `${path}: ${sid} applies to ${resource}`),
       ]),
@@ -529,7 +557,7 @@ export const checks = {
     }),
 
   'the archive role can create and read objects but not delete them': (view, stage) => {
-    const objects = [`${arnOf(bucket(view))}/documents/*`, `${arnOf(bucket(view))}/receipts/*`];
+    const objects = objectsWith(view, ['documents/', 'receipts/']);
     const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
     const read = [arnOf(queue(view, 'Documents')), arnOf(queue(view, 'Backfill'))];
     return [
@@ -569,6 +597,52 @@ export const checks = {
       ...conditionProblems(view, 'Discover', ['receipts/*']),
     ];
   },
+
+  'the audit role can read the archive and add manifests and its own records; only if the stage repairs, queue documents':
+    (view, stage) => {
+      const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+      const locked = objectsWith(view, ['documents/', 'receipts/']);
+      return [
+        ...differences(grantsOf(view, 'Audit'), {
+          's3:ListBucket': [arnOf(bucket(view))],
+          's3:ListBucketVersions': [arnOf(bucket(view))],
+          's3:GetObject': objectsWith(view, Object.keys(archiveKeys)),
+          's3:GetObjectLegalHold': locked,
+          's3:GetObjectRetention': locked,
+          's3:PutObject': objectsWith(view, ['audits/', 'manifests/']),
+          'kms:Decrypt': [key],
+          'kms:GenerateDataKey': [key],
+          'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
+          'sqs:SendMessage': [
+            arnOf(queue(view, 'Audit')),
+            arnOf(deadLetters(view, 'Audit')),
+            ...(stage.repair ? [arnOf(queue(view, 'Backfill'))] : []),
+          ],
+          ...receiving([arnOf(queue(view, 'Audit'))]),
+        }),
+        // It lists the whole bucket: objects that belong to no document can have any key.
+        ...conditionProblems(view, 'Audit', []),
+      ];
+    },
+
+  'the audit function has the share of objects to read back and the choice to repair of the stage': (
+    view,
+    stage,
+  ) => {
+    const { FIXITY_DAYS, REPAIR } = environmentOf(lambda(view, 'Audit'));
+    const days = stage.fixityDays === 'never' ? 0 : stage.fixityDays;
+    return [
+      ...unless(FIXITY_DAYS === String(days), `FIXITY_DAYS is ${FIXITY_DAYS}`),
+      ...unless(REPAIR === String(stage.repair), `REPAIR is ${REPAIR}`),
+    ];
+  },
+
+  'low lanes know how many invocations share what live work leaves of the rate limit': (view, stage) =>
+    (['Discover', 'Archive', 'Audit'] as const).flatMap((name) => {
+      const stated = Number(environmentOf(lambda(view, name)).LOW_LANE_INVOCATIONS);
+      // Backfilled documents, two time spans, twenty parts of the audit.
+      return unless(stated === stage.backfillConcurrency + 2 + 20, `${name} knows of ${stated}`);
+    }),
 
   'no role can delete queues or objects, change keys or assume another role': (view) =>
     identityPolicies(view).flatMap(({ path, statements }) =>
@@ -668,40 +742,34 @@ export const checks = {
       .map(([name]) => `output ${name} contains a secret or a wildcard`),
   ],
 
-  'the schedule sends a valid sweep message every minute': (view) => {
-    const found = ofType(view, 'AWS::Scheduler::Schedule');
-    const [schedule] = found;
-    if (schedule === undefined || found.length > 1) return [`there are ${found.length} schedules`];
-    const { properties } = schedule;
-    const input = text(at(properties, 'Target', 'Input'));
-    const grants = grantsOfRole(view, 'Sweep/Role');
-    return [
-      ...unless(
-        properties.ScheduleExpression === 'cron(0/1 * * * ? *)',
-        `the schedule expression is ${text(properties.ScheduleExpression ?? null)}`,
-      ),
-      ...unless(properties.State === 'ENABLED', 'the schedule is disabled'),
-      ...unless(
-        at(properties, 'Target', 'Arn') === arnOf(queue(view, 'Discovery')),
-        'the target is not the discovery queue',
-      ),
-      ...unless(
-        isRecentMessage(input.replace('<aws.scheduler.scheduled-time>', '2022-03-22T18:59:43Z')),
-        `discover cannot parse ${input}`,
-      ),
-      ...unless(Number(at(properties, 'Target', 'RetryPolicy', 'MaximumRetryAttempts')) > 0, 'no retries'),
-      ...unless(
-        at(properties, 'Target', 'RetryPolicy', 'MaximumEventAgeInSeconds') === 3_600,
-        'messages are not retried for exactly as long as discover accepts the first sweep of an hour',
-      ),
-      ...unless(
-        at(properties, 'Target', 'DeadLetterConfig', 'Arn') === arnOf(deadLetters(view, 'Discovery')),
-        'the schedule has no dead-letter queue',
-      ),
-      ...differences(grants, {
-        'sqs:SendMessage': [arnOf(queue(view, 'Discovery')), arnOf(deadLetters(view, 'Discovery'))],
-      }),
-    ];
+  'the schedule sends a valid sweep message every minute': (view) =>
+    scheduleProblems(view, {
+      path: 'Sweep',
+      expression: 'cron(0/1 * * * ? *)',
+      lane: 'Discovery',
+      kindOf: (message) => parseDiscoveryMessage(message).kind,
+      kind: 'recent',
+      // For exactly as long as discover accepts the first sweep of an hour.
+      maximumAge: 3_600,
+    }),
+
+  'the schedule starts the audit every night': (view) =>
+    scheduleProblems(view, {
+      path: 'Audit',
+      expression: 'cron(15 2 * * ? *)',
+      lane: 'Audit',
+      kindOf: (message) => parseAuditMessage(message).kind,
+      kind: 'audit-start',
+      // A later start would leave its run less than twelve hours until the next one, which closes it.
+      maximumAge: 43_200,
+    }),
+
+  'there is no other schedule': (view) => {
+    const paths = ofType(view, 'AWS::Scheduler::Schedule').map(({ path }) => path);
+    return unless(
+      same(paths.toSorted(), ['Audit/Schedule', 'Sweep/Schedule']),
+      `the schedules are ${text(paths)}`,
+    );
   },
 
   'every kind of failure has an alarm that notifies the topic and explains its impact': (view, stage) => {
@@ -715,6 +783,7 @@ export const checks = {
         if (alarm === undefined) return [`no alarm ${name}`];
         const { properties } = alarm;
         const { metric, threshold, below = false, datapoints: [toAlarm, outOf] = [1, 1] } = expected;
+        const missing = expected.missingIsBreaching ? 'breaching' : 'notBreaching';
         const value =
           typeof threshold === 'number'
             ? threshold
@@ -731,7 +800,7 @@ export const checks = {
             `${name} needs ${text(properties.DatapointsToAlarm ?? null)} of ${text(properties.EvaluationPeriods ?? null)}`,
           ),
           ...unless(
-            properties.TreatMissingData === (below ? 'breaching' : 'notBreaching'),
+            properties.TreatMissingData === missing,
             `${name} treats missing data as ${text(properties.TreatMissingData ?? null)}`,
           ),
           ...unless(
@@ -853,8 +922,10 @@ interface ExpectedAlarm {
   metric: string;
   /** In alarm at this value or above. The name of a function means 80 % of its timeout. */
   threshold: number | FunctionName;
-  /** In alarm below the threshold, and if data is missing. @default false */
+  /** In alarm below the threshold. @default false */
   below?: boolean;
+  /** @default false */
+  missingIsBreaching?: boolean;
   /** M out of N. @default 1 of 1 */
   datapoints?: [toAlarm: number, outOf: number];
   /** Whether the topic is also notified of OK. @default false */
@@ -898,7 +969,16 @@ const expectedAlarms: Record<string, ExpectedAlarm> = {
     metric: 'SweepsCompleted',
     threshold: 1,
     below: true,
+    missingIsBreaching: true,
     datapoints: [2, 3],
+    notifiesOk: true,
+  },
+  AuditFindings: { metric: 'AuditFindings', threshold: 1 },
+  AuditMissing: {
+    metric: 'AuditCompleted',
+    threshold: 1,
+    below: true,
+    datapoints: [55, 55],
     notifiesOk: true,
   },
   ...Object.fromEntries(
@@ -908,8 +988,11 @@ const expectedAlarms: Record<string, ExpectedAlarm> = {
       [`${name}Slow`, { metric: 'p99', threshold: name }],
     ]),
   ),
-  DiscoverRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
-  ArchiveRecursionStopped: { metric: 'RecursiveInvocationsDropped', threshold: 1 },
+  ...Object.fromEntries(
+    functionNames
+      .filter((name) => name !== 'Webhook')
+      .map((name) => [`${name}RecursionStopped`, { metric: 'RecursiveInvocationsDropped', threshold: 1 }]),
+  ),
   ObjectsDeleted: { metric: 'TriggeredRules', threshold: 1 },
 };
 
@@ -1004,6 +1087,11 @@ function bucketPolicy(view: View, target: Resource): Statement[] {
   return ofType(view, 'AWS::S3::BucketPolicy')
     .filter(({ properties }) => properties.Bucket === `\${${target.id}}`)
     .flatMap(({ properties }) => statementsOf(properties.PolicyDocument));
+}
+
+/** ARNs of all objects with the prefixes. */
+function objectsWith(view: View, prefixes: readonly string[]): string[] {
+  return prefixes.map((prefix) => `${arnOf(bucket(view))}/${prefix}*`);
 }
 
 function encryption(target: Resource): unknown {
@@ -1146,12 +1234,57 @@ function conditionProblems(view: View, name: FunctionName, prefixes: string[]): 
   });
 }
 
-function isRecentMessage(message: string): boolean {
+interface ExpectedSchedule {
+  /** Path of its construct. */
+  path: string;
+  expression: string;
+  lane: Lane;
+  /** Throws for a message that the lane's function does not accept. */
+  kindOf: (message: string) => string;
+  kind: string;
+  /** For how long the scheduler tries to deliver a message, in seconds. */
+  maximumAge: number;
+}
+
+function scheduleProblems(view: View, expected: ExpectedSchedule): string[] {
+  const { path, expression, lane, maximumAge } = expected;
+  const { properties } = atPath(view, `${path}/Schedule`);
+  const target = object(properties.Target);
+  const input = text(target.Input);
+  const kind = kindOrUndefined(
+    expected,
+    input.replace('<aws.scheduler.scheduled-time>', '2022-03-22T18:59:43Z'),
+  );
+  return [
+    ...unless(
+      properties.ScheduleExpression === expression,
+      `the schedule expression is ${text(properties.ScheduleExpression ?? null)}`,
+    ),
+    ...unless(properties.State === 'ENABLED', 'the schedule is disabled'),
+    ...unless(target.Arn === arnOf(queue(view, lane)), 'the target is not the queue of the lane'),
+    ...unless(input.includes('<aws.scheduler.scheduled-time>'), 'the message does not state its time'),
+    ...unless(kind === expected.kind, `the message is ${input}`),
+    ...unless(Number(at(target, 'RetryPolicy', 'MaximumRetryAttempts')) > 0, 'no retries'),
+    ...unless(
+      at(target, 'RetryPolicy', 'MaximumEventAgeInSeconds') === maximumAge,
+      `messages are not retried for ${maximumAge} s`,
+    ),
+    ...unless(
+      at(target, 'DeadLetterConfig', 'Arn') === arnOf(deadLetters(view, lane)),
+      'the schedule has no dead-letter queue',
+    ),
+    ...differences(grantsOfRole(view, `${path}/Role`), {
+      'sqs:SendMessage': [arnOf(queue(view, lane)), arnOf(deadLetters(view, lane))],
+    }),
+  ];
+}
+
+function kindOrUndefined({ kindOf }: ExpectedSchedule, message: string): string | undefined {
   try {
-    return parseDiscoveryMessage(message).kind === 'recent';
+    return kindOf(message);
   } catch {
     // The check reports it.
-    return false;
+    return undefined;
   }
 }
 

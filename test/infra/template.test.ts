@@ -128,7 +128,7 @@ test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () =>
     .filter(([name, value]) => name.endsWith('Prefix') && typeof value === 'string')
     .map(([, prefix]) => prefix);
 
-  expect(prefixes).toHaveLength(4);
+  expect(prefixes).toHaveLength(5);
   expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
 });
 
