@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ErrorCode, errorCodes, retryPolicies } from '../../functions/errors.ts';
 import { waitingAfterMs } from '../../functions/limits.ts';
+import { laneNames } from '../../functions/queue/lanes.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import { type Synthesized, settings, synthesize } from '../infra/deployments.ts';
 import { alarmsOf } from './template-alarms.ts';
-import { createWorld, dayMs, hourMs, laneNames, minuteMs, type World, type WorldOptions } from './world.ts';
+import { createWorld, dayMs, hourMs, minuteMs, type World, type WorldOptions } from './world.ts';
 
 let synthesized: Synthesized;
 
@@ -15,10 +16,10 @@ beforeAll(() => {
 
 const id = (position: number) => `5a3b1e00-0000-4000-8000-${String(position).padStart(12, '0')}`;
 
-/** A world after one hour of sweeps, so that no alarm is left from the start. */
+/** A world after one hour of sweeps and a minute, in which every alarm has been evaluated: none is left from the start. */
 async function createRunningWorld(options?: WorldOptions): Promise<World> {
   const world = createWorld(synthesized, options);
-  await world.pass(hourMs);
+  await world.pass(hourMs + minuteMs);
   return world;
 }
 
@@ -53,6 +54,8 @@ interface Cause {
   within: number;
   /** Other alarms that ring for the same cause. @default none */
   also?: string[];
+  /** Until the next cause. @default three hours */
+  forMs?: number;
 }
 
 const title = (name: string) => name.charAt(0).toUpperCase() + name.slice(1);
@@ -107,12 +110,22 @@ const causes: Cause[] = [
     },
     within: 13,
   },
-  ...(['Webhook', 'Discover', 'Archive'] as const).flatMap((name): Cause[] => [
+  { alarm: 'AuditFindings', trigger: (world) => world.endAudit({ missing: 2, altered: 1 }), within: 3 },
+  {
+    alarm: 'AuditMissing',
+    trigger: (world) => {
+      world.setAuditing(undefined);
+      world.after(2.5 * dayMs, () => world.setAuditing(minuteMs));
+    },
+    within: 56 * 60,
+    forMs: 4 * dayMs,
+  },
+  ...(['Webhook', 'Discover', 'Archive', 'Audit'] as const).flatMap((name): Cause[] => [
     { alarm: `${name}Errors`, trigger: (world) => world.lambdaMetric(name, 'Errors', 1), within: 3 },
     { alarm: `${name}Throttles`, trigger: (world) => world.lambdaMetric(name, 'Throttles', 1), within: 3 },
     { alarm: `${name}Slow`, trigger: (world) => world.lambdaMetric(name, 'Duration', 299_000), within: 3 },
   ]),
-  ...(['Discover', 'Archive'] as const).map((name) => ({
+  ...(['Discover', 'Archive', 'Audit'] as const).map((name) => ({
     alarm: `${name}RecursionStopped`,
     trigger: (world: World) => world.lambdaMetric(name, 'RecursiveInvocationsDropped', 1),
     within: 3,
@@ -123,13 +136,13 @@ const causes: Cause[] = [
 describe('Each alarm of the template', () => {
   test.each(causes)(
     '$alarm rings once for its cause and once again for the next',
-    async ({ alarm, trigger, within, also = [] }) => {
+    async ({ alarm, trigger, within, also = [], forMs = 3 * hourMs }) => {
       const world = await createRunningWorld();
 
       const rangFor = async () => {
         const since = world.now();
         trigger(world);
-        await world.pass(3 * hourMs);
+        await world.pass(forMs);
         return world.rangSince(since);
       };
 
@@ -393,6 +406,83 @@ describe('SweepMissing', () => {
 
     world.setSweeping(false);
     await world.pass(20 * minuteMs);
+
+    expect(world.cloudWatch.inAlarm()).toEqual(['SweepMissing']);
+  });
+});
+
+describe('AuditFindings', () => {
+  test('rings for each run with findings, and not for others', async () => {
+    const world = createWorld(synthesized);
+    const runs = [{}, { missing: 1 }, { altered: 3, unreadable: 1 }, {}, { missing: 1 }];
+
+    const rang: number[] = [];
+    for (const findings of runs) {
+      const since = world.now();
+      world.endAudit(findings);
+      await world.pass(hourMs);
+      rang.push(world.rangSince(since).AuditFindings?.length ?? 0);
+    }
+
+    expect(rang).toEqual([0, 1, 1, 0, 1]);
+    expect(world.resolvedSince(0)).not.toContain('AuditFindings');
+  });
+});
+
+describe.each([0, 2, 5])('AuditMissing with %i extra periods in the evaluation range', (extraPeriods) => {
+  test('rings after two nights without a complete run, and notifies of OK after the next one', async () => {
+    const world = createWorld(synthesized, { extraPeriods });
+    await world.pass(3 * hourMs);
+    const since = world.now();
+
+    world.setAuditing(undefined);
+    await world.pass(2.5 * dayMs);
+    world.setAuditing(minuteMs);
+    await world.pass(dayMs);
+
+    const { AuditMissing: rang = [], ...others } = world.rangSince(since);
+    expect(others).toEqual({});
+    expect(rang).toHaveLength(1);
+    // The last one ended at 02:18. The second night without one has had six hours by 08:15, two days later.
+    expect(rang[0]).toBeGreaterThanOrEqual(2 * 24 * 60 + 5.25 * 60);
+    expect(rang[0]).toBeLessThanOrEqual(56 * 60);
+    expect(world.resolvedSince(since)).toEqual(['AuditMissing']);
+  });
+
+  test('does not ring if one night has no complete run and those around it take as long as they may', async () => {
+    const world = createWorld(synthesized, { extraPeriods });
+    await world.pass(3 * hourMs);
+    const since = world.now();
+
+    world.setAuditing(undefined);
+    await world.pass(dayMs);
+    world.setAuditing(6 * hourMs);
+    await world.pass(2 * dayMs);
+
+    expect(world.cloudWatch.notifications(since)).toEqual([]);
+  });
+});
+
+describe('AuditMissing after a deployment', () => {
+  test('waits until the first two nights are over, and rings if no run has completed', async () => {
+    const world = createWorld(synthesized);
+    world.setAuditing(undefined);
+
+    await world.pass(dayMs + 9 * hourMs);
+    const before = world.cloudWatch.inAlarm();
+    await world.pass(dayMs);
+
+    expect(before).toEqual([]);
+    expect(world.cloudWatch.inAlarm()).toEqual(['AuditMissing']);
+    expect(world.rangSince(0).AuditMissing).toHaveLength(1);
+  });
+
+  test('does not ring while there are no sweeps either, which has an alarm of its own', async () => {
+    const world = createWorld(synthesized);
+    world.setAuditing(undefined);
+    world.setSweeping(false);
+
+    await world.pass(3 * dayMs);
 
     expect(world.cloudWatch.inAlarm()).toEqual(['SweepMissing']);
   });

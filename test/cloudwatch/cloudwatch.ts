@@ -4,7 +4,8 @@
  *
  * Its rules, from the CloudWatch user guide:
  * - A metric is identified by its namespace, its name and all its dimensions ("Metrics concepts").
- * - An alarm is evaluated every minute, over periods that end at that minute ("Alarm evaluation").
+ * - An alarm is evaluated every minute, over periods that end at that minute; an alarm on more than a day, every hour
+ *   ("Alarm evaluation").
  * - The evaluation range has more periods than `EvaluationPeriods`. If at least `EvaluationPeriods` of them have data,
  *   the latest of these are evaluated. Otherwise all that have data are evaluated, and the rest is filled up by
  *   `TreatMissingData` ("Configuring how CloudWatch alarms treat missing data").
@@ -243,6 +244,7 @@ class Alarm {
   private readonly metrics = new Map<string, Metric>();
   private readonly periods: number;
   private readonly periodMinutes: number;
+  private readonly everyMinutes: number;
   private stateWithoutData: AlarmState | undefined;
 
   constructor(definition: AlarmDefinition, extraPeriods: number, metricOf: (key: MetricKey) => Metric) {
@@ -250,6 +252,7 @@ class Alarm {
     this.periods = definition.evaluationPeriods + extraPeriods;
     this.periodMinutes = definition.period / 60;
     if (!Number.isInteger(this.periodMinutes)) throw new Error(`${definition.name} has periods of seconds`);
+    this.everyMinutes = definition.evaluationPeriods * definition.period > 86_400 ? 60 : 1;
     for (const [id, query] of Object.entries(definition.queries)) {
       if ('expression' in query) continue;
       const metric = metricOf(query);
@@ -260,6 +263,7 @@ class Alarm {
 
   /** @returns the new state, or undefined if it does not change */
   evaluateAt(minute: number): AlarmState | undefined {
+    if (minute % this.everyMinutes !== 0) return undefined;
     const state = this.stateAt(minute);
     if (state === this.state) return undefined;
     this.state = state;

@@ -8,6 +8,7 @@ import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { retryTimings } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
 import { consumeBatch } from '../../functions/queue/batch.ts';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import type { Random, Time } from '../../functions/time.ts';
 import { createWebhookHandler } from '../../functions/webhook/handler.ts';
 import { VirtualClock } from '../fakes/clock.ts';
@@ -24,9 +25,19 @@ export const hourMs = 60 * minuteMs;
 export const dayMs = 24 * hourMs;
 const start = Date.parse('2026-11-24T00:00:00Z');
 
-export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
-export type LaneName = (typeof laneNames)[number];
-export type FunctionName = 'Webhook' | 'Discover' | 'Archive';
+export type FunctionName = 'Webhook' | 'Discover' | 'Archive' | 'Audit';
+
+/** The function that reads each lane. */
+const readers = {
+  documents: 'Archive',
+  backfill: 'Archive',
+  discovery: 'Discover',
+  spans: 'Discover',
+  audit: 'Audit',
+} as const satisfies Record<LaneName, FunctionName>;
+
+/** Time of the nightly audit, after midnight UTC. */
+const auditAtMs = 2 * hourMs + 15 * minuteMs;
 
 export interface WorldOptions extends Omit<CloudWatchOptions, 'now'> {
   /** @default always 0.5 */
@@ -71,7 +82,12 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
       now,
     });
   };
-  const logs = { Webhook: logOf('Webhook'), Discover: logOf('Discover'), Archive: logOf('Archive') };
+  const logs = {
+    Webhook: logOf('Webhook'),
+    Discover: logOf('Discover'),
+    Archive: logOf('Archive'),
+    Audit: logOf('Audit'),
+  };
 
   const queues = Object.fromEntries(laneNames.map((lane) => [lane, deadLetterQueue(lane)])) as Record<
     LaneName,
@@ -165,7 +181,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
           })),
           sqs,
           timings: retryTimings,
-          log: logs[lane === 'documents' || lane === 'backfill' ? 'Archive' : 'Discover'],
+          log: logs[readers[lane]],
           time,
           random,
         },
@@ -224,6 +240,26 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   }
   schedule(start, sweep);
 
+  /** @param findings code → number, for problems and for what could not be checked */
+  function endAudit(findings: Readonly<Record<string, number>> = {}): void {
+    logs.Audit.count('AuditFindings', 0);
+    for (const [code, count] of Object.entries(findings)) {
+      logs.Audit.count('AuditFindings', count, { Code: code });
+    }
+    logs.Audit.count('AuditedDocuments', 1_000);
+    logs.Audit.count('AuditCompleted');
+  }
+
+  let auditing = true;
+  let auditMs = 3 * minuteMs;
+
+  /** One run of the audit every night, which finds nothing. */
+  function audit(): void {
+    schedule(now() + dayMs, audit);
+    if (auditing) schedule(now() + auditMs, () => endAudit());
+  }
+  schedule(start + auditAtMs, audit);
+
   function lambdaMetric(name: FunctionName, metricName: string, value: number): void {
     const dimensions = { FunctionName: `\${${atPath(view, `Functions/${name}/Function`).id}}` };
     cloudWatch.publish({ namespace: 'AWS/Lambda', metricName, dimensions }, value, now(), now() + minuteMs);
@@ -260,6 +296,12 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     },
     setSweeping: (value: boolean) => {
       sweeping = value;
+    },
+    endAudit,
+    /** @param ms from a start of the audit to its end; undefined: the audit does not end */
+    setAuditing: (ms: number | undefined) => {
+      auditing = ms !== undefined;
+      auditMs = ms ?? auditMs;
     },
     /** Uploads a document, which is archived after a while. */
     upload: (id: string, archivedAfterMs: number) => {
