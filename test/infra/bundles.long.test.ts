@@ -24,7 +24,7 @@ import { featureFlags, settings } from './deployments.ts';
 import { type RunningFunction, startFunction } from './lambda-runtime.ts';
 import { at, atPath, ofType, type Template, text, type View, viewOf } from './view.ts';
 
-const functionNames = ['Webhook', 'Discover', 'Archive'] as const;
+const functionNames = ['Webhook', 'Discover', 'Archive', 'Audit'] as const;
 type FunctionName = (typeof functionNames)[number];
 
 const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
@@ -109,11 +109,11 @@ describe.each(functionNames)('The bundle of %s', (name) => {
     const { stdout, stderr } = start({});
 
     expect(stdout).toBe('');
-    expect(stderr).toContain('DOCUMENTS_QUEUE_URL is not set.');
+    expect(stderr).toContain(`${name === 'Audit' ? 'AUDIT' : 'DOCUMENTS'}_QUEUE_URL is not set.`);
   });
 
   test('is below its size limit', () => {
-    const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000 };
+    const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000, Audit: 520_000 };
 
     expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(maxBytes[name]);
   });
@@ -177,6 +177,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
       Backfill: 'backfill',
       Discovery: 'discovery',
       Spans: 'spans',
+      Audit: 'audit',
     } as const;
     for (const [path, lane] of Object.entries(lanes)) {
       values[reference(`Queues/${path}/Queue`)] = queues.lanes[lane].queueUrl;
