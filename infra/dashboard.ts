@@ -123,11 +123,11 @@ export class ArchiverDashboard extends Construct {
           }),
           graphBy(metrics, 'Findings of the audit', 'AuditFindings', 'Code', auditHistory),
           new LogQueryWidget({
-            title: 'Bytes that each audit has read back',
+            title: 'Completed audits of the selected time range',
             logGroupNames: [functions.audit.logGroup.logGroupName],
             queryLines: [
-              'filter kind = "audit-part"',
-              'stats sum(bytes) as bytesReadBack, count(bytes) as parts by run',
+              'fields run, found as documents, bytes as bytesReadBack, problems',
+              'filter message = "Audit completed"',
               'sort run desc',
             ],
             view: LogQueryVisualizationType.TABLE,

@@ -89,6 +89,8 @@ async function end(
   await writeRunObject(auditSummaryKey(plan.run), summary, bucket, signal);
   log.info(isComplete ? 'Audit completed' : 'Audit closed: some parts have no result', {
     run: plan.run,
+    found: tally.documents,
+    bytes: tally.bytesRead,
     problems,
   });
   return { status: summary.status, found: tally.documents, problems };

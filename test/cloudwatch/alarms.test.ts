@@ -110,7 +110,11 @@ const causes: Cause[] = [
     },
     within: 13,
   },
-  { alarm: 'AuditFindings', trigger: (world) => world.endAudit({ missing: 2, altered: 1 }), within: 3 },
+  {
+    alarm: 'AuditFindings',
+    trigger: (world) => world.endAudit('missing', 'missing', 'unreadable'),
+    within: 3,
+  },
   {
     alarm: 'AuditMissing',
     trigger: (world) => {
@@ -414,17 +418,17 @@ describe('SweepMissing', () => {
 describe('AuditFindings', () => {
   test('rings for each run with findings, and not for others', async () => {
     const world = createWorld(synthesized);
-    const runs = [{}, { missing: 1 }, { altered: 3, unreadable: 1 }, {}, { missing: 1 }];
+    const runs = [[], ['missing'], ['overwritten', 'unreadable'], [], ['erased'], ['missing']] as const;
 
     const rang: number[] = [];
-    for (const findings of runs) {
+    for (const codes of runs) {
       const since = world.now();
-      world.endAudit(findings);
+      world.endAudit(...codes);
       await world.pass(hourMs);
       rang.push(world.rangSince(since).AuditFindings?.length ?? 0);
     }
 
-    expect(rang).toEqual([0, 1, 1, 0, 1]);
+    expect(rang).toEqual([0, 1, 1, 0, 0, 1]);
     expect(world.resolvedSince(0)).not.toContain('AuditFindings');
   });
 });

@@ -2,7 +2,13 @@
  * An archiver on a virtual clock: the functions' own code works on messages, sweeps and webhook requests, and its log
  * lines go to a model of CloudWatch with the alarms of a synthesized template.
  */
+import type { S3Client } from '@aws-sdk/client-s3';
 import { ChangeMessageVisibilityCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { FindingCode } from '../../functions/audit/findings.ts';
+import { finishRun } from '../../functions/audit/finish.ts';
+import type { AuditPlan } from '../../functions/audit/records.ts';
+import { runName } from '../../functions/audit-names.ts';
+import { createBucket } from '../../functions/bucket/store.ts';
 import { discover } from '../../functions/discover/discover.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import { retryTimings } from '../../functions/limits.ts';
@@ -12,6 +18,7 @@ import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import type { Random, Time } from '../../functions/time.ts';
 import { createWebhookHandler } from '../../functions/webhook/handler.ts';
 import { VirtualClock } from '../fakes/clock.ts';
+import { MemoryBucket } from '../fakes/memory-bucket.ts';
 import { sqsEvent, sqsRecord } from '../fakes/sqs-records.ts';
 import { pageOf } from '../fakes/telnyx-list.ts';
 import type { Synthesized } from '../infra/deployments.ts';
@@ -240,14 +247,31 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   }
   schedule(start, sweep);
 
-  /** @param findings code → number, for problems and for what could not be checked */
-  function endAudit(findings: Readonly<Record<string, number>> = {}): void {
-    logs.Audit.count('AuditFindings', 0);
-    for (const [code, count] of Object.entries(findings)) {
-      logs.Audit.count('AuditFindings', count, { Code: code });
-    }
-    logs.Audit.count('AuditedDocuments', 1_000);
-    logs.Audit.count('AuditCompleted');
+  const records = createBucket({
+    s3: { send: new MemoryBucket(time).send } as unknown as S3Client,
+    name: 'archive',
+    time,
+  });
+
+  /** Ends a run of the audit. @param codes of the problems that it has found, and of what it could not check */
+  async function endAudit(...codes: readonly FindingCode[]): Promise<void> {
+    const startedAt = new Date(now()).toISOString();
+    const plan: AuditPlan = {
+      v: 1,
+      run: runName(now()),
+      startedAt,
+      full: false,
+      shareDays: 30,
+      readsBytes: true,
+      day: 0,
+      shares: [0],
+      newFrom: startedAt,
+      parts: [],
+      manifests: [],
+      findings: codes.map((code) => ({ code, key: 'documents/x', detail: '' })),
+      archiver: '1.0.0',
+    };
+    await finishRun(plan, records, new AbortController().signal, { log: logs.Audit, time });
   }
 
   let auditing = true;
@@ -256,7 +280,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
   /** One run of the audit every night, which finds nothing. */
   function audit(): void {
     schedule(now() + dayMs, audit);
-    if (auditing) schedule(now() + auditMs, () => endAudit());
+    if (auditing) schedule(now() + auditMs, () => background(endAudit()));
   }
   schedule(start + auditAtMs, audit);
 
@@ -297,7 +321,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
     setSweeping: (value: boolean) => {
       sweeping = value;
     },
-    endAudit,
+    /** Ends a run of the audit. @param codes of the problems that it has found, and of what it could not check */
+    endAudit: (...codes: readonly FindingCode[]) => background(endAudit(...codes)),
     /** @param ms from a start of the audit to its end; undefined: the audit does not end */
     setAuditing: (ms: number | undefined) => {
       auditing = ms !== undefined;

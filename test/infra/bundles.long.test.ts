@@ -254,7 +254,7 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
     }
   };
 
-  async function send(lane: 'discovery' | 'spans', message: string): Promise<void> {
+  async function send(lane: 'discovery' | 'spans' | 'audit', message: string): Promise<void> {
     const sqs = queues.createClient();
     const { queueUrl } = queues.lanes[lane];
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: message }));
@@ -304,11 +304,16 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
     expect(answer.status).toBe(401);
   });
 
+  const scheduled = (path: string) =>
+    text(at(atPath(view, path).properties, 'Target', 'Input')).replace(
+      '<aws.scheduler.scheduled-time>',
+      new Date().toISOString(),
+    );
+
   test('archive an upload that the message of the schedule finds', async () => {
     const upload = await standIn.documents.add('Passport.txt', Buffer.from('passport'));
-    const input = text(at(atPath(view, 'Sweep/Schedule').properties, 'Target', 'Input'));
 
-    await send('discovery', input.replace('<aws.scheduler.scheduled-time>', new Date().toISOString()));
+    await send('discovery', scheduled('Sweep/Schedule'));
 
     await vi.waitFor(() => expect(receipts()).toContain(`${upload.id}.json`), 30_000);
   });
@@ -331,6 +336,18 @@ describe('The bundles with local queues, a local bucket and a local Telnyx', () 
     const all = standIn.documents.all().map(({ id }) => `${id}.json`);
     await vi.waitFor(() => expect(receipts().sort()).toEqual(all.sort()), 30_000);
     expect(functions.Archive.log()).toContain('"lane":"backfill"');
+    expect(problems).toEqual([]);
+  });
+
+  test('audit the archive when the message of the schedule arrives', async () => {
+    await send('audit', scheduled('Audit/Schedule'));
+
+    const audits = join(archive, 'audits');
+    const summary = await vi.waitFor(() => {
+      const [run = ''] = readdirSync(audits);
+      return JSON.parse(readFileSync(join(audits, run, 'summary.json'), 'utf8'));
+    }, 30_000);
+    expect(summary).toMatchObject({ status: 'complete', tally: { documents: receipts().length } });
     expect(problems).toEqual([]);
   });
 
