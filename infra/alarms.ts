@@ -15,7 +15,7 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type ErrorCode, errorCodes, retryPolicies } from '../functions/errors.ts';
 import {
-  audit as auditLimits,
+  nightlyAudit,
   queues as queueLimits,
   retryTimings,
   timeouts,
@@ -115,7 +115,7 @@ const backlogDatapoints = { toAlarm: 1, outOf: 12 };
  * CloudWatch evaluates an alarm on more than a day once an hour, over whole hours, and looks back seven days at most
  * (CloudWatch user guide, "Alarm evaluation").
  */
-const missingAuditHours = 48 + auditLimits.uncheckedAfterMs / hourMs + 1;
+const missingAuditHours = 48 + nightlyAudit.uncheckedAfterMs / hourMs + 1;
 
 export class Alarms extends Construct {
   /** All metric alarms, for the dashboard. */

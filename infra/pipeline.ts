@@ -8,7 +8,7 @@ import { allowAlarms, allowLogs, EncryptionKey } from './encryption-key.ts';
 import { Functions } from './functions.ts';
 import { ArchiverMetrics } from './metrics.ts';
 import { Queues } from './queues.ts';
-import { LaneSchedule, nightlyAudit, sweeps } from './schedule.ts';
+import { auditSchedule, LaneSchedule, sweepSchedule } from './schedule.ts';
 import type { Stage } from './stage.ts';
 import type { ArchiveStorage } from './storage.ts';
 import { WebhookApi } from './webhook-api.ts';
@@ -57,8 +57,8 @@ export class ArchivePipeline extends Construct {
       handler: this.functions.webhook.function,
       logKey: operationsKey,
     });
-    new LaneSchedule(this, 'Sweep', { ...sweeps, archiverName, lane: this.queues.discovery });
-    new LaneSchedule(this, 'Audit', { ...nightlyAudit, archiverName, lane: this.queues.audit });
+    new LaneSchedule(this, 'Sweep', { ...sweepSchedule, archiverName, lane: this.queues.discovery });
+    new LaneSchedule(this, 'Audit', { ...auditSchedule, archiverName, lane: this.queues.audit });
     this.alarmTopic = new AlarmTopic(this, 'AlarmTopic', {
       archiverName,
       email: stage.alarmEmail,

@@ -2,7 +2,7 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnSchedule, CfnScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
-import { audit, sweep } from '../functions/limits.ts';
+import { nightlyAudit, sweep } from '../functions/limits.ts';
 import { sendTo } from './permissions.ts';
 import type { QueuePair } from './queues.ts';
 
@@ -22,7 +22,7 @@ interface Scheduled {
 }
 
 /** Requests a sweep every minute. Sweeps find most documents, within 30 minutes of their upload. */
-export const sweeps: Scheduled = {
+export const sweepSchedule: Scheduled = {
   name: 'sweep',
   description: 'Requests a sweep, which finds documents that no event has named',
   // At the full minute: the time of a sweep decides whether it is one of every fifth minute or of the hour.
@@ -33,14 +33,14 @@ export const sweeps: Scheduled = {
 };
 
 /** Starts a run of the audit every night. */
-export const nightlyAudit: Scheduled = {
+export const auditSchedule: Scheduled = {
   name: 'audit',
   description: 'Starts the audit, which compares the whole archive',
   // Not at the full hour, whose sweep has the most to do.
-  expression: `cron(15 ${audit.hour} * * ? *)`,
+  expression: `cron(15 ${nightlyAudit.hour} * * ? *)`,
   message: '{"v":1,"kind":"audit-start","requestedAt":"<aws.scheduler.scheduled-time>"}',
   // The next night's start closes a run that has not ended by then, so a run that starts later would have too little time.
-  maximumAgeMinutes: audit.unfinishedAfterMs / 60_000,
+  maximumAgeMinutes: nightlyAudit.unfinishedAfterMs / 60_000,
 };
 
 export interface LaneScheduleProps extends Scheduled {
