@@ -133,6 +133,7 @@ type Chunks = AsyncIterable<Buffer> | Iterable<Buffer>;
 export async function readManifestHead(chunks: Chunks, key: string): Promise<ManifestHead> {
   let predecessor: ManifestLine | undefined;
   const stretches: StretchLine[] = [];
+  // Stryker disable next-line OptionalChaining: it is the key of a manifest; required by the type.
   const timestamp = parseManifestKey(key)?.timestamp;
   try {
     let isFirst = true;

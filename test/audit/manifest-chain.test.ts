@@ -405,6 +405,16 @@ describe('a chain with root manifests', () => {
       ]);
     });
 
+    it('checks everything completely if there was no earlier run', async () => {
+      const world = await startWorldWithRoots();
+      const [stretch] = world.olderStretches;
+      world.replace(stretch, 'x');
+
+      expect((await world.checkInPlace()).findings).toEqual([
+        `manifest-altered ${stretch}: its SHA-256 differs from the one in ${olderRoot}`,
+      ]);
+    });
+
     it('checks completely the share of the older files', async () => {
       const world = await startWorldWithRoots();
       const share = [world.olderStretches[1], first];
@@ -505,6 +515,18 @@ describe('a chain with root manifests', () => {
         await expect(world.checkInPlace()).rejects.toMatchObject({ code: 'BucketConflict' });
       },
     );
+
+    it('throws BucketConflict if a manifest is gone when it is read again, completely', async () => {
+      const world = startWorld();
+      world.memory.refuse = (operation, key) => {
+        const isAgain = world.memory.requests.filter((request) => request === `get ${third}`).length > 1;
+        return operation === 'get' && key === third && isAgain
+          ? { name: 'NoSuchKey', status: 404 }
+          : undefined;
+      };
+
+      await expect(world.checkInPlace()).rejects.toMatchObject({ code: 'BucketConflict' });
+    });
 
     it('reports a stretch file that is gone at the time of its HEAD', async () => {
       const world = await startWorldWithRoots();

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import {
+  countDocuments,
   formatEntry,
   formatLine,
   formatTimestamp,
@@ -119,6 +120,22 @@ describe('readManifestEntries', () => {
   ])('throws RangeError if the manifest %s', async (_case, text, message) => {
     await expect(read(text)).rejects.toThrow(RangeError);
     await expect(read(text)).rejects.toThrow(message);
+  });
+});
+
+describe('countDocuments', () => {
+  it('counts the documents of a manifest, none in a text that is not one, and throws if it cannot be read', async () => {
+    const entry = formatEntry({ id: first, document: digest, receipt: digest });
+    const countIn = (text: string) => countDocuments(readManifestEntries([Buffer.from(text)]));
+    async function* failing(): AsyncGenerator<Buffer> {
+      yield Buffer.from(entry);
+      throw new Error('read ECONNRESET');
+    }
+
+    expect(await countIn(entry)).toBe(1);
+    expect(await countIn('')).toBe(0);
+    expect(await countIn(`${entry}not a manifest\n`)).toBeUndefined();
+    await expect(countDocuments(readManifestEntries(failing()))).rejects.toThrow('read ECONNRESET');
   });
 });
 

@@ -225,7 +225,10 @@ describe('reading the manifests of a bucket', () => {
     memory.put(key, 'some text', noon);
     memory.refuse = (operation) => (operation === 'get' ? { name: 'NoSuchKey', status: 404 } : undefined);
 
-    await expect(read(listed())).rejects.toMatchObject({ code: 'BucketConflict' });
+    await expect(read(listed())).rejects.toMatchObject({
+      code: 'BucketConflict',
+      message: 'A manifest was listed, but was gone when it was read.',
+    });
   });
 });
 

@@ -224,11 +224,14 @@ describe('readClaimsWithin', () => {
 
   it('throws the error of S3', async () => {
     const { memory, dependencies, root } = await worldWithRoot();
-    memory.refuse = () => ({ name: 'AccessDenied', status: 403 });
+    for (const denied of ['/manifest-', '/ids_']) {
+      memory.refuse = (_operation, name) =>
+        name.includes(denied) ? { name: 'AccessDenied', status: 403 } : undefined;
 
-    const reading = readClaimsWithin(root, all, dependencies);
+      const reading = readClaimsWithin(root, all, dependencies);
 
-    await expect(reading).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+      await expect(reading).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+    }
   });
 });
 

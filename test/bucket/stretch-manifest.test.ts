@@ -78,8 +78,14 @@ describe('writeStretchManifest', () => {
     const colliding = writeStretchManifest({ ...stretch, entries }, bucket, signal);
     const vanished = writeStretchManifest({ ...stretch, entries }, gone, signal);
 
-    await expect(colliding).rejects.toMatchObject({ code: 'KeyCollision' });
-    await expect(vanished).rejects.toMatchObject({ code: 'BucketConflict' });
+    await expect(colliding).rejects.toMatchObject({
+      code: 'KeyCollision',
+      message: 'Another text is at the key of a stretch of the manifest. Nothing was overwritten.',
+    });
+    await expect(vanished).rejects.toMatchObject({
+      code: 'BucketConflict',
+      message: 'The manifest existed during the write, but was gone when it was read.',
+    });
     expect(memory.text(key)).toContain(id('9'));
   });
 
@@ -93,7 +99,9 @@ describe('writeStretchManifest', () => {
 
     const writing = writeStretchManifest({ ...stretch, entries: wrong }, bucket, signal);
 
-    await expect(writing).rejects.toThrow(RangeError);
+    await expect(writing).rejects.toThrow(
+      new RangeError('The entries are not sorted, or not of this stretch.'),
+    );
     expect(memory.requests).toEqual([]);
   });
 });
@@ -146,7 +154,10 @@ describe('writeRootManifest', () => {
 
     const writing = writeRootManifest({ timestamp, stretches }, bucket, signal);
 
-    await expect(writing).rejects.toMatchObject({ code: 'KeyCollision' });
+    await expect(writing).rejects.toMatchObject({
+      code: 'KeyCollision',
+      message: 'Another manifest is at the key of this one. Nothing was overwritten.',
+    });
     expect(memory.text(tagManifestKey(timestamp))).toBe('');
   });
 
@@ -161,7 +172,9 @@ describe('writeRootManifest', () => {
 
     const writing = writeRootManifest({ timestamp, stretches: wrong }, bucket, signal);
 
-    await expect(writing).rejects.toThrow(RangeError);
+    await expect(writing).rejects.toThrow(
+      new RangeError('The stretches of the manifest are not in order, or overlap.'),
+    );
     expect(memory.requests).toEqual([]);
   });
 });
