@@ -137,10 +137,13 @@ async function readEntriesWithin(
   const readRange = async (chunks: AsyncIterable<Buffer>) => {
     const entries: ManifestEntry[] = [];
     for await (const entry of readManifestEntries(chunks, stretch)) {
-      if (isWithin(entry.id, range)) entries.push(entry);
+      if (isWithin(entry.id, range)) {
+        entries.push(entry);
+        continue;
+      }
       // A stretch file is read to its end, for its digest.
       // Stryker disable next-line EqualityOperator: the first ID of a range is within it.
-      else if (!stretch && entry.id >= range.from) break;
+      if (!stretch && entry.id >= range.from) break;
     }
     return entries;
   };
