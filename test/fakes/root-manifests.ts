@@ -1,13 +1,17 @@
 /** Root manifests in a bucket, written by the archiver's own functions. */
-import type { IdRange, ManifestEntry, ManifestLine } from '../../functions/bucket/manifest-text.ts';
-import { isWithin } from '../../functions/bucket/manifest-text.ts';
+import {
+  type IdRange,
+  isWithin,
+  type ManifestEntry,
+  type ManifestLine,
+} from '../../functions/bucket/manifest-text.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { writeRootManifest, writeStretchManifest } from '../../functions/bucket/stretch-manifest.ts';
 
 const signal = new AbortController().signal;
 
 /** The stretches between these bounds, from the first ID to the last. @param bounds sorted, without repetition */
-export function stretchesBetween(bounds: readonly string[]): IdRange[] {
+function stretchesBetween(bounds: readonly string[]): IdRange[] {
   return ['', ...bounds].map((from, position) => ({ from, before: bounds[position] ?? '' }));
 }
 
