@@ -162,6 +162,7 @@ const status = [
       }),
     ),
     lastSweepSeconds: optional(seconds),
+    lastAuditSeconds: optional(seconds),
     archived: optional(
       v.pipe(
         v.strictObject({ today: count, total: count }),

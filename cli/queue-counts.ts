@@ -1,24 +1,23 @@
 /** Message counts of each lane from SQS: approximate, and up to one minute late. */
 
-import { type LaneName, laneNames } from '../functions/queue/lanes.ts';
 import { queueDepth } from '../functions/queue/queue-depth.ts';
-import type { ArchiverQueues } from './target/target.ts';
+import { type ArchiverQueues, type ByLane, existingLanes, queuesOf } from './target/target.ts';
 
 export interface LaneCounts {
   waiting: number;
   deadLetters: number;
 }
 
-export async function queueCounts({ sqs, lanes }: ArchiverQueues): Promise<Record<LaneName, LaneCounts>> {
+export async function queueCounts(queues: ArchiverQueues): Promise<ByLane<LaneCounts>> {
   const counts = await Promise.all(
-    laneNames.map(async (name) => {
-      const { queueUrl, deadLetterQueueUrl } = lanes[name];
+    existingLanes(queues).map(async (name) => {
+      const { queueUrl, deadLetterQueueUrl } = queuesOf(queues, name);
       const [waiting, deadLetters] = await Promise.all([
-        queueDepth(sqs, queueUrl),
-        queueDepth(sqs, deadLetterQueueUrl),
+        queueDepth(queues.sqs, queueUrl),
+        queueDepth(queues.sqs, deadLetterQueueUrl),
       ]);
       return [name, { waiting, deadLetters }] as const;
     }),
   );
-  return Object.fromEntries(counts) as Record<LaneName, LaneCounts>;
+  return Object.fromEntries(counts) as ByLane<LaneCounts>;
 }

@@ -9,6 +9,7 @@ import { type Failure, failuresOf, lettersOf } from '../dead-letters/failures.ts
 import { peekDeadLetters, readDeadLetters } from '../dead-letters/lock.ts';
 import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
 import { type LaneCounts, queueCounts } from '../queue-counts.ts';
+import type { ByLane } from '../target/target.ts';
 import { findUnarchived } from '../unarchived.ts';
 
 const backfillLanes: readonly LaneName[] = ['spans', 'backfill'];
@@ -164,7 +165,7 @@ async function readSums(since: number, { target }: CommandContext): Promise<Sums
   return metrics ? await metrics.sums(countedMetrics, since) : noSums;
 }
 
-function deadLettersIn(counts: Record<LaneName, LaneCounts>): number {
+function deadLettersIn(counts: ByLane<LaneCounts>): number {
   return counts.backfill.deadLetters + counts.spans.deadLetters;
 }
 

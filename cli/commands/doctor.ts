@@ -32,7 +32,7 @@ ring the alarm of that name.`,
   permissions: `
 cloudformation:GetTemplate and ${findStackPermissions};
 lambda:GetAccountSettings; s3:GetBucketObjectLockConfiguration; secretsmanager:GetSecretValue and kms:Decrypt;
-scheduler:ListSchedules; cloudwatch:GetMetricData; sns:ListSubscriptionsByTopic. --ring: cloudwatch:DescribeAlarms,
+scheduler:ListSchedules; sqs:GetQueueUrl and sqs:GetQueueAttributes; cloudwatch:GetMetricData; sns:ListSubscriptionsByTopic. --ring: cloudwatch:DescribeAlarms,
 cloudwatch:DescribeAlarmHistory and cloudwatch:SetAlarmState. A check without its permission is not done.`,
 };
 
@@ -41,7 +41,7 @@ export const doctorCommand: ArchiverCommand = {
   help,
   configure: (command) =>
     command
-      .description('check account, API key, webhook, sweeps and alarms, and say what to do')
+      .description('check account, API key, webhook, sweeps, audits and alarms, and say what to do')
       .option('--ring', 'set off the alarm WebhookSlow once, as a test of the notifications'),
   run: (context, parsed) => doctor(parsed.opts(), context),
 };

@@ -30,7 +30,7 @@ import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
 import { type DocumentNames, readNames } from '../dead-letters/names.ts';
 import { parseDocumentIds } from '../document-ids.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
-import type { ArchiverQueues } from '../target/target.ts';
+import { type ArchiverQueues, queuesOf } from '../target/target.ts';
 
 export interface RedriveOptions {
   code?: string[];
@@ -326,13 +326,13 @@ function* batchesByLane(failures: readonly Failure[]): Generator<Outgoing[]> {
 }
 
 /** @returns the entries that SQS accepted: SendMessageBatch returns 200 even if entries fail */
-async function sendBatch(batch: readonly Outgoing[], { sqs, lanes }: ArchiverQueues): Promise<Outgoing[]> {
+async function sendBatch(batch: readonly Outgoing[], queues: ArchiverQueues): Promise<Outgoing[]> {
   const [first] = batch;
   // Stryker disable next-line ArrayDeclaration,ConditionalExpression: no batch is empty; required by the type.
   if (!first) return [];
-  const response = await sqs.send(
+  const response = await queues.sqs.send(
     new SendMessageBatchCommand({
-      QueueUrl: lanes[first.letter.lane].queueUrl,
+      QueueUrl: queuesOf(queues, first.letter.lane).queueUrl,
       Entries: batch.map(({ letter }, position) => ({ Id: String(position), MessageBody: letter.body })),
     }),
   );

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
-import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { sleep } from '../../functions/time.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
@@ -21,8 +21,8 @@ import { type LockedMessage, readDeadLetters } from '../dead-letters/lock.ts';
 import { describeLockedElsewhere } from '../dead-letters/locked-elsewhere.ts';
 import { findHeld } from '../held-documents.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
-import { queueCounts } from '../queue-counts.ts';
-import type { Alarm, ArchiverQueues } from '../target/target.ts';
+import { type LaneCounts, queueCounts } from '../queue-counts.ts';
+import { type Alarm, type ArchiverQueues, withoutAuditLane } from '../target/target.ts';
 
 export interface StatusOptions {
   /** Refresh; a number is the interval in seconds. */
@@ -56,7 +56,7 @@ export const statusCommand: ArchiverCommand = {
   forOneStack: ['watch'],
   configure: (command) =>
     command
-      .description('show queues, last sweep, archived documents, dead letters and alarms')
+      .description('show queues, last sweep and audit, archived documents, dead letters and alarms')
       .option('--watch [seconds]', 'refresh every so many seconds (default: 5) until Ctrl-C', asSeconds)
       .option('--no-count', 'do not count archived and held documents'),
   run: (context, parsed) => status(parsed.opts(), context),
@@ -81,6 +81,8 @@ interface Status {
   }[];
   /** Seconds since the last completed sweep; undefined if none is known. */
   lastSweepSeconds: number | undefined;
+  /** Seconds since the last complete run of the audit; undefined if none is known. */
+  lastAuditSeconds: number | undefined;
   /** Documents with a receipt or a tombstone: all, and those archived or erased today (UTC). */
   archived: { today: number; total: number } | undefined;
   held: { documents: number; incomplete: string | undefined } | undefined;
@@ -117,20 +119,24 @@ async function readStatus({ count }: StatusOptions, context: CommandContext): Pr
   const { letters, lockedElsewhere } = queues
     ? await readDeadLetters(queues, { signal })
     : { letters: [], lockedElsewhere: 0 };
-  const [lanes, lastSweep, lastHour, oldestUnarchived, archived, held, alarms] = await Promise.all([
-    queues ? lanesOf(queues, letters, context) : [],
-    metrics?.latest('SweepsCompleted', now - 3 * hourMs),
-    metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
-    metrics?.maximum('OldestUnarchived', now - recentMs),
-    count ? countReceipts(context) : undefined,
-    count ? findHeld(context) : undefined,
-    target.alarms(),
-  ]);
+  const [lanes, lastSweep, lastAudit, lastHour, oldestUnarchived, archived, held, alarms] = await Promise.all(
+    [
+      queues ? lanesOf(queues, letters, context) : [],
+      metrics?.latest('SweepsCompleted', now - 3 * hourMs),
+      metrics?.latest('AuditCompleted', now - 3 * dayMs),
+      metrics?.sums(['DeadLetters', 'DocumentsOverdue'], now - hourMs),
+      metrics?.maximum('OldestUnarchived', now - recentMs),
+      count ? countReceipts(context) : undefined,
+      count ? findHeld(context) : undefined,
+      target.alarms(),
+    ],
+  );
   const failures = failuresOf(letters);
   return {
     at: new Date(now).toISOString(),
     lanes,
     lastSweepSeconds: lastSweep === undefined ? undefined : Math.max(0, seconds(now - lastSweep)),
+    lastAuditSeconds: lastAudit === undefined ? undefined : Math.max(0, seconds(now - lastAudit)),
     archived,
     held: held && { documents: held.ids.size, incomplete: held.incomplete },
     oldestUnarchivedSeconds: oldestUnarchived === undefined ? undefined : seconds(oldestUnarchived),
@@ -151,11 +157,11 @@ async function lanesOf(
 ): Promise<Status['lanes']> {
   const counts = await queueCounts(queues);
   return await Promise.all(
-    laneNames.map(async (lane) => {
-      const ageMs = counts[lane].waiting === 0 ? undefined : await target.oldestAge(lane);
+    (Object.entries(counts) as [LaneName, LaneCounts][]).map(async ([lane, ofLane]) => {
+      const ageMs = ofLane.waiting === 0 ? undefined : await target.oldestAge(lane);
       return {
         lane,
-        ...counts[lane],
+        ...ofLane,
         oldestSeconds: ageMs === undefined ? undefined : seconds(ageMs),
         failed: failuresOf(letters.filter((letter) => letter.lane === lane)).length,
       };
@@ -212,12 +218,18 @@ function formatStatus(now: Status, name: string, paint: CommandContext['terminal
       return [lane, waiting, oldest, inRed(failed), inRed(deadLetters)];
     });
     lines.push(formatTable(laneColumns, rows));
+    if (!now.lanes.some(({ lane }) => lane === 'audit')) lines.push(paint('yellow', withoutAuditLane));
     const sweep = now.lastSweepSeconds;
     lines.push(
       sweep === undefined
         ? paint('yellow', 'No sweep in the last three hours')
         : `Last sweep ${formatDuration(sweep)} ago`,
     );
+    if (now.lastAuditSeconds !== undefined) {
+      lines.push(
+        `Last complete audit ${formatDuration(now.lastAuditSeconds)} ago; \`audit --latest\` shows it`,
+      );
+    }
   }
   if (now.archived) {
     lines.push(

@@ -9,11 +9,11 @@ import {
 } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { queues as sqsLimits } from '../../functions/limits.ts';
-import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import { uuidPattern } from '../../functions/uuid.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { formatDuration } from '../../terminal/durations.ts';
-import type { ArchiverQueues } from '../target/target.ts';
+import { type ArchiverQueues, existingLanes, queuesOf } from '../target/target.ts';
 import { batchesOf } from './batches.ts';
 
 /** A dead letter that no other reader receives while it is locked. */
@@ -143,7 +143,7 @@ export async function peekDeadLetters(
 /** Prefer `withDeadLetterLock`, which releases the letters. */
 export function createDeadLetterLock(
   queues: ArchiverQueues,
-  { lanes = laneNames, forSeconds = lockSeconds.read, signal }: LockOptions,
+  { lanes = existingLanes(queues), forSeconds = lockSeconds.read, signal }: LockOptions,
 ): OwnedDeadLetterLock {
   const locked = new Map<string, LockedMessage>();
   const known = new Set<string>();
@@ -171,7 +171,7 @@ export function createDeadLetterLock(
     countLockedElsewhere: async () => {
       const counts = await Promise.all(
         lanes.map(async (lane) => {
-          const inFlight = await countInFlight(queues.sqs, queues.lanes[lane].deadLetterQueueUrl);
+          const inFlight = await countInFlight(queues.sqs, queuesOf(queues, lane).deadLetterQueueUrl);
           const own = [...locked.values()].filter((letter) => letter.lane === lane).length;
           return Math.max(0, inFlight - own);
         }),
@@ -215,7 +215,7 @@ export function createDeadLetterLock(
 }
 
 async function receiveAll(
-  { sqs, lanes }: ArchiverQueues,
+  queues: ArchiverQueues,
   lane: LaneName,
   forSeconds: number,
   signal: AbortSignal,
@@ -224,9 +224,9 @@ async function receiveAll(
   let count = 0;
   for (let received = 1; received > 0 && count < maxLocked / requestsAtOnce; count += received) {
     signal.throwIfAborted();
-    const { Messages = [] } = await sqs.send(
+    const { Messages = [] } = await queues.sqs.send(
       new ReceiveMessageCommand({
-        QueueUrl: lanes[lane].deadLetterQueueUrl,
+        QueueUrl: queuesOf(queues, lane).deadLetterQueueUrl,
         MaxNumberOfMessages: sqsLimits.batchEntries,
         VisibilityTimeout: forSeconds,
         WaitTimeSeconds: waitSeconds,
@@ -259,7 +259,7 @@ interface Entry {
 
 async function inBatches(
   letters: readonly LockedMessage[],
-  { lanes }: ArchiverQueues,
+  queues: ArchiverQueues,
   request: (queueUrl: string, entries: Entry[], batch: readonly LockedMessage[]) => Promise<unknown>,
 ): Promise<void> {
   const batches = [...Map.groupBy(letters, ({ lane }) => lane)].flatMap(([lane, ofLane]) =>
@@ -270,7 +270,7 @@ async function inBatches(
       Id: String(position),
       ReceiptHandle: receiptHandle,
     }));
-    return request(lanes[lane].deadLetterQueueUrl, entries, batch);
+    return request(queuesOf(queues, lane).deadLetterQueueUrl, entries, batch);
   });
 }
 

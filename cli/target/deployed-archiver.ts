@@ -1,7 +1,7 @@
 /** An archiver deployed to an AWS account, found by its stage name. */
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import { GetQueueUrlCommand } from '@aws-sdk/client-sqs';
+import { GetQueueUrlCommand, QueueDoesNotExist } from '@aws-sdk/client-sqs';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { type MetricName, metricNamespacePrefix } from '../../functions/metrics.ts';
@@ -10,7 +10,7 @@ import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
 import { lazy } from '../lazy.ts';
 import { deployedStacks } from './deployed-stacks.ts';
-import type { Alarm, LaneQueues, Metrics, Operator, Target } from './target.ts';
+import type { Alarm, ByLane, LaneQueues, Metrics, Operator, Target } from './target.ts';
 import { telnyxFromEnvironment } from './telnyx.ts';
 
 /** Default `name` in `infra/stage.ts`. */
@@ -45,9 +45,17 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     ]);
     return { name, queueUrl, deadLetterQueueUrl };
   };
+  /** Undefined for an archiver that an older version deployed. */
+  const auditLane = () =>
+    lane('audit').catch((error: unknown) => {
+      if (error instanceof QueueDoesNotExist) return undefined;
+      throw error;
+    });
   const queues = lazy(async () => {
-    const lanes = await Promise.all(laneNames.map(async (name) => [name, await lane(name)] as const));
-    return { sqs, lanes: Object.fromEntries(lanes) as Record<LaneName, LaneQueues> };
+    const lanes = await Promise.all(
+      laneNames.map(async (name) => [name, await (name === 'audit' ? auditLane() : lane(name))] as const),
+    );
+    return { sqs, lanes: Object.fromEntries(lanes) as ByLane<LaneQueues> };
   });
   const telnyx = lazy(async () => telnyxFromEnvironment(environment, time));
   const metrics = cloudWatchMetrics(cloudWatch, metricNamespacePrefix + stageName, time);
@@ -77,7 +85,19 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
       // Loaded only when needed: it includes the clients of five more services.
       const { deployedChecks } = await import('./deployed-checks.ts');
       return deployedChecks(
-        { ...options, stageName, environment, time, cloudFormation, cloudWatch, stacks, bucket, metrics },
+        {
+          ...options,
+          stageName,
+          environment,
+          time,
+          cloudFormation,
+          cloudWatch,
+          sqs,
+          auditLane,
+          stacks,
+          bucket,
+          metrics,
+        },
         (close) => closers.push(close),
       );
     },

@@ -10,15 +10,17 @@ import { GetAccountSettingsCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { GetObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
 import { ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { paginateListSubscriptionsByTopic, SNSClient } from '@aws-sdk/client-sns';
+import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { concurrency } from '../../functions/limits.ts';
 import { createSecretsClient, readSecretOf } from '../../functions/telnyx/secret.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { formatCount } from '../../terminal/counts.ts';
+import { formatDuration } from '../../terminal/durations.ts';
 import { checkClock, checkSweep, checkWebhook, notChecked, ok, problem, requestList } from './checks.ts';
 import { type DeployedStacks, findStack, secretIdIn } from './deployed-stacks.ts';
-import type { BucketAccess, Check, CheckOptions, CheckResult, Metrics } from './target.ts';
+import type { BucketAccess, Check, CheckOptions, CheckResult, LaneQueues, Metrics } from './target.ts';
 import { telnyxAt, telnyxUrl } from './telnyx.ts';
 
 export interface DeployedChecksOptions extends CheckOptions {
@@ -27,6 +29,9 @@ export interface DeployedChecksOptions extends CheckOptions {
   time: Time;
   cloudFormation: CloudFormationClient;
   cloudWatch: CloudWatchClient;
+  sqs: SQSClient;
+  /** Undefined for an archiver that an older version deployed. */
+  auditLane: () => Promise<LaneQueues | undefined>;
   stacks: DeployedStacks;
   bucket: () => Promise<BucketAccess>;
   metrics: Metrics;
@@ -34,7 +39,8 @@ export interface DeployedChecksOptions extends CheckOptions {
 
 /** @param defer is called with what closes the clients */
 export function deployedChecks(options: DeployedChecksOptions, defer: (close: () => void) => void): Check[] {
-  const { stageName, environment, time, cloudFormation, cloudWatch, stacks, bucket, metrics, ring } = options;
+  const { stageName, environment, time, cloudFormation, cloudWatch, sqs, stacks, bucket, metrics, ring } =
+    options;
   const [sts, lambda, secrets, scheduler, sns] = [
     new STSClient(),
     new LambdaClient(),
@@ -127,6 +133,30 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
     );
   };
 
+  const audit = async (signal: AbortSignal): Promise<CheckResult> => {
+    const lane = await options.auditLane();
+    if (lane === undefined)
+      return problem('an older version, without an audit, is deployed', 'Deploy again.');
+    const now = time.now();
+    const latest = await metrics.latest('AuditCompleted', now - auditSearchMs);
+    if (latest !== undefined && now - latest <= auditOverdueMs) {
+      return ok(`the last complete run ended ${formatDuration(Math.max(0, now - latest) / 1_000)} ago`);
+    }
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: lane.queueUrl, AttributeNames: ['CreatedTimestamp'] }),
+      { abortSignal: signal },
+    );
+    if (now - 1_000 * Number(Attributes?.CreatedTimestamp) <= auditOverdueMs) {
+      return ok('runs every night; no run is complete yet');
+    }
+    return problem(
+      latest === undefined
+        ? 'no run was complete within the last 3 days'
+        : `the last complete run ended ${formatDuration((now - latest) / 1_000)} ago`,
+      'Run `archiver audit --latest`, and see docs/runbook.md#auditmissing.',
+    );
+  };
+
   const subscription = async (signal: AbortSignal): Promise<CheckResult> => {
     const topic = await stacks.requireOutput('AlarmTopicArn');
     const counts = { confirmed: 0, pending: 0 };
@@ -177,6 +207,7 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
     { name: 'webhook', needs: afterDeployment, run: webhook },
     { name: 'schedule', needs: afterDeployment, run: schedule },
     { name: 'sweep', needs: afterDeployment, run: () => checkSweep(metrics, time) },
+    { name: 'audit', needs: afterDeployment, run: audit },
     { name: 'alarm-subscription', needs: afterDeployment, run: subscription },
     ...(ring
       ? [
@@ -214,6 +245,7 @@ const neededByDefault =
   concurrency.backfill +
   concurrency.discovery +
   concurrency.spans +
+  concurrency.audit +
   webhookInvocations;
 
 /** Unreserved concurrent invocations of Lambda that the archiver uses at most. */
@@ -225,6 +257,11 @@ function neededConcurrency({ Resources = {} }: Template): number {
     isReserved ? 0 : webhookInvocations,
   );
 }
+
+const dayMs = 24 * 3_600_000;
+/** As the alarm `AuditMissing`: two nights. */
+const auditOverdueMs = 2 * dayMs;
+const auditSearchMs = 3 * dayMs;
 
 /** CloudWatch runs the actions of an alarm within seconds. */
 const ringMs = 30_000;

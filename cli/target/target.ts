@@ -8,7 +8,7 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { ReplaceableBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import type { Lane } from '../../functions/queue/batch.ts';
-import type { LaneName } from '../../functions/queue/lanes.ts';
+import { type LaneName, laneNames } from '../../functions/queue/lanes.ts';
 import type { TelnyxClient } from '../../functions/telnyx/client.ts';
 import type { ArchiveFolder } from '../../local/s3/archive-folder.ts';
 
@@ -26,9 +26,27 @@ export type BucketPurpose = 'read' | 'write';
 
 export type LaneQueues = Omit<Lane, 'live'>;
 
+/** Something for each lane. An archiver that an older version deployed has no audit function, and no lane for it. */
+export type ByLane<Value> = Record<Exclude<LaneName, 'audit'>, Value> & { audit?: Value | undefined };
+
 export interface ArchiverQueues {
   sqs: SQSClient;
-  lanes: Record<LaneName, LaneQueues>;
+  lanes: ByLane<LaneQueues>;
+}
+
+/** The lanes that the archiver has, in the order in which the commands show them. */
+export function existingLanes({ lanes }: Pick<ArchiverQueues, 'lanes'>): LaneName[] {
+  return laneNames.filter((name) => lanes[name] !== undefined);
+}
+
+export const withoutAuditLane =
+  'This archiver has no lane audit: an older version deployed it. Deploy again to have it audited every night.';
+
+/** @throws Error for a lane that the archiver does not have */
+export function queuesOf({ lanes }: Pick<ArchiverQueues, 'lanes'>, name: LaneName): LaneQueues {
+  const queues = lanes[name];
+  if (queues) return queues;
+  throw new Error(withoutAuditLane);
 }
 
 /** Metrics that the functions have recorded. */
@@ -61,6 +79,7 @@ export const checkNames = [
   'webhook',
   'schedule',
   'sweep',
+  'audit',
   'alarm-subscription',
   'test-alarm',
   'clock',

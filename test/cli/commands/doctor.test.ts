@@ -51,8 +51,8 @@ describe('archiver doctor on a deployed archiver', () => {
     expect(exitCode).toBe(0);
     expect(printed).toContain('account             123456789012 in eu-central-1, as arn:of-a-role\n');
     expect(printed).toContain('retention           GOVERNANCE, 3,650 days\n');
-    expect(printed.trimEnd().split('\n').at(-1)).toBe('0 problems in 10 checks');
-    expect(records.at(-1)).toEqual({ type: 'end', ok: 10, problems: 0, notChecked: 0 });
+    expect(printed.trimEnd().split('\n').at(-1)).toBe('0 problems in 11 checks');
+    expect(records.at(-1)).toEqual({ type: 'end', ok: 11, problems: 0, notChecked: 0 });
   });
 
   it('checks nothing else in the account when the credentials are not valid', async () => {
@@ -146,7 +146,7 @@ describe('archiver doctor on a deployed archiver', () => {
 
     expect(check('quota')).toMatchObject({
       state: 'problem',
-      detail: expect.stringMatching(/the archiver uses up to 30$/),
+      detail: expect.stringMatching(/the archiver uses up to 50$/),
     });
   });
 
@@ -286,6 +286,50 @@ describe('archiver doctor on a deployed archiver', () => {
     }));
 
     expect(check('sweep')).toMatchObject({ state: 'problem', detail });
+  });
+
+  it('reports an archiver of an older version, which has no audit', async () => {
+    const { exitCode, check } = await examine(() => ({
+      'sqs GetQueueUrl': () =>
+        jsonError('com.amazonaws.sqs#QueueDoesNotExist', 'The specified queue does not exist.'),
+    }));
+
+    expect(exitCode).toBe(1);
+    expect(check('audit')).toMatchObject({
+      state: 'problem',
+      detail: 'an older version, without an audit, is deployed',
+      advice: 'Deploy again.',
+    });
+  });
+
+  const hour = 3_600;
+  it.each<[string, 'ok' | 'problem', string, { ages: number[]; queueAge: number }]>([
+    ['a complete run', 'ok', 'the last complete run ended 47.0 h ago', { ages: [47 * hour], queueAge: 1e6 }],
+    ['no night yet', 'ok', 'runs every night; no run is complete yet', { ages: [], queueAge: 47 * hour }],
+    [
+      'no run for too long',
+      'problem',
+      'the last complete run ended 49.0 h ago',
+      { ages: [49 * hour], queueAge: 1e6 },
+    ],
+    ['no run', 'problem', 'no run was complete within the last 3 days', { ages: [], queueAge: 49 * hour }],
+  ])('judges an audit with %s as %s', async (_which, state, detail, { ages, queueAge }) => {
+    const now = Math.floor(Date.now() / 1_000);
+    const { check, requests } = await examine(() => ({
+      'cloudwatch GetMetricData': ({ body }) => {
+        const isAudit = body.includes('AuditCompleted');
+        const Timestamps = (isAudit ? ages : [60]).map((age) => now - age);
+        return { body: { MetricDataResults: [{ Id: 'm0', Timestamps, Values: Timestamps.map(() => 1) }] } };
+      },
+      'sqs GetQueueAttributes': () => ({
+        body: { Attributes: { CreatedTimestamp: String(now - queueAge) } },
+      }),
+    }));
+
+    expect(check('audit')).toMatchObject({ state, detail });
+    expect(check('sweep')).toMatchObject({ state: 'ok' });
+    const asked = requests.find(({ body }) => body.includes('AuditCompleted'));
+    expect(JSON.parse(asked?.body ?? '').StartTime).toBeCloseTo(now - 72 * hour, -3);
   });
 
   it.each([

@@ -20,7 +20,11 @@ const bodyOf = (documentId: string) =>
     requestedAt: '2026-11-24T08:00:00Z',
   });
 
-function startWorld({ archived = [] as string[], verdict = (): Verdict => 'done' } = {}) {
+function startWorld({
+  archived = [] as string[],
+  verdict = (): Verdict => 'done',
+  hasAuditLane = true,
+} = {}) {
   const memory = memorySqs(verdict);
   const letter = (documentId: string, code: string, lane: LaneName = 'documents') =>
     memory.put(`${lane}-dead`, bodyOf(documentId), { code });
@@ -29,7 +33,10 @@ function startWorld({ archived = [] as string[], verdict = (): Verdict => 'done'
     const keys = archived.map((id) => `receipts/${id}.json`);
     const target = {
       options: [],
-      queues: async () => ({ sqs: memory.sqs, lanes }),
+      queues: async () => ({
+        sqs: memory.sqs,
+        lanes: { ...lanes, ...(!hasAuditLane && { audit: undefined }) },
+      }),
       bucket: async () => ({
         bucket: { list: async (prefix: string) => keys.filter((key) => key.startsWith(prefix)) },
       }),
@@ -92,6 +99,44 @@ describe('archiver redrive chooses', () => {
     await run({ code: ['LinkRefused'] });
 
     expect([sent(), bodies('documents-dead')]).toEqual([[first], []]);
+  });
+
+  it('messages of the audit, which go back to the queue of the audit', async () => {
+    const { put, letter, run, bodies, at } = startWorld();
+    const requestedAt = '2026-11-24T02:15:00Z';
+    const start = JSON.stringify({ v: 1, kind: 'audit-start', requestedAt });
+    const part = JSON.stringify({
+      v: 1,
+      kind: 'audit-part',
+      run: '20261124T021500Z',
+      part: 'ids__',
+      requestedAt,
+    });
+    for (const body of [start, part]) put('audit-dead', body, { code: 'BucketUnavailable' });
+    letter(first, 'DocumentGone');
+
+    const { exitCode, printed, end } = await run({ lane: 'audit' });
+
+    expect(exitCode).toBe(0);
+    expect(bodies('audit').sort()).toEqual([part, start]);
+    expect(at('audit-dead')).toEqual([]);
+    expect(bodies('documents')).toEqual([]);
+    expect(end).toMatchObject({ redriven: 2, failedAgain: 0 });
+    expect(printed).toContain('2 messages (2 dead letters) redriven');
+  });
+
+  it('the dead letters of an archiver of an older version, which has no audit', async () => {
+    const { letter, run, sent } = startWorld({ hasAuditLane: false });
+    letter(first, 'DocumentGone');
+
+    await expect(run({ lane: 'audit' })).rejects.toThrow(
+      'This archiver has no lane audit: an older version deployed it. Deploy again',
+    );
+    expect(sent()).toEqual([]);
+
+    await run();
+
+    expect(sent()).toEqual([first]);
   });
 
   it.each<[Partial<RedriveOptions>, string]>([

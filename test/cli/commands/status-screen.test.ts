@@ -33,11 +33,21 @@ interface WorldOptions {
   alarms?: Alarm[];
   /** Milliseconds since the Unix epoch. */
   lastSweep?: number;
+  /** Milliseconds since the Unix epoch. */
+  lastAudit?: number;
+  hasAuditLane?: boolean;
   /** Milliseconds. */
   oldestUnarchived?: number;
 }
 
-function startWorld({ hasStack = true, alarms, lastSweep, oldestUnarchived }: WorldOptions = {}) {
+function startWorld({
+  hasStack = true,
+  hasAuditLane = true,
+  alarms,
+  lastSweep,
+  lastAudit,
+  oldestUnarchived,
+}: WorldOptions = {}) {
   const time = virtualTime(now);
   const memory = memorySqs();
   const bucket = new MemoryBucket(time);
@@ -46,7 +56,7 @@ function startWorld({ hasStack = true, alarms, lastSweep, oldestUnarchived }: Wo
   const metrics = {
     latest: async (...args: unknown[]) => {
       asked.push(args);
-      return lastSweep;
+      return args[0] === 'SweepsCompleted' ? lastSweep : lastAudit;
     },
     sums: async (...args: unknown[]) => {
       asked.push(args);
@@ -60,7 +70,10 @@ function startWorld({ hasStack = true, alarms, lastSweep, oldestUnarchived }: Wo
   const target = {
     name: 'telnyx-archiver in eu-central-1',
     options: [],
-    queues: async () => ({ sqs: memory.sqs, lanes }),
+    queues: async () => ({
+      sqs: memory.sqs,
+      lanes: { ...lanes, ...(!hasAuditLane && { audit: undefined }) },
+    }),
     bucket: async () => ({ s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time }) }),
     metrics: async () => (hasStack ? metrics : undefined),
     oldestAge: async (lane: string) => {
@@ -100,6 +113,7 @@ describe('archiver status', () => {
     const { put, bucket, run, asked } = startWorld({
       alarms: [alarm('Quiet', 'OK'), alarm('Loud', 'ALARM'), alarm('New', 'INSUFFICIENT_DATA')],
       lastSweep: now - 100 * minuteMs,
+      lastAudit: now - 600 * minuteMs,
       oldestUnarchived: 12 * minuteMs,
     });
     put('documents', bodyOf(idAt(1)));
@@ -127,8 +141,10 @@ describe('archiver status', () => {
       │ backfill  │       1 │      – │      0 │            0 │
       │ discovery │       0 │      – │      0 │            0 │
       │ spans     │       0 │      – │ <red>1 │       <red>1 │
+      │ audit     │       0 │      – │      0 │            0 │
       └───────────┴─────────┴────────┴────────┴──────────────┘
       Last sweep 1.7 h ago
+      Last complete audit 10.0 h ago; \`audit --latest\` shows it
       Archived or erased 16, 2 of them today
       Held 1
       Sweeps of the last 10 min found unarchived documents up to 12 min old
@@ -153,8 +169,10 @@ describe('archiver status', () => {
           { ...none, lane: 'backfill', waiting: 1 },
           { ...none, lane: 'discovery', waiting: 0 },
           { ...none, lane: 'spans', waiting: 0, failed: 1, deadLetters: 1 },
+          { ...none, lane: 'audit', waiting: 0 },
         ],
         lastSweepSeconds: 6_000,
+        lastAuditSeconds: 36_000,
         archived: { today: 2, total: 16 },
         held: { documents: 1, incomplete: undefined },
         oldestUnarchivedSeconds: 720,
@@ -170,6 +188,7 @@ describe('archiver status', () => {
     ]);
     expect(asked).toEqual([
       ['SweepsCompleted', now - 180 * minuteMs],
+      ['AuditCompleted', now - 3 * 24 * 60 * minuteMs],
       [['DeadLetters', 'DocumentsOverdue'], now - 60 * minuteMs],
       ['OldestUnarchived', now - 10 * minuteMs],
       ['oldestAge', 'documents'],
@@ -196,6 +215,7 @@ describe('archiver status', () => {
       │ backfill  │       0 │      – │      0 │            0 │
       │ discovery │       0 │      – │      0 │            0 │
       │ spans     │       0 │      – │      0 │            0 │
+      │ audit     │       0 │      – │      0 │            0 │
       └───────────┴─────────┴────────┴────────┴──────────────┘
       Last sweep 0 s ago
       Last hour: 1,200 documents overdue, 1 new dead letter
@@ -223,6 +243,31 @@ describe('archiver status', () => {
     `);
     expect(records).toMatchObject([{ lanes: [], failed: { documents: 0 }, lockedElsewhere: 0 }]);
     expect(asked).toEqual([]);
+  });
+
+  it('says that an archiver of an older version has no lane for audits', async () => {
+    const { put, run } = startWorld({ hasAuditLane: false, lastSweep: now });
+    put('spans', bodyOf(idAt(1)));
+
+    const { exitCode, printed, records } = await run();
+
+    expect(exitCode).toBe(0);
+    expect(printed).toContain(
+      '\n<yellow>This archiver has no lane audit: an older version deployed it. Deploy again',
+    );
+    expect(printed).not.toContain('│ audit');
+    expect(records).toMatchObject([{ lanes: [{}, {}, {}, { lane: 'spans', waiting: 1 }] }]);
+  });
+
+  it('shows an audit lane with the others, and its dead letters as a problem', async () => {
+    const { put, run } = startWorld({ lastSweep: now });
+    put('audit-dead', '{"v":1,"kind":"audit-start","requestedAt":"2026-11-24T02:15:00Z"}');
+
+    const { exitCode, printed } = await run();
+
+    expect(exitCode).toBe(1);
+    expect(printed).toContain('│ audit     │       0 │      – │ <red>1 │       <red>1 │');
+    expect(printed).not.toContain('no lane audit');
   });
 
   it('says that there was no sweep', async () => {

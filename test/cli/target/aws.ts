@@ -33,6 +33,7 @@ const services = [
   'secrets_manager',
   'scheduler',
   'sns',
+  'sqs',
 ] as const;
 
 /** Result of the query protocol. */
@@ -130,6 +131,10 @@ export function healthy(url: string): Required<AwsResponders> {
         MetricDataResults: [{ Id: 'm0', Timestamps: [Math.floor(Date.now() / 1_000) - 60], Values: [1] }],
       },
     }),
+    'sqs GetQueueUrl': ({ body }) => ({
+      body: { QueueUrl: `${url}/sqs/123456789012/${JSON.parse(body).QueueName}` },
+    }),
+    'sqs GetQueueAttributes': () => ({ body: { Attributes: { CreatedTimestamp: '1764000000' } } }),
     sns: () =>
       queryResult(
         'ListSubscriptionsByTopic',

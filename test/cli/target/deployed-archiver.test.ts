@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { CreateQueueCommand } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, QueueDoesNotExist } from '@aws-sdk/client-sqs';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { defaultStageName, deployedArchiver, operatorOf } from '../../../cli/target/deployed-archiver.ts';
+import { queuesOf } from '../../../cli/target/target.ts';
+import { type LaneName, laneNames } from '../../../functions/queue/lanes.ts';
 import { systemTime as time } from '../../../functions/time.ts';
 import { readStage } from '../../../infra/stage.ts';
 import { startQueues } from '../../../local/queues.ts';
@@ -112,37 +114,53 @@ describe('deployedArchiver', () => {
     );
   });
 
-  it('finds the queues of the four lanes by name', async () => {
+  /** Queues of these lanes of the archiver `stage`. */
+  async function startLanes(names: readonly LaneName[]) {
     const queues = await startQueues();
     const client = queues.createClient();
     onTestFinished(async () => {
       client.destroy();
       await queues.close();
     });
-    for (const lane of ['documents', 'backfill', 'discovery', 'spans']) {
+    for (const lane of names) {
       await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}` }));
       await client.send(new CreateQueueCommand({ QueueName: `stage-${lane}-dead-letters` }));
     }
     vi.stubEnv('AWS_ENDPOINT_URL_SQS', queues.endpoint);
     vi.stubEnv('AWS_ACCESS_KEY_ID', queues.credentials.accessKeyId);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', queues.credentials.secretAccessKey);
-    onTestFinished(() => {
-      vi.unstubAllEnvs();
-    });
     vi.stubEnv('AWS_REGION', 'us-east-1');
+  }
+
+  it('finds the queues of all lanes by name', async () => {
+    await startLanes(laneNames);
 
     const { lanes } = await openStack().queues();
 
-    expect(lanes.backfill).toEqual({
-      name: 'backfill',
-      queueUrl: expect.stringMatching(/\/stage-backfill$/),
-      deadLetterQueueUrl: expect.stringMatching(/\/stage-backfill-dead-letters$/),
-    });
-    expect(lanes.spans).toEqual({
-      name: 'spans',
-      queueUrl: expect.stringMatching(/\/stage-spans$/),
-      deadLetterQueueUrl: expect.stringMatching(/\/stage-spans-dead-letters$/),
-    });
+    expect(Object.keys(lanes)).toEqual(laneNames);
+    for (const name of laneNames) {
+      expect(lanes[name]).toEqual({
+        name,
+        queueUrl: expect.stringMatching(`/stage-${name}$`),
+        deadLetterQueueUrl: expect.stringMatching(`/stage-${name}-dead-letters$`),
+      });
+    }
+  });
+
+  it('has no lane audit if an older version is deployed, and all others', async () => {
+    await startLanes(laneNames.filter((name) => name !== 'audit'));
+
+    const queues = await openStack().queues();
+
+    expect(queues.lanes.audit).toBeUndefined();
+    expect(queues.lanes.spans.queueUrl).toMatch(/stage-spans$/);
+    expect(() => queuesOf(queues, 'audit')).toThrow('an older version deployed it');
+  });
+
+  it('throws when no archiver has this name', async () => {
+    await startLanes([]);
+
+    await expect(openStack().queues()).rejects.toThrow(QueueDoesNotExist);
   });
 
   it('sums metrics over all pages of the response', async () => {
