@@ -20,6 +20,8 @@ function line<const Type extends string, const Fields extends v.ObjectEntries>(t
   return v.strictObject({ type: v.literal(type), ...fields });
 }
 
+const namedManifest = v.strictObject({ key: text, sha256: text });
+
 const names = { fileName: optional(text), customerReference: optional(text) };
 
 const audit = [
@@ -48,7 +50,7 @@ const audit = [
     listedAtTelnyx: optional(count),
     quick: v.boolean(),
     manifests: count,
-    newestManifest: optional(v.strictObject({ key: text, sha256: text })),
+    newestManifest: optional(namedManifest),
     seconds,
   }),
   line('report', { file: text }),
@@ -58,6 +60,77 @@ const audit = [
     dryRun: optional(v.boolean()),
     repairable: optional(count),
     lane: optional(lane),
+  }),
+];
+
+const runCounts = {
+  documents: optional(count),
+  archived: optional(count),
+  held: optional(count),
+  bytes: optional(count),
+  objectsRead: optional(count),
+  bytesRead: optional(count),
+  receiptsRead: optional(count),
+  listedAtTelnyx: optional(count),
+  requests: optional(count),
+  repaired: optional(v.pipe(count, v.description('Documents that the run queued for archiving.'))),
+};
+const archiveAt = v.strictObject({ run: text, documents: count, archived: count, held: count, bytes: count });
+const auditRuns = [
+  line('run', {
+    run: text,
+    status: v.pipe(
+      v.picklist(['complete', 'incomplete', 'unfinished', 'unreadable']),
+      v.description(
+        'unfinished: without a summary. unreadable: the summary is not as the audit function writes it. These two have no other fields.',
+      ),
+    ),
+    startedAt: optional(instant),
+    endedAt: optional(instant),
+    full: optional(v.boolean()),
+    readsBytes: optional(v.boolean()),
+    shareDays: optional(count),
+    shares: optional(
+      v.pipe(v.array(count), v.description('The daily shares that were read, each below shareDays.')),
+    ),
+    ...runCounts,
+    counts: optional(v.pipe(v.record(text, count), v.description('Without codes that were not found.'))),
+    unfinishedParts: optional(count),
+    manifest: optional(namedManifest),
+  }),
+  line('requested', { run: text, full: v.boolean() }),
+  line('statement', {
+    archive: text,
+    bucket: text,
+    since: instant,
+    until: v.pipe(instant, v.description('Exclusive.')),
+    writtenAt: instant,
+    writtenBy: text,
+    state: v.picklist(['ok', 'problems', 'incomplete']),
+    complete: count,
+    incomplete: count,
+    unfinished: count,
+    unreadable: count,
+    nights: v.pipe(count, v.description('Nights in which a run was due.')),
+    missed: v.pipe(v.array(text), v.description('Dates of the nights without a complete run.')),
+    beginning: optional(archiveAt),
+    end: optional(archiveAt),
+    readBack: v.strictObject({
+      objects: count,
+      bytes: count,
+      shares: v.strictObject({ read: count, of: count }),
+    }),
+    manifest: optional(namedManifest),
+    codes: v.array(
+      v.strictObject({
+        code: findingCode,
+        runs: count,
+        from: text,
+        to: text,
+        most: count,
+        inLast: count,
+      }),
+    ),
   }),
 ];
 
@@ -240,7 +313,7 @@ const archiverName = line('archiver', { name: text });
 
 /** By command. */
 export const archiverLines = {
-  audit: v.union([...audit, archiverName, archiverError]),
+  audit: v.union([...audit, ...auditRuns, archiverName, archiverError]),
   backfill: v.union([...backfill, archiverError]),
   doctor: v.union([...doctor, archiverError]),
   erase: v.union([...erasure, archiverError]),

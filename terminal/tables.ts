@@ -8,6 +8,12 @@ export interface TableColumn {
   width?: number;
 }
 
+/** Names and values in two columns, one line each. */
+export function formatPairs(pairs: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+}
+
 /** A table with a header row and plain borders. */
 export function formatTable(
   columns: readonly TableColumn[],

@@ -7,14 +7,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { countDefects, countUnchecked } from '../../functions/audit/findings.ts';
 import type { ManifestDraft } from '../../functions/bucket/manifest-writer.ts';
 import type { CommandContext } from '../command.ts';
 import { checkOutputFile } from '../output-file.ts';
-import { type AuditScope, auditSummary, summaryRecord } from '../report/summary.ts';
+import { type AuditScope, coverageLines, summaryRecord, verdictLines, verdictOf } from '../report/summary.ts';
 import { compareDocuments } from './compare.ts';
 import { checkManifests, publishManifest, startManifest } from './manifest.ts';
-import { type AuditOptions, exitCodes } from './options.ts';
+import { type AuditOptions, exitCodeOf } from './options.ts';
 import { queueRepairs } from './repair.ts';
 import { writeReport } from './report.ts';
 import { type AuditRun, createAuditRun, describeProgress } from './run.ts';
@@ -75,7 +74,9 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
       newestManifest: newest && { key: newest.key, sha256: newest.sha256 },
       seconds: (time.monotonic() - startedMonotonic) / 1_000,
     };
-    terminal.print('', ...auditSummary(tally, scope, run.advice, terminal.paint));
+    const verdict = verdictOf(tally, scope);
+    terminal.print('', ...verdictLines(verdict, tally, run.advice, terminal.paint));
+    terminal.print(...coverageLines(tally, scope));
     terminal.record(summaryRecord(tally, scope));
     if (draft) await publishManifest(draft, terminal);
     if (options.repair) await queueRepairs(repairable, queues, context);
@@ -84,8 +85,7 @@ async function auditWithin(folder: string, options: AuditOptions, context: Comma
     progress.stop();
     await draft?.discard();
   }
-  if (countDefects(tally) > 0) return exitCodes.problems;
-  return countUnchecked(tally) > 0 ? exitCodes.incomplete : exitCodes.success;
+  return exitCodeOf(tally);
 }
 
 /** @throws the error of `readdir` for a folder that cannot be read */

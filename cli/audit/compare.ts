@@ -2,6 +2,7 @@ import { isHeld } from '../../functions/audit/evidence.ts';
 import { type Finding, isRepairable, type Tally } from '../../functions/audit/findings.ts';
 import { type InspectDependencies, type Inspection, inspect } from '../../functions/audit/inspect.ts';
 import { claimsErasure } from '../../functions/audit/judge-erasure.ts';
+import { judgeVersions } from '../../functions/audit/judge-versions.ts';
 import type { ManifestChain } from '../../functions/audit/manifest-chain.ts';
 import { manifestEntryOf } from '../../functions/audit/manifest-entry.ts';
 import { createRecheck, type Recheck } from '../../functions/audit/recheck.ts';
@@ -38,6 +39,9 @@ export async function compareDocuments(
     listing: run.listing,
     telnyx: run.documents.sorted(),
     manifests: chain.valid,
+    onRecord: (object) => {
+      for (const finding of judgeVersions(object)) reportOther(finding);
+    },
     onForeign: (object) => reportOther({ code: 'foreign', key: object.key, detail: describeForeign(object) }),
   });
   const dependencies = inspectDependencies(startedAt, telnyxListed, run);

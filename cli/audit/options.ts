@@ -1,3 +1,5 @@
+import { countDefects, countUnchecked, type Tally } from '../../functions/audit/findings.ts';
+
 export interface AuditOptions {
   /** Compare listings only. */
   quick: boolean;
@@ -25,3 +27,8 @@ export interface AuditOptions {
 
 /** The command's help lists them. */
 export const exitCodes = { success: 0, problems: 1, incomplete: 3 } as const;
+
+export function exitCodeOf(tally: Pick<Tally, 'counts'>): number {
+  if (countDefects(tally) > 0) return exitCodes.problems;
+  return countUnchecked(tally) > 0 ? exitCodes.incomplete : exitCodes.success;
+}

@@ -1,9 +1,13 @@
 import { resolve } from 'node:path';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { audit } from '../audit/audit.ts';
+import { auditLatest } from '../audit/latest.ts';
 import type { AuditOptions } from '../audit/options.ts';
+import { auditPeriod } from '../audit/period.ts';
+import { startAudit } from '../audit/start.ts';
 import { type ArchiverCommand, UsageError } from '../command.ts';
 import { type CommandHelp, findStackPermissions } from '../help.ts';
+import { instantHelp } from '../instants.ts';
 
 const help: CommandHelp = {
   text: `
@@ -17,27 +21,51 @@ Prints one line per problem; --all adds documents without problems. Each line st
   *  in the archive, with a problem
   !  could not be checked
 
-TELNYX_API_KEY must be set, except with --no-telnyx. With several --stack, all of them are compared with its account.`,
+The audit function of the archiver does the same by itself every night. --latest shows what its last run found, with
+the file names of today's receipts. --start asks for a run now. --since and --until print a statement of its runs, for a
+period such as a quarter: runs, nights without a complete run, problems by code, what was read back, the newest manifest,
+and your role.
+
+${instantHelp}
+
+TELNYX_API_KEY must be set, except with --no-telnyx, --latest, --start and --since. With several --stack, all of them are compared with its account.`,
   examples: [
     ['audit', 'compare the deployed archive with Telnyx'],
     ['audit --read-data 5 --html report.html', 'also hash 5 % of the objects, and write a report'],
     ['audit --stack dev --stack prod --no-telnyx', 'check two archives, one after the other'],
     ['audit --local archive --repair', 'queue what is missing in a local archive'],
+    ['audit --latest', 'show what the audit function found last night'],
+    ['audit --start --full', 'let the audit function read everything now'],
+    ['audit --since 2026-07-01 --until 2026-10-01', 'print the statement of a quarter'],
   ],
   exitCodes: {
-    0: 'no problems',
+    0: 'no problems; with --start: requested',
     1: 'problems found',
-    3: 'no problems found, but some items could not be checked',
+    3: 'no problems found, but some items could not be checked; with --latest also no run, with --since nights without a complete run',
   },
   permissions: `
 ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions and s3:GetObject on the bucket; kms:Decrypt on
 its key. If a document is on hold: s3:GetObjectLegalHold and s3:GetObjectRetention. --manifest without a file:
 s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
 sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the dead-letter queues; without these the report
-does not show failures.`,
+does not show failures. --latest and --since: s3:ListBucket, s3:GetObject on audits/* and for file names on receipts/*,
+kms:Decrypt. --start: sqs:GetQueueUrl and sqs:SendMessage.`,
 };
 
+/** Options of the command line, by what the command does with the runs of the audit function. */
+const runModes = {
+  latest: ['latest', 'html'],
+  start: ['start', 'full'],
+  since: ['since', 'until', 'html'],
+} as const;
+const targetOptions = ['local', 'stack', 'json'];
+
 interface Parsed {
+  latest?: boolean;
+  start?: boolean;
+  full?: boolean;
+  since?: string;
+  until?: string;
   quick?: boolean;
   readData?: true | number;
   all?: boolean;
@@ -82,9 +110,46 @@ export const auditCommand: ArchiverCommand = {
         'report a problem if the bucket has no manifest with this SHA-256',
         asDigest,
       )
-      .option('--html <file>', 'write a report as one HTML page that works offline'),
-  run: (context, parsed) => audit(auditOptions(parsed.opts()), context),
+      .option('--html <file>', 'write a report as one HTML page that works offline')
+      .option('--latest', 'show the last run of the audit function; compares nothing now')
+      .option('--start', 'ask the audit function for a run now')
+      .option('--full', 'with --start: read everything, not only the share of the day')
+      .option('--since <instant>', 'print a statement of the audit function’s runs from this instant on')
+      .option('--until <instant>', 'with --since: end of the period, exclusive (default: now)'),
+  run: (context, parsed) => {
+    const mode = runMode(parsed);
+    const { full = false, since = '', until, html } = parsed.opts<Parsed>();
+    const file = html === undefined ? undefined : resolve(html);
+    if (mode === 'latest') return auditLatest(file, context);
+    if (mode === 'start') return startAudit(full, context);
+    if (mode === 'since') return auditPeriod({ since, until, html: file }, context);
+    return audit(auditOptions(parsed.opts()), context);
+  },
 };
+
+/**
+ * What the command does with the runs of the audit function; undefined if it audits the archive itself.
+ *
+ * @throws UsageError for options that cannot be combined
+ */
+export function runMode(parsed: Command): keyof typeof runModes | undefined {
+  const stated = parsed.options.filter(
+    (option) =>
+      parsed.getOptionValueSource(option.attributeName()) === 'cli' &&
+      !targetOptions.includes(option.attributeName()),
+  );
+  const isStated = (name: string) => stated.some((option) => option.attributeName() === name);
+  const [mode] = (['latest', 'start', 'since'] as const).filter(isStated);
+  if (mode === undefined) {
+    if (isStated('full')) throw new UsageError('--full requires --start.');
+    if (isStated('until')) throw new UsageError('--until requires --since.');
+    return undefined;
+  }
+  const allowed: readonly string[] = runModes[mode];
+  const other = stated.find((option) => !allowed.includes(option.attributeName()));
+  if (other) throw new UsageError(`--${mode} cannot be combined with ${other.long}.`);
+  return mode;
+}
 
 /** @param parsed the options as commander parsed them */
 export function auditOptions(parsed: Parsed): AuditOptions {

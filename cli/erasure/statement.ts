@@ -3,6 +3,7 @@ import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
+import { formatPairs } from '../../terminal/tables.ts';
 import { shellWord } from '../command-line.ts';
 import type { Operator } from '../target/target.ts';
 import type { Erasure } from './erase-document.ts';
@@ -109,6 +110,5 @@ function verification(bucket: string, { tombstone: { documentId } }: Erasure): s
 }
 
 function table(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`);
+  return formatPairs(rows).map((line) => `  ${line}`);
 }

@@ -1,23 +1,16 @@
-/** The report: one HTML page without network access, as its Content Security Policy enforces. */
+/** The report of the command `audit`. */
 
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import {
-  type FindingCode,
-  findingCodes,
-  findingKinds,
-  formatFindingCount,
-  type Tally,
-} from '../../functions/audit/findings.ts';
+import { type FindingCode, findingCodes, findingKinds, type Tally } from '../../functions/audit/findings.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
 import type { AuditAdvice } from './advice.ts';
 import { bars, growthChart } from './charts.ts';
+import { findingsTable, formatTime, framedPage, problemsSection, tile, unlistedNote } from './frame.ts';
 import type { Histogram } from './histograms.ts';
-import { html, inlineJson, Markup } from './markup.ts';
+import { html, type Markup } from './markup.ts';
 import { type DocumentRow, latencyEdges, maxNewest, type Statistics, sizeEdges } from './statistics.ts';
-import { type AuditScope, type AuditVerdict, verdictOf } from './summary.ts';
+import { type AuditScope, verdictOf } from './summary.ts';
 
 /** Failures with one error code. */
 export interface DeadLetters {
@@ -39,35 +32,14 @@ export interface PageOptions {
 
 export async function reportPage(options: PageOptions): Promise<string> {
   const { tally, scope, statistics, advice, deadLetters, now, version } = options;
-  const [style, script] = await Promise.all(['page.css', 'page.js'].map(asset));
-  const policy = [
-    "default-src 'none'",
-    `style-src '${integrity(style ?? '')}'`,
-    `script-src '${integrity(script ?? '')}'`,
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; ');
   const rows = statistics.rows();
   const verdict = verdictOf(tally, scope);
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${`${verdict.text} · ${scope.archive} · ${formatDate(now)}`}</title>
-<style>${new Markup(style ?? '')}</style>
-</head>
-<body>
-<header class="${verdict.state}">
-  <p class="kicker">Telnyx document archive · audit of ${formatTime(now)}</p>
-  <h1><span class="sign" aria-hidden="true">${signs[verdict.state]}</span>${verdict.text}</h1>
-  <p class="archive">${scope.archive}</p>
-</header>
-<main>
-${tiles(tally, scope, statistics)}
+  return await framedPage({
+    title: `${verdict.text} · ${scope.archive} · ${formatDate(now)}`,
+    verdict,
+    kicker: `Telnyx document archive · audit of ${formatTime(now)}`,
+    archive: scope.archive,
+    main: html`${tiles(tally, scope, statistics)}
 ${findingsSection(tally, statistics, advice)}
 <section class="wide" aria-labelledby="growth"><h2 id="growth">Growth</h2>
 <p class="lead">${growthLead(statistics, now)}</p>
@@ -85,38 +57,18 @@ ${bars('Documents by content type', toBars(statistics.types.top(7, 'other'), typ
 ${bars('Documents by trigger', toBars(statistics.triggers.top(7, 'other')), 'Trigger')}
 ${deadLetterSection(deadLetters)}</section>
 </div>
-${tableSection(tally, rows, statistics)}
-</main>
-<footer>
-<h2>Coverage of this audit</h2>
-<dl class="facts">${coverage(tally, scope).map(([term, text]) => html`<div><dt>${term}</dt><dd>${text}</dd></div>`)}</dl>
-<p>Written by telnyx-document-archiver ${version}. This page contains file names and document IDs. It works offline.</p>
-</footer>
-<script type="application/json" id="rows">${inlineJson({ rows: rows.map(tableRow), marks: marksOfCodes() })}</script>
-<script>${new Markup(script ?? '')}</script>
-</body>
-</html>
-`;
-  return page.text;
+${tableSection(tally, rows, statistics)}`,
+    factsHeading: 'Coverage of this audit',
+    facts: coverage(tally, scope),
+    contains: 'file names and document IDs',
+    version,
+    rows: { rows: rows.map(tableRow), marks: marksOfCodes() },
+  });
 }
-
-/** Reads a file of this folder. Browsers normalize line ends before they compute the digest, so this does too. */
-async function asset(name: string): Promise<string> {
-  return (await readFile(new URL(name, import.meta.url), 'utf8')).replaceAll('\r\n', '\n');
-}
-
-/** The hash that allows an inline style or script in a Content Security Policy (W3C CSP Level 3, section 2.3.1). */
-function integrity(text: string): string {
-  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
-}
-
-const signs: Record<AuditVerdict['state'], string> = { ok: '✓', problems: '✗', incomplete: '!' };
 
 function tiles(tally: Tally, { listedAtTelnyx }: AuditScope, { latency }: Statistics): Markup {
   const median = latency.at(0.5);
   const p95 = latency.at(0.95);
-  const tile = (name: string, value: string, note: string) =>
-    html`<div><dt>${name}</dt><dd>${value}</dd><dd class="tile-note">${note}</dd></div>`;
   const { kept, pending } = tally.counts;
   return html`<dl class="tiles">
 ${tile('Archived', formatNumber(tally.archived), formatBytes(tally.bytes))}
@@ -128,45 +80,15 @@ ${tile('Downloaded', formatNumber(tally.objectsRead), tally.objectsRead === 0 ? 
 }
 
 function findingsSection(tally: Tally, statistics: Statistics, advice: AuditAdvice): Markup {
-  const present = findingCodes.filter(
-    (code) => findingKinds[code].weight !== 'fine' && tally.counts[code] > 0,
-  );
-  if (present.length === 0) return html`<p class="aside">No problems found.</p>`;
   const others = statistics.otherFindings;
-  return html`<section class="wide" aria-labelledby="findings"><h2 id="findings">Problems</h2>
-<ul class="findings">${present.map(
-    (
-      code,
-    ) => html`<li class="${findingKinds[code].weight}"><p class="what"><b>${formatFindingCount(tally.counts[code], code)}</b> ${findingKinds[code].meaning} <code>${code}</code></p>
-${advice
-  .of(code)
-  .map(
-    ({ text, commands }) =>
-      html`<p class="advice">${withCode(text)}</p>${commands?.map((command) => html`<pre class="commands">${command}</pre>`)}`,
-  )}</li>`,
-  )}</ul>
-${
-  others.length === 0
-    ? undefined
-    : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${formatCount(others.length, 'finding')} not about a document</summary>
-<div class="scroll"><table class="rows"><thead><tr><th scope="col">Finding</th><th scope="col">Key</th><th scope="col">Reason</th></tr></thead>
-<tbody>${others.map(
-        ({ code, key, detail }) =>
-          html`<tr><td><code>${code}</code></td><td class="key">${key}</td><td>${detail}</td></tr>`,
-      )}</tbody></table></div></details>`
-}
-${
-  statistics.unlisted > 0
-    ? html`<p class="lead">${formatCount(statistics.unlisted, 'finding')} not listed on this page. The output of the command has all of them.</p>`
-    : undefined
-}</section>`;
-}
-
-/** Formats the text between backticks as code. */
-function withCode(text: string): Markup[] {
-  return text
-    .split('`')
-    .map((part, position) => (position % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
+  const details = html`${
+    others.length === 0
+      ? undefined
+      : html`<details${others.length <= 12 ? html` open` : undefined}><summary>${formatCount(others.length, 'finding')} not about a document</summary>
+${findingsTable(others)}</details>`
+  }
+${unlistedNote(statistics.unlisted)}`;
+  return problemsSection(tally, advice, details) ?? html`<p class="aside">No problems found.</p>`;
 }
 
 function latencySection({ latencies, latency }: Statistics): Markup {
@@ -349,10 +271,6 @@ function duration(ms: number): string {
   const [size, unit] = units.find(([unitMs]) => ms >= unitMs) ?? [1, 'ms'];
   const value = ms / size;
   return `${value < 9.95 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
-}
-
-function formatTime(instant: number): string {
-  return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function formatDate(instant: number): string {

@@ -64,12 +64,7 @@ export function verdictOf(
 ): AuditVerdict {
   const defects = countDefects(tally);
   const unchecked = countUnchecked(tally);
-  const { erased } = tally.counts;
-  const archive = [
-    `${formatCount(tally.archived, 'archived document')} (${formatBytes(tally.bytes)})`,
-    ...(erased > 0 ? [`erased ${formatNumber(erased)}`] : []),
-    ...(tally.held > 0 ? [`held ${formatNumber(tally.held)}`] : []),
-  ].join(', ');
+  const archive = describeArchive(tally);
   // What a problem could hide behind.
   const limitations = [
     quick && tally.archived > 0 ? ' by listing only; bytes were not compared' : '',
@@ -83,9 +78,18 @@ export function verdictOf(
   if (unchecked > 0) {
     return { state: 'incomplete', text: `${uncheckedItems}; no problems found in ${archive}${limitations}` };
   }
-  const isEmpty = tally.archived === 0 && erased === 0;
+  const isEmpty = tally.archived === 0 && tally.counts.erased === 0;
   const result = isEmpty ? 'The archive is empty' : `No problems found in ${archive}`;
   return { state: 'ok', text: result + limitations };
+}
+
+/** Such as `6 archived documents (20.1 MB), erased 2, held 1`. */
+export function describeArchive({ archived, bytes, counts: { erased }, held }: Tally): string {
+  return [
+    `${formatCount(archived, 'archived document')} (${formatBytes(bytes)})`,
+    ...(erased > 0 ? [`erased ${formatNumber(erased)}`] : []),
+    ...(held > 0 ? [`held ${formatNumber(held)}`] : []),
+  ].join(', ');
 }
 
 const verdictStyles: Record<AuditVerdict['state'], Style> = {
@@ -94,14 +98,13 @@ const verdictStyles: Record<AuditVerdict['state'], Style> = {
   incomplete: 'yellow',
 };
 
-/** The verdict, then each kind of finding with what to do about it, then what the audit covered. */
-export function auditSummary(
-  tally: Tally,
-  scope: AuditScope,
+/** The verdict, then each kind of finding with what to do about it. @param verdict of the same tally */
+export function verdictLines(
+  { state, text }: AuditVerdict,
+  tally: Pick<Tally, 'counts'>,
   advice: AuditAdvice,
   paint: Terminal['paint'],
 ): Printable[] {
-  const { state, text } = verdictOf(tally, scope);
   const lines: Printable[] = [];
   for (const code of findingCodes) {
     const count = tally.counts[code];
@@ -121,7 +124,7 @@ export function auditSummary(
     }
   }
   if (lines.length > 0) lines.push('');
-  return [paint(verdictStyles[state], `${text}.`), '', ...lines, ...coverage(tally, scope)];
+  return [paint(verdictStyles[state], `${text}.`), '', ...lines];
 }
 
 /** In characters. */
@@ -139,7 +142,8 @@ function wrapped(text: string, width: number): string[] {
   return lines;
 }
 
-function coverage(tally: Tally, scope: AuditScope): Printable[] {
+/** What an audit covered, in the order of the terminal's lines. */
+export function coverageLines(tally: Tally, scope: AuditScope): Printable[] {
   const { listedAtTelnyx, quick, manifests, newestManifest, seconds } = scope;
   return [
     `Archive    ${scope.archive}`,
@@ -156,7 +160,7 @@ function coverage(tally: Tally, scope: AuditScope): Printable[] {
   ];
 }
 
-/** The last line of `--json`. `counts` has every code, also those with 0. */
+/** The line of `--json` about the audit. `counts` has every code, also those with 0. */
 export function summaryRecord(tally: Tally, scope: AuditScope): object {
   const counts: Partial<Record<FindingCode, number>> = tally.counts;
   const { archived, held, bytes, objectsRead, bytesRead, requests } = tally;

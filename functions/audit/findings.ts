@@ -185,7 +185,7 @@ export interface Finding {
   /** Key of the object, existing or expected. */
   key: string;
   /** Absent if the finding is not about a document. */
-  documentId?: string;
+  documentId?: string | undefined;
   /** As the receipt or, without a credible one, Telnyx's list states it. */
   fileName?: string | undefined;
   customerReference?: string | undefined;
@@ -230,11 +230,11 @@ export function createTally(): Tally {
   return { counts, archived: 0, held: 0, bytes: 0, bytesRead: 0, objectsRead: 0, requests: 0, documents: 0 };
 }
 
-export function countDefects({ counts }: Tally): number {
+export function countDefects({ counts }: Pick<Tally, 'counts'>): number {
   return sumOf(counts, 'defect');
 }
 
-export function countUnchecked({ counts }: Tally): number {
+export function countUnchecked({ counts }: Pick<Tally, 'counts'>): number {
   return sumOf(counts, 'unchecked');
 }
 

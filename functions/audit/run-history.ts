@@ -64,7 +64,7 @@ export async function* listRuns(
 
 /**
  * @returns undefined if the run has no plan
- * @throws RangeError if the archiver did not write it in this form; ArchiverError the errors of `Bucket`
+ * @throws RangeError if it is not the plan of this run as the archiver writes it; ArchiverError the errors of `Bucket`
  */
 export async function readRunPlan(
   bucket: Pick<Bucket, 'read'>,
@@ -72,7 +72,7 @@ export async function readRunPlan(
   signal: AbortSignal,
 ): Promise<AuditPlan | undefined> {
   const body = await bucket.read(auditPlanKey(run), signal);
-  return body && parsePlan(body);
+  return body && assertOfRun(parsePlan(body), run);
 }
 
 /** As `readRunPlan`. @returns undefined if the run has not ended */
@@ -82,7 +82,7 @@ export async function readRunSummary(
   signal: AbortSignal,
 ): Promise<RunSummary | undefined> {
   const body = await bucket.read(auditSummaryKey(run), signal);
-  return body && parseSummary(body);
+  return body && assertOfRun(parseSummary(body), run);
 }
 
 /** As `readRunPlan`. @returns undefined if the part has no result */
@@ -93,5 +93,10 @@ export async function readPartResult(
   signal: AbortSignal,
 ): Promise<PartResult | undefined> {
   const body = await bucket.read(auditResultKey(run, part), signal);
-  return body && parseResult(body);
+  return body && assertOfRun(parseResult(body), run);
+}
+
+function assertOfRun<Content extends { run: string }>(content: Content, run: string): Content {
+  if (content.run === run) return content;
+  throw new RangeError('This object is a copy from another run of the audit.');
 }

@@ -5,6 +5,7 @@ import {
   documentIdOfReceipt,
   documentPrefix,
   holdPrefix,
+  parseAuditKey,
   receiptPrefix,
 } from '../bucket/keys.ts';
 import { type KeyRange, type ListedKey, type ListingOptions, listVersions } from '../bucket/listing.ts';
@@ -35,6 +36,8 @@ export interface AuditSources {
   telnyx: Iterable<ListedDocument>;
   /** Oldest first. */
   manifests: readonly ReadableManifest[];
+  /** Called for each record of a run of the audit function, which a stretch has none of. */
+  onRecord?: (object: ListedKey) => void;
   /** Called for each object that the archiver did not write, judged by its key. */
   onForeign: (object: ListedKey) => void;
 }
@@ -64,7 +67,7 @@ export function mergeSources({
   stretch,
   telnyx,
   manifests,
-  onForeign,
+  ...others
 }: AuditSources): AsyncGenerator<SourceRow> {
   const ranges = stretch ? rangesOf(stretch) : wholeBucket;
   const objects = listVersions(listing, ranges.objects);
@@ -74,11 +77,11 @@ export function mergeSources({
     [Name in keyof Omit<SourceRow, 'id' | 'notListed'>]-?: NonNullable<SourceRow[Name]>;
   }>;
   const rows: AsyncGenerator<Streams> = mergeById({
-    object: withIds(objects, documentIdOfObject, onForeign),
-    receipt: withIds(receipts, documentIdOfReceipt, onForeign),
+    object: withIds(objects, documentIdOfObject, others),
+    receipt: withIds(receipts, documentIdOfReceipt, others),
     telnyx,
     manifests: mergeManifests(manifests),
-    hold: groupedById(withIds(holds, documentIdOfHold, onForeign)),
+    hold: groupedById(withIds(holds, documentIdOfHold, others)),
   });
   return rows;
 }
@@ -86,11 +89,12 @@ export function mergeSources({
 async function* withIds(
   listed: AsyncIterable<ListedKey>,
   idOf: (key: string) => string | undefined,
-  onForeign: (object: ListedKey) => void,
+  { onRecord, onForeign }: Pick<AuditSources, 'onRecord' | 'onForeign'>,
 ): AsyncGenerator<ListedKey & { id: string }> {
   for await (const row of listed) {
     const id = idOf(row.key);
     if (id !== undefined) yield { ...row, id };
+    else if (parseAuditKey(row.key)) onRecord?.(row);
     else if (!parseManifestKey(row.key)) onForeign(row);
   }
 }

@@ -122,6 +122,17 @@ describe('the records of a run', () => {
     expect(await readRunSummary(bucket, tonight, signal)).toBeUndefined();
   });
 
+  it('are refused if they are those of another run', async () => {
+    const { memory, bucket } = startWorld();
+    putRun(memory, tonight);
+    for (const [key, { body }] of [...memory.objects])
+      memory.put(key.replace(tonight, lastNight), body, noon);
+
+    await expect(readRunPlan(bucket, lastNight, signal)).rejects.toThrow('a copy from another run');
+    await expect(readPartResult(bucket, lastNight, { sort: 'others' }, signal)).rejects.toThrow('a copy');
+    await expect(readRunSummary(bucket, lastNight, signal)).rejects.toThrow(RangeError);
+  });
+
   it('are refused if the archiver did not write them in this form', async () => {
     const { memory, bucket } = startWorld();
     memory.put(auditSummaryKey(tonight), '{"v":1}', noon);

@@ -1,7 +1,14 @@
 import { expect, it } from 'vitest';
 import { mergeManifests } from '../../functions/audit/manifest-claims.ts';
 import { mergeSources } from '../../functions/audit/sources.ts';
-import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import {
+  auditPlanKey,
+  auditResultKey,
+  auditSummaryKey,
+  documentKey,
+  holdKey,
+  receiptKey,
+} from '../../functions/bucket/keys.ts';
 import { manifestKey, stretchManifestKey, tagManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { collected } from '../collected.ts';
 import { virtualTime } from '../fakes/clock.ts';
@@ -10,11 +17,13 @@ import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 
 const id = (number: number) => `0000000${number}-0000-4000-8000-000000000000`;
 
-it('Of a bucket, each key is of a document, of a manifest, or foreign', async () => {
+it('Of a bucket, each key is of a document, of a manifest, of a run of the audit, or foreign', async () => {
   const time = virtualTime(noon);
   const memory = new MemoryBucket(time);
   const foreign = [
     'a',
+    'audits/x',
+    'audits/20261124T021500Z/results/x.json',
     'documents/x',
     'holds/notes.txt',
     `holds/${id(1)}/today.json`,
@@ -31,8 +40,11 @@ it('Of a bucket, each key is of a document, of a manifest, or foreign', async ()
     tagManifestKey(timestamp),
     stretchManifestKey(timestamp, stretch),
   ];
-  for (const key of [...foreign, ...known, ...manifests]) memory.put(key, 'x', noon);
+  const run = '20261124T021500Z';
+  const audits = [auditPlanKey(run), auditResultKey(run, { sort: 'ids', ...stretch }), auditSummaryKey(run)];
+  for (const key of [...foreign, ...known, ...manifests, ...audits]) memory.put(key, 'x', noon);
   const others: string[] = [];
+  const records: string[] = [];
   let requests = 0;
 
   const rows = await collected(
@@ -48,11 +60,13 @@ it('Of a bucket, each key is of a document, of a manifest, or foreign', async ()
       },
       telnyx: [],
       manifests: [],
+      onRecord: ({ key }) => records.push(key),
       onForeign: ({ key }) => others.push(key),
     }),
   );
 
   expect(others.sort()).toEqual(foreign.sort());
+  expect(records).toEqual(audits);
   expect(requests).toBe(3);
   expect(rows).toMatchObject([
     {
