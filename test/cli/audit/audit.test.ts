@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { auditPlanKey, auditSummaryKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { putRun } from '../../fakes/audit-runs.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -248,6 +249,28 @@ describe('audit, for a person,', () => {
       ['foreign b', '2 B, other versions: 1'],
       ['foreign c', 'hidden by a delete marker, other versions: 1'],
     ]);
+  });
+
+  it('takes the records of the audit function for the archiver’s, and judges their versions', async () => {
+    const world = worldOf(1);
+    const run = '20261124T021500Z';
+    putRun(world.bucket, run);
+
+    const before = await world.run();
+    world.bucket.put(auditSummaryKey(run), 'forged', noon);
+    world.bucket.versioned.delete(auditPlanKey(run));
+    const after = await world.run();
+
+    expect(before.findings.filter((finding) => finding.includes('audits/'))).toEqual([]);
+    expect(before.exitCode).toBe(0);
+    expect(after.exitCode).toBe(1);
+    expect(problemsAmong(after.findings)).toEqual([
+      `hidden ${auditPlanKey(run)}`,
+      `overwritten ${auditSummaryKey(run)}`,
+    ]);
+    expect(after.details.get(`overwritten ${auditSummaryKey(run)}`)).toBe(
+      'other versions: 1, delete markers: 0',
+    );
   });
 
   it('does not speak of Telnyx in progress if it does not ask Telnyx', async () => {
