@@ -9,7 +9,7 @@ import {
   type Tally,
 } from '../../functions/audit/findings.ts';
 import { runRequestedAt } from '../../functions/audit-names.ts';
-import { audit as limits } from '../../functions/limits.ts';
+import { nightlyAudit } from '../../functions/limits.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
@@ -35,7 +35,7 @@ import {
   readBackOf,
   readHistory,
   runRecord,
-  sharesOf,
+  sharesOfRun,
   tallyOfRun,
   unreadableSummary,
   withNames,
@@ -51,7 +51,7 @@ export async function auditLatest(html: string | undefined, context: CommandCont
   const runs = await openRuns(context);
   if (html !== undefined) await checkOutputFile('--html', html, runs.archive.localFolder);
   const now = time.now();
-  const recent = await readHistory({ since: now - limits.lastRunWithinMs }, runs);
+  const recent = await readHistory({ since: now - nightlyAudit.lastRunWithinMs }, runs);
   const history = recent.ended.length > 0 ? recent : await readHistory({}, runs);
   const latest = history.ended.at(-1);
   const isNewer = (run: string) => latest === undefined || run > latest.run;
@@ -65,7 +65,7 @@ export async function auditLatest(html: string | undefined, context: CommandCont
   for (const run of unfinished) {
     terminal.record(openRunRecord(run, 'unfinished'));
     const ageMs = now - runRequestedAt(run);
-    const late = ageMs > limits.unfinishedAfterMs ? '; the next run closes it as incomplete' : '';
+    const late = ageMs > nightlyAudit.unfinishedAfterMs ? '; the next run closes it as incomplete' : '';
     const age = formatDuration(Math.max(0, ageMs) / 1_000);
     terminal.print(terminal.paint('yellow', `The run ${run} began ${age} ago and has not ended${late}.`));
   }
@@ -91,7 +91,7 @@ async function showFindings(
   const tally = latest ? tallyOfRun(latest) : createTally();
   async function* all(): AsyncGenerator<Finding> {
     for (const run of unreadable) yield unreadableSummary(run);
-    if (latest && countDefects(tally) + countUnchecked(tally) > 0) yield* findingsOfRun(latest, runs);
+    if (latest && countDefects(tally) + countUnchecked(tally) > 0) yield* await findingsOfRun(latest, runs);
   }
   const advice = new AuditAdvice({ ...archive, folder: archive.localFolder?.path });
   const { counts } = createTally();
@@ -158,7 +158,7 @@ function runFacts(ended: EndedRun, now: number): (readonly [string, string])[] {
     ],
     [
       'Read back',
-      `${formatCount(tally.objectsRead, 'object')} (${formatBytes(tally.bytesRead)}): ${describeShares(sharesOf(ended), summary.readsBytes)}`,
+      `${formatCount(tally.objectsRead, 'object')} (${formatBytes(tally.bytesRead)}): ${describeShares(sharesOfRun(ended), summary.readsBytes)}`,
     ],
     ...(tally.repaired > 0
       ? [['Repair', `${formatCount(tally.repaired, 'document')} queued for archiving`] as const]

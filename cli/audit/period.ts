@@ -4,7 +4,7 @@ import { findingCodes, weightOf } from '../../functions/audit/findings.ts';
 import type { RunSummary } from '../../functions/audit/records.ts';
 import { runRequestedAt } from '../../functions/audit-names.ts';
 import { auditSummaryKey } from '../../functions/bucket/keys.ts';
-import { audit as limits } from '../../functions/limits.ts';
+import { nightlyAudit } from '../../functions/limits.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
@@ -135,8 +135,8 @@ function examinePeriod({ since, until }: { since: number; until: number }, histo
   const complete = ended.filter(({ summary }) => summary.status === 'complete');
   const days = new Set(complete.map(({ run }) => Math.floor(runRequestedAt(run) / dayMs)));
   const due: number[] = [];
-  for (let day = Math.floor(since / dayMs); day * dayMs + limits.hour * hourMs < until; day += 1) {
-    if (day * dayMs + limits.hour * hourMs >= since) due.push(day);
+  for (let day = Math.floor(since / dayMs); day * dayMs + nightlyAudit.hour * hourMs < until; day += 1) {
+    if (day * dayMs + nightlyAudit.hour * hourMs >= since) due.push(day);
   }
   const missed = due.filter((day) => !days.has(day)).map((day) => dateOf(day * dayMs));
   const codes = codesOfPeriod(ended);

@@ -9,7 +9,8 @@ import {
   type Tally,
 } from '../../functions/audit/findings.ts';
 import { readReceipt } from '../../functions/audit/receipt-reading.ts';
-import type { AuditPlan, RunSummary } from '../../functions/audit/records.ts';
+import type { AuditPlan, PartResult, RunSummary } from '../../functions/audit/records.ts';
+import { findingsOf } from '../../functions/audit/run-findings.ts';
 import { listRuns, readPartResult, readRunPlan, readRunSummary } from '../../functions/audit/run-history.ts';
 import { type AuditPart, parsePartName, runName } from '../../functions/audit-names.ts';
 import { auditPlanKey, auditResultKey, auditSummaryKey, receiptKey } from '../../functions/bucket/keys.ts';
@@ -124,43 +125,35 @@ export function tallyOfRun({ plan, summary }: Pick<EndedRun, 'plan' | 'summary'>
 }
 
 /**
- * The problems of a run, without names: of its plan, of each of its results, and one for each record that is missing or
- * not as the archiver writes it.
+ * The problems of a run, each once and without names, and one for each record that is missing or not as the archiver
+ * writes it.
  */
-export async function* findingsOfRun(
+export async function findingsOfRun(
   { run, plan, summary }: EndedRun,
   { bucket, signal }: RunArchive,
-): AsyncGenerator<Finding> {
-  if (plan) yield* plan.findings;
-  else yield unreadable(auditPlanKey(run), notWritten);
+): Promise<Finding[]> {
+  const others = plan ? [] : [unreadable(auditPlanKey(run), notWritten)];
   for (const part of summary.unfinished) {
-    yield unreadable(keyOf(run, part), 'the run ended without a result of this part');
+    others.push(unreadable(keyOf(run, part), 'the run ended without a result of this part'));
   }
-  const results = mapStreamConcurrently(
-    partsOf(summary),
-    readsAtOnce,
-    signal,
-    async (part, limited) =>
-      [part, await orUndefined(readPartResult(bucket, run, partOf(part), limited))] as const,
-  );
-  for await (const [part, result] of results) {
-    if (!result) yield unreadable(keyOf(run, part), notWritten);
-    else {
-      yield* result.findings;
-      const { unchecked } = result;
-      if (unchecked) yield unreadable(keyOf(run, part), `${unchecked.code}: ${unchecked.reason}`);
-    }
+  const results: PartResult[] = [];
+  const read = await mapConcurrently(summary.parts, readsAtOnce, signal, async ({ part }, limited) => ({
+    part,
+    result: await orUndefined(readPartResult(bucket, run, partOf(part), limited)),
+  }));
+  for (const { part, result } of read) {
+    if (result) results.push(result);
+    else others.push(unreadable(keyOf(run, part), notWritten));
+    const unchecked = result?.unchecked;
+    if (unchecked) others.push(unreadable(keyOf(run, part), `${unchecked.code}: ${unchecked.reason}`));
   }
+  return [...findingsOf(plan ?? { findings: [] }, results), ...others];
 }
 
 const notWritten = 'missing, or not as the audit function writes it';
 
 function unreadable(key: string, detail: string): Finding {
   return { code: 'unreadable', key, detail };
-}
-
-async function* partsOf({ parts }: RunSummary): AsyncGenerator<string> {
-  for (const { part } of parts) yield part;
 }
 
 /** Of a valid name, as the schemas of the records check it. */
@@ -211,7 +204,7 @@ export interface Shares {
   of: number;
 }
 
-export function sharesOf({ plan, summary: { full, shareDays: of } }: EndedRun): Shares {
+export function sharesOfRun({ plan, summary: { full, shareDays: of } }: EndedRun): Shares {
   return { read: full ? of : (plan?.shares.length ?? 0), of };
 }
 

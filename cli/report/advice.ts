@@ -74,7 +74,10 @@ function repair(when: string, folder: string | undefined): AdviceStep {
 }
 
 /** Advice that does not depend on where the archive is; undefined for other codes. */
-function generalAdvice({ code, documentId }: Finding, folder: string | undefined): AdviceStep[] | undefined {
+function generalAdvice(
+  { code, documentId, key }: Finding,
+  folder: string | undefined,
+): AdviceStep[] | undefined {
   switch (code) {
     case 'same':
     case 'kept':
@@ -100,6 +103,13 @@ function generalAdvice({ code, documentId }: Finding, folder: string | undefined
               ? 'Find out who writes such objects. The archiver does not use them.'
               : 'Find out where such files come from, and move them out of the archive. The archiver does not use them.',
         },
+        ...(key.startsWith('sha256:')
+          ? [
+              {
+                text: 'The records of a run have only the SHA-256 of such a key. `audit --quick --no-telnyx` shows the keys.',
+              },
+            ]
+          : []),
       ];
     case 'erasure-unfinished':
       return [

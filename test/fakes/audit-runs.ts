@@ -2,7 +2,6 @@
 
 import {
   type AuditPlan,
-  addTallies,
   createRunTally,
   type PartResult,
   type RecordedFinding,
@@ -10,6 +9,7 @@ import {
   type RunTally,
   recordText,
 } from '../../functions/audit/records.ts';
+import { tallyOf } from '../../functions/audit/run-findings.ts';
 import { type AuditPart, parsePartName, runRequestedAt } from '../../functions/audit-names.ts';
 import { auditPlanKey, auditResultKey, auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { day } from './documents.ts';
@@ -106,10 +106,7 @@ export function runRecords(
     readsBytes,
     day: today,
     newFrom: startedAt,
-    tally: addTallies([
-      { ...createRunTally(), counts: countsOf(findings) },
-      ...results.map(({ tally }) => tally),
-    ]),
+    tally: tallyOf(plan, results),
     parts: results.map(({ part, rest }) => ({ part, ...(rest !== undefined && { rest }) })),
     unfinished,
     ...(manifest && { manifest }),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { auditLatest } from '../../../cli/audit/latest.ts';
 import { startAudit } from '../../../cli/audit/start.ts';
-import type { RecordedFinding } from '../../../functions/audit/records.ts';
+import { type RecordedFinding, recordFinding } from '../../../functions/audit/records.ts';
 import {
   auditPlanKey,
   auditResultKey,
@@ -81,7 +81,10 @@ describe('archiver audit --latest', () => {
         ...healthy,
         ids__: { ...healthy.ids__, findings: [problem('checksum-differs', 1), problem('lost', 3)] },
         others: {
-          findings: [{ code: 'foreign', key: 'notes.txt', detail: '3 B' }, problem('hidden', 2, 'x')],
+          findings: [
+            recordFinding({ code: 'foreign', key: 'notes.txt', detail: '3 B' }),
+            problem('hidden', 2, 'x'),
+          ],
         },
       },
       findings: [{ code: 'manifest-removed', key: manifest.key, detail: 'named by another' }],
@@ -95,7 +98,7 @@ describe('archiver audit --latest', () => {
       * documents/5a3b1e00-0000-4000-8000-000000000001  checksum-differs
         loa.pdf · reference PO-1
       - documents/5a3b1e00-0000-4000-8000-000000000003  lost
-      * notes.txt  foreign: 3 B
+      * sha256:e39538e7f27a7bf579cd9b85a103c0f0b86b60b788534295538d0301a9c5dce6  foreign: 3 B
       - documents/5a3b1e00-0000-4000-8000-000000000002  hidden: x
         Letter\\u{1b}[2J.pdf · reference PO-2
 
@@ -134,6 +137,8 @@ describe('archiver audit --latest', () => {
             aws s3api delete-object --bucket archive --key documents/5a3b1e00-0000-4000-8000-000000000002 --version-id '<ID of the delete marker>'
       * 1 object: not written by the archiver (foreign)
           Find out who writes such objects. The archiver does not use them.
+          The records of a run have only the SHA-256 of such a key.
+          \`audit --quick --no-telnyx\` shows the keys.
       - 1 manifest: missing, although another file names it (manifest-removed)
           The bucket has no version of it: it was deleted for good, which only the
           roles in the stage setting \`breakGlassArns\` can do. Find out who did it. If
@@ -153,11 +158,23 @@ describe('archiver audit --latest', () => {
       { code: 'manifest-removed' },
       { code: 'checksum-differs', documentId: documentId(1), fileName: 'loa.pdf', customerReference: 'PO-1' },
       { code: 'lost' },
-      { code: 'foreign', key: 'notes.txt' },
+      { code: 'foreign', key: `sha256:${sha256('notes.txt')}` },
       { code: 'hidden', fileName: 'Letter\u001b[2J.pdf' },
     ]);
     expect(findings[2]?.fileName).toBeUndefined();
     expect(records.at(-1)).toMatchObject({ type: 'run', counts: { lost: 1, foreign: 1 } });
+  });
+
+  it('shows a problem once that several parts have found', async () => {
+    const { putRun, run } = startRunsWorld();
+    const altered: RecordedFinding = { code: 'manifest-altered', key: manifest.key, detail: 'x' };
+    putRun(tonight, { parts: { ids__8: { findings: [altered] }, ids_8_: { findings: [altered] } } });
+
+    const { exitCode, printed } = await run(latest());
+
+    expect(exitCode).toBe(1);
+    expect(printed.match(/^\* manifests\//gm)).toHaveLength(1);
+    expect(printed).toContain('\n1 problem found in');
   });
 
   it('reads no name from an erased document, nor from what is too large for a receipt', async () => {
