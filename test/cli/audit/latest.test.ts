@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { auditLatest } from '../../../cli/audit/latest.ts';
+import { auditPeriod } from '../../../cli/audit/period.ts';
 import { startAudit } from '../../../cli/audit/start.ts';
 import { type RecordedFinding, recordFinding } from '../../../functions/audit/records.ts';
 import {
@@ -13,7 +14,8 @@ import {
   receiptKey,
 } from '../../../functions/bucket/keys.ts';
 import { parseAuditMessage } from '../../../functions/queue/messages.ts';
-import { noon } from '../../fakes/documents.ts';
+import { createAuditFunction } from '../../fakes/audit-function.ts';
+import { day, noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder } from '../world.ts';
 import { documentId, startRunsWorld } from './runs-world.ts';
@@ -400,6 +402,68 @@ describe('archiver audit --latest', () => {
       '--html: cannot write /nowhere/latest.html',
     );
     expect(bucket.requests).toEqual([]);
+  });
+});
+
+describe('what the audit function writes', () => {
+  it('is what the command shows, night after night', async () => {
+    const { archive, bucket, time, run } = startRunsWorld();
+    const { night } = createAuditFunction({ bucket, time });
+    for (const number of [1, 2, 3]) archive(number, `${number}.pdf`);
+
+    const first = await night();
+    const healthyRun = await run(latest());
+    bucket.objects.delete(documentKey(documentId(2)));
+    bucket.put('notes.txt', 'x', noon);
+    time.set(time.now() + day);
+    const second = await night();
+    const damagedRun = await run(latest());
+    time.set(time.now() + 3_600_000);
+    const statement = await run((context) =>
+      auditPeriod({ since: '2d', until: undefined, html: undefined }, context),
+    );
+
+    expect(healthyRun.exitCode).toBe(0);
+    expect(healthyRun.printed).toContain('No problems found in 3 archived documents');
+    expect(healthyRun.printed).toContain(`Run        ${first.run}, complete; `);
+    expect(damagedRun.exitCode).toBe(1);
+    expect(damagedRun.printed).toMatch(
+      new RegExp(`^- ${documentKey(documentId(2))}  no-object.*\n  2\\.pdf · reference PO-2\n`, 'm'),
+    );
+    expect(damagedRun.printed).toMatch(/^\* sha256:[0-9a-f]{64} {2}foreign: /m);
+    expect(damagedRun.printed).toContain(`Run        ${second.run}, complete; `);
+    expect(statement.exitCode).toBe(1);
+    expect(statement.records.at(-1)).toMatchObject({
+      complete: 2,
+      beginning: { run: first.run },
+      end: { run: second.run },
+      manifest: second.summary.manifest,
+      codes: [{ code: 'no-object' }, { code: 'foreign' }],
+    });
+  });
+
+  it('is shown as incomplete when the next run has closed a run whose parts were never done', async () => {
+    const { archive, bucket, time, run } = startRunsWorld();
+    const { start, deliver, queue } = createAuditFunction({ bucket, time });
+    archive(1, 'loa.pdf');
+
+    const lost = start();
+    await deliver();
+    const parts = queue.splice(0).length;
+    const open = await run(latest());
+    time.set(time.now() + day);
+    start();
+    await deliver();
+    const closed = await run(latest());
+
+    expect(open.exitCode).toBe(3);
+    expect(open.printed).toContain(`The run ${lost} began`);
+    expect(closed.exitCode).toBe(3);
+    expect(closed.printed).toContain(`Run        ${lost}, incomplete; `);
+    expect(closed.printed.match(/^! audits\/.* the run ended without a result of this part$/gm)).toHaveLength(
+      parts,
+    );
+    expect(closed.records.at(-1)).toMatchObject({ status: 'unfinished' });
   });
 });
 

@@ -38,6 +38,7 @@ export function startRunsWorld({
   } as unknown as Target;
   return {
     ...memory,
+    time,
     bucket,
     putRun: (run: string, options?: RunOptions) => putRun(bucket, run, options),
     /** Archives a document with this name, or only its receipt. */
