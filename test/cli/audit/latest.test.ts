@@ -1,6 +1,7 @@
 /** `audit --latest` and `audit --start`: on a bucket and an SQS in memory. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { auditLatest } from '../../../cli/audit/latest.ts';
 import { auditPeriod } from '../../../cli/audit/period.ts';
@@ -17,7 +18,7 @@ import { parseAuditMessage } from '../../../functions/queue/messages.ts';
 import { createAuditFunction } from '../../fakes/audit-function.ts';
 import { day, noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
-import { newFolder } from '../world.ts';
+import { newFolder, runOn } from '../world.ts';
 import { documentId, startRunsWorld } from './runs-world.ts';
 
 const tonight = '20261124T021500Z';
@@ -177,6 +178,19 @@ describe('archiver audit --latest', () => {
     expect(exitCode).toBe(1);
     expect(printed.match(/^\* manifests\//gm)).toHaveLength(1);
     expect(printed).toContain('\n1 problem found in');
+  });
+
+  it('prints what docs/audit.md shows', async () => {
+    const { putRun, archive, run } = startRunsWorld();
+    archive(1, 'loa.pdf');
+    const findings = [problem('overwritten', 1, 'other versions: 1, delete markers: 0')];
+    putRun(tonight, { parts: { ...healthy, others: { findings } }, manifest });
+
+    const { printed } = await run(latest());
+
+    const page = await readFile(new URL('../../../docs/audit.md', import.meta.url), 'utf8');
+    const [beginning = '', end = ''] = printed.split(/\n\* 1 object: .*?\n\n/s);
+    expect(page).toContain(`\`\`\`\n${beginning}\n…\n\n${end}\`\`\`\n`);
   });
 
   it('reads no name from an erased document, nor from what is too large for a receipt', async () => {
@@ -464,6 +478,45 @@ describe('what the audit function writes', () => {
       parts,
     );
     expect(closed.records.at(-1)).toMatchObject({ status: 'unfinished' });
+  });
+});
+
+describe('a local archive', () => {
+  it('shows its last run over a real S3, and who asked for the statement', async () => {
+    const folder = await newFolder();
+    const { archive, bucket, time } = startRunsWorld();
+    archive(1, 'loa.pdf');
+    await createAuditFunction({ bucket, time }).night();
+    for (const [key, { body }] of bucket.objects) {
+      await mkdir(dirname(join(folder, key)), { recursive: true });
+      await writeFile(join(folder, key), body);
+    }
+
+    const { exitCode, printed } = await runOn(folder, latest());
+    const empty = await newFolder();
+    await mkdir(join(empty, 'documents'));
+    const none = await runOn(empty, latest());
+    const statement = await runOn(folder, (context) =>
+      auditPeriod({ since: '2026-11-24', until: '2026-11-25', html: undefined }, context),
+    );
+
+    expect(exitCode).toBe(0);
+    expect(printed).toContain('No problems found in 1 archived document (');
+    expect(printed).toContain(`Archive    ${folder}\nRun        20261124T120000Z, complete;`);
+    expect(none.exitCode).toBe(3);
+    expect(none.printed).toMatch(/To start a run, use `npm run archiver -- audit --start --local /);
+    expect(statement.exitCode).toBe(0);
+    expect(statement.records.at(-1)).toMatchObject({
+      bucket: folder,
+      writtenBy: `local, session ${userInfo().username}`,
+    });
+    expect(statement.printed).toContain(`  cat ${folder}/audits/20261124T120000Z/summary.json\n`);
+  });
+
+  it('without a running stack has no queue to ask for a run', async () => {
+    await expect(runOn(await newFolder(), (context) => startAudit(false, context))).rejects.toThrow(
+      'No local stack is running',
+    );
   });
 });
 

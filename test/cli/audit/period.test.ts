@@ -93,6 +93,10 @@ describe('archiver audit --since', () => {
       What an audit does not detect. docs/audit.md lists it.
       "
     `);
+    const [beginning] = printed.replace(packageJson.version, '<version>').split('\n\nPROBLEMS');
+    expect(await readFile(new URL('../../../docs/audit.md', import.meta.url), 'utf8')).toContain(
+      `\`\`\`\n${beginning}\n\`\`\`\n`,
+    );
     expect(records.map(({ type }) => type)).toEqual(['run', 'run', 'run', 'run', 'run', 'statement']);
     expect(records.at(-1)).toEqual({
       type: 'statement',
