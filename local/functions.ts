@@ -1,7 +1,9 @@
-/** Runs the three functions, each behind its queues or its HTTP port, as `infra/` deploys them. */
+/** Runs the functions, each behind its queues or its HTTP port, as `infra/` deploys them. */
 import type { SQSEvent } from 'aws-lambda';
 import { assembleArchive } from '../functions/archive/assemble.ts';
 import { archiveSettings } from '../functions/archive/settings.ts';
+import { assembleAudit } from '../functions/audit/assemble.ts';
+import { auditSettings } from '../functions/audit/settings.ts';
 import { createAgents } from '../functions/connections.ts';
 import { assembleDiscover } from '../functions/discover/assemble.ts';
 import { createHttpGet, type HttpGet, type HttpResponse } from '../functions/http.ts';
@@ -27,7 +29,7 @@ export interface FunctionsOptions {
   /** Waits between receives of a failed message, and when it becomes a dead letter. */
   timings: RetryTimings;
   /** Timeout of an invocation, in milliseconds. @default five minutes each */
-  timeLimits?: { archiveMs: number; discoverMs: number };
+  timeLimits?: Record<`${FunctionName}Ms`, number>;
   /** Called with each error outside the functions. */
   onProblem: (problem: string) => void;
   version: string;
@@ -39,6 +41,8 @@ export interface TelnyxResponse extends Pick<HttpResponse, 'status' | 'headers'>
   /** Whether the request came from a live lane. */
   live: boolean;
 }
+
+type FunctionName = 'archive' | 'discover' | 'audit';
 
 /** All invocations share one machine, so live documents get the most. */
 const localConcurrency = { documents: 4, backfill: 2, discovery: 1, spans: 1, audit: 1 };
@@ -76,11 +80,14 @@ export async function startFunctions(
     timings,
   };
   const connect = connector(services, invocations, options, defer);
-  const { documents, backfill, discovery, spans } = queues.lanes;
+  const { documents, backfill, discovery, spans, audit } = queues.lanes;
   connect(documents, 'archive', () => assembleArchive(settings, dependencies));
   connect(backfill, 'archive', () => assembleArchive(settings, dependencies));
   connect(discovery, 'discover', () => assembleDiscover(settings, dependencies));
   connect(spans, 'discover', () => assembleDiscover(settings, dependencies));
+  connect(audit, 'audit', () =>
+    assembleAudit(settings, { ...dependencies, telnyxGet: gets.lowLaneTelnyxGet }),
+  );
   const webhook = await openWebhookPort({
     handler: assembleWebhook({ ...settings, publicKeys: readPublicKeys(publicKeys) }, dependencies),
     timeoutMs: timeouts.webhookMs,
@@ -97,15 +104,16 @@ function settingsOf(
   invocations: Readonly<Record<LaneName, number>>,
   version: string,
 ) {
-  const { documents, backfill, discovery, spans } = queues.lanes;
+  const { documents, backfill, discovery, spans, audit } = queues.lanes;
   return {
     ...defaultsOf(archiveSettings),
+    ...defaultsOf(auditSettings),
     archiverName: 'local',
     bucketName: target.name,
     // Not used: `readSecret` returns the key itself.
     apiKeySecretArn: '',
     telnyxUrl: functionsTelnyxUrl,
-    lowLaneInvocations: invocations.backfill + invocations.spans,
+    lowLaneInvocations: invocations.backfill + invocations.spans + invocations.audit,
     version,
     documentsQueueUrl: documents.queueUrl,
     documentsDeadLetterQueueUrl: documents.deadLetterQueueUrl,
@@ -115,6 +123,8 @@ function settingsOf(
     discoveryDeadLetterQueueUrl: discovery.deadLetterQueueUrl,
     spansQueueUrl: spans.queueUrl,
     spansDeadLetterQueueUrl: spans.deadLetterQueueUrl,
+    auditQueueUrl: audit.queueUrl,
+    auditDeadLetterQueueUrl: audit.deadLetterQueueUrl,
     trustedDownloadOrigin: storageOrigin === undefined ? undefined : new URL(storageOrigin),
   };
 }
@@ -142,7 +152,7 @@ function connector(
   { queues }: Services,
   invocations: Readonly<Record<LaneName, number>>,
   {
-    timeLimits = { archiveMs: localTimeoutMs, discoverMs: localTimeoutMs },
+    timeLimits = { archiveMs: localTimeoutMs, discoverMs: localTimeoutMs, auditMs: localTimeoutMs },
     time,
     onProblem,
   }: FunctionsOptions,
@@ -161,7 +171,7 @@ function connector(
   // Telnyx's rate limit.
   return (
     lane: LocalLane,
-    functionName: 'archive' | 'discover',
+    functionName: FunctionName,
     createHandler: () => LambdaHandler<SQSEvent>,
   ): void => {
     const client = queues.createClient();
@@ -173,7 +183,8 @@ function connector(
         handler: createHandler(),
         functionName,
         timeoutMs: timeLimits[`${functionName}Ms`],
-        batchSize: concurrency.batchSize,
+        // A part of the audit takes the whole time of an invocation.
+        batchSize: lane.name === 'audit' ? 1 : concurrency.batchSize,
         maximumConcurrency: 1,
         time,
         onError: (error) => onProblem(`${functionName}: ${error instanceof Error ? error.message : error}`),

@@ -3,13 +3,13 @@ import type { ErrorCode } from '../functions/errors.ts';
 import type { ReceiveOutcome } from '../functions/queue/batch.ts';
 import type { LaneName } from '../functions/queue/lanes.ts';
 
-/** State of a document, or of a discovery message that failed. */
+/** State of a document, or of another message that failed. */
 export type State = Exclude<ReceiveOutcome, 'done' | 'nothing-to-do'>;
 
 export interface Entry {
   state: State;
   lane: LaneName;
-  /** `document`, or the kind of a discovery message. */
+  /** `document`, or the kind of another message. */
   kind: string;
   bytes: number;
   /** Duration of the last receive, in milliseconds. */
@@ -37,9 +37,9 @@ export interface Totals {
   alreadyArchived: number;
   /** Documents that were received after their erasure. */
   erased: number;
-  /** Documents and discovery messages that are waiting for another receive. */
+  /** Documents and other messages that are waiting for another receive. */
   waiting: number;
-  /** Documents and discovery messages that became dead letters. */
+  /** Documents and other messages that became dead letters. */
   deadLettered: number;
   /** Whether Telnyx listed rows without a valid document ID. */
   unreadable: boolean;
@@ -80,10 +80,12 @@ export class Ledger {
   read(text: string): Change | undefined {
     const line: Line = JSON.parse(text);
     if (line.lane === undefined) return undefined;
-    const isDocument = line.lane !== 'discovery' && line.lane !== 'spans';
+    const isDocument = line.lane === 'documents' || line.lane === 'backfill';
     // A message without a document is identified by its message ID.
     const subject = line.documentId ?? line.messageId ?? 'unknown';
     if (line.outcome === 'done' || (!isDocument && line.outcome === 'nothing-to-do')) {
+      this.entries.delete(subject);
+      if (line.lane === 'audit') return undefined;
       // Not counted, since retries and sweeps find the same rows again.
       if ((line.problems ?? 0) > 0) this.#unreadable = true;
       // Sweeps find the same documents repeatedly, so only spans are counted.
@@ -92,7 +94,6 @@ export class Ledger {
         this.#listed = true;
       }
       this.#queued += line.queued ?? 0;
-      this.entries.delete(subject);
       return undefined;
     }
     const state = line.outcome;
@@ -101,7 +102,7 @@ export class Ledger {
     const entry: Entry = {
       state,
       lane: line.lane,
-      kind: isDocument ? 'document' : (line.kind ?? 'discovery'),
+      kind: isDocument ? 'document' : (line.kind ?? (line.lane === 'audit' ? 'audit' : 'discovery')),
       bytes: line.bytes ?? 0,
       ms: line.ms ?? 0,
       receives: line.receives ?? 1,

@@ -28,7 +28,8 @@ const program = new Command(programs.start)
   .option('--once', 'exit when every document is archived or a dead letter, instead of running until Ctrl-C')
   .option('--wait', 'skip the initial archiving; wait for webhooks and sweeps')
   .option('--no-events', 'do not send events from the stand-in, so that only sweeps find new documents')
-  .option('--sweep-every <seconds>', 'seconds between sweeps for new documents', asSeconds, 10)
+  .option('--sweep-every <seconds>', 'seconds between sweeps for new documents', asSweepSeconds, 10)
+  .option('--audit-every <seconds>', 'seconds between audits of the archive (default: none)', asAuditSeconds)
   .option(
     '--webhook-port <port>',
     'port for webhooks, for example behind a tunnel (default: any free port)',
@@ -133,10 +134,18 @@ function asPort(value: string): number {
   return Number(value);
 }
 
-function asSeconds(value: string): number {
+function asSweepSeconds(value: string): number {
   // A sweep queues documents of the last two minutes: a longer interval could miss some.
-  if (!/^[1-9]\d?$/.test(value) || Number(value) > 60) {
-    throw new InvalidArgumentError('Must be a whole number of seconds from 1 to 60.');
+  return asSeconds(value, 60);
+}
+
+function asAuditSeconds(value: string): number {
+  return asSeconds(value, 86_400);
+}
+
+function asSeconds(value: string, max: number): number {
+  if (!/^[1-9]\d{0,4}$/.test(value) || Number(value) > max) {
+    throw new InvalidArgumentError(`Must be a whole number of seconds from 1 to ${max}.`);
   }
   return Number(value);
 }

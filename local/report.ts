@@ -113,7 +113,7 @@ export function documentTable(
   return more > 0 ? styled`${table}\n… and ${more} more` : table;
 }
 
-/** One line for a document, or a discovery message, whose state has changed. */
+/** One line for a document, or another message, whose state has changed. */
 export function changeLine(change: Change): string {
   const { document, state, bytes, code, reason, receives, kind, lane } = change;
   const parts = [
@@ -143,6 +143,11 @@ export function webhookLine(event: StartEventOf<'webhook'>): string {
     ...(outcome === 'accepted' && queued !== undefined ? [`, ${queued} queued`] : []),
   ];
   return what.join('');
+}
+
+/** One line for a completed run of the audit. */
+export function auditLine({ run, documents, findings }: StartEventOf<'audit'>): string {
+  return `audit  ${run}: ${formatCount(documents, 'document')}, ${formatCount(findings, 'finding')}`;
 }
 
 /** Counts, dead letters with their reasons, and where the archive is. */

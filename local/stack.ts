@@ -53,6 +53,8 @@ export interface Stack {
   discoverAll(): Promise<void>;
   /** Queues a sweep, as the schedule does, unless one is still queued. */
   sweep(): Promise<void>;
+  /** Queues the start of a run of the audit, as the schedule does, unless one is still queued or under way. */
+  audit(): Promise<void>;
   /** Messages in all lanes: visible, in flight and delayed. */
   messageCount(): Promise<number>;
   /** Messages in all dead-letter queues. */
@@ -155,7 +157,7 @@ function createQueueOperations(
   { queues: { lanes }, ownSqs }: Services,
   send: SendMessages,
   now: () => number,
-): Pick<Stack, 'discoverAll' | 'sweep' | 'messageCount' | 'deadLetterCount'> {
+): Pick<Stack, 'discoverAll' | 'sweep' | 'audit' | 'messageCount' | 'deadLetterCount'> {
   const sweepDate = createSweepDates();
   const discover = (request: Discovery, requestedAt = now()) =>
     send(
@@ -178,6 +180,15 @@ function createQueueOperations(
       // Sweeps must not pile up on a busy machine, where one may take longer than the interval.
       if ((await queueDepth(ownSqs, lanes.discovery.queueUrl)) === 0)
         await discover({ kind: 'recent' }, sweepDate(now()));
+    },
+    audit: async () => {
+      if ((await queueDepth(ownSqs, lanes.audit.queueUrl)) > 0) return;
+      const requestedAt = new Date(now()).toISOString();
+      await send(
+        lanes.audit.queueUrl,
+        [{ v: 1, kind: 'audit-start', requestedAt }],
+        new AbortController().signal,
+      );
     },
     messageCount: () => countAll(Object.values(lanes).map(({ queueUrl }) => queueUrl)),
     deadLetterCount: () => countAll(Object.values(lanes).map(({ deadLetterQueueUrl }) => deadLetterQueueUrl)),

@@ -75,6 +75,24 @@ const discovery = v.strictObject({
   ...entry,
 });
 
+/** A message of the audit that failed. */
+const auditMessage = v.strictObject({
+  type: v.literal('audit-message'),
+  time,
+  message: described(v.string(), 'Message ID.'),
+  kind: described(v.string(), 'Kind of the message, such as `audit-part`.'),
+  ...entry,
+});
+
+/** A completed run of the audit. */
+const audit = v.strictObject({
+  type: v.literal('audit'),
+  time,
+  run: described(v.string(), 'Name of the run, whose results are at `audits/<run>/`.'),
+  documents: described(count, 'Documents that the run compared.'),
+  findings: described(count, 'Problems, and what could not be checked.'),
+});
+
 const webhook = v.strictObject({
   type: v.literal('webhook'),
   time,
@@ -101,7 +119,7 @@ const summary = v.strictObject({
   alreadyArchived: count,
   erased: described(count, 'Documents that were received after their erasure.'),
   waiting: count,
-  deadLettered: described(count, 'Documents and discovery messages that became dead letters.'),
+  deadLettered: described(count, 'Documents and other messages that became dead letters.'),
   unreadable: described(v.boolean(), 'Whether Telnyx listed rows without a valid document ID.'),
   bytes: described(count, 'Bytes archived.'),
 });
@@ -120,6 +138,8 @@ export const startLine = v.variant('type', [
   started,
   document,
   discovery,
+  auditMessage,
+  audit,
   webhook,
   summary,
   warning,

@@ -3,15 +3,16 @@ import { ArchiverError } from '../functions/errors.ts';
 import type { Time } from '../functions/time.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { Change } from './ledger.ts';
-import { changeLine, webhookLine } from './report.ts';
-import type { StartEvent } from './start-lines.ts';
+import { auditLine, changeLine, webhookLine } from './report.ts';
+import type { StartEvent, StartEventOf } from './start-lines.ts';
 
 export interface StartOutput {
   /** Prints an event as JSON. With `--json` the addresses come first: what happens before them is printed after them. */
   record(event: StartEvent): void;
   /** Prints the new state of a document: with `--json` or `showAll` each, otherwise the first failure per lane and code. */
   change(change: Change): void;
-  webhook(event: Extract<StartEvent, { type: 'webhook' }>): void;
+  webhook(event: StartEventOf<'webhook'>): void;
+  audit(event: StartEventOf<'audit'>): void;
   warning(message: string): void;
   error(error: unknown): void;
   /** What is being done before anything else can be shown; not with `--json`. */
@@ -59,6 +60,10 @@ export function createStartOutput(terminal: Terminal, time: Time): StartOutput {
       record(event);
       printTimed(webhookLine(event));
     },
+    audit: (event) => {
+      record(event);
+      printTimed(auditLine(event));
+    },
     warning: (message) => {
       record({ type: 'warning', message });
       // One line: a line break in it is of a name that others chose.
@@ -82,9 +87,9 @@ export function createStartOutput(terminal: Terminal, time: Time): StartOutput {
 }
 
 function eventOf({ document, kind, ...entry }: Change): StartEvent {
-  return kind === 'document'
-    ? { type: 'document', document, ...entry }
-    : { type: 'discovery', message: document, kind, ...entry };
+  if (kind === 'document') return { type: 'document', document, ...entry };
+  const type = entry.lane === 'audit' ? 'audit-message' : 'discovery';
+  return { type, message: document, kind, ...entry };
 }
 
 /** `14:02:59`, in the time zone of the machine. */

@@ -6,6 +6,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { formatNumber } from '../terminal/counts.ts';
 import { every } from '../terminal/every.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { readAuditLine } from './audit-log.ts';
 import { Ledger } from './ledger.ts';
 import { archivingProgress } from './progress.ts';
 import { documentTable, fileNamesOf, summaryOf } from './report.ts';
@@ -28,6 +29,7 @@ export interface StartOptions {
   wait?: boolean;
   events: boolean;
   sweepEvery: number;
+  auditEvery?: number;
   webhookPort?: number;
   log?: string;
   acceptWeakS3?: boolean;
@@ -78,12 +80,14 @@ export async function runStart(options: StartOptions, outer: StartContext): Prom
     showAddresses(stack, context);
     if (!options.wait) await archiveAll(stack, ledger, account, context);
     if (!options.once && !signal.aborted) {
+      const { sweepEvery, auditEvery } = options;
+      const audits = auditEvery === undefined ? '' : `; auditing the archive every ${auditEvery} s`;
       terminal.print(
         '',
-        `Receiving webhooks; sweeping for new documents every ${options.sweepEvery} s. Press Ctrl-C to stop.`,
+        `Receiving webhooks; sweeping for new documents every ${sweepEvery} s${audits}. Press Ctrl-C to stop.`,
       );
       output.showAll();
-      await sweepUntilInterrupted(stack, options.sweepEvery, context);
+      await runSchedules(stack, options, context);
     }
     disk.signal.throwIfAborted();
     if (signal.aborted) {
@@ -98,11 +102,13 @@ export async function runStart(options: StartOptions, outer: StartContext): Prom
 
 /** @throws Error if the options cannot be combined */
 function accountOf(
-  { telnyx, documents, once, wait }: StartOptions,
+  { telnyx, documents, once, wait, auditEvery }: StartOptions,
   { environment, time }: StartContext,
 ): TelnyxAccount | undefined {
   if (once && wait)
     throw new Error('--once and --wait cannot be combined: --wait archives nothing at the start.');
+  if (once && auditEvery !== undefined)
+    throw new Error('--once and --audit-every cannot be combined: --once ends before the first audit.');
   if (telnyx === undefined) return undefined;
   if (documents !== undefined)
     throw new Error('--documents and --telnyx cannot be combined: --documents applies to the stand-in.');
@@ -166,6 +172,8 @@ async function start(
         if (change && !disk.signal.aborted) output.change(change);
         const webhook = readWebhookLine(line);
         if (webhook) output.webhook(webhook);
+        const audit = readAuditLine(line);
+        if (audit) output.audit(audit);
       },
       onProblem: output.warning,
       onDiskError: (error: DiskError) => disk.abort(error),
@@ -238,18 +246,24 @@ async function archiveAll(
   terminal.print('', ...(table ? [table] : []), ...summaryOf(ledger, stack.addresses.archive));
 }
 
-async function sweepUntilInterrupted(
+/** Queues sweeps and audits until interrupted. */
+async function runSchedules(
   stack: Stack,
-  seconds: number,
+  { sweepEvery, auditEvery }: StartOptions,
   { output, time, signal }: StartContext,
 ): Promise<void> {
-  const stopSweeping = every(time, seconds * 1_000, () => {
-    stack.sweep().catch((error: unknown) => {
-      if (!signal.aborted) output.warning(`Could not queue a sweep: ${error}`);
+  const schedule = (what: string, seconds: number, queue: () => Promise<void>) =>
+    every(time, seconds * 1_000, () => {
+      queue().catch((error: unknown) => {
+        if (!signal.aborted) output.warning(`Could not queue ${what}: ${error}`);
+      });
     });
-  });
+  const stops = [
+    schedule('a sweep', sweepEvery, stack.sweep),
+    ...(auditEvery === undefined ? [] : [schedule('an audit', auditEvery, stack.audit)]),
+  ];
   await untilInterrupted(new Promise(() => undefined), signal);
-  stopSweeping();
+  for (const stop of stops) stop();
 }
 
 /** 0 only if everything that Telnyx listed is archived. Dead letters of a crashed function are in the queues alone. */

@@ -16,6 +16,29 @@ const span = { lane: 'spans', kind: 'span', messageId: 'span-1' };
 const document = (documentId: string) => ({ lane: 'backfill', documentId, messageId: `of-${documentId}` });
 
 describe('Ledger', () => {
+  it('counts nothing of what the audit queues, compares and finds', () => {
+    const audit = { lane: 'audit', messageId: 'audit-1' };
+
+    const ledger = ledgerOf(
+      { ...audit, kind: 'audit-start', outcome: 'done', queued: 3 },
+      { ...audit, kind: 'audit-part', outcome: 'done', status: 'complete', found: 9, problems: 1 },
+    );
+
+    expect(ledger.entries.size).toBe(0);
+    expect(ledger.totals()).toMatchObject({ found: 0, documents: 0, unreadable: false });
+  });
+
+  it('lists a waiting message of the audit, which is no document', () => {
+    const waits = { lane: 'audit', messageId: 'audit-1', outcome: 'waiting' } as const;
+
+    const known = ledgerOf({ ...waits, kind: 'audit-part', code: 'BucketUnavailable' });
+    const unreadable = ledgerOf({ ...waits, code: 'MalformedMessage' });
+
+    expect(known.entries.get('audit-1')).toMatchObject({ lane: 'audit', kind: 'audit-part' });
+    expect(known.totals()).toMatchObject({ documents: 0, waiting: 1 });
+    expect(unreadable.entries.get('audit-1')).toMatchObject({ kind: 'audit' });
+  });
+
   it('counts the documents that a span found and queued, but not the span itself', () => {
     const ledger = ledgerOf(
       { ...span, outcome: 'done', found: 5, queued: 2, ms: 30 },

@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { TelnyxResponse } from '../../local/functions.ts';
+import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
 import { privateFolder } from '../../local/s3/object-key.ts';
 import { startLine } from '../../local/start-lines.ts';
 import { someBytes } from '../archive/world.ts';
@@ -63,6 +64,10 @@ async function untilType(run: Run, type: string): Promise<Record<string, unknown
     if (line === undefined) throw new Error(`The process exited: ${run.errors.join('')}`);
     if (line.type === type) return line;
   }
+}
+
+async function readJson(path: string) {
+  return JSON.parse(await readFile(path, 'utf8'));
 }
 
 async function summaryOf(run: Run): Promise<Record<string, unknown>> {
@@ -360,6 +365,34 @@ describe('npm start', () => {
     expect(receipt.request.trigger).toBe(trigger);
   });
 
+  it('audits the archive again and again with --audit-every, and finds an object that was deleted', async () => {
+    const archive = await temporaryFolder();
+    const run = start('--archive', archive, '--audit-every', '1');
+    const { metricsUrl } = (await run.next()) as { metricsUrl: string };
+    await untilType(run, 'summary');
+
+    const healthy = await untilType(run, 'audit');
+    const [deleted = ''] = await readdir(join(archive, 'documents'));
+    await rm(join(archive, 'documents', deleted));
+    let damaged = await untilType(run, 'audit');
+    while (damaged.findings === 0) damaged = await untilType(run, 'audit');
+
+    expect(healthy).toMatchObject({ documents: 9, findings: 0 });
+    const summary = await readJson(join(archive, 'audits', String(damaged.run), 'summary.json'));
+    expect(summary).toMatchObject({ run: damaged.run, status: 'complete', unfinished: [] });
+    const results = join(archive, 'audits', String(damaged.run), 'results');
+    const found = await Promise.all((await readdir(results)).map((name) => readJson(join(results, name))));
+    expect(found.flatMap(({ findings }) => findings)).toEqual([
+      expect.objectContaining({ code: 'object-missing', documentId: deleted }),
+    ]);
+    const metrics = (await (await fetch(metricsUrl)).json()) as MetricsByMinute;
+    const sumOf = (name: string) => metrics[name]?.reduce((sum, { sum: more }) => sum + more, 0);
+    expect(sumOf('AuditFindings')).toBeGreaterThanOrEqual(1);
+    expect(sumOf('AuditCompleted')).toBeGreaterThanOrEqual(2);
+    run.process.kill('SIGINT');
+    expect(await run.exitCode).toBe(130);
+  }, 60_000);
+
   it('prints the error of an invalid option on stderr without --json, and exits with 2', async () => {
     const child = spawn(process.execPath, [main, '--bogus'], { stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
@@ -381,6 +414,8 @@ describe('npm start', () => {
     ['a folder that does not exist', ['--documents', '/no/such/folder'], 'folder not found'],
     ['--telnyx without an API key', ['--telnyx', 'https://api.telnyx.com/v2'], 'TELNYX_API_KEY'],
     ['a Telnyx URL without TLS', ['--telnyx', 'http://api.telnyx.com/v2'], 'https://'],
+    ['audits beside --once', ['--once', '--audit-every', '5'], 'cannot be combined'],
+    ['a negative interval of audits', ['--audit-every', '-1'], 'from 1 to 86400'],
     ['an option that does not exist', ['--bucket', 'x'], 'unknown option'],
   ])('prints one line of JSON and exits with 2 for %s', async (_what, options, message) => {
     const run = start(...options);

@@ -72,19 +72,23 @@ describe('JSON', () => {
     expect(result.noted).toBe('');
   });
 
-  it('has each change, also of a failed discovery message', () => {
+  it('has each change, also of failed messages without a document, and each completed run of the audit', () => {
     const { output, result } = openOutput({ json: true });
     output.record(started);
 
     output.change(failure);
     output.change(failure);
     output.change({ ...failure, lane: 'spans', kind: 'span' });
+    output.change({ ...failure, lane: 'audit', kind: 'audit-part' });
+    output.audit({ type: 'audit', run: '20261126T021500Z', documents: 12, findings: 0 });
     output.stopping();
 
     expect(result.records.slice(1).map(({ type }) => type)).toEqual([
       'document',
       'document',
       'discovery',
+      'audit-message',
+      'audit',
       'stopping',
     ]);
   });
@@ -130,6 +134,18 @@ describe('text', () => {
     expect(result.printed).toBe(
       '12:00:00  webhook  401 refused: signature-wrong\n' +
         '12:00:00  webhook  200 accepted, a\\u{1b}[2J\\u{a}b, 3 queued\n',
+    );
+  });
+
+  it('shows each completed run of the audit', () => {
+    const { output, result } = openOutput({ json: false });
+
+    output.audit({ type: 'audit', run: '20261126T021500Z', documents: 1_200, findings: 0 });
+    output.audit({ type: 'audit', run: '20261127T021500Z', documents: 1, findings: 1 });
+
+    expect(result.printed).toBe(
+      '12:00:00  audit  20261126T021500Z: 1,200 documents, 0 findings\n' +
+        '12:00:00  audit  20261127T021500Z: 1 document, 1 finding\n',
     );
   });
 
