@@ -383,7 +383,7 @@ describe('npm start', () => {
     const results = join(archive, 'audits', String(damaged.run), 'results');
     const found = await Promise.all((await readdir(results)).map((name) => readJson(join(results, name))));
     expect(found.flatMap(({ findings }) => findings)).toEqual([
-      expect.objectContaining({ code: 'object-missing', documentId: deleted }),
+      expect.objectContaining({ code: 'no-object', documentId: deleted }),
     ]);
     const metrics = (await (await fetch(metricsUrl)).json()) as MetricsByMinute;
     const sumOf = (name: string) => metrics[name]?.reduce((sum, { sum: more }) => sum + more, 0);
