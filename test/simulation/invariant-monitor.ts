@@ -4,6 +4,7 @@ import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { isSuperseded, planSweep } from '../../functions/discover/sweep.ts';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
 import { attempts, retryTimings } from '../../functions/limits.ts';
+import type { LaneName } from '../../functions/queue/lanes.ts';
 import type { CloudWatch } from '../cloudwatch/cloudwatch.ts';
 import type { VirtualClock } from '../fakes/clock.ts';
 import { sha256 } from '../fakes/memory-bucket.ts';
@@ -39,9 +40,6 @@ export interface WorldState {
   queues: Record<LaneName, Queue>;
   deadLetters: Record<LaneName, Queue>;
 }
-
-export const laneNames = ['documents', 'backfill', 'discovery', 'spans'] as const;
-type LaneName = (typeof laneNames)[number];
 
 const maxLineLength = 8 * 1024;
 const maxReceiptBytes = 128 * 1024;

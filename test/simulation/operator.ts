@@ -1,9 +1,10 @@
 /** The schedule and the operator: sweeps every minute, backfills, redrives and mistakes. */
 import { planSweep } from '../../functions/discover/sweep.ts';
 import { sweep } from '../../functions/limits.ts';
+import { laneNames } from '../../functions/queue/lanes.ts';
 import type { Account } from './account.ts';
 import type { SimulationContext } from './context.ts';
-import { laneNames, type WorldState } from './invariant-monitor.ts';
+import type { WorldState } from './invariant-monitor.ts';
 import type { Queue } from './queue.ts';
 
 const minute = 60_000;

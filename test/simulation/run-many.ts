@@ -1,7 +1,8 @@
 /** Several simulations, one after the other. */
 import { createHash } from 'node:crypto';
 import { type FaultCounts, type FaultName, faultNames } from './faults.ts';
-import { type Outcome, type Simulation, simulate } from './simulate.ts';
+import type { Outcome } from './outcome.ts';
+import { type Simulation, simulate } from './simulate.ts';
 
 export interface RunManyOptions extends Simulation {
   /** Number of runs. The first has the seed `seed`, each further run the next seed. */

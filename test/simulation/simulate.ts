@@ -1,9 +1,9 @@
 /** One simulation: a deployment from the first document to the last redrive. */
 import type { APIGatewayProxyEventV2, SQSEvent } from 'aws-lambda';
 import { documentKey } from '../../functions/bucket/keys.ts';
-import { concurrency, receives, timeouts, visibilityPerTimeout } from '../../functions/limits.ts';
+import { concurrency, timeouts } from '../../functions/limits.ts';
 import { VirtualClock } from '../fakes/clock.ts';
-import { Account, type AccountDocument, type Order, type OrderSection } from './account.ts';
+import type { Account, AccountDocument, Order, OrderSection } from './account.ts';
 import {
   type Archiver,
   type SimulatedDeployment,
@@ -15,7 +15,7 @@ import { BreakGlassOperator } from './break-glass-operator.ts';
 import type { SimulationContext } from './context.ts';
 import { EventLog } from './event-log.ts';
 import { connect } from './event-source.ts';
-import { type FaultCounts, FaultInjector, type FaultProfile } from './faults.ts';
+import { FaultInjector, type FaultProfile } from './faults.ts';
 import {
   checkArchived,
   checkConservation,
@@ -25,16 +25,15 @@ import {
   checkQueuesEmpty,
 } from './final-checks.ts';
 import { InvariantMonitor, type WorldState } from './invariant-monitor.ts';
-import { invariants, type Violation } from './invariants.ts';
 import { LambdaFunction } from './lambda.ts';
-import { ObjectStore } from './object-store.ts';
 import { isUnreadable, Operator } from './operator.ts';
-import { Queue } from './queue.ts';
+import { type Outcome, outcomeOf, reportUnhandledErrors } from './outcome.ts';
 import { createRandom, type RandomSource } from './random.ts';
 import { lowOrderPublicKey, Signer } from './signer.ts';
 import type { TelnyxBehaviour } from './telnyx-api.ts';
 import { replaceTimers } from './timers.ts';
 import { Webhooks } from './webhooks.ts';
+import { createSimulatedWorld } from './world.ts';
 
 export interface Simulation {
   seed: number;
@@ -47,22 +46,6 @@ export interface Simulation {
   withLargeBackfill?: boolean;
   /** Ends the simulation early. */
   signal?: AbortSignal;
-}
-
-export interface Outcome {
-  seed: number;
-  documents: number;
-  archived: number;
-  counts: FaultCounts;
-  /** SHA-256 of the event log. */
-  digest: string;
-  events: number;
-  violation: Violation | undefined;
-  /** The violation and the last events about its subject; empty if there is no violation. */
-  excerpt: string[];
-  /** Milliseconds from creation to receipt, of documents that were created during the run; ascending. */
-  latencies: number[];
-  lines(): Generator<string>;
 }
 
 const minute = 60_000;
@@ -97,7 +80,7 @@ export async function simulate(simulation: Simulation): Promise<Outcome> {
       faultsMs,
     );
     const context: SimulationContext = { clock, random: random.fork('events'), injector, eventLog, monitor };
-    const world = createWorld(context, random.fork('account'));
+    const world = createSimulatedWorld(context, random.fork('account'));
     monitor.attach(world);
     const stopped = () => monitor.violation !== undefined || simulation.signal?.aborted === true;
     await runPhases(simulation, world, context, random, stopped);
@@ -184,41 +167,6 @@ async function runPhases(
   checkEnds(world, context);
   checkErasures(breakGlassOperator.erasures, context);
   if (simulation.expectInTime) checkInTime(world, context);
-}
-
-function createWorld(context: SimulationContext, random: RandomSource): WorldState {
-  const lane = (name: string, timeoutMs: number) => {
-    const deadLetters = new Queue({ name: `${name}-dead-letters`, visibilityMs: 30_000 }, context);
-    const queue = new Queue(
-      {
-        name,
-        visibilityMs: visibilityPerTimeout * timeoutMs,
-        redrive: { to: deadLetters, maxReceiveCount: receives.max },
-      },
-      context,
-    );
-    return { queue, deadLetters };
-  };
-  const documents = lane('documents', timeouts.archiveMs);
-  const backfill = lane('backfill', timeouts.archiveMs);
-  const discovery = lane('discovery', timeouts.discoverMs);
-  const spans = lane('spans', timeouts.discoverMs);
-  return {
-    account: new Account(random),
-    store: new ObjectStore(context),
-    queues: {
-      documents: documents.queue,
-      backfill: backfill.queue,
-      discovery: discovery.queue,
-      spans: spans.queue,
-    },
-    deadLetters: {
-      documents: documents.deadLetters,
-      backfill: backfill.deadLetters,
-      discovery: discovery.deadLetters,
-      spans: spans.deadLetters,
-    },
-  };
 }
 
 /** Deploys the three functions and their event sources. @returns the webhook function */
@@ -456,61 +404,4 @@ function ordersOf(group: readonly AccountDocument[], createdAt: number, random: 
     order.documents.push({ id, section: random.pick(free) });
   }
   return orders;
-}
-
-/** Reports unhandled errors: they would end a real process. */
-function reportUnhandledErrors(monitor: InvariantMonitor): () => void {
-  const events = ['uncaughtException', 'unhandledRejection'] as const;
-  const others = events.map((event) => [event, process.listeners(event as 'uncaughtException')] as const);
-  const onError = (error: unknown) =>
-    monitor.report(
-      'no-unhandled-error',
-      'the process',
-      error instanceof Error ? String(error.stack) : String(error),
-    );
-  for (const event of events) {
-    process.removeAllListeners(event);
-    process.on(event, onError);
-  }
-  return () => {
-    for (const [event, listeners] of others) {
-      process.removeAllListeners(event);
-      for (const listener of listeners) process.on(event, listener);
-    }
-  };
-}
-
-function outcomeOf(
-  { seed, documents }: Simulation,
-  { account }: WorldState,
-  { injector, eventLog, monitor }: SimulationContext,
-  start: number,
-): Outcome {
-  const { violation } = monitor;
-  const latencies: number[] = [];
-  for (const { id, createdAt } of account.documents.values()) {
-    const archivedAt = monitor.archivedAt.get(id);
-    if (archivedAt !== undefined && createdAt >= start) latencies.push(archivedAt - createdAt);
-  }
-  return {
-    seed,
-    documents,
-    archived: monitor.archivedAt.size,
-    counts: injector.counts,
-    digest: eventLog.digest(),
-    events: eventLog.length,
-    violation,
-    excerpt: violation ? excerptOf(violation, injector, eventLog) : [],
-    latencies: latencies.sort((a, b) => a - b),
-    lines: () => eventLog.lines(),
-  };
-}
-
-function excerptOf(violation: Violation, injector: FaultInjector, eventLog: EventLog): string[] {
-  return [
-    `${invariants[violation.invariant]}`,
-    `Violated for ${violation.subject}: ${violation.what}`,
-    ...(injector.describeOutages().length > 0 ? [`Outages: ${injector.describeOutages().join('; ')}`] : []),
-    ...eventLog.excerpt(/^[0-9a-f]{8}-|#/.test(violation.subject) ? violation.subject : undefined),
-  ];
 }
