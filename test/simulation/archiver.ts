@@ -35,6 +35,10 @@ export async function loadArchiver(folder: URL) {
       load('discover/settings.ts') as Promise<typeof import('../../functions/discover/settings.ts')>,
       load('telnyx/secret.ts') as Promise<typeof import('../../functions/telnyx/secret.ts')>,
     ]);
+  const [audit, auditSettings] = await Promise.all([
+    load('audit/assemble.ts') as Promise<typeof import('../../functions/audit/assemble.ts')>,
+    load('audit/settings.ts') as Promise<typeof import('../../functions/audit/settings.ts')>,
+  ]);
   const [examination, erasure, holds, store, versions, retries, errors] = await Promise.all([
     load('../cli/erasure/examine.ts') as Promise<typeof import('../../cli/erasure/examine.ts')>,
     load('../cli/erasure/erase-document.ts') as Promise<typeof import('../../cli/erasure/erase-document.ts')>,
@@ -56,6 +60,8 @@ export async function loadArchiver(folder: URL) {
     ...webhookSettings,
     ...archive,
     ...archiveSettings,
+    ...audit,
+    ...auditSettings,
     ...discover,
     ...discoverSettings,
     ...secret,
@@ -99,6 +105,20 @@ export function startDiscover(container: Container, deployment: SimulatedDeploym
   return archiver.assembleDiscover(settings, neighboursOf(container, deployment));
 }
 
+/** @param variables more environment variables */
+export function startAudit(
+  container: Container,
+  deployment: SimulatedDeployment,
+  variables: Record<string, string>,
+): Handler<SQSEvent> {
+  const { archiver, bucket, context } = deployment;
+  const settings = archiver.readAuditSettings({ ...environmentVariables(deployment), ...variables });
+  return archiver.assembleAudit(settings, {
+    ...neighboursOf(container, deployment),
+    s3: createS3(container, bucket, context, 'auditor'),
+  });
+}
+
 /** The environment variables of all functions together; each reads its own. */
 function environmentVariables({ bucket, world }: SimulatedDeployment) {
   const { queues, deadLetters } = world;
@@ -118,6 +138,8 @@ function environmentVariables({ bucket, world }: SimulatedDeployment) {
     DISCOVERY_DEAD_LETTER_QUEUE_URL: deadLetters.discovery.url,
     SPANS_QUEUE_URL: queues.spans.url,
     SPANS_DEAD_LETTER_QUEUE_URL: deadLetters.spans.url,
+    AUDIT_QUEUE_URL: queues.audit.url,
+    AUDIT_DEAD_LETTER_QUEUE_URL: deadLetters.audit.url,
   };
 }
 

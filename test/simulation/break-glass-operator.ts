@@ -20,7 +20,7 @@ export interface BreakGlassOptions {
   archiver: Archiver;
   bucket: Bucket;
   world: WorldState;
-  webhooks: Webhooks;
+  webhooks: Pick<Webhooks, 'announce'>;
   random: RandomSource;
   /** The end of the deliveries of erased documents, milliseconds since the Unix epoch. */
   deliveriesUntil: number;
@@ -50,6 +50,11 @@ export class BreakGlassOperator {
   /** IDs of the documents whose erasure has been ordered, and whether it is finished. */
   get erasures(): ReadonlyMap<string, 'stopped' | 'running' | 'finished'> {
     return this.#erasures;
+  }
+
+  /** Whether a document is being erased, or held until its release. */
+  isChanging(documentId: string): boolean {
+    return (this.#erasures.get(documentId) ?? 'finished') !== 'finished' || this.#held.has(documentId);
   }
 
   /** Called every minute while faults occur. */

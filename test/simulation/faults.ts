@@ -282,8 +282,24 @@ export const faults = {
   },
 } as const satisfies Record<string, Fault>;
 
-export type FaultName = keyof typeof faults;
-export const faultNames = Object.keys(faults) as FaultName[];
+/** Occur only in the simulation of the audit. */
+export const auditFaults = {
+  'audit-start-skipped': { rate: 0.2, what: 'the schedule skips a night of the audit' },
+  'audit-start-repeated': { rate: 0.3, what: 'the schedule starts the same run of the audit twice' },
+  'audit-started-by-hand': { rate: 0.3, what: 'an operator starts a run while another one is under way' },
+  'audit-object-kills-function': {
+    rate: 0.1,
+    what: 'reading one certain object kills the audit function every time, for a night',
+  },
+  'audit-object-unreadable': { rate: 0.2, what: 'S3 refuses to read one certain object, for a night' },
+} as const satisfies Record<string, Fault>;
+
+type PipelineFaultName = keyof typeof faults;
+type AuditFaultName = keyof typeof auditFaults;
+export type FaultName = PipelineFaultName | AuditFaultName;
+/** Without those of the audit. */
+export const faultNames = Object.keys(faults) as PipelineFaultName[];
+export const auditFaultNames = Object.keys(auditFaults) as AuditFaultName[];
 
 /** How many times each kind of fault has occurred. */
 export type FaultCounts = Map<FaultName, number>;
@@ -360,12 +376,12 @@ export class FaultInjector {
   constructor(random: RandomSource, elapsed: () => number, profile: FaultProfile, durationMs: number) {
     this.#random = random;
     this.#elapsed = elapsed;
-    for (const name of faultNames) {
-      const fault: Fault = faults[name];
+    const draw = (name: FaultName, fault: Fault) => {
       if (random.chance(profile.shareOfKinds) && (!profile.responsesOnly || fault.neighbour !== undefined)) {
         this.#rates.set(name, Math.min(0.9, fault.rate * random.pick(profile.rateFactors)));
       }
-    }
+    };
+    for (const name of faultNames) draw(name, faults[name]);
     for (const name of profile.forced ?? []) this.#rates.set(name, 0.3);
     const candidates = faultNames.filter((name) => 'outage' in faults[name]);
     for (let count = random.integer(0, profile.maxOutages); count > 0; count -= 1) {
@@ -380,6 +396,7 @@ export class FaultInjector {
       const from = random.between(0, Math.max(0, durationMs - maxMs - 20 * 60_000));
       this.#outages.set(random.pick(kinds), { from, to: from + random.between(minMs, maxMs), rate: 1 });
     }
+    for (const name of auditFaultNames) draw(name, auditFaults[name]);
   }
 
   /** Whether the fault occurs now. If true, it is counted, and the caller must make it happen. */

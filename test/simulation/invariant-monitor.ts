@@ -8,9 +8,10 @@ import type { LaneName } from '../../functions/queue/lanes.ts';
 import type { CloudWatch } from '../cloudwatch/cloudwatch.ts';
 import type { VirtualClock } from '../fakes/clock.ts';
 import { sha256 } from '../fakes/memory-bucket.ts';
-import type { StoredVersion } from '../fakes/versioned-objects.ts';
+import type { DeleteMarker, StoredVersion } from '../fakes/versioned-objects.ts';
 import { type Account, type AccountDocument, otherHosts, usualHost } from './account.ts';
 import { createAlarms } from './alarms.ts';
+import { AuditMonitor } from './audit-monitor.ts';
 import { holdsCanary } from './canary.ts';
 import type { Container, Invocation } from './container.ts';
 import { ErasureMonitor } from './erasure-monitor.ts';
@@ -46,6 +47,8 @@ const maxReceiptBytes = 128 * 1024;
 const maxWebhookMs = 1_500;
 const reserveMs = 500;
 const maxHops = 3;
+/** A part that ends early queues its rest. */
+const maxAuditHops = 15;
 
 export class InvariantMonitor {
   /** Number of messages that have entered a queue: orders events without a clock. */
@@ -64,6 +67,7 @@ export class InvariantMonitor {
   readonly #alarms: CloudWatch;
   #world: WorldState | undefined;
   #erasures: ErasureMonitor | undefined;
+  #audits: AuditMonitor | undefined;
   /** `moment` at which an ID last entered a queue. */
   readonly #queuedAt = new Map<string, number>();
   /** `moment` at which a body last became a dead letter with a code. */
@@ -87,11 +91,17 @@ export class InvariantMonitor {
   attach(world: WorldState): void {
     this.#world = world;
     this.#erasures = new ErasureMonitor(this, world);
+    this.#audits = new AuditMonitor(this, world, this.#clock);
   }
 
   get erasures(): ErasureMonitor {
     if (!this.#erasures) throw new Error('The monitor is not attached to a world.');
     return this.#erasures;
+  }
+
+  get audits(): AuditMonitor {
+    if (!this.#audits) throw new Error('The monitor is not attached to a world.');
+    return this.#audits;
   }
 
   report(invariant: InvariantName, subject: string, what: string): void {
@@ -104,7 +114,8 @@ export class InvariantMonitor {
     this.moment += 1;
     const { subject, body, attributes, hops } = message;
     if (this.forged.has(subject)) this.report('forged-is-rejected', subject, `queued in ${queue.name}`);
-    if (hops > maxHops) this.report('no-loops', subject, `${hops} hops to ${queue.name}`);
+    if (hops > (queue === queues.audit ? maxAuditHops : maxHops))
+      this.report('no-loops', subject, `${hops} hops to ${queue.name}`);
     const attributeText = Object.values(attributes).join(' ');
     if (holdsCanary(attributeText) || holdsCanary(body)) {
       this.report('no-secret-disclosed', subject, `in a message to ${queue.name}`);
@@ -115,6 +126,7 @@ export class InvariantMonitor {
       return;
     }
     this.#queuedAt.set(subject, this.moment);
+    this.audits.messageQueued(message);
     if (account.documents.has(subject)) this.accepted.add(subject);
     const { trigger } = fieldsOf(body);
     const inWrongQueue =
@@ -243,13 +255,21 @@ export class InvariantMonitor {
     writtenBy: Invocation | undefined,
   ): void {
     this.erasures.stored(object, replaced, writtenBy !== undefined);
-    if (!writtenBy) return;
+    if (!writtenBy) {
+      this.audits.changed(object.key);
+      return;
+    }
     const { store, account } = this.#requireWorld();
     const { key } = object;
     if (store.versions(key).length > 1) {
       this.report('one-version', key, `${store.versions(key).length} versions`);
     }
     const [folder, name = ''] = key.split('/');
+    if (folder === 'audits') {
+      this.audits.stored(object, writtenBy);
+      return;
+    }
+    if (folder === 'manifests') return;
     if (folder === 'documents') {
       const document = account.documents.get(name);
       if (document?.sha256 !== sha256(object.body))
@@ -257,6 +277,18 @@ export class InvariantMonitor {
       return;
     }
     this.#checkReceipt(object, name.replace(/\.json$/, ''));
+  }
+
+  /** A person has deleted a version of an object. */
+  deleted(version: StoredVersion | DeleteMarker): void {
+    this.erasures.deleted(version);
+    this.audits.changed(version.key);
+  }
+
+  /** A person has placed the legal hold of an object, or released it. */
+  legalHoldChanged(key: string, status: 'ON' | 'OFF'): void {
+    if (status === 'ON') this.erasures.legalHoldPlaced(key);
+    this.audits.changed(key);
   }
 
   /** The function has the confirmation that the object is stored. */
@@ -304,6 +336,10 @@ export class InvariantMonitor {
     const { store, queues } = this.#requireWorld();
     const { subject, body } = message;
     if ((this.#deadAt.get(startOfBody(body)) ?? -1) > invocation.since) return;
+    if (queue === queues.audit) {
+      this.audits.acknowledged(queue, message, invocation);
+      return;
+    }
     if (queue === queues.discovery || queue === queues.spans) {
       this.#checkDiscovered(message, invocation);
       return;

@@ -58,6 +58,13 @@ export const invariants = {
   'hold-has-record': 'as long as a version is on legal hold, a record says who placed it and why',
   'erasure-is-finished':
     'an erasure that was interrupted, or that a hold has stopped, is finished by the same command',
+  'audit-ends':
+    'a run of the audit ends with one summary: complete, or closed by the next run; without faults every night has a complete one',
+  'audit-summary-is-true':
+    'a run is complete only when all its parts are, and its metrics are published before its summary is written',
+  'audit-writes-its-own': 'the audit function writes only plans, results, summaries and manifests',
+  'healthy-is-clean': 'a complete run of the audit finds no defect that is none',
+  'damage-is-found': 'each damage of the archive is a finding of a later complete run',
   'no-unhandled-error': 'no promise rejection and no error event is left unhandled',
 } as const;
 

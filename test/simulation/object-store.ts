@@ -41,7 +41,7 @@ export class ObjectStore extends VersionedObjects {
       versionId === undefined ? `${deleted?.versionId} is a delete marker` : `${versionId} is deleted`;
     const { eventLog, monitor } = this.#context;
     eventLog.add(key, what);
-    if (deleted && versionId !== undefined) monitor.erasures.deleted(deleted);
+    if (deleted && versionId !== undefined) monitor.deleted(deleted);
     return deleted;
   }
 
@@ -49,6 +49,6 @@ export class ObjectStore extends VersionedObjects {
     super.setLegalHold(key, versionId, status);
     const { eventLog, monitor } = this.#context;
     eventLog.add(key, `legal hold of ${versionId ?? 'the current version'} is ${status}`);
-    if (status === 'ON') monitor.erasures.legalHoldPlaced(key);
+    monitor.legalHoldChanged(key, status);
   }
 }

@@ -36,14 +36,15 @@ function createWorld({
   );
   const forbidden: string[] = [];
   /** What a client without an invocation needs of it. The monitor itself synthesizes the alarms, which takes seconds. */
-  const monitor: Pick<InvariantMonitor, 'collided' | 'erasures' | 'forbidden' | 'stored'> = {
+  const monitor: Pick<
+    InvariantMonitor,
+    'collided' | 'deleted' | 'forbidden' | 'legalHoldChanged' | 'stored'
+  > = {
     collided: new Set(),
     forbidden: (what) => forbidden.push(what),
     stored: () => undefined,
-    erasures: {
-      deleted: () => undefined,
-      legalHoldPlaced: () => undefined,
-    } as unknown as InvariantMonitor['erasures'],
+    deleted: () => undefined,
+    legalHoldChanged: () => undefined,
   };
   const context = {
     clock,

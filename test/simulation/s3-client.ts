@@ -41,6 +41,12 @@ const archiverCommands = [PutObjectCommand, HeadObjectCommand, GetObjectCommand,
 /** The commands that each role allows. */
 const allowed = {
   archiver: archiverCommands,
+  auditor: [
+    ...archiverCommands,
+    ListObjectVersionsCommand,
+    GetObjectLegalHoldCommand,
+    GetObjectRetentionCommand,
+  ],
   eraser: [
     ...archiverCommands,
     ListObjectVersionsCommand,
@@ -59,11 +65,13 @@ export interface Bucket {
   name: string;
   owner: string;
   store: ObjectStore;
+  /** What happens to the audit function when it reads an object. */
+  hazardOf?: (key: string) => 'audit-object-kills-function' | 'audit-object-unreadable' | undefined;
 }
 
 export function createS3(
   container: Container,
-  { name, owner, store }: Bucket,
+  { name, owner, store, hazardOf }: Bucket,
   { clock, random, eventLog, monitor }: SimulationContext,
   role: keyof typeof allowed = 'archiver',
 ): Pick<S3Client, 'send'> {
@@ -220,6 +228,16 @@ export function createS3(
     });
   };
 
+  const meetsHazard = (command: unknown, reply: Reply<unknown>): boolean => {
+    if (!(command instanceof GetObjectCommand || command instanceof HeadObjectCommand)) return false;
+    const hazard = hazardOf?.(command.input.Key ?? '');
+    if (hazard === undefined) return false;
+    container.recordCause('s3-access-denied');
+    if (hazard === 'audit-object-unreadable') reply.fail(serviceError('AccessDenied', 403));
+    else container.kill(`while reading ${command.input.Key}`);
+    return true;
+  };
+
   const send = (command: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) => {
     const verb = commandName(command);
     return container.call(verb, abortSignal, (reply) => {
@@ -230,6 +248,7 @@ export function createS3(
       const { input } = command as PutObjectCommand;
       if (input.Bucket !== name || input.ExpectedBucketOwner !== owner)
         monitor.forbidden(`${verb} on another bucket`);
+      if (role === 'auditor' && meetsHazard(command, reply)) return;
       const isStream = command instanceof PutObjectCommand && command.input.Body instanceof Readable;
       if (refuse(reply, !isStream)) return;
       if (command instanceof PutObjectCommand) return put(command, reply);

@@ -1,0 +1,257 @@
+/** Checks what the audit function guarantees, at every result and summary and at the end of each night. */
+
+import { type FindingCode, weightOf } from '../../functions/audit/findings.ts';
+import {
+  type AuditPlan,
+  type PartResult,
+  parsePlan,
+  parseResult,
+  parseSummary,
+  type RecordedFinding,
+} from '../../functions/audit/records.ts';
+import { parsePartName, partStartName, runName } from '../../functions/audit-names.ts';
+import {
+  auditPlanKey,
+  auditPrefix,
+  auditResultKey,
+  auditResultPrefix,
+  auditSummaryKey,
+  parseAuditKey,
+} from '../../functions/bucket/keys.ts';
+import { audit } from '../../functions/limits.ts';
+import type { VirtualClock } from '../fakes/clock.ts';
+import type { StoredVersion } from '../fakes/versioned-objects.ts';
+import { holdsCanary } from './canary.ts';
+import type { Invocation } from './container.ts';
+import type { InvariantMonitor, WorldState } from './invariant-monitor.ts';
+import { fieldsOf, type Queue, type QueuedMessage } from './queue.ts';
+
+const millisecondsPerDay = 24 * 60 * 60_000;
+
+export class AuditMonitor {
+  readonly #monitor: Pick<InvariantMonitor, 'report' | 'archivedAt'>;
+  readonly #world: WorldState;
+  readonly #clock: VirtualClock;
+  /** Parts that have been queued, as `<run> <part>`. */
+  readonly #queued = new Set<string>();
+  /** When something other than a function last changed an object of a document, milliseconds since the Unix epoch. */
+  readonly #changedAt = new Map<string, number>();
+  /** The damage of each document, and when it was done. */
+  readonly #damages = new Map<string, { code: FindingCode; at: number }>();
+  /** Whether a command that erases or holds the document has begun and not ended. */
+  isBeingChanged: (documentId: string) => boolean = () => false;
+  /** Complete runs. */
+  readonly completed: string[] = [];
+
+  constructor(
+    monitor: Pick<InvariantMonitor, 'report' | 'archivedAt'>,
+    world: WorldState,
+    clock: VirtualClock,
+  ) {
+    this.#monitor = monitor;
+    this.#world = world;
+    this.#clock = clock;
+  }
+
+  damaged(documentId: string, code: FindingCode): void {
+    this.#damages.set(documentId, { code, at: this.#clock.now() });
+  }
+
+  /** Something other than a function has changed the object at this key. */
+  changed(key: string): void {
+    const [, name = ''] = key.split('/');
+    this.#changedAt.set(name.replace(/\.json$/, ''), this.#clock.now());
+  }
+
+  messageQueued({ body }: QueuedMessage): void {
+    const { run, part } = fieldsOf(body);
+    if (part !== undefined) this.#queued.add(`${run} ${part}`);
+  }
+
+  /** @param writtenBy the function that wrote an object under `audits/` */
+  stored({ key, body }: StoredVersion, writtenBy: Invocation): void {
+    const { run, file } = parseAuditKey(key) ?? {};
+    if (run === undefined) {
+      this.#monitor.report('audit-writes-its-own', key, `${writtenBy.id} stores it`);
+      return;
+    }
+    if (holdsCanary(body.toString('utf8'))) this.#monitor.report('no-secret-disclosed', key, 'in the record');
+    if (file === 'summary') this.#checkSummary(run, body, writtenBy);
+  }
+
+  /** A run is complete only when all its parts are, and its metrics are published before its summary is written. */
+  #checkSummary(run: string, body: Buffer, writtenBy: Invocation): void {
+    const plan = this.#plan(run);
+    const results = this.#results(run);
+    const { status } = parseSummary(body);
+    const untruth = !plan
+      ? 'there is no plan'
+      : status === 'incomplete'
+        ? this.#prematureEnd(run, writtenBy)
+        : wrongCompletion(plan, results, writtenBy);
+    if (untruth !== undefined)
+      this.#monitor.report('audit-summary-is-true', run, `${status}, but ${untruth}`);
+    if (!plan || status === 'incomplete') return;
+    this.completed.push(run);
+    for (const finding of problemsOf(plan, results).findings) this.#checkFinding(run, finding);
+  }
+
+  #prematureEnd(run: string, { causes }: Invocation): string | undefined {
+    const ageMs = this.#clock.now() - (this.#world.store.current(auditPlanKey(run))?.modified ?? 0);
+    if (ageMs >= audit.unfinishedAfterMs || causes.has('lambda-clock-wrong')) return undefined;
+    return `its plan is ${Math.round(ageMs / 60_000)} minutes old`;
+  }
+
+  /** A complete run finds no defect that is none. */
+  #checkFinding(run: string, { code, key, documentId = '', detail }: RecordedFinding): void {
+    if (weightOf(code) !== 'defect') return;
+    const { store } = this.#world;
+    const begunAt = store.current(auditPlanKey(run))?.modified ?? 0;
+    const archivedAt = this.#monitor.archivedAt.get(documentId) ?? Number.POSITIVE_INFINITY;
+    const changedAt = this.#changedAt.get(documentId) ?? Number.NEGATIVE_INFINITY;
+    const isUnarchived = (code === 'missing' || code === 'no-receipt') && archivedAt >= begunAt;
+    const isChanging = this.isBeingChanged(documentId) || changedAt >= begunAt;
+    if (isUnarchived || isChanging || this.#damages.has(documentId)) return;
+    this.#monitor.report('healthy-is-clean', documentId || key, `${run}: ${code} ${key} ${detail}`);
+  }
+
+  /** Called before the message is deleted from its queue. */
+  acknowledged(queue: Queue, message: QueuedMessage, { id }: Invocation): void {
+    const { kind, run, part, requestedAt } = fieldsOf(message.body);
+    const name = kind === 'audit-start' ? runName(Date.parse(String(requestedAt))) : String(run);
+    const undone = this.#undoneOf(name, part === undefined ? undefined : String(part), queue, message);
+    if (undone === undefined) return;
+    this.#monitor.report(
+      'done-before-acknowledged',
+      `${name} ${part ?? ''}`,
+      `${message.id} by ${id}: ${undone}`,
+    );
+  }
+
+  /** What is left to do for a message that is acknowledged. */
+  #undoneOf(run: string, part: string | undefined, queue: Queue, message: QueuedMessage): string | undefined {
+    const { store } = this.#world;
+    const plan = this.#plan(run);
+    if (!plan) return 'there is no plan';
+    if (store.current(auditSummaryKey(run))) return undefined;
+    const parsed = parsePartName(part ?? '');
+    if (parsed && !store.current(auditResultKey(run, parsed))) return 'there is no result';
+    const lost = [...unfinishedParts(plan, this.#results(run))].find(
+      (name) => !this.#queued.has(`${run} ${name}`),
+    );
+    if (lost !== undefined) return `${lost} is not queued`;
+    const others = queue.messages().filter(({ id }) => id !== message.id);
+    return others.some(({ body }) => isAbout(run, fieldsOf(body)))
+      ? undefined
+      : 'it is the last, and there is no summary';
+  }
+
+  /** Every run that is older than a later night's start has ended. */
+  checkNight(): void {
+    const { store } = this.#world;
+    const { objects } = store.list(auditPrefix, '', Number.POSITIVE_INFINITY);
+    const plans = objects.flatMap(({ key, modified }) => {
+      const { run, file } = parseAuditKey(key) ?? {};
+      return run !== undefined && file === 'plan' ? { run, modified } : [];
+    });
+    const latest = Math.max(...plans.map(({ modified }) => modified));
+    for (const { run, modified } of plans) {
+      // Between them: the time that a container's clock may be wrong.
+      if (latest - modified < audit.unfinishedAfterMs + 60 * 60_000 || store.current(auditSummaryKey(run)))
+        continue;
+      this.#monitor.report('audit-ends', run, 'neither completed nor closed by the next run');
+    }
+  }
+
+  /** Called at the end of a night without faults. */
+  checkCompleted(): void {
+    const since = runName(this.#clock.now() - millisecondsPerDay);
+    const run = this.completed.at(-1);
+    if (run === undefined || run < since) {
+      this.#monitor.report('audit-ends', since, 'no run has been completed in a day without faults');
+      return;
+    }
+    const plan = this.#plan(run);
+    const unchecked = plan && problemsOf(plan, this.#results(run)).unchecked;
+    if (unchecked !== 0) {
+      this.#monitor.report('audit-ends', run, `${unchecked} could not be checked in a night without faults`);
+    }
+  }
+
+  /** Each damage has been found by a complete run. */
+  checkDamages(): void {
+    const found = new Set(
+      this.completed.flatMap((run) =>
+        this.#results(run).flatMap(({ findings }) =>
+          findings.map(({ code, documentId }) => `${documentId} ${code}`),
+        ),
+      ),
+    );
+    for (const [documentId, { code }] of this.#damages) {
+      if (!found.has(`${documentId} ${code}`))
+        this.#monitor.report('damage-is-found', documentId, `no ${code}`);
+    }
+  }
+
+  #plan(run: string): AuditPlan | undefined {
+    const plan = this.#world.store.current(auditPlanKey(run));
+    return plan && parsePlan(plan.body);
+  }
+
+  #results(run: string): PartResult[] {
+    const { objects } = this.#world.store.list(auditResultPrefix(run), '', Number.POSITIVE_INFINITY);
+    return objects.map(({ body }) => parseResult(body));
+  }
+}
+
+function wrongCompletion(
+  plan: AuditPlan,
+  results: readonly PartResult[],
+  { metrics }: Invocation,
+): string | undefined {
+  const [missing] = unfinishedParts(plan, results);
+  if (missing !== undefined) return `${missing} has no result`;
+  const expected = {
+    AuditCompleted: 1,
+    AuditFindings: problemsOf(plan, results).count,
+    AuditedDocuments: results.reduce((sum, { tally }) => sum + tally.documents, 0),
+  };
+  const wrong = Object.entries(expected).find(([name, value]) => metrics.get(name) !== value);
+  return (
+    wrong && `${wrong[0]} is ${metrics.get(wrong[0])} instead of ${wrong[1]} before the summary is written`
+  );
+}
+
+/** Parts of the plan, and rests of parts that ended early, that have no result. */
+function* unfinishedParts({ parts }: AuditPlan, results: readonly PartResult[]): Generator<string> {
+  const byStart = new Map(results.map((result) => [startOf(result.part), result]));
+  for (const part of parts) {
+    for (let next: string | undefined = part; next !== undefined; ) {
+      const result = byStart.get(startOf(next));
+      if (!result) yield next;
+      next = result?.rest;
+    }
+  }
+}
+
+function startOf(part: string): string {
+  const parsed = parsePartName(part);
+  return parsed ? partStartName(parsed) : part;
+}
+
+/** Findings that are a problem or could not be checked: all, those recorded, and the number of those not checked. */
+function problemsOf(plan: AuditPlan, results: readonly PartResult[]) {
+  const counts = results.flatMap(({ tally }) => Object.entries(tally.counts) as [FindingCode, number][]);
+  const countOf = (isCounted: (code: FindingCode) => boolean) =>
+    counts.reduce((sum, [code, count]) => sum + (isCounted(code) ? count : 0), 0) +
+    plan.findings.filter(({ code }) => isCounted(code)).length;
+  return {
+    count: countOf((code) => weightOf(code) !== 'fine'),
+    unchecked: countOf((code) => weightOf(code) === 'unchecked'),
+    findings: [...plan.findings, ...results.flatMap(({ findings }) => findings)],
+  };
+}
+
+function isAbout(run: string, { run: named, requestedAt, kind }: Record<string, unknown>): boolean {
+  return kind === 'audit-start' ? runName(Date.parse(String(requestedAt))) === run : named === run;
+}
