@@ -38,10 +38,10 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     time,
     random,
   });
-  const bucketOptions = { s3, name: settings.bucketName, owner: settings.bucketOwner, time };
+  const bucketOptions = { s3: ownedBy(settings.bucketOwner, s3), name: settings.bucketName, time };
   return createAuditHandler({
     telnyx,
-    s3,
+    s3: bucketOptions.s3,
     bucketName: settings.bucketName,
     bucket: createBucket(bucketOptions),
     versions: createVersions(bucketOptions),
@@ -64,4 +64,14 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     time,
     random,
   });
+}
+
+/** Makes S3 refuse each request, listings included, if another account owns the bucket. */
+function ownedBy(owner: string | undefined, s3: Pick<S3Client, 'send'>): Pick<S3Client, 'send'> {
+  if (owner === undefined) return s3;
+  const send = (command: { input: object }, ...others: unknown[]) => {
+    Object.assign(command.input, { ExpectedBucketOwner: owner });
+    return (s3.send as (...parameters: unknown[]) => unknown)(command, ...others);
+  };
+  return { send: send as S3Client['send'] };
 }
