@@ -1,6 +1,6 @@
 /** Checks what the audit function guarantees, at every result and summary and at the end of each night. */
 
-import { type FindingCode, weightOf } from '../../functions/audit/findings.ts';
+import { type FindingCode, type Weight, weightOf } from '../../functions/audit/findings.ts';
 import {
   type AuditPlan,
   type PartResult,
@@ -9,7 +9,8 @@ import {
   parseSummary,
   type RecordedFinding,
 } from '../../functions/audit/records.ts';
-import { parsePartName, partStartName, runName } from '../../functions/audit-names.ts';
+import { findingsOf, tallyOf } from '../../functions/audit/run-findings.ts';
+import { type AuditPart, parsePartName, partStartName, runName } from '../../functions/audit-names.ts';
 import {
   auditPlanKey,
   auditPrefix,
@@ -93,7 +94,7 @@ export class AuditMonitor {
       this.#monitor.report('audit-summary-is-true', run, `${status}, but ${untruth}`);
     if (!plan || status === 'incomplete') return;
     this.completed.push(run);
-    for (const finding of problemsOf(plan, results).findings) this.#checkFinding(run, finding);
+    for (const finding of findingsOf(plan, results)) this.#checkFinding(run, finding);
   }
 
   #prematureEnd(run: string, { causes }: Invocation): string | undefined {
@@ -135,10 +136,10 @@ export class AuditMonitor {
     if (!plan) return 'there is no plan';
     if (store.current(auditSummaryKey(run))) return undefined;
     const parsed = parsePartName(part ?? '');
-    if (parsed && !store.current(auditResultKey(run, parsed))) return 'there is no result';
-    const lost = [...unfinishedParts(plan, this.#results(run))].find(
-      (name) => !this.#queued.has(`${run} ${name}`),
-    );
+    const result = parsed && this.#result(run, parsed);
+    if (parsed && !result) return 'there is no result';
+    const next = result ? (result.rest ?? []) : plan.parts;
+    const lost = [next].flat().find((name) => !this.#queued.has(`${run} ${name}`));
     if (lost !== undefined) return `${lost} is not queued`;
     const others = queue.messages().filter(({ id }) => id !== message.id);
     return others.some(({ body }) => isAbout(run, fieldsOf(body)))
@@ -172,7 +173,7 @@ export class AuditMonitor {
       return;
     }
     const plan = this.#plan(run);
-    const unchecked = plan && problemsOf(plan, this.#results(run)).unchecked;
+    const unchecked = plan && countsOf(plan, this.#results(run)).unchecked;
     if (unchecked !== 0) {
       this.#monitor.report('audit-ends', run, `${unchecked} could not be checked in a night without faults`);
     }
@@ -198,6 +199,11 @@ export class AuditMonitor {
     return plan && parsePlan(plan.body);
   }
 
+  #result(run: string, part: AuditPart): PartResult | undefined {
+    const result = this.#world.store.current(auditResultKey(run, part));
+    return result && parseResult(result.body);
+  }
+
   #results(run: string): PartResult[] {
     const { objects } = this.#world.store.list(auditResultPrefix(run), '', Number.POSITIVE_INFINITY);
     return objects.map(({ body }) => parseResult(body));
@@ -213,7 +219,7 @@ function wrongCompletion(
   if (missing !== undefined) return `${missing} has no result`;
   const expected = {
     AuditCompleted: 1,
-    AuditFindings: problemsOf(plan, results).count,
+    AuditFindings: countsOf(plan, results).problems,
     AuditedDocuments: results.reduce((sum, { tally }) => sum + tally.documents, 0),
   };
   const wrong = Object.entries(expected).find(([name, value]) => metrics.get(name) !== value);
@@ -239,16 +245,14 @@ function startOf(part: string): string {
   return parsed ? partStartName(parsed) : part;
 }
 
-/** Findings that are a problem or could not be checked: all, those recorded, and the number of those not checked. */
-function problemsOf(plan: AuditPlan, results: readonly PartResult[]) {
-  const counts = results.flatMap(({ tally }) => Object.entries(tally.counts) as [FindingCode, number][]);
-  const countOf = (isCounted: (code: FindingCode) => boolean) =>
-    counts.reduce((sum, [code, count]) => sum + (isCounted(code) ? count : 0), 0) +
-    plan.findings.filter(({ code }) => isCounted(code)).length;
+/** Numbers of findings that are a problem or could not be checked, and of the latter alone. */
+function countsOf(plan: AuditPlan, results: readonly PartResult[]): { problems: number; unchecked: number } {
+  const counts = Object.entries(tallyOf(plan, results).counts) as [FindingCode, number][];
+  const countOf = (isCounted: (weight: Weight) => boolean) =>
+    counts.reduce((sum, [code, count]) => sum + (isCounted(weightOf(code)) ? count : 0), 0);
   return {
-    count: countOf((code) => weightOf(code) !== 'fine'),
-    unchecked: countOf((code) => weightOf(code) === 'unchecked'),
-    findings: [...plan.findings, ...results.flatMap(({ findings }) => findings)],
+    problems: countOf((weight) => weight !== 'fine'),
+    unchecked: countOf((weight) => weight === 'unchecked'),
   };
 }
 

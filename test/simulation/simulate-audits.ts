@@ -39,7 +39,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 const firstDay = Date.parse('2026-11-24T00:00:00Z');
 /** Days within which every object is read back once. */
-const fixityDays = 4;
+const fixityDays = 7;
 const faultyNights = 7;
 /** Interrupted erasures are finished, and no part of an earlier run is under way. */
 const calmNights = 2;
