@@ -1,6 +1,7 @@
 /** Divides the document IDs into stretches of about the same number of documents, by a few listings of receipts. */
 import { documentIdOfReceipt, receiptPrefix } from '../bucket/keys.ts';
 import type { Bucket } from '../bucket/store.ts';
+import { mapConcurrently } from '../map-concurrently.ts';
 import type { Stretch } from './cells.ts';
 
 /** Documents whose IDs begin with the same digit. */
@@ -21,18 +22,16 @@ const perDigit = 16 ** (boundDigits - 1);
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function sampleReceipts(bucket: Pick<Bucket, 'list'>, signal: AbortSignal): Promise<Sample[]> {
-  return Promise.all(
-    [...digits].map(async (digit) => {
-      const keys = await bucket.list(`${receiptPrefix}${digit}`, undefined, signal);
-      const last = documentIdOfReceipt(keys.at(-1) ?? '');
-      const beyond =
-        last === undefined ? [] : await bucket.list(`${receiptPrefix}${digit}`, keys.at(-1), signal);
-      if (last === undefined || beyond.length === 0) return { digit, documents: keys.length };
-      // The page covers this much of the digit. IDs need not be random, so at most the finest division is assumed.
-      const covered = Math.max(Number.parseInt(last.slice(1, 8), 16) / 16 ** 7, 1 / perDigit);
-      return { digit, documents: Math.ceil(keys.length / covered) };
-    }),
-  );
+  return mapConcurrently([...digits], digits.length, signal, async (digit, limited) => {
+    const keys = await bucket.list(`${receiptPrefix}${digit}`, undefined, limited);
+    const last = documentIdOfReceipt(keys.at(-1) ?? '');
+    const beyond =
+      last === undefined ? [] : await bucket.list(`${receiptPrefix}${digit}`, keys.at(-1), limited);
+    if (last === undefined || beyond.length === 0) return { digit, documents: keys.length };
+    // The page covers this much of the digit. IDs need not be random, so at most the finest division is assumed.
+    const covered = Math.max(Number.parseInt(last.slice(1, 8), 16) / 16 ** 7, 1 / perDigit);
+    return { digit, documents: Math.ceil(keys.length / covered) };
+  });
 }
 
 /** @param perStretch documents. @returns stretches that cover all IDs, in their order */
