@@ -14,11 +14,9 @@ export type AuditPart =
   | { sort: 'others' };
 
 const runPattern = /^\d{8}T\d{6}Z$/;
-const bound = '(?:[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|)';
-const partPattern = new RegExp(
-  `^(?:ids_(?<from>${bound})_(?<before>${bound})|telnyx_(?<until>\\d{1,12})|(?<others>others))$`,
-);
-const partStartPattern = new RegExp(`^(?:ids_${bound}|telnyx_\\d{1,12}|others)$`);
+/** Of document IDs: a prefix, or a whole one; empty: no bound. */
+const boundPattern = /^(?:[0-9a-f]{0,8}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
+const secondsPattern = /^(?:0|[1-9]\d{0,11})$/;
 
 export function isRunName(name: string): boolean {
   return runPattern.test(name);
@@ -46,14 +44,18 @@ export function partStartName(part: AuditPart): string {
 }
 
 export function isPartStartName(name: string): boolean {
-  return partStartPattern.test(name);
+  return parsePartName(name.startsWith('ids_') ? `${name}_` : name) !== undefined;
 }
 
 /** @returns undefined for other text */
 export function parsePartName(name: string): AuditPart | undefined {
-  const { from, before, until, others } = partPattern.exec(name)?.groups ?? {};
-  if (others !== undefined) return { sort: 'others' };
-  if (until !== undefined) return { sort: 'telnyx', until: Number(until) };
-  if (from === undefined || before === undefined) return undefined;
-  return before === '' || from < before ? { sort: 'ids', from, before } : undefined;
+  if (name === 'others') return { sort: 'others' };
+  const [sort, first = '', second = '', ...more] = name.split('_');
+  if (more.length > 0) return undefined;
+  if (sort === 'telnyx' && name === `telnyx_${first}` && secondsPattern.test(first)) {
+    return { sort, until: Number(first) };
+  }
+  const isStretch = sort === 'ids' && name === `ids_${first}_${second}`;
+  if (!isStretch || !boundPattern.test(first) || !boundPattern.test(second)) return undefined;
+  return second === '' || first < second ? { sort, from: first, before: second } : undefined;
 }

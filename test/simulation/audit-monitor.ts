@@ -19,7 +19,7 @@ import {
   auditSummaryKey,
   parseAuditKey,
 } from '../../functions/bucket/keys.ts';
-import { audit } from '../../functions/limits.ts';
+import { nightlyAudit } from '../../functions/limits.ts';
 import type { VirtualClock } from '../fakes/clock.ts';
 import type { StoredVersion } from '../fakes/versioned-objects.ts';
 import { holdsCanary } from './canary.ts';
@@ -99,7 +99,7 @@ export class AuditMonitor {
 
   #prematureEnd(run: string, { causes }: Invocation): string | undefined {
     const ageMs = this.#clock.now() - (this.#world.store.current(auditPlanKey(run))?.modified ?? 0);
-    if (ageMs >= audit.unfinishedAfterMs || causes.has('lambda-clock-wrong')) return undefined;
+    if (ageMs >= nightlyAudit.unfinishedAfterMs || causes.has('lambda-clock-wrong')) return undefined;
     return `its plan is ${Math.round(ageMs / 60_000)} minutes old`;
   }
 
@@ -158,7 +158,10 @@ export class AuditMonitor {
     const latest = Math.max(...plans.map(({ modified }) => modified));
     for (const { run, modified } of plans) {
       // Between them: the time that a container's clock may be wrong.
-      if (latest - modified < audit.unfinishedAfterMs + 60 * 60_000 || store.current(auditSummaryKey(run)))
+      if (
+        latest - modified < nightlyAudit.unfinishedAfterMs + 60 * 60_000 ||
+        store.current(auditSummaryKey(run))
+      )
         continue;
       this.#monitor.report('audit-ends', run, 'neither completed nor closed by the next run');
     }

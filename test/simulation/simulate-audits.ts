@@ -4,7 +4,7 @@
  */
 import type { SQSEvent } from 'aws-lambda';
 import { documentIdOfReceipt, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
-import { audit, concurrency, timeouts } from '../../functions/limits.ts';
+import { concurrency, nightlyAudit, timeouts } from '../../functions/limits.ts';
 import { VirtualClock } from '../fakes/clock.ts';
 import type { AccountDocument } from './account.ts';
 import { type Archiver, type SimulatedDeployment, startArchive, startAudit } from './archiver.ts';
@@ -57,7 +57,7 @@ export async function simulateAudits(simulation: AuditSimulation): Promise<Outco
     const nightMs = 2 * hour;
     const elapsed = () => {
       const sinceMidnight = clock.monotonic() % day;
-      const beforeNight = audit.hour * hour - hour / 2;
+      const beforeNight = nightlyAudit.hour * hour - hour / 2;
       const night = Math.floor(clock.monotonic() / day);
       return night * nightMs + Math.min(nightMs, Math.max(0, sinceMidnight - beforeNight));
     };
@@ -111,7 +111,7 @@ async function runNights(
 
   for (let night = 0; night < nights; night += 1) {
     const midnight = firstDay + night * day;
-    const startsAt = midnight + audit.hour * hour;
+    const startsAt = midnight + nightlyAudit.hour * hour;
     clock.at(startsAt - minute, () => {
       bucket.hazardOf = createHazard(world, context);
     });
@@ -248,7 +248,7 @@ function populate(
   for (let made = 0; made < count; made += 1) add(firstDay + random.integer(0, hour));
   for (let night = 0; night < faultyNights; night += 1) {
     const midnight = firstDay + night * day;
-    add(midnight + audit.hour * hour + random.integer(-5 * minute, 5 * minute));
+    add(midnight + nightlyAudit.hour * hour + random.integer(-5 * minute, 5 * minute));
     for (let made = random.integer(1, 3); made > 0; made -= 1) add(midnight + random.integer(0, 20 * hour));
   }
   account.sortByCreation();
