@@ -135,15 +135,16 @@ export function unlistedNote(unlisted: number): Markup | undefined {
     : undefined;
 }
 
-/** @param rows each a `<tr>` */
-export function rowsTable(heads: readonly string[], rows: readonly Markup[]): Markup {
-  return html`<div class="scroll"><table class="rows"><thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+/** @param caption for screen readers @param rows each a `<tr>` */
+export function rowsTable(caption: string, heads: readonly string[], rows: readonly Markup[]): Markup {
+  return html`<div class="scroll"><table class="rows"><caption class="aside">${caption}</caption><thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
 }
 
 /** @param name of the document, if the page does not list documents elsewhere */
 export function findingsTable(findings: readonly Finding[], name?: (finding: Finding) => string): Markup {
   return rowsTable(
+    'Findings',
     ['Finding', 'Key', ...(name ? ['Document'] : []), 'Reason'],
     findings.map(
       (finding) =>

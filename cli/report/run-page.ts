@@ -112,6 +112,7 @@ export interface CodeOfPeriod {
 export function problemsOfPeriod(codes: readonly CodeOfPeriod[]): Markup | undefined {
   if (codes.length === 0) return undefined;
   const table = rowsTable(
+    'Problems by code',
     ['Finding', 'Meaning', 'Runs', 'First', 'Last', 'Most in a run', 'In the last run'],
     codes.map(
       ({ code, runs, from, to, most, inLast }) =>
@@ -124,6 +125,7 @@ ${table}</section>`;
 
 function historySection(history: readonly HistoryRow[]): Markup {
   const table = rowsTable(
+    'Runs of the audit function',
     ['Run', 'Result', 'Documents', 'Problems', 'Not checked', 'Read back'],
     history.map(
       ({ run, state, tally, problems, unchecked }) =>

@@ -32,7 +32,7 @@ export interface RunOptions {
   ended?: boolean;
 }
 
-export function countsOf(findings: readonly RecordedFinding[]): RunTally['counts'] {
+function countsOf(findings: readonly RecordedFinding[]): RunTally['counts'] {
   const counts: RunTally['counts'] = {};
   for (const { code } of findings) counts[code] = (counts[code] ?? 0) + 1;
   return counts;

@@ -7,10 +7,14 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { auditLatest } from '../../../cli/audit/latest.ts';
+import { auditPeriod } from '../../../cli/audit/period.ts';
+import { runName } from '../../../functions/audit-names.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { openBrowser, type TestBrowser } from './browser.ts';
+import { documentId, startRunsWorld } from './runs-world.ts';
 import { createWorld } from './world.ts';
 
 const output = join(import.meta.dirname, '../../output');
@@ -293,6 +297,47 @@ describe('the HTML report of an audit', () => {
     expect(text).toContain('6 problems found in');
     expect(text).not.toMatch(/<\w[^<>]*\s(?:on\w+|src|href)\s*=/i);
   });
+});
+
+describe('the HTML report on the runs of the audit function', () => {
+  /** A run with problems of documents with hostile names, after two months of runs. */
+  async function pagesOfRuns() {
+    const world = startRunsWorld();
+    const findings = hostileNames.map((name, number) => {
+      world.archive(number, name);
+      const key = documentKey(documentId(number));
+      return { code: 'overwritten' as const, key, documentId: documentId(number), detail: name };
+    });
+    for (let night = 59; night >= 0; night -= 1) {
+      const tally = { documents: 2_000 - night, archived: 2_000 - night, objectsRead: 66, bytesRead: 66e6 };
+      const parts = { ids__: { tally, findings: night === 0 ? findings : [] } };
+      world.putRun(runName(noon - night * day - 36_000_000), night === 7 ? { ended: false } : { parts });
+    }
+    const files = ['latest', 'period'].map((name) => join(folder, `${crypto.randomUUID()}-${name}.html`));
+    const [latest = '', period = ''] = files;
+    await world.run((context) => auditLatest(latest, context));
+    await world.run((context) => auditPeriod({ since: '30d', until: undefined, html: period }, context));
+    return { latest, period };
+  }
+
+  for (const which of ['latest', 'period'] as const) {
+    it(`is safe, accessible and without horizontal scrolling: ${which}`, async (context) => {
+      const { [which]: file } = await pagesOfRuns();
+      const heading = which === 'latest' ? /^✗6 problems/ : /^✗29 complete runs, problems found in 1 run/;
+
+      for (const width of [1_280, 380]) {
+        const { page, unwanted } = await openPage(file, context, false, width);
+        const overflow = await page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+        await page.screenshot({ path: join(output, `audit-${which}-${width}.png`), fullPage: true });
+
+        expect(unwanted).toEqual([]);
+        expect(await page.evaluate('window.hacked')).toBeUndefined();
+        expect(await page.$$('img, svg, table:not(:has(caption))')).toEqual([]);
+        expect(await cells(page, 'h1')).toEqual([expect.stringMatching(heading)]);
+        expect(overflow).toBeLessThanOrEqual(0);
+      }
+    });
+  }
 });
 
 async function search(page: Page, words: string): Promise<void> {

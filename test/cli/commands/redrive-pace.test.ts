@@ -299,7 +299,7 @@ describe('the options of archiver redrive', () => {
     const { options } = redriveCommand.configure(new Command('redrive'));
 
     expect(options.find(({ long }) => long === '--lane')?.description).toBe(
-      'only dead letters of this lane: documents, backfill, discovery, spans',
+      'only dead letters of this lane: documents, backfill, discovery, spans, audit',
     );
   });
 
@@ -313,7 +313,7 @@ describe('the options of archiver redrive', () => {
     ['--rate', '0', 'Must be at least 1.'],
     ['--wait', '-1', 'Must be a whole number from 0 to 99999.'],
     ['--wait', 'x1', 'Must be a whole number from 0 to 99999.'],
-    ['--lane', 'fast', 'Must be one of documents, backfill, discovery, spans.'],
+    ['--lane', 'fast', 'Must be one of documents, backfill, discovery, spans, audit.'],
   ])('refuse %s %s', (option, value, words) => {
     expect(() => parse(option, value)).toThrow(words);
   });

@@ -37,6 +37,7 @@ describe('archiver status', () => {
           { lane: 'backfill', failed: 0 },
           { lane: 'discovery' },
           { lane: 'spans' },
+          { lane: 'audit', waiting: 0, failed: 0, deadLetters: 0 },
         ],
       },
     ]);
@@ -68,6 +69,7 @@ describe('archiver status', () => {
           { lane: 'backfill', failed: 1, deadLetters: 1 },
           { lane: 'discovery', failed: 0, deadLetters: 0 },
           { lane: 'spans', failed: 1, deadLetters: 1 },
+          { lane: 'audit', failed: 0, deadLetters: 0 },
         ],
       },
     ]);
