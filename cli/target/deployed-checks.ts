@@ -119,17 +119,20 @@ export function deployedChecks(options: DeployedChecksOptions, defer: (close: ()
   };
 
   const schedule = async (signal: AbortSignal): Promise<CheckResult> => {
-    const { Schedules = [] } = await scheduler.send(
-      new ListSchedulesCommand({ GroupName: `${names.pipeline}-sweep` }),
-      { abortSignal: signal },
-    );
-    if (Schedules.length > 0 && Schedules.every(({ State }) => State === 'ENABLED'))
-      return ok('requests a sweep every minute');
-    return problem(
-      Schedules.length === 0
-        ? 'the schedule of the sweeps is missing'
-        : 'the schedule of the sweeps is disabled',
-      'Put back what the template says: npm run deploy -- --revert-drift',
+    const scheduled = (await options.auditLane()) ? ['sweep', 'audit'] : ['sweep'];
+    for (const name of scheduled) {
+      const { Schedules = [] } = await scheduler.send(
+        new ListSchedulesCommand({ GroupName: `${names.pipeline}-${name}` }),
+        { abortSignal: signal },
+      );
+      if (Schedules.length > 0 && Schedules.every(({ State }) => State === 'ENABLED')) continue;
+      return problem(
+        `the schedule of the ${name}s is ${Schedules.length === 0 ? 'missing' : 'disabled'}`,
+        'Put back what the template says: npm run deploy -- --revert-drift',
+      );
+    }
+    return ok(
+      `requests a sweep every minute${scheduled.includes('audit') ? ', and an audit every night' : ''}`,
     );
   };
 

@@ -261,17 +261,22 @@ describe('archiver doctor on a deployed archiver', () => {
     });
   });
 
-  it.each([
-    ['disabled', [{ State: 'ENABLED' }, { State: 'DISABLED' }]],
-    ['missing', []],
-  ])('reports a schedule that is %s', async (what, Schedules) => {
-    const { check, requests } = await examine(() => ({ scheduler: () => ({ body: { Schedules } }) }));
+  it.each(
+    ['sweep', 'audit'].flatMap((name) => [
+      [name, 'disabled', [{ State: 'ENABLED' }, { State: 'DISABLED' }]] as const,
+      [name, 'missing', []] as const,
+    ]),
+  )('reports a schedule of the %ss that is %s', async (name, what, found) => {
+    const { check } = await examine(() => ({
+      scheduler: ({ path }) => ({
+        body: { Schedules: path.includes(`stage-pipeline-${name}`) ? found : [{ State: 'ENABLED' }] },
+      }),
+    }));
 
     expect(check('schedule')).toMatchObject({
       state: 'problem',
-      detail: `the schedule of the sweeps is ${what}`,
+      detail: `the schedule of the ${name}s is ${what}`,
     });
-    expect(requests.find(({ service }) => service === 'scheduler')?.path).toContain('stage-pipeline-sweep');
   });
 
   it.each([
@@ -300,6 +305,7 @@ describe('archiver doctor on a deployed archiver', () => {
       detail: 'an older version, without an audit, is deployed',
       advice: 'Deploy again.',
     });
+    expect(check('schedule')).toMatchObject({ state: 'ok', detail: 'requests a sweep every minute' });
   });
 
   const hour = 3_600;
