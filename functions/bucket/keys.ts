@@ -11,6 +11,8 @@ export const receiptPrefix = 'receipts/';
 export const manifestPrefix = 'manifests/';
 /** Written by the audit function: plan, results and summary of each run. */
 export const auditPrefix = 'audits/';
+/** Written by the discover function: what it learnt about whose document it is. */
+export const contextPrefix = 'contexts/';
 /** Written by the `hold` and `release` commands, never by a function. */
 export const holdPrefix = 'holds/';
 const jsonSuffix = '.json';
@@ -94,6 +96,23 @@ export function parseAuditKey(
   if (run === undefined || !isRunName(run)) return undefined;
   if (file === 'plan' || file === 'summary') return { run, file };
   return result !== undefined && isPartStartName(result) ? { run, file: { result } } : undefined;
+}
+
+/** `contexts/<id>/`, the prefix of all contexts of a document. */
+export function contextsOfPrefix(documentId: string): string {
+  return `${contextPrefix}${checkId(documentId)}/`;
+}
+
+/** `contexts/<id>/<digest>.json` @param digest of the fact; 64 lower-case hex digits */
+export function contextKey(documentId: string, digest: string): string {
+  return `${contextsOfPrefix(documentId)}${digest}${jsonSuffix}`;
+}
+
+const contextKeyPattern = /^contexts\/([^/]+)\/[0-9a-f]{64}\.json$/;
+
+/** The document ID in the key of a context, or undefined for any other key. */
+export function documentIdOfContext(key: string): string | undefined {
+  return contextKeyPattern.exec(key)?.find(isUuid);
 }
 
 function checkRun(run: string): string {
