@@ -34,12 +34,13 @@ export interface AuditSimulation {
   signal?: AbortSignal;
 }
 
+const setIntervalReal = setInterval;
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 const firstDay = Date.parse('2026-11-24T00:00:00Z');
 /** Days within which every object is read back once. */
-const fixityDays = 7;
+const fixityDays = 14;
 const faultyNights = 7;
 /** Interrupted erasures are finished, and no part of an earlier run is under way. */
 const calmNights = 2;
@@ -71,6 +72,7 @@ export async function simulateAudits(simulation: AuditSimulation): Promise<Outco
     const world = createSimulatedWorld(context, random.fork('account'));
     monitor.attach(world);
     const stopped = () => monitor.violation !== undefined || simulation.signal?.aborted === true;
+    if (process.env.PROGRESS) setIntervalReal(() => console.error(clock.now() - firstDay, eventLog.length, eventLog.excerpt(undefined, 12).join('\n')), 5000);
     await runNights(simulation, world, context, random, stopped);
     return outcomeOf(simulation, world, context, firstDay);
   } finally {
@@ -134,7 +136,7 @@ async function runNights(
       await clock.run(midnight + day, stopped);
     }
     if (stopped()) return;
-    monitor.audits.checkNight();
+    monitor.audits.checkNight(); if (process.env.PROGRESS) console.error(night, context.eventLog.length, Math.round(performance.now()), Object.values(world.queues).map((q) => q.depth).join());
     if (night >= faultyNights) monitor.audits.checkCompleted();
     if (night === faultyNights + calmNights - 1) {
       const intact = archived(world).filter((id) => !breakGlassOperator.erasures.has(id));
