@@ -10,11 +10,10 @@ import {
   type RecordedFinding,
 } from '../../functions/audit/records.ts';
 import { findingsOf, tallyOf } from '../../functions/audit/run-findings.ts';
-import { type AuditPart, parsePartName, partStartName, runName } from '../../functions/audit-names.ts';
+import { parsePartName, partStartName, runName } from '../../functions/audit-names.ts';
 import {
   auditPlanKey,
   auditPrefix,
-  auditResultKey,
   auditResultPrefix,
   auditSummaryKey,
   parseAuditKey,
@@ -131,15 +130,12 @@ export class AuditMonitor {
 
   /** What is left to do for a message that is acknowledged. */
   #undoneOf(run: string, part: string | undefined, queue: Queue, message: QueuedMessage): string | undefined {
-    const { store } = this.#world;
     const plan = this.#plan(run);
     if (!plan) return 'there is no plan';
-    if (store.current(auditSummaryKey(run))) return undefined;
-    const parsed = parsePartName(part ?? '');
-    const result = parsed && this.#result(run, parsed);
-    if (parsed && !result) return 'there is no result';
-    const next = result ? (result.rest ?? []) : plan.parts;
-    const lost = [next].flat().find((name) => !this.#queued.has(`${run} ${name}`));
+    if (this.#world.store.current(auditSummaryKey(run))) return undefined;
+    const [undone] = part === undefined ? [] : unfinishedParts([part], this.#results(run));
+    if (undone !== undefined) return `${undone} has no result`;
+    const lost = plan.parts.find((name) => !this.#queued.has(`${run} ${name}`));
     if (lost !== undefined) return `${lost} is not queued`;
     const others = queue.messages().filter(({ id }) => id !== message.id);
     return others.some(({ body }) => isAbout(run, fieldsOf(body)))
@@ -202,11 +198,6 @@ export class AuditMonitor {
     return plan && parsePlan(plan.body);
   }
 
-  #result(run: string, part: AuditPart): PartResult | undefined {
-    const result = this.#world.store.current(auditResultKey(run, part));
-    return result && parseResult(result.body);
-  }
-
   #results(run: string): PartResult[] {
     const { objects } = this.#world.store.list(auditResultPrefix(run), '', Number.POSITIVE_INFINITY);
     return objects.map(({ body }) => parseResult(body));
@@ -218,7 +209,7 @@ function wrongCompletion(
   results: readonly PartResult[],
   { metrics }: Invocation,
 ): string | undefined {
-  const [missing] = unfinishedParts(plan, results);
+  const [missing] = unfinishedParts(plan.parts, results);
   if (missing !== undefined) return `${missing} has no result`;
   const expected = {
     AuditCompleted: 1,
@@ -231,8 +222,8 @@ function wrongCompletion(
   );
 }
 
-/** Parts of the plan, and rests of parts that ended early, that have no result. */
-function* unfinishedParts({ parts }: AuditPlan, results: readonly PartResult[]): Generator<string> {
+/** The parts, and rests of those that ended early, that have no result. */
+function* unfinishedParts(parts: readonly string[], results: readonly PartResult[]): Generator<string> {
   const byStart = new Map(results.map((result) => [startOf(result.part), result]));
   for (const part of parts) {
     for (let next: string | undefined = part; next !== undefined; ) {

@@ -63,6 +63,7 @@ function invocationStartOf(batch: readonly Received[], { queue, isUnreadable }: 
   const causes: string[] = [];
   const bodies = batch.map(({ message }) => message.body);
   if (bodies.some(isUnreadable)) causes.push('unreadable message');
+  if (bodies.some((body) => fieldsOf(body).kind === 'audit-part')) causes.push('part of the audit');
   if (new Set(bodies).size < bodies.length) causes.push('the same message twice');
   // Spans include both ends in whole seconds: a document from the second in which two spans meet is in both.
   const ends = new Set(bodies.map((body) => fieldsOf(body).createdBefore));

@@ -47,8 +47,6 @@ const maxReceiptBytes = 128 * 1024;
 const maxWebhookMs = 1_500;
 const reserveMs = 500;
 const maxHops = 3;
-/** A part that ends early queues its rest, so the audit function must be exempt from Lambda's detection of loops. */
-const maxAuditHops = 200;
 
 export class InvariantMonitor {
   /** Number of messages that have entered a queue: orders events without a clock. */
@@ -114,8 +112,7 @@ export class InvariantMonitor {
     this.moment += 1;
     const { subject, body, attributes, hops } = message;
     if (this.forged.has(subject)) this.report('forged-is-rejected', subject, `queued in ${queue.name}`);
-    if (hops > (queue === queues.audit ? maxAuditHops : maxHops))
-      this.report('no-loops', subject, `${hops} hops to ${queue.name}`);
+    if (hops > maxHops) this.report('no-loops', subject, `${hops} hops to ${queue.name}`);
     const attributeText = Object.values(attributes).join(' ');
     if (holdsCanary(attributeText) || holdsCanary(body)) {
       this.report('no-secret-disclosed', subject, `in a message to ${queue.name}`);
@@ -470,8 +467,9 @@ export class InvariantMonitor {
       new Set(failures.map(({ itemIdentifier }) => itemIdentifier)).size === failures.length;
     if (!isValid) this.report('response-is-valid', invocation.id, `responds ${JSON.stringify(answer)}`);
     const failed = Array.isArray(failures) ? failures.length : 0;
-    const count =
-      (invocation.metrics.get('ReceivesFailed') ?? 0) - (invocation.metrics.get('DeadLetters') ?? 0);
+    const countOf = (metric: string) => invocation.metrics.get(metric) ?? 0;
+    const continued = countOf('logged PartUnfinished');
+    const count = countOf('ReceivesFailed') - countOf('DeadLetters') + continued;
     if (isValid && count !== failed) {
       this.report('counts-match', invocation.id, `${failed} are reported as failed, ${count} counted`);
     }

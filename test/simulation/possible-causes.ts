@@ -13,7 +13,7 @@ export const possibleCauses: Record<ErrorCode, readonly string[]> = {
   DocumentTooLarge: ['DocumentTooLarge'],
   OrderGone: ['order gone'],
   RateLimitReserved: ['telnyx-rate-limited', 'telnyx-rate-limit-nearly-used', 'rate limit known'],
-  PartUnfinished: [],
+  PartUnfinished: ['part of the audit'],
   AnswerTooLarge: [],
   LinkRefused: ['telnyx-refuses-link'],
   ApiKeyRejected: ['api-key-rotated'],

@@ -34,7 +34,6 @@ export interface AuditSimulation {
   signal?: AbortSignal;
 }
 
-const setIntervalReal = setInterval;
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
@@ -72,7 +71,6 @@ export async function simulateAudits(simulation: AuditSimulation): Promise<Outco
     const world = createSimulatedWorld(context, random.fork('account'));
     monitor.attach(world);
     const stopped = () => monitor.violation !== undefined || simulation.signal?.aborted === true;
-    if (process.env.PROGRESS) setIntervalReal(() => console.error(clock.now() - firstDay, eventLog.length, eventLog.excerpt(undefined, 12).join('\n')), 5000);
     await runNights(simulation, world, context, random, stopped);
     return outcomeOf(simulation, world, context, firstDay);
   } finally {
@@ -136,7 +134,7 @@ async function runNights(
       await clock.run(midnight + day, stopped);
     }
     if (stopped()) return;
-    monitor.audits.checkNight(); if (process.env.PROGRESS) console.error(night, context.eventLog.length, Math.round(performance.now()), Object.values(world.queues).map((q) => q.depth).join());
+    monitor.audits.checkNight();
     if (night >= faultyNights) monitor.audits.checkCompleted();
     if (night === faultyNights + calmNights - 1) {
       const intact = archived(world).filter((id) => !breakGlassOperator.erasures.has(id));
