@@ -1,16 +1,17 @@
 /** Ends a run: metrics first, then the summary, so that a run that has a summary has been counted. */
-import { type AuditPart, parsePartName, partStartName } from '../audit-names.ts';
-import { auditResultPrefix, auditSummaryKey, parseAuditKey } from '../bucket/keys.ts';
-import type { ManifestLine } from '../bucket/manifest-text.ts';
+import { type AuditPart, parsePartName, partStartName, runName, runRequestedAt } from '../audit-names.ts';
+import { auditResultPrefix, auditSummaryKey, manifestPrefix, parseAuditKey } from '../bucket/keys.ts';
+import { type ManifestLine, parseManifestKey } from '../bucket/manifest-text.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { writeRootManifest } from '../bucket/stretch-manifest.ts';
+import { nightlyAudit } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
 import { findingCodes, weightOf } from './findings.ts';
 import type { AuditDependencies } from './handler.ts';
 import type { AuditPlan, PartResult, RunSummary, RunTally } from './records.ts';
 import { tallyOf } from './run-findings.ts';
-import { readPartResult } from './run-history.ts';
+import { listRuns, readPartResult } from './run-history.ts';
 import { writeRunObject } from './run-objects.ts';
 
 type Dependencies = Pick<AuditDependencies, 'log' | 'time'>;
@@ -119,16 +120,22 @@ function namedSince({ manifests }: AuditPlan, { counts }: RunTally): Pick<RunSum
   return key === undefined ? {} : { namedSince: key };
 }
 
-/** @returns undefined if the run writes none, or if it could not check everything that the manifest would name */
+/**
+ * @returns undefined if the run writes none, if it could not check everything that the manifest would name, or if another
+ *   run has written one, or is about to: two manifests with the same predecessor would break the chain
+ */
 async function writeManifest(
-  { manifest: timestamp, newestManifest: predecessor }: AuditPlan,
+  plan: AuditPlan,
   results: readonly PartResult[],
   bucket: Bucket,
   signal: AbortSignal,
 ): Promise<ManifestLine | undefined> {
+  const { manifest: timestamp, newestManifest: predecessor } = plan;
   const ofIds = results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
   const stretches = ofIds.flatMap(({ manifest }) => manifest ?? []);
   if (timestamp === undefined || stretches.length < ofIds.length) return undefined;
+  if (await hasRival(plan.run, bucket, signal)) return undefined;
+  if (await hasSuccessor(predecessor?.key, timestamp, bucket, signal)) return undefined;
   return await writeRootManifest(
     {
       timestamp,
@@ -138,6 +145,31 @@ async function writeManifest(
     bucket,
     signal,
   );
+}
+
+/** Whether an earlier run has not ended: it may still write its manifest. */
+async function hasRival(own: string, bucket: Pick<Bucket, 'list'>, signal: AbortSignal): Promise<boolean> {
+  const from = runName(runRequestedAt(own) - 2 * nightlyAudit.unfinishedAfterMs);
+  for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
+    if (run < own && hasPlan && !hasSummary) return true;
+  }
+  return false;
+}
+
+/** Whether there is a manifest behind this one, other than that of the own timestamp. */
+async function hasSuccessor(
+  manifest: string | undefined,
+  own: string,
+  bucket: Pick<Bucket, 'list'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let after = manifest; ; ) {
+    const keys = await bucket.list(manifestPrefix, after, signal);
+    if (keys.length === 0) return false;
+    const files = keys.flatMap((key) => parseManifestKey(key) ?? []);
+    if (files.some(({ file, timestamp }) => file === 'manifest' && timestamp !== own)) return true;
+    after = keys.at(-1);
+  }
 }
 
 /** Names of the starts of parts that have a result. */
