@@ -7,12 +7,13 @@ import {
 } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
 import type { CommandContext } from '../../../cli/command.ts';
-import { acknowledge } from '../../../cli/dead-letters/acknowledge.ts';
+import { acknowledge, failuresWithIds, parseNote } from '../../../cli/dead-letters/acknowledge.ts';
 import { describeArchived, splitByReceipt } from '../../../cli/dead-letters/by-receipt.ts';
 import {
   codeOf,
   codesOf,
   describeCount,
+  describeFailures,
   type Failure,
   failuresOf,
   letterToSend,
@@ -365,6 +366,12 @@ describe('failures', () => {
     },
   );
 
+  it('are counted as documents and as other messages', () => {
+    expect(describeFailures(failuresOf([old, stranger, young]))).toBe(
+      '1 document and 1 other message (3 dead letters)',
+    );
+  });
+
   it.each<[string, Partial<LockedMessage>[], string]>([
     ['the oldest', [{ messageId: 'new' }, { messageId: 'old' }], 'old'],
     ['that of the live lane', [{ messageId: 'live' }, { messageId: 'low', lane: 'backfill' }], 'live'],
@@ -593,6 +600,28 @@ describe('acknowledged failures', () => {
       },
     ]);
     expect(told.printed).toBe(`${first}  DocumentGone, LinkRefused  ${words} cleared: A note.\n`);
+  });
+
+  it('are recorded with the message ID where there is no document', async () => {
+    const { given, told } = context();
+    const stranger = letter({ messageId: 'm-3', documentId: undefined, code: undefined });
+
+    await acknowledge(failuresOf([stranger]), 'A note.', lockThatKeeps(0).lock, given);
+
+    expect(told.records).toMatchObject([{ messageId: 'm-3', codes: ['none'], deadLetters: 1 }]);
+  });
+
+  it('may have a note of 200 characters', () => {
+    const note = '📄'.repeat(200);
+
+    expect(parseNote(` ${note}\n`)).toBe(note);
+    expect(() => parseNote(`${note}.`)).toThrow('--note has 201 characters. The maximum is 200.');
+  });
+
+  it('are refused together with the names of all IDs that have no dead letters', () => {
+    expect(() => failuresWithIds([failure], ['X', first, second])).toThrow(
+      `No dead letters for x, ${second}. Nothing was cleared.`,
+    );
   });
 
   it('are not recorded when SQS keeps all, and all that it keeps is counted', async () => {
