@@ -92,7 +92,9 @@ async function add(folder: string, text: string, path = '2026/11/23/letter.pdf')
   const opened = await openExportFolder(folder);
   try {
     const { part } = await opened.receive(Readable.from([Buffer.from(text)]), path, never);
-    const published = await opened.publish(part, documentOf(text, path), new ExportPaths());
+    const paths = new ExportPaths();
+    paths.claim(path);
+    const published = await opened.publish(part, documentOf(text, path), paths);
     await opened.discard(part);
     return published;
   } finally {
@@ -202,6 +204,7 @@ describe('an export folder', () => {
     expect(error).toBeInstanceOf(FileError);
     expect(error).toMatchObject({
       message: 'Cannot write 2026/11/23/letter.pdf: the file is too large for this file system (EFBIG).',
+      cause: { code: 'EFBIG' },
     });
   });
 
@@ -331,6 +334,59 @@ describe('an export folder', () => {
 
     await expect(add(folder, 'text')).rejects.toThrow(FileError);
     expect(await add(folder, 'text', '2027/01/01/letter.pdf')).toBe('2027/01/01/letter.pdf');
+  });
+
+  it('writes nothing before the first file, and leaves nothing of one that is discarded', async () => {
+    const folder = await newFolder();
+    await (await openExportFolder(folder)).close();
+    const untouched = await readdir(folder);
+    const opened = await openExportFolder(folder);
+    const chunks = [Buffer.from('te'), Buffer.from('xt')];
+
+    const { part, sha256 } = await opened.receive(Readable.from(chunks), 'letter.pdf', never);
+    const written = await readFile(part, 'utf8');
+    await opened.discard(part);
+    await opened.discard(part);
+
+    expect(untouched).toEqual([]);
+    expect([written, sha256]).toEqual(['text', documentOf('text').sha256]);
+    expect(await filesBelow(folder)).toEqual([]);
+    await opened.close();
+  });
+
+  it('stops a download and leaves no file when the signal aborts', async () => {
+    const folder = await newFolder();
+    const opened = await openExportFolder(folder);
+    const stop = new AbortController();
+    const reason = new Error('Stopped.');
+    const source = Readable.from(
+      (async function* () {
+        yield Buffer.from('te');
+        stop.abort(reason);
+        yield Buffer.from('xt');
+      })(),
+    );
+
+    await expect(opened.receive(source, 'letter.pdf', stop.signal)).rejects.toMatchObject({ cause: reason });
+
+    expect(source.destroyed).toBe(true);
+    expect(await filesBelow(folder)).toEqual([]);
+    await opened.close();
+  });
+
+  it('throws the error of the source, even if the hidden file has been removed', async () => {
+    const folder = await newFolder();
+    const opened = await openExportFolder(folder);
+    const source = Readable.from(
+      (async function* () {
+        yield Buffer.from('te');
+        for (const file of await filesBelow(folder)) await rm(join(folder, file));
+        throw new Error('The connection broke.');
+      })(),
+    );
+
+    await expect(opened.receive(source, 'letter.pdf', never)).rejects.toThrow('The connection broke.');
+    await opened.close();
   });
 
   it('throws the error of the source and leaves no file when the download breaks', async () => {
