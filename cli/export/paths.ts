@@ -90,6 +90,6 @@ export function alternativePaths(path: string, id: string): string[] {
   const name = path.slice(directory.length + 1);
   const extension = extensionOf(name);
   // Characters that a file system may not know are left out with the rest of the name.
-  const names = [`${id} ${name}`, /^\.\w+$/.test(extension) ? id + extension : id, id];
+  const names = [`${id} ${name}`, /\.\w+$/.test(extension) ? id + extension : id, id];
   return names.map((alternative) => `${directory}/${alternative}`);
 }

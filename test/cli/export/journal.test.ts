@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { constants } from 'node:fs';
-import { appendFile, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, open, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -222,6 +222,14 @@ describe('openJournal', () => {
     await writeFile(join(folder, 'export.jsonl'), ` \t\n\n${JSON.stringify(entryOf(1))}\n`);
 
     expect(await openJournal(folder)).toMatchObject({ invalidLines: 0 });
+  });
+
+  it('is closed without an entry, and is not created then', async () => {
+    const folder = await newFolder();
+
+    await (await openJournal(folder)).close();
+
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('is closed without an error when it could not be opened for an entry', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ExportPaths, safeFileName } from '../../../cli/export/paths.ts';
+import { alternativePaths, ExportPaths, safeFileName } from '../../../cli/export/paths.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 
 const hostile = fc.oneof(
@@ -108,11 +108,11 @@ describe('ExportPaths', () => {
   it('inserts a part of the ID before the extension when the name is taken', () => {
     const paths = new ExportPaths();
     const at = Date.parse('2026-11-23T23:59:59Z');
-    paths.choose({ id: '5a3b1e00-0000-4000-8000-000000000001', fileName: 'Letter.pdf', at });
 
+    const first = paths.choose({ id: '5a3b1e00-0000-4000-8000-000000000001', fileName: 'Letter.pdf', at });
     const second = paths.choose({ id: 'aa3b1e00-0000-4000-8000-000000000002', fileName: 'letter.PDF', at });
 
-    expect(second).toBe('2026/11/23/letter (aa3b1e00).PDF');
+    expect([first, second]).toEqual(['2026/11/23/Letter.pdf', '2026/11/23/letter (aa3b1e00).PDF']);
   });
 
   const at = Date.parse('2026-11-23T23:59:59Z');
@@ -148,5 +148,19 @@ describe('ExportPaths', () => {
       true,
       false,
     ]);
+  });
+});
+
+describe('alternativePaths', () => {
+  const id = '5a3b1e00-0000-4000-8000-000000000001';
+
+  it.each([
+    ['letter.pdf', [`${id} letter.pdf`, `${id}.pdf`, id]],
+    ['archive.tar.gz', [`${id} archive.tar.gz`, `${id}.gz`, id]],
+    ['letter.pdf–1', [`${id} letter.pdf–1`, id, id]],
+    ['letter.–pdf', [`${id} letter.–pdf`, id, id]],
+    ['letter', [`${id} letter`, id, id]],
+  ])('of %s have the document ID, and the extension if it is ASCII', (name, names) => {
+    expect(alternativePaths(`2026/11/23/${name}`, id)).toEqual(names.map((other) => `2026/11/23/${other}`));
   });
 });
