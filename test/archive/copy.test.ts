@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
@@ -247,25 +248,33 @@ describe('an upload whose bytes have all been sent', () => {
 });
 
 describe('the SHA-256 that S3 returns', () => {
-  it('causes ChecksumMismatch when it differs from the bytes sent, even if Telnyx states none', async () => {
-    const corruptingBucket = {
+  /** A bucket that reads the body and returns this SHA-256. */
+  const bucketReturning = (sha256: string) =>
+    ({
       putOnce: async ({ body }: NewObject) => {
         for await (const _ of body as Readable);
-        return { bytes: target.bytes, sha256: '0'.repeat(64), etag: undefined, versionId: undefined };
+        return { bytes: target.bytes, sha256, etag: undefined, versionId: undefined };
       },
-    } as unknown as Bucket;
-
-    const copying = copyToBucket(
+    }) as unknown as Bucket;
+  const copyTo = (bucket: Bucket) =>
+    copyToBucket(
       responseWith(Readable.from([Buffer.alloc(target.bytes)])),
       target,
-      { bucket: corruptingBucket, time: virtualTime(noon) },
+      { bucket, time: virtualTime(noon) },
       new AbortController().signal,
     );
 
-    await expect(copying).rejects.toMatchObject({
+  it('causes ChecksumMismatch when it differs from the bytes sent, even if Telnyx states none', async () => {
+    await expect(copyTo(bucketReturning('0'.repeat(64)))).rejects.toMatchObject({
       code: 'ChecksumMismatch',
       message: 'S3 returned a SHA-256 that does not match the bytes sent.',
     });
+  });
+
+  it('is accepted when it is that of the bytes sent', async () => {
+    const sha256 = createHash('sha256').update(Buffer.alloc(target.bytes)).digest('hex');
+
+    expect(await copyTo(bucketReturning(sha256))).toMatchObject({ stored: { sha256 }, digest: sha256 });
   });
 });
 
@@ -283,6 +292,21 @@ describe('measureDownload', () => {
 
     await expect(reading).rejects.toBe(reason);
     expect(source.destroyed).toBe(true);
+  });
+
+  it('rejects with the reason of a signal that aborts midway and closes the download', async () => {
+    const time = virtualTime(noon);
+    const invocation = new AbortController();
+    const reason = new Error('The invocation ends.');
+    const source = new Readable({ read: () => undefined });
+    source.push(Buffer.alloc(60));
+    time.after(1_000, () => invocation.abort(reason));
+
+    const reading = measureDownload(responseWith(source), target, time, invocation.signal);
+
+    await expect(reading).rejects.toBe(reason);
+    expect(source.destroyed).toBe(true);
+    expect(time.monotonic()).toBe(1_000);
   });
 
   it.each([
