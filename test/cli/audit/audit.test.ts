@@ -273,6 +273,17 @@ describe('audit, for a person,', () => {
     );
   });
 
+  it('says how many findings of a kind there are, and what to do about them in this bucket', async () => {
+    const world = worldOf(4);
+    for (const number of [1, 2]) world.bucket.objects.delete(documentKey(id(number)));
+
+    const { printed } = await world.run();
+
+    expect(printed).toContain('\n- 2 documents: the receipt exists, but the object is missing (no-object)\n');
+    expect(printed).toContain(`      aws s3api put-object --bucket archive --key ${documentKey(id(1))} `);
+    expect(printed).toContain('\n    Do the same for the other 1.\n');
+  });
+
   it('does not speak of Telnyx in progress if it does not ask Telnyx', async () => {
     const world = worldOf(1);
     world.bucket.put('a', 'x', noon);
@@ -349,6 +360,18 @@ describe('audit --html', () => {
       'exe.\\u{202e}fdp',
       'PO-17\\u{7}',
     ]);
+  });
+
+  it('lists what is not about a document', async () => {
+    const world = worldOf(1);
+    world.bucket.put('strange', 'x', noon);
+    const file = join(await temporaryFolder(), 'report.html');
+
+    await world.run({ html: file });
+
+    expect(await readFile(file, 'utf8')).toContain(
+      '<td><code>foreign</code></td><td class="key">strange</td><td>1 B</td>',
+    );
   });
 
   it.each([

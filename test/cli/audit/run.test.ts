@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
-import { type AuditRun, describeProgress } from '../../../cli/audit/run.ts';
+import type { AuditOptions } from '../../../cli/audit/options.ts';
+import { type AuditRun, createAuditRun, describeProgress } from '../../../cli/audit/run.ts';
+import type { CommandContext } from '../../../cli/command.ts';
+import type { BucketAccess } from '../../../cli/target/target.ts';
 import { createTally } from '../../../functions/audit/findings.ts';
 
 /** A run that has checked so many documents, of those that Telnyx and the newest manifest name. */
@@ -34,4 +37,10 @@ it.each([
 
 it('Progress has a rate from the first moment on', () => {
   expect(describeProgress(runWith(3, 9), 0).text).toBe('3 documents checked · 3,000/s · 1 problem');
+});
+
+it('Progress shows that the audit starts until its first step', () => {
+  const run = createAuditRun({} as AuditOptions, {} as CommandContext, {} as BucketAccess, '/tmp/x');
+
+  expect(describeProgress(run, 0)).toEqual({ ended: 0, total: undefined, text: 'Starting' });
 });
