@@ -4,10 +4,13 @@ import { readdirSync, rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { ListObjectVersionsCommand, type S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { auditPlanKey, auditSummaryKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { createBucket } from '../../../functions/bucket/store.ts';
+import { ArchiveFolder } from '../../../local/s3/archive-folder.ts';
+import type { UnlistedFile } from '../../../local/s3/key-index.ts';
 import { putRun } from '../../fakes/audit-runs.ts';
 import { virtualTime } from '../../fakes/clock.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
@@ -87,6 +90,33 @@ describe('audit', () => {
     });
   });
 
+  it('counts every request to S3, also for a document that is looked up again', async () => {
+    const world = worldOf(2);
+    world.account.set(id(7), some(7).record);
+
+    const { records } = await world.run();
+
+    const lookups = world.bucket.requests.filter((request) => request.startsWith('list '));
+    expect(lookups).toHaveLength(1);
+    expect(records.at(-1)).toMatchObject({ type: 'summary', requests: world.bucket.requests.length });
+  });
+
+  it.each([
+    ['read', undefined],
+    ['read', { file: '/tmp/manifest.txt' }],
+    ['write', 'bucket'],
+  ] as const)('asks for access to %s the bucket with the manifest %j', async (purpose, manifest) => {
+    const asked: unknown[] = [];
+    const bucket = async (given: unknown) => {
+      asked.push(given);
+      throw new Error('Denied.');
+    };
+
+    await expect(worldOf(1).run({ manifest }, undefined, { bucket })).rejects.toThrow('Denied.');
+
+    expect(asked).toEqual([purpose]);
+  });
+
   it('reports a document once if Telnyx lists it twice', async () => {
     const world = worldOf(3);
     const row = world.account.get(id(1));
@@ -111,6 +141,25 @@ describe('audit', () => {
     const downloads = world.bucket.requests.filter((request) => request.startsWith('get documents/'));
     expect(new Set(downloads).size).toBeGreaterThan(Math.max(...read));
   });
+});
+
+describe('audit --read-data', () => {
+  it.each([
+    [0, 0, 0],
+    [25, 0.249, 1],
+    [25, 0.25, 0],
+    [100, 0.999, 1],
+  ])(
+    'of %d percent and a random number of %d downloads %d objects',
+    async (readData, number, objectsRead) => {
+      const world = createWorld({ random: () => number });
+      world.archive(some(1, noon - 9 * day));
+
+      const { records } = await world.run({ readData });
+
+      expect(records.at(-1)).toMatchObject({ type: 'summary', objectsRead });
+    },
+  );
 });
 
 describe('audit, for a person,', () => {
@@ -181,7 +230,7 @@ describe('audit, for a person,', () => {
 
   it('states what it covered, and how long that took', async () => {
     const time = virtualTime(noon);
-    let elapsed = 0;
+    let elapsed = 10_000;
     time.monotonic = () => elapsed;
     const world = createWorld({ time });
     for (let number = 0; number < 10; number += 1) world.archive(some(number, noon - 9 * day));
@@ -191,7 +240,7 @@ describe('audit, for a person,', () => {
     );
     world.bucket.refuse = (operation) => {
       // The listings take a second, reading the documents two more.
-      elapsed = Math.max(elapsed, operation === 'head' ? 3_000 : 1_000);
+      elapsed = Math.max(elapsed, operation === 'head' ? 13_000 : 11_000);
       return undefined;
     };
 
@@ -223,6 +272,20 @@ describe('audit, for a person,', () => {
     expect(world.stoppedAfter.at(-2)).toMatch(/ 0000\.pdf\n$/);
     expect(world.stoppedAfter.at(-2)).not.toContain('No problems found');
     expect(printed).toMatch(/\n\nNo problems found in 10 archived documents/);
+  });
+
+  it('names the step in progress', async () => {
+    const world = worldOf(1);
+    await world.run({ manifest: 'bucket' });
+    const [manifest = ''] = [...world.bucket.objects.keys()].filter((key) =>
+      key.endsWith('/manifest-sha256.txt'),
+    );
+    world.replace(manifest, 'other bytes', noon);
+
+    const { findings, progress } = await world.run();
+
+    expect(findings).toContain(`manifest-altered ${manifest}`);
+    expect(progress[0]?.text).toBe('Checking the manifests');
   });
 
   it('stops the progress also if it fails', async () => {
@@ -387,6 +450,55 @@ describe('audit --html', () => {
     );
 
     expect(world.bucket.requests).toEqual([]);
+  });
+});
+
+describe('audit of a local archive', () => {
+  /** A world whose archive is in a folder, with these files that are not objects. */
+  function localWorld(files: AsyncIterable<UnlistedFile>) {
+    const world = worldOf(1);
+    const s3 = { send: world.bucket.send } as unknown as S3Client;
+    const bucket = createBucket({ s3, name: 'archive', time: world.time });
+    const localFolder = new ArchiveFolder('/srv/archive');
+    localFolder.unlistedFiles = () => files;
+    const run = (signal?: AbortSignal) =>
+      world.run({}, signal, { bucket: async () => ({ s3, name: 'archive', bucket, localFolder }) });
+    return { ...world, run };
+  }
+
+  it('reports files that are not objects before anything else', async () => {
+    const { run } = localWorld(
+      (async function* () {
+        yield { path: 'documents/link', reason: 'a symbolic link' };
+      })(),
+    );
+
+    const { exitCode, details, progress } = await run();
+
+    expect(exitCode).toBe(1);
+    expect([...details]).toEqual([
+      ['foreign documents/link', 'a symbolic link, so it is not an object of the archive'],
+    ]);
+    expect(progress[0]?.text).toBe('Looking for other files in the folder');
+  });
+
+  it('stops at the next file when the signal aborts', async () => {
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const { run, bucket } = localWorld(
+      (async function* () {
+        for (const path of ['first', 'second', 'third']) {
+          seen.push(path);
+          if (path === 'second') stop.abort(new Error('Stopped.'));
+          yield { path, reason: 'a symbolic link' };
+        }
+      })(),
+    );
+
+    await expect(run(stop.signal)).rejects.toThrow('Stopped.');
+
+    expect(seen).toEqual(['first', 'second']);
+    expect(bucket.requests).toEqual([]);
   });
 });
 
@@ -643,6 +755,19 @@ describe('audit under failures', () => {
     );
   });
 
+  it('ends normally if its temporary folder has been removed meanwhile', async () => {
+    const world = worldOf(1);
+    const folder = await temporaryFolder();
+    vi.stubEnv('TMPDIR', folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    world.bucket.refuse = () => {
+      for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+      return undefined;
+    };
+
+    expect((await world.run()).exitCode).toBe(0);
+  });
+
   it('leaves no temporary files and writes nothing after Ctrl-C', async () => {
     const world = worldOf(300);
     const folder = await mkdtemp(join(tmpdir(), 'audit-interrupted-'));
@@ -683,14 +808,18 @@ describe('audit --repair', () => {
     remove(receiptKey(id(4)));
     world.account.delete(id(4));
     world.replace(documentKey(id(5)), 'other', noon - day);
+    remove(receiptKey(id(6)));
+    world.bucket.put(documentKey(id(6)), 'written again', noon - day);
 
-    const { exitCode, queued } = await world.run({ repair: true });
+    const { exitCode, findings, queued } = await world.run({ repair: true });
 
     expect(exitCode).toBe(1);
     expect(queued.sort((a, b) => (a.documentId < b.documentId ? -1 : 1))).toEqual([
       { lane: 'documents', documentId: id(1) },
       { lane: 'documents', documentId: id(2) },
+      { lane: 'documents', documentId: id(6) },
     ]);
+    expect(findings).toContain(`overwritten ${documentKey(id(6))}`);
   });
 
   it('shows with --dry-run what it would queue, and needs no queues', async () => {
