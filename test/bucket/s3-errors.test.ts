@@ -13,9 +13,12 @@ const small = {
   contentType: 'text/plain',
 };
 
+/** Without the SDK's retries, which wait in real time. */
+const s3Config = { maxAttempts: 1 };
+
 /** A bucket whose requests all fail with this error. */
 async function failingBucket(status: number, code: string) {
-  const world = await startWorld();
+  const world = await startWorld({ s3Config });
   world.fail({ kind: 'error', status, code, when: 'after-body' }, () => true, 100);
   return world.dependencies.bucket;
 }
@@ -87,7 +90,7 @@ describe('an error of S3', () => {
   );
 
   it('is BucketUnavailable with a hint at permissions if the connection breaks', async () => {
-    const world = await startWorld();
+    const world = await startWorld({ s3Config });
     world.fail({ kind: 'reset', during: 'request', afterBytes: 0 }, isReceiptUpload, 100);
 
     expect(await failureOf(world.dependencies.bucket.putOnce(small, never))).toMatchObject({
