@@ -188,6 +188,8 @@ export const nightlyAudit = {
   workShare: 0.6,
   /** Documents that a part inspects at the same time. */
   documentsAtOnce: 32,
+  /** Documents with something missing for which a part asks Telnyx. The others stay in doubt, and are not repaired that night. */
+  questionsPerPart: 1_000,
   /** A part that still fails this long after its plan is recorded as unchecked. */
   uncheckedAfterMs: 6 * 60 * minutes,
   /** A later run closes a run without a summary that is older than this. */

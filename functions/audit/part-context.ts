@@ -20,6 +20,7 @@ export interface PartContext extends AuditDependencies {
   onRequest: () => void;
   listing: ListingOptions;
   conditions: AuditConditions;
+  questions: { left: number };
   /** Counted into while the part is done. */
   tally: RunTally;
   /** Monotonic milliseconds after which no further document is begun. */
@@ -57,6 +58,7 @@ export function createPartContext(
     listing: { s3, name, time, retry, onRequest },
     // Telnyx's list is compared by parts of its own, so none is known to be complete here.
     conditions: { startedAt: time.now(), telnyxListed: false, graceMs: nightlyAudit.graceMs },
+    questions: { left: nightlyAudit.questionsPerPart },
     tally,
     stopAt: begin + nightlyAudit.workShare * workMs,
     deadline: begin + workMs,
