@@ -133,10 +133,13 @@ export class AuditMonitor {
     const plan = this.#plan(run);
     if (!plan) return 'there is no plan';
     if (this.#world.store.current(auditSummaryKey(run))) return undefined;
-    const [undone] = part === undefined ? [] : unfinishedParts([part], this.#results(run));
-    if (undone !== undefined) return `${undone} has no result`;
-    const lost = plan.parts.find((name) => !this.#queued.has(`${run} ${name}`));
-    if (lost !== undefined) return `${lost} is not queued`;
+    if (part === undefined) {
+      const lost = plan.parts.find((name) => !this.#queued.has(`${run} ${name}`));
+      if (lost !== undefined) return `${lost} is not queued`;
+    } else {
+      const [undone] = unfinishedParts([part], this.#results(run));
+      if (undone !== undefined) return `${undone} has no result`;
+    }
     const others = queue.messages().filter(({ id }) => id !== message.id);
     return others.some(({ body }) => isAbout(run, fieldsOf(body)))
       ? undefined
