@@ -18,6 +18,7 @@ import {
   auditSummaryKey,
   parseAuditKey,
 } from '../../functions/bucket/keys.ts';
+import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { nightlyAudit } from '../../functions/limits.ts';
 import type { VirtualClock } from '../fakes/clock.ts';
 import type { StoredVersion } from '../fakes/versioned-objects.ts';
@@ -68,15 +69,14 @@ export class AuditMonitor {
     if (part !== undefined) this.#queued.add(`${run} ${part}`);
   }
 
-  /** @param writtenBy the function that wrote an object under `audits/` */
+  /** @param writtenBy an invocation of the audit function */
   stored({ key, body }: StoredVersion, writtenBy: Invocation): void {
     const { run, file } = parseAuditKey(key) ?? {};
-    if (run === undefined) {
+    if (run === undefined && !parseManifestKey(key)) {
       this.#monitor.report('audit-writes-its-own', key, `${writtenBy.id} stores it`);
-      return;
     }
     if (holdsCanary(body.toString('utf8'))) this.#monitor.report('no-secret-disclosed', key, 'in the record');
-    if (file === 'summary') this.#checkSummary(run, body, writtenBy);
+    if (run !== undefined && file === 'summary') this.#checkSummary(run, body, writtenBy);
   }
 
   /** A run is complete only when all its parts are, and its metrics are published before its summary is written. */

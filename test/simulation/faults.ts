@@ -289,9 +289,12 @@ export const auditFaults = {
   'audit-started-by-hand': { rate: 0.3, what: 'an operator starts a run while another one is under way' },
   'audit-object-kills-function': {
     rate: 0.1,
-    what: 'reading one certain object kills the audit function every time, for a night',
+    what: 'reading one certain object kills the audit function every time, for a night or more',
   },
-  'audit-object-unreadable': { rate: 0.2, what: 'S3 refuses to read one certain object, for a night' },
+  'audit-object-unreadable': {
+    rate: 0.2,
+    what: 'S3 refuses to read one certain object, for a night or more',
+  },
 } as const satisfies Record<string, Fault>;
 
 type PipelineFaultName = keyof typeof faults;

@@ -261,12 +261,11 @@ export class InvariantMonitor {
     if (store.versions(key).length > 1) {
       this.report('one-version', key, `${store.versions(key).length} versions`);
     }
-    const [folder, name = ''] = key.split('/');
-    if (folder === 'audits') {
+    if (writtenBy.functionName === 'audit') {
       this.audits.stored(object, writtenBy);
       return;
     }
-    if (folder === 'manifests') return;
+    const [folder, name = ''] = key.split('/');
     if (folder === 'documents') {
       const document = account.documents.get(name);
       if (document?.sha256 !== sha256(object.body))

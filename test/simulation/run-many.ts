@@ -22,8 +22,15 @@ export interface RunReport {
   last: Outcome | undefined;
 }
 
-/** Stops after the first run that violates an invariant. */
-export async function runMany({ seed, runs, ...simulation }: RunManyOptions): Promise<RunReport> {
+/**
+ * Stops after the first run that violates an invariant.
+ *
+ * @param run simulates one seed. @default the simulation of all functions but the audit
+ */
+export async function runMany(
+  { seed, runs, ...simulation }: RunManyOptions,
+  run: (simulation: Simulation) => Promise<Outcome> = simulate,
+): Promise<RunReport> {
   const digests: string[] = [];
   const counts: FaultCounts = new Map();
   const report: RunReport = {
@@ -37,7 +44,7 @@ export async function runMany({ seed, runs, ...simulation }: RunManyOptions): Pr
     last: undefined,
   };
   for (let number = seed; number < seed + runs && !simulation.signal?.aborted; number += 1) {
-    const outcome = await simulate({ ...simulation, seed: number });
+    const outcome = await run({ ...simulation, seed: number });
     digests.push(outcome.digest);
     for (const [fault, count] of outcome.counts) counts.set(fault, (counts.get(fault) ?? 0) + count);
     report.runs += 1;

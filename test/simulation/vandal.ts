@@ -8,7 +8,7 @@ import { flipped } from './s3-client.ts';
 type Damage = (documentId: string, store: WorldState['store']) => void;
 
 /** Each damage, and the finding that must tell of it. */
-export const damages = {
+const damages = {
   'object-deleted': {
     code: 'no-object',
     inflict: (id, store) => store.remove(documentKey(id)),

@@ -1,0 +1,106 @@
+import type { SeededBug } from './seeded-bugs.ts';
+
+function auditBug(
+  name: string,
+  file: string,
+  fragment: string,
+  replacement: string,
+  onlyFaults?: SeededBug['onlyFaults'],
+): SeededBug {
+  return { name, edits: [{ file, fragment, replacement }], ...(onlyFaults && { onlyFaults }) };
+}
+
+/** Bugs of the audit function, which the simulation of its nights must detect. */
+export const auditBugs: readonly SeededBug[] = [
+  {
+    name: 'the summary of a run is written before its metrics are published',
+    edits: [
+      {
+        file: 'audit/finish.ts',
+        fragment: 'const problems = countRun(tally, isComplete, log);',
+        replacement: 'const problems = 0;',
+      },
+      {
+        file: 'audit/finish.ts',
+        fragment: 'await writeRunObject(auditSummaryKey(plan.run), summary, bucket, signal);',
+        replacement:
+          'await writeRunObject(auditSummaryKey(plan.run), summary, bucket, signal); countRun(tally, isComplete, log);',
+      },
+    ],
+  },
+  auditBug(
+    'a part counts as done when its first piece is',
+    'audit/part.ts',
+    "if (own.rest !== undefined || written === 'exists') throw pieceDone();",
+    "if (written === 'exists') throw pieceDone();",
+  ),
+  auditBug(
+    'a delivery that finds its part done does not end the run',
+    'audit/part.ts',
+    '...(await finishRun(plan, bucket, signal, dependencies))',
+    '...(next && (await finishRun(plan, bucket, signal, dependencies)))',
+  ),
+  auditBug(
+    'a run is complete when the first pieces of its parts are done',
+    'audit/finish.ts',
+    'if (unfinished.length > 0) return {};',
+    '',
+  ),
+  auditBug(
+    'records of a run are replaced by a second delivery',
+    'bucket/store.ts',
+    "put(object, { IfNoneMatch: '*' }, signal)",
+    'put(object, {}, signal)',
+  ),
+  {
+    name: 'of two runs at once both write a manifest',
+    edits: [
+      {
+        file: 'audit/finish.ts',
+        fragment: 'if (await hasRival(plan.run, bucket, signal)) return undefined;',
+        replacement: '',
+      },
+      {
+        file: 'audit/finish.ts',
+        fragment: 'if (await hasSuccessor(predecessor?.key, timestamp, bucket, signal)) return undefined;',
+        replacement: '',
+      },
+    ],
+    onlyFaults: ['audit-started-by-hand'],
+  },
+  auditBug(
+    'a run that never ended is not closed',
+    'audit/start.ts',
+    'if (plan) await closeRun(',
+    'if (plan?.v !== 1) await closeRun(',
+    ['audit-object-kills-function'],
+  ),
+  auditBug(
+    'the share that is read is the same every night',
+    'audit/start.ts',
+    'sharesOf(day, last?.day, shareDays)',
+    'sharesOf(0, undefined, shareDays)',
+    [],
+  ),
+  auditBug(
+    'an object of the share is not read',
+    'audit/part-ids.ts',
+    'const bytes = plan.readsBytes && (isOfShare ||',
+    'const bytes = plan.readsBytes && (',
+    [],
+  ),
+  auditBug(
+    'a finding counts once for each piece that has it',
+    'audit/run-findings.ts',
+    '[finding.code, finding.documentId, finding.key, finding.detail].join',
+    '[String(byIdentity.size)].join',
+    ['list-row-malformed'],
+  ),
+  auditBug(
+    'the requests of the audit do not name the owner of the bucket',
+    'audit/assemble.ts',
+    's3: ownedBy(settings.bucketOwner, s3)',
+    's3',
+    [],
+  ),
+];
