@@ -4,6 +4,7 @@ import { auditResultPrefix, auditSummaryKey, manifestPrefix, parseAuditKey } fro
 import { type ManifestLine, parseManifestKey } from '../bucket/manifest-text.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { writeRootManifest } from '../bucket/stretch-manifest.ts';
+import { ArchiverError } from '../errors.ts';
 import { nightlyAudit } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
@@ -11,7 +12,7 @@ import { findingCodes, weightOf } from './findings.ts';
 import type { AuditDependencies } from './handler.ts';
 import type { AuditPlan, PartResult, RunSummary, RunTally } from './records.ts';
 import { tallyOf } from './run-findings.ts';
-import { listRuns, readPartResult } from './run-history.ts';
+import { listRuns, readPartResult, unlessAltered } from './run-history.ts';
 import { writeRunObject } from './run-objects.ts';
 
 type Dependencies = Pick<AuditDependencies, 'log' | 'time'>;
@@ -37,11 +38,12 @@ export async function finishRun(
   if (await bucket.head(auditSummaryKey(plan.run), signal)) return {};
   const { results, unfinished } = await readResults(plan, bucket, signal);
   if (unfinished.length > 0) return {};
-  return await end(plan, results, [], bucket, signal, dependencies);
+  const manifest = await writeManifest(plan, results, bucket, signal);
+  return await end(plan, { results, unfinished, manifest }, bucket, signal, dependencies);
 }
 
 /**
- * Closes a run of which parts were never done, so that it is known to be incomplete.
+ * Closes a run that never ended. It writes no manifest: nothing about one old run may keep the next one from starting.
  *
  * @throws ArchiverError the errors of `Bucket`
  */
@@ -51,21 +53,26 @@ export async function closeRun(
   signal: AbortSignal,
   dependencies: Dependencies,
 ): Promise<void> {
-  const { results, unfinished } = await readResults(plan, bucket, signal);
-  await end(plan, results, unfinished, bucket, signal, dependencies);
+  const read = await readResults(plan, bucket, signal);
+  await end(plan, { ...read, manifest: undefined }, bucket, signal, dependencies);
+}
+
+interface RunEnd {
+  results: readonly PartResult[];
+  unfinished: readonly string[];
+  /** The manifest that the run wrote. */
+  manifest: ManifestLine | undefined;
 }
 
 async function end(
   plan: AuditPlan,
-  results: readonly PartResult[],
-  unfinished: readonly string[],
+  { results, unfinished, manifest: written }: RunEnd,
   bucket: Bucket,
   signal: AbortSignal,
   { log, time }: Dependencies,
 ): Promise<LogFields> {
   const isComplete = unfinished.length === 0;
   const tally = tallyOf(plan, results);
-  const written = isComplete ? await writeManifest(plan, results, bucket, signal) : undefined;
   const problems = countRun(tally, isComplete, log);
   const manifest = written ?? plan.newestManifest;
   const summary: RunSummary = {
@@ -84,7 +91,8 @@ async function end(
     unfinished: [...unfinished],
     ...(manifest && { manifest }),
     wroteManifest: written !== undefined,
-    ...namedSince(plan, tally),
+    unchecked: results.filter(({ unchecked }) => unchecked).map(({ part }) => part),
+    ...namedSince(plan, tally, results),
     archiver: plan.archiver,
   };
   await writeRunObject(auditSummaryKey(plan.run), summary, bucket, signal);
@@ -113,16 +121,28 @@ function countRun(tally: RunTally, isComplete: boolean, log: Log): number {
   return problems;
 }
 
-/** The manifest from which on the next run compares the names. Not moved on while the manifests contradict each other. */
-function namedSince({ manifests }: AuditPlan, { counts }: RunTally): Pick<RunSummary, 'namedSince'> {
-  const isClean = !counts['manifest-differs'] && !counts['manifest-altered'] && !counts['manifest-removed'];
+/**
+ * The manifest from which on the next run compares the names. Not moved on while the manifests contradict each other, or if
+ * the names of some documents were not compared.
+ */
+function namedSince(
+  { manifests }: AuditPlan,
+  { counts }: RunTally,
+  results: readonly PartResult[],
+): Pick<RunSummary, 'namedSince'> {
+  const isClean =
+    !results.some(({ unchecked }) => unchecked) &&
+    !counts['manifest-differs'] &&
+    !counts['manifest-altered'] &&
+    !counts['manifest-removed'];
   const key = (isClean ? manifests.at(-1) : manifests[0])?.key;
   return key === undefined ? {} : { namedSince: key };
 }
 
 /**
- * @returns undefined if the run writes none, if it could not check everything that the manifest would name, or if another
- *   run has written one, or is about to: two manifests with the same predecessor would break the chain
+ * @returns undefined if the run writes none, if it could not check everything that the manifest would name, if another run
+ *   has written one, or is about to: two manifests with the same predecessor would break the chain; or if something else is
+ *   at its key, which the next run judges with the chain
  */
 async function writeManifest(
   plan: AuditPlan,
@@ -135,16 +155,21 @@ async function writeManifest(
   const stretches = ofIds.flatMap(({ manifest }) => manifest ?? []);
   if (timestamp === undefined || stretches.length < ofIds.length) return undefined;
   if (await hasRival(plan.run, bucket, signal)) return undefined;
-  if (await hasSuccessor(predecessor?.key, timestamp, bucket, signal)) return undefined;
-  return await writeRootManifest(
-    {
-      timestamp,
-      ...(predecessor && { predecessor }),
-      stretches: stretches.map(({ key, sha256 }) => ({ key, sha256 })),
-    },
-    bucket,
-    signal,
-  );
+  if (await hasSuccessor(plan, timestamp, bucket, signal)) return undefined;
+  try {
+    return await writeRootManifest(
+      {
+        timestamp,
+        ...(predecessor && { predecessor }),
+        stretches: stretches.map(({ key, sha256 }) => ({ key, sha256 })),
+      },
+      bucket,
+      signal,
+    );
+  } catch (error) {
+    if (error instanceof ArchiverError && error.code === 'KeyCollision') return undefined;
+    throw error;
+  }
 }
 
 /** Whether an earlier run has not ended: it may still write its manifest. */
@@ -156,17 +181,18 @@ async function hasRival(own: string, bucket: Pick<Bucket, 'list'>, signal: Abort
   return false;
 }
 
-/** Whether there is a manifest behind this one, other than that of the own timestamp. */
+/** Whether another run or command has written a manifest since the plan. Those that the plan reports as altered were there. */
 async function hasSuccessor(
-  manifest: string | undefined,
+  { newestManifest, findings }: AuditPlan,
   own: string,
   bucket: Pick<Bucket, 'list'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  for (let after = manifest; ; ) {
+  const known = new Set(findings.map(({ key }) => key));
+  for (let after = newestManifest?.key; ; ) {
     const keys = await bucket.list(manifestPrefix, after, signal);
     if (keys.length === 0) return false;
-    const files = keys.flatMap((key) => parseManifestKey(key) ?? []);
+    const files = keys.flatMap((key) => (known.has(key) ? [] : (parseManifestKey(key) ?? [])));
     if (files.some(({ file, timestamp }) => file === 'manifest' && timestamp !== own)) return true;
     after = keys.at(-1);
   }
@@ -191,7 +217,7 @@ async function listResults(
   }
 }
 
-/** The results of the planned parts and of what they left, in the order of the parts. */
+/** The results of the planned parts and of what they left, in the order of the parts. An altered result counts as none. */
 async function readResults(
   { run, parts }: AuditPlan,
   bucket: Pick<Bucket, 'read'>,
@@ -200,7 +226,8 @@ async function readResults(
   const chains = await mapConcurrently(parts, concurrency, signal, async (first, limited) => {
     const results: PartResult[] = [];
     for (let name: string | undefined = first; name !== undefined; name = results.at(-1)?.rest) {
-      const result = await readPartResult(bucket, run, parsePartName(name) as AuditPart, limited);
+      const part = parsePartName(name) as AuditPart;
+      const result = await unlessAltered(readPartResult(bucket, run, part, limited));
       if (!result) return { results, unfinished: [name] };
       results.push(result);
     }

@@ -1,7 +1,7 @@
 import { type AuditPart, parsePartName } from '../audit-names.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { isBefore, type LastListing, type Stretch } from './cells.ts';
-import type { AuditPlan, PartResult, RunSummary } from './records.ts';
+import type { AuditPlan, PartResult, RecordedFinding, RunSummary } from './records.ts';
 import { readPartResult, readRunSummary } from './run-history.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function readLastListing(
   const problems = new Set<string>();
   const isThere = (part: AuditPart) =>
     part.sort === 'ids' && isBefore(part.from, before) && isBefore(from, part.before);
-  const last = plan.full ? undefined : await readLastRun(plan, isThere, bucket, signal);
+  const last = plan.full ? undefined : await readLastRun(plan.lastRun, isThere, bucket, signal);
   if (!last) return undefined;
   for (const { cells: ofPart, findings } of last.results) {
     for (const [cell, fingerprint] of Object.entries(ofPart ?? {})) cells.set(cell, fingerprint);
@@ -29,20 +29,22 @@ export async function readLastListing(
   return { cells, newFrom: Date.parse(last.summary.newFrom), problems };
 }
 
-/** IDs of the documents that differed from Telnyx's list in the last complete run. @throws as `readLastListing` */
+/** What the last run that read Telnyx's list found there, once per document. @throws as `readLastListing` */
 export async function readLastDifferences(
   plan: AuditPlan,
   bucket: Pick<Bucket, 'read'>,
   signal: AbortSignal,
-): Promise<string[]> {
-  const last = await readLastRun(plan, ({ sort }) => sort === 'telnyx', bucket, signal);
+): Promise<RecordedFinding[]> {
+  const last = await readLastRun(plan.lastListed, ({ sort }) => sort === 'telnyx', bucket, signal);
   const findings = last?.results.flatMap((result) => result.findings) ?? [];
-  return [...new Set(findings.flatMap(({ documentId }) => documentId ?? []))];
+  const byId = new Map(findings.map((finding) => [finding.documentId, finding]));
+  byId.delete(undefined);
+  return [...byId.values()];
 }
 
 /** The results of some parts of the last complete run. An altered record says nothing: then there is no last run. */
 async function readLastRun(
-  { lastRun }: AuditPlan,
+  lastRun: string | undefined,
   isWanted: (part: AuditPart) => boolean,
   bucket: Pick<Bucket, 'read'>,
   signal: AbortSignal,

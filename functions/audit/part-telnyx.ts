@@ -1,5 +1,7 @@
 /** A part of the audit: documents of Telnyx's list, each looked up in the archive. */
 import { type AuditPart, partName } from '../audit-names.ts';
+import { withoutReceipt } from '../bucket/unarchived.ts';
+import { ArchiverError } from '../errors.ts';
 import { nightlyAudit } from '../limits.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
@@ -50,10 +52,10 @@ export async function auditTelnyx(
   };
   try {
     if (plan.parts.includes(partName({ sort: 'telnyx', until }))) {
-      findings.push(...(await lookUp(await readDifferences(context), context)));
+      findings.push(...(await lookUpDifferences(context)));
     }
     const list = createList(context);
-    for (const window of telnyxWindows(plan, until * 1_000)) {
+    for (const window of telnyxWindows({ ...plan, shares: plan.listShares }, until * 1_000)) {
       for await (const candidates of list(window)) {
         for (const created of await compare(candidates)) left = Math.min(left, created);
         if (time.monotonic() >= stopAt && left < until) return end();
@@ -79,19 +81,37 @@ export async function auditTelnyx(
   }
 }
 
-/** The documents that differed from Telnyx's list in the last run, as Telnyx has them now: reported until they do not differ. */
-async function readDifferences({
-  plan,
-  bucket,
-  telnyx,
-  retry,
-  signal,
-}: PartContext): Promise<ListedDocument[]> {
-  const ids = await retry((limited) => readLastDifferences(plan, bucket, limited));
-  const answers = await mapConcurrently(ids, 1, signal, (id, limited) =>
-    documentAtTelnyx(id, telnyx, limited),
-  );
-  return answers.filter((answer) => answer !== undefined);
+/**
+ * What differed from Telnyx's list in the last run is reported until it does not differ. Telnyx is asked about some; the
+ * others, and those whose record cannot be read, are reported as before, and come first in the next run.
+ */
+async function lookUpDifferences(context: PartContext): Promise<Finding[]> {
+  const { plan, bucket, telnyx, retry, signal, time, stopAt } = context;
+  const last = await retry((limited) => readLastDifferences(plan, bucket, limited));
+  const missing = last.flatMap(({ code, documentId }) => (code === 'missing' && documentId) || []);
+  const without = new Set(await retry((limited) => withoutReceipt(missing, bucket, limited)));
+  const kept: Finding[] = [];
+  const listed: ListedDocument[] = [];
+  const askUntil = (time.monotonic() + stopAt) / 2;
+  let asked = 0;
+  for (const finding of last) {
+    const { code, documentId } = finding;
+    if (documentId === undefined || (code === 'missing' && !without.has(documentId))) continue;
+    if (asked >= nightlyAudit.questionsPerPart || time.monotonic() >= askUntil) {
+      kept.push(finding);
+      continue;
+    }
+    asked += 1;
+    try {
+      const answer = await documentAtTelnyx(documentId, telnyx, signal);
+      if (answer) listed.push(answer);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ArchiverError) || error.retryPolicy !== 'retry') throw error;
+      kept.push(finding);
+    }
+  }
+  return [...kept, ...(await lookUp(listed, context))];
 }
 
 /** Reads a window of Telnyx's list. */

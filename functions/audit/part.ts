@@ -1,6 +1,6 @@
 /** Does one part of a run: compares, writes the result once, and ends the run if it was the last. */
 import { type AuditPart, parsePartName, partName } from '../audit-names.ts';
-import { auditResultKey } from '../bucket/keys.ts';
+import { auditResultKey, auditSummaryKey } from '../bucket/keys.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError, asArchiverError } from '../errors.ts';
 import { nightlyAudit } from '../limits.ts';
@@ -41,6 +41,8 @@ export async function runPart(
   const bucket = runBucket(dependencies, signal, tally);
   const plan = await readRunPlan(bucket, message.run, signal);
   if (!plan) throw noSuchRun();
+  // Such as a run that a later one has closed.
+  if (await bucket.head(auditSummaryKey(plan.run), signal)) return {};
   const next = await nextPiece(plan.run, message.part, bucket, signal);
   if (next) {
     const own = await doPart(next, plan, receive, dependencies);
@@ -76,6 +78,7 @@ async function doPart(
 ): Promise<PartResult> {
   const { time } = dependencies;
   const startedAt = time.now();
+  const isGivenUp = receivedAt - Date.parse(plan.startedAt) >= nightlyAudit.uncheckedAfterMs;
   const workMs = Math.max(0, deadline - time.monotonic() - endMs);
   const result = (of: Omit<PartResult, 'v' | 'run' | 'part' | 'startedAt' | 'endedAt'>): PartResult => ({
     v: 1,
@@ -89,7 +92,14 @@ async function doPart(
     return await withDeadline(time, workMs, signal, outOfTime, async (limited) => {
       const context = createPartContext(plan, { workMs, signal: limited }, dependencies);
       const { findings, rest, ...work } = await workOf(part, context);
-      context.tally.repaired = await repairDocuments(findings, context);
+      try {
+        context.tally.repaired = await repairDocuments(findings, context);
+      } catch (error) {
+        limited.throwIfAborted();
+        // What was found counts, even if it cannot be repaired now. The next night tries again.
+        if (!isGivenUp) throw error;
+        dependencies.log.warn('Documents not queued for repair', { code: asArchiverError(error).code });
+      }
       return result({
         ...work,
         ...(rest && { rest: partName(rest) }),
@@ -99,8 +109,11 @@ async function doPart(
     });
   } catch (thrown) {
     signal.throwIfAborted();
-    if (receivedAt - Date.parse(plan.startedAt) < nightlyAudit.uncheckedAfterMs) throw thrown;
-    const { code, message } = asArchiverError(thrown);
+    const { code, message, retryPolicy, retryAfterMs } = asArchiverError(thrown);
+    // Not conclusive: the part, not its message, is what can fail for good.
+    if (!isGivenUp && retryPolicy !== 'dead-letter') {
+      throw new ArchiverError(code, message, { cause: thrown, retryAfterMs });
+    }
     const tally = { ...createRunTally(), counts: { unreadable: 1 } };
     return result({ tally, findings: [], unchecked: { code, reason: message } });
   }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { documentKey } from '../bucket/keys.ts';
 import { type Receipt, receiptText } from '../bucket/receipts.ts';
+import { faultyMember } from '../faulty-member.ts';
 import { membersOf } from '../json-text.ts';
 import { type Fields, isFields, readFacts } from '../telnyx/record.ts';
 
@@ -85,8 +86,8 @@ export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   if (json === undefined) return { ...reading, alteration: 'not JSON' };
   const result = v.safeParse(receipt, json);
   if (!result.success) {
-    const path = v.getDotPath(result.issues[0]) ?? 'the top level';
-    return { ...reading, alteration: `${path} is missing, unknown or not valid` };
+    const alteration = `${faultyMember(result.issues[0])} is missing, unknown or not valid`;
+    return { ...reading, alteration };
   }
   const { object, telnyx, archivedAt, request } = result.output;
   reading.archivedAt = Date.parse(archivedAt);

@@ -62,10 +62,14 @@ const plan = v.strictObject({
   day: count,
   /** The shares that are read, each from 0 up to `shareDays`: today's, and those of days without a complete run. */
   shares: v.array(count),
+  /** The same of Telnyx's list, which a run may have been unable to read. */
+  listShares: v.array(count),
   /** What was written at this time or later is new to the next run. */
   newFrom: instant,
   /** The last complete run, with which the archive is compared. */
   lastRun: v.optional(run),
+  /** The last complete run that read all of its share of Telnyx's list. */
+  lastListed: v.optional(run),
   parts: v.array(part),
   /** The unchanged manifests whose names are compared with the archive, oldest first. */
   manifests: v.array(namedManifest),
@@ -146,6 +150,8 @@ const summary = v.strictObject({
   parts: v.array(v.strictObject({ part, rest: v.optional(part) })),
   /** Parts without a result. */
   unfinished: v.array(part),
+  /** Parts of which nothing could be checked. */
+  unchecked: v.array(part),
   /** The newest manifest: the one that the run wrote or, if it wrote none, found. */
   manifest: v.optional(namedManifest),
   /** Whether the run wrote that manifest. */

@@ -96,6 +96,18 @@ export async function readPartResult(
   return body && assertOfRun(parseResult(body), run);
 }
 
+/** An altered record counts as none. @param record as the functions above read it */
+export async function unlessAltered<Content>(
+  record: Promise<Content | undefined>,
+): Promise<Content | undefined> {
+  try {
+    return await record;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 function assertOfRun<Content extends { run: string }>(content: Content, run: string): Content {
   if (content.run === run) return content;
   throw new RangeError('This object is a copy from another run of the audit.');

@@ -1,5 +1,5 @@
 /** Starts a run: closes runs that never ended, plans the parts, writes the plan once and queues the parts. */
-import { partName, runName, runRequestedAt } from '../audit-names.ts';
+import { parsePartName, partName, runName, runRequestedAt } from '../audit-names.ts';
 import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
 import { listVersions } from '../bucket/listing.ts';
 import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
@@ -14,7 +14,7 @@ import type { AuditDependencies, AuditReceive } from './handler.ts';
 import { checkManifestsInPlace } from './manifest-chain.ts';
 import { runBucket } from './part-context.ts';
 import { type AuditPlan, createRunTally, type RunSummary, recordFinding } from './records.ts';
-import { listRuns, readRunPlan, readRunSummary } from './run-history.ts';
+import { listRuns, readRunPlan, readRunSummary, unlessAltered } from './run-history.ts';
 import { sendParts, writeRunObject } from './run-objects.ts';
 import { dayOf, shareOf, sharesOf } from './shares.ts';
 import { divideIds, sampleReceipts } from './stretches.ts';
@@ -22,6 +22,8 @@ import { clockSkewMs } from './telnyx-documents.ts';
 
 /** A start that is received later than this after it was requested is left to the next night's. */
 const supersededAfterMs = 20 * 60 * 60_000;
+const dayMs = 24 * 60 * 60_000;
+const everyDays = nightlyAudit.manifestEveryMs / dayMs;
 
 /**
  * Safe to repeat: a second delivery follows the plan that is there.
@@ -54,14 +56,21 @@ export async function startRun(
   return { run, queued: plan.parts.length };
 }
 
-/** Closes runs that never ended. @returns the summary of the last complete run */
+/** The last complete runs. */
+interface LastRuns {
+  last?: RunSummary | undefined;
+  /** The last one that compared all of its share of Telnyx's list. */
+  listed?: RunSummary | undefined;
+}
+
+/** Closes runs that never ended. */
 async function reviewRuns(
   own: string,
   receivedAt: number,
   bucket: Bucket,
   signal: AbortSignal,
   dependencies: AuditDependencies,
-): Promise<RunSummary | undefined> {
+): Promise<LastRuns> {
   const ended: string[] = [];
   const from = runName(receivedAt - nightlyAudit.lastRunWithinMs);
   for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
@@ -72,27 +81,23 @@ async function reviewRuns(
       if (plan) await closeRun(plan, bucket, signal, dependencies);
     }
   }
+  let last: RunSummary | undefined;
   for (const run of ended.toReversed()) {
     const summary = await unlessAltered(readRunSummary(bucket, run, signal));
-    if (summary?.status === 'complete') return summary;
+    if (summary?.status !== 'complete') continue;
+    last ??= summary;
+    // The part `others` reports an altered record as replaced.
+    if (!summary.unchecked.some((name) => parsePartName(name)?.sort === 'telnyx')) {
+      return { last, listed: summary };
+    }
   }
-  return undefined;
-}
-
-/** An altered record counts as none. The part `others` reports that it was replaced. */
-async function unlessAltered<Read>(record: Promise<Read>): Promise<Read | undefined> {
-  try {
-    return await record;
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  return { last };
 }
 
 async function createPlan(
   run: string,
   message: AuditStartMessage,
-  last: RunSummary | undefined,
+  { last, listed }: LastRuns,
   bucket: Bucket,
   { receivedAt, signal }: AuditReceive,
   dependencies: AuditDependencies,
@@ -117,8 +122,10 @@ async function createPlan(
     readsBytes: full || fixityDays > 0,
     day,
     shares,
+    listShares: sharesOf(day, listed?.day, shareDays),
     newFrom: new Date(receivedAt - clockSkewMs).toISOString(),
     ...(last && { lastRun: last.run }),
+    ...(listed && { lastListed: listed.run }),
     parts: [
       ...divideIds(samples, nightlyAudit.partDocuments).map((stretch) =>
         partName({ sort: 'ids', ...stretch }),
@@ -136,7 +143,7 @@ async function createPlan(
     // `sha256sum` refuses a file without lines.
     ...(!isEmpty &&
       isManifestDue(newestManifest?.key, receivedAt) && {
-        manifest: nextTimestamp(chain.latestTimestamp, Math.floor(receivedAt / 1_000)),
+        manifest: nextTimestamp(latestBefore(chain, receivedAt), receivedAt / 1_000),
       }),
     findings: chain.findings.map(recordFinding),
     archiver: version,
@@ -159,6 +166,26 @@ function checkChain(
 }
 
 function isManifestDue(newest: string | undefined, now: number): boolean {
-  const timestamp = newest === undefined ? undefined : parseManifestKey(newest)?.timestamp;
-  return timestamp === undefined || now - parseTimestamp(timestamp) * 1_000 >= nightlyAudit.manifestEveryMs;
+  if (newest === undefined) return true;
+  const ageMs = now - instantOf(newest);
+  // A computer with a wrong clock may have written it.
+  return ageMs < -dayMs ? dayOf(now) % everyDays === 0 : ageMs >= nightlyAudit.manifestEveryMs;
+}
+
+/**
+ * The timestamp that the next manifest must follow. A file with a time in the future, without a valid manifest, must not
+ * drag all manifests there.
+ */
+function latestBefore(
+  { latestTimestamp, valid }: { latestTimestamp: string | undefined; valid: readonly { key: string }[] },
+  now: number,
+) {
+  if (latestTimestamp === undefined || parseTimestamp(latestTimestamp) * 1_000 <= now + dayMs)
+    return latestTimestamp;
+  return parseManifestKey(valid.at(-1)?.key ?? '')?.timestamp;
+}
+
+/** Of a manifest, in milliseconds since the Unix epoch. */
+function instantOf(key: string): number {
+  return parseTimestamp(parseManifestKey(key)?.timestamp ?? '') * 1_000;
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { faultyMember } from '../faulty-member.ts';
 import type { NewObject } from './store.ts';
 
 /** Longest text in characters that states on what basis a document was erased or held. */
@@ -72,8 +73,7 @@ export function parseTombstone(documentId: string, body: Buffer): Tombstone | st
   if (!v.is(claimJson, text)) return undefined;
   const result = v.safeParse(tombstoneJson, text);
   if (!result.success) {
-    // It claims to be an object, so each issue is at one of its members.
-    return `${v.getDotPath(result.issues[0])} is missing, unknown or not valid`;
+    return `${faultyMember(result.issues[0])} is missing, unknown or not valid`;
   }
   const content = result.output;
   if (content.documentId !== documentId) return 'the tombstone of another document';

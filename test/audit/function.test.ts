@@ -4,56 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { shareOf } from '../../functions/audit/shares.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { sleep, type Time } from '../../functions/time.ts';
-import { type AuditFunctionOptions, createAuditFunction } from '../fakes/audit-function.ts';
+import { createAuditedArchive, documentIdOf } from '../fakes/audited-archive.ts';
 import { virtualTime } from '../fakes/clock.ts';
-import {
-  type Archived,
-  day,
-  documentOf,
-  noon,
-  receiptOf,
-  type TelnyxRecord,
-  written,
-} from '../fakes/documents.ts';
-import { MemoryBucket } from '../fakes/memory-bucket.ts';
-
-const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
-
-function createArchive({ time = virtualTime(noon), ...options }: Partial<AuditFunctionOptions> = {}) {
-  const bucket = new MemoryBucket(time);
-  const account = new Map<string, TelnyxRecord>();
-  const archive = (archived: Archived, modified = time.now()) => {
-    account.set(archived.record.id, archived.record);
-    bucket.put(documentKey(archived.record.id), archived.body, modified);
-    bucket.put(receiptKey(archived.record.id), written(receiptOf(archived)), modified);
-  };
-  const audit = createAuditFunction({ time, ...options, bucket, account });
-  return {
-    time,
-    bucket,
-    account,
-    archive,
-    /** Archives so many documents, some days ago. */
-    fill: (count: number, daysAgo = 10) => {
-      const ids = Array.from({ length: count }, (_, number) => idOf(number * 0x00200000));
-      for (const id of ids) {
-        archive(
-          documentOf(id, Buffer.from(id), { createdAt: time.now() - daysAgo * day }),
-          time.now() - daysAgo * day,
-        );
-      }
-      return ids;
-    },
-    nextDay: () => time.set(time.now() + day),
-    requestsFor: (operation: string, key: string) =>
-      bucket.requests.filter((request) => request === `${operation} ${key}`).length,
-    ...audit,
-  };
-}
+import { day, documentOf, noon } from '../fakes/documents.ts';
 
 describe('a run', () => {
   it('over a healthy archive completes without problems', async () => {
-    const { fill, night, metric } = createArchive();
+    const { fill, night, metric } = createAuditedArchive();
     fill(10);
 
     const { summary, findings } = await night();
@@ -70,7 +27,7 @@ describe('a run', () => {
   });
 
   it('over an empty archive completes, and writes no manifest', async () => {
-    const { night } = createArchive();
+    const { night } = createAuditedArchive();
 
     const { summary } = await night();
 
@@ -78,7 +35,7 @@ describe('a run', () => {
   });
 
   it('publishes the metrics before the summary, which says that they were', async () => {
-    const { fill, bucket, lines, night } = createArchive();
+    const { fill, bucket, lines, night } = createAuditedArchive();
     fill(1);
     let publishedBefore = 0;
     bucket.refuse = (operation, key) => {
@@ -96,11 +53,11 @@ describe('a run', () => {
 
 describe('the night after', () => {
   it('lists everything, and reads only what is new and the share of the day', async () => {
-    const { fill, archive, night, nextDay, bucket, time, requestsFor } = createArchive();
+    const { fill, archive, night, nextDay, bucket, time, requestsFor } = createAuditedArchive();
     const ids = fill(60);
     await night();
     nextDay();
-    const fresh = idOf(0x00000001);
+    const fresh = documentIdOf(0x00000001);
     archive(documentOf(fresh, Buffer.from('new'), { createdAt: time.now() - 3_600_000 }));
     bucket.requests.length = 0;
 
@@ -115,7 +72,7 @@ describe('the night after', () => {
   });
 
   it('reads a document again whose listing differs, although its dates do not', async () => {
-    const { fill, bucket, night, nextDay } = createArchive();
+    const { fill, bucket, night, nextDay } = createAuditedArchive();
     const [id = ''] = fill(20);
     await night();
     nextDay();
@@ -130,7 +87,7 @@ describe('the night after', () => {
   });
 
   it('reads every byte within thirty nights, and finds what no listing shows', async () => {
-    const { fill, bucket, night, nextDay } = createArchive();
+    const { fill, bucket, night, nextDay } = createAuditedArchive();
     const ids = fill(40);
     await night();
     // A byte that flips on the disk: the listing and the stated checksum stay.
@@ -153,7 +110,7 @@ describe('the night after', () => {
   });
 
   it('never reads bytes if the stage says so', async () => {
-    const { fill, night, nextDay, requestsFor } = createArchive({ fixityDays: 0 });
+    const { fill, night, nextDay, requestsFor } = createAuditedArchive({ fixityDays: 0 });
     const ids = fill(40);
 
     for (let count = 0; count < 3; count += 1) {
@@ -165,11 +122,11 @@ describe('the night after', () => {
   });
 
   it('finds a document that Telnyx lists and the archive lacks', async () => {
-    const { fill, account, night, nextDay, time } = createArchive();
+    const { fill, account, night, nextDay, time } = createAuditedArchive();
     fill(3);
     await night();
     nextDay();
-    const { record } = documentOf(idOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
+    const { record } = documentOf(documentIdOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
     account.set(record.id, record);
 
     const { findings } = await night();
@@ -178,10 +135,10 @@ describe('the night after', () => {
   });
 
   it('finds an old document of Telnyx’s list within thirty nights', async () => {
-    const { fill, account, night, nextDay } = createArchive();
+    const { fill, account, night, nextDay } = createAuditedArchive();
     fill(3);
     await night();
-    const { record } = documentOf(idOf(77), Buffer.from('x'), { createdAt: noon - 400 * day });
+    const { record } = documentOf(documentIdOf(77), Buffer.from('x'), { createdAt: noon - 400 * day });
     account.set(record.id, record);
     const found: string[] = [];
 
@@ -195,9 +152,9 @@ describe('the night after', () => {
   });
 
   it('reports a missing document every night until it is archived', async () => {
-    const { fill, account, archive, night, nextDay, time } = createArchive();
+    const { fill, account, archive, night, nextDay, time } = createAuditedArchive();
     fill(1);
-    const missing = documentOf(idOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
+    const missing = documentOf(documentIdOf(77), Buffer.from('x'), { createdAt: time.now() - 3_600_000 });
     account.set(missing.record.id, missing.record);
     for (let count = 0; count < 6; count += 1) {
       expect((await night()).findings).toMatchObject([{ code: 'missing' }]);
@@ -212,7 +169,9 @@ describe('the night after', () => {
 
 describe('repair', () => {
   it('queues what is missing and still at Telnyx, and counts it', async () => {
-    const { fill, bucket, account, night, nextDay, repaired, metric } = createArchive({ repair: true });
+    const { fill, bucket, account, night, nextDay, repaired, metric } = createAuditedArchive({
+      repair: true,
+    });
     const [lost = '', gone = ''] = fill(5);
     await night();
     nextDay();
@@ -234,7 +193,7 @@ describe('repair', () => {
   });
 
   it('queues nothing unless the stage says so', async () => {
-    const { fill, bucket, night, nextDay, repaired } = createArchive();
+    const { fill, bucket, night, nextDay, repaired } = createAuditedArchive();
     const [id = ''] = fill(2);
     await night();
     nextDay();
@@ -248,7 +207,7 @@ describe('repair', () => {
 
 describe('the manifest', () => {
   it('is written by the first run and then weekly, and names every document', async () => {
-    const { fill, night, nextDay, bucket } = createArchive();
+    const { fill, night, nextDay, bucket } = createAuditedArchive();
     const ids = fill(3);
     const written: boolean[] = [];
 
@@ -273,7 +232,7 @@ describe('the manifest', () => {
   });
 
   it('makes a document that vanished without trace a lost one', async () => {
-    const { fill, bucket, account, night, nextDay } = createArchive();
+    const { fill, bucket, account, night, nextDay } = createAuditedArchive();
     const [id = ''] = fill(3);
     await night();
     nextDay();
@@ -290,7 +249,7 @@ describe('the manifest', () => {
 
 describe('evidence', () => {
   it('holds no file name, no reference and no key that others chose', async () => {
-    const { fill, bucket, account, night } = createArchive();
+    const { fill, bucket, account, night } = createAuditedArchive();
     const [id = '', other = ''] = fill(3);
     const personal = 'Jane Doe, passport';
     for (const documentId of [id, other]) {
@@ -323,7 +282,7 @@ function slowHeads(time: Time) {
 describe('a part', () => {
   it('ends early when its time is up, and other parts do the rest', async () => {
     const time = virtualTime(noon);
-    const { fill, night, lines } = createArchive({ time, beforeRequest: slowHeads(time) });
+    const { fill, night, lines } = createAuditedArchive({ time, beforeRequest: slowHeads(time) });
     fill(900);
 
     const { summary, findings } = await night(true);
@@ -337,7 +296,7 @@ describe('a part', () => {
   });
 
   it('that cannot be done is recorded as unchecked six hours after the plan', async () => {
-    const { fill, bucket, night, metric, time } = createArchive();
+    const { fill, bucket, night, metric, time } = createAuditedArchive();
     fill(3);
     bucket.refuse = (operation, key) =>
       operation === 'list-versions' && key === 'holds/' ? { name: 'InternalError', status: 500 } : undefined;
@@ -355,7 +314,7 @@ describe('a part', () => {
   });
 
   it('is compared by the next run as if it were new if it was unchecked', async () => {
-    const { fill, bucket, night, nextDay, requestsFor } = createArchive();
+    const { fill, bucket, night, nextDay, requestsFor } = createAuditedArchive();
     const ids = fill(3);
     const refuse: typeof bucket.refuse = (operation, key) =>
       operation === 'list-versions' && key === 'holds/' ? { name: 'InternalError', status: 500 } : undefined;
@@ -372,7 +331,7 @@ describe('a part', () => {
   });
 
   it('of a run that does not exist becomes a dead letter', async () => {
-    const { queue, deliver, deadLetters, time } = createArchive();
+    const { queue, deliver, deadLetters, time } = createAuditedArchive();
     const message = {
       v: 1,
       kind: 'audit-part',
@@ -394,7 +353,7 @@ describe('whatever dies,', () => {
     let requests = 0;
     let isDead = false;
     let die: () => void = () => undefined;
-    const archive = createArchive({
+    const archive = createAuditedArchive({
       // Few days of Telnyx's list, so that there are few requests.
       fixityDays: 3_650,
       beforeRequest: async () => {
@@ -431,7 +390,7 @@ describe('whatever dies,', () => {
   });
 
   it('a run whose messages are gone is closed as incomplete by the next night, and its findings are counted', async () => {
-    const { fill, bucket, start, deliver, queue, nextDay, night, summaryOf, metric } = createArchive();
+    const { fill, bucket, start, deliver, queue, nextDay, night, summaryOf, metric } = createAuditedArchive();
     const [lost = ''] = fill(6);
     bucket.objects.delete(documentKey(lost));
     const run = start();
@@ -449,7 +408,7 @@ describe('whatever dies,', () => {
   });
 
   it('a run that is still being done is not closed', async () => {
-    const { fill, start, deliver, queue, time, summaryOf } = createArchive();
+    const { fill, start, deliver, queue, time, summaryOf } = createAuditedArchive();
     fill(6);
     const first = start();
     await deliver();
@@ -468,7 +427,7 @@ describe('whatever dies,', () => {
 
 describe('two deliveries of everything at once', () => {
   it('make one run with one summary', async () => {
-    const { fill, bucket, start, deliver, queue, summaryOf } = createArchive();
+    const { fill, bucket, start, deliver, queue, summaryOf } = createAuditedArchive();
     const [lost = ''] = fill(6);
     bucket.objects.delete(documentKey(lost));
     const run = start();
@@ -486,7 +445,7 @@ describe('two deliveries of everything at once', () => {
 
   it('make one run if the two end a part in different places', async () => {
     const time = virtualTime(noon);
-    const { fill, start, deliver, queue, summaryOf } = createArchive({
+    const { fill, start, deliver, queue, summaryOf } = createAuditedArchive({
       time,
       beforeRequest: slowHeads(time),
     });

@@ -265,6 +265,7 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
       readsBytes: true,
       day: 0,
       shares: [0],
+      listShares: [0],
       newFrom: startedAt,
       parts: [],
       manifests: [],

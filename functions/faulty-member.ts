@@ -1,0 +1,11 @@
+import type { BaseIssue } from 'valibot';
+
+/**
+ * Where an object does not follow its schema, such as `object.sha256`. Of an unknown member only where it is: somebody else
+ * chose its name, which may be about a person.
+ */
+export function faultyMember({ path, expected }: BaseIssue<unknown>): string {
+  const members = path?.map(({ key }) => String(key)) ?? [];
+  const known = expected === 'never' ? members.slice(0, -1) : members;
+  return known.join('.') || 'the top level';
+}
