@@ -6,6 +6,7 @@ import type { BaseIssue } from 'valibot';
  */
 export function faultyMember({ path, expected }: BaseIssue<unknown>): string {
   const members = path?.map(({ key }) => String(key)) ?? [];
-  const known = expected === 'never' ? members.slice(0, -1) : members;
-  return known.join('.') || 'the top level';
+  const isUnknown = expected === 'never';
+  const place = (isUnknown ? members.slice(0, -1) : members).join('.') || 'the top level';
+  return isUnknown ? `a member of ${place}` : place;
 }

@@ -120,17 +120,20 @@ describe('a tombstone', () => {
     ['erasedBy', { ...tombstone, erasedBy: null }],
     ['basis', { ...tombstone, basis: 'x'.repeat(maxBasisLength + 1) }],
     ['erased', { ...tombstone, erased: undefined }],
-    ['erased.name', { ...tombstone, erased: { name: 'passport.pdf' } }],
+    ['a member of erased', { ...tombstone, erased: { name: 'passport.pdf' } }],
     ['erased.archivedAt', { ...tombstone, erased: { archivedAt: '2026' } }],
     ['erased.document.bytes', { ...tombstone, erased: { document: { bytes: '7', sha256: digest } } }],
-    ['erased.document.name', { ...tombstone, erased: { document: { bytes: 7, sha256: digest, name: 'x' } } }],
+    [
+      'a member of erased.document',
+      { ...tombstone, erased: { document: { bytes: 7, sha256: digest, name: 'x' } } },
+    ],
     ['erased.document.sha256', { ...tombstone, erased: { document: { bytes: 7, sha256: `${digest}a` } } }],
     ['erased.receipt.sha256', { ...tombstone, erased: { receipt: { sha256: `a${digest}` } } }],
     ['erased.receipt.sha256', { ...tombstone, erased: { receipt: { sha256: digest.toUpperCase() } } }],
-    ['erased.receipt.name', { ...tombstone, erased: { receipt: { sha256: digest, name: 'x' } } }],
+    ['a member of erased.receipt', { ...tombstone, erased: { receipt: { sha256: digest, name: 'x' } } }],
     ['archiver', { ...tombstone, archiver: 1 }],
-    ['note', { ...tombstone, note: 'x' }],
-    ['constructor', { ...tombstone, constructor: 'x' }],
+    ['a member of the top level', { ...tombstone, note: 'x' }],
+    ['a member of the top level', { ...tombstone, constructor: 'x' }],
   ])('is not one if %s is missing, unknown or not valid, and its text is not quoted', (path, content) => {
     expect(parse(content)).toBe(`${path} is missing, unknown or not valid`);
   });
