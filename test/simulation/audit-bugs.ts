@@ -66,7 +66,6 @@ export const auditBugs: readonly SeededBug[] = [
         replacement: '',
       },
     ],
-    onlyFaults: ['audit-started-by-hand'],
   },
   auditBug(
     'a run that never ended is not closed',

@@ -213,7 +213,7 @@ function scheduleAudit(startsAt: number, { queues }: WorldState, context: Simula
     if (injector.shouldInject('audit-start-repeated'))
       clock.after(random.between(0, 2 * minute), () => start(startsAt));
     if (injector.shouldInject('audit-started-by-hand')) {
-      const at = startsAt + random.between(1, 180) * 1_000;
+      const at = startsAt + random.between(1, random.pick([4, 180])) * 1_000;
       clock.at(at, () => start(at));
     }
   });
