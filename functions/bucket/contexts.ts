@@ -1,7 +1,22 @@
 /** What was learnt about whose document it is. Each fact is written once; an erasure removes all of a document. */
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { ArchiverError } from '../errors.ts';
+import { mapConcurrently } from '../map-concurrently.ts';
+import type { Relation } from './catalogue-rows.ts';
+import {
+  contextKey,
+  contextPrefix,
+  contextsOfPrefix,
+  contextTombstoneKey,
+  documentIdOfContext,
+} from './keys.ts';
+import type { Bucket } from './store.ts';
 
-const text = v.pipe(v.string(), v.maxLength(512));
+const maxTextLength = 512;
+/** A document that meets the requirement of more numbers has several contexts. */
+const maxNumbers = 1_000;
+const text = v.pipe(v.string(), v.maxLength(maxTextLength));
 
 const context = v.strictObject({
   v: v.literal(1),
@@ -14,10 +29,131 @@ const context = v.strictObject({
   /** Customer reference of the order. */
   reference: v.optional(text),
   /** Phone numbers whose requirement the document meets. */
-  numbers: v.optional(v.pipe(v.array(text), v.maxLength(1_000))),
+  numbers: v.optional(v.pipe(v.array(text), v.maxLength(maxNumbers))),
   /** When it was learnt. ISO 8601. Not part of the fact. */
   learntAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Version of the archiver that wrote it. */
   archiver: v.string(),
 });
+const contextJson = v.pipe(v.string(), v.parseJson(), context);
 export type DocumentContext = v.InferOutput<typeof context>;
+
+/** Whose document it is, as one order or link says. */
+export type ContextFact = Omit<DocumentContext, 'v' | 'learntAt' | 'archiver'>;
+
+/** Larger objects are not contexts: a thousand numbers of 512 characters, each of which takes up to six bytes in JSON. */
+export const maxContextBytes = 4 * 1024 ** 2;
+
+/** A fact as others state it: texts of any length, any number of phone numbers. */
+export type StatedFact = { [Name in keyof ContextFact]: ContextFact[Name] | undefined } & {
+  documentId: string;
+  kind: ContextFact['kind'];
+  id: string;
+};
+
+/** Makes facts that can be written: texts cut, empty ones left out, phone numbers sorted and without duplicates. */
+export function factsOf({ documentId, kind, id, type, reference, numbers = [] }: StatedFact): ContextFact[] {
+  const fact: ContextFact = {
+    documentId,
+    kind,
+    id: cut(id),
+    ...(type && { type: cut(type) }),
+    ...(reference && { reference: cut(reference) }),
+  };
+  const sorted = [...new Set(numbers.map(cut))].filter((number) => number !== '').sort();
+  if (sorted.length === 0) return [fact];
+  return Array.from({ length: Math.ceil(sorted.length / maxNumbers) }, (_, part) => ({
+    ...fact,
+    numbers: sorted.slice(part * maxNumbers, (part + 1) * maxNumbers),
+  }));
+}
+
+/** The key is made of the fact, so that the same fact is written once. */
+export function keyOfFact({ documentId, kind, id, type, reference, numbers }: ContextFact): string {
+  const canonical = JSON.stringify({ kind, id, type, reference, numbers: numbers?.toSorted() });
+  return contextKey(documentId, createHash('sha256').update(canonical).digest('hex'));
+}
+
+/** @returns false if the fact was written before. @throws ArchiverError the errors of `Bucket` */
+export async function writeContext(
+  fact: ContextFact,
+  { learntAt, archiver }: Pick<DocumentContext, 'learntAt' | 'archiver'>,
+  bucket: Pick<Bucket, 'putOnce'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const written: DocumentContext = { v: 1, ...fact, learntAt, archiver };
+  const body = Buffer.from(`${JSON.stringify(written, undefined, 2)}\n`);
+  const stored = await bucket.putOnce(
+    {
+      key: keyOfFact(fact),
+      body,
+      bytes: body.length,
+      sha256: createHash('sha256').update(body).digest('hex'),
+      contentType: 'application/json',
+    },
+    signal,
+  );
+  return stored !== 'exists';
+}
+
+/** @throws ArchiverError UnexpectedResponse if the archiver did not write it at this key in this form */
+export function parseContext(key: string, body: Buffer): DocumentContext {
+  const { success, output } = v.safeParse(contextJson, body.toString('utf8'));
+  if (success && output.documentId === documentIdOfContext(key) && keyOfFact(output) === key) return output;
+  throw new ArchiverError(
+    'UnexpectedResponse',
+    `The object ${key} is not a context that the archiver wrote there. Read it, and find out who wrote it.`,
+  );
+}
+
+export function relationOf({ kind, id, type, reference, numbers }: DocumentContext): Relation {
+  return {
+    kind,
+    id,
+    ...(type !== undefined && { type }),
+    ...(reference !== undefined && { reference }),
+    ...(numbers !== undefined && { numbers }),
+  };
+}
+
+/** Listings at the same time. */
+const concurrency = 16;
+/** A page of a thousand keys is worth reading if it answers for at least this many documents. */
+const minDocumentsPerPage = 8;
+
+/**
+ * The keys of the contexts of these documents, and of their tombstones, by listings alone. Of a document with more than a
+ * page of contexts only the first ones: what is missing is written again, without effect.
+ *
+ * @throws ArchiverError the errors of `Bucket`, or the signal's reason
+ */
+export async function listContextKeys(
+  documentIds: readonly string[],
+  bucket: Pick<Bucket, 'list'>,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const sorted = [...new Set(documentIds)].sort();
+  const found = new Set<string>();
+  let next = 0;
+  while (sorted.length - next >= minDocumentsPerPage) {
+    const keys = await bucket.list(contextPrefix, contextPrefix + sorted[next], signal);
+    for (const key of keys) found.add(key);
+    const last = keys.at(-1);
+    if (last === undefined) return found;
+    const beyond = sorted.findIndex((id, at) => at >= next && contextTombstoneKey(id) > last);
+    const answered = (beyond === -1 ? sorted.length : beyond) - next;
+    next += answered;
+    if (answered < minDocumentsPerPage) break;
+  }
+  const pages = await mapConcurrently(sorted.slice(next), concurrency, signal, async (id, limited) =>
+    // Without its slash the prefix includes the tombstone.
+    bucket.list(contextsOfPrefix(id).slice(0, -1), undefined, limited),
+  );
+  for (const key of pages.flat()) found.add(key);
+  return found;
+}
+
+/** Also replaces half of a character, which a cut may leave. */
+function cut(value: string): string {
+  return value.slice(0, maxTextLength).toWellFormed();
+}

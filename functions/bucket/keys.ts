@@ -108,6 +108,21 @@ export function contextKey(documentId: string, digest: string): string {
   return `${contextsOfPrefix(documentId)}${digest}${jsonSuffix}`;
 }
 
+/**
+ * `contexts/<id>.json`, the tombstone of an erased document's contexts. It sorts before them, so that the first page of
+ * their listing has it.
+ */
+export function contextTombstoneKey(documentId: string): string {
+  return contextPrefix + checkId(documentId) + jsonSuffix;
+}
+
+/** The document ID in the key of a tombstone of contexts, or undefined for any other key. */
+export function documentIdOfContextTombstone(key: string): string | undefined {
+  if (!key.startsWith(contextPrefix) || !key.endsWith(jsonSuffix)) return undefined;
+  const id = key.slice(contextPrefix.length, -jsonSuffix.length);
+  return isUuid(id) ? id : undefined;
+}
+
 const contextKeyPattern = /^contexts\/([^/]+)\/[0-9a-f]{64}\.json$/;
 
 /** The document ID in the key of a context, or undefined for any other key. */
