@@ -48,6 +48,8 @@ export const metrics = {
   DocumentsFound: { unit: 'Count' },
   /** Documents without a receipt that discovery queued. */
   DocumentsQueued: { unit: 'Count' },
+  /** Facts about whose document it is that discovery wrote. */
+  ContextsWritten: { unit: 'Count' },
   /** Documents 10 to 15 minutes old without a receipt, found by the sweep of every fifth minute. Each counts once. */
   DocumentsOverdue: { unit: 'Count' },
   /** Age of the oldest document without a receipt that a sweep found. For the dashboard. */

@@ -45,11 +45,11 @@ export type ContextFact = Omit<DocumentContext, 'v' | 'learntAt' | 'archiver'>;
 export const maxContextBytes = 4 * 1024 ** 2;
 
 /** A fact as others state it: texts of any length, any number of phone numbers. */
-export type StatedFact = { [Name in keyof ContextFact]: ContextFact[Name] | undefined } & {
-  documentId: string;
-  kind: ContextFact['kind'];
-  id: string;
-};
+export interface StatedFact extends Pick<ContextFact, 'documentId' | 'kind' | 'id'> {
+  type?: string | undefined;
+  reference?: string | undefined;
+  numbers?: readonly string[] | undefined;
+}
 
 /** Makes facts that can be written: texts cut, empty ones left out, phone numbers sorted and without duplicates. */
 export function factsOf({ documentId, kind, id, type, reference, numbers = [] }: StatedFact): ContextFact[] {

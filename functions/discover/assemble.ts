@@ -48,6 +48,7 @@ export function assembleDiscover(settings: DiscoverSettings, services: DiscoverS
     documentsQueueUrl: settings.documentsQueueUrl,
     backfillQueueUrl: settings.backfillQueueUrl,
     spansQueueUrl: settings.spansQueueUrl,
+    version: settings.version,
     archiveInfected: settings.archiveInfected,
     maxDocumentBytes: settings.maxDocumentBytes,
     lanes: [

@@ -2,9 +2,9 @@
  * Processes one discovery message: reads documents from Telnyx, drops those that have a receipt, and queues the others
  * in the documents or the backfill lane. Never sends to the queues that the discover function reads.
  */
-import type { Bucket } from '../bucket/store.ts';
+import type { StatedFact } from '../bucket/contexts.ts';
 import { withoutReceipt } from '../bucket/unarchived.ts';
-import { ArchiverError } from '../errors.ts';
+import { ArchiverError, asArchiverError } from '../errors.ts';
 import { attempts, type RetryTimings } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { DiscoveryMessage, DocumentMessage } from '../queue/messages.ts';
@@ -12,16 +12,21 @@ import type { SendMessages } from '../queue/send.ts';
 import { withRetry } from '../retry.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
-import { type Candidate, listDocuments } from '../telnyx/lists.ts';
-import { createRetryingTelnyx, type RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
+import { type Candidate, listAllLinks, listDocuments } from '../telnyx/lists.ts';
+import { createRetryingTelnyx, type RetryingTelnyx, type SparingTelnyx } from '../telnyx/retrying-telnyx.ts';
 import { readWindow, type Window } from '../telnyx/window.ts';
-import type { Random, Time } from '../time.ts';
-import { documentsOfPortingOrder, documentsOfPortOut } from './orders.ts';
-import { isSuperseded, planSweep, type SweepBand } from './sweep.ts';
+import { type Random, withDeadline } from '../time.ts';
+import { type ContextDependencies, writeContexts } from './contexts.ts';
+import {
+  documentsOfNumberOrder,
+  documentsOfPortingOrder,
+  documentsOfPortOut,
+  type FoundDocument,
+} from './orders.ts';
+import { isSuperseded, linkPageOf, planSweep, type SweepBand } from './sweep.ts';
 
-export interface DiscoverDependencies {
+export interface DiscoverDependencies extends ContextDependencies {
   telnyx: Pick<TelnyxClient, 'get'>;
-  bucket: Pick<Bucket, 'list'>;
   send: SendMessages;
   /** Queue for documents found by a sweep or through an order. */
   documentsQueueUrl: string;
@@ -31,8 +36,6 @@ export interface DiscoverDependencies {
   archiveInfected: boolean;
   maxDocumentBytes: number;
   timings: RetryTimings;
-  log: Log;
-  time: Time;
   random: Random;
 }
 
@@ -72,10 +75,13 @@ interface Plan {
 }
 
 interface Part {
-  read: () => AsyncIterable<Candidate[]>;
+  read: () => AsyncIterable<FoundDocument[]>;
   /** Sweeps only: which documents are queued, and which are overdue. @default all are queued, none is overdue */
   band?: SweepBand;
 }
+
+/** Time for the document links of a sweep, so that they do not delay the next sweeps. */
+const linksMs = 20_000;
 
 /** Live documents are queued after each page of the list. */
 const liveBatchSize = 1;
@@ -84,7 +90,8 @@ const spanBatchSize = 25_000;
 
 /**
  * Queues each document that the message leads to and that has no receipt, once. Keeps no state, so it may be stopped
- * at any point and run again: documents archived in the meantime are not queued again.
+ * at any point and run again: documents archived in the meantime are not queued again. Then writes what it has learnt
+ * about whose documents they are.
  *
  * @throws ArchiverError OrderGone; MalformedMessage for a span that ends before it begins; errors of the Telnyx API,
  *   the bucket or the queue; or the signal's reason. Documents found before the error have been queued, unless the
@@ -105,6 +112,7 @@ export async function discover(
   const plan = createPlan(message, telnyx, dependencies);
   const queued = new Set<string>();
   const seen = new Set<string>();
+  const facts: StatedFact[] = [];
   let oldestMs: number | undefined;
 
   const readPart = async ({ read, band }: Part) => {
@@ -130,8 +138,9 @@ export async function discover(
       result.found = seen.size;
       result.queued = queued.size;
     };
-    const add = (candidate: Candidate) => {
+    const add = ({ fact, ...candidate }: FoundDocument) => {
       const { id, createdAt } = candidate;
+      if (id !== undefined && fact) facts.push({ documentId: id, ...fact });
       if (id === undefined) {
         result.unreadable += 1;
         if (band?.isOverdue(createdAt)) result.overdue += 1;
@@ -152,7 +161,7 @@ export async function discover(
     }
   };
 
-  try {
+  const readParts = async () => {
     for (const part of plan.parts) {
       await withRetry(() => readPart(part), {
         maxAttempts: attempts.max,
@@ -170,17 +179,58 @@ export async function discover(
           log.info('Retrying', { attempt, retryInMs: Math.round(delayMs), code }),
       });
     }
+  };
+
+  try {
+    try {
+      await readParts();
+    } catch (error) {
+      await learnAside(() => writeContexts(facts, signal, dependencies), dependencies);
+      throw error;
+    }
     if (message.kind === 'recent') {
       log.count('SweepsCompleted');
       // Counted after the last part, so that a sweep that fails and is received again counts once.
       log.count('DocumentsOverdue', result.overdue);
       if (oldestMs !== undefined) log.count('OldestUnarchived', oldestMs);
+      await learnAside(() => learnFromLinks(message.requestedAt, telnyx, signal, dependencies), dependencies);
     }
+    await writeContexts(facts, signal, dependencies);
   } finally {
     result.requests = telnyx.requests();
     logResult(result, log);
   }
   return result;
+}
+
+/** One page of the document links. @throws ArchiverError those of Telnyx's API and of `Bucket`; OutOfTime */
+function learnFromLinks(
+  requestedAt: string,
+  telnyx: SparingTelnyx,
+  signal: AbortSignal,
+  dependencies: DiscoverDependencies,
+): Promise<void> {
+  const timedOut = () => new ArchiverError('OutOfTime', 'The document links took too long.');
+  return withDeadline(dependencies.time, linksMs, signal, timedOut, async (limited) => {
+    const links = await listAllLinks({ get: telnyx.getSpare }, linkPageOf(requestedAt));
+    limited.throwIfAborted();
+    const found = links.map(
+      ({ documentId, resourceId, type }): StatedFact => ({ documentId, kind: 'link', id: resourceId, type }),
+    );
+    await writeContexts(found, limited, dependencies);
+  });
+}
+
+/** Runs `learn`, on which no document depends: a failure is only logged. */
+async function learnAside(
+  learn: () => Promise<void>,
+  { log }: Pick<DiscoverDependencies, 'log'>,
+): Promise<void> {
+  try {
+    await learn();
+  } catch (thrown) {
+    log.info('Contexts not written', { code: asArchiverError(thrown).code });
+  }
 }
 
 function createPlan(
@@ -211,6 +261,13 @@ function createPlan(
       return {
         ...live,
         parts: [{ read: () => documentsOfPortOut(telnyx, message.orderId) }],
+        trigger: 'webhook',
+        event: message.event,
+      };
+    case 'number-order':
+      return {
+        ...live,
+        parts: [{ read: () => documentsOfNumberOrder(telnyx, message.orderId) }],
         trigger: 'webhook',
         event: message.event,
       };

@@ -1,4 +1,5 @@
-/** Finds the documents of one order in all places where Telnyx lists them. */
+/** Finds the documents of one order in all places where Telnyx lists them, and whose documents they are. */
+import type { StatedFact } from '../bucket/contexts.ts';
 import { ArchiverError } from '../errors.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
 import {
@@ -6,13 +7,22 @@ import {
   listAdditionalDocuments,
   listDocumentLinks,
   listPortingRequirements,
-  portingOrderDocuments,
+  type OrderDocument,
+  type OrderRecord,
   portOutDocuments,
+  readNumberOrder,
+  readPortingOrder,
 } from '../telnyx/lists.ts';
 import { readPages } from '../telnyx/pages.ts';
 import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 
-type Source = () => AsyncIterable<Candidate[]>;
+/** A document of an order. */
+export interface FoundDocument extends Candidate {
+  /** What the order says about it; undefined if that is unknown, or if it was said before. */
+  fact?: Omit<StatedFact, 'documentId'>;
+}
+
+type Source = () => AsyncIterable<readonly OrderDocument[]>;
 
 /**
  * Reads the documents of a porting order: from the order, its requirements, its additional documents, and the document
@@ -23,9 +33,8 @@ type Source = () => AsyncIterable<Candidate[]>;
 export function documentsOfPortingOrder(
   telnyx: RetryingTelnyx,
   orderId: string,
-): AsyncGenerator<Candidate[]> {
-  return readAll([
-    singlePage(() => portingOrderDocuments(telnyx, orderId)),
+): AsyncGenerator<FoundDocument[]> {
+  return documentsOf('porting-order', orderId, () => readPortingOrder(telnyx, orderId), [
     () => readPages((page) => listPortingRequirements(telnyx, orderId, page), createConfirmingReader()),
     () => readPages((page) => listAdditionalDocuments(telnyx, orderId, page), createConfirmingReader()),
     () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
@@ -37,11 +46,59 @@ export function documentsOfPortingOrder(
  *
  * @throws ArchiverError OrderGone if Telnyx no longer knows the port-out and no document was found; errors of the lists
  */
-export function documentsOfPortOut(telnyx: RetryingTelnyx, orderId: string): AsyncGenerator<Candidate[]> {
-  return readAll([
-    singlePage(() => portOutDocuments(telnyx, orderId)),
+export function documentsOfPortOut(telnyx: RetryingTelnyx, orderId: string): AsyncGenerator<FoundDocument[]> {
+  // Supporting documents state no customer reference.
+  const read = async () => ({ reference: undefined, documents: await portOutDocuments(telnyx, orderId) });
+  return documentsOf('port-out', orderId, read, [
     () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
   ]);
+}
+
+/**
+ * Reads the documents of a number order: those that meet the requirements of its phone numbers, and the document links to
+ * its id.
+ *
+ * @throws ArchiverError OrderGone if Telnyx no longer knows the order and no document was found; errors of the lists
+ */
+export function documentsOfNumberOrder(
+  telnyx: RetryingTelnyx,
+  orderId: string,
+): AsyncGenerator<FoundDocument[]> {
+  return documentsOf('number-order', orderId, () => readNumberOrder(telnyx, orderId), [
+    () => readPages((page) => listDocumentLinks(telnyx, orderId, page), createConfirmingReader()),
+  ]);
+}
+
+/**
+ * Adds to each document what the order says about it. If the order could not be read, that is unknown until the next
+ * attempt; an order that is gone has only its ID.
+ */
+async function* documentsOf(
+  kind: StatedFact['kind'],
+  orderId: string,
+  readOrder: () => Promise<OrderRecord>,
+  others: readonly Source[],
+): AsyncGenerator<FoundDocument[]> {
+  let stated: Pick<OrderRecord, 'reference'> | undefined;
+  const order: Source = async function* () {
+    try {
+      const { reference, documents } = await readOrder();
+      stated = { reference };
+      yield documents;
+    } catch (error) {
+      if (isOrderGone(error)) stated = { reference: undefined };
+      throw error;
+    }
+  };
+  const known = new Set<string>();
+  for await (const documents of readAll([order, ...others])) {
+    yield documents.map(({ numbers, ...candidate }): FoundDocument => {
+      const { id } = candidate;
+      if (!stated || id === undefined || known.has(id)) return candidate;
+      known.add(id);
+      return { ...candidate, fact: { kind, id: orderId, ...stated, numbers } };
+    });
+  }
 }
 
 /**
@@ -51,7 +108,7 @@ export function documentsOfPortOut(telnyx: RetryingTelnyx, orderId: string): Asy
  * @throws the first error other than OrderGone, after all sources were read. OrderGone is thrown only if no document
  *   was found and there was no other error.
  */
-async function* readAll(sources: readonly Source[]): AsyncGenerator<Candidate[]> {
+async function* readAll(sources: readonly Source[]): AsyncGenerator<readonly OrderDocument[]> {
   let found = 0;
   const failures: unknown[] = [];
   for (const source of sources) {
@@ -72,10 +129,4 @@ async function* readAll(sources: readonly Source[]): AsyncGenerator<Candidate[]>
 
 function isOrderGone(error: unknown): boolean {
   return error instanceof ArchiverError && error.code === 'OrderGone';
-}
-
-function singlePage(read: () => Promise<Candidate[]>): Source {
-  return async function* () {
-    yield await read();
-  };
 }

@@ -56,6 +56,22 @@ export function planSweep(requestedAt: string): SweepBand[] {
   ];
 }
 
+/** Pages of the document links that the sweeps of even minutes read, and those behind them, of odd minutes. */
+const linkPages = { first: 64, further: 8_192 };
+
+/**
+ * The page of all document links that a sweep reads, from its minute alone: neither a place to keep a position nor Telnyx's
+ * number of pages is needed. Sweeps of even minutes read the first 64 pages (16,000 links) in two hours, those of odd
+ * minutes the 8,192 pages behind them (2 million links) in eleven days. Pages behind the end of the list are empty.
+ *
+ * @param requestedAt ISO 8601
+ */
+export function linkPageOf(requestedAt: string): number {
+  const minute = Math.floor(Date.parse(requestedAt) / minuteMs);
+  const turn = Math.floor(minute / 2);
+  return minute % 2 === 0 ? 1 + (turn % linkPages.first) : 1 + linkPages.first + (turn % linkPages.further);
+}
+
 /**
  * Whether a sweep is so late that later sweeps have covered it. Such sweeps are skipped, so none pile up in an outage.
  *

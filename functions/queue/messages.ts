@@ -34,6 +34,7 @@ const order = { v: v.literal(1), orderId: uuid, event: v.optional(eventOrigin), 
 const discoveryMessages = [
   v.strictObject({ ...order, kind: v.literal('porting-order') }),
   v.strictObject({ ...order, kind: v.literal('port-out') }),
+  v.strictObject({ ...order, kind: v.literal('number-order') }),
   v.strictObject({ v: v.literal(1), kind: v.literal('recent'), requestedAt: instant }),
   v.strictObject({
     v: v.literal(1),

@@ -77,19 +77,84 @@ export async function listDocumentLinks(
   );
 }
 
+/** A document and what it is linked to. */
+export interface DocumentLink {
+  documentId: string;
+  resourceId: string;
+  /** Such as `porting_order`. Telnyx does not document all values. */
+  type: string | undefined;
+}
+
+/**
+ * GET /document_links of all resources. Leaves out rows without the IDs of a document and of a resource.
+ *
+ * @throws as `listDocuments`
+ */
+export async function listAllLinks(
+  telnyx: Pick<RetryingTelnyx, 'get'>,
+  pageNumber: number,
+): Promise<DocumentLink[]> {
+  const body = await telnyx.get('document_links', paged(pageNumber), 'UnexpectedResponse');
+  return check(listResponse, body)
+    .data.filter(isFields)
+    .flatMap(({ document_id, linked_resource_id, linked_record_type }) => {
+      const resourceId = asText(linked_resource_id);
+      return isUuid(document_id) && resourceId !== undefined
+        ? [{ documentId: document_id, resourceId, type: asText(linked_record_type) }]
+        : [];
+    });
+}
+
+/** An order as Telnyx states it. */
+export interface OrderRecord {
+  /** The customer's own text. */
+  reference: string | undefined;
+  documents: readonly OrderDocument[];
+}
+
+export interface OrderDocument extends Candidate {
+  /** Phone numbers whose requirement the document meets. */
+  numbers?: readonly string[];
+}
+
 /** GET /porting_orders/{id}: the letter of authorisation, the invoice, and the documents that meet its requirements. */
-export async function portingOrderDocuments(telnyx: RetryingTelnyx, orderId: string): Promise<Candidate[]> {
+export async function readPortingOrder(telnyx: RetryingTelnyx, orderId: string): Promise<OrderRecord> {
   const body = await telnyx.get(`porting_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
-  const { data } = check(portingOrderResponse, body);
+  const { data } = check(orderResponse, body);
   const { documents, requirements } = data;
   // A malformed value may still be a document's ID, so it counts as an unreadable one.
   const read = isFields(documents)
     ? [candidateOf(documents.loa), candidateOf(documents.invoice)]
     : [candidateOf(documents)];
-  const required = Array.isArray(requirements)
-    ? requirements.filter(isFields).map(requiredDocument)
-    : [candidateOf(requirements)];
-  return [...read, ...required].filter((candidate) => candidate !== undefined);
+  return {
+    reference: asText(data.customer_reference),
+    documents: [...read.flatMap(listOf), ...requiredDocuments(requirements)],
+  };
+}
+
+/** GET /number_orders/{id}: the documents that meet the requirements of its phone numbers. @throws as `readPortingOrder` */
+export async function readNumberOrder(telnyx: RetryingTelnyx, orderId: string): Promise<OrderRecord> {
+  const body = await telnyx.get(`number_orders/${orderId}`, new URLSearchParams(), 'OrderGone');
+  const { data } = check(orderResponse, body);
+  const reference = asText(data.customer_reference);
+  const { phone_numbers } = data;
+  if (!Array.isArray(phone_numbers)) return { reference, documents: listOf(candidateOf(phone_numbers)) };
+  // Numbers of one order often share documents.
+  const numbersOf = new Map<string, string[]>();
+  const unreadable: Candidate[] = [];
+  for (const { phone_number, regulatory_requirements } of phone_numbers.filter(isFields)) {
+    for (const candidate of requiredDocuments(regulatory_requirements)) {
+      if (candidate.id === undefined) {
+        unreadable.push(candidate);
+        continue;
+      }
+      const met = numbersOf.get(candidate.id) ?? [];
+      numbersOf.set(candidate.id, met);
+      met.push(...listOf(asText(phone_number)));
+    }
+  }
+  const documents = [...numbersOf].map(([id, numbers]) => ({ id, createdAt: undefined, numbers }));
+  return { reference, documents: [...documents, ...unreadable] };
 }
 
 /** GET /porting_orders/{id}/requirements. @throws as `listDocuments`, and OrderGone */
@@ -124,7 +189,7 @@ export async function portOutDocuments(telnyx: RetryingTelnyx, orderId: string):
 }
 
 const listResponse = v.object({ data: v.array(v.unknown()) });
-const portingOrderResponse = v.object({
+const orderResponse = v.object({
   data: v.looseObject({ id: v.string() }),
 });
 
@@ -157,6 +222,17 @@ function paged(pageNumber: number, filter: Record<string, string> = {}): URLSear
   });
 }
 
+/** Of a list of requirements. One that is malformed may still be a document's ID, so it counts as an unreadable one. */
+function requiredDocuments(requirements: unknown): Candidate[] {
+  return Array.isArray(requirements)
+    ? requirements.filter(isFields).flatMap((requirement) => requiredDocument(requirement) ?? [])
+    : listOf(candidateOf(requirements));
+}
+
+function listOf<Item>(item: Item | undefined): Item[] {
+  return item === undefined ? [] : [item];
+}
+
 function requiredDocument(requirement: Fields): Candidate | undefined {
   return requirement.field_type === 'document' ? candidateOf(requirement.field_value) : undefined;
 }
@@ -165,6 +241,11 @@ function requiredDocument(requirement: Fields): Candidate | undefined {
 function candidateOf(id: unknown): Candidate | undefined {
   if (id === undefined || id === null || id === '') return undefined;
   return { id: asDocumentId(id), createdAt: undefined };
+}
+
+/** @returns undefined for an empty text and for anything else */
+function asText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 function asDocumentId(id: unknown): string | undefined {

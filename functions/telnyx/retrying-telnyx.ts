@@ -32,6 +32,15 @@ export interface RetryingTelnyx {
   requests(): number;
 }
 
+export interface SparingTelnyx extends RetryingTelnyx {
+  /**
+   * As `get`, for what may wait: one attempt, and none while the rate limit asks for a pause.
+   *
+   * @throws ArchiverError RateLimited if it asks for one, and those of `TelnyxClient.get`
+   */
+  getSpare(path: string, query: URLSearchParams, gone: ErrorCode): Promise<unknown>;
+}
+
 /** Telnyx advises 3 to 5 attempts, backing off exponentially (API fundamentals, "Command retries"); one more here. */
 const maxAttempts = 6;
 const minDelayMs = 1_000;
@@ -50,24 +59,30 @@ const retried: ReadonlySet<ErrorCode> = new Set([
 export function createRetryingTelnyx(
   telnyx: Pick<TelnyxClient, 'get'>,
   { deadline, signal, timings, time, random, log }: RetryingTelnyxOptions,
-): RetryingTelnyx {
+): SparingTelnyx {
   let requests = 0;
   let notBefore = Number.NEGATIVE_INFINITY;
   const fits = (ms: number) => time.monotonic() + ms + calls.telnyxMs <= deadline;
 
+  const request = (path: string, query: URLSearchParams, gone: ErrorCode) => {
+    requests += 1;
+    return telnyx.get(path, query, gone, signal);
+  };
+
   return {
     requests: () => requests,
+    getSpare: async (path, query, gone) => {
+      const pause = notBefore - time.monotonic();
+      if (pause > 0) throw noRequestLeft(pause);
+      return (await request(path, query, gone)).body;
+    },
     get: async (path, query, gone) => {
       const pause = notBefore - time.monotonic();
       if (pause > 0) {
         if (!fits(pause)) throw noRequestLeft(pause);
         await sleep(time, pause, signal);
       }
-      const request = () => {
-        requests += 1;
-        return telnyx.get(path, query, gone, signal);
-      };
-      const response = await withRetry(request, {
+      const response = await withRetry(() => request(path, query, gone), {
         maxAttempts,
         delayAfter: (error, attempt) =>
           retried.has(error.code) ? delayBeforeAttempt(error, attempt, random) : undefined,

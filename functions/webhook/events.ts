@@ -2,7 +2,7 @@
  * Turns a Telnyx event into queue messages for the documents and orders that it names. Pure.
  *
  * Only `number_order.complete` is documented to contain document IDs. For orders, the discover function looks up the
- * documents. Since Telnyx may announce uploads in the future, documents are also taken from an event of any type whose
+ * documents and whose they are. Since Telnyx may announce uploads in the future, documents are also taken from an event of any type whose
  * payload is a document record or has `document_id` or `document_ids`.
  */
 import { maxDocumentsPerEvent } from '../limits.ts';
@@ -20,7 +20,12 @@ export interface ParsedEvent {
   ignored?: 'unknown-type' | 'names-nothing' | 'too-many-documents';
 }
 
-type NamedIds = { documents?: unknown[]; portingOrders?: unknown[]; portOuts?: unknown[] };
+type NamedIds = {
+  documents?: unknown[];
+  portingOrders?: unknown[];
+  portOuts?: unknown[];
+  numberOrders?: unknown[];
+};
 
 /** By event type, or by the part of it before the dot for all other types of a family. */
 const readersByType: Record<string, (payload: unknown) => NamedIds> = {
@@ -29,6 +34,7 @@ const readersByType: Record<string, (payload: unknown) => NamedIds> = {
       .flatMap((phoneNumber) => items(phoneNumber, 'regulatory_requirements'))
       .filter((requirement) => field(requirement, 'field_type') === 'document')
       .map((requirement) => field(requirement, 'field_value')),
+    numberOrders: [field(payload, 'id')],
   }),
   'porting_order.new_comment': (payload) => ({ portingOrders: [field(payload, 'porting_order_id')] }),
   'porting_order.split': (payload) => ({
@@ -58,11 +64,12 @@ export function parseEvent(body: unknown, requestedAt: string): ParsedEvent {
   const documents = documentIds
     .slice(0, maxDocumentsPerEvent)
     .map((documentId): DocumentMessage => ({ ...head, kind: 'document', documentId, trigger: 'webhook' }));
+  const ordersOf = (kind: 'porting-order' | 'port-out' | 'number-order', orders: unknown[] | undefined) =>
+    ids(orders).map((orderId): DiscoveryMessage => ({ ...head, kind, orderId }));
   const discovery = [
-    ...ids(named.portingOrders).map(
-      (orderId): DiscoveryMessage => ({ ...head, kind: 'porting-order', orderId }),
-    ),
-    ...ids(named.portOuts).map((orderId): DiscoveryMessage => ({ ...head, kind: 'port-out', orderId })),
+    ...ordersOf('porting-order', named.portingOrders),
+    ...ordersOf('port-out', named.portOuts),
+    ...ordersOf('number-order', named.numberOrders),
   ];
   const parsed: ParsedEvent = { documents, discovery, type, origin };
   if (documentIds.length > documents.length) return { ...parsed, ignored: 'too-many-documents' };

@@ -1,5 +1,5 @@
 /**
- * Porting orders and port-outs of the stand-in, and the documents that they link, in the format of Telnyx. A document in
+ * Porting orders, port-outs and number orders of the stand-in, and the documents that they link, in the format of Telnyx. A document in
  * an order is linked and therefore not deleted after 30 minutes.
  */
 import { randomUUID } from 'node:crypto';
@@ -11,11 +11,19 @@ import type { Query } from './query.ts';
 /** Document IDs by their role in the order. */
 export interface PortingOrder {
   id: string;
+  customerReference: string;
   loa: string | undefined;
   invoice: string | undefined;
   /** Documents that fulfil requirements. */
   requirements: readonly string[];
   additional: readonly string[];
+}
+
+export interface NumberOrder {
+  id: string;
+  customerReference: string;
+  /** The documents that meet the requirements of each phone number. */
+  numbers: Readonly<Record<string, readonly string[]>>;
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -29,6 +37,7 @@ interface PortingRows {
 export class Orders {
   readonly #porting = new Map<string, PortingRows>();
   readonly #portOuts = new Map<string, readonly Row[]>();
+  readonly #numberOrders = new Map<string, Row>();
   readonly #links: Row[] = [];
   readonly #documents: Documents;
   readonly #time: Time;
@@ -40,7 +49,14 @@ export class Orders {
 
   /** Adds an order, or replaces the one with the same ID. @returns its ID, by default a new one */
   addPortingOrder(contents: Partial<PortingOrder>): string {
-    const { id = randomUUID(), loa, invoice, requirements = [], additional = [] } = contents;
+    const {
+      id = randomUUID(),
+      customerReference = null,
+      loa,
+      invoice,
+      requirements = [],
+      additional = [],
+    } = contents;
     const stamps = this.#stamps();
     this.remove(id);
     const fulfilled = requirements.map((documentId) => ({
@@ -60,6 +76,7 @@ export class Orders {
         id,
         record_type: 'porting_order',
         status: { value: 'draft', details: [] },
+        customer_reference: customerReference,
         documents: { loa: loa ?? null, invoice: invoice ?? null },
         requirements: fulfilled,
         ...stamps,
@@ -105,10 +122,45 @@ export class Orders {
     return id;
   }
 
+  /** @returns the number order's ID, by default a new one */
+  addNumberOrder({ id = randomUUID(), customerReference = '', numbers = {} }: Partial<NumberOrder>): string {
+    this.remove(id);
+    const requirement = (fieldType: string, value: string) => ({
+      record_type: 'phone_number_regulatory_requirement',
+      requirement_id: randomUUID(),
+      field_type: fieldType,
+      field_value: value,
+    });
+    this.#numberOrders.set(id, {
+      id,
+      record_type: 'number_order',
+      status: 'success',
+      requirements_met: true,
+      customer_reference: customerReference,
+      phone_numbers_count: Object.keys(numbers).length,
+      phone_numbers: Object.entries(numbers).map(([number, documentIds]) => ({
+        id: randomUUID(),
+        record_type: 'number_order_phone_number',
+        phone_number: number,
+        status: 'success',
+        requirements_met: true,
+        regulatory_requirements: [
+          requirement('textual', 'Example SARL'),
+          ...documentIds.map((documentId) => requirement('document', documentId)),
+        ],
+      })),
+      ...this.#stamps(),
+    });
+    // Telnyx does not document which type and which ID its links of number orders have.
+    this.#link(id, 'number_order', Object.values(numbers).flat());
+    return id;
+  }
+
   /** Removes the order, as before a `porting_order.deleted` event. Its documents stay linked. */
   remove(id: string): void {
     this.#porting.delete(id);
     this.#portOuts.delete(id);
+    this.#numberOrders.delete(id);
     const left = this.#links.filter(({ linked_resource_id }) => linked_resource_id !== id);
     this.#links.splice(0, this.#links.length, ...left);
   }
@@ -130,6 +182,11 @@ export class Orders {
       .get(id)
       ?.additional.filter(({ document_type }) => types === undefined || types.includes(document_type));
     return single(query, 'sort[value]') === 'created_at' ? rows?.reverse() : rows;
+  }
+
+  /** GET /number_orders/{id} */
+  numberOrder(id: string): Row | undefined {
+    return this.#numberOrders.get(id);
   }
 
   /** GET /portouts/{id}/supporting_documents, which is not paginated */

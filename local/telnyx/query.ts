@@ -67,6 +67,7 @@ const routes: ReadonlyMap<string, Parameters> = new Map([
     },
   ],
   ['GET portouts {id} supporting_documents', {}],
+  ['GET number_orders {id}', {}],
 ]);
 
 /**

@@ -143,6 +143,8 @@ async function handleRequest(
       return respondIfFound(orders.requirements(id), (rows) => page(rows, query));
     case 'GET porting_orders {id} additional_documents':
       return respondIfFound(orders.additionalDocuments(id, query), (rows) => page(rows, query));
+    case 'GET number_orders {id}':
+      return respondIfFound(orders.numberOrder(id), (data) => ({ status: 200, body: { data } }));
     case 'GET portouts {id} supporting_documents':
       // 201 is the only success status in the specification.
       return respondIfFound(orders.supportingDocuments(id), (data) => ({ status: 201, body: { data } }));

@@ -228,7 +228,8 @@ export function createWorld({ view, stage }: Synthesized, options: WorldOptions 
             },
           },
           // Telnyx lists only unarchived documents here, so there are no receipts for them.
-          bucket: { list: async () => [] },
+          bucket: { list: async () => [], putOnce: async () => 'exists' },
+          version: '0.2.0',
           send: async () => undefined,
           documentsQueueUrl: 'documents',
           backfillQueueUrl: 'backfill',

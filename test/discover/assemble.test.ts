@@ -93,7 +93,11 @@ it('reads the list with the key, compares with the bucket, and queues what may b
 
   expect(response).toEqual({ batchItemFailures: [] });
   expect(calls).toEqual(listings);
-  expect(others(calls)).toEqual([`get ${list}`, `queue document ${documentId(1)} in ${queue('documents')}`]);
+  expect(others(calls)).toEqual([
+    `get ${list}`,
+    `queue document ${documentId(1)} in ${queue('documents')}`,
+    `get ${list.replace('documents', 'document_links')}`,
+  ]);
   expect(JSON.stringify(lines.find((line) => 'SweepsCompleted' in line))).toContain('"TelnyxArchiver/emea"');
 });
 

@@ -38,13 +38,13 @@ describe('a sweep', () => {
         },
       },
     ]);
-    expect(result).toMatchObject({ found: 2, queued: 1, overdue: 0, requests: 1 });
+    expect(result).toMatchObject({ found: 2, queued: 1, overdue: 0, requests: 2 });
     expect(world.counted('SweepsCompleted')).toBe(1);
     expect(world.counted('DocumentsFound')).toBe(2);
     expect(world.counted('DocumentsQueued')).toBe(1);
   });
 
-  it('needs one request to Telnyx and at most three listings for ten archived documents', async () => {
+  it('needs one request to Telnyx for its documents and at most three listings for ten archived documents', async () => {
     const documents = someDocuments(10, requestedAt, seconds);
     const world = createWorld({ documents, archived: documents.map(({ id }) => id) });
 

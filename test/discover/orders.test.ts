@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { documentsOfPortingOrder, documentsOfPortOut } from '../../functions/discover/orders.ts';
+import {
+  documentsOfNumberOrder,
+  documentsOfPortingOrder,
+  documentsOfPortOut,
+  type FoundDocument,
+} from '../../functions/discover/orders.ts';
 import { ArchiverError, type ErrorCode } from '../../functions/errors.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
 import type { Candidate } from '../../functions/telnyx/lists.ts';
@@ -190,6 +195,146 @@ describe('documentsOfPortOut', () => {
   });
 });
 
+describe('documentsOfNumberOrder', () => {
+  it('finds the documents that meet the requirements of its phone numbers, and the linked documents', async () => {
+    const telnyx = telnyxWith({
+      [`number_orders/${orderId}`]: {
+        phone_numbers: [
+          {
+            phone_number: '+331',
+            regulatory_requirements: [
+              requirement('document', documentId(1)),
+              requirement('address', '2791500000000000000'),
+              requirement('document', documentId(2)),
+            ],
+          },
+          { phone_number: '+332', regulatory_requirements: [requirement('document', documentId(1))] },
+          { phone_number: 332, regulatory_requirements: [requirement('document', documentId(2)), null] },
+          'not a number',
+        ],
+      },
+      document_links: [{ id: 'l', document_id: documentId(3) }],
+    });
+
+    expect(await idsOf(documentsOfNumberOrder(telnyx, orderId))).toEqual([1, 2, 3].map(documentId));
+  });
+
+  it.each([
+    ['phone numbers', { phone_numbers: 'a text' }, 1],
+    ['requirements', { phone_numbers: [{ regulatory_requirements: { 0: 'a text' } }] }, 1],
+    ['document IDs', { phone_numbers: [{ regulatory_requirements: [requirement('document', '../x')] }] }, 1],
+    ['missing fields', {}, 0],
+  ])('returns a candidate without id for malformed %s', async (_fields, order, count) => {
+    const telnyx = telnyxWith({ [`number_orders/${orderId}`]: order, document_links: [] });
+
+    expect(await idsOf(documentsOfNumberOrder(telnyx, orderId))).toEqual(Array(count).fill(undefined));
+  });
+
+  it('throws OrderGone when the order is gone and no document is linked to it', async () => {
+    const promise = idsOf(documentsOfNumberOrder(telnyxWith({}), orderId));
+
+    await expect(promise).rejects.toMatchObject({ code: 'OrderGone' });
+  });
+});
+
+describe('what an order says about its documents', () => {
+  async function factsIn(documents: AsyncIterable<FoundDocument[]>) {
+    const facts: [id: string | undefined, fact: unknown][] = [];
+    try {
+      for await (const page of documents) for (const { id, fact } of page) facts.push([id, fact]);
+    } catch (error) {
+      expect(error).toBeInstanceOf(ArchiverError);
+    }
+    return facts;
+  }
+  const links = [
+    { id: 'l', document_id: documentId(1) },
+    { id: 'm', document_id: documentId(2) },
+  ];
+
+  it('is the ID and the customer reference of a porting order, once for each document', async () => {
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}`]: {
+        customer_reference: 'PO-17',
+        documents: { loa: documentId(1), invoice: 'x' },
+      },
+      document_links: links,
+    });
+
+    const fact = { kind: 'porting-order', id: orderId, reference: 'PO-17' };
+    expect(await factsIn(documentsOfPortingOrder(telnyx, orderId))).toEqual([
+      [documentId(1), fact],
+      [undefined, undefined],
+      [documentId(1), undefined],
+      [documentId(2), fact],
+    ]);
+  });
+
+  it('is the ID of a port-out', async () => {
+    const telnyx = telnyxWith({
+      [`portouts/${orderId}/supporting_documents`]: [{ document_id: documentId(1) }],
+      document_links: [],
+    });
+
+    expect(await factsIn(documentsOfPortOut(telnyx, orderId))).toEqual([
+      [documentId(1), { kind: 'port-out', id: orderId }],
+    ]);
+  });
+
+  it('are the phone numbers of a number order whose requirement each document meets', async () => {
+    const numberWith = (phone_number: string, ...documents: number[]) => ({
+      phone_number,
+      regulatory_requirements: documents.map((number) => requirement('document', documentId(number))),
+    });
+    const telnyx = telnyxWith({
+      [`number_orders/${orderId}`]: {
+        customer_reference: 'PO-18',
+        phone_numbers: [numberWith('+331', 1, 2), numberWith('+332', 1)],
+      },
+      document_links: [{ id: 'n', document_id: documentId(3) }, ...links],
+    });
+
+    const fact = { kind: 'number-order', id: orderId, reference: 'PO-18' };
+    expect(await factsIn(documentsOfNumberOrder(telnyx, orderId))).toEqual([
+      [documentId(1), { ...fact, numbers: ['+331', '+332'] }],
+      [documentId(2), { ...fact, numbers: ['+331'] }],
+      [documentId(3), fact],
+      [documentId(1), undefined],
+      [documentId(2), undefined],
+    ]);
+  });
+
+  it('is only the ID of an order that is gone', async () => {
+    const telnyx = telnyxWith({ document_links: links.slice(0, 1) });
+
+    expect(await factsIn(documentsOfPortingOrder(telnyx, orderId))).toEqual([
+      [documentId(1), { kind: 'porting-order', id: orderId }],
+    ]);
+  });
+
+  it.each([17, '', null, ['PO-17']])('has no customer reference if Telnyx states %j', async (stated) => {
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}`]: { customer_reference: stated, documents: { loa: documentId(1) } },
+    });
+
+    expect(await factsIn(documentsOfPortingOrder(telnyx, orderId))).toEqual([
+      [documentId(1), { kind: 'porting-order', id: orderId }],
+    ]);
+  });
+
+  it('is unknown until the order can be read', async () => {
+    const telnyx = telnyxWith({
+      [`porting_orders/${orderId}`]: new ArchiverError('TelnyxUnavailable', 'Unavailable.'),
+      document_links: links,
+    });
+
+    expect(await factsIn(documentsOfPortingOrder(telnyx, orderId))).toEqual([
+      [documentId(1), undefined],
+      [documentId(2), undefined],
+    ]);
+  });
+});
+
 describe('an order with a failing source', () => {
   const portingSources = {
     [`porting_orders/${orderId}`]: { documents: { loa: documentId(1) } },
@@ -271,12 +416,13 @@ describe('an order with a failing source', () => {
 });
 
 describe('a message about an order', () => {
-  it.each(['porting-order', 'port-out'] as const)(
+  it.each(['porting-order', 'port-out', 'number-order'] as const)(
     'of kind %s queues each document without a receipt once, in the live lane, with its event',
     async (kind) => {
       const telnyx = telnyxWith({
         [`porting_orders/${orderId}`]: { documents: { loa: documentId(1), invoice: documentId(1) } },
         [`portouts/${orderId}/supporting_documents`]: [{ document_id: documentId(1) }],
+        [`number_orders/${orderId}`]: {},
         document_links: [
           { id: 'l', document_id: documentId(1) },
           { id: 'm', document_id: documentId(2) },

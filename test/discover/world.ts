@@ -1,6 +1,5 @@
 /** Fakes for discover tests in virtual time: a Telnyx list that may change between requests, receipts, and a queue. */
 import { receiptKey } from '../../functions/bucket/keys.ts';
-import type { Bucket } from '../../functions/bucket/store.ts';
 import { type DiscoverDependencies, discover } from '../../functions/discover/discover.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, singlePutBytes } from '../../functions/limits.ts';
@@ -19,6 +18,8 @@ export const minutes = 60_000;
 export function documentId(number: number): string {
   return `${hex(Math.imul(number + 1, 0x9e3779b1) >>> 0, 8)}-0000-4000-8000-${hex(number, 12)}`;
 }
+
+const unlimited = { limit: undefined, remaining: undefined, resetMs: undefined };
 
 const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0');
 
@@ -49,6 +50,10 @@ export interface WorldOptions extends ListOptions<ListedRow> {
   /** @param request counts from 1 */
   step?: (request: number) => Step;
   start?: number;
+  /** Rows of the list of all document links, by page number. @default none */
+  links?: (pageNumber: number) => unknown[];
+  /** Keys under `contexts/`. */
+  contexts?: Iterable<string>;
   overrides?: Partial<DiscoverDependencies>;
 }
 
@@ -68,6 +73,10 @@ export function createWorld(options: WorldOptions = {}) {
   const time = virtualTime(options.start ?? noon + 7 * minutes);
   const documents = new Map((options.documents ?? []).map((document) => [document.id, document]));
   const receipts = new Set([...(options.archived ?? [])].map(receiptKey));
+  const contexts = new Map<string, Buffer>(
+    [...(options.contexts ?? [])].map((key) => [key, Buffer.from('')]),
+  );
+  const linkPages: number[] = [];
   const sent: { queueUrl: string; message: QueueMessage }[] = [];
   const lines: Record<string, unknown>[] = [];
   const requested: { path: string; query: URLSearchParams }[] = [];
@@ -85,12 +94,17 @@ export function createWorld(options: WorldOptions = {}) {
 
   const telnyx: Pick<TelnyxClient, 'get'> = {
     get: async (path, query, _gone, signal) => {
+      if (path === 'document_links') {
+        const number = Number(query.get('page[number]'));
+        linkPages.push(number);
+        return { body: { data: options.links?.(number) ?? [] }, rateLimit: unlimited };
+      }
       call();
       requested.push({ path, query });
       await sleep(time, 50, signal);
       const { fault, change } = options.step?.(requested.length) ?? {};
       change?.();
-      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+      const rateLimit = unlimited;
       switch (fault) {
         case 'rate-limited':
           throw new ArchiverError('RateLimited', 'Too many requests.', { retryAfterMs: 1_000 });
@@ -118,12 +132,19 @@ export function createWorld(options: WorldOptions = {}) {
       return { body: { data: lastRows, meta: { total_pages: total, total_results: total } }, rateLimit };
     },
   };
-  const bucket: Pick<Bucket, 'list'> = {
+  const bucket: DiscoverDependencies['bucket'] = {
+    putOnce: async ({ key, body }, signal) => {
+      call();
+      await sleep(time, 20, signal);
+      if (contexts.has(key)) return 'exists';
+      contexts.set(key, body as Buffer);
+      return { bytes: 0, sha256: undefined, etag: undefined, versionId: undefined };
+    },
     list: async (prefix, startAfter, signal) => {
       call();
       listings += 1;
       await sleep(time, 20, signal);
-      return [...receipts]
+      return [...receipts, ...contexts.keys()]
         .filter((key) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter))
         .sort()
         .slice(0, 1_000);
@@ -140,6 +161,7 @@ export function createWorld(options: WorldOptions = {}) {
     send,
     documentsQueueUrl: 'documents',
     backfillQueueUrl: 'backfill',
+    version: '0.2.0',
     archiveInfected: false,
     maxDocumentBytes: singlePutBytes,
     timings: retryTimings,
@@ -155,6 +177,10 @@ export function createWorld(options: WorldOptions = {}) {
     sent,
     lines,
     requested,
+    /** Pages of the document links that were requested. */
+    linkPages,
+    /** Keys and contents under `contexts/`. */
+    contexts,
     calls,
     dependencies,
     listings: () => listings,

@@ -36,6 +36,7 @@ describe('messages', () => {
     },
     { v: 1, kind: 'porting-order', orderId: id, requestedAt: at },
     { v: 1, kind: 'port-out', orderId: id, requestedAt: at },
+    { v: 1, kind: 'number-order', orderId: id, requestedAt: at },
     { v: 1, kind: 'recent', requestedAt: '2022-03-22T18:59:43Z' },
     { v: 1, kind: 'span', createdAfter: at, createdBefore: at, requestedAt: at },
   ])('of kind $kind are parsed as they were serialised', (message) => {
@@ -146,7 +147,7 @@ describe('messages', () => {
 
   it('of an unknown kind are rejected by discovery with the list of supported kinds', () => {
     expect(() => parseDiscoveryMessage('{"v":1,"kind":"document"}')).toThrow(
-      'This queue accepts messages of kind porting-order, port-out, recent, span. Send the message to the queue',
+      'This queue accepts messages of kind porting-order, port-out, number-order, recent, span. Send the message to the queue',
     );
   });
 

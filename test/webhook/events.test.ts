@@ -25,7 +25,11 @@ describe('parseEvent', () => {
   it.each<[string, string[]]>([
     [
       'number-order-complete',
-      ['document 5a3b1e00-0000-4000-8000-000000000005', 'document 5a3b1e00-0000-4000-8000-000000000007'],
+      [
+        'document 5a3b1e00-0000-4000-8000-000000000005',
+        'document 5a3b1e00-0000-4000-8000-000000000007',
+        'number-order 7d5c3a52-1a8e-4e07-8a3e-0d8d5b1f9c10',
+      ],
     ],
     ['porting-order-status-changed', [`porting-order ${order}`]],
     ['porting-order-new-comment', [`porting-order ${order}`]],

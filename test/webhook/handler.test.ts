@@ -85,6 +85,7 @@ describe('the webhook', () => {
     expect(sent.map(({ queueUrl, message }) => [queueUrl, message.kind])).toEqual([
       ['documents', 'document'],
       ['documents', 'document'],
+      ['discovery', 'number-order'],
     ]);
     expect(counted()).toEqual([{ WebhooksAccepted: 1 }]);
   });
@@ -146,7 +147,7 @@ describe('the webhook', () => {
     }
 
     expect(statuses).toEqual([200, 200, 401]);
-    expect(sent).toHaveLength(4);
+    expect(sent).toHaveLength(6);
   });
 
   it('has at most two parameters, since Lambda would otherwise wait for a callback', async () => {
@@ -204,7 +205,7 @@ describe('the webhook', () => {
     expect(await post(huge)).toMatchObject({ status: 413 });
     expect(await post(notUtf8)).toMatchObject({ status: 400 });
     expect(await post(notUtf8, headers)).toMatchObject({ status: 401 });
-    expect(sent).toHaveLength(2);
+    expect(sent).toHaveLength(3);
   });
 
   it('returns 503 when no public key is configured', async () => {

@@ -42,6 +42,7 @@ async function startArchiver(key = apiKey) {
       additional: [additional],
     }),
     portOut: standIn.orders.addPortOut([loa, invoice]),
+    number: standIn.orders.addNumberOrder({ numbers: { '+33100000000': [loa], '+33100000001': [loa] } }),
   };
   return { standIn, client, retrying, orders, documentId: loa, exchanges: proxy.exchanges };
 }
@@ -55,7 +56,9 @@ const listCalls: Record<
 > = {
   listDocuments: (telnyx) => lists.listDocuments(telnyx, created, 1, 'PO-1'),
   listDocumentLinks: (telnyx, { porting }) => lists.listDocumentLinks(telnyx, porting, 1),
-  portingOrderDocuments: (telnyx, { porting }) => lists.portingOrderDocuments(telnyx, porting),
+  listAllLinks: (telnyx) => lists.listAllLinks(telnyx, 1),
+  readPortingOrder: async (telnyx, { porting }) => (await lists.readPortingOrder(telnyx, porting)).documents,
+  readNumberOrder: async (telnyx, { number }) => (await lists.readNumberOrder(telnyx, number)).documents,
   listPortingRequirements: (telnyx, { porting }) => lists.listPortingRequirements(telnyx, porting, 1),
   listAdditionalDocuments: (telnyx, { porting }) => lists.listAdditionalDocuments(telnyx, porting, 1),
   portOutDocuments: (telnyx, { portOut }) => lists.portOutDocuments(telnyx, portOut),
@@ -63,7 +66,9 @@ const listCalls: Record<
 const expectedRows: Record<keyof typeof lists, number> = {
   listDocuments: 1,
   listDocumentLinks: 4,
-  portingOrderDocuments: 3,
+  listAllLinks: 7,
+  readPortingOrder: 3,
+  readNumberOrder: 1,
   listPortingRequirements: 2,
   listAdditionalDocuments: 1,
   portOutDocuments: 2,

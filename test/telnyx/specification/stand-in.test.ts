@@ -16,6 +16,7 @@ async function startStrictWorld() {
     document: id,
     porting: orders.addPortingOrder({ loa: id, requirements: [id], additional: [id, second, unknownId] }),
     portOut: orders.addPortOut([id]),
+    number: orders.addNumberOrder({ numbers: { '+33100000000': [id] } }),
   };
   const proxy = await startRecordingProxy(world.standIn.url);
   const send = async (method: string, path: string, init: RequestInit = {}) => {
@@ -57,6 +58,7 @@ describe('the stand-in for Telnyx', () => {
       `/porting_orders/${ids.porting}/requirements`,
       `/porting_orders/${ids.porting}/additional_documents`,
       `/portouts/${ids.portOut}/supporting_documents`,
+      `/number_orders/${ids.number}`,
     ]) {
       await send('GET', path);
     }
