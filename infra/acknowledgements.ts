@@ -70,6 +70,11 @@ export function acknowledgements(
         'Each document has its own object, and document IDs are not known in advance. The prefix is exact.',
     },
     {
+      rules: [bucketWildcard(storage, archivePrefixes.contexts)],
+      on: [functions.discover, functions.audit],
+      reason: 'A context has its document ID and its SHA-256 in its key. The prefix is exact.',
+    },
+    {
       rules: [archivePrefixes.manifests, archivePrefixes.holds, archivePrefixes.audits].map((prefix) =>
         bucketWildcard(storage, prefix),
       ),

@@ -15,6 +15,7 @@ import {
 import { Construct } from 'constructs';
 import {
   auditPrefix,
+  contextPrefix,
   documentPrefix,
   holdPrefix,
   manifestPrefix,
@@ -37,10 +38,11 @@ export const archivePrefixes = {
   manifests: manifestPrefix,
   holds: holdPrefix,
   audits: auditPrefix,
+  contexts: contextPrefix,
 } as const;
 
 /** What an erasure replaces with tombstones. */
-const erasable = [archivePrefixes.documents, archivePrefixes.receipts] as const;
+const erasable = [archivePrefixes.documents, archivePrefixes.receipts, archivePrefixes.contexts] as const;
 const neverReplaced = [archivePrefixes.manifests, archivePrefixes.holds, archivePrefixes.audits] as const;
 
 /**
@@ -157,8 +159,8 @@ export class ArchiveBucket extends Construct {
   }
 
   /**
-   * Denies every PUT without `If-None-Match`, so that no principal can overwrite an object. An erasure replaces documents
-   * and receipts with `If-Match`, so break-glass roles may send that header instead. The condition on
+   * Denies every PUT without `If-None-Match`, so that no principal can overwrite an object. An erasure replaces documents,
+   * receipts and false tombstones of contexts with `If-Match`, so break-glass roles may send that header instead. The condition on
    * `s3:ObjectCreationOperation` exempts the parts of a multipart upload, which do not support either header; completing
    * the upload does (Amazon S3 user guide, "Enforce conditional writes").
    */

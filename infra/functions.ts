@@ -15,6 +15,7 @@ import { environmentFor } from './environment.ts';
 import {
   createObjects,
   detectMissingKeys,
+  encryptForBucket,
   listEverything,
   listKeys,
   readLocks,
@@ -81,7 +82,7 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { discovery, spans, documents, backfill } = queues;
   const built = new ArchiverFunction(scope, 'Discover', {
     folder: 'discover',
-    description: 'Finds documents at Telnyx that have no receipt and queues them',
+    description: 'Finds documents at Telnyx that have no receipt and queues them, and records whose they are',
     timeoutMs: timeouts.discoverMs,
     memoryMiB: 512,
     logKey,
@@ -108,8 +109,10 @@ function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
       receiveFrom(discovery.queue, spans.queue),
       // Includes spans: a span in the discovery queue is forwarded to its own queue.
       sendTo(documents.queue, backfill.queue, spans.queue, discovery.deadLetters, spans.deadLetters),
-      // The existence of a key is enough; the function never reads a receipt.
-      listKeys(bucket, archivePrefixes.receipts),
+      // The existence of a key is enough; the function never reads an object.
+      listKeys(bucket, archivePrefixes.receipts, archivePrefixes.contexts),
+      createObjects(bucket, archivePrefixes.contexts),
+      encryptForBucket(dataKey, bucket),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });

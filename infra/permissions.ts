@@ -46,12 +46,12 @@ export function createObjects(bucket: Bucket, ...prefixes: readonly string[]): P
   });
 }
 
-export function listKeys(bucket: Bucket, prefix: string): PolicyStatement {
+export function listKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
   return new PolicyStatement({
     sid: 'ListKeys',
     actions: ['s3:ListBucket'],
     resources: [bucket.bucketArn],
-    conditions: { StringLike: { 's3:prefix': `${prefix}*` } },
+    conditions: { StringLike: { 's3:prefix': prefixes.map((prefix) => `${prefix}*`) } },
   });
 }
 
@@ -94,9 +94,18 @@ export function detectMissingKeys(bucket: Bucket, ...prefixes: readonly string[]
  * encryption context is the bucket ARN (Amazon S3 user guide, "Reducing the cost of SSE-KMS").
  */
 export function useKeyForBucket(key: IKey, bucket: Bucket): PolicyStatement {
+  return keyStatement('UseKeyForBucket', ['kms:Decrypt', 'kms:GenerateDataKey'], key, bucket);
+}
+
+/** To write encrypted objects, but to read none. */
+export function encryptForBucket(key: IKey, bucket: Bucket): PolicyStatement {
+  return keyStatement('EncryptForBucket', ['kms:GenerateDataKey'], key, bucket);
+}
+
+function keyStatement(sid: string, actions: string[], key: IKey, bucket: Bucket): PolicyStatement {
   return new PolicyStatement({
-    sid: 'UseKeyForBucket',
-    actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+    sid,
+    actions,
     resources: [key.keyArn],
     conditions: { StringEquals: { 'kms:EncryptionContext:aws:s3:arn': bucket.bucketArn } },
   });

@@ -36,9 +36,9 @@ export interface EraseOptions {
 
 const help: CommandHelp = {
   text: `
-Deletes every version of the object and of the receipt, and leaves a tombstone at both keys: the ID, the time, your
-role, the basis and the digests of what was there. A tombstone keeps the document from being archived again, and the
-audit counts the document as erased. Deletion cannot be undone.
+Deletes every version of the object, of the receipt and of what was learnt about the document (contexts/), and leaves a
+tombstone in place of each: the ID, the time, your role, the basis and the digests of what was there. A tombstone keeps
+the document from being archived again, and the audit counts the document as erased. Deletion cannot be undone.
 
 Not erased, with the reason: what is on hold, what Object Lock protects in COMPLIANCE mode, and in GOVERNANCE mode
 without --bypass-governance. Safe to run again: an interrupted erasure goes on where it stopped.
@@ -187,8 +187,8 @@ async function planAll(ids: readonly string[], run: ErasureRun): Promise<Plan[]>
 
 /** Why a document will not be erased; undefined if it will. */
 function insteadOf(found: Examination, { options, dependencies }: ErasureRun): Instead | undefined {
-  const { tombstone, hasBothTombstones, versions } = found;
-  if (tombstone && hasBothTombstones && versions.length === 0) {
+  const { tombstone, hasAllTombstones, versions } = found;
+  if (tombstone && hasAllTombstones && versions.length === 0) {
     const { erasedAt, basis } = tombstone;
     return { outcome: 'already-erased', why: `on ${erasedAt}, basis ${basis}` };
   }

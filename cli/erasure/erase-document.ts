@@ -1,9 +1,10 @@
 /**
- * Erases one document: a tombstone at the receipt's key, the same at the object's key, then every other version of both
- * is deleted. From the first step on, no delivery archives the document again. Killed anywhere, the same call goes on.
+ * Erases one document: a tombstone at the receipt's key, the same at the object's and at that of its contexts, then every
+ * other version of these and every context is deleted. From the first step on, no delivery archives the document again, and
+ * from the third on, no look-up writes a context. Killed anywhere, the same call goes on.
  */
 import { latestHoldRecord } from '../../functions/bucket/holds.ts';
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { NewObject, ReplaceableBucket } from '../../functions/bucket/store.ts';
 import { type Tombstone, tombstoneObject } from '../../functions/bucket/tombstones.ts';
 import { ArchiverError } from '../../functions/errors.ts';
@@ -54,9 +55,12 @@ export async function eraseDocument(
   let found = first;
   for (let round = 0; round < maxRounds; round += 1) {
     const tombstone = found.tombstone ?? (await replaceReceipt(found, order, dependencies));
-    if (tombstone && !found.hasBothTombstones) await replaceObject(tombstone, dependencies);
+    if (tombstone && !found.hasAllTombstones) {
+      await replaceObject(documentKey(documentId), tombstone, dependencies);
+      await replaceObject(contextTombstoneKey(documentId), tombstone, dependencies);
+    }
     found = await examine(documentId, dependencies);
-    if (!tombstone || !found.hasBothTombstones) continue;
+    if (!tombstone || !found.hasAllTombstones) continue;
     if (found.versions.length === 0) return { ...provenErasure(tombstone), deleted };
     const unfinished = await deleteVersions(found, order, deleted, dependencies);
     if (unfinished) return { ...provenErasure(tombstone), deleted, unfinished };
@@ -89,16 +93,19 @@ async function replaceReceipt(
   return isWritten ? tombstone : undefined;
 }
 
-/** Puts the tombstone at the object's key, whatever there is. */
-async function replaceObject(tombstone: Tombstone, { bucket, retry }: ErasureDependencies): Promise<void> {
-  const { documentId } = tombstone;
-  const object = tombstoneObject(documentKey(documentId), tombstone);
+/** Puts the tombstone at a key, whatever there is. */
+async function replaceObject(
+  key: string,
+  tombstone: Tombstone,
+  { bucket, retry }: ErasureDependencies,
+): Promise<void> {
+  const object = tombstoneObject(key, tombstone);
   for (let round = 0; round < maxRounds; round += 1) {
     const head = await retry((signal) => bucket.head(object.key, signal));
     if (head?.state === 'erased' && head.sha256 === object.sha256) return;
     if (await retry((signal) => putIfUnchanged(object, head?.etag, bucket, signal))) return;
   }
-  throw busy(documentId);
+  throw busy(tombstone.documentId);
 }
 
 /** @param etag of the object that the key must have; undefined: none @returns false if the key has another */

@@ -2,7 +2,12 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import {
+  contextsOfPrefix,
+  contextTombstoneKey,
+  documentKey,
+  receiptKey,
+} from '../../functions/bucket/keys.ts';
 import { maxReceiptBytes } from '../../functions/bucket/receipts.ts';
 import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { ReplaceableBucket, StoredObject } from '../../functions/bucket/store.ts';
@@ -21,7 +26,7 @@ export interface ErasureDependencies {
   archiver: string;
 }
 
-/** A version that an erasure deletes: everything at the two keys but the current tombstones. */
+/** A version that an erasure deletes: everything at the three keys but the current tombstones, and all contexts. */
 export interface ErasableVersion extends ObjectVersion {
   key: string;
   lock: ObjectLock;
@@ -34,8 +39,8 @@ export interface Examination {
   tombstone: Tombstone | undefined;
   /** ETag of the current object at the receipt's key. */
   receiptEtag: string | undefined;
-  /** Whether both tombstones are in place. */
-  hasBothTombstones: boolean;
+  /** Whether the tombstones of receipt, object and contexts are in place. */
+  hasAllTombstones: boolean;
   /** What the tombstone will state of object and receipt: as the receipt states it, so that it agrees with manifests. */
   found: Tombstone['erased'];
   name: DocumentName;
@@ -46,18 +51,23 @@ export interface Examination {
 /** @throws ArchiverError the errors of `Bucket` */
 export async function examine(documentId: string, dependencies: ErasureDependencies): Promise<Examination> {
   const { bucket, retry } = dependencies;
-  const [object, receipt, hold] = await Promise.all([
+  const [object, receipt, contextTombstone, contexts, hold] = await Promise.all([
     examineKey(documentId, documentKey(documentId), dependencies),
     examineKey(documentId, receiptKey(documentId), dependencies),
+    examineKey(documentId, contextTombstoneKey(documentId), dependencies),
+    examineContexts(documentId, dependencies),
     retry((signal) => latestHoldRecord(documentId, bucket, signal)),
   ]);
   const stated = receipt.tombstone ? undefined : readFields(receipt.body);
   return {
     documentId,
-    versions: [...object.erasable, ...receipt.erasable],
+    versions: [...object.erasable, ...receipt.erasable, ...contextTombstone.erasable, ...contexts],
     tombstone: receipt.tombstone,
     receiptEtag: receipt.current?.etag,
-    hasBothTombstones: receipt.tombstone !== undefined && isSameText(object.body, receipt.body),
+    hasAllTombstones:
+      receipt.tombstone !== undefined &&
+      isSameText(object.body, receipt.body) &&
+      isSameText(contextTombstone.body, receipt.body),
     found:
       receipt.hiddenTombstone?.erased ??
       withoutUndefined({
@@ -87,8 +97,9 @@ interface ExaminedKey {
 async function examineKey(
   documentId: string,
   key: string,
-  { bucket, versions, retry }: ErasureDependencies,
+  dependencies: ErasureDependencies,
 ): Promise<ExaminedKey> {
+  const { bucket, versions, retry } = dependencies;
   const current = await retry((signal) => bucket.head(key, signal));
   const all = await retry((signal) => versions.of(key, signal));
   const newest = all.find(({ isDeleteMarker }) => !isDeleteMarker);
@@ -104,17 +115,36 @@ async function examineKey(
   const parsed = body && parseTombstone(documentId, body);
   const whole = typeof parsed === 'object' ? parsed : undefined;
   const tombstone = newest?.isLatest ? whole : undefined;
-  const erasable = await Promise.all(
-    all
-      .filter(({ isLatest }) => !(isLatest && tombstone))
-      .map(async (version) => {
-        const lock = version.isDeleteMarker
-          ? undefined
-          : await retry((signal) => versions.lockOf(key, version.versionId, signal));
-        return { ...version, key, lock: lock ?? unlocked };
-      }),
+  const erasable = await withLocks(
+    all.filter(({ isLatest }) => !(isLatest && tombstone)).map((version) => ({ ...version, key })),
+    dependencies,
   );
   return { current, body, tombstone, hiddenTombstone: newest?.isLatest ? undefined : whole, erasable };
+}
+
+/** Everything below `contexts/<id>/`, whoever wrote it. */
+async function examineContexts(
+  documentId: string,
+  dependencies: ErasureDependencies,
+): Promise<ErasableVersion[]> {
+  const { versions, retry } = dependencies;
+  const all = await retry((signal) => versions.under(contextsOfPrefix(documentId), signal));
+  return withLocks(all, dependencies);
+}
+
+function withLocks(
+  all: readonly Omit<ErasableVersion, 'lock'>[],
+  { versions, retry }: ErasureDependencies,
+): Promise<ErasableVersion[]> {
+  return Promise.all(
+    all.map(async (version) => {
+      const { key, versionId, isDeleteMarker } = version;
+      const lock = isDeleteMarker
+        ? undefined
+        : await retry((signal) => versions.lockOf(key, versionId, signal));
+      return { ...version, lock: lock ?? unlocked };
+    }),
+  );
 }
 
 function digestOf(object: StoredObject | undefined): Tombstone['erased']['document'] {

@@ -1,6 +1,6 @@
 /** Places and releases the legal hold of one document, on every version of its object and its receipt. */
 import { writeHoldRecord } from '../../functions/bucket/holds.ts';
-import { documentKey } from '../../functions/bucket/keys.ts';
+import { contextPrefix, documentKey } from '../../functions/bucket/keys.ts';
 import { type ErasureDependencies, type Examination, examine } from './examine.ts';
 
 export interface HoldOrder {
@@ -74,7 +74,7 @@ export async function releaseHold(
   const found = await examine(documentId, dependencies);
   const held = lockable(found).filter(({ lock }) => lock.held);
   if (!found.hold && held.length === 0) {
-    return found.versions.length > 0 || found.tombstone ? 'not-held' : 'not-archived';
+    return found.versions.some(isOfDocument) || found.tombstone ? 'not-held' : 'not-archived';
   }
   for (const { key, versionId } of held) {
     await retry((signal) => versions.setHold(key, versionId, false, signal));
@@ -87,5 +87,10 @@ export async function releaseHold(
 
 /** A delete marker cannot be on hold. */
 function lockable({ versions }: Examination): Examination['versions'] {
-  return versions.filter(({ isDeleteMarker }) => !isDeleteMarker);
+  return versions.filter((version) => !version.isDeleteMarker && isOfDocument(version));
+}
+
+/** Contexts are not held by S3: the record of the hold keeps them from being erased. */
+function isOfDocument({ key }: Examination['versions'][number]): boolean {
+  return !key.startsWith(contextPrefix);
 }

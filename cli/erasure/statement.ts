@@ -1,5 +1,5 @@
 /** The statement of an erasure: what a person files as evidence. Has no file name and no reference of a document. */
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { printable } from '../../terminal/escape.ts';
@@ -55,8 +55,8 @@ export function erasureStatement(facts: StatementFacts): string {
     '',
     'HOW TO VERIFY',
     '',
-    'Each of the two keys of an erased document has one version, the tombstone, and no delete marker. Both have the',
-    'SHA-256 stated above.',
+    'Each of the three keys of an erased document has one version, the tombstone, and no delete marker. All have the',
+    'SHA-256 stated above. Nothing is left below contexts/<document ID>/.',
     ...(example ? ['', ...verification(bucket, example)] : []),
     '',
     'WHAT THIS STATEMENT DOES NOT COVER',
@@ -81,7 +81,8 @@ function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[]
       ['Archived', archivedAt ?? 'unknown: no receipt'],
       ['Object', document ? `${formatBytes(document.bytes)}, SHA-256 ${document.sha256}` : 'none'],
       ['Receipt', receipt ? `SHA-256 ${receipt.sha256}` : 'none'],
-      ['Tombstone', `SHA-256 ${sha256}, at both keys`],
+      ['Tombstone', `SHA-256 ${sha256}, at all three keys`],
+      ['Contexts', unfinished ? 'not finished' : 'none left'],
     ]),
     ...(deleted.length === 0
       ? [
@@ -97,14 +98,12 @@ function describeVersion({ key, versionId, isDeleteMarker, bytes, modified }: Er
 }
 
 function verification(bucket: string, { tombstone: { documentId } }: Erasure): string[] {
-  if (!bucket.startsWith('s3://')) {
-    return [documentKey(documentId), receiptKey(documentId)].map(
-      (key) => `  sha256sum ${shellWord(`${bucket}/${key}`)}`,
-    );
-  }
+  const keys = [documentKey(documentId), receiptKey(documentId), contextTombstoneKey(documentId)];
+  if (!bucket.startsWith('s3://')) return keys.map((key) => `  sha256sum ${shellWord(`${bucket}/${key}`)}`);
   const name = bucket.slice('s3://'.length);
-  return [documentKey(documentId), receiptKey(documentId)].flatMap((key) => [
-    `  aws s3api list-object-versions --bucket ${name} --prefix ${key}`,
+  return keys.flatMap((key) => [
+    // Without its suffix the last prefix is also that of all contexts.
+    `  aws s3api list-object-versions --bucket ${name} --prefix ${key.replace(/\.json$/, '')}`,
     `  aws s3 cp s3://${name}/${key} - | sha256sum`,
   ]);
 }

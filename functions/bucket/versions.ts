@@ -35,6 +35,8 @@ export interface ObjectLock {
 export interface Versions {
   /** All versions and delete markers of one key, newest first. */
   of(key: string, signal: AbortSignal): Promise<ObjectVersion[]>;
+  /** The same of all keys that begin with `prefix`, in the order of their keys. */
+  under(prefix: string, signal: AbortSignal): Promise<(ObjectVersion & { key: string })[]>;
   /** @returns undefined if the version does not exist */
   lockOf(key: string, versionId: string, signal: AbortSignal): Promise<ObjectLock | undefined>;
   /**
@@ -59,39 +61,57 @@ export function createVersions({ s3, name, owner, time }: BucketOptions): Versio
       }
     });
 
+  /** All versions of the keys that begin with `prefix`. @param isWanted stops the listing at the first key without it */
+  const list = async (
+    prefix: string,
+    isWanted: (key: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<(ObjectVersion & { key: string })[]> => {
+    const versions: (ObjectVersion & { key: string })[] = [];
+    let next: { KeyMarker: string | undefined; VersionIdMarker: string | undefined } | undefined;
+    do {
+      const page = await call(signal, (abortSignal) =>
+        s3.send(new ListObjectVersionsCommand({ ...bucket, Prefix: prefix, ...next }), { abortSignal }),
+      );
+      // Stryker disable ArrayDeclaration: an entry without this key is left out.
+      const entries = [
+        ...(page.Versions ?? []).map((entry) => ({ ...entry, isDeleteMarker: false })),
+        ...(page.DeleteMarkers ?? []).map((entry) => ({ ...entry, isDeleteMarker: true, Size: 0 })),
+      ];
+      // Stryker restore ArrayDeclaration
+      for (const { Key: key, VersionId, IsLatest, LastModified, Size, isDeleteMarker } of entries) {
+        if (key === undefined || !isWanted(key)) continue;
+        versions.push({
+          key,
+          versionId: VersionId ?? 'null',
+          isLatest: IsLatest ?? false,
+          isDeleteMarker,
+          bytes: Size ?? 0,
+          modified: LastModified?.getTime() ?? 0,
+        });
+      }
+      const isPast = page.NextKeyMarker !== undefined && !isWanted(page.NextKeyMarker);
+      next =
+        page.IsTruncated && !isPast
+          ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker }
+          : undefined;
+    } while (next !== undefined);
+    return versions.sort(
+      (a, b) =>
+        (a.key < b.key ? -1 : Number(a.key > b.key)) ||
+        Number(b.isLatest) - Number(a.isLatest) ||
+        b.modified - a.modified,
+    );
+  };
+
   return {
     of: async (key, signal) => {
-      const versions: ObjectVersion[] = [];
-      let next: { KeyMarker: string | undefined; VersionIdMarker: string | undefined } | undefined;
-      do {
-        const page = await call(signal, (abortSignal) =>
-          s3.send(new ListObjectVersionsCommand({ ...bucket, Prefix: key, ...next }), { abortSignal }),
-        );
-        // Stryker disable ArrayDeclaration: an entry without this key is left out.
-        const entries = [
-          ...(page.Versions ?? []).map((entry) => ({ ...entry, isDeleteMarker: false })),
-          ...(page.DeleteMarkers ?? []).map((entry) => ({ ...entry, isDeleteMarker: true, Size: 0 })),
-        ];
-        // Stryker restore ArrayDeclaration
-        for (const { Key, VersionId, IsLatest, LastModified, Size, isDeleteMarker } of entries) {
-          if (Key !== key) continue;
-          versions.push({
-            versionId: VersionId ?? 'null',
-            isLatest: IsLatest ?? false,
-            isDeleteMarker,
-            bytes: Size ?? 0,
-            modified: LastModified?.getTime() ?? 0,
-          });
-        }
-        // Other keys may begin with this one, and sort after it.
-        const isPast = page.NextKeyMarker !== undefined && page.NextKeyMarker !== key;
-        next =
-          page.IsTruncated && !isPast
-            ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker }
-            : undefined;
-      } while (next !== undefined);
-      return versions.sort((a, b) => Number(b.isLatest) - Number(a.isLatest) || b.modified - a.modified);
+      // Other keys may begin with this one, and sort after it.
+      const versions = await list(key, (listed) => listed === key, signal);
+      return versions.map(({ key: _, ...version }) => version);
     },
+
+    under: (prefix, signal) => list(prefix, () => true, signal),
 
     lockOf: async (key, versionId, signal) => {
       const address = { ...bucket, Key: key, VersionId: versionId };

@@ -30,8 +30,10 @@ const batches =
   'event source mappings use batches of ten (the audit: of one), report partial failures and limit concurrency';
 const auditRole =
   'the audit role can read the archive and add manifests and its own records; only if the stage repairs, queue documents';
+const discoverRole =
+  'the discover role can list receipts, create contexts and send messages, but read no object';
 const onlyErasures =
-  'objects are written once; only break-glass roles can replace documents and receipts, with If-Match';
+  'objects are written once; only break-glass roles can replace documents, receipts and contexts, with If-Match';
 const onlyDeployment = 'only CloudFormation and break-glass roles can change the configuration of a bucket';
 
 export const mutations: Mutation[] = [
@@ -288,7 +290,7 @@ export const mutations: Mutation[] = [
     root,
     'State',
   ),
-  ...['holds/', 'audits/'].map((prefix) => ({
+  ...['holds/', 'audits/', 'contexts/'].map((prefix) => ({
     change: `watch no deletions in ${prefix}`,
     detectedBy: 'S3 reports each deletion in the archive to the rule that an alarm counts' as const,
     mutate: (view: View) => {
@@ -611,14 +613,34 @@ export const mutations: Mutation[] = [
       properties.ManagedPolicyArns = [...list(properties.ManagedPolicyArns), 'AmazonS3FullAccess'];
     },
   },
-  grant(
-    'the discover role can list receipts and send messages but neither read nor write objects',
-    discoverPolicy,
-    's3:PutObject',
-    'x',
+  ...[
+    ['s3:PutObject', 'documents/*'],
+    ['s3:PutObject', '*'],
+    ['s3:GetObject', 'contexts/*'],
+    ['s3:DeleteObjectVersion', 'contexts/*'],
+  ].map(([action = '', path = '']) =>
+    grantOn(discoverRole, discoverPolicy, action, archiveBucket, `/${path}`),
   ),
   editStatement(
-    'the discover role can list receipts and send messages but neither read nor write objects',
+    discoverRole,
+    discoverPolicy,
+    'EncryptForBucket',
+    (statement) => {
+      delete statement.Condition;
+    },
+    'allow encrypting for any resource',
+  ),
+  editStatement(
+    discoverRole,
+    discoverPolicy,
+    'CreateObjects',
+    (statement) => {
+      statement.Action = 's3:GetObject';
+    },
+    'let it read contexts instead of creating them',
+  ),
+  editStatement(
+    discoverRole,
     discoverPolicy,
     'Send',
     (statement) => {

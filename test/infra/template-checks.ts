@@ -40,6 +40,7 @@ const archiveKeys = {
   'manifests/': 'manifests/x/manifest-sha256.txt',
   'holds/': 'holds/x/y.json',
   'audits/': 'audits/20261126T021500Z/plan.json',
+  'contexts/': 'contexts/x/y.json',
 };
 
 export const checks = {
@@ -103,46 +104,45 @@ export const checks = {
       });
     }),
 
-  'objects are written once; only break-glass roles can replace documents and receipts, with If-Match': (
-    view,
-    stage,
-  ) => {
-    const statements = bucketPolicy(view, bucket(view));
-    const principals = [
-      'arn:aws:iam::1:role/archive',
-      cloudFormationRole(statements),
-      ...stage.breakGlassArns,
-    ];
-    return principals.flatMap((principal) =>
-      Object.values(archiveKeys).flatMap((key) => {
-        // Hold records are written by break-glass roles only.
-        const isWritable = !key.startsWith('holds/') || stage.breakGlassArns.includes(principal);
-        const isErasable = stage.breakGlassArns.includes(principal) && /^(documents|receipts)\//.test(key);
-        const check = (what: string, isAllowed: boolean, context: Record<string, string>) => {
-          const denied = denies(statements, {
-            action: 's3:PutObject',
-            resource: `${arnOf(bucket(view))}/${key}`,
-            context: {
-              ...tls,
-              'aws:PrincipalArn': principal,
-              's3:ObjectCreationOperation': 'true',
-              ...context,
-            },
-          });
-          return unless(
-            denied !== isAllowed,
-            `${what} of ${key} by ${principal} is ${denied ? 'denied' : 'allowed'}`,
-          );
-        };
-        return [
-          ...check('a PUT without a condition', false, {}),
-          ...check('a PUT with If-None-Match', isWritable, { 's3:if-none-match': '*' }),
-          ...check('a PUT with If-Match', isErasable, { 's3:if-match': '"etag"' }),
-          ...check('a part of a multipart upload', isWritable, { 's3:ObjectCreationOperation': 'false' }),
-        ];
-      }),
-    );
-  },
+  'objects are written once; only break-glass roles can replace documents, receipts and contexts, with If-Match':
+    (view, stage) => {
+      const statements = bucketPolicy(view, bucket(view));
+      const principals = [
+        'arn:aws:iam::1:role/archive',
+        cloudFormationRole(statements),
+        ...stage.breakGlassArns,
+      ];
+      return principals.flatMap((principal) =>
+        Object.values(archiveKeys).flatMap((key) => {
+          // Hold records are written by break-glass roles only.
+          const isWritable = !key.startsWith('holds/') || stage.breakGlassArns.includes(principal);
+          const isErasable =
+            stage.breakGlassArns.includes(principal) && /^(documents|receipts|contexts)\//.test(key);
+          const check = (what: string, isAllowed: boolean, context: Record<string, string>) => {
+            const denied = denies(statements, {
+              action: 's3:PutObject',
+              resource: `${arnOf(bucket(view))}/${key}`,
+              context: {
+                ...tls,
+                'aws:PrincipalArn': principal,
+                's3:ObjectCreationOperation': 'true',
+                ...context,
+              },
+            });
+            return unless(
+              denied !== isAllowed,
+              `${what} of ${key} by ${principal} is ${denied ? 'denied' : 'allowed'}`,
+            );
+          };
+          return [
+            ...check('a PUT without a condition', false, {}),
+            ...check('a PUT with If-None-Match', isWritable, { 's3:if-none-match': '*' }),
+            ...check('a PUT with If-Match', isErasable, { 's3:if-match': '"etag"' }),
+            ...check('a part of a multipart upload', isWritable, { 's3:ObjectCreationOperation': 'false' }),
+          ];
+        }),
+      );
+    },
 
   'objects can be encrypted only with the archive key': (view, stage) => {
     const statements = bucketPolicy(view, bucket(view));
@@ -575,7 +575,7 @@ export const checks = {
     ];
   },
 
-  'the discover role can list receipts and send messages but neither read nor write objects': (
+  'the discover role can list receipts, create contexts and send messages, but read no object': (
     view,
     stage,
   ) => {
@@ -583,7 +583,9 @@ export const checks = {
     return [
       ...differences(grantsOf(view, 'Discover'), {
         's3:ListBucket': [arnOf(bucket(view))],
+        's3:PutObject': objectsWith(view, ['contexts/']),
         'kms:Decrypt': [key],
+        'kms:GenerateDataKey': [key],
         'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
         'sqs:SendMessage': [
           arnOf(queue(view, 'Documents')),
@@ -594,7 +596,7 @@ export const checks = {
         ],
         ...receiving([arnOf(queue(view, 'Discovery')), arnOf(queue(view, 'Spans'))]),
       }),
-      ...conditionProblems(view, 'Discover', ['receipts/*']),
+      ...conditionProblems(view, 'Discover', ['receipts/*', 'contexts/*']),
     ];
   },
 

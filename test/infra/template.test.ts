@@ -128,7 +128,7 @@ test('archivePrefixes lists every key prefix in functions/bucket/keys.ts', () =>
     .filter(([name, value]) => name.endsWith('Prefix') && typeof value === 'string')
     .map(([, prefix]) => prefix);
 
-  expect(prefixes).toHaveLength(5);
+  expect(prefixes).toHaveLength(6);
   expect(Object.values(archivePrefixes).toSorted()).toEqual(prefixes.toSorted());
 });
 
@@ -162,7 +162,7 @@ describe('The policy for erasures and holds in docs/architecture.md', () => {
         )
         .map(({ action }) => action);
 
-    expect(requests).toHaveLength(20);
+    expect(requests).toHaveLength(28);
     expect(stage.breakGlassArns.flatMap(deniedTo)).toEqual([]);
     expect([...new Set(deniedTo('arn:aws:iam::1:role/admin'))].sort()).toEqual([
       's3:BypassGovernanceRetention',

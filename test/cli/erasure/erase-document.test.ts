@@ -355,7 +355,7 @@ describe('an erasure', () => {
 
     await world.erase();
 
-    expect((await examine(id, world.dependencies)).hasBothTombstones).toBe(true);
+    expect((await examine(id, world.dependencies)).hasAllTombstones).toBe(true);
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
   });
 

@@ -25,7 +25,7 @@ describe('an examination', () => {
     expect(found).toMatchObject({
       documentId: id,
       tombstone: undefined,
-      hasBothTombstones: false,
+      hasAllTombstones: false,
       found: {
         archivedAt,
         document: { bytes: secret.length, sha256: sha256(secret) },
@@ -50,7 +50,7 @@ describe('an examination', () => {
       documentId: otherId,
       versions: [],
       tombstone: undefined,
-      hasBothTombstones: false,
+      hasAllTombstones: false,
       receiptEtag: undefined,
       found: {},
       name: { fileName: undefined, customerReference: undefined },
@@ -120,7 +120,7 @@ describe('an examination', () => {
       });
     const isErased = async () => {
       const found = await examine(id, world.dependencies);
-      return [found.tombstone?.basis, found.hasBothTombstones];
+      return [found.tombstone?.basis, found.hasAllTombstones];
     };
 
     const erased = await isErased();
@@ -145,7 +145,7 @@ describe('an examination', () => {
       world.bucket.versioned.put(key, Buffer.from(tombstoneText(largest)), options);
     }
 
-    expect(await examine(id, world.dependencies)).toMatchObject({ hasBothTombstones: true });
+    expect(await examine(id, world.dependencies)).toMatchObject({ hasAllTombstones: true });
   });
 
   it('states nothing that is erased as current', async () => {
