@@ -28,6 +28,16 @@ export interface HoldEvidence {
   locks: { key: string; state: 'on' | 'off' | { unreadable: string } }[];
 }
 
+/** What was learnt about whose document it is. */
+export interface ContextEvidence {
+  records: {
+    listed: ListedKey;
+    /** Whether the archiver wrote it; undefined if it was not read. */
+    isWhole: boolean | undefined;
+  }[];
+  tombstone: { listed: ListedKey; reading: TombstoneReading | undefined } | undefined;
+}
+
 /** What each source says about one document. Digests are lower-case hex. */
 export interface Evidence {
   documentId: string;
@@ -51,6 +61,7 @@ export interface Evidence {
   /** What the manifests say about it. */
   claims?: readonly ManifestClaim[];
   hold?: HoldEvidence;
+  contexts?: ContextEvidence;
 }
 
 export interface AuditConditions {

@@ -1,6 +1,7 @@
 /** Collects the evidence on each document from the listings, Telnyx, the manifests and the bucket, and judges it. */
 import { createHash } from 'node:crypto';
-import { type HoldRecord, parseHoldRecord } from '../bucket/holds.ts';
+import { maxContextBytes, parseContext } from '../bucket/contexts.ts';
+import { parseHoldRecord } from '../bucket/holds.ts';
 import { documentKey, receiptKey } from '../bucket/keys.ts';
 import type { ListedKey } from '../bucket/listing.ts';
 import { maxReceiptBytes } from '../bucket/receipts.ts';
@@ -11,6 +12,7 @@ import type { Versions } from '../bucket/versions.ts';
 import { ArchiverError, asArchiverError } from '../errors.ts';
 import {
   type AuditConditions,
+  type ContextEvidence,
   type Evidence,
   finding,
   type HoldEvidence,
@@ -60,14 +62,20 @@ export async function inspect(
     if (!findings.some(isProblem)) return inspection(listed, findings);
   }
   try {
-    const [object, receipt, records] = await allOf([
+    const [object, receipt, records, contexts] = await allOf([
       inspectObject(row, dependencies),
       inspectReceipt(row, dependencies),
       readHoldRecords(row, dependencies),
+      readContexts(row, dependencies),
     ]);
-    const evidence: Evidence = { ...known, ...(object && { object }), ...(receipt && { receipt }) };
+    const evidence: Evidence = {
+      ...known,
+      ...(object && { object }),
+      ...(receipt && { receipt }),
+      ...(contexts && { contexts }),
+    };
     if (object && receipt?.tombstone)
-      object.tombstone ??= await readObjectTombstone(row.id, object.bytes, dependencies);
+      object.tombstone ??= await readTombstoneAt(documentKey(row.id), row.id, object.bytes, dependencies);
     if (records) {
       evidence.hold = { records, locks: [] };
       if (isHeld(evidence)) evidence.hold.locks = await readLocks(row, evidence, dependencies);
@@ -92,12 +100,18 @@ export function inspectionOf(
 }
 
 /** What is known without a request. */
-function evidenceOf({ id, object, receipt, telnyx, manifests }: SourceRow): Evidence {
+function evidenceOf({ id, object, receipt, telnyx, manifests, contexts }: SourceRow): Evidence {
   return {
     documentId: id,
     listed: { object, receipt },
     ...(telnyx && { telnyx }),
     ...(manifests && { claims: manifests.claims }),
+    ...(contexts && {
+      contexts: {
+        records: contexts.records.map((listed) => ({ listed, isWhole: undefined })),
+        tombstone: contexts.tombstone && { listed: contexts.tombstone, reading: undefined },
+      },
+    }),
   };
 }
 
@@ -141,10 +155,10 @@ export function namesOf({ telnyx, receipt }: Evidence): Pick<Finding, 'fileName'
 
 /**
  * The two listings are not read at the same moment. So a document that only one of them has is looked up again, as is
- * one that a manifest or a hold record names and neither has.
+ * one that a manifest, a hold record or a tombstone names and neither has.
  */
-function needsLookup({ object, receipt, manifests, hold, notListed }: SourceRow): boolean {
-  const isNamed = manifests !== undefined || hold !== undefined;
+function needsLookup({ object, receipt, manifests, hold, contexts, notListed }: SourceRow): boolean {
+  const isNamed = manifests !== undefined || hold !== undefined || contexts?.tombstone !== undefined;
   return notListed === true || (object === undefined) !== (receipt === undefined) || (isNamed && !object);
 }
 
@@ -169,7 +183,7 @@ async function inspectObject(row: SourceRow, dependencies: InspectDependencies):
     sha256: head.sha256,
   };
   if (head.state === 'erased') {
-    found.tombstone = (await readObjectTombstone(row.id, head.bytes, dependencies)) ?? {
+    found.tombstone = (await readTombstoneAt(key, row.id, head.bytes, dependencies)) ?? {
       digest: '',
       alteration: 'not a tombstone, although its metadata says so',
     };
@@ -185,7 +199,8 @@ async function inspectObject(row: SourceRow, dependencies: InspectDependencies):
 }
 
 /** @returns undefined if the object is not a tombstone */
-async function readObjectTombstone(
+async function readTombstoneAt(
+  key: string,
   documentId: string,
   bytes: number,
   { bucket, retry, onRequest }: InspectDependencies,
@@ -193,7 +208,7 @@ async function readObjectTombstone(
   if (bytes > maxTombstoneBytes) return undefined;
   const body = await retry((limited) => {
     onRequest();
-    return bucket.read(documentKey(documentId), limited);
+    return bucket.read(key, limited);
   });
   return body && readTombstone(documentId, body);
 }
@@ -223,6 +238,33 @@ function readTombstone(documentId: string, body: Buffer): TombstoneReading | und
   return typeof parsed === 'string' ? { digest, alteration: parsed } : { digest, content: parsed };
 }
 
+async function readContexts(
+  { id, contexts }: SourceRow,
+  dependencies: InspectDependencies,
+): Promise<ContextEvidence | undefined> {
+  if (!contexts) return undefined;
+  const { bucket, retry, onRequest } = dependencies;
+  const records: ContextEvidence['records'] = [];
+  for (const listed of contexts.records) {
+    const { key, current } = listed;
+    if (!current || current.bytes > maxContextBytes) {
+      records.push({ listed, isWhole: false });
+      continue;
+    }
+    const body = await retry((limited) => {
+      onRequest();
+      return bucket.read(key, limited);
+    });
+    // Gone since the listing: an erasure deletes contexts.
+    if (body) records.push({ listed, isWhole: readRecord(() => parseContext(key, body)) !== undefined });
+  }
+  const listed = contexts.tombstone;
+  const bytes = listed?.current?.bytes;
+  const reading =
+    listed && bytes !== undefined ? await readTombstoneAt(listed.key, id, bytes, dependencies) : undefined;
+  return { records, tombstone: listed && { listed, reading } };
+}
+
 async function readHoldRecords(
   { hold }: SourceRow,
   { bucket, retry, onRequest }: InspectDependencies,
@@ -237,17 +279,17 @@ async function readHoldRecords(
         onRequest();
         return bucket.read(key, limited);
       }));
-    records.push({ listed, content: body && readHoldRecord(key, body) });
+    records.push({ listed, content: body && readRecord(() => parseHoldRecord(key, body)) });
   }
   return records;
 }
 
 /** @returns undefined if the archiver did not write this record at this key */
-function readHoldRecord(key: string, body: Buffer): HoldRecord | undefined {
+function readRecord<Content>(parse: () => Content): Content | undefined {
   try {
-    return parseHoldRecord(key, body);
+    return parse();
   } catch (thrown) {
-    // Stryker disable next-line ConditionalExpression: `parseHoldRecord` throws no other error.
+    // Stryker disable next-line ConditionalExpression: the parsers throw no other error.
     if (thrown instanceof ArchiverError) return undefined;
     throw thrown;
   }

@@ -11,6 +11,7 @@ import {
   type WholeTombstone,
 } from './evidence.ts';
 import type { Finding } from './findings.ts';
+import { judgeErasedContexts } from './judge-contexts.ts';
 import { lastNamed, statesErasureOf } from './manifest-claims.ts';
 
 /** Object or receipt. */
@@ -30,15 +31,17 @@ export function claimsErasure({ object, receipt }: Evidence): boolean {
   return object?.tombstone !== undefined || receipt?.tombstone !== undefined;
 }
 
-/** @returns `erased` if both keys hold the same whole tombstone and nothing else, and the manifests agree with it */
+/** @returns `erased` if all keys hold the same whole tombstone and nothing else, and the manifests agree with it */
 export function judgeErasure(evidence: Evidence): Finding[] {
   const parts = partsOf(evidence);
   const whole = tombstoneOf(evidence);
   const digest = whole?.digest;
-  const alterations = parts.flatMap((part): Finding[] => {
+  const contexts = judgeErasedContexts(evidence);
+  const ofParts = parts.flatMap((part): Finding[] => {
     const alteration = alterationOf(part, whole);
     return alteration === undefined ? [] : [finding(evidence, 'tombstone-altered', alteration, part.key)];
   });
+  const alterations = [...ofParts, ...contexts.alterations];
   if (alterations.length > 0) return alterations;
 
   const named = lastNamed(evidence);
@@ -46,7 +49,7 @@ export function judgeErasure(evidence: Evidence): Finding[] {
   if (!isNamedItself && !statesErasureOf(evidence, named)) {
     return [finding(evidence, 'tombstone-altered', 'it states other digests than the manifests')];
   }
-  const remains = parts.flatMap(remainsOf);
+  const remains = [...parts.flatMap(remainsOf), ...contexts.remains];
   if (remains.length > 0) {
     const detail = remains.join(', ') + (isHeld(evidence) ? ' (held)' : '');
     return [finding(evidence, 'erasure-unfinished', detail)];

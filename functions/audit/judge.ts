@@ -2,16 +2,22 @@
 import { receiptKey } from '../bucket/keys.ts';
 import { type AuditConditions, type Evidence, finding } from './evidence.ts';
 import { type Finding, weightOf } from './findings.ts';
+import { judgeContexts } from './judge-contexts.ts';
 import { claimsErasure, judgeErasure } from './judge-erasure.ts';
 import { judgeHold } from './judge-hold.ts';
 import { isHidden, judgeVersions } from './judge-versions.ts';
 import { acceptedReceiptIn, judgeClaims, lastNamed, type NamedDigests } from './manifest-claims.ts';
 import { clockSkewMs } from './telnyx-documents.ts';
 
-/** @returns the problems, or one finding that is not a problem if there are none */
+/**
+ * @returns the problems, or one finding that is not a problem if there are none. Nothing about a document of which only
+ *   contexts are known: it may never have been archived
+ */
 export function judge(evidence: Evidence, conditions: AuditConditions): Finding[] {
   const findings = [
-    ...(claimsErasure(evidence) ? judgeErasure(evidence) : judgeDocument(evidence, conditions)),
+    ...(claimsErasure(evidence)
+      ? judgeErasure(evidence)
+      : [...judgeDocument(evidence, conditions), ...judgeContexts(evidence)]),
     ...judgeClaims(evidence),
     ...judgeHold(evidence),
   ];
@@ -30,7 +36,7 @@ function judgeDocument(evidence: Evidence, conditions: AuditConditions): Finding
   const replaced = [listed?.object, listed?.receipt]
     .flatMap((key) => (key ? judgeVersions(key) : []))
     .map((problem) => ({ ...problem, documentId }));
-  if (!object && !receipt) return replaced.length > 0 ? replaced : [judgeUnarchived(evidence, conditions)];
+  if (!object && !receipt) return replaced.length > 0 ? replaced : judgeUnarchived(evidence, conditions);
   const named = lastNamed(evidence);
   const altered = judgeReceipt(evidence, named);
   if (!object && !isHidden(listed?.object)) {
@@ -46,15 +52,16 @@ function judgeDocument(evidence: Evidence, conditions: AuditConditions): Finding
 }
 
 /** Neither object nor receipt. */
-function judgeUnarchived(evidence: Evidence, { startedAt, graceMs }: AuditConditions): Finding {
-  const { telnyx, claims, hold } = evidence;
-  if (claims || hold) return finding(evidence, 'lost', atTelnyx(evidence));
+function judgeUnarchived(evidence: Evidence, { startedAt, graceMs }: AuditConditions): Finding[] {
+  const { telnyx, claims, hold, contexts } = evidence;
+  if (claims || hold) return [finding(evidence, 'lost', atTelnyx(evidence))];
+  if (contexts && !telnyx) return [];
   const created = telnyx?.createdAt;
   // Stryker disable next-line ConditionalExpression: undefined is not later than anything; required by the type.
   if (created !== undefined && created > startedAt - graceMs)
-    return finding(evidence, 'pending', createdOn(created));
-  if (telnyx?.infected) return finding(evidence, 'infected', '');
-  return finding(evidence, 'missing', created === undefined ? '' : createdOn(created));
+    return [finding(evidence, 'pending', createdOn(created))];
+  if (telnyx?.infected) return [finding(evidence, 'infected', '')];
+  return [finding(evidence, 'missing', created === undefined ? '' : createdOn(created))];
 }
 
 /** An object without a receipt. If it is recent, the archiver may be about to write the receipt. */

@@ -1,5 +1,5 @@
 /** A part of the audit: the objects of the bucket that belong to no document, among them manifests and records of runs. */
-import { documentPrefix, holdPrefix, parseAuditKey, receiptPrefix } from '../bucket/keys.ts';
+import { contextPrefix, documentPrefix, holdPrefix, parseAuditKey, receiptPrefix } from '../bucket/keys.ts';
 import { type KeyRange, listVersions } from '../bucket/listing.ts';
 import { parseManifestKey } from '../bucket/manifest-text.ts';
 import type { Finding } from './findings.ts';
@@ -7,9 +7,10 @@ import { judgeVersions } from './judge-versions.ts';
 import { countFinding, type PartContext, type PartWork } from './part-context.ts';
 import { foreignObject } from './part-ids.ts';
 
-/** The keys before, between and after those of documents, holds and receipts. */
+/** The keys before, between and after those of contexts, documents, holds and receipts. */
 const ranges: readonly KeyRange[] = [
-  { before: documentPrefix },
+  { before: contextPrefix },
+  { from: behind(contextPrefix), before: documentPrefix },
   { from: behind(documentPrefix), before: holdPrefix },
   { from: behind(holdPrefix), before: receiptPrefix },
   { from: behind(receiptPrefix) },

@@ -1,5 +1,8 @@
 /** The sources of an audit side by side: one row for each document that one of them has. */
 import {
+  contextPrefix,
+  documentIdOfContext,
+  documentIdOfContextTombstone,
   documentIdOfHold,
   documentIdOfObject,
   documentIdOfReceipt,
@@ -24,6 +27,8 @@ export interface SourceRow {
   manifests?: ManifestClaims;
   /** Hold records, oldest first. */
   hold?: { id: string; records: ListedKey[] };
+  /** What was learnt about whose document it is, and the tombstone that an erasure leaves in its place. */
+  contexts?: { id: string; records: ListedKey[]; tombstone?: ListedKey };
   /** Whether object and receipt were not listed and must be looked up. */
   notListed?: boolean;
 }
@@ -42,12 +47,13 @@ export interface AuditSources {
   onForeign: (object: ListedKey) => void;
 }
 
-/** The key ranges of the three listings. */
-type Ranges = Record<'objects' | 'holds' | 'receipts', KeyRange>;
+/** The key ranges of the listings. */
+type Ranges = Record<'contexts' | 'objects' | 'holds' | 'receipts', KeyRange>;
 
 /** Together these cover the whole bucket, so no object is overlooked. */
 const wholeBucket: Ranges = {
-  objects: { before: holdPrefix },
+  contexts: { before: documentPrefix },
+  objects: { from: documentPrefix, before: holdPrefix },
   holds: { from: holdPrefix, before: receiptPrefix },
   receipts: { from: receiptPrefix },
 };
@@ -58,7 +64,12 @@ function rangesOf({ from, before }: Stretch): Ranges {
     from: prefix + from,
     ...(before !== '' && { before: prefix + before }),
   });
-  return { objects: range(documentPrefix), holds: range(holdPrefix), receipts: range(receiptPrefix) };
+  return {
+    contexts: range(contextPrefix),
+    objects: range(documentPrefix),
+    holds: range(holdPrefix),
+    receipts: range(receiptPrefix),
+  };
 }
 
 /** Merges all sources, sorted by ID. @throws ArchiverError the errors of `listVersions` */
@@ -70,6 +81,7 @@ export function mergeSources({
   ...others
 }: AuditSources): AsyncGenerator<SourceRow> {
   const ranges = stretch ? rangesOf(stretch) : wholeBucket;
+  const contexts = listVersions(listing, ranges.contexts);
   const objects = listVersions(listing, ranges.objects);
   const holds = listVersions(listing, ranges.holds);
   const receipts = listVersions(listing, ranges.receipts);
@@ -82,8 +94,24 @@ export function mergeSources({
     telnyx,
     manifests: mergeManifests(manifests),
     hold: groupedById(withIds(holds, documentIdOfHold, others)),
+    contexts: withTombstones(groupedById(withIds(contexts, documentIdBelowContexts, others))),
   });
   return rows;
+}
+
+function documentIdBelowContexts(key: string): string | undefined {
+  return documentIdOfContext(key) ?? documentIdOfContextTombstone(key);
+}
+
+async function* withTombstones(
+  groups: AsyncIterable<NonNullable<SourceRow['hold']>>,
+): AsyncGenerator<NonNullable<SourceRow['contexts']>> {
+  for await (const { id, records } of groups) {
+    // It sorts before the contexts.
+    const [first, ...others] = records;
+    if (first && documentIdOfContextTombstone(first.key)) yield { id, records: others, tombstone: first };
+    else yield { id, records };
+  }
 }
 
 async function* withIds(

@@ -5,6 +5,8 @@ import {
   auditPlanKey,
   auditResultKey,
   auditSummaryKey,
+  contextKey,
+  contextTombstoneKey,
   documentKey,
   holdKey,
   receiptKey,
@@ -24,6 +26,9 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
     'a',
     'audits/x',
     'audits/20261124T021500Z/results/x.json',
+    'contexts/x.json',
+    `contexts/${id(1)}/notes.txt`,
+    'd',
     'documents/x',
     'holds/notes.txt',
     `holds/${id(1)}/today.json`,
@@ -32,7 +37,14 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
     'z',
   ];
   const holds = [holdKey(id(1), noon), holdKey(id(1), noon + 1), holdKey(id(3), noon)];
-  const known = [documentKey(id(1)), documentKey(id(2)), receiptKey(id(2)), ...holds];
+  const contexts = [
+    contextTombstoneKey(id(2)),
+    contextKey(id(2), '0'.repeat(64)),
+    contextKey(id(2), 'f'.repeat(64)),
+    contextKey(id(4), '7'.repeat(64)),
+    contextTombstoneKey(id(5)),
+  ];
+  const known = [documentKey(id(1)), documentKey(id(2)), receiptKey(id(2)), ...holds, ...contexts];
   const timestamp = '20261124T120000Z';
   const stretch = { from: '', before: '8' };
   const manifests = [
@@ -67,20 +79,33 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
 
   expect(others.sort()).toEqual(foreign.sort());
   expect(records).toEqual(audits);
-  expect(requests).toBe(3);
+  expect(requests).toBe(4);
   expect(rows).toMatchObject([
     {
       id: id(1),
       object: { key: documentKey(id(1)) },
       hold: { id: id(1), records: [{ key: holds[0] }, { key: holds[1] }] },
     },
-    { id: id(2), object: { key: documentKey(id(2)) }, receipt: { key: receiptKey(id(2)) } },
+    {
+      id: id(2),
+      object: { key: documentKey(id(2)) },
+      receipt: { key: receiptKey(id(2)) },
+      contexts: {
+        id: id(2),
+        tombstone: { key: contexts[0] },
+        records: [{ key: contexts[1] }, { key: contexts[2] }],
+      },
+    },
     { id: id(3), hold: { records: [{ key: holds[2] }] } },
+    { id: id(4), contexts: { records: [{ key: contexts[3] }] } },
+    { id: id(5), contexts: { records: [], tombstone: { key: contexts[4] } } },
   ]);
   expect(rows.map((row) => Object.keys(row))).toEqual([
     ['id', 'object', 'hold'],
-    ['id', 'object', 'receipt'],
+    ['id', 'object', 'receipt', 'contexts'],
     ['id', 'hold'],
+    ['id', 'contexts'],
+    ['id', 'contexts'],
   ]);
 });
 

@@ -77,7 +77,8 @@ describe('the statement of an erasure', () => {
         Archived   2026-11-14T12:00:04.000Z
         Object     49.7 kB, SHA-256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
         Receipt    SHA-256 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-        Tombstone  SHA-256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc, at both keys
+        Tombstone  SHA-256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc, at all three keys
+        Contexts   none left
         Deleted by this run:
           documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01  version v1  49.7 kB, written 2026-11-14T12:00:00.000Z
           documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01  version v2  delete marker, written 2026-11-23T12:00:00.000Z
@@ -88,13 +89,15 @@ describe('the statement of an erasure', () => {
 
       HOW TO VERIFY
 
-      Each of the two keys of an erased document has one version, the tombstone, and no delete marker. Both have the
-      SHA-256 stated above.
+      Each of the three keys of an erased document has one version, the tombstone, and no delete marker. All have the
+      SHA-256 stated above. Nothing is left below contexts/<document ID>/.
 
         aws s3api list-object-versions --bucket example-archive --prefix documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01
         aws s3 cp s3://example-archive/documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01 - | sha256sum
-        aws s3api list-object-versions --bucket example-archive --prefix receipts/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01.json
+        aws s3api list-object-versions --bucket example-archive --prefix receipts/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01
         aws s3 cp s3://example-archive/receipts/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01.json - | sha256sum
+        aws s3api list-object-versions --bucket example-archive --prefix contexts/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01
+        aws s3 cp s3://example-archive/contexts/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01.json - | sha256sum
 
       WHAT THIS STATEMENT DOES NOT COVER
 
