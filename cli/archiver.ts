@@ -14,6 +14,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { eraseCommand } from './commands/erase.ts';
 import { exportCommand } from './commands/export.ts';
 import { holdCommand } from './commands/hold.ts';
+import { proveCommand } from './commands/prove.ts';
 import { redriveCommand } from './commands/redrive.ts';
 import { releaseCommand } from './commands/release.ts';
 import { sendCommand } from './commands/send.ts';
@@ -27,6 +28,7 @@ const commands: readonly ArchiverCommand[] = [
   redriveCommand,
   doctorCommand,
   exportCommand,
+  proveCommand,
   statusCommand,
   sendCommand,
   eraseCommand,

@@ -176,6 +176,19 @@ const exported = [
   }),
 ];
 
+const proof = [
+  line('proof', {
+    documentId: text,
+    outcome: v.pipe(v.picklist(['proven', 'incomplete', 'failed']), v.description('incomplete: with gaps.')),
+    state: optional(v.picklist(['archived', 'erased'])),
+    folder: optional(text),
+    sha256: optional(v.pipe(text, v.description('Of checksums.txt in the folder.'))),
+    gaps: optional(v.array(text)),
+    reason: optional(v.pipe(text, v.description('Why it failed.'))),
+  }),
+  line('end', { proven: count, incomplete: count, failed: count }),
+];
+
 const failureCount = { documents: count, otherMessages: count, deadLetters: count };
 const redrive = [
   line('total', { ...failureCount, lockedElsewhere: count }),
@@ -319,6 +332,7 @@ export const archiverLines = {
   erase: v.union([...erasure, archiverError]),
   export: v.union([...exported, archiverError]),
   hold: v.union([...hold, archiverError]),
+  prove: v.union([...proof, archiverError]),
   redrive: v.union([...redrive, archiverError]),
   release: v.union([...hold, archiverError]),
   send: v.union([...send, archiverError]),

@@ -20,6 +20,7 @@ const cliFolders = [
   'cli/dead-letters',
   'cli/erasure',
   'cli/export',
+  'cli/prove',
   'cli/target',
 ];
 /** What the files of each folder may import, besides files of the same folder: folders, or single files. */
@@ -99,6 +100,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/s3/file-errors.ts',
     'local/s3/untrusted-folder.ts',
     'local/s3/scratch.ts',
+  ],
+  'cli/prove': [
+    'cli',
+    'cli/export',
+    'cli/report',
+    'cli/target',
+    'functions',
+    'local/s3/file-errors.ts',
+    'local/s3/scratch.ts',
+    'local/s3/untrusted-folder.ts',
+    'terminal',
   ],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
   'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'local/programs.ts', 'terminal'],

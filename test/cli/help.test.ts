@@ -8,6 +8,7 @@ import { doctorCommand } from '../../cli/commands/doctor.ts';
 import { eraseCommand } from '../../cli/commands/erase.ts';
 import { exportCommand } from '../../cli/commands/export.ts';
 import { holdCommand } from '../../cli/commands/hold.ts';
+import { proveCommand } from '../../cli/commands/prove.ts';
 import { redriveCommand } from '../../cli/commands/redrive.ts';
 import { releaseCommand } from '../../cli/commands/release.ts';
 import { sendCommand } from '../../cli/commands/send.ts';
@@ -22,6 +23,7 @@ const commands: readonly ArchiverCommand[] = [
   eraseCommand,
   exportCommand,
   holdCommand,
+  proveCommand,
   redriveCommand,
   releaseCommand,
   sendCommand,

@@ -1,0 +1,288 @@
+/** What a proof says in words: the same content for its page and for its text file. */
+import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
+import { formatBytes } from '../../terminal/bytes.ts';
+import { formatCount } from '../../terminal/counts.ts';
+import { shellWord } from '../command-line.ts';
+import type { Operator } from '../target/target.ts';
+import { type Evidence, proofFiles, type StoredFacts } from './evidence.ts';
+import { checksumsName } from './proof-folder.ts';
+
+/** Who made the proof, when, and from what. */
+export interface ProofOrigin {
+  /** The archiver or the folder. */
+  archive: string;
+  /** `s3://<bucket>`, or the path of a folder. */
+  place: string;
+  operator: Operator;
+  /** Milliseconds since the Unix epoch. */
+  madeAt: number;
+  /** Version of the archiver. */
+  version: string;
+}
+
+export type Block =
+  | { text: string }
+  | { commands: readonly string[] }
+  | { pairs: readonly (readonly [name: string, value: string])[] };
+
+export interface ProofSection {
+  heading: string;
+  blocks: readonly Block[];
+}
+
+export interface Explanation {
+  /** Whether nothing is missing and nothing contradicts it. */
+  isComplete: boolean;
+  verdict: string;
+  sections: readonly ProofSection[];
+  origin: readonly (readonly [name: string, value: string])[];
+}
+
+/** @param checksums SHA-256 of `checksums.txt`, in lower-case hex */
+export function explainProof(evidence: Evidence, origin: ProofOrigin, checksums: string): Explanation {
+  const { gaps, subject, chain } = evidence;
+  const what = subject.state === 'archived' ? 'document' : 'erasure';
+  const manifests = `receipt and ${formatCount(chain.length, 'manifest')} agree`;
+  return {
+    isComplete: gaps.length === 0,
+    verdict:
+      gaps.length > 0
+        ? `Incomplete proof: ${formatCount(gaps.length, 'gap')}`
+        : subject.state === 'archived'
+          ? `Archived and unchanged: bytes, ${manifests}`
+          : `Erased: tombstones and ${formatCount(chain.length, 'manifest')} agree`,
+    sections: [
+      ...(gaps.length > 0 ? [{ heading: 'Gaps of this proof', blocks: gaps.map((text) => ({ text })) }] : []),
+      { heading: `The ${what}`, blocks: [{ pairs: subjectPairs(evidence) }] },
+      { heading: 'How to verify it', blocks: verification(evidence, checksums) },
+      { heading: 'What the files are', blocks: [{ pairs: filePairs(evidence) }] },
+      ...(chain.length > 0
+        ? [{ heading: 'What the manifests prove', blocks: manifestBlocks(evidence, origin) }]
+        : []),
+      { heading: 'What S3 states', blocks: storedBlocks(evidence.stored) },
+      ...(evidence.holds.length > 0 ? [{ heading: 'Holds', blocks: [{ pairs: holdPairs(evidence) }] }] : []),
+    ],
+    origin: [
+      ['Archive', origin.archive],
+      ...(origin.place === origin.archive ? [] : [['Bucket', origin.place] as const]),
+      ['Made', new Date(origin.madeAt).toISOString()],
+      ['Made by', roleOf(origin.operator)],
+      [checksumsName, `SHA-256 ${checksums}`],
+    ],
+  };
+}
+
+function roleOf({ role, session }: Operator): string {
+  return session === undefined ? role : `${role}, session ${session}`;
+}
+
+function subjectPairs({ documentId, subject }: Evidence): [string, string][] {
+  if (subject.state === 'erased') {
+    const { erasedAt, erasedBy, basis, erased } = subject.tombstone;
+    const { document, receipt, archivedAt } = erased;
+    return [
+      ['Document ID', documentId],
+      ['Erased', `${erasedAt}, by ${erasedBy}`],
+      ['Basis', basis],
+      ['Archived', archivedAt ?? 'unknown: no receipt'],
+      ['Erased document', document ? `${formatBytes(document.bytes)}, SHA-256 ${document.sha256}` : 'none'],
+      ['Erased receipt', receipt ? `SHA-256 ${receipt.sha256}` : 'none'],
+      ['Tombstone', `SHA-256 ${subject.sha256}`],
+    ];
+  }
+  const { reading, bytes, sha256 } = subject;
+  const { fileName, customerReference, createdAt, archivedAt, digest } = reading;
+  return [
+    ['File name', fileName ?? 'not stated by Telnyx'],
+    ...(customerReference === undefined
+      ? []
+      : [['Customer reference', customerReference] as [string, string]]),
+    ['Document ID', documentId],
+    ['Size', `${bytes} bytes`],
+    ['SHA-256', sha256],
+    ['Uploaded to Telnyx', instantText(createdAt)],
+    ['Archived', instantText(archivedAt)],
+    ['Receipt', `SHA-256 ${digest}`],
+  ];
+}
+
+function instantText(at: number | undefined): string {
+  return at === undefined ? 'not stated' : new Date(at).toISOString();
+}
+
+function verification({ documentId, subject, chain }: Evidence, checksums: string): Block[] {
+  const everyLine = `cat manifests/*/*.txt ${excerptGlob} | sort -u | sha256sum --check --ignore-missing`;
+  return [
+    {
+      text: 'Run these commands in this folder. They need only the tools of GNU coreutils: on Linux they are installed, on macOS `brew install coreutils` provides them, on Windows WSL or Git does. Every command must end without FAILED.',
+    },
+    {
+      text: '1. No file of this folder has been changed since it was made. The first line must be the SHA-256 that you were told.',
+    },
+    { commands: [`sha256sum ${checksumsName}`, `sha256sum --check ${checksumsName}`] },
+    { text: `It was ${checksums} when the folder was made.` },
+    ...(subject.state === 'archived'
+      ? [
+          {
+            text: '2. The document has the bytes that the receipt states: this SHA-256 stands in the receipt, under object.sha256.',
+          },
+          { commands: [`sha256sum documents/${documentId}`, `cat receipts/${documentId}.json`] },
+          ...(chain.length > 0
+            ? [
+                {
+                  text: '3. Document and receipt have the SHA-256 that each manifest states, and the manifests that are whole in this folder have the SHA-256 that their successors state.',
+                },
+                { commands: [everyLine] },
+              ]
+            : []),
+        ]
+      : [
+          {
+            text: '2. The keys of document and receipt have the same text, the tombstone: the two SHA-256 are equal. It states the SHA-256 of what was erased.',
+          },
+          {
+            commands: [
+              `sha256sum documents/${documentId} receipts/${documentId}.json`,
+              `cat documents/${documentId}`,
+            ],
+          },
+          ...(chain.length > 0
+            ? [
+                {
+                  text: '3. The manifests from before the erasure state the SHA-256 of what was erased, as the tombstone does; those from after it state the SHA-256 of the tombstone. Compare:',
+                },
+                { commands: [`sort -k 2 ${excerptGlob} | uniq`] },
+              ]
+            : []),
+        ]),
+    ...(chain.length > 0
+      ? [
+          {
+            text: `4. Each manifest names its predecessor: its first line is the line before its own in ${proofFiles.chain}. The last line of ${proofFiles.chain} is the newest manifest. Ask the owner of the archive for the SHA-256 that was kept outside of it, and compare.`,
+          },
+          { commands: [`cat ${proofFiles.chain}`] },
+        ]
+      : []),
+  ];
+}
+
+const excerptGlob = `${proofFiles.excerpts}manifests/*/*.txt`;
+
+function filePairs({
+  documentId,
+  subject,
+  contexts,
+  holds,
+  chain,
+  isWithheld,
+}: Evidence): [string, string][] {
+  const hasRoots = chain.some(({ manifest }) => manifest.stretches);
+  return [
+    ...(subject.state === 'archived'
+      ? ([
+          [subject.namedPath, 'the document under its file name, made safe for all file systems'],
+          [documentKey(documentId), 'the same bytes under the key that they have in the archive'],
+          [
+            receiptKey(documentId),
+            'the receipt that the archiver wrote when it had archived the document: Telnyx’s record of it, SHA-256, size, time and reason',
+          ],
+        ] as [string, string][])
+      : ([
+          [documentKey(documentId), 'the tombstone in the place of the document'],
+          [receiptKey(documentId), 'the same tombstone in the place of the receipt'],
+        ] as [string, string][])),
+    ...(contexts > 0
+      ? ([
+          [
+            `contexts/${documentId}/`,
+            'what the archiver learnt about the document: orders, resources and phone numbers',
+          ],
+        ] as [string, string][])
+      : []),
+    ...(holds.length > 0
+      ? ([
+          [
+            `holds/${documentId}/`,
+            'who placed or released a hold, when and why; a colon in a name is written as -',
+          ],
+        ] as [string, string][])
+      : []),
+    ...(chain.length > 0
+      ? ([
+          [
+            proofFiles.chain,
+            'the manifests from the first that names the document to the newest, oldest first, with their SHA-256',
+          ],
+          [
+            'manifests/',
+            `tag files, which name the manifest beside them${hasRoots ? '; manifests that name no documents themselves, as they are' : ''}`,
+          ],
+          [
+            proofFiles.excerpts,
+            `of files of manifests that name other documents as well: only the lines about this document and the line about the previous manifest${isWithheld ? '. In names of files, the ID of another document is written as withheld' : ''}`,
+          ],
+          [proofFiles.wholeFiles, 'the SHA-256 of the whole files that the excerpts are from'],
+        ] as [string, string][])
+      : []),
+    [checksumsName, 'the SHA-256 of each file of evidence: all files but README.html, README.txt and itself'],
+  ];
+}
+
+function manifestBlocks({ chain }: Evidence, { place }: ProofOrigin): Block[] {
+  const [first, newest] = [chain[0]?.manifest, chain.at(-1)?.manifest];
+  const bucket = place.startsWith('s3://');
+  return [
+    {
+      text: 'A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or a manifest later without changing every manifest since.',
+    },
+    {
+      pairs: [
+        ['Manifests', `${formatCount(chain.length, 'manifest')} since the first that names the document`],
+        ['First', describe(first)],
+        ['Newest', describe(newest)],
+      ],
+    },
+    {
+      text: `Other documents must not be disclosed, so this folder has only excerpts of the files that name them. Somebody with access to the archive verifies the whole: each file of ${proofFiles.wholeFiles} in the archive has the SHA-256 that stands there, and contains the lines of its excerpt. ${bucket ? 'In a new folder with a copy of whole-files.txt:' : `In ${place}, with the path of whole-files.txt:`}`,
+    },
+    {
+      commands: [
+        ...(bucket ? [`aws s3 cp --recursive ${shellWord(`${place}/manifests/`)} manifests/`] : []),
+        `sha256sum --check ${proofFiles.wholeFiles}`,
+      ],
+    },
+  ];
+}
+
+function describe(manifest: Evidence['chain'][number]['manifest'] | undefined): string {
+  return manifest ? `${parseManifestKey(manifest.key)?.timestamp}, SHA-256 ${manifest.sha256}` : 'none';
+}
+
+function storedBlocks(stored: readonly StoredFacts[]): Block[] {
+  return [
+    { text: 'The storage stated this about the two objects when this folder was made.' },
+    {
+      pairs: stored.flatMap(({ key, sha256, versionId, written, others, lock: { held, retention } }) => [
+        ['Key', key] as const,
+        [
+          'Version',
+          versionId === 'null'
+            ? 'none: the storage has no versions'
+            : `${versionId}; ${others === 0 ? 'the only one' : `${formatCount(others, 'other version')} or delete markers`}`,
+        ] as const,
+        ['Written', new Date(written).toISOString()] as const,
+        ['Checksum', sha256 === undefined ? 'none' : `SHA-256 ${sha256}`] as const,
+        [
+          'Lock',
+          retention ? `${retention.mode} until ${new Date(retention.until).toISOString()}` : 'none',
+        ] as const,
+        ['Legal hold', held ? 'ON' : 'OFF'] as const,
+      ]),
+    },
+  ];
+}
+
+function holdPairs({ holds }: Evidence): [string, string][] {
+  return holds.map(({ action, at, by, reason }) => [at, `${action} by ${by}: ${reason}`]);
+}
