@@ -165,8 +165,6 @@ async function proveDocument(
     terminal.print(styled`${documentId}  ${terminal.paint('red', 'failed')}  ${reason}`);
     terminal.record({ type: 'proof', documentId, outcome: 'failed', reason });
     return 'failed';
-  } finally {
-    await folder.discard();
   }
 }
 

@@ -122,11 +122,6 @@ export class ProofFolder {
     await this.#onDisk(path, rename(this.#path, path));
   }
 
-  /** Removes the folder. Has no effect on a published one. */
-  async discard(): Promise<void> {
-    await rm(this.#path, { recursive: true, force: true });
-  }
-
   async #create(path: string) {
     const file = join(this.#path, path);
     await this.#onDisk(path, mkdir(dirname(file), { recursive: true, mode: 0o700 }));

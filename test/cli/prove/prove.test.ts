@@ -1,0 +1,460 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../../cli/command.ts';
+import { contextKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { manifestKey, tagManifestKey } from '../../../functions/bucket/manifest-text.ts';
+import { noon } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
+import { propertyRuns } from '../../fuzz-runs.ts';
+import { disclosures, first, second, startProofs, startWithManifests, third } from './world.ts';
+
+const roots = ['20261108T021500Z', '20261122T021500Z'];
+const singles = ['20261101T021500Z', '20261115T021500Z'];
+
+describe('archiver prove', () => {
+  it('writes document, receipt, context, hold, root manifests and excerpts, and the checksums of all of them', async () => {
+    const world = await startWithManifests();
+
+    const result = await world.run([first]);
+    const files = await world.files(first);
+
+    expect(result.exitCode).toBe(0);
+    expect([...files.keys()]).toEqual(
+      [
+        'README.html',
+        'README.txt',
+        'chain.txt',
+        'checksums.txt',
+        contextKey(first, sha256(`${first}PORT-1`)),
+        documentKey(first),
+        ...singles.map((stamp) => `excerpts/${manifestKey(stamp)}`),
+        ...roots.map((stamp) => `excerpts/manifests/${stamp}/ids__4.txt`),
+        `file/Name of ${first}.pdf`,
+        `holds/${first}/2026-11-24T12-00-00.000Z.json`,
+        ...roots.map(manifestKey),
+        ...[...roots, ...singles].map(tagManifestKey),
+        receiptKey(first),
+        'whole-files.txt',
+      ].sort(),
+    );
+    for (const key of [documentKey(first), receiptKey(first), ...roots.map(manifestKey)]) {
+      expect(files.get(key)?.toString()).toBe(world.bucket.text(key));
+    }
+    expect(files.get(`file/Name of ${first}.pdf`)?.toString()).toBe(`Bytes of ${first}`);
+    const evidence = [...files].filter(([path]) => !/^(README|checksums)/.test(path));
+    expect(files.get('checksums.txt')?.toString().trimEnd().split('\n').toSorted()).toEqual(
+      evidence.map(([path, bytes]) => `${sha256(bytes)}  ${path}`).sort(),
+    );
+    expect(result.records).toEqual([
+      {
+        type: 'proof',
+        documentId: first,
+        outcome: 'proven',
+        state: 'archived',
+        folder: join(world.to, first),
+        sha256: sha256(files.get('checksums.txt') ?? ''),
+        gaps: [],
+      },
+      { type: 'end', proven: 1, incomplete: 0, failed: 0 },
+    ]);
+    expect(result.printed).toContain(`<green>proven  archived  ${join(world.to, first)}\n`);
+  });
+
+  it('begins the chain with the first manifest that names the document, and ends it with the newest', async () => {
+    const world = await startWithManifests();
+
+    await world.run([first, third]);
+    const chainOf = async (id: string) => String((await world.files(id)).get('chain.txt'));
+
+    const line = (stamp: string) =>
+      `${sha256(world.bucket.text(manifestKey(stamp)))}  ${manifestKey(stamp)}\n`;
+    const stamps = [...singles, ...roots].sort();
+    expect(await chainOf(first)).toBe(stamps.map(line).join(''));
+    expect(await chainOf(third)).toBe(stamps.slice(2).map(line).join(''));
+  });
+
+  it('discloses nothing about any other document', async () => {
+    const world = await startWithManifests();
+
+    await world.run([first, third]);
+
+    expect(disclosures(world, await world.files(first), [first])).toEqual([]);
+    expect(disclosures(world, await world.files(third), [third])).toEqual([]);
+    // The facts of the document itself, so that the search can find something.
+    expect(disclosures(world, await world.files(third), [first, second])).toContain(
+      `README.txt: Name of ${third}.pdf`,
+    );
+  });
+
+  it('withholds the ID of another document in the name of a stretch file, whatever the stretches are', async () => {
+    const nibble = fc.integer({ min: 0, max: 15 }).map((digit) => digit.toString(16));
+    const uuid = fc.uuid().map((id) => id.toLowerCase());
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(uuid, { minLength: 2, maxLength: 8 }),
+        fc.uniqueArray(nibble, { maxLength: 3 }),
+        fc.nat(),
+        async (ids, prefixes, choice) => {
+          const world = await startProofs();
+          for (const id of ids) world.archive(id);
+          const bounds = [
+            ...new Set([...prefixes.filter((each) => each !== '0'), ...ids.slice(0, 3)]),
+          ].sort();
+          await world.writeRoot('20261108T021500Z', ids, bounds);
+          const id = ids[choice % ids.length] ?? '';
+
+          const result = await world.run([id]);
+          const files = await world.files(id);
+
+          expect(result.records[0]).toMatchObject({ outcome: 'proven', gaps: [] });
+          expect(disclosures(world, files, [id])).toEqual([]);
+          const root = world.bucket.text(manifestKey('20261108T021500Z'));
+          const whole = String(files.get('whole-files.txt'))
+            .split('\n')
+            .map((line) => line.slice(0, 64));
+          expect(whole.some((digest) => digest !== '' && root.includes(digest))).toBe(true);
+        },
+      ),
+      { numRuns: Math.min(propertyRuns(20), 500) },
+    );
+  });
+
+  it('states in the pages who made it, when, the checksum of the checksums, and what S3 states of version and lock', async () => {
+    const world = await startWithManifests();
+    const until = Date.parse('2033-01-01T00:00:00Z');
+    world.bucket.objects.delete(documentKey(first));
+    world.bucket.versioned.put(documentKey(first), Buffer.from(`Bytes of ${first}`), {
+      retention: { mode: 'COMPLIANCE', until },
+      legalHold: 'ON',
+      modified: noon,
+      verified: Buffer.from(`Bytes of ${first}`),
+    });
+    const { versionId = '' } = world.bucket.objects.get(documentKey(first)) ?? {};
+
+    const result = await world.run([first]);
+    const files = await world.files(first);
+
+    for (const page of ['README.txt', 'README.html']) {
+      const text = String(files.get(page));
+      for (const fact of [
+        'arn:aws:sts::1:assumed-role/BreakGlass, session jo',
+        '2026-11-24T12:00:00.000Z',
+        String((result.records[0] as { sha256: string }).sha256),
+        versionId,
+        'COMPLIANCE until 2033-01-01T00:00:00.000Z',
+        's3://archive',
+        'hold by local: Case 12',
+        `Name of ${first}.pdf`,
+        `PO of ${first}`,
+        sha256(world.bucket.text(manifestKey('20261122T021500Z'))),
+      ]) {
+        expect(text).toContain(fact);
+      }
+      expect(text).toMatch(/Legal hold(\s+|<\/dt><dd>)ON/);
+    }
+  });
+
+  it('writes files and folders for their owner only', async () => {
+    const world = await startWithManifests();
+
+    await world.run([first]);
+    const modes = await Promise.all(
+      ['', documentKey(first), 'README.html'].map(
+        async (path) => (await stat(join(world.to, first, path))).mode & 0o777,
+      ),
+    );
+
+    expect(modes).toEqual([0o700, 0o600, 0o600]);
+  });
+});
+
+describe('archiver prove of an erased document', () => {
+  it('proves the erasure by tombstone and manifest lines before and after, without bytes and name', async () => {
+    const world = await startWithManifests();
+    const before = world.known.get(first) ?? [];
+    for (const key of [...world.bucket.objects.keys()]) {
+      if (/^(contexts|holds)/.test(key)) world.bucket.objects.delete(key);
+    }
+    await world.erase({}, first);
+    await world.writeRoot('20261123T021500Z', [first, second, third]);
+
+    const result = await world.run([first]);
+    const files = await world.files(first);
+    const texts = [...files].map(([path, bytes]) => `${path}\n${bytes}`).join('\n');
+
+    const tombstone = world.bucket.text(receiptKey(first));
+    const [, name = '', reference = '', body = '', documentDigest = '', receiptDigest = ''] = before;
+    expect(result.records[0]).toMatchObject({ outcome: 'proven', state: 'erased', gaps: [] });
+    for (const secret of [name, reference, body]) expect(texts).not.toContain(secret);
+    expect(String(files.get(documentKey(first)))).toBe(tombstone);
+    expect(String(files.get(receiptKey(first)))).toBe(tombstone);
+    expect([...files.keys()].filter((path) => path.startsWith('file/'))).toEqual([]);
+    const lines = (digest: string, other = digest) =>
+      `${digest}  ${documentKey(first)}\n${other}  ${receiptKey(first)}\n`;
+    const stretch = (stamp: string) => String(files.get(`excerpts/manifests/${stamp}/ids__4.txt`));
+    expect(stretch('20261122T021500Z')).toBe(lines(documentDigest, receiptDigest));
+    expect(stretch('20261123T021500Z')).toBe(lines(sha256(tombstone)));
+    expect(disclosures(world, files, [first])).toEqual([]);
+  });
+
+  it('names the missing manifest when none has been written since the erasure', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    world.writeSingle('20261101T021500Z', [first]);
+    await world.erase({}, first);
+
+    const result = await world.run([first]);
+
+    expect(result.exitCode).toBe(1);
+    expect(result.records[0]).toMatchObject({
+      outcome: 'incomplete',
+      gaps: ['No manifest names the tombstone yet. The next manifest of the audit will.'],
+    });
+  });
+
+  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void, string]>([
+    [
+      'versions',
+      ({ bucket }) => {
+        const tombstone = bucket.text(documentKey(first));
+        bucket.put(documentKey(first), tombstone, noon);
+      },
+      'versions are left',
+    ],
+    ['contexts', ({ learn }) => learn(first, 'PORT-1'), 'contexts are left'],
+    [
+      'the document',
+      ({ bucket }) => {
+        bucket.objects.delete(documentKey(first));
+        bucket.put(documentKey(first), 'bytes', noon);
+      },
+      'the document is left',
+    ],
+  ])('fails when %s are left', async (_what, leave, reason) => {
+    const world = await startProofs();
+    world.archive(first);
+    await world.erase({}, first);
+    leave(world);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toEqual({
+      type: 'proof',
+      documentId: first,
+      outcome: 'failed',
+      reason: `The erasure is not finished: ${reason}. Run \`archiver erase\` again.`,
+    });
+  });
+});
+
+describe('archiver prove of what it cannot prove', () => {
+  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void, string]>([
+    [
+      'is not archived',
+      ({ bucket }) => void bucket.objects.delete(receiptKey(first)),
+      'Not archived: there is no receipt.',
+    ],
+    [
+      'has other bytes than its receipt says',
+      ({ bucket }) => {
+        bucket.objects.delete(documentKey(first));
+        bucket.put(documentKey(first), `Bytes of ${second}`, noon);
+      },
+      'The receipt does not match the object, which has other bytes. Run `archiver audit --read-data`.',
+    ],
+    [
+      'has no object',
+      ({ bucket }) => void bucket.objects.delete(documentKey(first)),
+      'The receipt exists but the object does not. Run `archiver audit`.',
+    ],
+    [
+      'has a receipt that is not JSON',
+      ({ bucket }) => bucket.put(receiptKey(first), '{', noon),
+      'Invalid receipt: not JSON. Run `archiver audit`.',
+    ],
+    [
+      'has a receipt that is too large',
+      ({ bucket }) => bucket.put(receiptKey(first), Buffer.alloc(1024 ** 2 + 1), noon),
+      'Invalid receipt: 1048577 bytes, too large for a receipt. Run `archiver audit`.',
+    ],
+    [
+      'has a tombstone that is not valid',
+      ({ bucket }) => bucket.put(receiptKey(first), '{"state":"erased"}', noon),
+      'Invalid tombstone: v is missing, unknown or not valid. Run `archiver audit`.',
+    ],
+    [
+      'has a hold record that the archiver did not write',
+      ({ bucket, hold }) => {
+        hold(first);
+        for (const key of [...bucket.objects.keys()])
+          if (key.startsWith('holds/')) bucket.put(key, '{}', noon);
+      },
+      'is not a hold record that the archiver wrote there',
+    ],
+  ])('leaves nothing behind when a document %s, and proves the others', async (_what, damage, reason) => {
+    const world = await startProofs();
+    for (const id of [first, second]) world.archive(id);
+    world.writeSingle('20261101T021500Z', [first, second]);
+    damage(world);
+
+    const result = await world.run([first, second]);
+    const alone = await world.run([first], {}, `${world.to}-alone`);
+
+    expect(result.exitCode).toBe(1);
+    expect(result.records).toMatchObject([
+      { documentId: first, outcome: 'failed', reason: expect.stringContaining(reason) },
+      { documentId: second, outcome: 'proven' },
+      { proven: 1, incomplete: 0, failed: 1 },
+    ]);
+    expect(result.printed).toContain(`${first}  <red>failed  `);
+    expect(await readdir(world.to)).toEqual([second]);
+    expect(alone.exitCode).toBe(1);
+    expect(await readdir(dirname(world.to))).toEqual(['evidence']);
+  });
+
+  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void | Promise<void>, string[]]>([
+    [
+      'no manifest names it yet',
+      () => undefined,
+      ['No manifest names the document yet. The next manifest of the audit will.'],
+    ],
+    [
+      'a manifest states another digest of the document',
+      (world) => {
+        world.archive(first, { body: 'other bytes' });
+        world.writeSingle('20261101T021500Z', [first]);
+        world.bucket.objects.delete(documentKey(first));
+        world.bucket.objects.delete(receiptKey(first));
+        world.archive(first);
+      },
+      [`${manifestKey('20261101T021500Z')} states another SHA-256 of the document.`],
+    ],
+    [
+      'a manifest states another digest of the receipt',
+      (world) => {
+        world.archive(first, { reference: 'another reference' });
+        world.writeSingle('20261101T021500Z', [first]);
+        world.bucket.objects.delete(documentKey(first));
+        world.bucket.objects.delete(receiptKey(first));
+        world.archive(first);
+      },
+      [`${manifestKey('20261101T021500Z')} states another SHA-256 of the receipt.`],
+    ],
+    [
+      'a later manifest leaves it out',
+      async (world) => {
+        world.archive(second);
+        world.writeSingle('20261101T021500Z', [first, second]);
+        await world.writeRoot('20261108T021500Z', [second]);
+      },
+      [`${manifestKey('20261108T021500Z')} leaves the document out.`],
+    ],
+    [
+      'its object has another version',
+      (world) => {
+        world.writeSingle('20261101T021500Z', [first]);
+        world.bucket.put(documentKey(first), `Bytes of ${first}`, noon);
+      },
+      [`${documentKey(first)} has 1 other version. Run \`archiver audit\`.`],
+    ],
+    [
+      'a manifest has been changed',
+      (world) => {
+        world.writeSingle('20261101T021500Z', [first]);
+        world.writeSingle('20261108T021500Z', [first]);
+        world.bucket.objects.delete(manifestKey('20261101T021500Z'));
+        world.bucket.put(manifestKey('20261101T021500Z'), 'other lines', noon);
+      },
+      [
+        `Not used as evidence: ${manifestKey('20261101T021500Z')}, its SHA-256 differs from the one in ${tagManifestKey('20261101T021500Z')}.`,
+      ],
+    ],
+  ])('writes the proof with its gap when %s', async (_what, prepare, gaps) => {
+    const world = await startProofs();
+    world.archive(first);
+    await prepare(world);
+
+    const result = await world.run([first]);
+    const files = await world.files(first);
+
+    expect(result.exitCode).toBe(1);
+    expect(result.records[0]).toMatchObject({ outcome: 'incomplete', gaps });
+    expect(result.printed).toContain(`  ${gaps[0]}\n`);
+    expect(String(files.get('README.txt'))).toMatch(/^Incomplete proof: 1 gap\.\n\nGAPS OF THIS PROOF\n/);
+    expect(String(files.get('README.html'))).toContain('<h2>Gaps of this proof</h2>');
+  });
+
+  it('refuses a folder that exists before it reads anything, and leaves it as it is', async () => {
+    const world = await startWithManifests();
+    await mkdir(join(world.to, second), { recursive: true });
+    await writeFile(join(world.to, second, 'kept'), 'kept');
+    world.bucket.requests.length = 0;
+
+    await expect(world.run([first, second])).rejects.toThrow(
+      new UsageError(`${join(world.to, second)} already exists. Pass another folder. Nothing was written.`),
+    );
+
+    expect(world.bucket.requests).toEqual([]);
+    expect(await readdir(world.to)).toEqual([second]);
+    expect(await readFile(join(world.to, second, 'kept'), 'utf8')).toBe('kept');
+  });
+
+  it('leaves nothing behind when it is interrupted, or when S3 denies access', async () => {
+    const world = await startWithManifests();
+    const interrupt = new AbortController();
+    world.bucket.refuse = (_operation, key) => {
+      if (key.startsWith('holds/')) interrupt.abort(new Error('Stopped.'));
+      return undefined;
+    };
+
+    await expect(world.run([first], { signal: interrupt.signal })).rejects.toThrow('Stopped.');
+    world.bucket.refuse = (operation) =>
+      operation === 'get-retention' ? { name: 'AccessDenied', status: 403 } : undefined;
+    await expect(world.run([first])).rejects.toThrow('S3 denies access');
+
+    expect(await readdir(dirname(world.to))).toEqual([]);
+  });
+
+  it('downloads a document again when the connection breaks', async () => {
+    const world = await startWithManifests();
+    let breaks = 2;
+    const { send } = world.bucket;
+    Object.assign(world.bucket, {
+      send: async (command: unknown) => {
+        const answer = (await send(command)) as { Body?: Readable };
+        if (!(command instanceof GetObjectCommand) || command.input.Key !== documentKey(first)) return answer;
+        if (breaks-- <= 0) return answer;
+        async function* broken() {
+          yield Buffer.from('Bytes');
+          throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
+        }
+        return { Body: Readable.from(broken()) };
+      },
+    });
+
+    expect((await world.run([first])).exitCode).toBe(0);
+    expect(breaks).toBe(-1);
+  });
+
+  it('takes only the keys that the archiver writes under the prefixes of the document', async () => {
+    const world = await startWithManifests();
+    world.bucket.put(`contexts/${first}/../../../../../outside.json`, 'x', noon);
+    world.bucket.put(`holds/${first}/../../../../../outside.json`, 'x', noon);
+
+    await world.run([first]);
+
+    expect([...(await world.files(first)).keys()].filter((path) => path.includes('outside'))).toEqual([]);
+    expect(await readdir(dirname(world.to))).toEqual(['evidence']);
+  });
+
+  it('requires IDs and --to', async () => {
+    const world = await startProofs();
+    expect(() => world.runTyped(first)).toThrow("required option '--to <folder>' not specified");
+    await expect(world.runTyped('--to', world.to)).rejects.toThrow(UsageError);
+    await expect(world.runTyped(first, '--to', world.to)).resolves.toBe(1);
+  });
+});
