@@ -24,6 +24,9 @@ export interface ProofOrigin {
 export type Block =
   | { text: string }
   | { commands: readonly string[] }
+  /** Names of any length, each with an explanation. */
+  | { entries: readonly (readonly [name: string, explanation: string])[] }
+  /** Short names with values. */
   | { pairs: readonly (readonly [name: string, value: string])[] };
 
 export interface ProofSection {
@@ -56,19 +59,21 @@ export function explainProof(evidence: Evidence, origin: ProofOrigin, checksums:
       ...(gaps.length > 0 ? [{ heading: 'Gaps of this proof', blocks: gaps.map((text) => ({ text })) }] : []),
       { heading: `The ${what}`, blocks: [{ pairs: subjectPairs(evidence) }] },
       { heading: 'How to verify it', blocks: verification(evidence, checksums) },
-      { heading: 'What the files are', blocks: [{ pairs: filePairs(evidence) }] },
+      { heading: 'What the files are', blocks: [{ entries: fileEntries(evidence) }] },
       ...(chain.length > 0
         ? [{ heading: 'What the manifests prove', blocks: manifestBlocks(evidence, origin) }]
         : []),
       { heading: 'What S3 states', blocks: storedBlocks(evidence.stored) },
-      ...(evidence.holds.length > 0 ? [{ heading: 'Holds', blocks: [{ pairs: holdPairs(evidence) }] }] : []),
+      ...(evidence.holds.length > 0
+        ? [{ heading: 'Holds', blocks: [{ entries: holdEntries(evidence) }] }]
+        : []),
     ],
     origin: [
       ['Archive', origin.archive],
       ...(origin.place === origin.archive ? [] : [['Bucket', origin.place] as const]),
       ['Made', new Date(origin.madeAt).toISOString()],
       ['Made by', roleOf(origin.operator)],
-      [checksumsName, `SHA-256 ${checksums}`],
+      ['Checksums', `${checksumsName} has the SHA-256 ${checksums}`],
     ],
   };
 }
@@ -115,7 +120,7 @@ function verification({ documentId, subject, chain }: Evidence, checksums: strin
   const everyLine = `cat manifests/*/*.txt ${excerptGlob} | sort -u | sha256sum --check --ignore-missing`;
   return [
     {
-      text: 'Run these commands in this folder. They need only the tools of GNU coreutils: on Linux they are installed, on macOS `brew install coreutils` provides them, on Windows WSL or Git does. Every command must end without FAILED.',
+      text: 'Run these commands in this folder. They need only the tools of GNU coreutils: on Linux they are installed, on macOS the Homebrew package coreutils provides them, on Windows WSL or Git does. Every command must end without FAILED.',
     },
     {
       text: '1. No file of this folder has been changed since it was made. The first line must be the SHA-256 that you were told.',
@@ -169,7 +174,7 @@ function verification({ documentId, subject, chain }: Evidence, checksums: strin
 
 const excerptGlob = `${proofFiles.excerpts}manifests/*/*.txt`;
 
-function filePairs({
+function fileEntries({
   documentId,
   subject,
   contexts,
@@ -262,27 +267,26 @@ function describe(manifest: Evidence['chain'][number]['manifest'] | undefined): 
 function storedBlocks(stored: readonly StoredFacts[]): Block[] {
   return [
     { text: 'The storage stated this about the two objects when this folder was made.' },
-    {
-      pairs: stored.flatMap(({ key, sha256, versionId, written, others, lock: { held, retention } }) => [
-        ['Key', key] as const,
-        [
-          'Version',
-          versionId === 'null'
-            ? 'none: the storage has no versions'
-            : `${versionId}; ${others === 0 ? 'the only one' : `${formatCount(others, 'other version')} or delete markers`}`,
-        ] as const,
-        ['Written', new Date(written).toISOString()] as const,
-        ['Checksum', sha256 === undefined ? 'none' : `SHA-256 ${sha256}`] as const,
-        [
-          'Lock',
-          retention ? `${retention.mode} until ${new Date(retention.until).toISOString()}` : 'none',
-        ] as const,
-        ['Legal hold', held ? 'ON' : 'OFF'] as const,
-      ]),
-    },
+    ...stored.flatMap(({ key, sha256, versionId, written, others, lock: { held, retention } }): Block[] => [
+      { text: key },
+      {
+        pairs: [
+          [
+            'Version',
+            versionId === 'null'
+              ? 'none: the storage has no versions'
+              : `${versionId}; ${others === 0 ? 'the only one' : `one of ${others + 1}, with delete markers`}`,
+          ],
+          ['Written', new Date(written).toISOString()],
+          ['Checksum', sha256 === undefined ? 'none' : `SHA-256 ${sha256}`],
+          ['Lock', retention ? `${retention.mode} until ${new Date(retention.until).toISOString()}` : 'none'],
+          ['Legal hold', held ? 'ON' : 'OFF'],
+        ],
+      },
+    ]),
   ];
 }
 
-function holdPairs({ holds }: Evidence): [string, string][] {
+function holdEntries({ holds }: Evidence): [string, string][] {
   return holds.map(({ action, at, by, reason }) => [at, `${action} by ${by}: ${reason}`]);
 }

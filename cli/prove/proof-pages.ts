@@ -32,7 +32,12 @@ ${blocks.map(blockOf)}</section>
 
 function blockOf(block: Block): Markup {
   if ('text' in block) return html`<p>${block.text}</p>\n`;
-  if ('commands' in block) return html`<pre class="commands">${block.commands.join('\n')}</pre>\n`;
+  if ('commands' in block) {
+    return html`${block.commands.map((command) => html`<pre class="commands">${command}</pre>\n`)}`;
+  }
+  if ('entries' in block) {
+    return html`${block.entries.map(([name, text]) => html`<p><span class="key">${name}</span><br>${text}</p>\n`)}`;
+  }
   return html`<dl class="facts">${block.pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>\n`;
 }
 
@@ -56,10 +61,17 @@ export function proofText(
 function linesOf(block: Block): string[] {
   if ('text' in block) return ['', ...wrap(block.text)];
   if ('commands' in block) return ['', ...block.commands.map((command) => `  ${command}`)];
+  if ('entries' in block) {
+    return block.entries.flatMap(([name, text]) => [
+      '',
+      printable(name),
+      ...wrap(text).map((line) => `  ${line}`),
+    ]);
+  }
   return ['', ...formatPairs(block.pairs).map((line) => `  ${line}`)];
 }
 
 /** Without line breaks from elsewhere. */
 function wrap(text: string): string[] {
-  return new Help().boxWrap(printable(text), columns).split('\n');
+  return new Help().boxWrap(printable(text), columns - 2).split('\n');
 }
