@@ -167,6 +167,7 @@ const exported = [
   }),
   line('end', {
     folder: text,
+    dryRun: optional(v.pipe(v.boolean(), v.description('Nothing was written: exported is what would be.'))),
     exported: count,
     alreadyThere: count,
     erased: count,

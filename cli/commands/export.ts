@@ -1,7 +1,7 @@
 /** `export`: copies documents to a folder under their file names at Telnyx. */
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { readReceipt } from '../../functions/audit/receipt-reading.ts';
+import { type ReceiptReading, readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { documentIdOfReceipt, documentKey, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
 import { listArchive } from '../../functions/bucket/listing.ts';
 import { openObject } from '../../functions/bucket/open-object.ts';
@@ -28,7 +28,14 @@ export interface ExportOptions {
   since?: string;
   until?: string;
   ids?: string;
+  /** The customer's own text at Telnyx, exactly. */
+  reference?: string;
+  /** Part of the file name, in upper or lower case. */
+  name?: string;
   verify?: boolean;
+  /** Whether the receipts are exported as well. */
+  receipts?: boolean;
+  dryRun?: boolean;
 }
 
 const help: CommandHelp = {
@@ -39,13 +46,18 @@ Ctrl-C or an error, run the same command again. A file whose name is taken or no
 document's ID in its name. export.jsonl in the folder lists the files with document ID, file name and customer reference.
 New folders and files are accessible only to you.
 
-Erased documents are not exported, and are counted whatever the period. If an earlier run exported one into the folder,
+A document is exported if all options that select documents apply. Customer reference and file name are those of its
+receipt: what Telnyx said when it was archived.
+
+Erased documents are not exported, and are counted whatever the selection. If an earlier run exported one into the folder,
 the command names its files and deletes nothing.
 
 ${instantHelp}`,
   examples: [
     ['export documents', 'copy every document into the folder documents'],
     ['export documents --since 2026-01-01 --until 2026-04-01', 'those uploaded in the first quarter'],
+    ['export documents --reference PO-4711 --receipts', 'those of an order, with their receipts'],
+    ['export documents --name invoice --dry-run', 'show how many have such a name, and their size'],
     ['export documents --verify', 'also hash the files that are already there'],
   ],
   exitCodes: { 0: 'all exported', 1: 'some failed, or the archive is empty' },
@@ -64,6 +76,10 @@ export const exportCommand: ArchiverCommand = {
       .option('--since <instant>', 'documents uploaded at or after this instant')
       .option('--until <instant>', 'documents uploaded before this instant')
       .option('--ids <file>', 'documents with the IDs in this file, one per line; - for standard input')
+      .option('--reference <text>', 'documents with exactly this customer reference')
+      .option('--name <text>', 'documents whose file name contains this text, in upper or lower case')
+      .option('--receipts', 'export the receipts as well, to receipts/<id>.json')
+      .option('--dry-run', 'show how many documents and bytes would be exported; write nothing')
       .option('--verify', 'verify the files that are already in the folder'),
   // Stryker disable next-line StringLiteral: the argument is required, so it always exists; required by the type.
   run: (context, parsed) => exportDocuments({ ...parsed.opts(), folder: parsed.args[0] ?? '' }, context),
@@ -74,12 +90,13 @@ const concurrency = 8;
 interface SelectedDocument extends Exported {
   /** Whether an earlier run exported it. */
   isExported: boolean;
+  receipt: Buffer;
 }
 
 type Result =
   | { state: 'exported' | 'already there'; documentId: string; bytes: number }
   | { state: 'erased'; documentId: string }
-  | { state: 'failed' | 'outside the period' };
+  | { state: 'failed' | 'not selected' };
 
 /** What a person knows a document by. */
 type Named = Pick<Exported, 'documentId' | 'fileName' | 'customerReference'>;
@@ -88,12 +105,13 @@ type Named = Pick<Exported, 'documentId' | 'fileName' | 'customerReference'>;
 export async function exportDocuments(options: ExportOptions, context: CommandContext): Promise<number> {
   const { target, terminal, time, random, signal } = context;
   const path = resolve(options.folder);
-  const period = periodOf(options, time.now());
+  const { dryRun = false } = options;
+  const selects = selectionOf(options, time.now());
   const archive = await target.bucket();
   if (await archive.localFolder?.contains(path))
     throw new UsageError('The export folder is inside the archive. Pass another folder.');
   const retry = createStorageRetry({ time, random, signal });
-  const folder = await openExportFolder(path);
+  const folder = await openExportFolder(path, !dryRun);
   const journal = await openJournal(path);
   if (journal.invalidLines > 0) {
     terminal.note(
@@ -107,7 +125,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     'already there': 0,
     erased: 0,
     failed: 0,
-    'outside the period': 0,
+    'not selected': 0,
   };
   let bytes = 0;
   let onHold = 0;
@@ -125,7 +143,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
 
   // Stryker disable next-line ObjectLiteral: a missing field is undefined as well.
   const amount: Amount = { documents: undefined };
-  const selected = selectDocuments(options, { archive, period, retry, journal, fail, amount }, context);
+  const selected = selectDocuments(options, { archive, selects, retry, journal, fail, amount }, context);
   const results = mapStreamConcurrently(
     selected,
     concurrency,
@@ -133,9 +151,13 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     async (document, limited): Promise<Result> => {
       if ('state' in document) return document;
       try {
-        return await exportDocument(document, folder, options.verify ?? false, journal, archive, (work) =>
+        const { documentId, receipt } = document;
+        const result = await exportDocument(document, options, folder, journal, archive, (work) =>
           retry(() => work(limited)),
         );
+        if (options.receipts && !dryRun && result.state !== 'erased')
+          await folder.add(receiptKey(documentId), receipt, limited);
+        return result;
       } catch (error) {
         limited.throwIfAborted();
         if (error instanceof DiskError) throw error;
@@ -147,7 +169,7 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   );
   const progress = terminal.progress(() => ({
     ended: counts.exported + counts['already there'] + counts.erased + counts.failed,
-    total: amount.documents && amount.documents - counts['outside the period'],
+    total: amount.documents && amount.documents - counts['not selected'],
     text: `${counts.exported} exported (${formatBytes(bytes)}) · ${counts['already there']} already there · ${counts.failed} failed`,
   }));
   try {
@@ -157,6 +179,8 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
       if (result.state === 'erased') {
         const { documentId } = result;
         const paths = [...(journal.earlierPaths.get(documentId) ?? [])];
+        const receipt = receiptKey(documentId);
+        if (await folder.has(receipt)) paths.push(receipt);
         if (paths.length > 0) copies.set(documentId, paths);
         terminal.record({ type: 'erased', documentId, paths });
       } else if ('documentId' in result && held.ids.has(result.documentId)) onHold += 1;
@@ -169,13 +193,14 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
     const erased = counts.erased > 0 ? `, ${counts.erased} erased` : '';
     const also = onHold > 0 ? `; ${onHold} on hold` : '';
     terminal.print(
-      `${counts.exported} exported (${formatBytes(bytes)}), ${counts['already there']} already there${erased}, ${counts.failed} failed${also}.`,
+      `${dryRun ? 'Dry run: ' : ''}${counts.exported} ${dryRun ? 'to export' : 'exported'} (${formatBytes(bytes)}), ${counts['already there']} already there${erased}, ${counts.failed} failed${also}.`,
       path,
     );
     printCopies(copies, terminal);
     terminal.record({
       type: 'end',
       folder: path,
+      ...(dryRun && { dryRun }),
       exported: counts.exported,
       alreadyThere: counts['already there'],
       erased: counts.erased,
@@ -186,9 +211,10 @@ export async function exportDocuments(options: ExportOptions, context: CommandCo
   }
   if (counts.exported + counts['already there'] + counts.erased + counts.failed > 0)
     return counts.failed > 0 ? 1 : 0;
-  const outside = counts['outside the period'];
-  if (outside > 0) {
-    terminal.note(`None of ${formatCount(outside, 'archived document')} was uploaded in this period.`);
+  const others = counts['not selected'];
+  if (others > 0) {
+    const why = isByName(options) ? 'matches these options' : 'was uploaded in this period';
+    terminal.note(`None of ${formatCount(others, 'archived document')} ${why}.`);
     return 0;
   }
   terminal.note(`Nothing was exported: ${target.name} has no receipts. Check that it is the right archive.`);
@@ -213,28 +239,38 @@ function printCopies(
   }
 }
 
-/** Milliseconds since the Unix epoch; `until` is exclusive. */
-interface Period {
-  since: number;
-  until: number;
-}
+type ReadFacts = Pick<ReceiptReading, 'fileName' | 'customerReference'> & { at: number };
+type Selects = (document: ReadFacts) => boolean;
 
 /** @throws UsageError for an invalid instant */
-function periodOf({ since, until }: ExportOptions, now: number): Period {
-  return {
-    since: since === undefined ? Number.NEGATIVE_INFINITY : instantOption('--since', since, now),
-    until: until === undefined ? Number.POSITIVE_INFINITY : instantOption('--until', until, now),
-  };
+function selectionOf({ since, until, reference, name }: ExportOptions, now: number): Selects {
+  const from = since === undefined ? Number.NEGATIVE_INFINITY : instantOption('--since', since, now);
+  const before = until === undefined ? Number.POSITIVE_INFINITY : instantOption('--until', until, now);
+  const part = name === undefined ? undefined : folded(name);
+  return ({ at, fileName, customerReference }) =>
+    at >= from &&
+    at < before &&
+    (reference === undefined || customerReference === reference) &&
+    (part === undefined || (fileName !== undefined && folded(fileName).includes(part)));
 }
 
-/** How many documents there are, in the period or not; undefined until they have been listed. */
+/** The same for upper and lower case, and for both ways to write `ä`: macOS decomposes the names of files. */
+function folded(text: string): string {
+  return text.normalize('NFC').toLowerCase();
+}
+
+function isByName({ reference, name }: ExportOptions): boolean {
+  return reference !== undefined || name !== undefined;
+}
+
+/** How many documents there are, selected or not; undefined until they have been listed. */
 interface Amount {
   documents: number | undefined;
 }
 
 interface SelectionOptions {
   archive: BucketAccess;
-  period: Period;
+  selects: Selects;
   retry: StorageRetry;
   journal: Journal;
   fail: (document: Named, reason: string) => Result;
@@ -245,7 +281,7 @@ interface SelectionOptions {
 /** The selected documents with their paths, sorted by ID so that every run chooses the same paths. */
 async function* selectDocuments(
   options: ExportOptions,
-  { archive, period, retry, journal, fail, amount }: SelectionOptions,
+  { archive, selects, retry, journal, fail, amount }: SelectionOptions,
   { time, signal }: CommandContext,
 ): AsyncGenerator<SelectedDocument | Result> {
   const ids: string[] = [];
@@ -277,8 +313,8 @@ async function* selectDocuments(
       continue;
     }
     const at = createdAt ?? archivedAt ?? 0;
-    if (at < period.since || at >= period.until) {
-      yield { state: 'outside the period' };
+    if (!selects({ at, fileName, customerReference })) {
+      yield { state: 'not selected' };
       continue;
     }
     const before = journal.entries.get(id);
@@ -289,6 +325,7 @@ async function* selectDocuments(
       bytes: stated.bytes,
       sha256: stated.sha256,
       isExported: before !== undefined,
+      receipt: body,
     };
   }
 }
@@ -313,14 +350,14 @@ async function* selectedIds(
 }
 
 /**
- * Downloads a document unless the folder already has it.
+ * Downloads a document unless the folder already has it, or only says so in a dry run.
  *
  * @throws DiskError, FileError, and as `download`
  */
 async function exportDocument(
-  { isExported, ...document }: SelectedDocument,
+  { isExported, receipt: _receipt, ...document }: SelectedDocument,
+  { verify = false, dryRun }: ExportOptions,
   folder: ExportFolder,
-  verify: boolean,
   journal: Journal,
   archive: BucketAccess,
   retry: StorageRetry,
@@ -329,6 +366,7 @@ async function exportDocument(
   if (isExported && (await folder.isComplete(document.path, document, verify))) {
     return { state: 'already there', documentId, bytes };
   }
+  if (dryRun) return { state: 'exported', documentId, bytes };
   const part = await retry((signal) => download(document, folder, archive, signal));
   if (part === undefined) return { state: 'erased', documentId };
   try {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasSystemCode } from '../../functions/errors.ts';
 import { asDiskError, asFolderError, DiskError } from '../../local/s3/file-errors.ts';
@@ -46,23 +46,33 @@ export interface ExportFolder {
    * @throws DiskError or FileError
    */
   publish(part: string, document: Exported, paths: ExportPaths): Promise<string>;
+  /**
+   * Writes a small file, unless it is there with the same bytes.
+   *
+   * @throws DiskError, or FileError if another file has this path
+   */
+  add(path: string, content: Buffer, signal: AbortSignal): Promise<void>;
+  /** Whether something has this path. No link is followed. */
+  has(path: string): Promise<boolean>;
   discard(part: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Creates the folder unless it exists. Writes nothing else before the first `receive`, so that a read-only folder can be
+ * Creates the folder unless it exists. Writes nothing else before the first file, so that a read-only folder can be
  * verified.
  *
  * @param folder absolute path
+ * @param isCreated whether to create it; without, it may be missing and nothing can be written
  * @throws DiskError if it cannot be created
  */
-export async function openExportFolder(folder: string): Promise<ExportFolder> {
-  await makeFolder(folder).catch((error: unknown) => {
-    throw hasSystemCode(error, 'EEXIST')
-      ? new Error(`${folder} is not a folder.`)
-      : asFolderError(error, folder);
-  });
+export async function openExportFolder(folder: string, isCreated = true): Promise<ExportFolder> {
+  if (isCreated)
+    await makeFolder(folder).catch((error: unknown) => {
+      throw hasSystemCode(error, 'EEXIST')
+        ? new Error(`${folder} is not a folder.`)
+        : asFolderError(error, folder);
+    });
   const files = new UntrustedFolder(folder);
   let scratch: Promise<Scratch> | undefined;
   const write = async <Result>(path: string, step: () => Promise<Result>): Promise<Result> => {
@@ -118,38 +128,40 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
     return true;
   };
 
+  const receive: ExportFolder['receive'] = async (source, path, signal) => {
+    try {
+      scratch ??= openScratch(files, '', '.export-');
+      const opened = scratch;
+      const part = (await write(path, () => opened)).newPath();
+      const handle = await write(path, () => open(part, 'wx', fileMode));
+      const hash = createHash('sha256');
+      try {
+        await pipeline(
+          source,
+          async (chunks: AsyncIterable<Buffer>) => {
+            for await (const chunk of chunks) {
+              hash.update(chunk);
+              await write(path, () => handle.writeFile(chunk));
+            }
+          },
+          { signal },
+        );
+        await write(path, () => handle.sync());
+        await write(path, () => handle.close());
+      } catch (error) {
+        await handle.close();
+        await rm(part, { force: true });
+        throw error;
+      }
+      return { part, sha256: hash.digest('hex') };
+    } finally {
+      source.destroy();
+    }
+  };
+
   return {
     isComplete,
-    receive: async (source, path, signal) => {
-      try {
-        scratch ??= openScratch(files, '', '.export-');
-        const opened = scratch;
-        const part = (await write(path, () => opened)).newPath();
-        const handle = await write(path, () => open(part, 'wx', fileMode));
-        const hash = createHash('sha256');
-        try {
-          await pipeline(
-            source,
-            async (chunks: AsyncIterable<Buffer>) => {
-              for await (const chunk of chunks) {
-                hash.update(chunk);
-                await write(path, () => handle.writeFile(chunk));
-              }
-            },
-            { signal },
-          );
-          await write(path, () => handle.sync());
-          await write(path, () => handle.close());
-        } catch (error) {
-          await handle.close();
-          await rm(part, { force: true });
-          throw error;
-        }
-        return { part, sha256: hash.digest('hex') };
-      } finally {
-        source.destroy();
-      }
-    },
+    receive,
     publish: async (part, document, paths) => {
       const { hasHardLinks } = await (scratch as Promise<Scratch>);
       for (const path of [document.path, ...alternativePaths(document.path, document.documentId)]) {
@@ -165,6 +177,20 @@ export async function openExportFolder(folder: string): Promise<ExportFolder> {
       }
       throw new FileError(`Cannot write ${document.path}: other files have this name and the document ID.`);
     },
+    add: async (path, content, signal) => {
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const wanted = { bytes: content.length, sha256 };
+      if (await isComplete(path, wanted, true)) return;
+      const { part } = await receive(Readable.from([content]), path, signal);
+      try {
+        const { hasHardLinks } = await (scratch as Promise<Scratch>);
+        if (await write(path, () => claim(part, path, hasHardLinks))) return;
+      } finally {
+        await rm(part, { force: true });
+      }
+      throw new FileError(`Cannot write ${path}: another file has this name.`);
+    },
+    has: async (path) => (await files.stat(path)) !== undefined,
     discard: (part) => rm(part, { force: true }),
     close: async () => {
       // Its failure has been thrown by `receive`.

@@ -63,7 +63,7 @@ export interface StoredFacts {
   lock: ObjectLock;
 }
 
-export interface Evidence {
+export interface ProofEvidence {
   documentId: string;
   /** What the keys of document and receipt have: the two, or a tombstone at both. */
   subject:
@@ -100,7 +100,7 @@ export async function collectEvidence(
   namings: ManifestNamings,
   source: ProofSource,
   folder: ProofFolder,
-): Promise<Evidence> {
+): Promise<ProofEvidence> {
   const { signal } = source;
   const bucket = createRetryingBucket(source.bucket, source.retry, () => undefined);
   const subject = await collectSubject(documentId, bucket, source, folder);
@@ -149,7 +149,7 @@ async function collectSubject(
   bucket: Bucket,
   source: ProofSource,
   folder: ProofFolder,
-): Promise<Evidence['subject']> {
+): Promise<ProofEvidence['subject']> {
   const { signal } = source;
   const key = receiptKey(documentId);
   const head = await bucket.head(key, signal);
@@ -299,7 +299,7 @@ function withhold(text: string, documentId: string): string {
 
 /** What the evidence lacks, or how it contradicts itself. */
 function gapsOf(
-  subject: Evidence['subject'],
+  subject: ProofEvidence['subject'],
   stored: readonly StoredFacts[],
   chain: readonly ChainLink[],
 ): string[] {
@@ -327,7 +327,7 @@ function gapsOf(
   return gaps;
 }
 
-function contradiction(entry: ManifestEntry, subject: Evidence['subject']): string | undefined {
+function contradiction(entry: ManifestEntry, subject: ProofEvidence['subject']): string | undefined {
   if (subject.state === 'archived') {
     if (entry.document !== subject.sha256) return 'states another SHA-256 of the document';
     return entry.receipt === subject.reading.digest ? undefined : 'states another SHA-256 of the receipt';

@@ -5,7 +5,7 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
 import { shellWord } from '../command-line.ts';
 import type { Operator } from '../target/target.ts';
-import { type Evidence, proofFiles, type StoredFacts } from './evidence.ts';
+import { type ProofEvidence, proofFiles, type StoredFacts } from './evidence.ts';
 import { checksumsName } from './proof-folder.ts';
 
 /** Who made the proof, when, and from what. */
@@ -43,7 +43,7 @@ export interface Explanation {
 }
 
 /** @param checksums SHA-256 of `checksums.txt`, in lower-case hex */
-export function explainProof(evidence: Evidence, origin: ProofOrigin, checksums: string): Explanation {
+export function explainProof(evidence: ProofEvidence, origin: ProofOrigin, checksums: string): Explanation {
   const { gaps, subject, chain } = evidence;
   const what = subject.state === 'archived' ? 'document' : 'erasure';
   const manifests = `receipt and ${formatCount(chain.length, 'manifest')} agree`;
@@ -82,7 +82,7 @@ function roleOf({ role, session }: Operator): string {
   return session === undefined ? role : `${role}, session ${session}`;
 }
 
-function subjectPairs({ documentId, subject }: Evidence): [string, string][] {
+function subjectPairs({ documentId, subject }: ProofEvidence): [string, string][] {
   if (subject.state === 'erased') {
     const { erasedAt, erasedBy, basis, erased } = subject.tombstone;
     const { document, receipt, archivedAt } = erased;
@@ -116,7 +116,7 @@ function instantText(at: number | undefined): string {
   return at === undefined ? 'not stated' : new Date(at).toISOString();
 }
 
-function verification({ documentId, subject, chain }: Evidence, checksums: string): Block[] {
+function verification({ documentId, subject, chain }: ProofEvidence, checksums: string): Block[] {
   const everyLine = `cat manifests/*/*.txt ${excerptGlob} | sort -u | sha256sum --check --ignore-missing`;
   return [
     {
@@ -181,7 +181,7 @@ function fileEntries({
   holds,
   chain,
   isWithheld,
-}: Evidence): [string, string][] {
+}: ProofEvidence): [string, string][] {
   const hasRoots = chain.some(({ manifest }) => manifest.stretches);
   return [
     ...(subject.state === 'archived'
@@ -234,7 +234,7 @@ function fileEntries({
   ];
 }
 
-function manifestBlocks({ chain }: Evidence, { place }: ProofOrigin): Block[] {
+function manifestBlocks({ chain }: ProofEvidence, { place }: ProofOrigin): Block[] {
   const [first, newest] = [chain[0]?.manifest, chain.at(-1)?.manifest];
   const bucket = place.startsWith('s3://');
   return [
@@ -260,7 +260,7 @@ function manifestBlocks({ chain }: Evidence, { place }: ProofOrigin): Block[] {
   ];
 }
 
-function describe(manifest: Evidence['chain'][number]['manifest'] | undefined): string {
+function describe(manifest: ProofEvidence['chain'][number]['manifest'] | undefined): string {
   return manifest ? `${parseManifestKey(manifest.key)?.timestamp}, SHA-256 ${manifest.sha256}` : 'none';
 }
 
@@ -287,6 +287,6 @@ function storedBlocks(stored: readonly StoredFacts[]): Block[] {
   ];
 }
 
-function holdEntries({ holds }: Evidence): [string, string][] {
+function holdEntries({ holds }: ProofEvidence): [string, string][] {
   return holds.map(({ action, at, by, reason }) => [at, `${action} by ${by}: ${reason}`]);
 }

@@ -1,6 +1,6 @@
 /** `export` from a bucket in memory: every decision about a document, a file and a failure. */
-import { readdirSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,7 +54,7 @@ async function startWorld() {
       progress: (describe: Parameters<typeof terminal.progress>[0]) => ({
         stop: () => {
           progress = JSON.stringify(describe());
-          const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+          const paths = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
           hidden = paths.filter((path) => /^\.export-.*\/./.test(path));
         },
       }),
@@ -67,8 +67,14 @@ async function startWorld() {
     folder,
     memory,
     target,
-    archive: (id: string, content: string, at = createdAt) => {
+    archive: (
+      id: string,
+      content: string,
+      at = createdAt,
+      names: { filename?: string; customer_reference?: string } = {},
+    ) => {
       const archived = documentOf(id, Buffer.from(content), { createdAt: at });
+      Object.assign(archived.record, names);
       memory.put(documentKey(id), archived.body, at);
       memory.put(receiptKey(id), written(receiptOf(archived)), at);
     },
@@ -483,6 +489,152 @@ describe('archiver export and erased documents', () => {
       { type: 'failed', reason: expect.stringContaining('Run `archiver audit`') },
       { erased: 0, failed: 1 },
     ]);
+  });
+});
+
+describe('archiver export of documents selected by name', () => {
+  async function startNamed() {
+    const world = await startWorld();
+    world.archive(first, 'one', createdAt, {
+      filename: 'Rechnung M\u00c4RZ.pdf',
+      customer_reference: 'PO-1',
+    });
+    world.archive(second, 'second', createdAt, { filename: 'Re.pdf', customer_reference: 'PO-1 ' });
+    world.archive(third, 'third', createdAt, { filename: '', customer_reference: 'po-1' });
+    return world;
+  }
+
+  it.each<[string, Partial<ExportOptions>, string[]]>([
+    ['the exact customer reference', { reference: 'PO-1' }, ['one']],
+    ['a part of the file name', { name: 'RE' }, ['one', 'second']],
+    ['an umlaut written in another way', { name: 'ma\u0308rz' }, ['one']],
+    ['a wildcard, which is a plain character', { name: '*' }, []],
+    ['all of several options', { name: 're', reference: 'PO-1 ' }, ['second']],
+    ['all of several options, one of them the period', { name: 're', until: '2026-11-20' }, []],
+  ])('exports the documents that match %s', async (_what, options, contents) => {
+    const { run, files } = await startNamed();
+
+    const told = await run(options);
+
+    expect(told.exitCode).toBe(0);
+    expect(told.records).toMatchObject([{ exported: contents.length, failed: 0 }]);
+    const { 'export.jsonl': _journal, ...exported } = await files();
+    expect(Object.values(exported).sort()).toEqual(contents);
+    expect(told.noted).toBe(
+      contents.length > 0 ? '' : 'None of 3 archived documents matches these options.\n',
+    );
+  });
+
+  it('takes the options as they are typed', async () => {
+    const { runTyped, folder } = await startNamed();
+
+    const told = await runTyped(folder, '--name', 're', '--reference', 'PO-1', '--receipts', '--dry-run');
+
+    expect(told.records).toMatchObject([{ dryRun: true, exported: 1 }]);
+  });
+
+  it('counts erased documents whatever the selection, and names their files', async () => {
+    const { run, erase } = await startNamed();
+    await run({ receipts: true });
+    erase(first);
+
+    const told = await run({ name: 'nothing' });
+
+    expect(told.records).toMatchObject([
+      { type: 'erased', documentId: first, paths: [expect.any(String), receiptKey(first)] },
+      { erased: 1, exported: 0 },
+    ]);
+    expect(told.printed).toContain(`${first}  ${receiptKey(first)}\n`);
+  });
+});
+
+describe('archiver export --dry-run', () => {
+  it('states how many documents and bytes it would export, and creates nothing', async () => {
+    const { archive, erase, run, folder, memory } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    archive(third, 'third');
+    erase(third);
+
+    const told = await run({ dryRun: true, receipts: true }).catch((error: Error) => error.message);
+
+    expect(told).toMatchObject({
+      exitCode: 0,
+      records: [
+        { type: 'erased', documentId: third, paths: [] },
+        { folder, dryRun: true, exported: 2, alreadyThere: 0, erased: 1, failed: 0, bytes: 9 },
+      ],
+    });
+    expect(told).toMatchObject({
+      printed: expect.stringContaining('Dry run: 2 to export (9 B), 0 already there, 1 erased, 0 failed.\n'),
+    });
+    expect(readdirSync(join(folder, '..'))).toEqual([]);
+    expect(memory.requests.filter((request) => request.startsWith('get documents/'))).toEqual([]);
+  });
+
+  it('counts what an earlier run exported as already there, and changes nothing', async () => {
+    const { archive, run, files } = await startWorld();
+    archive(first, 'one');
+    await run();
+    archive(second, 'second');
+    const before = await files();
+
+    const told = await run({ dryRun: true, receipts: true, verify: true });
+
+    expect(told.records).toMatchObject([{ exported: 1, alreadyThere: 1, bytes: 6 }]);
+    expect(await files()).toEqual(before);
+  });
+});
+
+describe('archiver export --receipts', () => {
+  it('writes the receipt of each document byte for byte, also of those already there', async () => {
+    const { archive, run, files, memory } = await startWorld();
+    archive(first, 'one');
+    await run();
+    archive(second, 'second');
+
+    const told = await run({ receipts: true });
+    const again = await run({ receipts: true });
+    const exported = await files();
+
+    expect(told.records).toMatchObject([{ exported: 1, alreadyThere: 1, failed: 0 }]);
+    expect(again.records).toMatchObject([{ exported: 0, alreadyThere: 2, failed: 0 }]);
+    for (const id of [first, second]) expect(exported[receiptKey(id)]).toBe(memory.text(receiptKey(id)));
+    expect(Object.keys(exported).filter((path) => path.includes('.export-'))).toEqual([]);
+  });
+
+  it('never replaces a file that has the path of a receipt', async () => {
+    const { archive, run, files, folder } = await startWorld();
+    archive(first, 'one');
+    archive(second, 'second');
+    await mkdir(join(folder, 'receipts'), { recursive: true });
+    await writeFile(join(folder, receiptKey(first)), 'of somebody else');
+
+    const told = await run({ receipts: true });
+
+    expect(told.exitCode).toBe(1);
+    expect(told.records).toMatchObject([
+      {
+        type: 'failed',
+        documentId: first,
+        reason: `Cannot write ${receiptKey(first)}: another file has this name.`,
+      },
+      { exported: 1, failed: 1 },
+    ]);
+    expect((await files())[receiptKey(first)]).toBe('of somebody else');
+  });
+
+  it('follows no link to write a receipt', async () => {
+    const { archive, run, folder } = await startWorld();
+    archive(first, 'one');
+    const outside = await newFolder();
+    await mkdir(folder, { recursive: true });
+    await symlink(outside, join(folder, 'receipts'));
+
+    const told = await run({ receipts: true });
+
+    expect(told.records[0]).toMatchObject({ type: 'failed', reason: expect.stringContaining('ENOTDIR') });
+    expect(await readdir(outside)).toEqual([]);
   });
 });
 
