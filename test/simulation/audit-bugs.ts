@@ -62,7 +62,7 @@ export const auditBugs: readonly SeededBug[] = [
       },
       {
         file: 'audit/finish.ts',
-        fragment: 'if (await hasSuccessor(predecessor?.key, timestamp, bucket, signal)) return undefined;',
+        fragment: 'if (await hasSuccessor(plan, timestamp, bucket, signal)) return undefined;',
         replacement: '',
       },
     ],
