@@ -1,45 +1,98 @@
 /**
- * HTTP server for a generated archive of any size and its Telnyx account. Responses are computed on request, because a
- * million files would measure the file system. Every ten thousandth document has a defect for the audit to find.
+ * A generated archive of any size and its Telnyx account. Responses are computed on request, because a million files would
+ * measure the file system.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { buffer } from 'node:stream/consumers';
+import {
+  auditPrefix,
+  documentIdOfObject,
+  documentIdOfReceipt,
+  documentKey,
+  documentPrefix,
+  receiptKey,
+  receiptPrefix,
+} from '../../functions/bucket/keys.ts';
+
+export interface ArchiveOptions {
+  documents: number;
+  /** One document of so many has lost its object, for the audit to find. @default none */
+  defectEach?: number;
+  /** Size of all objects, which then have the same bytes. @default a few bytes, different for each */
+  bytes?: number;
+}
+
+interface ArchiveRequest {
+  method: string;
+  /** Path and query. `/archive` is the bucket, `/v2` Telnyx's API. */
+  url: URL;
+  body: Buffer;
+}
+
+interface ArchiveAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: Buffer;
+}
 
 export interface GeneratedArchive {
-  /** Endpoint of S3. Telnyx's API is at `/v2`. */
-  endpoint: string;
+  /** The objects that are not generated. Of what an audit writes, those of its runs are kept. */
+  stored: Map<string, Buffer>;
   defects: number;
   /** Number of requests by operation. */
   requests: ReadonlyMap<string, number>;
-  close(): void;
+  /** The numbers of the documents whose IDs are in a stretch. */
+  numbersOf(stretch: { from: string; before: string }): Iterable<number>;
+  idOf(number: number): string;
+  /** What is in the listing of the object, and of the receipt. */
+  listed: { etag: string; versionId: string; modified: number; receiptBytes: number };
+  objectOf(number: number): { body: Buffer; sha256: string };
+  receiptOf(number: number): Buffer;
+  answer(request: ArchiveRequest): ArchiveAnswer;
 }
 
-const defectEach = 10_000;
 const pageKeys = 1_000;
 /** Spreads creation times over the IDs. Not divisible by 2 or 5, so that it has no common factor with the count. */
 const scatter = 7_919_003;
 const oldest = Date.parse('2024-01-01T00:00:00Z');
 const apartMs = 60_000;
+const listed = {
+  etag: '"0123456789abcdef0123456789abcdef"',
+  versionId: 'abcdefghijklmnopqrstuvwxyz012345',
+  modified: Date.parse('2026-01-01T00:00:00Z'),
+  receiptBytes: 900,
+};
+const modified = new Date(listed.modified).toISOString();
 
-export async function openArchive(count: number): Promise<GeneratedArchive> {
+export function generateArchive({ documents: count, defectEach, bytes }: ArchiveOptions): GeneratedArchive {
   const idOf = (number: number) => {
     const head = Math.floor((number * 2 ** 32) / count);
     return `${head.toString(16).padStart(8, '0')}-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
   };
+  /** The first number whose ID is not before the text. */
+  const firstFrom = (text: string): number => {
+    if (text > idOf(count - 1)) return count;
+    const [head = ''] = /^[0-9a-f]{0,8}/.exec(text) ?? [];
+    let number = Math.max(0, Math.floor((Number.parseInt(head.padEnd(8, '0'), 16) * count) / 2 ** 32) - 1);
+    while (idOf(number) < text) number += 1;
+    return number;
+  };
   /** Inverse of `idOf`: the last twelve digits of the ID are the number. */
-  const numberOf = (id: string) => Number.parseInt(id.slice(-12), 16);
+  const numberOf = (id = '') => Number.parseInt(id.slice(-12), 16);
   /** Number of the document that was created n-th. */
   const createdAs = (order: number) => (order * scatter) % count;
-  const bodyOf = (number: number) => Buffer.from(`document ${number}`);
-  const hex = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+  const hex = (body: Buffer) => createHash('sha256').update(body).digest('hex');
+  const describe = (body: Buffer) => ({ body, sha256: hex(body) });
+  const sameObject = bytes === undefined ? undefined : describe(Buffer.alloc(bytes, 'document '));
+  const objectOf = (number: number) => sameObject ?? describe(Buffer.from(`document ${number}`));
   const orderOf = new Uint32Array(count);
   for (let order = 0; order < count; order += 1) orderOf[createdAs(order)] = order;
 
   function recordOf(number: number) {
-    const body = bodyOf(number);
+    const { body, sha256 } = objectOf(number);
     const createdAt = new Date(oldest + (orderOf[number] ?? 0) * apartMs).toISOString();
     return {
       id: idOf(number),
@@ -49,7 +102,7 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
       content_type: 'application/pdf',
       filename: `Letter of authorisation ${number}.pdf`,
       customer_reference: `PO-${number % 1_000}`,
-      sha256: hex(body),
+      sha256,
       size: { unit: 'bytes', amount: body.length },
       status: 'verified',
       av_scan_status: 'scanned',
@@ -68,8 +121,8 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
         bytes: telnyx.size.amount,
         sha256: telnyx.sha256,
         sha256StatedBy: 'telnyx',
-        etag: '"0123456789abcdef0123456789abcdef"',
-        versionId: 'abcdefghijklmnopqrstuvwxyz012345',
+        etag: listed.etag,
+        versionId: listed.versionId,
       },
       request: { trigger: 'sweep', requestedAt: telnyx.created_at, receives: 1 },
       archiver: '0.1.0',
@@ -78,78 +131,103 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
     return Buffer.from(`${JSON.stringify(receipt, undefined, 2)}\n`);
   }
 
-  const isDefect = (number: number) => number % defectEach === defectEach / 2;
+  const isDefect = (number: number) => defectEach !== undefined && number % defectEach === defectEach / 2;
+  const stored = new Map<string, Buffer>();
   const requests = new Map<string, number>();
 
-  function handle(request: IncomingMessage, response: ServerResponse): void {
-    const url = new URL(request.url ?? '/', 'http://bench');
+  function answer({ method, url, body }: ArchiveRequest): ArchiveAnswer {
     const key = decodeURIComponent(url.pathname.replace(/^\/archive\/?/, ''));
-    const operation = url.pathname.startsWith('/v2/')
-      ? 'telnyx'
-      : key === ''
-        ? 'list'
-        : (request.method ?? '').toLowerCase();
+    const operation = url.pathname.startsWith('/v2/') ? 'telnyx' : key === '' ? 'list' : method.toLowerCase();
     requests.set(operation, (requests.get(operation) ?? 0) + 1);
-    if (operation === 'telnyx') telnyxPage(url.searchParams, response);
-    else if (operation === 'list') listing(url.searchParams, response);
-    else if (operation === 'put') {
-      request.resume().on('end', () => response.end());
-    } else object(key, operation, response);
+    if (operation === 'telnyx') return telnyxPage(url.searchParams);
+    if (operation === 'list') return listing(url.searchParams);
+    return operation === 'put' ? put(key, body) : object(key, operation);
   }
 
-  /** Lists one version each of `documents/…`, then `receipts/…`. Manifests written by an audit are not stored. */
-  function listing(query: URLSearchParams, response: ServerResponse): void {
-    const prefix = query.get('prefix') ?? '';
-    const after = query.get('key-marker') ?? '';
-    const entries: string[] = [];
-    for (const [keyOf, first] of [
-      [documentKey, 'documents/'],
-      [receiptKey, 'receipts/'],
-    ] as const) {
-      if (!first.startsWith(prefix) && !prefix.startsWith(first)) continue;
-      let number =
-        after < first
+  function put(key: string, body: Buffer): ArchiveAnswer {
+    if (stored.has(key)) return failure(412, 'PreconditionFailed');
+    if (key.startsWith(auditPrefix)) stored.set(key, body);
+    return { status: 200, headers: {}, body: Buffer.alloc(0) };
+  }
+
+  /** The keys under `prefix` after `after`, in their order, with the size of their objects. */
+  function* keys(prefix: string, after: string): Generator<[key: string, bytes: number]> {
+    const own = [...stored].filter(([key]) => key > after && key.startsWith(prefix));
+    own.sort(([a], [b]) => (a < b ? -1 : 1));
+    const sizes = own.map(([key, body]): [string, number] => [key, body.length]);
+    yield* sizes.filter(([key]) => key < documentPrefix);
+    yield* generated(documentPrefix, documentKey, (number) => objectOf(number).body.length);
+    yield* sizes.filter(([key]) => key > documentPrefix);
+    yield* generated(receiptPrefix, receiptKey, () => listed.receiptBytes);
+
+    function* generated(
+      folder: string,
+      keyOf: (id: string) => string,
+      sizeOf: (number: number) => number,
+    ): Generator<[string, number]> {
+      const start = after > prefix ? after : prefix;
+      if (!folder.startsWith(prefix) && !prefix.startsWith(folder)) return;
+      let number = start.startsWith(folder)
+        ? firstFrom(start.slice(folder.length))
+        : start < folder
           ? 0
-          : after.startsWith(first)
-            ? numberOf(after.slice(first.length, first.length + 36)) + 1
-            : count;
-      for (; number < count && entries.length <= pageKeys; number += 1) {
+          : count;
+      for (; number < count; number += 1) {
         const key = keyOf(idOf(number));
-        if (key <= after || !key.startsWith(prefix) || (keyOf === documentKey && isDefect(number))) continue;
-        const size = keyOf === documentKey ? bodyOf(number).length : 900;
-        entries.push(
-          `<Version><ETag>&quot;0123456789abcdef0123456789abcdef&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>STANDARD</StorageClass><Key>${key}</Key><VersionId>abcdefghijklmnopqrstuvwxyz012345</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>`,
-        );
+        if (!key.startsWith(prefix)) return;
+        if (key > after && !(folder === documentPrefix && isDefect(number))) yield [key, sizeOf(number)];
       }
     }
-    const isTruncated = entries.length > pageKeys;
-    const page = entries.slice(0, pageKeys).join('');
-    const [, last = ''] = isTruncated ? (/.*<Key>(.*?)<\/Key>/s.exec(page) ?? []) : [];
-    const next = isTruncated
-      ? `<NextKeyMarker>${last}</NextKeyMarker><NextVersionIdMarker>abcdefghijklmnopqrstuvwxyz012345</NextVersionIdMarker>`
-      : '';
-    response.setHeader('content-type', 'application/xml');
-    response.end(
-      `<?xml version="1.0" encoding="UTF-8"?><ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>archive</Name><IsTruncated>${isTruncated}</IsTruncated>${next}${page}</ListVersionsResult>`,
-    );
   }
 
-  function object(key: string, operation: string, response: ServerResponse): void {
-    const [folder, name = ''] = key.split('/');
-    const number = numberOf(name.slice(0, 36));
-    if (!(number < count) || (folder === 'documents' && isDefect(number))) {
-      response.statusCode = 404;
-      response.end(operation === 'head' ? undefined : '<Error><Code>NoSuchKey</Code></Error>');
-      return;
+  /** A page of objects or, as they have one version each, of versions. */
+  function listing(query: URLSearchParams): ArchiveAnswer {
+    const isVersions = query.has('versions');
+    const prefix = query.get('prefix') ?? '';
+    const after = query.get(isVersions ? 'key-marker' : 'start-after') ?? '';
+    const entries: string[] = [];
+    let last = '';
+    let isTruncated = false;
+    for (const [key, size] of keys(prefix, after)) {
+      isTruncated = entries.length === pageKeys;
+      if (isTruncated) break;
+      last = key;
+      const version = isVersions ? `<VersionId>${listed.versionId}</VersionId><IsLatest>true</IsLatest>` : '';
+      const element = isVersions ? 'Version' : 'Contents';
+      entries.push(
+        `<${element}><ETag>${listed.etag.replaceAll('"', '&quot;')}</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>STANDARD</StorageClass><Key>${key}</Key>${version}<LastModified>${modified}</LastModified></${element}>`,
+      );
     }
-    const body = folder === 'receipts' ? receiptOf(number) : bodyOf(number);
-    response.setHeader('x-amz-checksum-sha256', createHash('sha256').update(body).digest('base64'));
-    response.setHeader('content-length', body.length);
-    response.end(operation === 'head' ? undefined : body);
+    const next =
+      isTruncated && isVersions
+        ? `<NextKeyMarker>${last}</NextKeyMarker><NextVersionIdMarker>${listed.versionId}</NextVersionIdMarker>`
+        : '';
+    const root = isVersions ? 'ListVersionsResult' : 'ListBucketResult';
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/xml' },
+      body: Buffer.from(
+        `<?xml version="1.0" encoding="UTF-8"?><${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>archive</Name><IsTruncated>${isTruncated}</IsTruncated>${next}${entries.join('')}</${root}>`,
+      ),
+    };
+  }
+
+  function object(key: string, operation: string): ArchiveAnswer {
+    const number = numberOf(documentIdOfObject(key) ?? documentIdOfReceipt(key));
+    const isObject = key.startsWith(documentPrefix);
+    const isGenerated = number < count && !(isObject && isDefect(number));
+    const body = stored.get(key) ?? (isGenerated && !isObject ? receiptOf(number) : undefined);
+    const found = body ? describe(body) : isGenerated ? objectOf(number) : undefined;
+    if (!found) return failure(404, operation === 'head' ? undefined : 'NoSuchKey');
+    const headers = {
+      'x-amz-checksum-sha256': Buffer.from(found.sha256, 'hex').toString('base64'),
+      'content-length': String(found.body.length),
+    };
+    return { status: 200, headers, body: operation === 'head' ? Buffer.alloc(0) : found.body };
   }
 
   /** A page of the list, newest first, as Telnyx sorts it. */
-  function telnyxPage(query: URLSearchParams, response: ServerResponse): void {
+  function telnyxPage(query: URLSearchParams): ArchiveAnswer {
     const after = Date.parse(query.get('filter[created_at][gt]') ?? '');
     const before = Date.parse(query.get('filter[created_at][lt]') ?? '');
     const rows = Number(query.get('page[size]'));
@@ -159,17 +237,48 @@ export async function openArchive(count: number): Promise<GeneratedArchive> {
     for (let order = top; order > top - rows && order >= 0 && oldest + order * apartMs > after; order -= 1) {
       data.push(recordOf(createdAs(order)));
     }
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ data, meta: {} }));
+    const headers = { 'content-type': 'application/json' };
+    return { status: 200, headers, body: Buffer.from(JSON.stringify({ data, meta: {} })) };
   }
 
-  const server = createServer(handle).listen(0, '127.0.0.1');
+  return {
+    stored,
+    defects: defectEach === undefined ? 0 : Math.floor(count / defectEach),
+    requests,
+    *numbersOf({ from, before }) {
+      const end = before === '' ? count : firstFrom(before);
+      for (let number = firstFrom(from); number < end; number += 1) yield number;
+    },
+    idOf,
+    listed,
+    objectOf,
+    receiptOf,
+    answer,
+  };
+}
+
+function failure(status: number, code: string | undefined): ArchiveAnswer {
+  const body = Buffer.from(code === undefined ? '' : `<Error><Code>${code}</Code></Error>`);
+  return { status, headers: {}, body };
+}
+
+/** Serves an archive over HTTP. @param delayMs wait before each response */
+export async function serveArchive(archive: GeneratedArchive, delayMs = 0) {
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url ?? '/', 'http://bench');
+    const body = await buffer(request);
+    const respond = () => {
+      const answer = archive.answer({ method: request.method ?? '', url, body });
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+    };
+    if (delayMs > 0) setTimeout(respond, delayMs);
+    else respond();
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
+    /** Endpoint of S3. Telnyx's API is at `/v2`. */
     endpoint: `http://127.0.0.1:${port}`,
-    defects: Array.from({ length: count }, (_, number) => number).filter(isDefect).length,
-    requests,
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -2,14 +2,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { exact, type Row } from '../figures.ts';
-import { openArchive } from './archive.ts';
+import { generateArchive, serveArchive } from './archive.ts';
 import type { AuditJob, AuditOutcome } from './worker.ts';
 
 /** @throws Error unless the number of findings equals the number of seeded defects */
 export async function measureAudit(count: number, flags: readonly string[]): Promise<Row> {
-  const archive = await openArchive(count);
+  const archive = generateArchive({ documents: count, defectEach: 10_000 });
+  const { endpoint, close } = await serveArchive(archive);
   try {
-    const job: AuditJob = { endpoint: archive.endpoint, flags };
+    const job: AuditJob = { endpoint, flags };
     const child: ChildProcess = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
     child.send(job);
     const outcome = await Promise.race([
@@ -35,6 +36,6 @@ export async function measureAudit(count: number, flags: readonly string[]): Pro
       },
     };
   } finally {
-    archive.close();
+    close();
   }
 }

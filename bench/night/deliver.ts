@@ -1,0 +1,99 @@
+/** The audit function, with its queue in memory. */
+import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Context } from 'aws-lambda';
+import { assembleAudit } from '../../functions/audit/assemble.ts';
+import { auditSettings } from '../../functions/audit/settings.ts';
+import { createS3Client } from '../../functions/bucket/s3-client.ts';
+import type { HttpGet } from '../../functions/http.ts';
+import { defaultsOf } from '../../functions/settings.ts';
+import type { Time } from '../../functions/time.ts';
+
+interface NightOptions {
+  /** Endpoint of S3. Telnyx's API is at `/v2`. */
+  endpoint: string;
+  telnyxGet: HttpGet;
+  /** @default over HTTP */
+  requestHandler?: Record<string, unknown>;
+  time: Time;
+  /** Time limit of an invocation. */
+  limitMs: number;
+}
+
+export function createNightFunction({ endpoint, telnyxGet, requestHandler, time, limitMs }: NightOptions) {
+  /** Bodies of the messages that the function has sent. */
+  const queue: string[] = [];
+  const log: string[] = [];
+  const send = async (command: unknown) => {
+    if (!(command instanceof SendMessageBatchCommand)) throw new Error(`A part failed: ${log.join('\n')}`);
+    const { Entries = [] } = command.input;
+    queue.push(...Entries.map(({ MessageBody = '' }) => MessageBody));
+    return { Successful: Entries.map(({ Id }) => ({ Id })) };
+  };
+  const s3 = createS3Client({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-of-the-bench' },
+    forcePathStyle: true,
+    ...(requestHandler && { requestHandler }),
+  });
+  const handler = assembleAudit(
+    {
+      ...defaultsOf(auditSettings),
+      archiverName: 'bench',
+      version: 'bench',
+      bucketName: 'archive',
+      // The key is passed directly.
+      apiKeySecretArn: '',
+      telnyxUrl: new URL(`${endpoint}/v2`),
+      auditQueueUrl: 'audit',
+      auditDeadLetterQueueUrl: 'dead-letters',
+      backfillQueueUrl: 'backfill',
+    },
+    {
+      readSecret: async () => 'KEY0123456789ABCDEF',
+      telnyxGet,
+      s3,
+      sqs: { send } as unknown as SQSClient,
+      writeLog: (line) => log.push(line),
+      time,
+      random: Math.random,
+    },
+  );
+  return {
+    s3,
+    queue,
+    /** @throws Error if the function does not finish the message */
+    deliver: async (body: string): Promise<void> => {
+      const now = String(time.now());
+      const end = time.monotonic() + limitMs;
+      const context = { getRemainingTimeInMillis: () => Math.max(0, end - time.monotonic()) } as Context;
+      const record = {
+        messageId: 'message',
+        receiptHandle: 'handle',
+        body,
+        attributes: {
+          ApproximateReceiveCount: '1',
+          SentTimestamp: now,
+          SenderId: 'bench',
+          ApproximateFirstReceiveTimestamp: now,
+        },
+        messageAttributes: {},
+        md5OfBody: '',
+        eventSource: 'aws:sqs',
+        eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:audit',
+        awsRegion: 'us-east-1',
+      };
+      const { batchItemFailures } = await handler({ Records: [record] }, context);
+      if (batchItemFailures.length > 0)
+        throw new Error(`A part was not finished: ${log.slice(-3).join('\n')}`);
+    },
+  };
+}
+
+/** Body of a message that starts a run, or asks for a part of it. */
+export function messageOf(
+  content: { kind: 'audit-start' } | { kind: 'audit-part'; run: string; part: string },
+  requestedAt: number,
+): string {
+  return JSON.stringify({ v: 1, ...content, requestedAt: new Date(requestedAt).toISOString() });
+}

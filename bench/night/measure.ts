@@ -1,0 +1,157 @@
+/** Measures parts of a night in separate processes, and a whole night in virtual time. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { Stretch } from '../../functions/audit/cells.ts';
+import { parseResult, parseSummary, type RunTally } from '../../functions/audit/records.ts';
+import { divideIds } from '../../functions/audit/stretches.ts';
+import { partName, runName } from '../../functions/audit-names.ts';
+import { auditResultPrefix, auditSummaryKey } from '../../functions/bucket/keys.ts';
+import { concurrency, nightlyAudit } from '../../functions/limits.ts';
+import { sleep } from '../../functions/time.ts';
+import { virtualTime } from '../../test/fakes/clock.ts';
+import { type GeneratedArchive, generateArchive, serveArchive } from '../audit/archive.ts';
+import { createNightFunction, messageOf } from './deliver.ts';
+import { addHistory } from './history.ts';
+import type { NightJob, NightOutcome } from './worker.ts';
+
+export const documents = Number(process.env.DOCS ?? 1_000_000);
+const bytes = 20_000;
+/** Of each request to S3 and to Telnyx. */
+const delayMs = 20;
+
+/** The time and the memory of a new process that starts a run and does some of its parts, each of `perPart` documents. */
+export async function measureParts(
+  parts: number,
+  perPart: number,
+): Promise<NightOutcome & { tallies: RunTally[] }> {
+  const bound = (position: number) =>
+    Math.round((position * perPart * 16 ** 4) / documents)
+      .toString(16)
+      .padStart(4, '0');
+  const stretches = Array.from({ length: parts }, (_, part) => ({
+    from: bound(part),
+    before: bound(part + 1),
+  }));
+  return await measure(
+    stretches,
+    stretches.map((stretch) => partName({ sort: 'ids', ...stretch })),
+  );
+}
+
+/** The same for the part that compares the night's share of Telnyx's list. */
+export function measureTelnyx(): Promise<NightOutcome & { tallies: RunTally[] }> {
+  return measure(
+    [{ from: '', before: '0001' }],
+    [partName({ sort: 'telnyx', until: Math.floor(Date.now() / 1_000) })],
+  );
+}
+
+async function measure(stretches: Stretch[], parts: string[]) {
+  const now = Date.now();
+  const run = runName(now);
+  const archive = generateArchive({ documents, bytes });
+  addHistory(archive, stretches, now);
+  const { endpoint, close } = await serveArchive(archive, delayMs);
+  try {
+    const messages = [
+      messageOf({ kind: 'audit-start' }, now),
+      ...parts.map((part) => messageOf({ kind: 'audit-part', run, part }, now)),
+    ];
+    const child = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
+    child.send({ endpoint, messages } satisfies NightJob);
+    const outcome = await Promise.race([
+      once(child, 'message').then(([message]) => message as NightOutcome),
+      once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit exited with code ${code}.`))),
+    ]);
+    child.kill();
+    return { ...outcome, tallies: talliesOf(archive, run) };
+  } finally {
+    close();
+  }
+}
+
+export interface VirtualNight {
+  /** From the start to the summary. Computation takes no time. */
+  virtualMs: number;
+  /** Of the longest delivery. */
+  longestMs: number;
+  deliveries: number;
+  requests: number;
+  tally: RunTally;
+}
+
+/** A whole night: each request takes its time on a virtual clock, and nothing else does. */
+export async function measureNight(): Promise<VirtualNight> {
+  const now = Date.now();
+  const archive = generateArchive({ documents, bytes });
+  const samples = [...'0123456789abcdef'].map((digit) => ({ digit, documents: documents / 16 }));
+  addHistory(archive, divideIds(samples, nightlyAudit.partDocuments), now);
+  const time = virtualTime(now);
+  const endpoint = 'http://127.0.0.1:9';
+  const answer = async (method: string, url: URL, sent: Buffer) => {
+    await sleep(time, delayMs);
+    const { body, ...head } = archive.answer({ method, url, body: sent });
+    return { ...head, body: Readable.from(body.length > 0 ? [body] : []) };
+  };
+  const handle = async ({ method, path, query, body }: SdkRequest) => {
+    const url = new URL(`${path}?${new URLSearchParams(query)}`, endpoint);
+    const { status, ...response } = await answer(method, url, body ?? Buffer.alloc(0));
+    return { response: { ...response, statusCode: status } };
+  };
+  const night = createNightFunction({
+    endpoint,
+    telnyxGet: (url) => answer('GET', url, Buffer.alloc(0)),
+    requestHandler: { handle },
+    time,
+    // An invocation's own limit would be compared with real time, too. The result states the longest.
+    limitMs: 24 * 60 * 60_000,
+  });
+  // The first request loads the client's configuration, in real time, for which the virtual clock does not wait.
+  await night.s3.send(new ListObjectsV2Command({ Bucket: 'archive', Prefix: 'none/' }));
+  const begin = time.monotonic();
+  let deliveries = 0;
+  let longestMs = 0;
+  const work = async () => {
+    for (let body = night.queue.shift(); body !== undefined; body = night.queue.shift()) {
+      const started = time.monotonic();
+      await night.deliver(body);
+      deliveries += 1;
+      longestMs = Math.max(longestMs, time.monotonic() - started);
+    }
+  };
+  await night.deliver(messageOf({ kind: 'audit-start' }, now));
+  await Promise.all(Array.from({ length: concurrency.audit }, work));
+  const run = runName(now);
+  const summary = archive.stored.get(auditSummaryKey(run));
+  if (!summary) throw new Error('The run has no summary.');
+  talliesOf(archive, run);
+  return {
+    virtualMs: time.monotonic() - begin,
+    longestMs,
+    deliveries: deliveries + 1,
+    requests: [...archive.requests.values()].reduce((sum, count) => sum + count, -1),
+    tally: parseSummary(summary).tally,
+  };
+}
+
+/** As the SDK passes it to its request handler. */
+interface SdkRequest {
+  method: string;
+  path: string;
+  query: Record<string, string>;
+  body?: Buffer;
+}
+
+/** What the parts have done. @throws Error if one has found a problem: an ordinary night has none */
+function talliesOf({ stored }: GeneratedArchive, run: string): RunTally[] {
+  const results = [...stored].flatMap(([key, body]) =>
+    key.startsWith(auditResultPrefix(run)) ? [parseResult(body)] : [],
+  );
+  for (const { findings, unchecked } of results) {
+    const [problem = unchecked] = findings;
+    if (problem) throw new Error(`The audit found a problem: ${JSON.stringify(problem)}`);
+  }
+  return results.map(({ tally }) => tally);
+}
