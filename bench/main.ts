@@ -12,6 +12,7 @@ import { discoverSection } from './discover/section.ts';
 import { isTargetMet, type Section } from './figures.ts';
 import { type Report, updatePage } from './markdown.ts';
 import { memorySection } from './memory/section.ts';
+import { nightSection } from './night/section.ts';
 import { pipelineSection } from './pipeline/section.ts';
 import { plot } from './plot.ts';
 import { printResults } from './print.ts';
@@ -28,6 +29,7 @@ const sections: readonly Section[] = [
   pipelineSection,
   discoverSection,
   auditSection,
+  nightSection,
 ];
 
 const program = new Command('npm run bench --')

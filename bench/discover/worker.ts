@@ -1,5 +1,4 @@
 /** Process that handles one span message in the discover function and reports duration and memory. */
-import type { SQSEvent } from 'aws-lambda';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createAgents } from '../../functions/connections.ts';
 import { assembleDiscover } from '../../functions/discover/assemble.ts';
@@ -16,6 +15,7 @@ import { systemTime as time } from '../../functions/time.ts';
 import { invoke } from '../../local/lambda/invoke.ts';
 import type { LocalQueues } from '../../local/queues.ts';
 import { peakMb } from '../peak-memory.ts';
+import { sqsEventOf } from '../sqs-event.ts';
 
 export interface DiscoverJob {
   message: DiscoveryMessage;
@@ -69,7 +69,7 @@ process.once('message', async (job: DiscoverJob) => {
       random: Math.random,
     },
   );
-  await invoke(handler, eventOf(job), {
+  await invoke(handler, sqsEventOf(serialiseMessage(job.message), lanes.spans.queueArn, time.now()), {
     functionName: 'discover',
     timeoutMs: timeouts.discoverMs,
     time,
@@ -79,28 +79,3 @@ process.once('message', async (job: DiscoverJob) => {
   const { found, requests } = result;
   process.send?.({ found, requests, ms, peakMb: peakMb() } satisfies DiscoverOutcome);
 });
-
-/** The message as Lambda delivers it from the spans queue. */
-function eventOf({ message, lanes }: DiscoverJob): SQSEvent {
-  const now = String(time.now());
-  return {
-    Records: [
-      {
-        messageId: 'message',
-        receiptHandle: 'handle',
-        body: serialiseMessage(message),
-        attributes: {
-          ApproximateReceiveCount: '1',
-          SentTimestamp: now,
-          SenderId: 'bench',
-          ApproximateFirstReceiveTimestamp: now,
-        },
-        messageAttributes: {},
-        md5OfBody: '',
-        eventSource: 'aws:sqs',
-        eventSourceARN: lanes.spans.queueArn,
-        awsRegion: 'us-east-1',
-      },
-    ],
-  };
-}

@@ -7,6 +7,7 @@ import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import type { HttpGet } from '../../functions/http.ts';
 import { defaultsOf } from '../../functions/settings.ts';
 import type { Time } from '../../functions/time.ts';
+import { sqsEventOf } from '../sqs-event.ts';
 
 interface NightOptions {
   /** Endpoint of S3. Telnyx's API is at `/v2`. */
@@ -64,26 +65,10 @@ export function createNightFunction({ endpoint, telnyxGet, requestHandler, time,
     queue,
     /** @throws Error if the function does not finish the message */
     deliver: async (body: string): Promise<void> => {
-      const now = String(time.now());
       const end = time.monotonic() + limitMs;
       const context = { getRemainingTimeInMillis: () => Math.max(0, end - time.monotonic()) } as Context;
-      const record = {
-        messageId: 'message',
-        receiptHandle: 'handle',
-        body,
-        attributes: {
-          ApproximateReceiveCount: '1',
-          SentTimestamp: now,
-          SenderId: 'bench',
-          ApproximateFirstReceiveTimestamp: now,
-        },
-        messageAttributes: {},
-        md5OfBody: '',
-        eventSource: 'aws:sqs',
-        eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:audit',
-        awsRegion: 'us-east-1',
-      };
-      const { batchItemFailures } = await handler({ Records: [record] }, context);
+      const event = sqsEventOf(body, 'arn:aws:sqs:us-east-1:000000000000:audit', time.now());
+      const { batchItemFailures } = await handler(event, context);
       if (batchItemFailures.length > 0)
         throw new Error(`A part was not finished: ${log.slice(-3).join('\n')}`);
     },

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Stretch } from '../../functions/audit/cells.ts';
-import { parseResult, parseSummary, type RunTally } from '../../functions/audit/records.ts';
+import { addTallies, parseResult, type RunTally } from '../../functions/audit/records.ts';
 import { divideIds } from '../../functions/audit/stretches.ts';
-import { partName, runName } from '../../functions/audit-names.ts';
+import { type AuditPart, partName, runName } from '../../functions/audit-names.ts';
 import { auditResultPrefix, auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { concurrency, nightlyAudit } from '../../functions/limits.ts';
 import { sleep } from '../../functions/time.ts';
@@ -14,18 +14,22 @@ import { virtualTime } from '../../test/fakes/clock.ts';
 import { type GeneratedArchive, generateArchive, serveArchive } from '../audit/archive.ts';
 import { createNightFunction, messageOf } from './deliver.ts';
 import { addHistory } from './history.ts';
-import type { NightJob, NightOutcome } from './worker.ts';
+import type { Delivery, NightJob, NightOutcome } from './worker.ts';
 
-export const documents = Number(process.env.DOCS ?? 1_000_000);
+export const documents = 1_000_000;
 const bytes = 20_000;
 /** Of each request to S3 and to Telnyx. */
 const delayMs = 20;
 
-/** The time and the memory of a new process that starts a run and does some of its parts, each of `perPart` documents. */
-export async function measureParts(
-  parts: number,
-  perPart: number,
-): Promise<NightOutcome & { tallies: RunTally[] }> {
+export interface NightParts extends Pick<NightOutcome, 'peakMb'> {
+  start: Delivery;
+  parts: Delivery[];
+  /** Of all parts together. */
+  tally: RunTally;
+}
+
+/** A new process that starts a run and does some of its parts, each of `perPart` documents. */
+export function measureParts(parts: number, perPart: number): Promise<NightParts> {
   const bound = (position: number) =>
     Math.round((position * perPart * 16 ** 4) / documents)
       .toString(16)
@@ -34,21 +38,19 @@ export async function measureParts(
     from: bound(part),
     before: bound(part + 1),
   }));
-  return await measure(
+  return measure(
     stretches,
-    stretches.map((stretch) => partName({ sort: 'ids', ...stretch })),
+    stretches.map((stretch) => ({ sort: 'ids', ...stretch })),
   );
 }
 
 /** The same for the part that compares the night's share of Telnyx's list. */
-export function measureTelnyx(): Promise<NightOutcome & { tallies: RunTally[] }> {
-  return measure(
-    [{ from: '', before: '0001' }],
-    [partName({ sort: 'telnyx', until: Math.floor(Date.now() / 1_000) })],
-  );
+export function measureTelnyx(): Promise<NightParts> {
+  const until = Math.floor(Date.now() / 1_000);
+  return measure([{ from: '', before: '0001' }], [{ sort: 'telnyx', until }]);
 }
 
-async function measure(stretches: Stretch[], parts: string[]) {
+async function measure(stretches: Stretch[], parts: AuditPart[]): Promise<NightParts> {
   const now = Date.now();
   const run = runName(now);
   const archive = generateArchive({ documents, bytes });
@@ -57,7 +59,7 @@ async function measure(stretches: Stretch[], parts: string[]) {
   try {
     const messages = [
       messageOf({ kind: 'audit-start' }, now),
-      ...parts.map((part) => messageOf({ kind: 'audit-part', run, part }, now)),
+      ...parts.map((part) => messageOf({ kind: 'audit-part', run, part: partName(part) }, now)),
     ];
     const child = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
     child.send({ endpoint, messages } satisfies NightJob);
@@ -66,7 +68,8 @@ async function measure(stretches: Stretch[], parts: string[]) {
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit exited with code ${code}.`))),
     ]);
     child.kill();
-    return { ...outcome, tallies: talliesOf(archive, run) };
+    const [start, ...ofParts] = outcome.deliveries as [Delivery, ...Delivery[]];
+    return { start, parts: ofParts, peakMb: outcome.peakMb, tally: tallyOfParts(archive, run) };
   } finally {
     close();
   }
@@ -77,7 +80,8 @@ export interface VirtualNight {
   virtualMs: number;
   /** Of the longest delivery. */
   longestMs: number;
-  deliveries: number;
+  /** Number of parts. */
+  parts: number;
   requests: number;
   tally: RunTally;
 }
@@ -111,28 +115,25 @@ export async function measureNight(): Promise<VirtualNight> {
   // The first request loads the client's configuration, in real time, for which the virtual clock does not wait.
   await night.s3.send(new ListObjectsV2Command({ Bucket: 'archive', Prefix: 'none/' }));
   const begin = time.monotonic();
-  let deliveries = 0;
   let longestMs = 0;
   const work = async () => {
     for (let body = night.queue.shift(); body !== undefined; body = night.queue.shift()) {
       const started = time.monotonic();
       await night.deliver(body);
-      deliveries += 1;
       longestMs = Math.max(longestMs, time.monotonic() - started);
     }
   };
   await night.deliver(messageOf({ kind: 'audit-start' }, now));
+  const parts = night.queue.length;
   await Promise.all(Array.from({ length: concurrency.audit }, work));
   const run = runName(now);
-  const summary = archive.stored.get(auditSummaryKey(run));
-  if (!summary) throw new Error('The run has no summary.');
-  talliesOf(archive, run);
+  if (!archive.stored.has(auditSummaryKey(run))) throw new Error('The run has no summary.');
   return {
     virtualMs: time.monotonic() - begin,
     longestMs,
-    deliveries: deliveries + 1,
+    parts,
     requests: [...archive.requests.values()].reduce((sum, count) => sum + count, -1),
-    tally: parseSummary(summary).tally,
+    tally: tallyOfParts(archive, run),
   };
 }
 
@@ -144,8 +145,8 @@ interface SdkRequest {
   body?: Buffer;
 }
 
-/** What the parts have done. @throws Error if one has found a problem: an ordinary night has none */
-function talliesOf({ stored }: GeneratedArchive, run: string): RunTally[] {
+/** What the parts have done together. @throws Error if one has found a problem: an ordinary night has none */
+function tallyOfParts({ stored }: GeneratedArchive, run: string): RunTally {
   const results = [...stored].flatMap(([key, body]) =>
     key.startsWith(auditResultPrefix(run)) ? [parseResult(body)] : [],
   );
@@ -153,5 +154,5 @@ function talliesOf({ stored }: GeneratedArchive, run: string): RunTally[] {
     const [problem = unchecked] = findings;
     if (problem) throw new Error(`The audit found a problem: ${JSON.stringify(problem)}`);
   }
-  return results.map(({ tally }) => tally);
+  return addTallies(results.map(({ tally }) => tally));
 }

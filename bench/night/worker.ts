@@ -11,9 +11,15 @@ export interface NightJob {
   messages: readonly string[];
 }
 
+/** Wall time and CPU time of one message. */
+export interface Delivery {
+  ms: number;
+  cpuMs: number;
+}
+
 export interface NightOutcome {
-  /** By message: wall time and CPU time, milliseconds. */
-  deliveries: { ms: number; cpuMs: number }[];
+  /** By message. */
+  deliveries: Delivery[];
   /** Peak resident set size. */
   peakMb: number;
 }
@@ -21,7 +27,7 @@ export interface NightOutcome {
 process.once('message', async ({ endpoint, messages }: NightJob) => {
   const telnyxGet = createHttpGet(createAgents(), 'bench');
   const { deliver } = createNightFunction({ endpoint, telnyxGet, time, limitMs: timeouts.auditMs });
-  const deliveries: NightOutcome['deliveries'] = [];
+  const deliveries: Delivery[] = [];
   for (const message of messages) {
     const started = time.monotonic();
     const used = process.cpuUsage();
