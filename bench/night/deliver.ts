@@ -74,11 +74,3 @@ export function createNightFunction({ endpoint, telnyxGet, requestHandler, time,
     },
   };
 }
-
-/** Body of a message that starts a run, or asks for a part of it. */
-export function messageOf(
-  content: { kind: 'audit-start' } | { kind: 'audit-part'; run: string; part: string },
-  requestedAt: number,
-): string {
-  return JSON.stringify({ v: 1, ...content, requestedAt: new Date(requestedAt).toISOString() });
-}

@@ -9,10 +9,11 @@ import { divideIds } from '../../functions/audit/stretches.ts';
 import { type AuditPart, partName, runName } from '../../functions/audit-names.ts';
 import { auditResultPrefix, auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { concurrency, nightlyAudit } from '../../functions/limits.ts';
+import { serialiseMessage } from '../../functions/queue/serialise.ts';
 import { sleep } from '../../functions/time.ts';
 import { virtualTime } from '../../test/fakes/clock.ts';
 import { type GeneratedArchive, generateArchive, serveArchive } from '../audit/archive.ts';
-import { createNightFunction, messageOf } from './deliver.ts';
+import { createNightFunction } from './deliver.ts';
 import { addHistory } from './history.ts';
 import type { Delivery, NightJob, NightOutcome } from './worker.ts';
 
@@ -57,9 +58,12 @@ async function measure(stretches: Stretch[], parts: AuditPart[]): Promise<NightP
   addHistory(archive, stretches, now);
   const { endpoint, close } = await serveArchive(archive, delayMs);
   try {
+    const requestedAt = new Date(now).toISOString();
     const messages = [
-      messageOf({ kind: 'audit-start' }, now),
-      ...parts.map((part) => messageOf({ kind: 'audit-part', run, part: partName(part) }, now)),
+      serialiseMessage({ v: 1, kind: 'audit-start', requestedAt }),
+      ...parts.map((part) =>
+        serialiseMessage({ v: 1, kind: 'audit-part', run, part: partName(part), requestedAt }),
+      ),
     ];
     const child = fork(new URL('./worker.ts', import.meta.url), { execArgv: [] });
     child.send({ endpoint, messages } satisfies NightJob);
@@ -123,7 +127,9 @@ export async function measureNight(): Promise<VirtualNight> {
       longestMs = Math.max(longestMs, time.monotonic() - started);
     }
   };
-  await night.deliver(messageOf({ kind: 'audit-start' }, now));
+  await night.deliver(
+    serialiseMessage({ v: 1, kind: 'audit-start', requestedAt: new Date(now).toISOString() }),
+  );
   const parts = night.queue.length;
   await Promise.all(Array.from({ length: concurrency.audit }, work));
   const run = runName(now);
