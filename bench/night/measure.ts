@@ -15,7 +15,7 @@ import { virtualTime } from '../../test/fakes/clock.ts';
 import { type GeneratedArchive, generateArchive, serveArchive } from '../audit/archive.ts';
 import { createNightFunction } from './deliver.ts';
 import { addHistory } from './history.ts';
-import type { Delivery, NightJob, NightOutcome } from './worker.ts';
+import type { NightJob, NightOutcome, TimedDelivery } from './worker.ts';
 
 export const documents = 1_000_000;
 const bytes = 20_000;
@@ -23,8 +23,8 @@ const bytes = 20_000;
 const delayMs = 20;
 
 export interface NightParts extends Pick<NightOutcome, 'peakMb'> {
-  start: Delivery;
-  parts: Delivery[];
+  start: TimedDelivery;
+  parts: TimedDelivery[];
   /** Of all parts together. */
   tally: RunTally;
 }
@@ -32,7 +32,7 @@ export interface NightParts extends Pick<NightOutcome, 'peakMb'> {
 /** A new process that starts a run and does some of its parts, each of `perPart` documents. */
 export function measureParts(parts: number, perPart: number): Promise<NightParts> {
   const bound = (position: number) =>
-    Math.round((position * perPart * 16 ** 4) / documents)
+    Math.floor((position * perPart * 16 ** 4) / documents)
       .toString(16)
       .padStart(4, '0');
   const stretches = Array.from({ length: parts }, (_, part) => ({
@@ -72,7 +72,7 @@ async function measure(stretches: Stretch[], parts: AuditPart[]): Promise<NightP
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`The audit exited with code ${code}.`))),
     ]);
     child.kill();
-    const [start, ...ofParts] = outcome.deliveries as [Delivery, ...Delivery[]];
+    const [start, ...ofParts] = outcome.deliveries as [TimedDelivery, ...TimedDelivery[]];
     return { start, parts: ofParts, peakMb: outcome.peakMb, tally: tallyOfParts(archive, run) };
   } finally {
     close();

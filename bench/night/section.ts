@@ -2,7 +2,7 @@
 import { concurrency } from '../../functions/limits.ts';
 import { exact, type Figure, type Row, type Section, spreadOf } from '../figures.ts';
 import { documents, measureNight, measureParts, measureTelnyx, type NightParts } from './measure.ts';
-import type { Delivery } from './worker.ts';
+import type { TimedDelivery } from './worker.ts';
 
 /** Lambda gives a function of 1,769 MB one virtual processor, and others in proportion (AWS Lambda developer guide). */
 const processorShare = 1_024 / 1_769;
@@ -32,7 +32,8 @@ export const nightSection: Section = {
 
     // All parts of documents, as many at a time as are invoked, then the part of Telnyx's list.
     const rounds = Math.ceil((night.parts - 2) / concurrency.audit);
-    const total = (of: keyof Delivery) => one.start[of] + rounds * medianOf(one, of) + medianOf(telnyx, of);
+    const total = (of: keyof TimedDelivery) =>
+      one.start[of] + rounds * medianOf(one, of) + medianOf(telnyx, of);
     const minutes = (name: string, ms: number): Figure => ({
       name,
       unit: 'min',
@@ -67,7 +68,7 @@ export const nightSection: Section = {
 };
 
 function rowOf(name: string, { parts, tally, peakMb }: NightParts): Row {
-  const seconds = (of: keyof Delivery) => spreadOf(parts.map((part) => part[of] / 1_000));
+  const seconds = (of: keyof TimedDelivery) => spreadOf(parts.map((part) => part[of] / 1_000));
   return {
     name,
     values: {
@@ -80,6 +81,6 @@ function rowOf(name: string, { parts, tally, peakMb }: NightParts): Row {
   };
 }
 
-function medianOf({ parts }: NightParts, of: keyof Delivery): number {
+function medianOf({ parts }: NightParts, of: keyof TimedDelivery): number {
   return spreadOf(parts.map((part) => part[of])).median;
 }

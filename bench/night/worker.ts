@@ -12,14 +12,14 @@ export interface NightJob {
 }
 
 /** Wall time and CPU time of one message. */
-export interface Delivery {
+export interface TimedDelivery {
   ms: number;
   cpuMs: number;
 }
 
 export interface NightOutcome {
   /** By message. */
-  deliveries: Delivery[];
+  deliveries: TimedDelivery[];
   /** Peak resident set size. */
   peakMb: number;
 }
@@ -27,7 +27,7 @@ export interface NightOutcome {
 process.once('message', async ({ endpoint, messages }: NightJob) => {
   const telnyxGet = createHttpGet(createAgents(), 'bench');
   const { deliver } = createNightFunction({ endpoint, telnyxGet, time, limitMs: timeouts.auditMs });
-  const deliveries: Delivery[] = [];
+  const deliveries: TimedDelivery[] = [];
   for (const message of messages) {
     const started = time.monotonic();
     const used = process.cpuUsage();
