@@ -142,6 +142,20 @@ it.each<Case>([
     `hidden ${receipt}: other versions: 0, delete markers: 1`,
   ],
   [
+    'whose receipt is hidden, although a manifest names it',
+    {
+      receipt: undefined,
+      listed: { object: listed(object), receipt: hidden(receipt) },
+      claims: [claim('m1')],
+    },
+    `hidden ${receipt}: other versions: 0, delete markers: 1`,
+  ],
+  [
+    'whose receipt was not read, although a manifest names it',
+    { receipt: { modified: noon - day }, claims: [claim('m1')] },
+    `same ${object}: `,
+  ],
+  [
     'whose receipt is missing and whose object was written again',
     { receipt: undefined, listed: { object: listed(object, { otherVersions: 1 }) } },
     `no-receipt ${object}: still at Telnyx`,

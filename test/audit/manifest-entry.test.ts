@@ -63,7 +63,8 @@ it.each<[string, Partial<Evidence>, boolean, string | undefined, string | undefi
   ],
   ['being erased', { claims, receipt: grave }, true, 'document', 'older receipt'],
 ])('A manifest names a document %s', (_case, evidence, acceptReceipts, document, receipt) => {
-  const inspection = { evidence: { documentId, ...evidence }, findings: [] };
+  const finding = { code: 'same' as const, key: 'documents/x', detail: '' };
+  const inspection = { evidence: { documentId, ...evidence }, findings: [finding] };
 
   expect(manifestEntryOf(inspection, acceptReceipts)).toEqual(
     document === undefined ? undefined : { id: documentId, document, receipt },
