@@ -46,11 +46,19 @@ describe('the name of a part', () => {
     'telnyx_',
     'telnyx_-1',
     'telnyx_1.5',
+    'telnyx_1_',
+    'telnyx_1_2',
+    '1_1',
+    '_1_2',
     'others_',
     ' others',
     'others\n',
   ])('cannot be %j', (name) => {
     expect(parsePartName(name)).toBeUndefined();
+  });
+
+  it.each(['', 'ids', 'ids_1_2', 'ids_x', 'telnyx_', 'plan'])('cannot begin as %j', (name) => {
+    expect(isPartStartName(name)).toBe(false);
   });
 
   it('is never read from other text', () => {

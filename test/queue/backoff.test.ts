@@ -62,6 +62,17 @@ describe('the decision after a failed receive', () => {
     );
   });
 
+  it('returns a message with work left to the queue at once, however old it is', () => {
+    fc.assert(
+      fc.property(anyFailure, (failure) => {
+        for (const code of codesOf('continue'))
+          expect(decisionFor(code, failure)).toEqual({ action: 'return', afterMs: 0 });
+      }),
+      { numRuns: propertyRuns(100) },
+    );
+    expect(codesOf('continue')).not.toEqual([]);
+  });
+
   it('dead-letters a message with an error of policy wait on day 9, neither earlier nor later', () => {
     fc.assert(
       fc.property(fc.constantFrom(...codesOf('wait')), anyFailure, (code, failure) => {
