@@ -1,10 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Fingerprints, type LastListing, markUnchanged, type Stretch } from '../../functions/audit/cells.ts';
+import {
+  Fingerprints,
+  isBefore,
+  type LastListing,
+  markUnchanged,
+  type Stretch,
+} from '../../functions/audit/cells.ts';
 import type { SourceRow } from '../../functions/audit/sources.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { collected } from '../collected.ts';
 import { noon } from '../fakes/documents.ts';
+import { sha256 } from '../fakes/memory-bucket.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 
 const everything: Stretch = { from: '', before: '' };
@@ -100,4 +107,81 @@ describe('a document', () => {
     expect(await changedIds(rows.slice(0, 1), last, first)).toEqual([]);
     expect(await changedIds(rows, last, everything)).toHaveLength(2);
   });
+});
+
+describe('fingerprints', () => {
+  const id = '00180000-0000-4000-8000-000000000001';
+  const listed = {
+    id,
+    current: { bytes: 10, modified: noon - 1, versionId: 'v', etag: 'e' },
+    otherVersions: 0,
+    deleteMarkers: 0,
+  };
+  const object = { ...listed, key: documentKey(id) };
+  const receipt = { ...listed, key: receiptKey(id) };
+  const fresh = { ...listed.current, modified: noon };
+
+  /** The fingerprints of these rows by the names of their cells. */
+  const fingerprintsOf = (rows: readonly SourceRow[], stretch = everything) =>
+    Object.fromEntries(listingOf(rows, stretch).cells);
+  /** 96 bits of the SHA-256 of a text. */
+  const shortDigest = (text: string) =>
+    Buffer.from(sha256(text), 'hex').subarray(0, 12).toString('base64url');
+
+  it('stay the same in every version of the archiver', () => {
+    const second = id.replace(/1$/, '2');
+    const rows = [
+      rowOf(id, { otherVersions: 1 }),
+      { id: second, receipt: { ...receipt, id: second, key: receiptKey(second), deleteMarkers: 2 } },
+    ];
+
+    const text = `${id} v/e/10/1/0 v/e/10/1/0\n${second} - v/e/10/0/2\n`;
+    expect(fingerprintsOf(rows)).toEqual({ '001': shortDigest(text) });
+  });
+
+  it('cover a document of which only the object or only the receipt is listed', () => {
+    expect(fingerprintsOf([{ id, object }])).toEqual({ '001': shortDigest(`${id} v/e/10/0/0 -\n`) });
+    expect(fingerprintsOf([{ id, receipt }])).toEqual({ '001': shortDigest(`${id} - v/e/10/0/0\n`) });
+  });
+
+  it('cover what a delete marker hides', () => {
+    const hidden = { ...object, current: undefined, otherVersions: 1, deleteMarkers: 1 };
+
+    expect(fingerprintsOf([{ id, object: hidden }])).toEqual({ '001': shortDigest(`${id} ///1/1 -\n`) });
+  });
+
+  it('leave out a document of which nothing is listed', () => {
+    expect(fingerprintsOf([{ id }])).toEqual({});
+  });
+
+  it.each<[string, SourceRow]>([
+    ['object', { id, object: { ...object, current: fresh }, receipt }],
+    ['receipt', { id, object, receipt: { ...receipt, current: fresh } }],
+  ])('leave out a document whose %s is new', (_part, row) => {
+    expect(fingerprintsOf([row])).toEqual({});
+  });
+
+  it.each([
+    ['', '', '001'],
+    ['00', '002', '001'],
+    ['001', '0', '001'],
+    ['000001', '002001', '001'],
+    ['0018', '', '001:0018:'],
+    ['', '0019', '001::0019'],
+    ['0018', '0019', '001:0018:0019'],
+    ['0017001', '0018001', '001:0017001:0018001'],
+    ['', '001', '001'],
+  ])('of a stretch from "%s" to before "%s" have the cell "%s"', (from, before, cell) => {
+    expect(Object.keys(fingerprintsOf([rowOf(id)], { from, before }))).toEqual([cell]);
+  });
+});
+
+it.each([
+  ['1', '2', true],
+  ['2', '2', false],
+  ['3', '2', false],
+  ['20', '2', false],
+  ['f', '', true],
+])('Whether "%s" is before the end "%s" of a stretch is %s', (id, before, expected) => {
+  expect(isBefore(id, before)).toBe(expected);
 });

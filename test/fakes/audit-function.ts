@@ -8,7 +8,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import type { Context } from 'aws-lambda';
-import { createAuditHandler } from '../../functions/audit/handler.ts';
+import { type AuditDependencies, createAuditHandler } from '../../functions/audit/handler.ts';
 import { parseSummary, type RunSummary } from '../../functions/audit/records.ts';
 import { findingsOf } from '../../functions/audit/run-findings.ts';
 import { readPartResult, readRunPlan } from '../../functions/audit/run-history.ts';
@@ -118,7 +118,7 @@ export function createAuditFunction({
     },
   } as unknown as S3Client;
   const options = { s3, name: 'archive', time };
-  const handler = createAuditHandler({
+  const dependencies: AuditDependencies = {
     telnyx,
     s3,
     bucketName: 'archive',
@@ -135,7 +135,8 @@ export function createAuditFunction({
     log: createLog({ name: 'test', write: (line) => lines.push(JSON.parse(line)), now: time.now }),
     time,
     random: () => 0.5,
-  });
+  };
+  const handler = createAuditHandler(dependencies);
   const never = new AbortController().signal;
 
   /** Delivers the message at the front of the queue. It goes to the back if the function does not acknowledge it. */
@@ -175,6 +176,7 @@ export function createAuditFunction({
   };
 
   return {
+    dependencies,
     handler,
     queue,
     deadLetters,
