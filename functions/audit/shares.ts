@@ -51,7 +51,7 @@ export function telnyxWindows(
     const to = Math.min(until, (each + 1) * dayMs - 1);
     const later = windows.at(-1);
     if (later && later.from === to + 1) later.from = from;
-    else if (from <= to) windows.push({ from, to });
+    else windows.push({ from, to });
   }
   return windows;
 }

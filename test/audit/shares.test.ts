@@ -46,6 +46,11 @@ describe('the shares of a night', () => {
     expect(sharesOf(today, today, 30)).toEqual([today % 30]);
   });
 
+  it('are those of the nights without a run, too, each once and in order', () => {
+    expect(sharesOf(31, 28, 30)).toEqual([0, 1, 29]);
+    expect(sharesOf(31, 1, 5)).toEqual([0, 1, 2, 3, 4]);
+  });
+
   it('are about equal, although IDs differ in their last digits only', () => {
     const counts = Array.from({ length: 30 }, () => 0);
     for (let number = 0; number < 30_000; number += 1) {
@@ -86,6 +91,44 @@ describe('the spans of Telnyx’s list of a night', () => {
       expect(from).toBeLessThanOrEqual(to);
       expect(to).toBeLessThan(windows[position - 1]?.from ?? Number.POSITIVE_INFINITY);
     }
+  });
+
+  it.each([
+    [
+      'the last days, and the days of the share',
+      [0],
+      [
+        [7, 9],
+        [4, 4],
+        [-1, -1],
+      ],
+    ],
+    [
+      'as many of the last days as there are shares',
+      [0, 2, 3, 4],
+      [
+        [1, 9],
+        [-1, -1],
+      ],
+    ],
+  ])('are %s', (_what, offsets, days) => {
+    const first = dayOf(Date.UTC(2016, 0, 1));
+    const day = first + 9;
+    const shares = offsets.map((offset) => (day + offset) % 5);
+    const until = day * dayMs + dayMs / 2;
+
+    expect(telnyxWindows({ full: false, day, shares, shareDays: 5 }, until)).toEqual(
+      days.map(([from = 0, to = 0]) => ({
+        from: from < 0 ? 0 : (first + from) * dayMs,
+        to: Math.min(until, (first + to + 1) * dayMs - 1),
+      })),
+    );
+  });
+
+  it.each([0, Date.UTC(2010, 5, 1), Date.UTC(2015, 11, 31, 12)])('are a single one until %d', (until) => {
+    expect(telnyxWindows({ full: true, day: today, shares: [0], shareDays: 30 }, until)).toEqual([
+      { from: 0, to: until },
+    ]);
   });
 
   it('are a single one in a full run', () => {
