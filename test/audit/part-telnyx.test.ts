@@ -1,0 +1,302 @@
+import { describe, expect, it } from 'vitest';
+import { createPartContext } from '../../functions/audit/part-context.ts';
+import { auditTelnyx } from '../../functions/audit/part-telnyx.ts';
+import type { AuditPlan, RecordedFinding } from '../../functions/audit/records.ts';
+import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { ArchiverError } from '../../functions/errors.ts';
+import { sleep } from '../../functions/time.ts';
+import { createAuditFunction } from '../fakes/audit-function.ts';
+import { putRun, runRecords } from '../fakes/audit-runs.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { day, documentOf, noon, receiptOf, type TelnyxRecord, written } from '../fakes/documents.ts';
+import { MemoryBucket } from '../fakes/memory-bucket.ts';
+
+const run = '20261124T120000Z';
+const until = noon / 1_000;
+const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
+
+interface WorldOptions {
+  full?: boolean;
+  /** Called before each request to Telnyx, with its number from 1. */
+  onRequest?: (number: number) => Promise<void>;
+  pageRows?: number;
+}
+
+function startWorld({ full = true, onRequest = async () => undefined, pageRows = 20 }: WorldOptions = {}) {
+  const time = virtualTime(noon);
+  const bucket = new MemoryBucket(time);
+  const account = new Map<string, TelnyxRecord>();
+  const controller = new AbortController();
+  const { dependencies } = createAuditFunction({ bucket, time, account, pageRows: () => pageRows });
+  let requests = 0;
+  const telnyx: typeof dependencies.telnyx = {
+    ...dependencies.telnyx,
+    get: async (...parameters) => {
+      requests += 1;
+      await onRequest(requests);
+      return dependencies.telnyx.get(...parameters);
+    },
+  };
+  /** A document at Telnyx. */
+  const upload = (number: number, createdAt = noon - 10 * day) => {
+    const archived = documentOf(idOf(number), Buffer.from('x'), { createdAt });
+    account.set(archived.record.id, archived.record);
+    return archived;
+  };
+  return {
+    time,
+    bucket,
+    account,
+    controller,
+    upload,
+    /** A document at Telnyx and in the archive. */
+    archive: (number: number) => {
+      const archived = upload(number);
+      bucket.put(documentKey(archived.record.id), archived.body, noon - 10 * day);
+      bucket.put(receiptKey(archived.record.id), written(receiptOf(archived)), noon - 10 * day);
+      return archived.record;
+    },
+    /** Does a part. */
+    audit: async (
+      to = until,
+      {
+        stopped = false,
+        workMs = 600_000,
+        ...changes
+      }: Partial<AuditPlan> & { stopped?: boolean; workMs?: number } = {},
+    ) => {
+      const plan = { ...runRecords(run, { full, parts: { [`telnyx_${until}`]: {} } }).plan, ...changes };
+      const context = createPartContext(
+        plan,
+        { workMs, signal: controller.signal },
+        { ...dependencies, telnyx },
+      );
+      if (stopped) context.stopAt = Number.NEGATIVE_INFINITY;
+      const work = await auditTelnyx({ sort: 'telnyx', until: to }, context);
+      return { ...work, tally: context.tally };
+    },
+  };
+}
+
+const failure = (code: 'ApiKeyRejected' = 'ApiKeyRejected') => new ArchiverError(code, 'x');
+
+describe('a document of Telnyx’s list', () => {
+  it('is no finding if it is archived, and nothing is read but its records', async () => {
+    const { archive, audit } = startWorld();
+    archive(1);
+
+    const { findings, rest, tally } = await audit();
+
+    expect({ findings, rest }).toEqual({ findings: [], rest: undefined });
+    expect(tally).toMatchObject({ listedAtTelnyx: 1, objectsRead: 0, counts: {} });
+  });
+
+  it('is missing if the archive lacks it', async () => {
+    const { archive, upload, audit } = startWorld();
+    archive(1);
+    const { record } = upload(2);
+
+    const { findings, tally } = await audit();
+
+    expect(findings).toMatchObject([{ code: 'missing', documentId: record.id, atTelnyx: true }]);
+    expect(tally).toMatchObject({ listedAtTelnyx: 2, counts: { missing: 1 } });
+  });
+
+  it('differs if Telnyx states something else than its receipt', async () => {
+    const { archive, account, audit } = startWorld();
+    const record = archive(1);
+    account.set(record.id, { ...record, size: { unit: 'bytes', amount: 99 } });
+
+    expect((await audit()).findings).toMatchObject([{ code: 'telnyx-differs', documentId: record.id }]);
+  });
+
+  it('cannot be checked if the bucket does not answer', async () => {
+    const { archive, bucket, audit } = startWorld();
+    const { id } = archive(1);
+    bucket.refuse = () => ({ name: 'AccessDenied', status: 403 });
+
+    expect((await audit()).findings).toMatchObject([{ code: 'unreadable', documentId: id }]);
+  });
+
+  it('is counted, but no finding, if it is new or infected', async () => {
+    const { upload, account, audit } = startWorld();
+    upload(1, noon - 1_000);
+    const { record } = upload(2);
+    account.set(record.id, { ...record, av_scan_status: 'infected' });
+
+    const { findings, tally } = await audit();
+
+    expect(findings).toEqual([]);
+    expect(tally.counts).toEqual({ pending: 1, infected: 1 });
+  });
+
+  it('is left to the parts of sort ids if the archive has a part of it', async () => {
+    const { archive, bucket, audit } = startWorld();
+    bucket.objects.delete(receiptKey(archive(1).id));
+    bucket.objects.delete(documentKey(archive(2).id));
+
+    const { findings, tally } = await audit();
+
+    expect(findings).toEqual([]);
+    // Without a listing, nobody knows that the object without a receipt is old.
+    expect(tally.counts).toEqual({ pending: 1 });
+  });
+
+  it('without a valid ID is a finding about the list', async () => {
+    const { archive, account, audit } = startWorld();
+    const record = archive(1);
+    for (const id of ['x', 'y']) account.set(id, { ...record, id });
+
+    const { findings, tally } = await audit();
+
+    expect(findings).toEqual([{ code: 'unreadable', key: 'telnyx', detail: '2 rows without a valid ID' }]);
+    expect(tally).toMatchObject({ listedAtTelnyx: 1, counts: { unreadable: 1 } });
+  });
+
+  it('may have no creation time', async () => {
+    const { audit, bucket, time } = startWorld();
+    const { dependencies } = createAuditFunction({ bucket, time });
+    const plan = runRecords(run, { full: true, parts: { [`telnyx_${until}`]: {} } }).plan;
+    const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+    const telnyx = {
+      ...dependencies.telnyx,
+      get: async () => ({ body: { data: [{ id: idOf(1) }] }, rateLimit }),
+    };
+    const { signal } = new AbortController();
+    const context = createPartContext(plan, { workMs: 60_000, signal }, { ...dependencies, telnyx });
+    context.stopAt = Number.NEGATIVE_INFINITY;
+
+    const { findings, rest } = await auditTelnyx({ sort: 'telnyx', until }, context);
+
+    expect(findings.map(({ code }) => code)).toContain('missing');
+    expect(rest).toBeUndefined();
+    expect((await audit()).rest).toBeUndefined();
+  });
+});
+
+describe('what differed in the last run', () => {
+  const lastRun = '20261123T120000Z';
+  const found = (number: number): RecordedFinding => ({
+    code: 'missing',
+    key: documentKey(idOf(number)),
+    documentId: idOf(number),
+    detail: '',
+  });
+
+  /** A last run that found two documents missing. One of them is still at Telnyx, in a part of its list that is not read. */
+  function startAfterFindings() {
+    const world = startWorld({ full: false });
+    const old = Array.from({ length: 30 }, (_, back) => noon - (100 + back) * day).find(
+      (instant) => Math.floor(instant / day) % 30 !== Math.floor(noon / day) % 30,
+    );
+    world.upload(1, old);
+    putRun(world.bucket, lastRun, { parts: { telnyx_1: { findings: [found(1), found(2)] } } });
+    return world;
+  }
+
+  it('is looked up again, if Telnyx still has it', async () => {
+    const { findings, tally } = await startAfterFindings().audit(until, { lastRun });
+
+    expect(findings).toMatchObject([{ code: 'missing', documentId: idOf(1) }]);
+    expect(tally).toMatchObject({ listedAtTelnyx: 0, counts: { missing: 1 } });
+  });
+
+  it('is left to the first piece of the part', async () => {
+    expect((await startAfterFindings().audit(until - 1, { lastRun })).findings).toEqual([]);
+  });
+});
+
+describe('a part that cannot do all of the list', () => {
+  it('leaves what was created before, until nothing is left', async () => {
+    const { upload, audit, time } = startWorld({ onRequest: () => sleep(time, 10_000) });
+    const ids = Array.from(
+      { length: 60 },
+      (_, number) => upload(number, noon - (number + 1) * day).record.id,
+    );
+    const ends: number[] = [];
+    const missing = new Set<string | undefined>();
+
+    for (let to: number | undefined = until; to !== undefined; ) {
+      ends.push(to);
+      const { findings, rest } = await audit(to, { workMs: 100_000 });
+      for (const { documentId } of findings) missing.add(documentId);
+      to = rest?.sort === 'telnyx' ? rest.until : undefined;
+    }
+
+    expect([...missing].sort()).toEqual(ids);
+    expect(ends.length).toBeGreaterThan(2);
+    expect(ends).toEqual([...new Set(ends)].sort((a, b) => b - a));
+    const created = new Set(ids.map((_, number) => until - ((number + 1) * day) / 1_000));
+    expect(ends.slice(1).filter((end) => !created.has(end))).toEqual([]);
+  });
+
+  it('goes on until it has made progress', async () => {
+    const { upload, audit } = startWorld();
+    upload(0, noon);
+    for (let number = 1; number <= 25; number += 1) upload(number, 1_500);
+
+    const { rest, tally } = await audit(until, { stopped: true });
+
+    expect(rest).toEqual({ sort: 'telnyx', until: 1 });
+    expect(tally.listedAtTelnyx).toBeGreaterThan(1);
+  });
+
+  it('does all of it if the time is not up', async () => {
+    const { upload, audit } = startWorld();
+    for (let number = 0; number < 60; number += 1) upload(number, noon - (number + 1) * day);
+
+    const { rest, tally } = await audit();
+
+    expect(rest).toBeUndefined();
+    expect(tally.listedAtTelnyx).toBe(60);
+  });
+
+  it('throws the failure if nothing was compared before', async () => {
+    const { audit } = startWorld({ onRequest: () => Promise.reject(failure()) });
+
+    await expect(audit()).rejects.toMatchObject({ code: 'ApiKeyRejected' });
+  });
+
+  it('counts what was compared before a failure, and leaves the rest', async () => {
+    let isDown = false;
+    const world = startWorld({
+      full: false,
+      onRequest: async () => (isDown ? Promise.reject(failure()) : undefined),
+    });
+    const { record } = world.upload(1, noon - day - 1_500);
+    const { bucket, audit } = world;
+    bucket.refuse = () => {
+      isDown = true;
+      return undefined;
+    };
+
+    const { findings, rest } = await audit();
+
+    expect(findings).toMatchObject([{ code: 'missing', documentId: record.id }]);
+    expect(rest).toEqual({ sort: 'telnyx', until: (noon - 2.5 * day) / 1_000 });
+  });
+
+  it('counts a span without documents as compared', async () => {
+    const { audit } = startWorld({
+      full: false,
+      // An empty page is requested twice.
+      onRequest: async (number) => (number > 2 ? Promise.reject(failure()) : undefined),
+    });
+
+    expect(await audit()).toMatchObject({
+      findings: [],
+      rest: { sort: 'telnyx', until: (noon - 2.5 * day) / 1_000 },
+    });
+  });
+
+  it('throws the signal’s reason, whatever was compared before', async () => {
+    const { audit, controller } = startWorld({
+      full: false,
+      onRequest: async (number) => {
+        if (number > 2) controller.abort(new Error('over'));
+      },
+    });
+
+    await expect(audit()).rejects.toThrow('over');
+  });
+});
