@@ -1,0 +1,377 @@
+import { describe, expect, it } from 'vitest';
+import { parsePlan, parseSummary, recordText } from '../../functions/audit/records.ts';
+import { shareOf } from '../../functions/audit/shares.ts';
+import { startRun } from '../../functions/audit/start.ts';
+import { runName } from '../../functions/audit-names.ts';
+import { auditPlanKey, auditSummaryKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { formatTimestamp, manifestKey } from '../../functions/bucket/manifest-text.ts';
+import { type AuditFunctionOptions, createAuditFunction } from '../fakes/audit-function.ts';
+import { putRun, type RunOptions, runRecords } from '../fakes/audit-runs.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { day, noon } from '../fakes/documents.ts';
+import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
+import { putRootManifest } from '../fakes/root-manifests.ts';
+
+const hour = 3_600_000;
+const run = '20261124T120000Z';
+const today = Math.floor(noon / day);
+const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
+const refused = { name: 'AccessDenied', status: 403 };
+
+function startWorld(options: Partial<AuditFunctionOptions> = {}) {
+  const time = virtualTime(noon);
+  const bucket = new MemoryBucket(time);
+  const { dependencies, queue, lines } = createAuditFunction({ bucket, time, ...options });
+  const { signal } = new AbortController();
+  const planOf = (name = run) => {
+    const stored = bucket.objects.get(auditPlanKey(name));
+    return stored && parsePlan(stored.body);
+  };
+  return {
+    bucket,
+    store: dependencies.bucket,
+    lines,
+    queued: () => queue.map(({ body }) => JSON.parse(body).part as string),
+    planOf,
+    statusOf: (name: string) => {
+      const stored = bucket.objects.get(auditSummaryKey(name));
+      return stored && parseSummary(stored.body).status;
+    },
+    /** A run that began some milliseconds ago. @returns its name */
+    putRunBefore: (ms: number, runOptions: RunOptions = {}) => {
+      const name = runName(noon - ms);
+      putRun(bucket, name, runOptions);
+      return name;
+    },
+    start: ({ full = false, receivedAt = noon } = {}) =>
+      startRun(
+        {
+          v: 1,
+          kind: 'audit-start',
+          ...(full && { full }),
+          requestedAt: new Date(noon).toISOString(),
+        },
+        { receivedAt, deadline: Number.POSITIVE_INFINITY, signal },
+        dependencies,
+      ),
+  };
+}
+
+/** The newest summary as it was written, with other fields. */
+function changeSummary(bucket: MemoryBucket, name: string, changes: object): void {
+  const { summary } = runRecords(name);
+  if (!summary) expect.unreachable();
+  bucket.put(auditSummaryKey(name), recordText({ ...summary, ...changes }), noon);
+}
+
+describe('the plan of a run', () => {
+  it('is written, and its parts are queued', async () => {
+    const { start, planOf, queued } = startWorld();
+    const receivedAt = noon + 1_500;
+
+    expect(await start({ receivedAt })).toEqual({ run, queued: 3 });
+
+    const parts = ['ids__', `telnyx_${(noon + 302_000) / 1_000}`, 'others'];
+    expect(planOf()).toEqual({
+      v: 1,
+      run,
+      startedAt: new Date(receivedAt).toISOString(),
+      full: false,
+      shareDays: 30,
+      readsBytes: true,
+      day: today,
+      shares: [today % 30],
+      newFrom: new Date(receivedAt - 300_000).toISOString(),
+      parts,
+      manifests: [],
+      findings: [],
+      archiver: '0.2.0',
+    });
+    expect(queued()).toEqual(parts);
+  });
+
+  it.each([
+    [7, false, 7, true],
+    [0, false, 30, false],
+    [0, true, 30, true],
+    [7, true, 7, true],
+  ])(
+    'with fixityDays %d, full: %s, has %d shares, and reads bytes: %s',
+    async (fixityDays, full, shareDays, readsBytes) => {
+      const { start, planOf } = startWorld({ fixityDays });
+
+      await start({ full });
+
+      expect(planOf()).toMatchObject({ full, shareDays, readsBytes, shares: [today % shareDays] });
+    },
+  );
+
+  it('divides the IDs of a large archive', async () => {
+    const { start, planOf, bucket } = startWorld();
+    // A page of one key that covers a 4,096th of a digit stands for 4,096 documents.
+    bucket.pageKeys = 1;
+    for (const digit of '0123456789abcdef') {
+      for (const last of ['1', '2']) {
+        bucket.put(receiptKey(`${digit}0000000-0000-4000-8000-00000000000${last}`), 'x', noon);
+      }
+    }
+
+    await start();
+
+    expect(planOf()?.parts.filter((part) => part.startsWith('ids_'))).toEqual([
+      'ids__6000',
+      'ids_6000_c000',
+      'ids_c000_',
+    ]);
+  });
+
+  it('of a start that is received a second time stays, and its parts are queued again', async () => {
+    const { start, planOf, queued } = startWorld();
+    await start();
+    const first = planOf();
+
+    expect(await start({ receivedAt: noon + hour })).toEqual({ run, queued: 3 });
+
+    expect(planOf()).toEqual(first);
+    expect(queued()).toEqual([...(first?.parts ?? []), ...(first?.parts ?? [])]);
+  });
+
+  it('that another delivery writes at the same moment counts', async () => {
+    const { start, queued, bucket } = startWorld();
+    const { plan } = runRecords(run, { parts: { others: {} } });
+    bucket.refuse = (operation, key) => {
+      if (operation !== 'put') return undefined;
+      bucket.put(key, recordText(plan), noon);
+      return { name: 'PreconditionFailed', status: 412 };
+    };
+
+    expect(await start()).toEqual({ run, queued: 1 });
+
+    expect(queued()).toEqual(['others']);
+  });
+
+  it('that was there during the write, but not afterwards, is a conflict', async () => {
+    const { start, bucket, queued } = startWorld();
+    bucket.refuse = (operation) =>
+      operation === 'put' ? { name: 'PreconditionFailed', status: 412 } : undefined;
+
+    await expect(start()).rejects.toMatchObject({
+      code: 'BucketConflict',
+      message: 'The plan existed during the write, but was gone afterwards.',
+    });
+    expect(queued()).toEqual([]);
+  });
+
+  it.each([
+    [20 * hour, true],
+    [20 * hour + 1, false],
+  ])('of a start that is received %d ms after it was requested is written: %s', async (ms, expected) => {
+    const { start, planOf, lines } = startWorld();
+
+    expect(await start({ receivedAt: noon + ms })).toEqual({ run, ...(expected && { queued: 3 }) });
+
+    expect(planOf() !== undefined).toBe(expected);
+    expect(lines.map(({ message, run: name }) => [message, name])).toEqual(
+      expected ? [] : [['Audit skipped: a later one covers it', run]],
+    );
+  });
+});
+
+describe('the last run', () => {
+  it('is the newest that is complete and unaltered', async () => {
+    const { start, planOf, putRunBefore, bucket } = startWorld();
+    putRunBefore(4 * day);
+    const last = putRunBefore(3 * day);
+    changeSummary(bucket, putRunBefore(2 * day), { status: 'incomplete' });
+    bucket.put(auditSummaryKey(putRunBefore(day)), '{}', noon);
+
+    await start();
+
+    expect(planOf()).toMatchObject({ lastRun: last });
+    expect(planOf()?.shares).toHaveLength(3);
+  });
+
+  it.each([
+    [60 * day, true],
+    [60 * day + 1_000, false],
+  ])('may be %d ms old: %s', async (ms, expected) => {
+    const { start, planOf, putRunBefore } = startWorld();
+    const name = putRunBefore(ms);
+
+    await start();
+
+    expect(planOf()?.lastRun).toBe(expected ? name : undefined);
+  });
+
+  it('is not the run itself', async () => {
+    const { start, planOf, bucket } = startWorld();
+    putRun(bucket, run);
+    bucket.objects.delete(auditPlanKey(run));
+
+    await start();
+
+    expect(planOf()).not.toHaveProperty('lastRun');
+  });
+
+  it('is unknown if the bucket does not answer: the start fails', async () => {
+    const { start, putRunBefore, bucket } = startWorld();
+    const key = auditSummaryKey(putRunBefore(day));
+    bucket.refuse = (operation, each) => (operation === 'get' && each === key ? refused : undefined);
+
+    await expect(start()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+  });
+});
+
+describe('a run that has not ended', () => {
+  it.each([
+    [12 * hour, 'incomplete'],
+    [12 * hour - 1_000, undefined],
+  ])('is closed after 12 hours: %d ms, %s', async (ms, status) => {
+    const { start, statusOf, putRunBefore } = startWorld();
+    const name = putRunBefore(ms, { parts: { ids__: {}, others: undefined }, ended: false });
+
+    await start();
+
+    expect(statusOf(name)).toBe(status);
+  });
+
+  it('is not closed by its own start', async () => {
+    const { start, statusOf, bucket } = startWorld();
+    putRun(bucket, run, { parts: { others: undefined }, ended: false });
+
+    await start({ receivedAt: noon + 13 * hour });
+
+    expect(statusOf(run)).toBeUndefined();
+  });
+
+  it('is ignored if it has no plan, or an altered one', async () => {
+    const { start, statusOf, putRunBefore, bucket } = startWorld();
+    const names = [2 * day, day].map((ms) => putRunBefore(ms, { ended: false }));
+    bucket.objects.delete(auditPlanKey(names[0] ?? ''));
+    bucket.put(auditPlanKey(names[1] ?? ''), '{}', noon);
+
+    await start();
+
+    expect(names.map(statusOf)).toEqual([undefined, undefined]);
+  });
+});
+
+describe('the manifests of a plan', () => {
+  const week = 7 * day;
+  const timestampBefore = (ms: number) => formatTimestamp((noon - ms) / 1_000);
+  const entry = { id, document: sha256('document'), receipt: sha256('receipt') };
+
+  /** An archive with a chain of manifests, and one document. @param ages of the manifests, in milliseconds */
+  async function startWithChain(ages: number[], options: Partial<AuditFunctionOptions> = {}) {
+    const world = startWorld(options);
+    world.bucket.put(receiptKey(id), 'x', noon - 30 * day);
+    const chain: { key: string; sha256: string }[] = [];
+    for (const age of ages) {
+      const predecessor = chain.at(-1);
+      chain.push((await putRootManifest(world.store, timestampBefore(age), [entry], { predecessor })).root);
+    }
+    const putLastRun = (namedSince?: string) => {
+      const name = world.putRunBefore(day);
+      changeSummary(world.bucket, name, { namedSince });
+    };
+    return { ...world, chain, putLastRun };
+  }
+
+  it('are those that are compared with the archive, and the newest is the predecessor of the next one', async () => {
+    const { start, planOf, chain } = await startWithChain([9 * day, 8 * day]);
+
+    await start();
+
+    expect(planOf()).toMatchObject({ manifests: chain, newestManifest: chain[1], findings: [] });
+  });
+
+  it('begin with the one from which on the last run has left them', async () => {
+    const { start, planOf, chain, putLastRun } = await startWithChain([10 * day, 9 * day, 8 * day]);
+    putLastRun(chain[1]?.key);
+
+    await start();
+
+    expect(planOf()).toMatchObject({ manifests: chain.slice(1), newestManifest: chain[2] });
+  });
+
+  it('are all of them if that one is gone, and in a full run', async () => {
+    const { start, planOf, chain, putLastRun } = await startWithChain([10 * day, 9 * day]);
+    putLastRun(manifestKey(timestampBefore(9.5 * day)));
+    await start();
+    expect(planOf()?.manifests).toEqual(chain);
+
+    const second = await startWithChain([10 * day, 9 * day]);
+    second.putLastRun(second.chain[1]?.key);
+    await second.start({ full: true });
+    expect(second.planOf()?.manifests).toEqual(second.chain);
+  });
+
+  it('do not include an altered one, which is a finding', async () => {
+    const { start, planOf, chain, bucket } = await startWithChain([10 * day, 9 * day]);
+    const key = chain[0]?.key ?? '';
+    bucket.put(key, bucket.text(key).toUpperCase(), noon);
+
+    await start();
+
+    expect(planOf()?.findings).toContainEqual(expect.objectContaining({ code: 'manifest-altered', key }));
+    expect(planOf()?.manifests).toEqual(chain.slice(1));
+  });
+
+  it.each([week, week + 1_000, week - 1_000])(
+    'are due for a new one a week after the newest: %d ms',
+    async (ms) => {
+      const { start, planOf } = await startWithChain([ms]);
+
+      await start();
+
+      expect(planOf()?.manifest).toBe(ms >= week ? formatTimestamp(noon / 1_000) : undefined);
+    },
+  );
+
+  it('begin with the first run that finds a document', async () => {
+    const { start, planOf } = await startWithChain([]);
+
+    await start({ receivedAt: noon + 900 });
+
+    expect(planOf()).toMatchObject({ manifests: [], manifest: formatTimestamp(noon / 1_000) });
+    expect(planOf()).not.toHaveProperty('newestManifest');
+  });
+
+  it('stay in the order of their chain, even if a clock was ahead', async () => {
+    const { start, planOf, bucket } = await startWithChain([week]);
+    // A manifest that never got its root, from a machine whose clock was ahead.
+    bucket.put(manifestKey(formatTimestamp((noon + day) / 1_000)), 'x', noon);
+
+    await start();
+
+    expect(planOf()?.manifest).toBe(formatTimestamp((noon + day) / 1_000 + 1));
+  });
+
+  it('are read again within the days of a cycle', async () => {
+    const found = async (fixityDays: number) => {
+      const { start, planOf, chain, putLastRun, bucket } = await startWithChain(
+        [10 * day, 9 * day, 8 * day],
+        {
+          fixityDays,
+        },
+      );
+      putLastRun(chain[2]?.key);
+      const key = chain[0]?.key ?? '';
+      // Bytes that change on the disk: the listing stays as it was.
+      const stored = bucket.versioned.current(key);
+      if (stored) stored.body = Buffer.from(stored.body).fill('x', 0, 1);
+      await start();
+      return { codes: planOf()?.findings.map(({ code }) => code), key, shares: planOf()?.shares };
+    };
+    const isRead = async (fixityDays: number) => {
+      const { codes, key, shares } = await found(fixityDays);
+      expect(codes?.includes('manifest-altered')).toBe(shares?.includes(shareOf(key, fixityDays)));
+      return codes?.includes('manifest-altered');
+    };
+
+    const read = [];
+    for (const fixityDays of [1, 2, 3, 4, 5, 6, 7]) read.push(await isRead(fixityDays));
+
+    expect(new Set(read)).toEqual(new Set([true, false]));
+  });
+});
