@@ -2,7 +2,8 @@
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { shareOf } from '../../functions/audit/shares.ts';
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { keyOfFact } from '../../functions/bucket/contexts.ts';
+import { contextKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { sleep, type Time } from '../../functions/time.ts';
 import { createAuditedArchive, documentIdOf } from '../fakes/audited-archive.ts';
 import { virtualTime } from '../fakes/clock.ts';
@@ -248,6 +249,26 @@ describe('the manifest', () => {
 });
 
 describe('evidence', () => {
+  it('accepts contexts, and reports what is not one, each once', async () => {
+    const { fill, bucket, night } = createArchive();
+    const [id = ''] = fill(3);
+    const fact = { documentId: id, kind: 'link', id: 'a resource' } as const;
+    const about = { learntAt: new Date(noon).toISOString(), archiver: '0.2.0' };
+    bucket.put(keyOfFact(fact), written({ v: 1, ...fact, ...about }), noon - day);
+    const foreign = [
+      'contexts/notes.txt',
+      `contexts/${id}/notes.txt`,
+      'contexts0',
+      'context',
+      contextKey(id, 'f'.repeat(64)),
+    ];
+    for (const key of foreign) bucket.put(key, 'x', noon - day);
+
+    const { findings } = await night();
+
+    expect(findings.map(({ code }) => code)).toEqual(foreign.map(() => 'foreign'));
+  });
+
   it('holds no file name, no reference and no key that others chose', async () => {
     const { fill, bucket, account, night } = createAuditedArchive();
     const [id = '', other = ''] = fill(3);

@@ -4,7 +4,14 @@ import { type InspectDependencies, inspect, namesOf } from '../../functions/audi
 import { tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
 import { mergeSources, type SourceRow } from '../../functions/audit/sources.ts';
 import type { ListedDocument } from '../../functions/audit/telnyx-documents.ts';
-import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { keyOfFact, maxContextBytes } from '../../functions/bucket/contexts.ts';
+import {
+  contextKey,
+  contextTombstoneKey,
+  documentKey,
+  holdKey,
+  receiptKey,
+} from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { type Tombstone, tombstoneText } from '../../functions/bucket/tombstones.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
@@ -402,6 +409,94 @@ it.each([
 
   expect(evidence.receipt).toMatchObject({ modified: noon, reading: { alteration: expect.any(String) } });
   expect(memory.requests.includes(`get ${receipt}`)).toBe(isRead);
+});
+
+describe('A context', () => {
+  const fact = { documentId: id, kind: 'link', id: 'a resource' } as const;
+  const text = written({ v: 1, ...fact, learntAt: new Date(noon).toISOString(), archiver: '0.2.0' });
+
+  it('is read with its document', async () => {
+    const { inspected, memory, counted } = startWorld();
+    memory.put(keyOfFact(fact), text, noon);
+
+    const { evidence, findings } = await inspected();
+
+    expect(evidence.contexts).toMatchObject({
+      records: [{ listed: { key: keyOfFact(fact) }, isWhole: true }],
+    });
+    expect(memory.requests).toContain(`get ${keyOfFact(fact)}`);
+    expect(counted.requests).toBe(3);
+    expect(findings).toMatchObject([{ code: 'same' }]);
+  });
+
+  it('is not read by the listings alone, unless they show a problem', async () => {
+    const { inspected, memory } = startWorld({ quick: true });
+    memory.put(keyOfFact(fact), text, noon);
+
+    expect((await inspected()).evidence.contexts?.records).toMatchObject([{ isWhole: undefined }]);
+    expect(memory.requests).toEqual([]);
+
+    memory.put(keyOfFact(fact), text, noon);
+    const { findings } = await inspected();
+
+    expect(findings).toMatchObject([{ code: 'overwritten', key: keyOfFact(fact), documentId: id }]);
+    expect(memory.requests).toContain(`get ${keyOfFact(fact)}`);
+  });
+
+  it.each([
+    ['at the key of another one', contextKey(id, '0'.repeat(64)), text],
+    ['that is too large', keyOfFact(fact), ' '.repeat(maxContextBytes) + text],
+  ])('%s is foreign', async (_which, key, body) => {
+    const { inspected, memory } = startWorld();
+    memory.put(key, body, noon);
+
+    const { findings } = await inspected();
+
+    expect(findings).toMatchObject([{ code: 'foreign', key, documentId: id }]);
+    expect(memory.requests.includes(`get ${key}`)).toBe(body === text);
+  });
+
+  it('that an erasure has deleted since the listing is not left', async () => {
+    const { inspected, memory, replace } = startWorld();
+    for (const key of [object, receipt]) replace(key, grave, erased);
+    memory.put(keyOfFact(fact), text, noon);
+    const { findings: before } = await inspected();
+    const { read } = createBucket({ s3: memory as never, name: 'archive', time: virtualTime(noon) });
+    const gone = startWorld({
+      bucket: {
+        ...createBucket({ s3: memory as never, name: 'archive', time: virtualTime(noon) }),
+        read: async (key, ...others) => (key.startsWith('contexts/') ? undefined : read(key, ...others)),
+      },
+    });
+    for (const key of [object, receipt]) gone.replace(key, grave, erased);
+    gone.memory.put(keyOfFact(fact), text, noon);
+
+    const { findings: after } = await gone.inspected();
+
+    expect(before).toMatchObject([{ code: 'erasure-unfinished', detail: 'contexts are left' }]);
+    expect(after).toMatchObject([{ code: 'erased' }]);
+  });
+
+  it('has its tombstone read and compared with that of the receipt', async () => {
+    const { inspected, memory, replace } = startWorld();
+    for (const key of [object, receipt, contextTombstoneKey(id)]) replace(key, grave, erased);
+
+    const { evidence, findings } = await inspected();
+
+    expect(evidence.contexts?.tombstone?.reading).toEqual({ digest: sha256(grave), content: tombstone });
+    expect(memory.requests).toContain(`get ${contextTombstoneKey(id)}`);
+    expect(findings).toMatchObject([{ code: 'erased' }]);
+  });
+
+  it('that has a tombstone has its document looked up if no listing has it', async () => {
+    const { inspected, memory } = startWorld({ quick: true });
+    memory.put(contextTombstoneKey(id), grave, noon);
+
+    const { evidence } = await inspected({ object: undefined as never, receipt: undefined as never });
+
+    expect(memory.requests).toEqual(expect.arrayContaining([`head ${object}`, `get ${receipt}`]));
+    expect(evidence.receipt).toBeDefined();
+  });
 });
 
 describe('A hold', () => {

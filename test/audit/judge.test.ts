@@ -82,6 +82,14 @@ function judged(evidence: Evidence, changes: Partial<AuditConditions> = {}): str
   });
 }
 
+const fact = `contexts/${documentId}/${'0'.repeat(64)}.json`;
+const closed = `contexts/${documentId}.json`;
+const contextsWith = (changes: Partial<NonNullable<Evidence['contexts']>> = {}) => ({
+  records: [{ listed: listed(fact), isWhole: true as boolean | undefined }],
+  tombstone: undefined,
+  ...changes,
+});
+
 /** What the case is, what is known other than usual, and the findings. */
 type Case = [string, { [Name in keyof Evidence]?: Evidence[Name] | undefined }, ...string[]];
 
@@ -93,6 +101,44 @@ it.each<Case>([
     `same ${object}: `,
   ],
   ['that is no longer at Telnyx', { telnyx: undefined }, `kept ${object}: `],
+  ['of which contexts are known', { contexts: contextsWith() }, `same ${object}: `],
+  [
+    'of which contexts are listed, but not read',
+    { contexts: contextsWith({ records: [{ listed: listed(fact), isWhole: undefined }] }) },
+    `same ${object}: `,
+  ],
+  [
+    'with a context that the archiver did not write',
+    { contexts: contextsWith({ records: [{ listed: listed(fact), isWhole: false }] }) },
+    `foreign ${fact}: not a context of this document`,
+  ],
+  [
+    'with contexts that were replaced and hidden',
+    {
+      contexts: contextsWith({
+        records: [
+          { listed: listed(fact, { otherVersions: 1 }), isWhole: true },
+          { listed: hidden(`${fact}x`), isWhole: false },
+        ],
+      }),
+    },
+    `overwritten ${fact}: other versions: 1, delete markers: 0`,
+    `hidden ${fact}x: other versions: 0, delete markers: 1`,
+  ],
+  [
+    'that was not erased, with a tombstone of its contexts',
+    { contexts: contextsWith({ tombstone: { listed: listed(closed), reading: undefined } }) },
+    `tombstone-altered ${closed}: the document was not erased, but no context of it can be written`,
+  ],
+  [
+    'that was never archived, of which only contexts are known',
+    { object: undefined, receipt: undefined, listed: undefined, telnyx: undefined, contexts: contextsWith() },
+  ],
+  [
+    'that was never archived and is at Telnyx, of which contexts are known',
+    { object: undefined, receipt: undefined, listed: undefined, contexts: contextsWith() },
+    `missing ${object}: created ${new Date(noon - day).toISOString()}`,
+  ],
   [
     'archived during the audit',
     { telnyx: undefined, receipt: { ...receiptWith(), modified: noon - clockSkewMs } },
@@ -415,6 +461,74 @@ describe('An erased document', () => {
   };
 
   it.each<Case>([
+    ...(
+      [
+        [
+          'with the tombstone of its contexts',
+          { reading: tombstone },
+          {},
+          'erased',
+          object,
+          'no manifest named it before',
+        ],
+        [
+          'whose contexts have another tombstone',
+          { reading: { ...tombstone, digest: 'x' } },
+          {},
+          'tombstone-altered',
+          closed,
+          'another tombstone than the receipt’s',
+        ],
+        [
+          'whose contexts have a damaged tombstone',
+          { reading: { digest: 'x', alteration: 'damaged' } },
+          {},
+          'tombstone-altered',
+          closed,
+          'damaged',
+        ],
+        [
+          'whose contexts have no tombstone at its key',
+          { reading: undefined },
+          {},
+          'tombstone-altered',
+          closed,
+          'another tombstone than the receipt’s',
+        ],
+        [
+          'whose contexts’ tombstone was replaced',
+          { reading: tombstone },
+          { otherVersions: 2 },
+          'erasure-unfinished',
+          object,
+          'other versions of the contexts’ tombstone: 2',
+        ],
+        [
+          'whose contexts’ tombstone is hidden',
+          { reading: undefined },
+          { current: undefined, deleteMarkers: 1 },
+          'erasure-unfinished',
+          object,
+          'delete markers of the contexts’ tombstone: 1',
+        ],
+      ] as const
+    ).map(
+      ([which, reading, changes, code, key, detail]): Case => [
+        which,
+        { contexts: { records: [], tombstone: { listed: listed(closed, changes), ...reading } } },
+        `${code} ${key}: ${detail}`,
+      ],
+    ),
+    [
+      'of which contexts are left',
+      { contexts: contextsWith({ tombstone: { listed: listed(closed), reading: tombstone } }) },
+      `erasure-unfinished ${object}: contexts are left`,
+    ],
+    [
+      'of which contexts are left that nobody wrote as such',
+      { contexts: contextsWith({ records: [{ listed: hidden(fact), isWhole: false }] }) },
+      `erasure-unfinished ${object}: contexts are left`,
+    ],
     ['that no manifest named', {}, `erased ${object}: no manifest named it before`],
     ['that a manifest named', { claims: [claim('m1')] }, `erased ${object}: `],
     [

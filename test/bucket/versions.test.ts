@@ -54,6 +54,23 @@ describe('the versions of a key', () => {
     ]);
   });
 
+  it('are listed of all keys with a prefix, in the order of the keys', async () => {
+    const { put, versions } = await startBucket();
+    const b1 = await put('b1', 'contexts/x/b');
+    const a1 = await put('a1', 'contexts/x/a');
+    const b2 = await put('b2', 'contexts/x/b');
+    await put('another', 'contexts/x.json');
+
+    const found = await versions.under('contexts/x/', never);
+
+    expect(found).toMatchObject([
+      { key: 'contexts/x/a', versionId: a1, isLatest: true },
+      { key: 'contexts/x/b', versionId: b2, isLatest: true },
+      { key: 'contexts/x/b', versionId: b1, isLatest: false },
+    ]);
+    expect(await versions.under('contexts/x', never)).toHaveLength(4);
+  });
+
   it('are none for a key that does not exist', async () => {
     const { versions } = await startBucket();
 

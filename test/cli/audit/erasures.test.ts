@@ -9,11 +9,12 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
-import { documentKey, holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { keyOfFact } from '../../../functions/bucket/contexts.ts';
+import { contextTombstoneKey, documentKey, holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
 import { createVersions } from '../../../functions/bucket/versions.ts';
 import { sleep } from '../../../functions/time.ts';
-import { documentOf, noon } from '../../fakes/documents.ts';
+import { documentOf, noon, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import { createWorld, problemsAmong } from './world.ts';
@@ -155,7 +156,9 @@ describe('audit of erased documents', () => {
     await world.run({ manifest: 'bucket' });
     await world.erase(0);
     await world.run({ manifest: 'bucket' });
-    for (const key of [documentKey(id(0)), receiptKey(id(0))]) world.bucket.objects.delete(key);
+    for (const keyOf of [documentKey, receiptKey, contextTombstoneKey]) {
+      world.bucket.objects.delete(keyOf(id(0)));
+    }
 
     const { findings } = await world.run();
 
@@ -183,7 +186,7 @@ describe('audit of erased documents', () => {
     const world = erasableWorld(2);
     await world.run({ manifest: 'bucket' });
     await world.erase(0);
-    for (const keyOf of [documentKey, receiptKey]) {
+    for (const keyOf of [documentKey, receiptKey, contextTombstoneKey]) {
       const text = world.bucket.text(keyOf(id(0))).replaceAll(sha256(body(0)), sha256('other bytes'));
       world.bucket.objects.delete(keyOf(id(0)));
       world.bucket.versioned.put(keyOf(id(0)), Buffer.from(text), { metadata: { state: 'erased' } });
@@ -247,7 +250,7 @@ describe('audit of erased documents', () => {
     expect(world.bucket.requests).not.toContain(`get ${documentKey(id(1))}`);
   });
 
-  it('counts an erased document as archived with --quick, and reads it only if Telnyx states another size', async () => {
+  it('recognises an erased document with --quick by the tombstone of its contexts', async () => {
     const world = erasableWorld(2);
     await world.erase(0);
     await world.erase(1);
@@ -255,7 +258,43 @@ describe('audit of erased documents', () => {
 
     const { findings } = await world.run({ quick: true, all: true });
 
-    expect(findings).toEqual([`erased ${documentKey(id(0))}`, `same ${documentKey(id(1))}`]);
+    expect(findings).toEqual([`erased ${documentKey(id(0))}`, `erased ${documentKey(id(1))}`]);
+  });
+
+  it('reports contexts of an erased document, until the same erasure has removed them', async () => {
+    const world = erasableWorld(2);
+    await world.erase(0);
+    const fact = { documentId: id(0), kind: 'link', id: 'a resource' } as const;
+    world.bucket.put(
+      keyOfFact(fact),
+      written({ v: 1, ...fact, learntAt: new Date(noon).toISOString(), archiver: '0.2.0' }),
+      noon,
+    );
+
+    const before = await world.run();
+    await world.erase(0);
+    const after = await world.run();
+
+    expect(before.findings).toEqual([`erasure-unfinished ${documentKey(id(0))}`]);
+    expect(before.printed).toContain('contexts are left');
+    expect(after.findings).toEqual([]);
+  });
+
+  it.each([true, false])('finds nothing wrong with contexts, archived or not (quick: %s)', async (quick) => {
+    const world = erasableWorld(1);
+    for (const number of [0, 5]) {
+      const fact = { documentId: id(number), kind: 'link', id: 'a resource' } as const;
+      world.bucket.put(
+        keyOfFact(fact),
+        written({ v: 1, ...fact, learntAt: new Date(noon).toISOString(), archiver: '0.2.0' }),
+        noon,
+      );
+    }
+
+    const { findings, exitCode } = await world.run({ quick, all: true });
+
+    expect(findings).toEqual([`same ${documentKey(id(0))}`]);
+    expect(exitCode).toBe(0);
   });
 });
 

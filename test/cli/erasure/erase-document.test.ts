@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { examine } from '../../../cli/erasure/examine.ts';
 import { writeHoldRecord } from '../../../functions/bucket/holds.ts';
-import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import {
+  contextKey,
+  contextsOfPrefix,
+  contextTombstoneKey,
+  documentKey,
+  receiptKey,
+} from '../../../functions/bucket/keys.ts';
 import { maxTombstoneBytes, parseTombstone, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -113,6 +119,62 @@ describe('an erasure', () => {
 
     expect(unfinished).toBeUndefined();
     expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
+  });
+
+  it('deletes every version of all contexts, and of whatever else is below their prefix', async () => {
+    const world = createArchive();
+    world.archive();
+    world.archive(otherId);
+    const other = contextKey(otherId, '0'.repeat(64));
+    const below = [
+      contextKey(id, '0'.repeat(64)),
+      contextKey(id, 'f'.repeat(64)),
+      `${contextsOfPrefix(id)}notes.txt`,
+    ];
+    for (const key of [...below, ...below, other]) world.bucket.put(key, 'who it is about', noon);
+    world.bucket.versioned.delete(contextKey(id, 'f'.repeat(64)));
+
+    const { tombstone, deleted } = await world.erase();
+
+    const left = [...world.bucket.objects.keys()].filter((key) => key.startsWith('contexts/'));
+    expect(left.sort()).toEqual([contextTombstoneKey(id), other].sort());
+    expect(below.map((key) => world.bucket.versioned.versions(key))).toEqual([[], [], []]);
+    expect(world.bucket.text(contextTombstoneKey(id))).toBe(tombstoneText(tombstone));
+    expect(deleted).toHaveLength(2 + 7);
+  });
+
+  it('puts the tombstone of the contexts before it deletes any, and after the other tombstones', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.put(contextKey(id, '0'.repeat(64)), 'who it is about', noon);
+
+    await world.erase();
+
+    const changes = world.bucket.requests.filter((request) => /^(put|delete) /.test(request));
+    expect(changes).toEqual([
+      `put ${receiptKey(id)}`,
+      `put ${documentKey(id)}`,
+      `put ${contextTombstoneKey(id)}`,
+      `delete ${documentKey(id)}`,
+      `delete ${receiptKey(id)}`,
+      `delete ${contextKey(id, '0'.repeat(64))}`,
+    ]);
+  });
+
+  it('removes contexts that come after it when it is run again, and replaces a false tombstone of them', async () => {
+    const world = createArchive();
+    world.archive();
+    const { tombstone } = await world.erase();
+    world.bucket.put(contextKey(id, '0'.repeat(64)), 'who it is about', noon);
+    world.bucket.put(contextTombstoneKey(id), 'not the tombstone', noon);
+
+    const { unfinished } = await world.erase();
+
+    expect(unfinished).toBeUndefined();
+    expect(world.bucket.versioned.versions(contextKey(id, '0'.repeat(64)))).toEqual([]);
+    expect(world.bucket.versioned.versions(contextTombstoneKey(id)).map(({ body }) => String(body))).toEqual([
+      tombstoneText(tombstone),
+    ]);
   });
 
   it('changes nothing of another document', async () => {
@@ -385,6 +447,7 @@ describe('an erasure', () => {
         };
       const world = createArchive(stopsAfter);
       world.archive();
+      world.bucket.put(contextKey(id, '0'.repeat(64)), 'who it is about', noon);
       const interrupted = await world.erase().then(
         () => false,
         () => true,
@@ -393,6 +456,9 @@ describe('an erasure', () => {
       const { tombstone } = await eraseDocument(await examine(id, whole), order, whole);
       expect(world.versions()).toEqual([[tombstoneText(tombstone)], [tombstoneText(tombstone)]]);
       expect(tombstone.erased.document?.sha256).toBe(sha256(secret));
+      const contexts = [...world.bucket.objects.keys()].filter((key) => key.startsWith('contexts/'));
+      expect(contexts).toEqual([contextTombstoneKey(id)]);
+      expect((await examine(id, whole)).hasAllTombstones).toBe(true);
       return interrupted;
     };
 

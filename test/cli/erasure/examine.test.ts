@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
-import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { contextTombstoneKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { maxTombstoneBytes, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { day, documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -140,7 +140,7 @@ describe('an examination', () => {
     const { tombstone } = await world.erase();
     const missing = maxTombstoneBytes - tombstoneText(tombstone).length;
     const largest = { ...tombstone, erasedBy: `${tombstone.erasedBy}${'x'.repeat(missing)}` };
-    for (const key of [documentKey(id), receiptKey(id)]) {
+    for (const key of [documentKey(id), receiptKey(id), contextTombstoneKey(id)]) {
       const options = { metadata: { state: 'erased' } };
       world.bucket.versioned.put(key, Buffer.from(tombstoneText(largest)), options);
     }

@@ -1,11 +1,18 @@
-/** Erasures, holds, releases and deliveries of one document at the same time, killed anywhere: in memory. */
+/** Erasures, holds, releases, deliveries and look-ups of one document at the same time, killed anywhere: in memory. */
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Erasure, eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { type ErasureDependencies, examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
-import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { writeContext } from '../../../functions/bucket/contexts.ts';
+import {
+  contextKey,
+  contextsOfPrefix,
+  contextTombstoneKey,
+  documentKey,
+  receiptKey,
+} from '../../../functions/bucket/keys.ts';
 import { createReceipts, type NewReceipt } from '../../../functions/bucket/receipts.ts';
 import type { Bucket } from '../../../functions/bucket/store.ts';
 import { documentOf, receiptOf } from '../../fakes/documents.ts';
@@ -37,7 +44,15 @@ async function erase(dependencies: ErasureDependencies): Promise<Erasure | undef
   return await eraseDocument(found, order, dependencies);
 }
 
-type Kind = 'erase' | 'hold' | 'release' | 'deliver';
+/** What the discover function does with a fact. @returns whether it was written */
+async function learn(bucket: Bucket): Promise<boolean> {
+  const keys = await bucket.list(contextsOfPrefix(id).slice(0, -1), undefined, never);
+  if (keys.includes(contextTombstoneKey(id))) return false;
+  const about = { learntAt: '2026-11-24T12:00:00Z', archiver: 'test' };
+  return await writeContext({ documentId: id, kind: 'link', id: 'a resource' }, about, bucket, never);
+}
+
+type Kind = 'erase' | 'hold' | 'release' | 'deliver' | 'learn';
 interface Actor {
   kind: Kind;
   /** Requests after which the process is killed; undefined: it is not. */
@@ -47,7 +62,10 @@ interface Actor {
 async function run(isArchived: boolean, actors: readonly Actor[], choices: readonly number[]) {
   const world = createArchive();
   const { bucket, dependenciesOf } = world;
-  if (isArchived) world.archive();
+  if (isArchived) {
+    world.archive();
+    bucket.put(contextKey(id, '0'.repeat(64)), 'what a document is about', world.time.now());
+  }
   const violations: string[] = [];
   /** Set when a hold is known to be in force, until a release begins. */
   let isHeld = false;
@@ -90,6 +108,7 @@ async function run(isArchived: boolean, actors: readonly Actor[], choices: reado
       isHeld = false;
     },
     deliver: ({ bucket: asFunction }) => deliver(asFunction),
+    learn: async ({ bucket: asFunction }) => void (await learn(asFunction)),
   };
   const turns = createTurns();
   const ends = actors.map(({ kind, killedAfter }) =>
@@ -107,7 +126,7 @@ async function run(isArchived: boolean, actors: readonly Actor[], choices: reado
 }
 
 const actor = fc.record({
-  kind: fc.constantFrom<Kind>('erase', 'erase', 'hold', 'release', 'deliver'),
+  kind: fc.constantFrom<Kind>('erase', 'erase', 'hold', 'release', 'deliver', 'learn'),
   killedAfter: fc.option(fc.nat(25), { nil: undefined }),
 });
 
@@ -136,10 +155,13 @@ it('nothing is deleted while held, and the same command ends every erasure once 
         await releaseHold(id, why, dependencies);
         const erasure = await erase(dependencies);
         await deliver(dependencies.bucket);
+        expect(await learn(dependencies.bucket)).toBe(false);
 
         expect(erasure?.unfinished).toBeUndefined();
         expect(world.versions().map((versions) => versions.length)).toEqual([1, 1]);
         expect(world.versions().flat().join()).not.toContain(secret);
+        const contexts = [...world.bucket.objects.keys()].filter((key) => key.startsWith('contexts/'));
+        expect(contexts).toEqual([contextTombstoneKey(id)]);
         expect(world.bucket.versioned.current(receiptKey(id))?.metadata).toEqual({ state: 'erased' });
         seen.add('erased');
       },
