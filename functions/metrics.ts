@@ -63,6 +63,8 @@ export const metrics = {
   AuditFindings: { unit: 'Count', dimensions: ['Code'] },
   /** Documents that the audit queued for archiving. */
   AuditRepairs: { unit: 'Count' },
+  /** Shards and rows of the catalogue that the audit could not bring up to date. The next night tries again. */
+  CatalogueFailures: { unit: 'Count' },
 } as const satisfies Record<
   string,
   { unit: 'Count' | 'Bytes' | 'Milliseconds'; dimensions?: readonly Dimension[] }

@@ -1,6 +1,8 @@
 /** Acknowledged cdk-nag findings, each with its reason. A test fails for an acknowledgement that matches no finding. */
 import { Stack } from 'aws-cdk-lib';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { IConstruct } from 'constructs';
+import { catalogueFolder } from '../functions/bucket/keys.ts';
 import { archivePrefixes } from './bucket.ts';
 import type { ArchivePipeline } from './pipeline.ts';
 import type { Stage } from './stage.ts';
@@ -19,7 +21,7 @@ export function acknowledgements(
   storage: ArchiveStorage,
   pipeline: ArchivePipeline,
 ): Acknowledgement[] {
-  const { archive, apiKey } = storage;
+  const { archive, catalogue, apiKey } = storage;
   const { queues, functions, webhookApi, alarmTopic, alarms } = pipeline;
   const lambdas = [functions.webhook, functions.discover, functions.archive, functions.audit];
   const readers = [functions.discover, functions.archive, functions.audit];
@@ -30,6 +32,16 @@ export function acknowledgements(
       on: [archive.accessLogs, archive.bucket],
       reason:
         'Replication stores identity documents in a second Region and adds cost. The operator decides on it.',
+    },
+    {
+      rules: inPacks(
+        ['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'],
+        'S3BucketReplicationEnabled',
+        'S3BucketVersioningEnabled',
+      ),
+      on: [catalogue],
+      reason:
+        'A cache that the audit makes again every night. Versions would keep what an erasure must remove.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security', 'PCI.DSS.321'], 'S3DefaultEncryptionKMS'),
@@ -58,13 +70,13 @@ export function acknowledgements(
         'PutTraceSegments and PutTelemetryRecords have no resource types. No other action is granted on *.',
     },
     {
-      rules: [bucketWildcard(storage, archivePrefixes.receipts)],
+      rules: [bucketWildcard(archive.bucket, archivePrefixes.receipts)],
       on: [functions.archive, functions.audit],
       reason:
         'Each document has its own receipt, and document IDs are not known in advance. The prefix is exact.',
     },
     {
-      rules: [bucketWildcard(storage, archivePrefixes.documents)],
+      rules: [bucketWildcard(archive.bucket, archivePrefixes.documents)],
       on: [functions.archive, functions.audit],
       reason:
         'Each document has its own object, and document IDs are not known in advance. The prefix is exact.',
@@ -76,10 +88,16 @@ export function acknowledgements(
     },
     {
       rules: [archivePrefixes.manifests, archivePrefixes.holds, archivePrefixes.audits].map((prefix) =>
-        bucketWildcard(storage, prefix),
+        bucketWildcard(archive.bucket, prefix),
       ),
       on: [functions.audit],
       reason: 'Names of manifests, hold records and audit records have their time. The prefix is exact.',
+    },
+    {
+      rules: [bucketWildcard(catalogue.bucket, catalogueFolder)],
+      on: [functions.audit],
+      reason:
+        'The catalogue has up to 4,096 shards, which the audit writes as documents come. The prefix is exact.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),
@@ -131,14 +149,14 @@ export function acknowledgements(
   ];
 }
 
-function inPacks(packs: readonly string[], rule: string): string[] {
-  return packs.map((pack) => `${pack}-${rule}`);
+function inPacks(packs: readonly string[], ...rules: readonly string[]): string[] {
+  return packs.flatMap((pack) => rules.map((rule) => `${pack}-${rule}`));
 }
 
 /** cdk-nag identifies a resource of another stack by the name of its export. */
-function bucketWildcard(storage: ArchiveStorage, prefix: string): string {
-  const stack = Stack.of(storage);
-  const reference: unknown = stack.resolve(stack.exportValue(storage.archive.bucket.bucketArn));
+function bucketWildcard(bucket: Bucket, prefix: string): string {
+  const stack = Stack.of(bucket);
+  const reference: unknown = stack.resolve(stack.exportValue(bucket.bucketArn));
   const name = (reference as { 'Fn::ImportValue': string })['Fn::ImportValue'];
   return `AwsSolutions-IAM5[Resource::${name}/${prefix}*]`;
 }

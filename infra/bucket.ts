@@ -89,7 +89,8 @@ const bucketActions = [
 /** Retention of access logs in days: longer than a year, so that a yearly review has all of them. */
 const accessLogDays = 400;
 
-const retained = {
+/** What all buckets have. */
+export const retained = {
   blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
   objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
   enforceSSL: true,

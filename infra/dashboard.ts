@@ -117,6 +117,10 @@ export class ArchiverDashboard extends Construct {
             right: [
               metrics.metric('AuditedDocuments', { label: 'documents', period: Duration.hours(1) }),
               metrics.metric('AuditRepairs', { label: 'queued for archiving', period: Duration.hours(1) }),
+              metrics.metric('CatalogueFailures', {
+                label: 'failures of the catalogue',
+                period: Duration.hours(1),
+              }),
             ],
             start: auditHistory,
             width: 8,

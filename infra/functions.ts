@@ -22,8 +22,9 @@ import {
   readObjects,
   readSecret,
   receiveFrom,
+  rewriteCatalogue,
   sendTo,
-  useKeyForBucket,
+  useKeyForBuckets,
 } from './permissions.ts';
 import type { Queues } from './queues.ts';
 import type { Stage } from './stage.ts';
@@ -32,7 +33,9 @@ export interface FunctionsProps {
   stage: Stage;
   queues: Queues;
   bucket: Bucket;
-  /** Encrypts the bucket's objects and the secret. */
+  /** Bucket of the catalogue. */
+  catalogue: Bucket;
+  /** Encrypts the objects of both buckets and the secret. */
   dataKey: IKey;
   apiKeySecretArn: string;
   /** Encrypts the log groups. */
@@ -157,7 +160,7 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
       detectMissingKeys(bucket, ...prefixes),
       readObjects(bucket, ...prefixes),
       createObjects(bucket, ...prefixes),
-      useKeyForBucket(dataKey, bucket),
+      useKeyForBuckets(dataKey, bucket),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });
@@ -168,7 +171,7 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
 
 /** Compares the whole archive every night, in parts, and records what it finds. */
 function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
-  const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
+  const { stage, queues, bucket, catalogue, dataKey, apiKeySecretArn, logKey } = props;
   const { documents, receipts, manifests, audits } = archivePrefixes;
   const built = new ArchiverFunction(scope, 'Audit', {
     folder: 'audit',
@@ -182,6 +185,7 @@ function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
       { ...stage, fixityDays: stage.fixityDays === 'never' ? 0 : stage.fixityDays },
       {
         bucketName: bucket.bucketName,
+        catalogueBucketName: catalogue.bucketName,
         bucketOwner: Stack.of(scope).account,
         auditQueueUrl: queues.audit.queue.queueUrl,
         auditDeadLetterQueueUrl: queues.audit.deadLetters.queueUrl,
@@ -201,7 +205,8 @@ function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
       readObjects(bucket, ...Object.values(archivePrefixes)),
       readLocks(bucket, documents, receipts),
       createObjects(bucket, audits, manifests),
-      useKeyForBucket(dataKey, bucket),
+      ...rewriteCatalogue(catalogue),
+      useKeyForBuckets(dataKey, bucket, catalogue),
       ...readSecret(apiKeySecretArn, dataKey),
     ],
   });

@@ -6,6 +6,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { catalogueFolder } from '../functions/bucket/keys.ts';
 
 /** For an event source mapping, and to set the visibility timeout of single messages. */
 export function receiveFrom(...queues: readonly IQueue[]): PolicyStatement {
@@ -44,6 +45,22 @@ export function createObjects(bucket: Bucket, ...prefixes: readonly string[]): P
     actions: ['s3:PutObject'],
     resources: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),
   });
+}
+
+/** Never to delete. A missing key is told from a forbidden one, for which S3 requires the permission to list. */
+export function rewriteCatalogue(bucket: Bucket): PolicyStatement[] {
+  return [
+    new PolicyStatement({
+      sid: 'ListCatalogue',
+      actions: ['s3:ListBucket'],
+      resources: [bucket.bucketArn],
+    }),
+    new PolicyStatement({
+      sid: 'RewriteCatalogue',
+      actions: ['s3:GetObject', 's3:PutObject'],
+      resources: [bucket.arnForObjects(`${catalogueFolder}*`)],
+    }),
+  ];
 }
 
 export function listKeys(bucket: Bucket, ...prefixes: readonly string[]): PolicyStatement {
@@ -93,21 +110,27 @@ export function detectMissingKeys(bucket: Bucket, ...prefixes: readonly string[]
  * To write and read encrypted objects; a HEAD request for the checksum also decrypts. With S3 Bucket Keys the
  * encryption context is the bucket ARN (Amazon S3 user guide, "Reducing the cost of SSE-KMS").
  */
-export function useKeyForBucket(key: IKey, bucket: Bucket): PolicyStatement {
-  return keyStatement('UseKeyForBucket', ['kms:Decrypt', 'kms:GenerateDataKey'], key, bucket);
+export function useKeyForBuckets(key: IKey, ...buckets: readonly Bucket[]): PolicyStatement {
+  return keyStatement('UseKeyForBucket', ['kms:Decrypt', 'kms:GenerateDataKey'], key, buckets);
 }
 
 /** To write encrypted objects, but to read none. */
 export function encryptForBucket(key: IKey, bucket: Bucket): PolicyStatement {
-  return keyStatement('EncryptForBucket', ['kms:GenerateDataKey'], key, bucket);
+  return keyStatement('EncryptForBucket', ['kms:GenerateDataKey'], key, [bucket]);
 }
 
-function keyStatement(sid: string, actions: string[], key: IKey, bucket: Bucket): PolicyStatement {
+function keyStatement(
+  sid: string,
+  actions: string[],
+  key: IKey,
+  buckets: readonly Bucket[],
+): PolicyStatement {
+  const arns = buckets.map((bucket) => bucket.bucketArn);
   return new PolicyStatement({
     sid,
     actions,
     resources: [key.keyArn],
-    conditions: { StringEquals: { 'kms:EncryptionContext:aws:s3:arn': bucket.bucketArn } },
+    conditions: { StringEquals: { 'kms:EncryptionContext:aws:s3:arn': arns.length === 1 ? arns[0] : arns } },
   });
 }
 

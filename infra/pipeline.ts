@@ -15,7 +15,7 @@ import { WebhookApi } from './webhook-api.ts';
 
 export interface ArchivePipelineProps {
   stage: Stage;
-  storage: Pick<ArchiveStorage, 'archive' | 'apiKey'>;
+  storage: Pick<ArchiveStorage, 'archive' | 'catalogue' | 'apiKey'>;
   /** ARN of the key that encrypts documents and API key. */
   dataKeyArn: string;
 }
@@ -47,6 +47,7 @@ export class ArchivePipeline extends Construct {
       stage,
       queues: this.queues,
       bucket: storage.archive.bucket,
+      catalogue: storage.catalogue.bucket,
       dataKey,
       apiKeySecretArn: storage.apiKey.secretArn,
       logKey: operationsKey,

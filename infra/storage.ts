@@ -4,16 +4,18 @@ import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { ApiKeySecret } from './api-key-secret.ts';
 import { ArchiveBucket } from './bucket.ts';
+import { CatalogueBucket } from './catalogue-bucket.ts';
 import { EncryptionKey } from './encryption-key.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * Everything that holds data: the bucket, its KMS key, and the secret for the Telnyx API key. An export makes CloudFormation
+ * Everything that holds data: the bucket, the catalogue, their KMS key, and the secret for the Telnyx API key. An export makes CloudFormation
  * refuse a second archive of the same Telnyx account, because the name of an export is unique in an account and region.
  */
 export class ArchiveStorage extends Construct {
   readonly key: IKey;
   readonly archive: ArchiveBucket;
+  readonly catalogue: CatalogueBucket;
   readonly apiKey: ApiKeySecret;
 
   constructor(scope: Construct, id: string, stage: Stage) {
@@ -27,6 +29,10 @@ export class ArchiveStorage extends Construct {
           })
         : Key.fromKeyArn(this, 'Key', stage.existingKeyArn);
     this.archive = new ArchiveBucket(this, 'Archive', { ...stage, key: this.key });
+    this.catalogue = new CatalogueBucket(this, 'Catalogue', {
+      key: this.key,
+      accessLogs: this.archive.accessLogs,
+    });
     this.apiKey = new ApiKeySecret(this, 'ApiKey', { key: this.key });
 
     for (const publicKey of stage.acceptSecondArchive ? [] : stage.telnyxPublicKeys) {
@@ -43,6 +49,11 @@ export class ArchiveStorage extends Construct {
       description: 'Bucket with the documents in documents/ and one receipt for each in receipts/',
       value: this.archive.bucket.bucketName,
       exportName: `${stage.name}:ArchiveBucketName`,
+    });
+    new CfnOutput(this, 'CatalogueBucketName', {
+      description: 'Bucket with the catalogue of the documents in rows/, as compressed JSON Lines',
+      value: this.catalogue.bucket.bucketName,
+      exportName: `${stage.name}:CatalogueBucketName`,
     });
     new CfnOutput(this, 'StoreApiKey', {
       description: 'Next: run this command, paste the Telnyx API key, then press Enter and Ctrl+D.',

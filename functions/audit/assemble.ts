@@ -1,6 +1,7 @@
 /** Builds the audit function from its settings and the services it talks to. Lambda, the local stack and tests use it. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { type CatalogueStore, createCatalogueBucket } from '../bucket/catalogue.ts';
 import { createBucket } from '../bucket/store.ts';
 import { createVersions } from '../bucket/versions.ts';
 import type { HttpGet } from '../http.ts';
@@ -20,6 +21,8 @@ interface AuditServices {
   telnyxGet: HttpGet;
   s3: Pick<S3Client, 'send'>;
   sqs: Pick<SQSClient, 'send'>;
+  /** Where the catalogue is kept. @default the bucket of the settings */
+  catalogue?: CatalogueStore;
   /** Receives one log line without its line break. */
   writeLog: (line: string) => void;
   time: Time;
@@ -38,6 +41,11 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     time,
     random,
   });
+  const { catalogueBucketName, bucketOwner: owner } = settings;
+  const catalogueBucket =
+    catalogueBucketName === undefined
+      ? undefined
+      : createCatalogueBucket({ s3, name: catalogueBucketName, owner, time });
   const bucketOptions = { s3: ownedBy(settings.bucketOwner, s3), name: settings.bucketName, time };
   return createAuditHandler({
     telnyx,
@@ -45,6 +53,7 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     bucketName: settings.bucketName,
     bucket: createBucket(bucketOptions),
     versions: createVersions(bucketOptions),
+    catalogue: services.catalogue ?? catalogueBucket,
     send: createSender(sqs),
     auditQueueUrl: settings.auditQueueUrl,
     backfillQueueUrl: settings.repair ? settings.backfillQueueUrl : undefined,

@@ -1,6 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import middy from '@middy/core';
 import type { Context, SQSEvent } from 'aws-lambda';
+import type { CatalogueStore } from '../bucket/catalogue.ts';
 import type { Bucket } from '../bucket/store.ts';
 import type { Versions } from '../bucket/versions.ts';
 import { ArchiverError } from '../errors.ts';
@@ -20,6 +21,8 @@ export interface AuditDependencies extends BatchDependencies {
   bucketName: string;
   bucket: Bucket;
   versions: Pick<Versions, 'lockOf'>;
+  /** Undefined: none is kept. */
+  catalogue: CatalogueStore | undefined;
   send: SendMessages;
   auditQueueUrl: string;
   /** Queue for documents to repair; undefined: nothing is repaired. */

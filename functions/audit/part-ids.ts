@@ -16,6 +16,7 @@ import { claimsErasure } from './judge-erasure.ts';
 import { readLastListing } from './last-listing.ts';
 import { lastNamed } from './manifest-claims.ts';
 import { manifestEntryOf } from './manifest-entry.ts';
+import { PartCatalogue } from './part-catalogue.ts';
 import { countFinding, inspectDependencies, type PartContext, type PartWork } from './part-context.ts';
 import type { AuditPlan, RunTally } from './records.ts';
 import { shareOf } from './shares.ts';
@@ -51,8 +52,10 @@ export async function auditIds(
     await retry((limited) => readLastListing(plan, part, bucket, limited)),
   );
   const limit = new PartLimit(context);
+  const taken = limit.take(marked, plan);
+  const catalogue = PartCatalogue.of(context, part);
   const inspections = mapStreamConcurrently(
-    limit.take(marked, plan),
+    catalogue?.follow(taken) ?? taken,
     nightlyAudit.documentsAtOnce,
     signal,
     async ({ row, reading }, limited) => {
@@ -70,9 +73,11 @@ export async function auditIds(
     found.push(...inspection.findings.filter(isProblem));
     const entry = plan.manifest === undefined ? undefined : manifestEntryOf(inspection, false);
     if (entry) entries.push(entry);
+    await catalogue?.add(row, inspection);
   }
 
   const covered: Stretch = { from: part.from, before: limit.stoppedAt ?? part.before };
+  await catalogue?.end(covered);
   return {
     // The listings are ahead of the documents: what lies behind the end is found again by the rest.
     findings: found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered)),

@@ -1,6 +1,6 @@
 import { documentSettings } from '../document-settings.ts';
 import { nightlyAudit } from '../limits.ts';
-import { type Environment, flag, queueUrl, readSettings, wholeNumber } from '../settings.ts';
+import { type Environment, flag, queueUrl, readSettings, text, wholeNumber } from '../settings.ts';
 
 const { archiverName, bucketName, bucketOwner, apiKeySecretArn, telnyxUrl, lowLaneInvocations, version } =
   documentSettings;
@@ -18,6 +18,8 @@ export const auditSettings = {
   fixityDays: { variable: 'FIXITY_DAYS', read: wholeNumber(0, 3_650), fallback: nightlyAudit.fixityDays },
   /** Whether documents that are missing and still at Telnyx are queued for archiving. */
   repair: { variable: 'REPAIR', read: flag, fallback: false },
+  /** Bucket of the catalogue. Without it, none is kept. */
+  catalogueBucketName: { variable: 'CATALOGUE_BUCKET_NAME', read: text, fallback: undefined },
   auditQueueUrl: { variable: 'AUDIT_QUEUE_URL', read: queueUrl },
   auditDeadLetterQueueUrl: { variable: 'AUDIT_DEAD_LETTER_QUEUE_URL', read: queueUrl },
   /** Queue for the documents to repair. Without `repair`, the function may not send to it. */

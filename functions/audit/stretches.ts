@@ -12,8 +12,8 @@ interface Sample {
 }
 
 const digits = '0123456789abcdef';
-/** Digits of a bound: 65,536 different ones. */
-const boundDigits = 4;
+/** Digits of a bound: 4,096 different ones. As many as of a shard of the catalogue, so that parts do not share one. */
+const boundDigits = 3;
 const perDigit = 16 ** (boundDigits - 1);
 
 /**

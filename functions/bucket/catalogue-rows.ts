@@ -2,8 +2,10 @@
  * The rows of the catalogue: one for each settled document, made from its receipt, contexts and holds, which stay the
  * truth. Text format: JSON Lines, sorted by ID, so that Athena can read it as it is.
  */
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { uuidPattern } from '../uuid.ts';
+import type { ListedKey } from './listing.ts';
 
 /** What is known about whose document it is. */
 const relation = v.strictObject({
@@ -32,9 +34,9 @@ const row = v.strictObject({
   bytes: v.optional(v.number()),
   /** Lower-case hex. */
   sha256: v.optional(v.string()),
-  /** ISO 8601, as Telnyx states it. */
+  /** When Telnyx created the document. ISO 8601 in UTC. */
   created: v.optional(v.string()),
-  /** ISO 8601. */
+  /** ISO 8601 in UTC. */
   archived: v.optional(v.string()),
   trigger: v.optional(v.string()),
   held: v.optional(v.literal(true)),
@@ -44,6 +46,32 @@ const rowJson = v.pipe(v.string(), v.parseJson(), row);
 
 /** An erased document has nothing but ID, state, stamp and, if it is held, that. */
 export type CatalogueRow = v.InferOutput<typeof row>;
+
+/** What a listing has of the records that a row is made from. */
+export interface ListedRecords {
+  receipt: ListedKey;
+  contexts: readonly ListedKey[];
+  /** Oldest first. */
+  holds: readonly ListedKey[];
+}
+
+/** Characters of base64url: 96 bits. */
+const stampLength = 16;
+
+/** Differs if the listing of one of the records does. Never empty. */
+export function stampOf({ receipt, contexts, holds }: ListedRecords): string {
+  const hash = createHash('sha256');
+  for (const { key, current } of [receipt, ...contexts, ...holds]) {
+    const { versionId, etag, bytes } = current ?? {};
+    hash.update(`${JSON.stringify([key, versionId, etag, bytes])}\n`);
+  }
+  return hash.digest('base64url').slice(0, stampLength);
+}
+
+/** The row that an erasure writes. Its empty stamp makes the next audit read the tombstone. */
+export function erasedRow(id: string): CatalogueRow {
+  return { id, state: 'erased', stamp: '' };
+}
 
 /** Digits of the ID that rows of one shard share. */
 const shardDigits = 3;

@@ -130,6 +130,19 @@ export function documentIdOfContext(key: string): string | undefined {
   return contextKeyPattern.exec(key)?.find(isUuid);
 }
 
+/** Prefix of all keys of the catalogue, which has a bucket or a folder of its own. */
+export const catalogueFolder = 'rows/';
+
+/** `rows/<shard>.jsonl.gz` */
+export function shardKey(shard: string): string {
+  return `${catalogueFolder}${shard}.jsonl.gz`;
+}
+
+/** The shard in a key of the catalogue, or undefined for any other key. */
+export function shardOfKey(key: string): string | undefined {
+  return /^rows\/([0-9a-f]{3})\.jsonl\.gz$/.exec(key)?.[1];
+}
+
 function checkRun(run: string): string {
   if (!isRunName(run)) throw new RangeError('Not the name of a run of the audit.');
   return run;

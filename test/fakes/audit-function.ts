@@ -13,6 +13,7 @@ import { parseSummary, type RunSummary } from '../../functions/audit/records.ts'
 import { findingsOf } from '../../functions/audit/run-findings.ts';
 import { readPartResult, readRunPlan } from '../../functions/audit/run-history.ts';
 import { type AuditPart, parsePartName, runName } from '../../functions/audit-names.ts';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
@@ -35,6 +36,8 @@ export interface AuditFunctionOptions {
   time: VirtualTime;
   fixityDays?: number;
   repair?: boolean;
+  /** @default none is kept */
+  catalogue?: CatalogueStore | undefined;
   /** Rows per page of Telnyx's list. @default 250 */
   pageRows?: () => number;
   /** Awaited before each request to S3, SQS and Telnyx: it may wait, throw, or never end. */
@@ -59,6 +62,7 @@ export function createAuditFunction({
   time,
   fixityDays = 30,
   repair = false,
+  catalogue,
   pageRows = () => 250,
   beforeRequest = async () => undefined,
   killed,
@@ -124,6 +128,7 @@ export function createAuditFunction({
     bucketName: 'archive',
     bucket: createBucket(options),
     versions: createVersions(options),
+    catalogue,
     send: createSender(sqs),
     auditQueueUrl: 'audit',
     backfillQueueUrl: repair ? 'backfill' : undefined,

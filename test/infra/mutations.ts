@@ -13,6 +13,7 @@ export interface Mutation {
 }
 
 const archiveBucket = 'Archive/Bucket';
+const catalogueBucket = 'Catalogue/Bucket';
 const archivePolicy = 'Functions/Archive/Policy';
 const discoverPolicy = 'Functions/Discover/Policy';
 const auditPolicy = 'Functions/Audit/Policy';
@@ -29,7 +30,7 @@ const onlyBreakGlass = 'only break-glass roles can delete, hide, unlock, re-encr
 const batches =
   'event source mappings use batches of ten (the audit: of one), report partial failures and limit concurrency';
 const auditRole =
-  'the audit role can read the archive and add manifests and its own records; only if the stage repairs, queue documents';
+  'the audit role can read the archive, add manifests and its own records, and rewrite the catalogue; only if the stage repairs, queue documents';
 const discoverRole =
   'the discover role can list receipts, create contexts and send messages, but read no object';
 const onlyErasures =
@@ -88,6 +89,34 @@ export const mutations: Mutation[] = [
       atPath(view, archiveBucket).updateReplacePolicy = undefined;
     },
   },
+
+  ...['VersioningConfiguration', 'ReplicationConfiguration'].map((property) =>
+    set(
+      'the catalogue keeps no earlier version of what an erasure removes',
+      catalogueBucket,
+      { Status: 'Enabled' },
+      root,
+      property,
+    ),
+  ),
+  set(
+    'the catalogue keeps no earlier version of what an erasure removes',
+    catalogueBucket,
+    true,
+    root,
+    'ObjectLockEnabled',
+  ),
+  dropStatement(
+    'buckets accept only TLS 1.2 or later',
+    'Catalogue/Bucket/Policy',
+    (statement) => at(statement, 'Condition', 'Bool', 'aws:SecureTransport') === 'false',
+    'the TLS statement',
+  ),
+  drop(
+    'the buckets of documents and catalogue encrypt with the archive key by default',
+    catalogueBucket,
+    'BucketEncryption',
+  ),
 
   set('no bucket can be made public', archiveBucket, false, blocked, 'BlockPublicPolicy'),
   drop('no bucket can be made public', 'Archive/AccessLogs', 'OwnershipControls'),
@@ -302,7 +331,7 @@ export const mutations: Mutation[] = [
 
   {
     change: 'encrypt the archive bucket with SSE-S3',
-    detectedBy: 'the archive bucket encrypts with the archive key by default',
+    detectedBy: 'the buckets of documents and catalogue encrypt with the archive key by default',
     mutate: (view) => {
       atPath(view, archiveBucket).properties.BucketEncryption = {
         ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
@@ -660,6 +689,8 @@ export const mutations: Mutation[] = [
     ['s3:PutObject', 'holds/*'],
     ['s3:GetObjectLegalHold', 'holds/*'],
   ].map(([action = '', path = '']) => grantOn(auditRole, auditPolicy, action, archiveBucket, `/${path}`)),
+  grantOn(auditRole, auditPolicy, 's3:DeleteObject', catalogueBucket, '/rows/*'),
+  grantOn(auditRole, auditPolicy, 's3:PutObject', catalogueBucket, '/*'),
   grantOn(auditRole, auditPolicy, 'sqs:SendMessage', 'Queues/Backfill/Queue'),
   grantOn(auditRole, auditPolicy, 'sqs:SendMessage', 'Queues/Documents/Queue'),
   grantOn(auditRole, auditPolicy, 'sqs:ReceiveMessage', 'Queues/Audit/DeadLetters'),
@@ -916,7 +947,13 @@ export const mutations: Mutation[] = [
         view.resources.push({ ...first, id: 'Empty', path: 'Empty', type: 'Custom::S3AutoDeleteObjects' });
     },
   },
-  drop('the archive bucket has server access logs in another bucket', archiveBucket, 'LoggingConfiguration'),
+  ...[archiveBucket, catalogueBucket].map((path) =>
+    drop(
+      'the buckets of documents and catalogue have server access logs in another bucket',
+      path,
+      'LoggingConfiguration',
+    ),
+  ),
   set(
     'the templates are not tied to a partition or Region',
     archiveFunction,

@@ -15,6 +15,7 @@ export type Check = (view: View, stage: Stage) => string[];
 
 const bucket = (view: View) => atPath(view, 'Archive/Bucket');
 const accessLogs = (view: View) => atPath(view, 'Archive/AccessLogs');
+const catalogue = (view: View) => atPath(view, 'Catalogue/Bucket');
 const secret = (view: View) => atPath(view, 'ApiKey/Secret');
 const lambda = (view: View, name: FunctionName) => atPath(view, `Functions/${name}/Function`);
 const queue = (view: View, lane: Lane) => atPath(view, `Queues/${lane}/Queue`);
@@ -82,7 +83,7 @@ export const checks = {
     ]),
 
   'buckets accept only TLS 1.2 or later': (view) =>
-    [bucket(view), accessLogs(view)].flatMap((target) => {
+    [bucket(view), accessLogs(view), catalogue(view)].flatMap((target) => {
       const statements = bucketPolicy(view, target);
       const arn = arnOf(target);
       return [
@@ -201,7 +202,7 @@ export const checks = {
     ),
 
   'no object can be stored under a key of its writer (SSE-C)': (view) =>
-    [bucket(view), accessLogs(view)].flatMap(({ path, properties }) =>
+    [bucket(view), accessLogs(view), catalogue(view)].flatMap(({ path, properties }) =>
       unless(
         same(
           at(
@@ -253,13 +254,26 @@ export const checks = {
     ];
   },
 
-  'the archive bucket encrypts with the archive key by default': (view, stage) => {
-    const rule = at(bucket(view).properties, 'BucketEncryption', 'ServerSideEncryptionConfiguration', 0);
-    const expected = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+  'the buckets of documents and catalogue encrypt with the archive key by default': (view, stage) =>
+    [bucket(view), catalogue(view)].flatMap((target) => {
+      const rule = at(target.properties, 'BucketEncryption', 'ServerSideEncryptionConfiguration', 0);
+      const expected = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
+      return [
+        ...unless(at(encryption(target), 'SSEAlgorithm') === 'aws:kms', `${target.path}: no KMS`),
+        ...unless(at(encryption(target), 'KMSMasterKeyID') === expected, `${target.path}: another key`),
+        ...unless(
+          at(rule, 'BucketKeyEnabled') === true,
+          `${target.path}: no S3 Bucket Key: every request calls KMS`,
+        ),
+      ];
+    }),
+
+  'the catalogue keeps no earlier version of what an erasure removes': (view) => {
+    const { properties } = catalogue(view);
     return [
-      ...unless(at(encryption(bucket(view)), 'SSEAlgorithm') === 'aws:kms', 'not encrypted with KMS'),
-      ...unless(at(encryption(bucket(view)), 'KMSMasterKeyID') === expected, 'not encrypted with the key'),
-      ...unless(at(rule, 'BucketKeyEnabled') === true, 'no S3 Bucket Key: every request calls KMS'),
+      ...unless(properties.VersioningConfiguration === undefined, 'the catalogue has versions'),
+      ...unless(properties.ObjectLockEnabled === undefined, 'the catalogue has Object Lock'),
+      ...unless(properties.ReplicationConfiguration === undefined, 'the catalogue is replicated'),
     ];
   },
 
@@ -545,7 +559,7 @@ export const checks = {
           .filter(
             (resource) =>
               !(sid === 'Trace' && actions.every((action) => action.startsWith('xray:Put'))) &&
-              !objectsWith(view, Object.keys(archiveKeys)).includes(resource),
+              ![...objectsWith(view, Object.keys(archiveKeys)), catalogueRows(view)].includes(resource),
           )
           .map((resource) => `${path}: ${sid} applies to ${resource}`),
       ]),
@@ -600,18 +614,18 @@ export const checks = {
     ];
   },
 
-  'the audit role can read the archive and add manifests and its own records; only if the stage repairs, queue documents':
+  'the audit role can read the archive, add manifests and its own records, and rewrite the catalogue; only if the stage repairs, queue documents':
     (view, stage) => {
       const key = stage.existingKeyArn ?? arnOf(atPath(view, 'Key'));
       const locked = objectsWith(view, ['documents/', 'receipts/']);
       return [
         ...differences(grantsOf(view, 'Audit'), {
-          's3:ListBucket': [arnOf(bucket(view))],
+          's3:ListBucket': [arnOf(bucket(view)), arnOf(catalogue(view))],
           's3:ListBucketVersions': [arnOf(bucket(view))],
-          's3:GetObject': objectsWith(view, Object.keys(archiveKeys)),
+          's3:GetObject': [...objectsWith(view, Object.keys(archiveKeys)), catalogueRows(view)],
           's3:GetObjectLegalHold': locked,
           's3:GetObjectRetention': locked,
-          's3:PutObject': objectsWith(view, ['audits/', 'manifests/']),
+          's3:PutObject': [...objectsWith(view, ['audits/', 'manifests/']), catalogueRows(view)],
           'kms:Decrypt': [key],
           'kms:GenerateDataKey': [key],
           'secretsmanager:GetSecretValue': [`\${${secret(view).id}}`],
@@ -623,7 +637,7 @@ export const checks = {
           ...receiving([arnOf(queue(view, 'Audit'))]),
         }),
         // It lists the whole bucket: objects that belong to no document can have any key.
-        ...conditionProblems(view, 'Audit', []),
+        ...conditionProblems(view, 'Audit', [], [bucket(view), catalogue(view)]),
       ];
     },
 
@@ -734,7 +748,14 @@ export const checks = {
   },
 
   'outputs cover all next steps and contain no secret': (view) => [
-    ...['ArchiveBucketName', 'StoreApiKey', 'WebhookUrl', 'DashboardUrl', 'AlarmTopicArn']
+    ...[
+      'ArchiveBucketName',
+      'CatalogueBucketName',
+      'StoreApiKey',
+      'WebhookUrl',
+      'DashboardUrl',
+      'AlarmTopicArn',
+    ]
       .filter((name) => view.outputs[name] === undefined)
       .map((name) => `no output ${name}`),
     ...Object.entries(view.outputs)
@@ -848,11 +869,15 @@ export const checks = {
       .filter(({ type }) => type.startsWith('Custom::') || type === 'AWS::CloudFormation::CustomResource')
       .map(({ path }) => `${path} is a custom resource`),
 
-  'the archive bucket has server access logs in another bucket': (view) => {
-    const target = at(bucket(view).properties, 'LoggingConfiguration', 'DestinationBucketName');
+  'the buckets of documents and catalogue have server access logs in another bucket': (view) => {
     const rules = list(at(accessLogs(view).properties, 'LifecycleConfiguration', 'Rules'));
     return [
-      ...unless(target === `\${${accessLogs(view).id}}`, 'there are no access logs'),
+      ...[bucket(view), catalogue(view)]
+        .filter(
+          ({ properties }) =>
+            at(properties, 'LoggingConfiguration', 'DestinationBucketName') !== `\${${accessLogs(view).id}}`,
+        )
+        .map(({ path }) => `${path} has no access logs`),
       ...unless(
         rules.length > 0 && rules.every((rule) => Number(at(rule, 'ExpirationInDays')) >= 365),
         'access logs are kept for less than a year, or without limit',
@@ -1091,6 +1116,10 @@ function bucketPolicy(view: View, target: Resource): Statement[] {
     .flatMap(({ properties }) => statementsOf(properties.PolicyDocument));
 }
 
+function catalogueRows(view: View): string {
+  return `${arnOf(catalogue(view))}/rows/*`;
+}
+
 /** ARNs of all objects with the prefixes. */
 function objectsWith(view: View, prefixes: readonly string[]): string[] {
   return prefixes.map((prefix) => `${arnOf(bucket(view))}/${prefix}*`);
@@ -1218,8 +1247,13 @@ function receiving(queues: string[]): Grants {
   );
 }
 
-/** Problems where listing is not limited to the prefixes, or the use of the key not to one encryption context. */
-function conditionProblems(view: View, name: FunctionName, prefixes: string[]): string[] {
+/** Problems where listing is not limited to the prefixes, or the use of the key not to the encryption contexts of the buckets. */
+function conditionProblems(
+  view: View,
+  name: FunctionName,
+  prefixes: string[],
+  buckets = [bucket(view)],
+): string[] {
   return statementsOfRole(view, `Functions/${name}/Role`).flatMap(({ sid, actions, conditions }) => {
     if (actions.includes('s3:ListBucket')) {
       const listed = Object.values(conditions).flatMap((keys) => keys['s3:prefix'] ?? []);
@@ -1230,7 +1264,7 @@ function conditionProblems(view: View, name: FunctionName, prefixes: string[]): 
       key.startsWith('kms:EncryptionContext:') ? values : [],
     );
     return unless(
-      same(context, [arnOf(bucket(view))]) || same(context, [`\${${secret(view).id}}`]),
+      same(context, buckets.map(arnOf)) || same(context, [`\${${secret(view).id}}`]),
       `${name}: ${sid} allows the key for ${text(context)}`,
     );
   });

@@ -1,0 +1,95 @@
+/** Makes a row of the catalogue from the records of a document. Trusts none of them: what is not whole states nothing. */
+import { type CatalogueRow, type ListedRecords, stampOf } from '../bucket/catalogue-rows.ts';
+import { parseHoldRecord } from '../bucket/holds.ts';
+import type { ListedKey } from '../bucket/listing.ts';
+import { maxReceiptBytes } from '../bucket/receipts.ts';
+import type { Bucket } from '../bucket/store.ts';
+import { parseTombstone } from '../bucket/tombstones.ts';
+import { ArchiverError } from '../errors.ts';
+import type { Evidence } from './evidence.ts';
+import { type ReceiptReading, readReceipt } from './receipt-reading.ts';
+
+/** What an audit has read at the key of a receipt. */
+export type ReadRecord = Pick<NonNullable<Evidence['receipt']>, 'reading' | 'tombstone'>;
+
+/**
+ * @param known what was read at the receipt's key after the listing. @default it is read
+ * @returns undefined if there is no receipt, or if it is not whole
+ * @throws ArchiverError the errors of `Bucket`
+ */
+export async function readRow(
+  id: string,
+  listed: ListedRecords,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+  known?: ReadRecord,
+): Promise<CatalogueRow | undefined> {
+  const { reading, tombstone } = known ?? (await readRecord(id, listed.receipt, bucket, signal)) ?? {};
+  const isErased = tombstone?.content !== undefined;
+  const isArchived = reading !== undefined && reading.alteration === undefined;
+  if (!isErased && !isArchived) return undefined;
+  return {
+    id,
+    state: isErased ? 'erased' : 'archived',
+    stamp: stampOf(listed),
+    ...(isArchived && documentOf(reading)),
+    ...((await isHeldBy(listed.holds, bucket, signal)) && { held: true }),
+  };
+}
+
+async function readRecord(
+  id: string,
+  { key, current }: ListedKey,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<ReadRecord | undefined> {
+  if (!current || current.bytes > maxReceiptBytes) return undefined;
+  const body = await bucket.read(key, signal);
+  if (!body) return undefined;
+  const tombstone = parseTombstone(id, body);
+  if (tombstone === undefined) return { reading: readReceipt(id, body) };
+  return typeof tombstone === 'string' ? undefined : { tombstone: { digest: '', content: tombstone } };
+}
+
+/** In the order of the row's schema, in which rows are read back. */
+function documentOf(reading: ReceiptReading): Partial<CatalogueRow> {
+  const { stated, createdAt, archivedAt } = reading;
+  return {
+    name: reading.fileName,
+    reference: reading.customerReference,
+    type: reading.contentType,
+    bytes: stated.bytes,
+    sha256: stated.sha256,
+    created: instant(createdAt),
+    archived: instant(archivedAt),
+    trigger: reading.trigger,
+  };
+}
+
+/** By the newest record that the archiver wrote. */
+async function isHeldBy(
+  holds: readonly ListedKey[],
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const { key, current } of holds.toReversed()) {
+    const body = current && (await bucket.read(key, signal));
+    const record = body && wholeRecord(() => parseHoldRecord(key, body));
+    if (record) return record.action === 'hold';
+  }
+  return false;
+}
+
+/** @returns undefined if the archiver did not write the record there in this form: the audit reports it */
+function wholeRecord<Content>(parse: () => Content): Content | undefined {
+  try {
+    return parse();
+  } catch (thrown) {
+    if (thrown instanceof ArchiverError) return undefined;
+    throw thrown;
+  }
+}
+
+function instant(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}

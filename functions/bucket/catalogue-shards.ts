@@ -1,0 +1,144 @@
+/** Reads and writes the shards of the catalogue. Writers that meet lose nothing of each other. */
+import { promisify } from 'node:util';
+import { gunzip, gzipSync } from 'node:zlib';
+import { ArchiverError } from '../errors.ts';
+import type { CatalogueStore } from './catalogue.ts';
+import { type CatalogueRow, formatRows, parseRow, shardOf } from './catalogue-rows.ts';
+
+export interface ReadShard {
+  /** Sorted by ID. */
+  rows: CatalogueRow[];
+  /** False if what is stored is not a shard, or not this one: `rows` is empty then. */
+  isWhole: boolean;
+  /** Undefined if nothing is stored. */
+  etag: string | undefined;
+  /** Milliseconds since the Unix epoch; undefined if nothing is stored. */
+  modified: number | undefined;
+}
+
+/** The level is fixed, so that the same rows give the same bytes. Node's gzip header has neither time nor name. */
+const level = 6;
+/** Uncompressed: a million rows. More would not fit a string of V8. */
+const maxShardBytes = 400 * 1024 ** 2;
+/** More writers than these do not meet at one shard. */
+const maxRounds = 64;
+
+const unzip = promisify(gunzip);
+
+export function encodeShard(rows: readonly CatalogueRow[]): Buffer {
+  return gzipSync(formatRows(rows), { level });
+}
+
+/** @throws ArchiverError as `CatalogueStore` does, or the signal's reason */
+export async function readShard(
+  store: CatalogueStore,
+  shard: string,
+  signal: AbortSignal,
+): Promise<ReadShard> {
+  const stored = await store.read(shard, signal);
+  if (!stored) return { rows: [], isWhole: true, etag: undefined, modified: undefined };
+  const { body, etag, modified } = stored;
+  const rows = await decodeShard(shard, body);
+  return { rows: rows ?? [], isWhole: rows !== undefined, etag, modified };
+}
+
+/** @returns undefined if the bytes are not this shard */
+async function decodeShard(shard: string, body: Buffer): Promise<CatalogueRow[] | undefined> {
+  try {
+    const text = (await unzip(body, { maxOutputLength: maxShardBytes })).toString('utf8');
+    const lines = text.split('\n');
+    // Each line ends with a line break.
+    if (lines.pop() !== '') return undefined;
+    const rows = lines.map(parseRow);
+    const isInOrder = rows.every(({ id }, index) => {
+      const before = rows[index - 1];
+      return shardOf(id) === shard && (before === undefined || before.id < id);
+    });
+    return isInOrder ? rows : undefined;
+  } catch {
+    // A cache: whoever finds it damaged makes it again from the receipts. The parsers' messages would quote it.
+    return undefined;
+  }
+}
+
+/**
+ * Changes the rows of a shard, and writes them if they differ. A shard that is not whole is emptied instead, so that
+ * nothing is left in it: nobody takes it for a shard, and the next audit makes it again.
+ *
+ * @param change called again if another writer was faster
+ * @throws ArchiverError as `CatalogueStore` does, or the signal's reason
+ */
+export async function updateShard(
+  store: CatalogueStore,
+  shard: string,
+  change: (rows: CatalogueRow[]) => CatalogueRow[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let round = 0; round < maxRounds; round += 1) {
+    const found = await readShard(store, shard, signal);
+    if (!found.isWhole) {
+      if (await store.write(shard, Buffer.alloc(0), found.etag, signal)) return;
+    } else if (await write(store, shard, found, change(found.rows), signal)) return;
+  }
+  throw busy();
+}
+
+/**
+ * Puts rows in the place of those that were read. Rows that another writer has changed since `base` was read stay as that
+ * writer left them.
+ *
+ * So an erasure is never undone, if all of `rows` that differ from `base` were made from records read after it: an erasure
+ * first replaces the receipt and then changes the row.
+ *
+ * @param rows sorted by ID
+ * @throws ArchiverError BucketConflict if another writer has emptied the shard; else as `CatalogueStore` does, or the
+ *   signal's reason
+ */
+export async function replaceShard(
+  store: CatalogueStore,
+  shard: string,
+  base: ReadShard,
+  rows: readonly CatalogueRow[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (await write(store, shard, base, rows, signal)) return;
+  for (let round = 1; round < maxRounds; round += 1) {
+    const found = await readShard(store, shard, signal);
+    if (!found.isWhole) break;
+    if (await write(store, shard, found, merge(base.rows, rows, found.rows), signal)) return;
+  }
+  throw busy();
+}
+
+/** @returns false if the shard has changed since it was read */
+async function write(
+  store: CatalogueStore,
+  shard: string,
+  { rows: before, isWhole, etag }: ReadShard,
+  rows: readonly CatalogueRow[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (isWhole && formatRows(before) === formatRows(rows)) return true;
+  return await store.write(shard, encodeShard(rows), etag, signal);
+}
+
+/** Three-way: of each document, theirs if it differs from the base, otherwise ours. */
+function merge(
+  base: readonly CatalogueRow[],
+  ours: readonly CatalogueRow[],
+  theirs: readonly CatalogueRow[],
+): CatalogueRow[] {
+  const [baseById, oursById, theirsById] = [base, ours, theirs].map(
+    (rows) => new Map(rows.map((row) => [row.id, row])),
+  ) as [Map<string, CatalogueRow>, Map<string, CatalogueRow>, Map<string, CatalogueRow>];
+  const ids = [...new Set([...oursById.keys(), ...theirsById.keys()])].sort();
+  return ids.flatMap((id) => {
+    const their = theirsById.get(id);
+    const isTheirs = JSON.stringify(their) !== JSON.stringify(baseById.get(id));
+    return (isTheirs ? their : oursById.get(id)) ?? [];
+  });
+}
+
+function busy(): ArchiverError {
+  return new ArchiverError('BucketConflict', 'Other writers keep changing the same part of the catalogue.');
+}
