@@ -86,7 +86,11 @@ export async function startFunctions(
   connect(discovery, 'discover', () => assembleDiscover(settings, dependencies));
   connect(spans, 'discover', () => assembleDiscover(settings, dependencies));
   connect(audit, 'audit', () =>
-    assembleAudit(settings, { ...dependencies, telnyxGet: gets.lowLaneTelnyxGet }),
+    assembleAudit(settings, {
+      ...dependencies,
+      telnyxGet: gets.lowLaneTelnyxGet,
+      catalogue: services.catalogue,
+    }),
   );
   const webhook = await openWebhookPort({
     handler: assembleWebhook({ ...settings, publicKeys: readPublicKeys(publicKeys) }, dependencies),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type Bucket, createBucket } from '../functions/bucket/store.ts';
 import type { Random, Time } from '../functions/time.ts';
+import { type CatalogueFolder, openCatalogueFolder } from './catalogue-folder.ts';
 import { type LocalQueues, startQueues } from './queues.ts';
 import { createCredentials, folderBucket, localBucket, type OpenedBucket } from './s3/archive-bucket.ts';
 import type { S3Fault } from './s3/faults.ts';
@@ -76,6 +77,7 @@ export interface Services {
   /** Origin of the stand-in's download links; undefined with the real Telnyx. */
   storageOrigin: string | undefined;
   target: OpenedBucket;
+  catalogue: CatalogueFolder;
   bucket: Bucket;
 }
 
@@ -159,6 +161,8 @@ export async function startServices(
     options.bucket ??
     folderBucket(await originOf('bucket', s3.endpoint), archive, credentials, time.monotonic);
   defer(() => target.client.destroy());
+  const catalogue = openCatalogueFolder(archive);
+  defer(() => catalogue.close());
   return {
     s3,
     credentials,
@@ -170,6 +174,7 @@ export async function startServices(
     functionsTelnyxUrl,
     storageOrigin: standIn && storageOrigin,
     target,
+    catalogue,
     bucket: createBucket({ s3: target.client, name: target.name, time }),
   };
 }

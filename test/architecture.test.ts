@@ -83,6 +83,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'cli/target': [
     'cli',
     'functions',
+    'local/catalogue-folder.ts',
     'local/lambda/metrics-port.ts',
     'local/s3/archive-bucket.ts',
     'local/s3/archive-folder.ts',

@@ -42,6 +42,7 @@ process.once('message', async ({ endpoint, flags }: AuditJob) => {
     telnyx: async () => telnyxAt(new URL(`${endpoint}/v2`), 'KEY0123456789ABCDEF', time),
     metrics: none,
     oldestAge: none,
+    catalogue: none,
     alarms: none,
     operator: async () => ({ role: 'local' }),
     checks: async () => [],

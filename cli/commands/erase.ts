@@ -37,8 +37,9 @@ export interface EraseOptions {
 const help: CommandHelp = {
   text: `
 Deletes every version of the object, of the receipt and of what was learnt about the document (contexts/), and leaves a
-tombstone in place of each: the ID, the time, your role, the basis and the digests of what was there. A tombstone keeps
-the document from being archived again, and the audit counts the document as erased. Deletion cannot be undone.
+tombstone in place of each: the ID, the time, your role, the basis and the digests of what was there. The catalogue keeps
+only that the document is erased. A tombstone keeps the document from being archived again, and the audit counts the
+document as erased. Deletion cannot be undone.
 
 Not erased, with the reason: what is on hold, what Object Lock protects in COMPLIANCE mode, and in GOVERNANCE mode
 without --bypass-governance. Safe to run again: an interrupted erasure goes on where it stopped.
@@ -187,8 +188,8 @@ async function planAll(ids: readonly string[], run: ErasureRun): Promise<Plan[]>
 
 /** Why a document will not be erased; undefined if it will. */
 function insteadOf(found: Examination, { options, dependencies }: ErasureRun): Instead | undefined {
-  const { tombstone, hasAllTombstones, versions } = found;
-  if (tombstone && hasAllTombstones && versions.length === 0) {
+  const { tombstone, hasAllTombstones, versions, isInCatalogue } = found;
+  if (tombstone && hasAllTombstones && versions.length === 0 && !isInCatalogue) {
     const { erasedAt, basis } = tombstone;
     return { outcome: 'already-erased', why: `on ${erasedAt}, basis ${basis}` };
   }
@@ -275,6 +276,7 @@ async function writeStatement(
       bucket: place,
       operator,
       basis: options.basis,
+      hasCatalogue: dependencies.catalogue !== undefined,
       writtenAt: dependencies.now(),
       version: packageJson.version,
       erasures: [...earlier, ...erasures],

@@ -1,13 +1,14 @@
 /**
- * Erases one document: a tombstone at the receipt's key, the same at the object's and at that of its contexts, then every
- * other version of these and every context is deleted. From the first step on, no delivery archives the document again, and
- * from the third on, no look-up writes a context. Killed anywhere, the same call goes on.
+ * Erases one document: a tombstone at the receipt's key, the same at the object's and at that of its contexts, then its row
+ * in the catalogue; then every other version of these keys and every context is deleted. From the first step on, no delivery
+ * archives the document again, and from the third on, no look-up writes a context. Killed anywhere, the same call goes on.
  */
 import { latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { NewObject, ReplaceableBucket } from '../../functions/bucket/store.ts';
 import { type Tombstone, tombstoneObject } from '../../functions/bucket/tombstones.ts';
 import { ArchiverError } from '../../functions/errors.ts';
+import { eraseRow } from './catalogue-row.ts';
 import {
   type ErasableVersion,
   type ErasureDependencies,
@@ -59,8 +60,9 @@ export async function eraseDocument(
       await replaceObject(documentKey(documentId), tombstone, dependencies);
       await replaceObject(contextTombstoneKey(documentId), tombstone, dependencies);
     }
+    if (tombstone) await eraseRow(documentId, dependencies);
     found = await examine(documentId, dependencies);
-    if (!tombstone || !found.hasAllTombstones) continue;
+    if (!tombstone || !found.hasAllTombstones || found.isInCatalogue) continue;
     if (found.versions.length === 0) return { ...provenErasure(tombstone), deleted };
     const unfinished = await deleteVersions(found, order, deleted, dependencies);
     if (unfinished) return { ...provenErasure(tombstone), deleted, unfinished };

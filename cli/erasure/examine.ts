@@ -1,6 +1,7 @@
 /** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
 import {
   contextsOfPrefix,
@@ -15,9 +16,12 @@ import { maxTombstoneBytes, parseTombstone, type Tombstone } from '../../functio
 import type { ObjectLock, ObjectVersion, Versions } from '../../functions/bucket/versions.ts';
 import { type Fields, isFields } from '../../functions/telnyx/record.ts';
 import { type DocumentName, nameInRecord } from '../document-name.ts';
+import { isInCatalogue } from './catalogue-row.ts';
 
 export interface ErasureDependencies {
   bucket: ReplaceableBucket;
+  /** Undefined for an archiver that keeps none. */
+  catalogue: CatalogueStore | undefined;
   versions: Versions;
   retry: StorageRetry;
   /** Milliseconds since the Unix epoch. */
@@ -44,6 +48,8 @@ export interface Examination {
   /** What the tombstone will state of object and receipt: as the receipt states it, so that it agrees with manifests. */
   found: Tombstone['erased'];
   name: DocumentName;
+  /** Whether the catalogue states, or may state, more of it than that it is erased. */
+  isInCatalogue: boolean;
   /** The newest hold record, if it says that the document is held. */
   hold: HoldRecord | undefined;
 }
@@ -51,12 +57,13 @@ export interface Examination {
 /** @throws ArchiverError the errors of `Bucket` */
 export async function examine(documentId: string, dependencies: ErasureDependencies): Promise<Examination> {
   const { bucket, retry } = dependencies;
-  const [object, receipt, contextTombstone, contexts, hold] = await Promise.all([
+  const [object, receipt, contextTombstone, contexts, hold, catalogued] = await Promise.all([
     examineKey(documentId, documentKey(documentId), dependencies),
     examineKey(documentId, receiptKey(documentId), dependencies),
     examineKey(documentId, contextTombstoneKey(documentId), dependencies),
     examineContexts(documentId, dependencies),
     retry((signal) => latestHoldRecord(documentId, bucket, signal)),
+    isInCatalogue(documentId, dependencies),
   ]);
   const stated = receipt.tombstone ? undefined : readFields(receipt.body);
   return {
@@ -79,6 +86,7 @@ export async function examine(documentId: string, dependencies: ErasureDependenc
             : undefined,
       }),
     name: nameInRecord(stated?.telnyx ?? {}),
+    isInCatalogue: catalogued,
     hold: hold?.action === 'hold' ? hold : undefined,
   };
 }

@@ -27,13 +27,15 @@ export async function openForErasure(
   { target, time, random, signal }: CommandContext,
   purpose: BucketPurpose,
 ): Promise<OpenedArchive> {
-  const [{ s3, name, bucket, localFolder }, operator] = await Promise.all([
+  const [{ s3, name, bucket, localFolder }, catalogue, operator] = await Promise.all([
     target.bucket(purpose),
+    target.catalogue(),
     target.operator(),
   ]);
   return {
     dependencies: {
       bucket,
+      catalogue,
       versions: createVersions({ s3, name, time }),
       retry: createStorageRetry({ time, random, signal }),
       // S3 judges locks by its own clock, and tombstones and hold records are evidence.

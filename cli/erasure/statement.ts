@@ -15,6 +15,8 @@ export interface StatementFacts {
   bucket: string;
   operator: Operator;
   basis: string;
+  /** Whether the archiver keeps a catalogue. */
+  hasCatalogue: boolean;
   /** Milliseconds since the Unix epoch. */
   writtenAt: number;
   /** Version of the archiver. */
@@ -25,7 +27,7 @@ export interface StatementFacts {
 }
 
 export function erasureStatement(facts: StatementFacts): string {
-  const { archive, bucket, operator, basis, writtenAt, version, erasures, others } = facts;
+  const { archive, bucket, operator, basis, hasCatalogue, writtenAt, version, erasures, others } = facts;
   const finished = erasures.filter(({ unfinished }) => !unfinished);
   const begun = erasures.length - finished.length;
   const [example] = finished;
@@ -48,7 +50,7 @@ export function erasureStatement(facts: StatementFacts): string {
         ].join(', '),
       ],
     ]),
-    ...erasures.flatMap(describe),
+    ...erasures.flatMap((erasure) => describe(erasure, hasCatalogue)),
     ...(others.length > 0
       ? ['', 'NOT ERASED', '', ...others.map(({ documentId, why }) => `${documentId}  ${why}`)]
       : []),
@@ -66,7 +68,7 @@ export function erasureStatement(facts: StatementFacts): string {
   return `${lines.map(printable).join('\n')}\n`;
 }
 
-function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[] {
+function describe({ tombstone, sha256, deleted, unfinished }: Erasure, hasCatalogue: boolean): string[] {
   const { documentId, erasedAt, erasedBy, basis, erased } = tombstone;
   const { document, receipt, archivedAt } = erased;
   return [
@@ -83,6 +85,7 @@ function describe({ tombstone, sha256, deleted, unfinished }: Erasure): string[]
       ['Receipt', receipt ? `SHA-256 ${receipt.sha256}` : 'none'],
       ['Tombstone', `SHA-256 ${sha256}, at all three keys`],
       ['Contexts', unfinished ? 'not finished' : 'none left'],
+      ...(hasCatalogue ? [['Catalogue', 'states at most that it is erased'] as const] : []),
     ]),
     ...(deleted.length === 0
       ? [

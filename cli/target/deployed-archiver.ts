@@ -2,6 +2,7 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient, DescribeAlarmsCommand, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { GetQueueUrlCommand, QueueDoesNotExist } from '@aws-sdk/client-sqs';
+import { createCatalogueBucket } from '../../functions/bucket/catalogue.ts';
 import { createS3Client } from '../../functions/bucket/s3-client.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { type MetricName, metricNamespacePrefix } from '../../functions/metrics.ts';
@@ -64,12 +65,18 @@ export function deployedArchiver({ stageName, environment, time }: DeployedArchi
     const name = await stacks.requireOutput('ArchiveBucketName');
     return { s3, name, bucket: createBucket({ s3, name, time }) };
   };
+  /** Undefined for an archiver that an older version deployed. */
+  const catalogue = lazy(async () => {
+    const name = await stacks.output('CatalogueBucketName');
+    return name === undefined ? undefined : createCatalogueBucket({ s3, name, time });
+  });
   const closers = [cloudFormation, cloudWatch, sqs, s3].map((client) => () => client.destroy());
 
   return {
     name: `${stageName} in ${environment.AWS_REGION ?? 'the default region'}`,
     options: stageName === defaultStageName ? [] : ['--stack', stageName],
     bucket,
+    catalogue,
     queues,
     telnyx,
     metrics: async () => metrics,

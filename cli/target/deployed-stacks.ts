@@ -10,6 +10,7 @@ import { lazy } from '../lazy.ts';
 /** Outputs that the commands read, each with the part that has it. Each is exported as `<name>:<output>`. */
 export const stackOutputs = {
   ArchiveBucketName: 'storage',
+  CatalogueBucketName: 'storage',
   StoreApiKey: 'storage',
   WebhookUrl: 'pipeline',
   AlarmTopicArn: 'pipeline',

@@ -6,6 +6,7 @@ import { hasSystemCode } from '../../functions/errors.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import { createSqsClient } from '../../functions/queue/sqs-client.ts';
 import type { Time } from '../../functions/time.ts';
+import { openCatalogueFolder } from '../../local/catalogue-folder.ts';
 import type { MetricsByMinute } from '../../local/lambda/metrics-port.ts';
 import { programs } from '../../local/programs.ts';
 import {
@@ -69,6 +70,11 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     closers.push(() => s3.close());
     return folderBucket(s3.endpoint, folder, credentials);
   };
+  const catalogue = lazy(async () => {
+    const opened = openCatalogueFolder(folder);
+    closers.push(() => opened.close());
+    return opened;
+  });
   const queues = lazy(async () => {
     if (!session) {
       throw new Error(
@@ -104,6 +110,7 @@ export async function localArchive({ folder, environment, time }: LocalArchiveOp
     name: folder,
     options: ['--local', folder],
     bucket: (purpose = 'read') => buckets[purpose](),
+    catalogue,
     queues,
     telnyx,
     metrics,

@@ -5,6 +5,7 @@
 
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import type { ReplaceableBucket } from '../../functions/bucket/store.ts';
 import type { MetricName } from '../../functions/metrics.ts';
 import type { Lane } from '../../functions/queue/batch.ts';
@@ -126,6 +127,8 @@ export interface Target {
    * @param purpose whether the command writes; without `write`, a local archive's server refuses to. @default 'read'
    */
   bucket(purpose?: BucketPurpose): Promise<BucketAccess>;
+  /** Undefined for an archiver that an older version deployed. */
+  catalogue(): Promise<CatalogueStore | undefined>;
   /** @throws Error for a local archive without a running stack */
   queues(): Promise<ArchiverQueues>;
   /**

@@ -10,6 +10,8 @@ export interface ReadShard {
   rows: CatalogueRow[];
   /** False if what is stored is not a shard, or not this one: `rows` is empty then. */
   isWhole: boolean;
+  /** As stored; 0 if nothing is, or if an erasure has emptied it. */
+  bytes: number;
   /** Undefined if nothing is stored. */
   etag: string | undefined;
   /** Milliseconds since the Unix epoch; undefined if nothing is stored. */
@@ -36,10 +38,10 @@ export async function readShard(
   signal: AbortSignal,
 ): Promise<ReadShard> {
   const stored = await store.read(shard, signal);
-  if (!stored) return { rows: [], isWhole: true, etag: undefined, modified: undefined };
+  if (!stored) return { rows: [], isWhole: true, bytes: 0, etag: undefined, modified: undefined };
   const { body, etag, modified } = stored;
   const rows = await decodeShard(shard, body);
-  return { rows: rows ?? [], isWhole: rows !== undefined, etag, modified };
+  return { rows: rows ?? [], isWhole: rows !== undefined, bytes: body.length, etag, modified };
 }
 
 /** @returns undefined if the bytes are not this shard */

@@ -4,13 +4,13 @@
  */
 
 import { createHash } from 'node:crypto';
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { calls } from '../limits.ts';
 import { withDeadline } from '../time.ts';
 import { catalogueFolder, shardKey, shardOfKey } from './keys.ts';
-import { asBucketError, statusOf } from './s3-errors.ts';
-import type { BucketOptions } from './store.ts';
+import { asBucketError } from './s3-errors.ts';
+import { type BucketOptions, createBucket } from './store.ts';
 
 /** One shard: the rows of the documents whose IDs share their first digits, as compressed JSON Lines. */
 export interface StoredShard {
@@ -38,73 +38,51 @@ export interface CatalogueStore {
 }
 
 /** The catalogue in a bucket of its own. */
-export function createCatalogueBucket({ s3, name, owner, time }: BucketOptions): CatalogueStore {
-  const address = { Bucket: name, ...(owner === undefined ? {} : { ExpectedBucketOwner: owner }) };
-  const call = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
-    withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
-      try {
-        return await send(abortSignal);
-      } catch (error) {
-        abortSignal.throwIfAborted();
-        throw asBucketError(error);
-      }
-    });
-
+export function createCatalogueBucket(options: BucketOptions): CatalogueStore {
+  const { s3, name, owner, time } = options;
+  const bucket = createBucket(options);
   return {
     list: async (signal) => {
       const shards: string[] = [];
-      let token: string | undefined;
-      do {
-        const page = await call(signal, (abortSignal) =>
-          s3.send(
-            new ListObjectsV2Command({ ...address, Prefix: catalogueFolder, ContinuationToken: token }),
-            { abortSignal },
-          ),
-        );
-        for (const { Key = '' } of page.Contents ?? []) {
-          const shard = shardOfKey(Key);
-          if (shard !== undefined) shards.push(shard);
-        }
-        token = page.NextContinuationToken;
-      } while (token !== undefined);
-      return shards;
+      let after: string | undefined;
+      for (;;) {
+        const keys = await bucket.list(catalogueFolder, after, signal);
+        if (keys.length === 0) return shards;
+        shards.push(...keys.flatMap((key) => shardOfKey(key) ?? []));
+        after = keys.at(-1);
+      }
     },
 
     read: (shard, signal) =>
-      call(signal, async (abortSignal) => {
+      withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
         try {
-          const command = new GetObjectCommand({ ...address, Key: shardKey(shard) });
-          const { Body, ETag = '', LastModified } = await s3.send(command, { abortSignal });
+          const address = {
+            Bucket: name,
+            Key: shardKey(shard),
+            ...(owner !== undefined && { ExpectedBucketOwner: owner }),
+          };
+          const { Body, ETag, LastModified } = await s3.send(new GetObjectCommand(address), { abortSignal });
           const body = Buffer.from((await Body?.transformToByteArray()) ?? []);
-          return { body, etag: ETag, modified: LastModified?.getTime() ?? 0 };
+          return { body, etag: ETag ?? '', modified: LastModified?.getTime() ?? 0 };
         } catch (error) {
           if (nameOf(error) === 'NoSuchKey') return undefined;
-          throw error;
+          abortSignal.throwIfAborted();
+          throw asBucketError(error);
         }
       }),
 
-    write: (shard, body, etag, signal) =>
-      call(signal, async (abortSignal) => {
-        const condition = etag === undefined ? { IfNoneMatch: '*' } : { IfMatch: etag };
-        try {
-          await s3.send(
-            new PutObjectCommand({
-              ...address,
-              ...condition,
-              Key: shardKey(shard),
-              Body: body,
-              ChecksumSHA256: createHash('sha256').update(body).digest('base64'),
-              ContentType: 'application/gzip',
-            }),
-            { abortSignal },
-          );
-          return true;
-        } catch (error) {
-          // 404: `If-Match` on a key without an object (Amazon S3 API reference, PutObject).
-          if (statusOf(error) === 412 || nameOf(error) === 'NoSuchKey') return false;
-          throw error;
-        }
-      }),
+    write: async (shard, body, etag, signal) => {
+      const object = {
+        key: shardKey(shard),
+        body,
+        bytes: body.length,
+        sha256: createHash('sha256').update(body).digest('hex'),
+        contentType: 'application/gzip',
+      };
+      return etag === undefined
+        ? (await bucket.putOnce(object, signal)) !== 'exists'
+        : (await bucket.putOver(object, etag, signal)) !== 'changed';
+    },
   };
 }
 

@@ -66,6 +66,7 @@ export async function startWorld() {
       options: ['--local', 'queues alone'],
       bucket: async () => ({ s3: opened.client, name: opened.name, bucket }),
       queues: async () => ({ sqs: commandSqs, lanes }),
+      catalogue: none,
       telnyx: none,
       metrics: async () => ({
         sums: async (names) =>

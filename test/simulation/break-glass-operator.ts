@@ -184,6 +184,7 @@ export class BreakGlassOperator {
     };
     const dependencies: ErasureDependencies = {
       bucket: archiver.createBucket(options),
+      catalogue: undefined,
       versions: archiver.createVersions(options),
       retry: archiver.createStorageRetry({ time, random: random.next, signal: new AbortController().signal }),
       now: time.now,

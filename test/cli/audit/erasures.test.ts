@@ -32,6 +32,7 @@ function erasableWorld(count: number) {
   const access = { s3: bucket as never, name: 'archive', time };
   const dependencies: ErasureDependencies = {
     bucket: createBucket(access),
+    catalogue: undefined,
     versions: createVersions(access),
     retry: (work) => work(new AbortController().signal),
     now: time.now,

@@ -82,6 +82,7 @@ async function createArchive(): Promise<ArchiveFixture> {
     const access = await target.bucket('write');
     const dependencies: ErasureDependencies = {
       bucket: access.bucket,
+      catalogue: undefined,
       versions: createVersions({ ...access, time }),
       retry: (work) => work(signal),
       now: time.now,

@@ -159,6 +159,7 @@ export function createWorld({
           audit: lane('audit'),
         },
       }),
+      catalogue: async () => undefined,
       telnyx: async () => telnyx as TelnyxClient,
       metrics: async () => undefined,
       oldestAge: async () => undefined,

@@ -48,6 +48,7 @@ const facts: StatementFacts = {
   bucket: 's3://example-archive',
   operator: { role: 'arn:aws:iam::111122223333:role/erasure', session: 'ada' },
   basis: 'DSR-2026-114',
+  hasCatalogue: true,
   writtenAt: noon,
   version: '1.0.0',
   erasures: [erasure],
@@ -79,6 +80,7 @@ describe('the statement of an erasure', () => {
         Receipt    SHA-256 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
         Tombstone  SHA-256 cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc, at all three keys
         Contexts   none left
+        Catalogue  states at most that it is erased
         Deleted by this run:
           documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01  version v1  49.7 kB, written 2026-11-14T12:00:00.000Z
           documents/6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01  version v2  delete marker, written 2026-11-23T12:00:00.000Z
@@ -104,6 +106,10 @@ describe('the statement of an erasure', () => {
       Copies outside the archive: Telnyx itself, exports, reports and backups. docs/erasure.md lists them.
       "
     `);
+  });
+
+  it('does not speak of a catalogue that the archiver does not keep', () => {
+    expect(erasureStatement({ ...facts, hasCatalogue: false })).not.toContain('Catalogue');
   });
 
   it('names a folder once, and verifies its files with sha256sum', () => {

@@ -4,6 +4,7 @@ import { type EraseOptions, erase } from '../../../cli/commands/erase.ts';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
 import type { BucketPurpose, Target } from '../../../cli/target/target.ts';
+import { createCatalogueBucket } from '../../../functions/bucket/catalogue.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createStorageRetry } from '../../../functions/bucket/storage-retry.ts';
 import { createBucket } from '../../../functions/bucket/store.ts';
@@ -37,12 +38,18 @@ export function createArchive(wrap: (send: Send) => Send = (send) => send) {
     },
   };
   const bucket = new MemoryBucket(time);
+  const catalogue = createCatalogueBucket({
+    s3: new MemoryBucket(time) as never,
+    name: 'catalogue',
+    time,
+  });
   const never = new AbortController().signal;
   /** Dependencies of one process, whose requests are sent by `send`. */
   const dependenciesOf = (send: Send, signal = never): ErasureDependencies => {
     const s3 = { send } as never;
     return {
       bucket: createBucket({ s3, name: 'archive', time }),
+      catalogue,
       versions: createVersions({ s3, name: 'archive', time }),
       retry: createStorageRetry({ time, random: () => 0, signal }),
       now: () => now,
@@ -52,6 +59,7 @@ export function createArchive(wrap: (send: Send) => Send = (send) => send) {
   const dependencies = dependenciesOf(wrap(bucket.send));
   return {
     bucket,
+    catalogue,
     time,
     dependencies,
     dependenciesOf,
@@ -91,6 +99,7 @@ export function runInMemory(
       purposes.push(purpose);
       return { s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time: world.time }) };
     },
+    catalogue: async () => world.catalogue,
     operator: async () => ({ role: 'arn:aws:sts::1:assumed-role/BreakGlass', session: 'jo' }),
   } as unknown as Target;
   const ended = command({
