@@ -59,6 +59,7 @@ export function addHistory(archive: GeneratedArchive, stretches: readonly Stretc
   const summary: RunSummary = {
     ...of,
     status: 'complete',
+    unchecked: [],
     full: false,
     shareDays: 30,
     readsBytes: true,

@@ -157,13 +157,13 @@ export class PartCatalogue {
       return await work(signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      const { code, message } = asArchiverError(thrown);
+      const { code, message, cause } = asArchiverError(thrown);
       this.#failures += 1;
       log.warn('Catalogue not updated: the next night tries again', {
         run: plan.run,
         code,
         reason: message,
-        cause: nameOf(thrown),
+        cause: nameOf(cause),
       });
       return undefined;
     }

@@ -1,7 +1,7 @@
 /** Starts a run: closes runs that never ended, plans the parts, writes the plan once and queues the parts. */
 import { parsePartName, partName, runName, runRequestedAt } from '../audit-names.ts';
 import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
-import { listVersions } from '../bucket/listing.ts';
+import { type ListingOptions, listVersions } from '../bucket/listing.ts';
 import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
 import { createStorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
@@ -46,7 +46,7 @@ export async function startRun(
   const last = await reviewRuns(run, receivedAt, bucket, signal, dependencies);
   let plan = await readRunPlan(bucket, run, signal);
   if (!plan) {
-    const own = await createPlan(run, message, last, bucket, receive, dependencies);
+    const own = await createPlan(run, message, last, receive, dependencies);
     const written = await writeRunObject(auditPlanKey(run), own, bucket, signal);
     plan = written === 'written' ? own : await readRunPlan(bucket, run, signal);
   }
@@ -98,7 +98,6 @@ async function createPlan(
   run: string,
   message: AuditStartMessage,
   { last, listed }: LastRuns,
-  bucket: Bucket,
   { receivedAt, signal }: AuditReceive,
   dependencies: AuditDependencies,
 ): Promise<AuditPlan> {
@@ -108,8 +107,9 @@ async function createPlan(
   const day = dayOf(receivedAt);
   const shares = sharesOf(day, last?.day, shareDays);
   const since = full ? undefined : last?.namedSince;
-  const chain = await checkChain({ full, shares, shareDays }, since, signal, dependencies);
-  const samples = await sampleReceipts(bucket, signal);
+  const listing = listingOf(signal, dependencies);
+  const chain = await checkChain({ full, shares, shareDays }, since, listing, signal, dependencies);
+  const samples = await sampleReceipts((prefix) => listVersions(listing, { prefix }), signal);
   const manifests = chain.valid.map(({ key, sha256 }) => ({ key, sha256 }));
   const newestManifest = manifests.at(-1);
   const isEmpty = samples.every(({ documents }) => documents === 0);
@@ -150,18 +150,25 @@ async function createPlan(
   };
 }
 
+function listingOf(
+  signal: AbortSignal,
+  { s3, bucketName: name, time, random }: AuditDependencies,
+): ListingOptions {
+  const retry = createStorageRetry({ time, random, signal });
+  return { s3, name, time, retry, onRequest: () => undefined };
+}
+
 function checkChain(
   { full, shares, shareDays }: Pick<AuditPlan, 'full' | 'shares' | 'shareDays'>,
   since: string | undefined,
+  listing: ListingOptions,
   signal: AbortSignal,
-  { s3, bucketName: name, bucket, time, random }: AuditDependencies,
+  { bucket }: AuditDependencies,
 ) {
-  const retry = createStorageRetry({ time, random, signal });
-  const onRequest = () => undefined;
   return checkManifestsInPlace(
-    listVersions({ s3, name, time, retry, onRequest }, { prefix: manifestPrefix }),
+    listVersions(listing, { prefix: manifestPrefix }),
     { since, full, isShare: (key) => shares.includes(shareOf(key, shareDays)) },
-    { s3, name, bucket, retry, onRequest, signal },
+    { ...listing, bucket, signal },
   );
 }
 

@@ -1,6 +1,6 @@
 /** Divides the document IDs into stretches of about the same number of documents, by a few listings of receipts. */
 import { documentIdOfReceipt, receiptPrefix } from '../bucket/keys.ts';
-import type { Bucket } from '../bucket/store.ts';
+import type { ListedKey } from '../bucket/listing.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
 import type { Stretch } from './cells.ts';
 
@@ -16,22 +16,38 @@ const digits = '0123456789abcdef';
 const boundDigits = 3;
 const perDigit = 16 ** (boundDigits - 1);
 
+/** One page of a listing. */
+const sampleSize = 1_000;
+
 /**
- * Estimates how many receipts there are for each first digit of the ID.
+ * Estimates for each first digit of the ID how many documents have or had a receipt: all versions are listed, so that an
+ * archive whose objects are hidden by delete markers is divided as before.
  *
- * @throws ArchiverError the errors of `Bucket`
+ * @param list lists the versions with this prefix
+ * @throws ArchiverError the errors of `list`
  */
-export async function sampleReceipts(bucket: Pick<Bucket, 'list'>, signal: AbortSignal): Promise<Sample[]> {
-  return mapConcurrently([...digits], digits.length, signal, async (digit, limited) => {
-    const keys = await bucket.list(`${receiptPrefix}${digit}`, undefined, limited);
-    const last = documentIdOfReceipt(keys.at(-1) ?? '');
-    const beyond =
-      last === undefined ? [] : await bucket.list(`${receiptPrefix}${digit}`, keys.at(-1), limited);
-    if (last === undefined || beyond.length === 0) return { digit, documents: keys.length };
-    // The page covers this much of the digit. IDs need not be random, so at most the finest division is assumed.
-    const covered = Math.max(Number.parseInt(last.slice(1, 8), 16) / 16 ** 7, 1 / perDigit);
-    return { digit, documents: Math.ceil(keys.length / covered) };
+export async function sampleReceipts(
+  list: (prefix: string) => AsyncIterable<Pick<ListedKey, 'key'>>,
+  signal: AbortSignal,
+  size = sampleSize,
+): Promise<Sample[]> {
+  return mapConcurrently([...digits], digits.length, signal, async (digit) => {
+    let documents = 0;
+    let last = '';
+    for await (const { key } of list(`${receiptPrefix}${digit}`)) {
+      const id = documentIdOfReceipt(key);
+      if (id === undefined) continue;
+      if (documents === size) return { digit, documents: Math.ceil(size / shareBefore(last)) };
+      documents += 1;
+      last = id;
+    }
+    return { digit, documents };
   });
+}
+
+/** How much of its first digit comes before an ID. IDs need not be random, so at most the finest division is assumed. */
+function shareBefore(id: string): number {
+  return Math.max(Number.parseInt(id.slice(1, 8), 16) / 16 ** 7, 1 / perDigit);
 }
 
 /** @param perStretch documents. @returns stretches that cover all IDs, in their order */

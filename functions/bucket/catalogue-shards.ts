@@ -1,6 +1,5 @@
 /** Reads and writes the shards of the catalogue. Writers that meet lose nothing of each other. */
-import { promisify } from 'node:util';
-import { gunzip, gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { ArchiverError } from '../errors.ts';
 import type { CatalogueStore } from './catalogue.ts';
 import { type CatalogueRow, formatRows, parseRow, shardOf } from './catalogue-rows.ts';
@@ -25,8 +24,6 @@ const maxShardBytes = 400 * 1024 ** 2;
 /** More writers than these do not meet at one shard. */
 const maxRounds = 64;
 
-const unzip = promisify(gunzip);
-
 export function encodeShard(rows: readonly CatalogueRow[]): Buffer {
   return gzipSync(formatRows(rows), { level });
 }
@@ -40,14 +37,14 @@ export async function readShard(
   const stored = await store.read(shard, signal);
   if (!stored) return { rows: [], isWhole: true, bytes: 0, etag: undefined, modified: undefined };
   const { body, etag, modified } = stored;
-  const rows = await decodeShard(shard, body);
+  const rows = decodeShard(shard, body);
   return { rows: rows ?? [], isWhole: rows !== undefined, bytes: body.length, etag, modified };
 }
 
 /** @returns undefined if the bytes are not this shard */
-async function decodeShard(shard: string, body: Buffer): Promise<CatalogueRow[] | undefined> {
+function decodeShard(shard: string, body: Buffer): CatalogueRow[] | undefined {
   try {
-    const text = (await unzip(body, { maxOutputLength: maxShardBytes })).toString('utf8');
+    const text = gunzipSync(body, { maxOutputLength: maxShardBytes }).toString('utf8');
     const lines = text.split('\n');
     // Each line ends with a line break.
     if (lines.pop() !== '') return undefined;

@@ -7,7 +7,7 @@ import { contextKey, documentKey, receiptKey } from '../../functions/bucket/keys
 import { sleep, type Time } from '../../functions/time.ts';
 import { createAuditedArchive, documentIdOf } from '../fakes/audited-archive.ts';
 import { virtualTime } from '../fakes/clock.ts';
-import { day, documentOf, noon } from '../fakes/documents.ts';
+import { day, documentOf, noon, written } from '../fakes/documents.ts';
 
 describe('a run', () => {
   it('over a healthy archive completes without problems', async () => {
@@ -250,7 +250,7 @@ describe('the manifest', () => {
 
 describe('evidence', () => {
   it('accepts contexts, and reports what is not one, each once', async () => {
-    const { fill, bucket, night } = createArchive();
+    const { fill, bucket, night } = createAuditedArchive();
     const [id = ''] = fill(3);
     const fact = { documentId: id, kind: 'link', id: 'a resource' } as const;
     const about = { learntAt: new Date(noon).toISOString(), archiver: '0.2.0' };

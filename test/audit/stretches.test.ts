@@ -8,12 +8,9 @@ const never = new AbortController().signal;
 /** A listing of receipts with these IDs. */
 function listing(ids: readonly string[]) {
   const keys = ids.map((id) => `receipts/${id}.json`).sort();
-  const requests: string[] = [];
-  const list = async (prefix: string, after = '') => {
-    requests.push(prefix);
-    return keys.filter((key) => key.startsWith(prefix) && key > after).slice(0, 1_000);
+  return async function* list(prefix: string) {
+    for (const key of keys) if (key.startsWith(prefix)) yield { key };
   };
-  return { bucket: { list }, requests };
 }
 
 function randomIds(count: number): string[] {
@@ -39,6 +36,8 @@ describe('dividing the IDs', () => {
         expect(gaps).toEqual([]);
         expect(stretches.filter(({ from, before }) => before !== '' && from >= before)).toEqual([]);
         expect(stretches.at(-1)?.before).toBe('');
+        // Whole shards of the catalogue.
+        expect(stretches.slice(1).filter(({ from }) => !/^[0-9a-f]{3}$/.test(from))).toEqual([]);
       }),
       { numRuns: propertyRuns(200) },
     );
@@ -47,44 +46,42 @@ describe('dividing the IDs', () => {
   it.each<[string, number[], number, string[]]>([
     ['nothing', [0, 0, 0], 10, []],
     ['as many documents as a stretch may have', [10, 10], 20, []],
-    ['one more', [10, 11], 20, ['1000']],
-    ['digits that fit together', [6, 6, 6, 6, 6], 13, ['2000', '4000']],
-    ['a digit with more', [15], 10, ['0800']],
-    ['a digit whose pieces are no whole documents', [7, 21], 10, ['1000', '1555', '1aaa']],
-    ['a digit that fits in part', [5, 20], 10, ['1000', '1800']],
-    ['a small digit behind a large one', [40, 1], 10, ['0400', '0800', '0c00', '1000']],
+    ['one more', [10, 11], 20, ['100']],
+    ['digits that fit together', [6, 6, 6, 6, 6], 13, ['200', '400']],
+    ['a digit with more', [15], 10, ['080']],
+    ['a digit whose pieces are no whole documents', [7, 21], 10, ['100', '155', '1aa']],
+    ['a digit that fits in part', [5, 20], 10, ['100', '180']],
+    ['a small digit behind a large one', [40, 1], 10, ['040', '080', '0c0', '100']],
   ])('divides %s', (_what, counts, perStretch, bounds) => {
     const samples = counts.map((documents, digit) => ({ digit: String(digit), documents }));
 
     expect(divideIds(samples, perStretch).map(({ from }) => from)).toEqual(['', ...bounds]);
   });
 
-  it('divides a digit into 4,096 pieces at most', () => {
+  it('divides a digit into 256 pieces at most', () => {
     const stretches = divideIds([{ digit: '7', documents: 8_192 }], 1);
 
-    expect(stretches).toHaveLength(4_096);
-    expect(stretches[1]).toEqual({ from: '7001', before: '7002' });
-    expect(stretches.at(-1)).toEqual({ from: '7fff', before: '' });
+    expect(stretches).toHaveLength(256);
+    expect(stretches[1]).toEqual({ from: '701', before: '702' });
+    expect(stretches.at(-1)).toEqual({ from: '7ff', before: '' });
   });
 
   it('makes one stretch of few documents', async () => {
-    const { bucket } = listing(randomIds(900));
+    const list = listing(randomIds(900));
 
-    expect(divideIds(await sampleReceipts(bucket, never), 25_000)).toEqual([{ from: '', before: '' }]);
+    expect(divideIds(await sampleReceipts(list, never), 25_000)).toEqual([{ from: '', before: '' }]);
   });
 
-  it('makes stretches of about the intended size, with two listings per digit', async () => {
+  it('makes stretches of about the intended size', async () => {
     const ids = randomIds(20_000);
-    const { bucket, requests } = listing(ids);
 
-    const stretches = divideIds(await sampleReceipts(bucket, never), 2_000);
+    const stretches = divideIds(await sampleReceipts(listing(ids), never), 2_000);
 
     const sizes = stretches.map(
       ({ from, before }) => ids.filter((id) => id >= from && (before === '' || id < before)).length,
     );
     expect(Math.max(...sizes)).toBeLessThan(2_400);
     expect(stretches.length).toBeLessThan(24);
-    expect(requests).toHaveLength(32);
   });
 
   it('does not fail on IDs that all begin alike', async () => {
@@ -93,53 +90,43 @@ describe('dividing the IDs', () => {
       (_, number) => `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`,
     );
 
-    const stretches = divideIds(await sampleReceipts(listing(ids).bucket, never), 25_000);
+    const stretches = divideIds(await sampleReceipts(listing(ids), never), 25_000);
 
     expect(stretches.length).toBeLessThan(200);
   });
 });
 
 describe('the estimate of the receipts of a digit', () => {
-  const key = (head: string) => `receipts/${head}-0000-4000-8000-000000000001.json`;
-
-  /** The estimate for the digit 5, whose first page has these keys. */
-  async function estimateOf(page: string[], beyond: string[] = []) {
-    const requests: (string | undefined)[] = [];
-    const list = async (prefix: string, after?: string) => {
-      if (prefix !== 'receipts/5') return [];
-      requests.push(after);
-      return after === undefined ? page : beyond;
-    };
-    const samples = await sampleReceipts({ list }, never);
+  /** The estimate for the digit 5 from a sample of two. */
+  async function estimateOf(...heads: string[]) {
+    const ids = heads.map((head) => `${head}-0000-4000-8000-000000000001`);
+    const samples = await sampleReceipts(listing(ids), never, 2);
     expect(samples.map(({ digit }) => digit).join('')).toBe('0123456789abcdef');
     expect(samples.filter(({ digit, documents }) => digit !== '5' && documents > 0)).toEqual([]);
-    return { documents: samples[5]?.documents, requests };
+    return samples[5]?.documents;
   }
 
   it.each([
     ['half of the digit', '58000000', 4],
     ['three quarters of it', '5c000000', 3],
-    ['one piece of 4,096', '50010000', 8_192],
-    ['no whole piece', '50000001', 8_192],
-  ])('follows from two receipts on a page that covers %s', async (_what, head, documents) => {
-    const page = [key('50000000'), key(head)];
-
-    expect(await estimateOf(page, [key('5fffffff')])).toEqual({ documents, requests: [undefined, page[1]] });
+    ['one piece of 256', '50100000', 512],
+    ['no whole piece', '50000001', 512],
+  ])('follows from a sample that covers %s', async (_what, head, documents) => {
+    expect(await estimateOf('50000000', head, '5fffffff')).toBe(documents);
   });
 
-  it('is their number if nothing is beyond the page', async () => {
-    const page = [key('50000000'), key('58000000')];
-
-    expect(await estimateOf(page)).toEqual({ documents: 2, requests: [undefined, page[1]] });
+  it('is their number if there are no more than in the sample', async () => {
+    expect(await estimateOf('50000000', '58000000')).toBe(2);
+    expect(await estimateOf('58000000')).toBe(1);
+    expect(await estimateOf()).toBe(0);
   });
 
-  it('is the number of keys if the last one is not that of a receipt', async () => {
-    const page = [key('50000000'), 'receipts/5x'];
+  it('does not count keys that are not those of receipts', async () => {
+    const list = async function* (prefix: string) {
+      if (prefix === 'receipts/5')
+        yield* [{ key: 'receipts/5x' }, { key: 'receipts/5y' }, { key: 'receipts/5z' }];
+    };
 
-    expect(await estimateOf(page, [key('5fffffff')])).toEqual({ documents: 2, requests: [undefined] });
-  });
-
-  it('is 0 without receipts, by one listing', async () => {
-    expect(await estimateOf([])).toEqual({ documents: 0, requests: [undefined] });
+    expect((await sampleReceipts(list, never, 2))[5]).toEqual({ digit: '5', documents: 0 });
   });
 });

@@ -69,7 +69,11 @@ export interface CommandOptions {
 /** Creates a folder that is removed after the test. */
 export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cli-test-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  onTestFinished(async () => {
+    for (const made of [folder, `${folder}.catalogue`]) {
+      await rm(made, { recursive: true, force: true, maxRetries: 3 });
+    }
+  });
   return folder;
 }
 

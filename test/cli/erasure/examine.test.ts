@@ -54,6 +54,7 @@ describe('an examination', () => {
       receiptEtag: undefined,
       found: {},
       name: { fileName: undefined, customerReference: undefined },
+      isInCatalogue: false,
       hold: undefined,
     });
   });

@@ -33,6 +33,7 @@ it.each([
       name: 'archive',
       bucket: createBucket({ s3, name: 'archive', time: systemTime }),
     }),
+    catalogue: async () => undefined,
     operator: async () => ({ role: 'local' }),
   };
   const context = { target, time: systemTime, random: Math.random, signal } as unknown as CommandContext;

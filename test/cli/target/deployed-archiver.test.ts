@@ -19,6 +19,7 @@ interface ReceivedRequest {
 /** CloudFormation (AWS query protocol) and CloudWatch (AWS JSON 1.0) with the operations that the commands use. */
 async function startAws(responses: {
   bucketName?: string;
+  catalogueName?: string;
   runbookUrl?: string;
   metrics?: object[];
   alarms?: object[];
@@ -32,8 +33,12 @@ async function startAws(responses: {
     requests.push({ service: String(target ?? 'CloudFormation'), body });
     if (target === undefined) {
       response.setHeader('content-type', 'text/xml');
-      const { bucketName, runbookUrl } = responses;
-      const output = Object.entries({ ArchiveBucketName: bucketName, RunbookUrl: runbookUrl })
+      const { bucketName, catalogueName, runbookUrl } = responses;
+      const output = Object.entries({
+        ArchiveBucketName: bucketName,
+        CatalogueBucketName: catalogueName,
+        RunbookUrl: runbookUrl,
+      })
         .filter(([, value]) => value !== undefined)
         .map(
           ([name, value]) =>
@@ -97,6 +102,16 @@ describe('deployedArchiver', () => {
     expect(bucket.name).toBe('stage-archive');
     expect(requests).toHaveLength(1);
     expect(requests[0]?.body).toContain('StackName=stage-storage');
+  });
+
+  it('finds the bucket of the catalogue, unless an older version deployed the archiver', async () => {
+    await startAws({ bucketName: 'stage-archive', catalogueName: 'stage-catalogue' });
+    const found = await openStack().catalogue();
+    await startAws({ bucketName: 'stage-archive' });
+    const none = await openStack().catalogue();
+
+    expect(found).toBeDefined();
+    expect(none).toBeUndefined();
   });
 
   it('reads where the runbook is from the outputs of the pipeline stack', async () => {

@@ -148,3 +148,15 @@ it('opens the folder for reading unless a command says that it writes', async ()
   await writing.putOnce(object, signal);
   expect(String(await reading.read(object.key, signal))).toBe('a');
 });
+
+it('has its catalogue in a folder beside it, and leaves nothing else there', async () => {
+  const folder = join(await newFolder(), 'archive');
+  await mkdir(folder);
+  const target = await localArchive({ folder, environment: {}, time });
+
+  const store = await target.catalogue();
+  await store?.write('0a7', Buffer.from('rows'), undefined, signal);
+  await target.close();
+
+  expect(await filesBelow(`${folder}.catalogue`)).toEqual(['rows/0a7.jsonl.gz']);
+});
