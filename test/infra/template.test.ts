@@ -162,7 +162,7 @@ describe('The policy for erasures and holds in docs/architecture.md', () => {
         )
         .map(({ action }) => action);
 
-    expect(requests).toHaveLength(28);
+    expect(requests).toHaveLength(31);
     expect(stage.breakGlassArns.flatMap(deniedTo)).toEqual([]);
     expect([...new Set(deniedTo('arn:aws:iam::1:role/admin'))].sort()).toEqual([
       's3:BypassGovernanceRetention',
