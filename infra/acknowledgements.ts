@@ -82,7 +82,7 @@ export function acknowledgements(
         'Each document has its own object, and document IDs are not known in advance. The prefix is exact.',
     },
     {
-      rules: [bucketWildcard(storage, archivePrefixes.contexts)],
+      rules: [bucketWildcard(archive.bucket, archivePrefixes.contexts)],
       on: [functions.discover, functions.audit],
       reason: 'A context has its document ID and its SHA-256 in its key. The prefix is exact.',
     },

@@ -1,13 +1,18 @@
 /** Makes a row of the catalogue from the records of a document. Trusts none of them: what is not whole states nothing. */
-import { type CatalogueRow, type ListedRecords, stampOf } from '../bucket/catalogue-rows.ts';
+import { type CatalogueRow, type ListedRecords, type Relation, stampOf } from '../bucket/catalogue-rows.ts';
+import { maxContextBytes, parseContext, relationOf } from '../bucket/contexts.ts';
 import { parseHoldRecord } from '../bucket/holds.ts';
 import type { ListedKey } from '../bucket/listing.ts';
 import { maxReceiptBytes } from '../bucket/receipts.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { parseTombstone } from '../bucket/tombstones.ts';
 import { ArchiverError } from '../errors.ts';
+import { mapConcurrently } from '../map-concurrently.ts';
 import type { Evidence } from './evidence.ts';
 import { type ReceiptReading, readReceipt } from './receipt-reading.ts';
+
+/** Contexts of one document that are read at the same time. */
+const contextsAtOnce = 4;
 
 /** What an audit has read at the key of a receipt. */
 export type ReadRecord = Pick<NonNullable<Evidence['receipt']>, 'reading' | 'tombstone'>;
@@ -28,12 +33,15 @@ export async function readRow(
   const isErased = tombstone?.content !== undefined;
   const isArchived = reading !== undefined && reading.alteration === undefined;
   if (!isErased && !isArchived) return undefined;
+  const isHeld = await isHeldBy(listed.holds, bucket, signal);
+  const relations = isErased ? [] : await relationsIn(listed.contexts, bucket, signal);
   return {
     id,
     state: isErased ? 'erased' : 'archived',
     stamp: stampOf(listed),
     ...(isArchived && documentOf(reading)),
-    ...((await isHeldBy(listed.holds, bucket, signal)) && { held: true }),
+    ...(isHeld && { held: true }),
+    ...(relations.length > 0 && { relations }),
   };
 }
 
@@ -78,6 +86,26 @@ async function isHeldBy(
     if (record) return record.action === 'hold';
   }
   return false;
+}
+
+/** Of the contexts that the archiver wrote, in the order of their keys. */
+async function relationsIn(
+  contexts: readonly ListedKey[],
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<Relation[]> {
+  const relations = await mapConcurrently(
+    contexts,
+    contextsAtOnce,
+    signal,
+    async ({ key, current }, limited) => {
+      if (!current || current.bytes > maxContextBytes) return undefined;
+      const body = await bucket.read(key, limited);
+      const context = body && wholeRecord(() => parseContext(key, body));
+      return context && relationOf(context);
+    },
+  );
+  return relations.filter((relation) => relation !== undefined);
 }
 
 /** @returns undefined if the archiver did not write the record there in this form: the audit reports it */

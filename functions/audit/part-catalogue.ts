@@ -6,7 +6,6 @@ import type { CatalogueStore } from '../bucket/catalogue.ts';
 import { type CatalogueRow, type ListedRecords, shardOf, stampOf } from '../bucket/catalogue-rows.ts';
 import { type ReadShard, readShard, replaceShard } from '../bucket/catalogue-shards.ts';
 import { receiptKey } from '../bucket/keys.ts';
-import type { ListedKey } from '../bucket/listing.ts';
 import { createRetryingBucket } from '../bucket/retrying-bucket.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { asArchiverError, nameOf } from '../errors.ts';
@@ -78,7 +77,7 @@ export class PartCatalogue {
 
   /** Called for each document that `follow` has passed on, in their order. */
   async add(row: SourceRow, { evidence }: Inspection): Promise<void> {
-    const { id, receipt, hold } = row;
+    const { id, receipt, contexts, hold } = row;
     const shard = shardOf(id);
     for (const earlier of this.#open.keys()) {
       if (earlier === shard) break;
@@ -87,7 +86,7 @@ export class PartCatalogue {
     if (!receipt?.current) return;
     this.#open.get(shard)?.documents.push({
       id,
-      listed: { receipt, contexts: contextsOf(row), holds: hold?.records ?? [] },
+      listed: { receipt, contexts: contexts?.records ?? [], holds: hold?.records ?? [] },
       known: evidence.receipt?.reading || evidence.receipt?.tombstone ? evidence.receipt : undefined,
     });
   }
@@ -168,9 +167,4 @@ export class PartCatalogue {
       return undefined;
     }
   }
-}
-
-/** The listed contexts of a document. */
-function contextsOf({ contexts }: SourceRow & { contexts?: { records: ListedKey[] } }): readonly ListedKey[] {
-  return contexts?.records ?? [];
 }

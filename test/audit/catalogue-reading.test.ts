@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { readRow } from '../../functions/audit/catalogue-reading.ts';
 import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import { type ListedRecords, stampOf } from '../../functions/bucket/catalogue-rows.ts';
-import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { type ContextFact, keyOfFact, maxContextBytes } from '../../functions/bucket/contexts.ts';
+import { contextKey, documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { ListedKey } from '../../functions/bucket/listing.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { tombstoneText } from '../../functions/bucket/tombstones.ts';
@@ -44,6 +45,7 @@ function createArchive() {
     };
   };
   const holds: string[] = [];
+  const contexts: string[] = [];
   return {
     memory,
     put: (body: Buffer | string) => memory.put(receiptKey(id), body, noon),
@@ -54,10 +56,17 @@ function createArchive() {
       memory.put(key, JSON.stringify({ ...record, ...changes }), noon);
       holds.push(key);
     },
+    learn: (fact: object, key?: string) => {
+      const whole = { documentId: id, kind: 'porting-order', id: 'order-1', ...fact } as ContextFact;
+      const at = key ?? keyOfFact(whole);
+      const learntAt = '2026-11-20T00:00:00.000Z';
+      memory.put(at, JSON.stringify({ v: 1, ...whole, learntAt, archiver: '0.2.0' }), noon);
+      contexts.push(at);
+    },
     read: async (known?: Parameters<typeof readRow>[4]) => {
       const records: ListedRecords = {
         receipt: listed(receiptKey(id)),
-        contexts: [],
+        contexts: contexts.toSorted().map(listed),
         holds: holds.map(listed),
       };
       return { row: await readRow(id, records, bucket, never, known), stamp: stampOf(records) };
@@ -148,6 +157,51 @@ describe('the row of an archived document', () => {
       key.startsWith('holds/') ? { name: 'AccessDenied', status: 403 } : undefined;
 
     await expect(read()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+  });
+});
+
+describe('the relations of a row', () => {
+  it('are what the contexts say, in the order of their keys', async () => {
+    const { put, learn, read } = createArchive();
+    put(written(receiptOf(document)));
+    learn({ reference: 'LOA 7', numbers: ['+493012345678'] });
+    learn({ kind: 'link', id: 'resource-1', type: 'porting_order' });
+
+    const { row } = await read();
+
+    expect(row?.relations).toHaveLength(2);
+    expect(row?.relations).toContainEqual({
+      kind: 'porting-order',
+      id: 'order-1',
+      reference: 'LOA 7',
+      numbers: ['+493012345678'],
+    });
+    expect(row?.relations).toContainEqual({ kind: 'link', id: 'resource-1', type: 'porting_order' });
+  });
+
+  it('leave out what the archiver did not write there, and what is too large', async () => {
+    const { memory, put, learn, read } = createArchive();
+    put(written(receiptOf(document)));
+    learn({ id: 'forged' }, contextKey(id, 'a'.repeat(64)));
+    learn({ id: 'large' }, contextKey(id, 'b'.repeat(64)));
+    memory.put(contextKey(id, 'b'.repeat(64)), Buffer.alloc(maxContextBytes + 1), noon);
+    learn({ id: 'whole' });
+
+    const { row } = await read();
+
+    expect(row?.relations).toEqual([{ kind: 'porting-order', id: 'whole' }]);
+    expect(memory.requests).not.toContain(`get ${contextKey(id, 'b'.repeat(64))}`);
+  });
+
+  it('of an erased document are not even read', async () => {
+    const { memory, put, learn, read } = createArchive();
+    put(tombstoneText(tombstone));
+    learn({});
+
+    const { row } = await read();
+
+    expect(row).not.toHaveProperty('relations');
+    expect(memory.requests.filter((request) => request.includes('contexts/'))).toEqual([]);
   });
 });
 

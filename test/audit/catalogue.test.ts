@@ -7,6 +7,7 @@ import { type ErasureDependencies, examine } from '../../cli/erasure/examine.ts'
 import { placeHold, releaseHold } from '../../cli/erasure/hold-document.ts';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { encodeShard, readShard } from '../../functions/bucket/catalogue-shards.ts';
+import { writeContext } from '../../functions/bucket/contexts.ts';
 import { documentKey, receiptKey, shardKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { createVersions } from '../../functions/bucket/versions.ts';
@@ -55,6 +56,19 @@ function createWorld({ wrap = (store) => store, ...options }: WorldOptions = {})
     },
     erase: async (number: number) =>
       eraseDocument(await examine(idOf(number), dependencies), order, dependencies),
+    /** Something is learnt about the document. */
+    learn: (number: number) =>
+      writeContext(
+        {
+          documentId: idOf(number),
+          kind: 'porting-order',
+          id: `order at ${time.now()}`,
+          numbers: ['+493012345678'],
+        },
+        { learntAt: new Date(time.now()).toISOString(), archiver: '0.2.0' },
+        dependencies.bucket,
+        never,
+      ),
     hold: (number: number) => placeHold(idOf(number), hold, dependencies),
     release: (number: number) => releaseHold(idOf(number), hold, dependencies),
     nextDay: () => time.set(time.now() + day),
@@ -95,6 +109,28 @@ describe('the audit', () => {
     await night();
 
     expect(catalogue.written()).toEqual([]);
+  });
+
+  it('adds what is learnt about a document, until it is erased', async () => {
+    const { archive, night, learn, erase, catalogue, nextDay } = createWorld();
+    for (const number of [0, 1]) {
+      archive(number);
+      await learn(number);
+    }
+    await night();
+    const relation = { kind: 'porting-order', id: `order at ${noon}`, numbers: ['+493012345678'] };
+    const learnt = await catalogue.rows();
+    nextDay();
+    await learn(1);
+    await erase(0);
+
+    await night();
+
+    const [erased, later] = await catalogue.rows();
+    expect(learnt.map(({ relations }) => relations)).toEqual([[relation], [relation]]);
+    expect(erased).not.toHaveProperty('relations');
+    expect(later?.relations).toHaveLength(2);
+    expect(later?.relations).toContainEqual(relation);
   });
 
   it('writes only the shards of documents that are new, held or erased', async () => {
@@ -274,7 +310,7 @@ describe('a catalogue that fails', () => {
 
 describe('after any history', () => {
   const step = fc.record({
-    action: fc.constantFrom('archive', 'erase', 'hold', 'release', 'night', 'damage'),
+    action: fc.constantFrom('archive', 'erase', 'learn', 'hold', 'release', 'night', 'damage'),
     number: fc.nat(7),
   });
 

@@ -23,6 +23,7 @@ function createArchive() {
   const options = { s3: { send: bucket.send } as never, name: 'archive', time };
   const dependencies = {
     bucket: createBucket(options),
+    catalogue: undefined,
     versions: createVersions(options),
     retry: createStorageRetry({ time, random: () => 0.5, signal: never }),
     now: time.now,
