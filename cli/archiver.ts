@@ -13,6 +13,7 @@ import { backfillCommand } from './commands/backfill.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eraseCommand } from './commands/erase.ts';
 import { exportCommand } from './commands/export.ts';
+import { findCommand } from './commands/find.ts';
 import { holdCommand } from './commands/hold.ts';
 import { proveCommand } from './commands/prove.ts';
 import { redriveCommand } from './commands/redrive.ts';
@@ -27,6 +28,7 @@ const commands: readonly ArchiverCommand[] = [
   auditCommand,
   redriveCommand,
   doctorCommand,
+  findCommand,
   exportCommand,
   proveCommand,
   statusCommand,

@@ -190,6 +190,44 @@ const proof = [
   line('end', { proven: count, incomplete: count, failed: count }),
 ];
 
+const relation = v.strictObject({
+  kind: v.picklist(['porting-order', 'port-out', 'number-order', 'link']),
+  id: v.pipe(text, v.description('Of the order or of the linked resource.')),
+  type: optional(v.pipe(text, v.description('Type of the linked resource.'))),
+  reference: optional(v.pipe(text, v.description('Customer reference of the order.'))),
+  numbers: optional(v.array(text)),
+});
+const find = [
+  line('found', {
+    documentId: text,
+    state: v.picklist(['archived', 'erased']),
+    held: optional(v.literal(true)),
+    ...names,
+    contentType: optional(text),
+    bytes: optional(count),
+    sha256: optional(text),
+    createdAt: optional(text),
+    archivedAt: optional(text),
+    trigger: optional(text),
+    relations: optional(v.array(relation)),
+  }),
+  line('end', {
+    found: count,
+    shown: v.pipe(count, v.description('Fewer than found with --limit.')),
+    exact: v.pipe(v.boolean(), v.description('Whether the catalogue was compared with the archive first.')),
+    asOf: optional(
+      v.pipe(
+        instant,
+        v.description('Exact: when the comparison began. Otherwise: the oldest write of the catalogue.'),
+      ),
+    ),
+    missing: optional(v.pipe(count, v.description('Parts of the catalogue that do not exist.'))),
+    corrupt: optional(v.pipe(count, v.description('Parts of the catalogue that cannot be read.'))),
+    invalid: optional(v.pipe(count, v.description('Receipts that are not valid, and were not searched.'))),
+    notUpdated: optional(v.pipe(text, v.description('Why the catalogue was not updated.'))),
+  }),
+];
+
 const failureCount = { documents: count, otherMessages: count, deadLetters: count };
 const redrive = [
   line('total', { ...failureCount, lockedElsewhere: count }),
@@ -332,6 +370,7 @@ export const archiverLines = {
   doctor: v.union([...doctor, archiverError]),
   erase: v.union([...erasure, archiverError]),
   export: v.union([...exported, archiverError]),
+  find: v.union([...find, archiverError]),
   hold: v.union([...hold, archiverError]),
   prove: v.union([...proof, archiverError]),
   redrive: v.union([...redrive, archiverError]),

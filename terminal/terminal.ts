@@ -12,6 +12,8 @@ export type Style = 'red' | 'green' | 'yellow' | 'bold' | 'dim';
 export interface Terminal {
   /** Whether results are printed as JSON, one object per line. */
   readonly json: boolean;
+  /** Characters that fit into a line of stdout; undefined if it is not a terminal. */
+  readonly columns: number | undefined;
   /** Prints a result on stdout, each argument on a line of its own; nothing with `--json`. */
   print(...lines: Printable[]): void;
   /** Prints a result as JSON on stdout; nothing without `--json`. */
@@ -52,6 +54,9 @@ export function createTerminal({ json, time, stdin, stdout, stderr }: TerminalOp
   const isLive = stdout.isTTY && stderr.isTTY;
   return {
     json,
+    get columns() {
+      return stdout.isTTY ? stdout.columns : undefined;
+    },
     print: (...lines) => {
       if (!json) screen.print(stdout, lines);
     },

@@ -20,6 +20,7 @@ const cliFolders = [
   'cli/dead-letters',
   'cli/erasure',
   'cli/export',
+  'cli/find',
   'cli/prove',
   'cli/target',
 ];
@@ -113,6 +114,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/s3/untrusted-folder.ts',
     'terminal',
   ],
+  'cli/find': ['functions', 'terminal'],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
   'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'local/programs.ts', 'terminal'],
   // Only names what it bundles.

@@ -7,6 +7,7 @@ import { backfillCommand } from '../../cli/commands/backfill.ts';
 import { doctorCommand } from '../../cli/commands/doctor.ts';
 import { eraseCommand } from '../../cli/commands/erase.ts';
 import { exportCommand } from '../../cli/commands/export.ts';
+import { findCommand } from '../../cli/commands/find.ts';
 import { holdCommand } from '../../cli/commands/hold.ts';
 import { proveCommand } from '../../cli/commands/prove.ts';
 import { redriveCommand } from '../../cli/commands/redrive.ts';
@@ -22,6 +23,7 @@ const commands: readonly ArchiverCommand[] = [
   doctorCommand,
   eraseCommand,
   exportCommand,
+  findCommand,
   holdCommand,
   proveCommand,
   redriveCommand,

@@ -33,6 +33,7 @@ export function recordingTerminal({
   const result: CommandResult = { exitCode: -1, printed: '', noted: '', records: [], questions: [] };
   const terminal: Terminal = {
     json: true,
+    columns: undefined,
     print: (...lines) => {
       for (const line of lines) result.printed += `${asStyled(line).plain}\n`;
     },

@@ -104,6 +104,7 @@ export function createWorld({
     let describeProgress: (() => ProgressState) | undefined;
     const terminal: Terminal = {
       json: false,
+      columns: undefined,
       print: (...lines) => {
         for (const line of lines) outcome.printed += `${asStyled(line).plain}\n`;
       },

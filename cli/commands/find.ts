@@ -1,0 +1,268 @@
+/** `find`: says which documents are archived, and whose they are. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { InvalidArgumentError } from 'commander';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
+import { createRetryingBucket } from '../../functions/bucket/retrying-bucket.ts';
+import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { formatCount, formatNumber } from '../../terminal/counts.ts';
+import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
+import { searchFresh } from '../find/fresh-search.ts';
+import {
+  type Criterion,
+  digestCriterion,
+  erasedCriterion,
+  heldCriterion,
+  leastDigits,
+  periodCriterion,
+  typeCriterion,
+  wordCriterion,
+} from '../find/match.ts';
+import { countMissingShards } from '../find/missing-shards.ts';
+import { NewestRows } from '../find/newest.ts';
+import { foundCsv, foundRecord, foundTable } from '../find/output.ts';
+import { createRowFilter, type RowFilter } from '../find/scan.ts';
+import { searchStored } from '../find/stored-search.ts';
+import { type CommandHelp, findStackPermissions } from '../help.ts';
+import { instantHelp, instantOption } from '../instants.ts';
+
+export interface FindOptions {
+  digestOf?: string;
+  since?: string;
+  until?: string;
+  type?: string;
+  erased?: boolean;
+  held?: boolean;
+  fresh?: boolean;
+  limit?: number;
+  csv?: boolean;
+}
+
+const help: CommandHelp = {
+  text: `
+A document must match every word and every option. A word matches
+
+  - a part of the file name, or of the customer reference of the document or of its order, in upper or lower case
+  - the ID of the document, or of an order or resource that it belongs to, or at least its first ${leastDigits.id} digits
+  - a phone number, or at least its last ${leastDigits.phone} digits, with or without spaces and hyphens
+  - the SHA-256 of the document, or at least its first ${leastDigits.sha256} digits
+
+The command reads the catalogue, which the nightly audit brings up to date, and says how old it is. --fresh compares the
+catalogue with the archive first, so the answer is exact. Without a catalogue, the command builds one.
+
+${instantHelp}`,
+  examples: [
+    ['find "+49 30 1234567"', 'find the documents for a phone number'],
+    ['find loa acme --since 90d', 'find a recent file of a customer'],
+    ['find --digest-of letter.pdf --fresh', 'check whether exactly this file is archived'],
+    ['find --held --csv > held.csv', 'list the documents on hold for a spreadsheet'],
+  ],
+  exitCodes: { 0: 'found', 1: 'nothing found' },
+  permissions: `
+s3:ListBucket on both buckets, s3:GetObject on rows/* of the catalogue's bucket, kms:Decrypt and
+${findStackPermissions}; with --fresh, or without a catalogue, also s3:ListBucketVersions on the archive's bucket and
+s3:GetObject on receipts/*, contexts/* and holds/*. To update the catalogue, s3:PutObject and s3:DeleteObject on rows/*
+and kms:GenerateDataKey.`,
+};
+
+export const findCommand: ArchiverCommand = {
+  name: 'find',
+  help,
+  configure: (command) =>
+    command
+      .description('find archived documents by name, reference, order, phone number or digest')
+      .argument('[words...]', 'what to look for; put a phone number with spaces in quotes')
+      .option('--digest-of <file>', 'documents with exactly the bytes of this file')
+      .option('--since <instant>', 'documents archived at or after this instant')
+      .option('--until <instant>', 'documents archived before this instant')
+      .option('--type <type>', 'documents with this content type, such as application/pdf')
+      .option('--erased', 'erased documents only; nothing but their IDs is known')
+      .option('--held', 'documents on hold only')
+      .option('--fresh', 'compare the catalogue with the archive first, for an exact answer')
+      .option(
+        '--limit <number>',
+        `show at most so many, the newest (default: ${defaultLimit}; no limit with --json or --csv)`,
+        asLimit,
+      )
+      .option('--csv', 'print comma-separated values'),
+  run: async (context, parsed) =>
+    find(parsed.args, parsed.opts(), { ...context, catalogue: await context.target.catalogue() }),
+};
+
+const defaultLimit = 50;
+
+function asLimit(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number, at least 1.');
+}
+
+export interface FindContext extends CommandContext {
+  /** Undefined for an archiver that an older version deployed. */
+  catalogue: CatalogueStore | undefined;
+}
+
+/** @returns the exit code */
+export async function find(
+  words: readonly string[],
+  options: FindOptions,
+  context: FindContext,
+): Promise<number> {
+  const { terminal } = context;
+  if (options.csv && terminal.json) throw new UsageError('--csv and --json cannot be combined.');
+  const filter = createRowFilter(await criteriaOf(words, options, context.time.now()));
+  const hasLimit = !options.csv && !terminal.json;
+  const found = new NewestRows(options.limit ?? (hasLimit ? defaultLimit : Number.POSITIVE_INFINITY));
+  const state = await search(filter, found, options.fresh ?? false, context);
+  const rows = found.sorted();
+
+  if (options.csv) for (const line of foundCsv(rows)) terminal.print(line);
+  else if (rows.length > 0) terminal.print(foundTable(rows, terminal.columns));
+  for (const row of rows) terminal.record(foundRecord(row));
+  terminal.record({ type: 'end', found: found.count, shown: rows.length, ...recordOf(state) });
+  // Only results may be among comma-separated values.
+  const say = options.csv ? terminal.note : terminal.print;
+  say(describeCount(found.count, rows.length), ...describeState(state));
+  return found.count > 0 ? 0 : 1;
+}
+
+/** @throws UsageError */
+async function criteriaOf(
+  words: readonly string[],
+  { digestOf, since, until, type, erased, held }: FindOptions,
+  now: number,
+): Promise<Criterion[]> {
+  const texts = words.map((word) => word.trim());
+  if (texts.includes('')) throw new UsageError('A word is empty.');
+  const criteria = texts.map(wordCriterion);
+  if (digestOf !== undefined) criteria.push(digestCriterion(await digestOfFile(digestOf)));
+  if (since !== undefined || until !== undefined) {
+    criteria.push(
+      periodCriterion(
+        since === undefined ? Number.NEGATIVE_INFINITY : instantOption('--since', since, now),
+        until === undefined ? Number.POSITIVE_INFINITY : instantOption('--until', until, now),
+      ),
+    );
+  }
+  if (type !== undefined) criteria.push(typeCriterion(type));
+  if (erased) criteria.push(erasedCriterion);
+  if (held) criteria.push(heldCriterion);
+  if (criteria.length > 0) return criteria;
+  throw new UsageError(
+    'Pass what to look for: words, --digest-of, --since, --until, --type, --erased or --held.',
+  );
+}
+
+/** @returns lower-case hex */
+async function digestOfFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(file), hash);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--digest-of: cannot read ${file}: ${reason}.`);
+  }
+  return hash.digest('hex');
+}
+
+/** How far the answer can be relied on. */
+type SearchState =
+  | { exact: true; asOf: number; invalid: number; notUpdated: string | undefined }
+  | { exact: false; asOf: number | undefined; missing: number; corrupt: number };
+
+async function search(
+  filter: RowFilter,
+  found: NewestRows,
+  fresh: boolean,
+  { target, terminal, time, random, signal, catalogue }: FindContext,
+): Promise<SearchState> {
+  const archive = await target.bucket();
+  const retry = createStorageRetry({ time, random, signal });
+  const bucket = createRetryingBucket(archive.bucket, retry, () => undefined);
+  const store: CatalogueStore | undefined = catalogue && {
+    list: (...parameters) => retry(() => catalogue.list(...parameters)),
+    read: (...parameters) => retry(() => catalogue.read(...parameters)),
+    write: (...parameters) => retry(() => catalogue.write(...parameters)),
+  };
+  const onRows = (rows: Parameters<NewestRows['add']>[0]) => found.add(rows);
+  const shards = (await store?.list(signal)) ?? [];
+  if (store && shards.length > 0 && !fresh) {
+    let searched = 0;
+    const progress = terminal.progress(() => ({
+      ended: searched,
+      total: shards.length,
+      text: `${formatNumber(searched)} of ${formatCount(shards.length, 'part')} of the catalogue searched`,
+      // It takes seconds: only a bar is worth showing.
+      lineKey: '',
+    }));
+    const onShard = () => {
+      searched += 1;
+    };
+    try {
+      const stored = await searchStored({ store, shards, filter, onRows, onShard, signal });
+      return { exact: false, ...stored, missing: await countMissingShards(shards, bucket, signal) };
+    } finally {
+      progress.stop();
+    }
+  }
+  if (!fresh && store) terminal.note('There is no catalogue yet. Building it from the receipts.');
+  let documents = 0;
+  let read = 0;
+  let ended = 0;
+  const progress = terminal.progress(() => ({
+    ended,
+    total: 0x1000,
+    text: `${formatCount(documents, 'document')} compared with the catalogue · records of ${formatNumber(read)} read`,
+  }));
+  const asOf = time.now();
+  try {
+    const onShard = (shard: string, documentsInShard: number, readInShard: number) => {
+      ended = Number.parseInt(shard, 16) + 1;
+      documents += documentsInShard;
+      read += readInShard;
+    };
+    const listing = { s3: archive.s3, name: archive.name, time, retry, onRequest: () => undefined };
+    const state = await searchFresh({ listing, bucket, store, filter, onRows, onShard, signal });
+    return { exact: true, asOf, ...state };
+  } finally {
+    progress.stop();
+  }
+}
+
+function describeCount(found: number, shown: number): string {
+  if (found === 0) return 'Nothing found.';
+  if (shown === found) return `${formatCount(found, 'document')} found.`;
+  return `The newest ${formatNumber(shown)} of ${formatCount(found, 'document')} found. For more, pass --limit.`;
+}
+
+function describeState(state: SearchState): string[] {
+  const at = state.asOf === undefined ? undefined : new Date(state.asOf).toISOString();
+  if (state.exact) {
+    const { invalid, notUpdated } = state;
+    return [
+      `Compared with the archive at ${at}.`,
+      ...(invalid > 0
+        ? [
+            `${formatCount(invalid, 'receipt')} ${invalid === 1 ? 'is' : 'are'} not valid and could not be searched. Run \`archiver audit\`.`,
+          ]
+        : []),
+      ...(notUpdated === undefined ? [] : [`The catalogue was not updated: ${notUpdated}`]),
+    ];
+  }
+  const { missing, corrupt } = state;
+  const gaps = [
+    ...(missing > 0 ? [`${formatNumber(missing)} missing`] : []),
+    ...(corrupt > 0 ? [`${formatNumber(corrupt)} corrupt`] : []),
+  ];
+  return [
+    at === undefined
+      ? 'No part of the catalogue could be read.'
+      : `As of ${at}, when the oldest part of the catalogue was written; what has changed since may be missing.`,
+    ...(gaps.length > 0 ? [`The answer is incomplete: parts of the catalogue are ${gaps.join(', ')}.`] : []),
+    'With --fresh, the answer is exact.',
+  ];
+}
+
+function recordOf({ asOf, exact, ...state }: SearchState): object {
+  return { exact, asOf: asOf === undefined ? undefined : new Date(asOf).toISOString(), ...state };
+}

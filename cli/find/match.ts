@@ -1,0 +1,141 @@
+/**
+ * What `find` looks for. Each criterion also states a trace: a pattern that the stored text of every matching row has.
+ * A line of the catalogue without the trace need not be parsed.
+ */
+import type { CatalogueRow } from '../../functions/bucket/catalogue-rows.ts';
+
+export interface Criterion {
+  matches(row: CatalogueRow): boolean;
+  /**
+   * Source of a regular expression with the flag `i`, for the bytes of a line read as Latin-1. Undefined: any line may
+   * match.
+   */
+  trace?: string | undefined;
+}
+
+/** Fewest digits of a phone number, hexadecimal digits of an ID and of a SHA-256 that are compared with a part of one. */
+export const leastDigits = { phone: 7, id: 8, sha256: 12 } as const;
+
+/**
+ * A word is found in file names and customer references, as the beginning of the ID of a document, an order or a
+ * resource, as the end of a phone number, and as the beginning of a SHA-256.
+ */
+export function wordCriterion(word: string): Criterion {
+  const folded = fold(word);
+  const endings = phoneEndings(word);
+  const isNumber = endings && ((number: string) => hasEnding(number, endings));
+  const isPart = (text: string | undefined) => text !== undefined && fold(text).includes(folded);
+  const isId = (id: string) => {
+    const text = fold(id);
+    return text === folded || (folded.length >= leastDigits.id && text.startsWith(folded));
+  };
+  const isDigest = new RegExp(`^[0-9a-f]{${leastDigits.sha256},64}$`).test(folded);
+  return {
+    matches: ({ id, name, reference, sha256, relations = [] }) =>
+      isPart(name) ||
+      isPart(reference) ||
+      (folded.length >= leastDigits.id && id.startsWith(folded)) ||
+      (isDigest && (sha256 ?? '').startsWith(folded)) ||
+      relations.some(
+        (relation) =>
+          isId(relation.id) ||
+          isPart(relation.reference) ||
+          (isNumber !== undefined && (relation.numbers ?? []).some(isNumber)),
+      ),
+    trace: endings ? phoneTrace(endings) : textTrace(folded),
+  };
+}
+
+/** @param sha256 lower-case hex */
+export function digestCriterion(sha256: string): Criterion {
+  return { matches: (row) => row.sha256 === sha256, trace: sha256 };
+}
+
+/** When a document was archived. @param since, until milliseconds since the Unix epoch; until is exclusive */
+export function periodCriterion(since: number, until: number): Criterion {
+  return {
+    matches: ({ archived }) => {
+      // Not a number, and so in no period, for an erased document.
+      const at = Date.parse(archived ?? '');
+      return at >= since && at < until;
+    },
+  };
+}
+
+/** Content type without parameters, such as `application/pdf`. */
+export function typeCriterion(type: string): Criterion {
+  const wanted = essenceOf(type);
+  return {
+    matches: (row) => row.type !== undefined && essenceOf(row.type) === wanted,
+    trace: textTrace(wanted),
+  };
+}
+
+export const erasedCriterion: Criterion = {
+  matches: ({ state }) => state === 'erased',
+  trace: '"state":"erased"',
+};
+
+export const heldCriterion: Criterion = { matches: ({ held }) => held === true, trace: '"held":true' };
+
+/** Equal for texts that differ in nothing but case and in how Unicode composes their characters. */
+export function fold(text: string): string {
+  // A sigma at the end of a word has a lower-case letter of its own.
+  return text.normalize('NFC').toLowerCase().replaceAll('ς', 'σ').normalize('NFC');
+}
+
+function essenceOf(type: string): string {
+  return fold(type.replace(/;.*/s, '').trim());
+}
+
+const separators = /[\s()./-]/g;
+
+/**
+ * The digits with which a phone number must end, if the word can be one. After `+` the number is complete. Otherwise
+ * zeros at the beginning may be a prefix for calls, such as 0 or 00, which the international form does not have.
+ */
+function phoneEndings(word: string): { complete: boolean; digits: string[] } | undefined {
+  const [, plus, digits = ''] = /^(\+?)(\d+)$/.exec(word.replace(separators, '')) ?? [];
+  if (digits.length < leastDigits.phone) return undefined;
+  const withoutZeros = digits.replace(/^0+/, '');
+  const hasPrefix = plus === '' && withoutZeros.length >= leastDigits.phone;
+  return { complete: plus === '+', digits: hasPrefix ? [withoutZeros, digits] : [digits] };
+}
+
+function hasEnding(
+  number: string,
+  { complete, digits }: NonNullable<ReturnType<typeof phoneEndings>>,
+): boolean {
+  const [, stored] = /^\+?(\d+)$/.exec(number.replace(separators, '')) ?? [];
+  if (stored === undefined) return false;
+  return digits.some((ending) => (complete ? stored === ending : stored.endsWith(ending)));
+}
+
+/** A file name or a reference with the same digits and separators has this trace as well. */
+function phoneTrace({ digits: [shortest = ''] }: NonNullable<ReturnType<typeof phoneEndings>>): string {
+  return [...shortest].join('[^0-9"]*');
+}
+
+/**
+ * The longest part of the folded text that is stored with the same bytes, apart from case: ASCII that JSON does not
+ * escape. A letter before another character may be stored as one with it, such as `ü`.
+ */
+function textTrace(folded: string): string | undefined {
+  const runs = folded.match(/[ !#-[\]-~]+(?!\P{ASCII})/gu) ?? [];
+  const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), '');
+  if (longest !== '') return [...longest].map(charTrace).join('');
+  // JSON escapes a lone surrogate.
+  return /\P{ASCII}/u.test(folded) ? '[\\x80-\\xff]|\\\\u' : undefined;
+}
+
+/** Characters besides ASCII that become this one when they are folded, as the bytes of their UTF-8 text. */
+const foldedToAscii: Readonly<Record<string, string>> = {
+  k: 'k|\\xe2\\x84\\xaa',
+  ';': ';|\\xcd\\xbe',
+  '`': '`|\\xe1\\xbf\\xaf',
+};
+
+function charTrace(character: string): string {
+  const others = foldedToAscii[character];
+  return others === undefined ? character.replace(/[^a-z0-9 ]/, '\\$&') : `(?:${others})`;
+}

@@ -1,0 +1,34 @@
+/** Keeps the rows that were archived last, without holding all of them. */
+import type { CatalogueRow } from '../../functions/bucket/catalogue-rows.ts';
+
+export class NewestRows {
+  readonly #limit: number;
+  #rows: CatalogueRow[] = [];
+  #count = 0;
+
+  /** @param limit may be infinite */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** How many rows were added, kept or not. */
+  get count(): number {
+    return this.#count;
+  }
+
+  add(rows: readonly CatalogueRow[]): void {
+    this.#count += rows.length;
+    for (const row of rows) this.#rows.push(row);
+    // Sorting at twice the limit costs little per row.
+    if (this.#rows.length > 2 * this.#limit) this.#rows = this.sorted();
+  }
+
+  /** Newest first, at most as many as the limit. Erased documents, of which no time is known, come last. */
+  sorted(): CatalogueRow[] {
+    return this.#rows
+      .map((row) => ({ row, at: Date.parse(row.archived ?? '') || 0 }))
+      .sort((a, b) => b.at - a.at || (a.row.id < b.row.id ? -1 : 1))
+      .slice(0, this.#limit)
+      .map(({ row }) => row);
+  }
+}

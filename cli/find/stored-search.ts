@@ -1,0 +1,81 @@
+/** Searches the catalogue as it is stored. */
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import pLimit from 'p-limit';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
+import type { CatalogueRow } from '../../functions/bucket/catalogue-rows.ts';
+import { mapConcurrently } from '../../functions/map-concurrently.ts';
+import type { RowFilter } from './scan.ts';
+
+export interface StoredSearch {
+  /** When the oldest of the shards was written. Milliseconds since the Unix epoch; undefined if none could be read. */
+  asOf: number | undefined;
+  /** Number of shards that are not as the archiver writes them. */
+  corrupt: number;
+}
+
+export interface StoredSearchOptions {
+  store: Pick<CatalogueStore, 'read'>;
+  /** Names of the shards that exist. */
+  shards: readonly string[];
+  filter: RowFilter;
+  /** Called with the matching rows of each shard, in any order. */
+  onRows: (rows: readonly CatalogueRow[]) => void;
+  /** Called after each shard. */
+  onShard: () => void;
+  signal: AbortSignal;
+}
+
+/** Responses of S3 take longer than the search in them. */
+const readsAtOnce = 32;
+/** Node decompresses on four threads. */
+const searchesAtOnce = 4;
+/** Bytes of text: a hundred thousand documents, of which an archive of this size has hundreds of millions. */
+const maxShardBytes = 64 * 1_024 ** 2;
+
+const decompress = promisify(gunzip);
+
+/**
+ * Holds as many compressed shards as are read at once, and the text of those that are searched.
+ *
+ * @throws ArchiverError the errors of `CatalogueStore`
+ */
+export async function searchStored({
+  store,
+  shards,
+  filter,
+  onRows,
+  onShard,
+  signal,
+}: StoredSearchOptions): Promise<StoredSearch> {
+  const limit = pLimit(searchesAtOnce);
+  const result: StoredSearch = { asOf: undefined, corrupt: 0 };
+  await mapConcurrently(shards, readsAtOnce, signal, async (shard, limited) => {
+    const stored = await store.read(shard, limited);
+    // Otherwise deleted since it was listed: nothing is left in it.
+    if (stored) {
+      const rows = await limit(() => rowsIn(stored.body, shard, filter));
+      if (rows) onRows(rows);
+      else result.corrupt += 1;
+      result.asOf = Math.min(result.asOf ?? stored.modified, stored.modified);
+    }
+    onShard();
+  });
+  return result;
+}
+
+/** @returns undefined if it is not a shard as the archiver writes it */
+async function rowsIn(body: Buffer, shard: string, filter: RowFilter): Promise<CatalogueRow[] | undefined> {
+  try {
+    return filter.scan(await decompress(body, { maxOutputLength: maxShardBytes }), shard);
+  } catch (error) {
+    if (isCorruption(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Errors of zlib have a code: `Z_DATA_ERROR`, `Z_BUF_ERROR` at an early end, `ERR_BUFFER_TOO_LARGE`. */
+function isCorruption(error: unknown): boolean {
+  if (error instanceof RangeError) return true;
+  return error instanceof Error && 'code' in error && /^Z_/.test(String(error.code));
+}

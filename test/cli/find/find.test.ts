@@ -1,0 +1,362 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../../cli/command.ts';
+import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
+import { ArchiverError } from '../../../functions/errors.ts';
+import { noon } from '../../fakes/documents.ts';
+import { sha256 } from '../../fakes/memory-bucket.ts';
+import { newFolder } from '../world.ts';
+import { createFindWorld } from './world.ts';
+
+const idOf = (number: number, shard = '5a3') =>
+  `${shard}b1e00-0000-4000-8000-${String(number).padStart(12, '0')}`;
+const instant = (number: number) => new Date(noon + number * 1_000).toISOString();
+const rowOf = (number: number, fields: Partial<CatalogueRow> = {}, shard?: string): CatalogueRow => ({
+  id: idOf(number, shard),
+  state: 'archived',
+  stamp: 's',
+  name: `loa ${number}.pdf`,
+  archived: instant(number),
+  ...fields,
+});
+
+describe('without --fresh', () => {
+  it('finds the rows that match all words and options, newest first', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([
+      rowOf(1, { reference: 'Acme' }),
+      rowOf(2, { reference: 'acme' }, '5a4'),
+      rowOf(3),
+      rowOf(4, { reference: 'Acme', held: true }, '5a5'),
+    ]);
+
+    const both = await run({ words: ['LOA', 'acme'] });
+    const held = await run({ words: ['acme'], options: { held: true } });
+    const period = await run({ options: { since: instant(2), until: instant(4) } });
+
+    expect(both).toMatchObject({ exitCode: 0, ids: [idOf(4, '5a5'), idOf(2, '5a4'), idOf(1)] });
+    expect(held.ids).toEqual([idOf(4, '5a5')]);
+    expect(period.ids).toEqual([idOf(3), idOf(2, '5a4')]);
+  });
+
+  it('returns 1 and says since when something may be missing when nothing is found', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+
+    const result = await run({ words: ['nowhere'] });
+
+    expect(result.exitCode).toBe(1);
+    expect(result.printed).toBe(
+      [
+        'Nothing found.',
+        `As of ${instant(0)}, when the oldest part of the catalogue was written; what has changed since may be missing.`,
+        'With --fresh, the answer is exact.\n',
+      ].join('\n'),
+    );
+    expect(result.end).toEqual({
+      type: 'end',
+      found: 0,
+      shown: 0,
+      exact: false,
+      asOf: instant(0),
+      missing: 0,
+      corrupt: 0,
+    });
+  });
+
+  it('states the oldest write of all parts', async () => {
+    const { catalogue, advance, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    advance(5_000);
+    catalogue.put([rowOf(2, {}, '5a4')]);
+
+    expect((await run({ words: ['loa'] })).end).toMatchObject({ found: 2, asOf: instant(0) });
+  });
+
+  it('finds whether exactly the bytes of a file are archived', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1, { sha256: sha256('the letter') }), rowOf(2, { sha256: sha256('another') })]);
+    const file = join(await newFolder(), 'letter.pdf');
+    await writeFile(file, 'the letter');
+
+    const found = await run({ options: { digestOf: file } });
+    await writeFile(file, 'the letter!');
+    const changed = await run({ options: { digestOf: file } });
+
+    expect([found.exitCode, found.ids]).toEqual([0, [idOf(1)]]);
+    expect([changed.exitCode, changed.ids]).toEqual([1, []]);
+  });
+
+  it('says how many parts are missing or corrupt, and finds what is in the others', async () => {
+    const { catalogue, archive, run } = createFindWorld();
+    catalogue.put([rowOf(1), rowOf(2, {}, '5a4'), rowOf(3, {}, '5a5')]);
+    catalogue.putBody('5a4', (catalogue.shards.get('5a4')?.body ?? Buffer.of()).subarray(0, -9));
+    catalogue.putBody('5a5', Buffer.alloc(0));
+    archive(idOf(4, '777'));
+
+    const result = await run({ words: ['loa'] });
+
+    expect(result).toMatchObject({ exitCode: 0, ids: [idOf(1)], end: { missing: 1, corrupt: 2 } });
+    expect(result.printed).toContain(
+      'The answer is incomplete: parts of the catalogue are 1 missing, 2 corrupt.',
+    );
+  });
+
+  it('refuses a part that has rows of another part', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    catalogue.putBody('5a4', catalogue.shards.get('5a3')?.body ?? Buffer.of());
+
+    expect(await run({ words: ['loa'] })).toMatchObject({ ids: [idOf(1)], end: { corrupt: 1 } });
+  });
+
+  it('throws the error of a catalogue that cannot be read', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    catalogue.refuse = (method) =>
+      method === 'read' ? new ArchiverError('BucketMisconfigured', 'S3 denies access.') : undefined;
+
+    await expect(run({ words: ['loa'] })).rejects.toThrow('S3 denies access.');
+  });
+});
+
+describe('with --fresh', () => {
+  it('finds what the archive has, whatever is in the catalogue, and corrects the catalogue', async () => {
+    const { archive, erase, remove, record, catalogue, rows, run } = createFindWorld();
+    archive(idOf(1), { name: 'loa one.pdf' });
+    archive(idOf(2), { name: 'loa two.pdf' });
+    archive(idOf(3), { name: 'loa three.pdf' });
+    archive(idOf(4, '777'), { name: 'loa four.pdf' });
+    await run({ words: ['loa'], options: { fresh: true } });
+    remove(idOf(1));
+    erase(idOf(2));
+    record(idOf(3), 'hold', noon);
+    archive(idOf(5, '888'), { name: 'loa five.pdf' });
+    catalogue.putBody('777', Buffer.from('half a shard'));
+    catalogue.put([rowOf(6, { name: 'loa six.pdf' }, '999')]);
+
+    const result = await run({ words: ['loa'], options: { fresh: true } });
+
+    const expected = [idOf(3), idOf(4, '777'), idOf(5, '888')];
+    expect(result.ids.toSorted()).toEqual(expected);
+    expect(result.end).toEqual({
+      type: 'end',
+      found: 3,
+      shown: 3,
+      exact: true,
+      asOf: instant(0),
+      invalid: 0,
+    });
+    expect((await rows()).map(({ id, state, held }) => [id, state, held])).toEqual([
+      [idOf(2), 'erased', undefined],
+      [idOf(3), 'archived', true],
+      [idOf(4, '777'), 'archived', undefined],
+      [idOf(5, '888'), 'archived', undefined],
+    ]);
+    expect((await run({ words: ['loa'] })).ids.toSorted()).toEqual(expected);
+  });
+
+  it('reads only the receipts of rows that were made from other versions', async () => {
+    const { archive, bucket, run } = createFindWorld();
+    archive(idOf(1));
+    archive(idOf(2));
+    await run({ words: ['loa'], options: { fresh: true } });
+    archive(idOf(2), { name: 'another.pdf' });
+    const before = bucket.requests.length;
+
+    const result = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(result.ids).toEqual([idOf(1)]);
+    expect(bucket.requests.slice(before).filter((request) => request.startsWith('get'))).toEqual([
+      `get receipts/${idOf(2)}.json`,
+    ]);
+  });
+
+  it('keeps a row whose receipt is newer than the listing', async () => {
+    const { archive, bucket, catalogue, rows, run } = createFindWorld();
+    archive(idOf(1));
+    catalogue.put([rowOf(2)]);
+    bucket.refuse = (operation, key) => {
+      if (operation === 'get' && key.includes(idOf(1))) archive(idOf(2));
+      return undefined;
+    };
+
+    await run({ words: ['loa'], options: { fresh: true } });
+
+    expect((await rows()).map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
+  });
+
+  it('does not write rows over those that an erasure writes at the same time', async () => {
+    const { archive, bucket, catalogue, rows, run } = createFindWorld();
+    archive(idOf(1));
+    const erased: CatalogueRow = { id: idOf(1), state: 'erased', stamp: '' };
+    bucket.refuse = (operation) => {
+      // After the receipt was read: the error of a read would not be repeated.
+      if (operation === 'get') queueMicrotask(() => catalogue.put([erased]));
+      return undefined;
+    };
+
+    await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(await rows()).toEqual([erased]);
+  });
+
+  it('answers, and says so, when the catalogue cannot be written', async () => {
+    const { archive, catalogue, run } = createFindWorld();
+    archive(idOf(1));
+    catalogue.refuse = (method) =>
+      method === 'write' ? new ArchiverError('BucketMisconfigured', 'S3 denies access.') : undefined;
+
+    const result = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(result).toMatchObject({
+      exitCode: 0,
+      ids: [idOf(1)],
+      end: { exact: true, notUpdated: 'S3 denies access.' },
+    });
+    expect(result.printed).toContain('The catalogue was not updated: S3 denies access.');
+    expect(catalogue.requests.filter((request) => request.startsWith('write'))).toHaveLength(1);
+  });
+
+  it('counts receipts that are not valid', async () => {
+    const { archive, bucket, run } = createFindWorld();
+    archive(idOf(1));
+    bucket.put(`receipts/${idOf(2)}.json`, '{}', noon);
+
+    const result = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(result).toMatchObject({ ids: [idOf(1)], end: { invalid: 1 } });
+    expect(result.printed).toContain('1 receipt is not valid and could not be searched.');
+  });
+
+  it('throws the error of a bucket that cannot be listed', async () => {
+    const { archive, bucket, run } = createFindWorld();
+    archive(idOf(1));
+    bucket.refuse = (operation) =>
+      operation === 'list-versions' ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    await expect(run({ words: ['loa'], options: { fresh: true } })).rejects.toThrow('S3 denies access');
+  });
+});
+
+it('builds a catalogue when there is none', async () => {
+  const { archive, rows, run } = createFindWorld();
+  archive(idOf(1), { name: 'loa.pdf' });
+
+  const result = await run({ words: ['loa'] });
+
+  expect(result).toMatchObject({ ids: [idOf(1)], end: { exact: true } });
+  expect(result.noted).toBe('There is no catalogue yet. Building it from the receipts.\n');
+  expect((await rows()).map(({ name }) => name)).toEqual(['loa.pdf']);
+});
+
+it('reads all receipts of an archiver that has no place for a catalogue', async () => {
+  const { archive, run } = createFindWorld();
+  archive(idOf(1));
+
+  expect(await run({ words: ['loa'], catalogue: undefined })).toMatchObject({
+    ids: [idOf(1)],
+    end: { exact: true },
+  });
+});
+
+describe('the output', () => {
+  const hostile = rowOf(1, {
+    name: '=cmd|"/c calc"!A1\n\u001b[2J, "x"',
+    reference: '+1+1',
+    relations: [
+      {
+        kind: 'porting-order',
+        id: 'b0f6a2d4-1111-4222-8333-444455556666',
+        reference: 'PO-1',
+        numbers: ['+493012345678', '+493012345679'],
+      },
+    ],
+  });
+
+  it('is a table as wide as the terminal, with nothing that controls it', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([hostile, rowOf(2, { held: true }), { id: idOf(3), state: 'erased', stamp: 's' }]);
+
+    const { printed } = await run({ words: ['5a3b1e00'], json: false, columns: 80 });
+    const wide = await run({ words: ['=cmd'], json: false });
+
+    expect(printed.split('\n').slice(0, 8)).toEqual([
+      '┌──────────────────────────────────────┬─────────────────┬──────────┬──────────┐',
+      '│ document                             │ archived        │ file na… │ for      │',
+      '├──────────────────────────────────────┼─────────────────┼──────────┼──────────┤',
+      '│ 5a3b1e00-0000-4000-8000-000000000002 │ 2026-11-24 held │ loa 2.p… │          │',
+      '│ 5a3b1e00-0000-4000-8000-000000000001 │ 2026-11-24      │ =cmd|"/… │ +1+1 · … │',
+      '│ 5a3b1e00-0000-4000-8000-000000000003 │ erased          │          │          │',
+      '└──────────────────────────────────────┴─────────────────┴──────────┴──────────┘',
+      '3 documents found.',
+    ]);
+    expect(wide.printed).toContain('=cmd|"/c calc"!A1\\u{a}\\u{1b}[2J');
+    expect(wide.printed).toContain('+1+1 · PO-1 · +493012345678 · 1 more');
+  });
+
+  it('shows the newest 50 in a table, or as many as --limit says, and says how many there are', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put(Array.from({ length: 120 }, (_, number) => rowOf(number, {}, number % 2 ? '5a3' : '5a4')));
+
+    const table = await run({ words: ['loa'], json: false });
+    const two = await run({ words: ['loa'], options: { limit: 2 } });
+    const all = await run({ words: ['loa'] });
+
+    expect(table.printed.match(/loa \d+\.pdf/g)).toHaveLength(50);
+    expect(table.printed).toContain('The newest 50 of 120 documents found. For more, pass --limit.');
+    expect(two.ids).toEqual([idOf(119), idOf(118, '5a4')]);
+    expect(two.end).toMatchObject({ found: 120, shown: 2 });
+    expect(all.ids).toHaveLength(120);
+  });
+
+  it('is comma-separated values without formulas, and all else on stderr', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([hostile, { id: idOf(3), state: 'erased', stamp: 's' }]);
+
+    const { printed, noted } = await run({ words: ['5a3b1e00'], options: { csv: true }, json: false });
+
+    expect(printed.split('\r\n')).toEqual([
+      'document,state,held,archived,created,file name,reference,content type,bytes,sha256,trigger,belongs to,order references,numbers',
+      `${idOf(1)},archived,,${instant(1)},,"'=cmd|""/c calc""!A1\\u{a}\\u{1b}[2J, ""x""",'+1+1,,,,,porting-order:b0f6a2d4-1111-4222-8333-444455556666,PO-1,tel:+493012345678 tel:+493012345679`,
+      `${idOf(3)},erased,,,,,,,,,,,,`,
+      '',
+    ]);
+    expect(noted).toContain('With --fresh, the answer is exact.');
+  });
+
+  it('has the fields of a row and of what it belongs to as JSON', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([hostile]);
+
+    const { records } = await run({ words: ['b0f6a2d4'] });
+
+    expect(records[0]).toEqual({
+      type: 'found',
+      documentId: hostile.id,
+      state: 'archived',
+      fileName: hostile.name,
+      customerReference: '+1+1',
+      archivedAt: instant(1),
+      relations: hostile.relations,
+    });
+  });
+});
+
+describe('the command line', () => {
+  it.each([
+    ['nothing to look for', { options: { fresh: true } }, 'Pass what to look for'],
+    ['an empty word', { words: ['loa', ' '] }, 'A word is empty.'],
+    ['CSV and JSON', { words: ['loa'], options: { csv: true } }, '--csv and --json cannot be combined.'],
+    ['an instant that is not valid', { options: { since: 'soon' } }, '--since soon: must be a date'],
+    ['a file that does not exist', { options: { digestOf: '/nowhere/x' } }, 'cannot read /nowhere/x: ENOENT'],
+  ])('refuses %s', async (_what, request, message) => {
+    const { run } = createFindWorld();
+
+    const refused = run(request);
+
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(message);
+  });
+});
