@@ -48,7 +48,7 @@ export interface FreshSearchOptions {
 const shardsAtOnce = 4;
 const documentsAtOnce = 8;
 
-const noShard: ReadShard = { rows: [], isWhole: true, etag: undefined, modified: undefined };
+const noShard: ReadShard = { rows: [], isWhole: true, bytes: 0, etag: undefined, modified: undefined };
 
 /**
  * Lists all receipts, contexts and hold records. Takes from the catalogue the rows that were made from the same versions of

@@ -33,6 +33,9 @@ const searchesAtOnce = 4;
 /** Bytes of text: a hundred thousand documents, of which an archive of this size has hundreds of millions. */
 const maxShardBytes = 64 * 1_024 ** 2;
 
+/** Most shards fit into few chunks. With Node's 16 KiB, the search takes twice the CPU time. */
+const chunkSize = 256 * 1_024;
+
 const decompress = promisify(gunzip);
 
 /**
@@ -67,7 +70,7 @@ export async function searchStored({
 /** @returns undefined if it is not a shard as the archiver writes it */
 async function rowsIn(body: Buffer, shard: string, filter: RowFilter): Promise<CatalogueRow[] | undefined> {
   try {
-    return filter.scan(await decompress(body, { maxOutputLength: maxShardBytes }), shard);
+    return filter.scan(await decompress(body, { maxOutputLength: maxShardBytes, chunkSize }), shard);
   } catch (error) {
     if (isCorruption(error)) return undefined;
     throw error;

@@ -19,7 +19,7 @@ function archiver(...args: string[]): Promise<{ exitCode: number | null; stdout:
 }
 
 describe('npm run archiver', () => {
-  it.each(['backfill', 'audit', 'redrive', 'doctor', 'export', 'status', 'send'])(
+  it.each(['backfill', 'audit', 'redrive', 'doctor', 'export', 'status', 'send', 'find'])(
     'states exit codes and required permissions in the help of %s',
     async (command) => {
       const { exitCode, stdout } = await archiver(command, '--help');
@@ -41,6 +41,8 @@ describe('npm run archiver', () => {
     [['audit', '--stack', 'a', '--stack', 'b', '--html', 'x'], /pass --stack once/],
     [['status'], /AWS_PROFILE or AWS_REGION|--local/],
     [['send', 'x', '--local', '.'], /Not a valid document ID/],
+    [['find', '--local', '.'], /Pass what to look for/],
+    [['find', 'x', '--limit', '0', '--local', '.'], /whole number, at least 1/],
   ])('exits with 2 and says what to do for the arguments %j', async (args, message) => {
     const { exitCode, stdout, stderr } = await archiver(...args);
 
