@@ -53,6 +53,7 @@ export function fitColumns(
   });
   // Each column has a border before it and a space on both sides; the last has a border after it.
   let excess = fitted.reduce((sum, { width }) => sum + width + 3, 1) - (room ?? Number.POSITIVE_INFINITY);
+  if (excess <= 0) return [...columns];
   while (excess > 0) {
     const [widest] = fitted
       .filter(({ width, minWidth = width }) => width > minWidth)

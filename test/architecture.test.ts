@@ -114,7 +114,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'local/s3/untrusted-folder.ts',
     'terminal',
   ],
-  'cli/find': ['functions', 'terminal'],
+  'cli/find': ['functions', 'local/s3/file-errors.ts', 'terminal'],
   'cli/audit': ['cli', 'cli/report', 'cli/target', 'functions', 'terminal'],
   'cli/report': ['cli', 'cli/audit', 'cli/dead-letters', 'functions', 'local/programs.ts', 'terminal'],
   // Only names what it bundles.

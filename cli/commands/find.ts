@@ -43,10 +43,10 @@ const help: CommandHelp = {
   text: `
 A document must match every word and every option. A word matches
 
-  - a part of the file name, or of the customer reference of the document or of its order, in upper or lower case
-  - the ID of the document, or of an order or resource that it belongs to, or at least its first ${leastDigits.id} digits
-  - a phone number, or at least its last ${leastDigits.phone} digits, with or without spaces and hyphens
-  - the SHA-256 of the document, or at least its first ${leastDigits.sha256} digits
+  - a part of the file name or of a customer reference, in upper or lower case
+  - the ID of the document, order or resource, or its first ${leastDigits.id} digits or more
+  - a phone number, or its last ${leastDigits.phone} digits or more
+  - the SHA-256 of the document, or its first ${leastDigits.sha256} digits or more
 
 The command reads the catalogue, which the nightly audit brings up to date, and says how old it is. --fresh compares the
 catalogue with the archive first, so the answer is exact. Without a catalogue, the command builds one.
@@ -62,8 +62,8 @@ ${instantHelp}`,
   permissions: `
 s3:ListBucket on both buckets, s3:GetObject on rows/* of the catalogue's bucket, kms:Decrypt and
 ${findStackPermissions}; with --fresh, or without a catalogue, also s3:ListBucketVersions on the archive's bucket and
-s3:GetObject on receipts/*, contexts/* and holds/*. To update the catalogue, s3:PutObject and s3:DeleteObject on rows/*
-and kms:GenerateDataKey.`,
+s3:GetObject on receipts/*, contexts/* and holds/*. To update the catalogue, s3:PutObject on rows/* and
+kms:GenerateDataKey.`,
 };
 
 export const findCommand: ArchiverCommand = {
@@ -212,7 +212,7 @@ async function search(
   const progress = terminal.progress(() => ({
     ended,
     total: 0x1000,
-    text: `${formatCount(documents, 'document')} compared with the catalogue · records of ${formatNumber(read)} read`,
+    text: `${formatCount(documents, 'document')} listed · ${formatNumber(read)} read`,
   }));
   const asOf = time.now();
   try {

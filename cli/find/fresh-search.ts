@@ -22,6 +22,7 @@ import { type ListingOptions, listVersions } from '../../functions/bucket/listin
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { mapConcurrently, mapStreamConcurrently } from '../../functions/map-concurrently.ts';
+import { DiskError } from '../../local/s3/file-errors.ts';
 import type { RowFilter } from './scan.ts';
 
 export interface FreshSearch {
@@ -94,7 +95,7 @@ export async function searchFresh({
     } catch (error) {
       limited.throwIfAborted();
       // The rows do not depend on it.
-      if (!(error instanceof ArchiverError)) throw error;
+      if (!(error instanceof ArchiverError || error instanceof DiskError)) throw error;
       result.notUpdated = error.message;
     }
   };

@@ -23,7 +23,13 @@ function sourceOf(command: string): string {
   return [...shared, `cli/commands/${command}.ts`].map((path) => readFileSync(path, 'utf8')).join('\n');
 }
 
-const pages = ['docs/runbook.md', 'docs/architecture.md', 'docs/erasure.md', 'events/README.md'];
+const pages = [
+  'docs/runbook.md',
+  'docs/architecture.md',
+  'docs/erasure.md',
+  'docs/find.md',
+  'events/README.md',
+];
 
 describe.each(pages)('%s', (path) => {
   // The upgrade notes also name what was removed.
@@ -38,7 +44,7 @@ describe.each(pages)('%s', (path) => {
 
   it('names only commands and options that exist', () => {
     const commands =
-      /(?:archiver -- |`)(status|redrive|backfill|audit|doctor|send|export|erase|hold|release)\b([^`\n]*)/g;
+      /(?:archiver -- |`)(status|redrive|backfill|audit|doctor|send|export|erase|find|hold|release)\b([^`\n]*)/g;
     const options = [...page.matchAll(commands)].flatMap(([, command = '', rest = '']) =>
       [...rest.matchAll(/--[a-z-]+/g)].map(([option]) => ({ command, option })),
     );

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../cli/command.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
+import { DiskError } from '../../../local/s3/file-errors.ts';
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder } from '../world.ts';
@@ -202,21 +203,34 @@ describe('with --fresh', () => {
     expect(await rows()).toEqual([erased]);
   });
 
-  it('answers, and says so, when the catalogue cannot be written', async () => {
+  it.each([
+    ['permission', new ArchiverError('BucketMisconfigured', 'S3 denies access.'), 'S3 denies access.'],
+    [
+      'space',
+      new DiskError('/archive', 'ENOSPC', undefined),
+      'Cannot write to /archive: the disk is full (ENOSPC).',
+    ],
+  ])(
+    'answers, and says so, when the catalogue cannot be written for lack of %s',
+    async (_lack, error, reason) => {
+      const { archive, catalogue, run } = createFindWorld();
+      archive(idOf(1));
+      archive(idOf(2, '777'));
+      catalogue.refuse = (method) => (method === 'write' ? error : undefined);
+
+      const result = await run({ words: ['loa'], options: { fresh: true } });
+
+      expect(result).toMatchObject({ exitCode: 0, end: { found: 2, exact: true, notUpdated: reason } });
+      expect(result.printed).toContain(`The catalogue was not updated: ${reason}`);
+    },
+  );
+
+  it('throws any other error of a write', async () => {
     const { archive, catalogue, run } = createFindWorld();
     archive(idOf(1));
-    catalogue.refuse = (method) =>
-      method === 'write' ? new ArchiverError('BucketMisconfigured', 'S3 denies access.') : undefined;
+    catalogue.refuse = (method) => (method === 'write' ? new TypeError('a defect') : undefined);
 
-    const result = await run({ words: ['loa'], options: { fresh: true } });
-
-    expect(result).toMatchObject({
-      exitCode: 0,
-      ids: [idOf(1)],
-      end: { exact: true, notUpdated: 'S3 denies access.' },
-    });
-    expect(result.printed).toContain('The catalogue was not updated: S3 denies access.');
-    expect(catalogue.requests.filter((request) => request.startsWith('write'))).toHaveLength(1);
+    await expect(run({ words: ['loa'], options: { fresh: true } })).rejects.toThrow('a defect');
   });
 
   it('counts receipts that are not valid', async () => {
