@@ -85,4 +85,4 @@ it('finds nothing in a thousand nights of a healthy archive that grows and of wh
   expect(archived).toHaveLength(40 + nights - nights / 10);
   // Each object when it is new, and then every thirty days.
   expect(objectsRead).toBeGreaterThan((archived.length * nights) / 2 / 30);
-}, 300_000);
+}, 600_000);

@@ -190,13 +190,19 @@ export class BreakGlassOperator {
       now: time.now,
       archiver: 'simulated',
     };
+    /** A process that has ended cannot be killed, although a request of it may still be in transit. */
+    const exit = () => {
+      container.onDeath = () => undefined;
+    };
     const pause = (ms: number) => new Promise<void>((resolve) => time.after(ms, resolve));
     work(dependencies, pause).then(
       (result) => {
+        exit();
         eventLog.add(documentId, `${container.id} ends: ${result}`);
         onEnd(result);
       },
       (error: unknown) => {
+        exit();
         if (!(error instanceof archiver.ArchiverError)) {
           monitor.report('erasure-is-finished', documentId, `${container.id} throws ${String(error)}`);
           return;
