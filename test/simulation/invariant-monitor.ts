@@ -272,6 +272,11 @@ export class InvariantMonitor {
         this.report('correct-bytes-only', name, 'wrong bytes are stored');
       return;
     }
+    if (folder === 'contexts') {
+      if (writtenBy.functionName !== 'discover')
+        this.forbidden(`PutObject of a context by ${writtenBy.functionName}`);
+      return;
+    }
     this.#checkReceipt(object, name.replace(/\.json$/, ''));
   }
 
