@@ -158,6 +158,21 @@ describe('with --fresh', () => {
     expect((await run({ words: ['loa'] })).ids.toSorted()).toEqual(expected);
   });
 
+  it('finds a document by what is learnt of it after its row was made', async () => {
+    const { archive, learn, run } = createFindWorld();
+    archive(idOf(1));
+    await run({ words: ['loa'], options: { fresh: true } });
+    const fact = { kind: 'porting-order' as const, id: 'b0f6a2d4-1111-4222-8333-444455556666' };
+    learn({ documentId: idOf(1), ...fact, reference: 'Port 77', numbers: ['+493012345678'] });
+
+    const stale = await run({ words: ['030 12345678'] });
+    const fresh = await run({ words: ['030 12345678', 'port 77'], options: { fresh: true } });
+
+    expect([stale.exitCode, stale.ids]).toEqual([1, []]);
+    expect([fresh.exitCode, fresh.ids]).toEqual([0, [idOf(1)]]);
+    expect((await run({ words: ['b0f6a2d4'] })).ids).toEqual([idOf(1)]);
+  });
+
   it('reads only the receipts of rows that were made from other versions', async () => {
     const { archive, bucket, run } = createFindWorld();
     archive(idOf(1));

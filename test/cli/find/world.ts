@@ -3,6 +3,7 @@ import { type FindContext, type FindOptions, find } from '../../../cli/commands/
 import type { CatalogueStore } from '../../../functions/bucket/catalogue.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
 import { readShard } from '../../../functions/bucket/catalogue-shards.ts';
+import { type ContextFact, keyOfFact } from '../../../functions/bucket/contexts.ts';
 import { holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
@@ -60,6 +61,10 @@ export function createFindWorld() {
         archiver: 'test',
       };
       bucket.put(holdKey(id, at), written(record), at);
+    },
+    learn: (fact: ContextFact) => {
+      const learnt = { v: 1, ...fact, learntAt: new Date(noon).toISOString(), archiver: 'test' };
+      bucket.put(keyOfFact(fact), written(learnt), noon);
     },
     remove: (id: string) => bucket.objects.delete(receiptKey(id)),
     rows: async (): Promise<CatalogueRow[]> => {
