@@ -121,7 +121,9 @@ export async function prove(options: ProveOptions, context: CommandContext): Pro
   terminal.print(
     '',
     `${counts.proven} proven, ${counts.incomplete} with gaps, ${counts.failed} failed.`,
-    'Tell the recipient the SHA-256 of checksums.txt in another way than the folder, such as in a letter.',
+    ...(counts.proven + counts.incomplete > 0
+      ? ['Tell the recipient each SHA-256 in another way than the folder, such as in a letter.']
+      : []),
   );
   terminal.record({ type: 'end', ...counts });
   return counts.incomplete + counts.failed === 0 ? 0 : 1;

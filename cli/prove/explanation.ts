@@ -239,7 +239,7 @@ function manifestBlocks({ chain }: ProofEvidence, { place }: ProofOrigin): Block
   const bucket = place.startsWith('s3://');
   return [
     {
-      text: 'A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or a manifest later without changing every manifest since.',
+      text: 'A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or a manifest later without changing every manifest since. What this proves depends on who has kept the SHA-256 of a manifest outside of the archive, and since when: at that time, the document already had these bytes.',
     },
     {
       pairs: [
