@@ -50,13 +50,14 @@ export async function readNamings(
     { since: sinceNone, isShare: () => false, full: false },
     dependencies,
   );
+  const wanted = new Set(documentIds);
   const defects: Pick<ManifestDefect, 'key' | 'detail'>[] = [...findings];
   const read = async (manifest: NamedManifest, stretch: StretchLine | undefined) => {
     const file: ManifestLine = stretch ?? manifest;
     const entriesIn = async (chunks: AsyncIterable<Buffer>) => {
       const entries = new Map<string, ManifestEntry>();
       for await (const entry of readManifestEntries(chunks, stretch)) {
-        if (documentIds.includes(entry.id)) entries.set(entry.id, entry);
+        if (wanted.has(entry.id)) entries.set(entry.id, entry);
       }
       return entries;
     };
