@@ -1,9 +1,11 @@
 /** Collects the evidence on one document into a folder, and compares what each part of it says. */
 import { createHash } from 'node:crypto';
 import { type ReceiptReading, readReceipt, tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
+import { type DocumentContext, parseContext } from '../../functions/bucket/contexts.ts';
 import { type HoldRecord, parseHoldRecord } from '../../functions/bucket/holds.ts';
 import {
   contextsOfPrefix,
+  contextTombstoneKey,
   documentIdOfContext,
   documentIdOfHold,
   documentKey,
@@ -26,6 +28,7 @@ import type { StorageRetry } from '../../functions/bucket/storage-retry.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
 import { parseTombstone, type Tombstone } from '../../functions/bucket/tombstones.ts';
 import type { ObjectLock, Versions } from '../../functions/bucket/versions.ts';
+import { ArchiverError } from '../../functions/errors.ts';
 import { mapConcurrently } from '../../functions/map-concurrently.ts';
 import type { Time } from '../../functions/time.ts';
 import { DiskError } from '../../local/s3/file-errors.ts';
@@ -71,7 +74,9 @@ export interface ProofEvidence {
     | { state: 'erased'; tombstone: Tombstone; sha256: string };
   /** Of object and receipt. */
   stored: readonly StoredFacts[];
-  contexts: number;
+  contexts: readonly DocumentContext[];
+  /** Whether a tombstone keeps contexts of the erased document from being written. */
+  hasContextTombstone: boolean;
   /** Oldest first. */
   holds: readonly HoldRecord[];
   chain: readonly ChainLink[];
@@ -110,12 +115,26 @@ export async function collectEvidence(
   const isErased = subject.state === 'erased';
   if (isErased && stored.some(({ others }) => others > 0)) throw unfinished('versions are');
 
-  let contexts = 0;
+  const contexts: DocumentContext[] = [];
+  const foreign: string[] = [];
   for await (const key of keysUnder(contextsOfPrefix(documentId), bucket, signal)) {
     if (documentIdOfContext(key) !== documentId) continue;
     if (isErased) throw unfinished('contexts are');
-    await folder.write(key, await readListed(key, bucket, signal));
-    contexts += 1;
+    const body = await readListed(key, bucket, signal);
+    try {
+      contexts.push(parseContext(key, body));
+    } catch (error) {
+      if (!(error instanceof ArchiverError)) throw error;
+      foreign.push(error.message);
+      continue;
+    }
+    await folder.write(key, body);
+  }
+  const contextTombstone = isErased && (await bucket.read(contextTombstoneKey(documentId), signal));
+  if (contextTombstone) {
+    if (digestOf(contextTombstone) !== subject.sha256)
+      throw unfinished('another tombstone of the contexts is');
+    await folder.write(contextTombstoneKey(documentId), contextTombstone);
   }
   const holds: HoldRecord[] = [];
   for await (const key of keysUnder(holdsOfPrefix(documentId), bucket, signal)) {
@@ -130,6 +149,7 @@ export async function collectEvidence(
   const gaps = [
     ...gapsOf(subject, stored, chain),
     ...links.gaps,
+    ...foreign,
     ...namings.defects.map(({ key, detail }) => `Not used as evidence: ${key}, ${detail}.`),
   ];
   return {
@@ -137,6 +157,7 @@ export async function collectEvidence(
     subject,
     stored,
     contexts,
+    hasContextTombstone: Boolean(contextTombstone),
     holds,
     chain,
     isWithheld: links.isWithheld,

@@ -1,5 +1,5 @@
 /** What a proof says in words: the same content for its page and for its text file. */
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount } from '../../terminal/counts.ts';
@@ -64,6 +64,9 @@ export function explainProof(evidence: ProofEvidence, origin: ProofOrigin, check
         ? [{ heading: 'What the manifests prove', blocks: manifestBlocks(evidence, origin) }]
         : []),
       { heading: 'What S3 states', blocks: storedBlocks(evidence.stored) },
+      ...(evidence.contexts.length > 0
+        ? [{ heading: 'Contexts', blocks: [{ entries: contextEntries(evidence) }] }]
+        : []),
       ...(evidence.holds.length > 0
         ? [{ heading: 'Holds', blocks: [{ entries: holdEntries(evidence) }] }]
         : []),
@@ -175,6 +178,7 @@ function verification({ documentId, subject, chain }: ProofEvidence, checksums: 
 const excerptGlob = `${proofFiles.excerpts}manifests/*/*.txt`;
 
 function fileEntries({
+  hasContextTombstone,
   documentId,
   subject,
   contexts,
@@ -197,13 +201,19 @@ function fileEntries({
           [documentKey(documentId), 'the tombstone in the place of the document'],
           [receiptKey(documentId), 'the same tombstone in the place of the receipt'],
         ] as [string, string][])),
-    ...(contexts > 0
+    ...(contexts.length > 0
       ? ([
           [
             `contexts/${documentId}/`,
             'what the archiver learnt about the document: orders, resources and phone numbers',
           ],
         ] as [string, string][])
+      : []),
+    ...(hasContextTombstone
+      ? ([[contextTombstoneKey(documentId), 'the same tombstone in the place of the contexts']] as [
+          string,
+          string,
+        ][])
       : []),
     ...(holds.length > 0
       ? ([
@@ -289,4 +299,15 @@ function storedBlocks(stored: readonly StoredFacts[]): Block[] {
 
 function holdEntries({ holds }: ProofEvidence): [string, string][] {
   return holds.map(({ action, at, by, reason }) => [at, `${action} by ${by}: ${reason}`]);
+}
+
+function contextEntries({ contexts }: ProofEvidence): [string, string][] {
+  return contexts.map(({ kind, id, type, reference, numbers = [], learntAt }) => [
+    `${type ?? kind} ${id}`,
+    [
+      ...(reference === undefined ? [] : [`reference ${reference}`]),
+      ...(numbers.length > 0 ? [numbers.join(', ')] : []),
+      `learnt ${learntAt}`,
+    ].join(' · '),
+  ]);
 }

@@ -31,7 +31,7 @@ async function proofOf(name: string) {
   const world = await startProofs();
   world.archive(first, { name, reference: name });
   world.hold(first, 'Case <b>12</b>');
-  world.learn(first, 'PORT-1');
+  await world.learn(first, name.slice(0, 500));
   world.writeSingle('20261101T021500Z', [first]);
   await world.writeRoot('20261108T021500Z', [first]);
   const result = await world.run([first]);
@@ -79,6 +79,7 @@ describe.each(hostileNames.map((name, number) => [number, name] as const))(
         'What the files are',
         'What the manifests prove',
         'What S3 states',
+        'Contexts',
         'Holds',
         'This proof',
       ]);

@@ -5,14 +5,25 @@ import { GetObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../cli/command.ts';
-import { contextKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { contextKey, contextTombstoneKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { manifestKey, tagManifestKey } from '../../../functions/bucket/manifest-text.ts';
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
-import { disclosures, first, second, startProofs, startWithManifests, third } from './world.ts';
+import {
+  disclosures,
+  first,
+  type ProofWorld,
+  second,
+  startProofs,
+  startWithManifests,
+  third,
+} from './world.ts';
 
 const roots = ['20261108T021500Z', '20261122T021500Z'];
+/** Key of the only context of the first document. */
+const contextOf = ({ bucket }: ProofWorld) =>
+  [...bucket.objects.keys()].find((key) => key.startsWith(`contexts/${first}/`)) ?? '';
 const singles = ['20261101T021500Z', '20261115T021500Z'];
 
 describe('archiver prove', () => {
@@ -29,7 +40,7 @@ describe('archiver prove', () => {
         'README.txt',
         'chain.txt',
         'checksums.txt',
-        contextKey(first, sha256(`${first}PORT-1`)),
+        contextOf(world),
         documentKey(first),
         ...singles.map((stamp) => `excerpts/${manifestKey(stamp)}`),
         ...roots.map((stamp) => `excerpts/manifests/${stamp}/ids__4.txt`),
@@ -150,6 +161,7 @@ describe('archiver prove', () => {
         'hold by local: Case 12',
         `Name of ${first}.pdf`,
         `PO of ${first}`,
+        'porting-order order PORT-1',
         sha256(world.bucket.text(manifestKey('20261122T021500Z'))),
       ]) {
         expect(text).toContain(fact);
@@ -177,7 +189,7 @@ describe('archiver prove of an erased document', () => {
     const world = await startWithManifests();
     const before = world.known.get(first) ?? [];
     for (const key of [...world.bucket.objects.keys()]) {
-      if (/^(contexts|holds)/.test(key)) world.bucket.objects.delete(key);
+      if (key.startsWith('holds/')) world.bucket.objects.delete(key);
     }
     await world.erase({}, first);
     await world.writeRoot('20261123T021500Z', [first, second, third]);
@@ -192,7 +204,8 @@ describe('archiver prove of an erased document', () => {
     for (const secret of [name, reference, body]) expect(texts).not.toContain(secret);
     expect(String(files.get(documentKey(first)))).toBe(tombstone);
     expect(String(files.get(receiptKey(first)))).toBe(tombstone);
-    expect([...files.keys()].filter((path) => path.startsWith('file/'))).toEqual([]);
+    expect(String(files.get(contextTombstoneKey(first)))).toBe(tombstone);
+    expect([...files.keys()].filter((path) => /^(file|contexts\/.*\/)/.test(path))).toEqual([]);
     const lines = (digest: string, other = digest) =>
       `${digest}  ${documentKey(first)}\n${other}  ${receiptKey(first)}\n`;
     const stretch = (stamp: string) => String(files.get(`excerpts/manifests/${stamp}/ids__4.txt`));
@@ -216,7 +229,7 @@ describe('archiver prove of an erased document', () => {
     });
   });
 
-  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void, string]>([
+  it.each<[string, (world: ProofWorld) => void | Promise<void>, string]>([
     [
       'versions',
       ({ bucket }) => {
@@ -226,6 +239,14 @@ describe('archiver prove of an erased document', () => {
       'versions are left',
     ],
     ['contexts', ({ learn }) => learn(first, 'PORT-1'), 'contexts are left'],
+    [
+      'another tombstone of the contexts',
+      ({ bucket }) => {
+        bucket.objects.delete(contextTombstoneKey(first));
+        bucket.put(contextTombstoneKey(first), '{}', noon);
+      },
+      'another tombstone of the contexts is left',
+    ],
     [
       'the document',
       ({ bucket }) => {
@@ -238,7 +259,7 @@ describe('archiver prove of an erased document', () => {
     const world = await startProofs();
     world.archive(first);
     await world.erase({}, first);
-    leave(world);
+    await leave(world);
 
     const result = await world.run([first]);
 
@@ -252,7 +273,7 @@ describe('archiver prove of an erased document', () => {
 });
 
 describe('archiver prove of what it cannot prove', () => {
-  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void, string]>([
+  it.each<[string, (world: ProofWorld) => void, string]>([
     [
       'is not archived',
       ({ bucket }) => void bucket.objects.delete(receiptKey(first)),
@@ -316,7 +337,7 @@ describe('archiver prove of what it cannot prove', () => {
     expect(await readdir(dirname(world.to))).toEqual(['evidence']);
   });
 
-  it.each<[string, (world: Awaited<ReturnType<typeof startProofs>>) => void | Promise<void>, string[]]>([
+  it.each<[string, (world: ProofWorld) => void | Promise<void>, string[]]>([
     [
       'no manifest names it yet',
       () => undefined,
@@ -360,6 +381,16 @@ describe('archiver prove of what it cannot prove', () => {
         world.bucket.put(documentKey(first), `Bytes of ${first}`, noon);
       },
       [`${documentKey(first)} has 1 other version. Run \`archiver audit\`.`],
+    ],
+    [
+      'a context is not as the archiver writes it',
+      (world) => {
+        world.writeSingle('20261101T021500Z', [first]);
+        world.bucket.put(contextKey(first, sha256('')), '{}', noon);
+      },
+      [
+        `The object ${contextKey(first, sha256(''))} is not a context that the archiver wrote there. Read it, and find out who wrote it.`,
+      ],
     ],
     [
       'a manifest has been changed',

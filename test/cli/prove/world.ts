@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { prove, proveCommand } from '../../../cli/commands/prove.ts';
-import { contextKey, documentKey, holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
+import { writeContext } from '../../../functions/bucket/contexts.ts';
+import { documentKey, holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import {
   formatEntry,
   formatLine,
@@ -72,11 +73,10 @@ export async function startProofs() {
       bucket.put(holdKey(id, noon), written(record), noon);
       known.get(id)?.push(reason);
     },
-    learn: (id: string, reference: string) => {
-      const digest = sha256(id + reference);
-      const fact = { v: 1, documentId: id, kind: 'porting-order', id: `order ${reference}`, reference };
-      const record = { ...fact, learntAt: new Date(noon).toISOString(), archiver: 'test' };
-      bucket.put(contextKey(id, digest), written(record), noon);
+    learn: async (id: string, reference: string) => {
+      const fact = { documentId: id, kind: 'porting-order', id: `order ${reference}`, reference } as const;
+      const origin = { learntAt: new Date(noon).toISOString(), archiver: 'test' };
+      await writeContext(fact, origin, dependencies.bucket, new AbortController().signal);
       known.get(id)?.push(reference);
     },
     /** A root manifest of these documents. */
@@ -120,12 +120,12 @@ export async function startWithManifests(): Promise<ProofWorld> {
   const world = await startProofs();
   for (const id of [first, second]) world.archive(id);
   world.hold(first);
-  world.learn(first, 'PORT-1');
+  await world.learn(first, 'PORT-1');
   world.writeSingle('20261101T021500Z', [first, second]);
   await world.writeRoot('20261108T021500Z', [first, second]);
   world.archive(third);
   world.hold(third, 'Case 34');
-  world.learn(third, 'PORT-2');
+  await world.learn(third, 'PORT-2');
   world.writeSingle('20261115T021500Z', [first, second, third]);
   await world.writeRoot('20261122T021500Z', [first, second, third]);
   return world;
