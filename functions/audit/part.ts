@@ -50,7 +50,8 @@ export async function runPart(
     // Another delivery may have been faster, and may have ended elsewhere.
     if (own.rest !== undefined || written === 'exists') throw pieceDone();
   }
-  return { requests: tally.requests, ...(await finishRun(plan, bucket, signal, dependencies)) };
+  const ended = await finishRun(plan, bucket, signal, dependencies);
+  return { requests: tally.requests, ...ended };
 }
 
 /** The first piece of a part without a result; undefined if the whole part is done. */

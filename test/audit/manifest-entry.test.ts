@@ -72,11 +72,9 @@ it.each<[string, Partial<Evidence>, boolean, string | undefined, string | undefi
 });
 
 it('A manifest names the tombstone of an erased document at both keys', () => {
-  const finding = { code: 'erased' as const, key: 'documents/x', detail: '' };
+  const findings = (['erased', 'manifest-differs'] as const).map((code) => ({ code, key: 'x', detail: '' }));
 
-  expect(
-    manifestEntryOf({ evidence: { documentId, receipt: grave, claims }, findings: [finding] }, false),
-  ).toEqual({
+  expect(manifestEntryOf({ evidence: { documentId, receipt: grave, claims }, findings }, false)).toEqual({
     id: documentId,
     document: 'tombstone',
     receipt: 'tombstone',

@@ -1,0 +1,255 @@
+import { describe, expect, it } from 'vitest';
+import { runPart } from '../../functions/audit/part.ts';
+import { parseResult } from '../../functions/audit/records.ts';
+import { type AuditPart, parsePartName } from '../../functions/audit-names.ts';
+import { auditResultKey, auditSummaryKey, documentKey } from '../../functions/bucket/keys.ts';
+import { ArchiverError } from '../../functions/errors.ts';
+import { sleep } from '../../functions/time.ts';
+import { createAuditFunction } from '../fakes/audit-function.ts';
+import { putRun, type RunOptions } from '../fakes/audit-runs.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { day, documentOf, noon, type TelnyxRecord } from '../fakes/documents.ts';
+import { MemoryBucket } from '../fakes/memory-bucket.ts';
+
+const hour = 3_600_000;
+const run = '20261124T120000Z';
+const ofTelnyx = `telnyx_${noon / 1_000}`;
+const idOf = (number: number) => `${number.toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
+const failure = new ArchiverError('ApiKeyRejected', 'Telnyx refuses the key.');
+
+/** A run whose parts are queued, some time after its start. */
+function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...options }: RunOptions = {}) {
+  const time = virtualTime(noon);
+  const bucket = new MemoryBucket(time);
+  const account = new Map<string, TelnyxRecord>();
+  const { dependencies, repaired } = createAuditFunction({
+    bucket,
+    time,
+    account,
+    repair: true,
+    pageRows: () => 20,
+  });
+  putRun(bucket, run, { full: true, parts, ended: false, ...options });
+  bucket.requests.length = 0;
+  const controller = new AbortController();
+  let get = dependencies.telnyx.get;
+  const telnyx = { ...dependencies.telnyx, get: ((...each) => get(...each)) as typeof get };
+  return {
+    time,
+    bucket,
+    account,
+    repaired,
+    controller,
+    /** Replaces Telnyx's answers. */
+    answer: (answer: typeof get) => {
+      get = answer;
+    },
+    /** Telnyx answers as long as this is false. */
+    failIf: (isDown: () => boolean) => {
+      get = (...each) => (isDown() ? Promise.reject(failure) : dependencies.telnyx.get(...each));
+    },
+    /** Documents at Telnyx, one a day. */
+    upload: (count: number) => {
+      for (let number = 1; number <= count; number += 1) {
+        const createdAt = noon - number * day;
+        account.set(idOf(number), documentOf(idOf(number), Buffer.from('x'), { createdAt }).record);
+      }
+    },
+    resultOf: (name: string) => {
+      const stored = bucket.objects.get(auditResultKey(run, parsePartName(name) as AuditPart));
+      return stored && parseResult(stored.body);
+    },
+    hasEnded: () => bucket.objects.get(auditSummaryKey(run)) !== undefined,
+    work: (part: string, { receivedAt = noon, timeMs = 600_000, of = run } = {}) =>
+      runPart(
+        { v: 1, kind: 'audit-part', run: of, part, requestedAt: new Date(noon).toISOString() },
+        { receivedAt, deadline: time.monotonic() + timeMs, signal: controller.signal },
+        { ...dependencies, telnyx },
+      ),
+  };
+}
+
+describe('a part', () => {
+  it('writes its result', async () => {
+    const { work, resultOf, time, bucket, hasEnded } = startWorld();
+    bucket.put('x', 'x', noon);
+    time.set(noon + 5_000);
+
+    const fields = await work('others');
+
+    expect(resultOf('others')).toEqual({
+      v: 1,
+      run,
+      part: 'others',
+      startedAt: new Date(noon + 5_000).toISOString(),
+      endedAt: new Date(noon + 5_000).toISOString(),
+      tally: expect.objectContaining({ counts: { foreign: 1 }, repaired: 0 }),
+      findings: [{ code: 'foreign', key: expect.stringMatching(/^sha256:/), detail: expect.any(String) }],
+    });
+    expect(hasEnded()).toBe(false);
+    // Reads the plan and the result, writes it, and lists the results to the end.
+    expect(fields).toEqual({ requests: 5 });
+  });
+
+  it('states when it began and ended', async () => {
+    const { work, resultOf, answer, time } = startWorld();
+    answer(async () => {
+      await sleep(time, 30_000);
+      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+      return { body: { data: [] }, rateLimit };
+    });
+
+    await work(ofTelnyx);
+
+    const { startedAt, endedAt } = resultOf(ofTelnyx) ?? expect.unreachable();
+    expect([startedAt, endedAt].map((each) => Date.parse(each) - noon)).toEqual([0, 60_000]);
+  });
+
+  it('ends the run if it is the last', async () => {
+    const { work, hasEnded } = startWorld({ parts: { [ofTelnyx]: {}, others: undefined } });
+
+    expect(await work('others')).toMatchObject({ status: 'complete', requests: expect.any(Number) });
+
+    expect(hasEnded()).toBe(true);
+  });
+
+  it('that has its result is not done again, but can still end the run', async () => {
+    const { work, bucket, hasEnded } = startWorld({ parts: { [ofTelnyx]: {}, others: {} } });
+
+    expect(await work('others')).toMatchObject({ status: 'complete' });
+
+    expect(hasEnded()).toBe(true);
+    expect(bucket.requests.filter((request) => request.startsWith('list-versions'))).toEqual([]);
+  });
+
+  it.each(['ids__', 'others'])('of any sort is done: %s', async (part) => {
+    const { work, resultOf } = startWorld({ parts: { [part]: undefined, [ofTelnyx]: undefined } });
+
+    await work(part);
+
+    expect(resultOf(part)).toMatchObject(part === 'others' ? { part } : { part, cells: {} });
+  });
+
+  it('queues documents that can be archived again, and counts them', async () => {
+    const { work, resultOf, upload, repaired } = startWorld();
+    upload(3);
+
+    await work(ofTelnyx);
+
+    expect(resultOf(ofTelnyx)?.tally.repaired).toBe(3);
+    expect(repaired).toEqual([1, 2, 3].map(idOf));
+  });
+
+  it('of a run that does not exist is refused', async () => {
+    await expect(startWorld().work('others', { of: '20261101T000000Z' })).rejects.toMatchObject({
+      code: 'MalformedMessage',
+      message: expect.stringContaining('archiver audit --start'),
+    });
+  });
+});
+
+describe('a part that takes several deliveries', () => {
+  it('writes what is done with the rest, and asks for the next delivery', async () => {
+    const { work, resultOf, upload, bucket, failIf, hasEnded } = startWorld({
+      parts: { [ofTelnyx]: undefined },
+    });
+    upload(60);
+    let isCompared = false;
+    failIf(() => isCompared);
+    bucket.refuse = (operation, key) => {
+      isCompared ||= operation === 'head' && key.startsWith('documents/');
+      return undefined;
+    };
+
+    const piece = work(ofTelnyx);
+
+    await expect(piece).rejects.toMatchObject({
+      code: 'PartUnfinished',
+      message: expect.stringContaining('next delivery'),
+    });
+    const first = resultOf(ofTelnyx);
+    const rest = first?.rest ?? expect.unreachable();
+    expect(first?.findings.length).toBeGreaterThan(0);
+
+    expect(hasEnded()).toBe(false);
+    failIf(() => false);
+    expect(await work(ofTelnyx)).toMatchObject({ status: 'complete' });
+    expect(resultOf(rest)).not.toHaveProperty('rest');
+    const found = [first, resultOf(rest)].flatMap((result) => result?.findings ?? []);
+    expect(new Set(found.map(({ documentId }) => documentId)).size).toBe(60);
+  });
+
+  it('asks for the next delivery if another one has written its result meanwhile', async () => {
+    const { work, bucket, hasEnded } = startWorld({ parts: { others: undefined } });
+    bucket.refuse = (operation) =>
+      operation === 'put' ? { name: 'PreconditionFailed', status: 412 } : undefined;
+
+    await expect(work('others')).rejects.toMatchObject({ code: 'PartUnfinished' });
+    expect(hasEnded()).toBe(false);
+  });
+});
+
+describe('a part that fails', () => {
+  it.each([0, 6 * hour - 1])('is repeated %d ms after the plan', async (ms) => {
+    const { work, answer, resultOf } = startWorld();
+    answer(() => Promise.reject(failure));
+
+    await expect(work(ofTelnyx, { receivedAt: noon + ms })).rejects.toBe(failure);
+
+    expect(resultOf(ofTelnyx)).toBeUndefined();
+  });
+
+  it('is recorded as unchecked from six hours after the plan', async () => {
+    const { work, answer, resultOf } = startWorld();
+    answer(() => Promise.reject(failure));
+
+    await work(ofTelnyx, { receivedAt: noon + 6 * hour });
+
+    expect(resultOf(ofTelnyx)).toMatchObject({
+      part: ofTelnyx,
+      findings: [],
+      tally: { documents: 0, requests: 0, counts: { unreadable: 1 } },
+      unchecked: { code: 'ApiKeyRejected', reason: 'Telnyx refuses the key.' },
+    });
+  });
+
+  it('ends 20 seconds before the invocation does', async () => {
+    const { work, answer, time } = startWorld();
+    answer(async (_path, _query, _gone, signal) => {
+      await sleep(time, 10 * hour, signal);
+      return expect.unreachable();
+    });
+
+    await expect(work(ofTelnyx, { timeMs: 60_000 })).rejects.toMatchObject({
+      code: 'OutOfTime',
+      message: expect.stringContaining('ran out of time'),
+    });
+    expect(time.monotonic()).toBe(40_000);
+  });
+
+  it('is not recorded if the invocation ends, however old the plan is', async () => {
+    const { work, answer, controller, resultOf } = startWorld();
+    answer(async () => {
+      controller.abort(new Error('over'));
+      throw failure;
+    });
+
+    await expect(work(ofTelnyx, { receivedAt: noon + 7 * hour })).rejects.toThrow('over');
+
+    expect(resultOf(ofTelnyx)).toBeUndefined();
+  });
+});
+
+it('A document is lost to a part of sort ids and queued for repair if Telnyx still has it', async () => {
+  const { work, resultOf, upload, repaired, bucket } = startWorld({ parts: { ids__: undefined } });
+  upload(1);
+  bucket.put(documentKey(idOf(1)), 'x', noon - day);
+
+  await work('ids__');
+
+  expect(resultOf('ids__')).toMatchObject({
+    findings: [{ code: 'no-receipt', documentId: idOf(1), atTelnyx: true }],
+    tally: { repaired: 1 },
+  });
+  expect(repaired).toEqual([idOf(1)]);
+});
