@@ -26,7 +26,7 @@ export function createCatalogue(time = virtualTime(noon)) {
 }
 
 /** All rows of a catalogue. Throws if a shard is not whole. */
-export async function allRows(store: CatalogueStore): Promise<CatalogueRow[]> {
+async function allRows(store: CatalogueStore): Promise<CatalogueRow[]> {
   const rows: CatalogueRow[] = [];
   for (const shard of await store.list(never)) {
     const read = await readShard(store, shard, never);
