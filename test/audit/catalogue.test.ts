@@ -1,93 +1,17 @@
-/** The catalogue, kept by the audit function night by night. */
-import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { eraseDocument } from '../../cli/erasure/erase-document.ts';
-import { type ErasureDependencies, examine } from '../../cli/erasure/examine.ts';
-import { placeHold, releaseHold } from '../../cli/erasure/hold-document.ts';
-import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { encodeShard, readShard } from '../../functions/bucket/catalogue-shards.ts';
-import { writeContext } from '../../functions/bucket/contexts.ts';
 import { documentKey, receiptKey, shardKey } from '../../functions/bucket/keys.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
-import { createVersions } from '../../functions/bucket/versions.ts';
-import { type AuditFunctionOptions, createAuditFunction } from '../fakes/audit-function.ts';
-import { createCatalogue } from '../fakes/catalogue.ts';
-import { virtualTime } from '../fakes/clock.ts';
-import { day, documentOf, noon, receiptOf, written } from '../fakes/documents.ts';
-import { MemoryBucket } from '../fakes/memory-bucket.ts';
-import { propertyRuns } from '../fuzz-runs.ts';
+import { createAuditFunction } from '../fakes/audit-function.ts';
+import { noon } from '../fakes/documents.ts';
+import type { MemoryBucket } from '../fakes/memory-bucket.ts';
+
+import { createCatalogueWorld, idOf } from './catalogue-world.ts';
 
 const never = new AbortController().signal;
-const order = { basis: 'DSR-1', erasedBy: 'local', bypassGovernance: false };
-/** Two documents share each shard. */
-const idOf = (number: number) =>
-  `${(number >> 1).toString(16).padStart(3, '0')}${number.toString(16).padStart(5, '0')}-0000-4000-8000-000000000001`;
-
-interface WorldOptions extends Partial<AuditFunctionOptions> {
-  wrap?: (store: CatalogueStore) => CatalogueStore;
-}
-
-function createWorld({ wrap = (store) => store, ...options }: WorldOptions = {}) {
-  const time = virtualTime(noon);
-  const bucket = new MemoryBucket(time);
-  const catalogue = createCatalogue(time);
-  const audit = createAuditFunction({ time, bucket, catalogue: wrap(catalogue.store), ...options });
-  const access = { s3: bucket as never, name: 'archive', time };
-  const dependencies: ErasureDependencies = {
-    bucket: createBucket(access),
-    catalogue: catalogue.store,
-    versions: createVersions(access),
-    retry: (work) => work(never),
-    now: time.now,
-    archiver: '0.2.0',
-  };
-  const hold = { reason: 'Case 12', by: 'local' };
-  return {
-    ...audit,
-    time,
-    bucket,
-    catalogue,
-    dependencies,
-    archive: (number: number, body = `document ${number}`) => {
-      const document = documentOf(idOf(number), Buffer.from(body));
-      bucket.put(documentKey(idOf(number)), document.body, time.now());
-      bucket.put(receiptKey(idOf(number)), written(receiptOf(document)), time.now());
-    },
-    erase: async (number: number) =>
-      eraseDocument(await examine(idOf(number), dependencies), order, dependencies),
-    /** Something is learnt about the document. */
-    learn: (number: number) =>
-      writeContext(
-        {
-          documentId: idOf(number),
-          kind: 'porting-order',
-          id: `order at ${time.now()}`,
-          numbers: ['+493012345678'],
-        },
-        { learntAt: new Date(time.now()).toISOString(), archiver: '0.2.0' },
-        dependencies.bucket,
-        never,
-      ),
-    hold: (number: number) => placeHold(idOf(number), hold, dependencies),
-    release: (number: number) => releaseHold(idOf(number), hold, dependencies),
-    nextDay: () => time.set(time.now() + day),
-    receiptsRead: () =>
-      bucket.requests.splice(0).filter((request) => request.startsWith('get receipts/')).length,
-    /** The rows that a catalogue has which is made at once. */
-    fromScratch: async () => {
-      const other = createCatalogue(time);
-      // A run is named by its second.
-      time.set(time.now() + day);
-      await createAuditFunction({ time, bucket, catalogue: other.store }).night(true);
-      return other.rows();
-    },
-  };
-}
 
 describe('the audit', () => {
   it('makes a row for each archived document, without reading a receipt twice', async () => {
-    const { archive, night, catalogue, receiptsRead } = createWorld();
+    const { archive, night, catalogue, receiptsRead } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
 
     await night();
@@ -100,7 +24,7 @@ describe('the audit', () => {
   });
 
   it('writes nothing in a night in which nothing has changed', async () => {
-    const { archive, night, catalogue, nextDay } = createWorld();
+    const { archive, night, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
     await night();
     catalogue.written();
@@ -112,7 +36,7 @@ describe('the audit', () => {
   });
 
   it('adds what is learnt about a document, until it is erased', async () => {
-    const { archive, night, learn, erase, catalogue, nextDay } = createWorld();
+    const { archive, night, learn, erase, catalogue, nextDay } = createCatalogueWorld();
     for (const number of [0, 1]) {
       archive(number);
       await learn(number);
@@ -134,7 +58,7 @@ describe('the audit', () => {
   });
 
   it('writes only the shards of documents that are new, held or erased', async () => {
-    const { archive, night, hold, erase, catalogue, nextDay } = createWorld();
+    const { archive, night, hold, erase, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 8; number += 1) archive(number);
     await night();
     nextDay();
@@ -153,7 +77,7 @@ describe('the audit', () => {
   });
 
   it('reads the receipts of an archive that is older than its catalogue', async () => {
-    const world = createWorld();
+    const world = createCatalogueWorld();
     for (let number = 0; number < 4; number += 1) world.archive(number);
     await createAuditFunction({ ...world, catalogue: undefined }).night();
     world.nextDay();
@@ -164,7 +88,7 @@ describe('the audit', () => {
   });
 
   it('drops the rows of documents that are gone, also if a whole shard is', async () => {
-    const { archive, night, bucket, catalogue, nextDay } = createWorld();
+    const { archive, night, bucket, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
     await night();
     for (const number of [1, 2, 3]) {
@@ -179,7 +103,7 @@ describe('the audit', () => {
   });
 
   it('keeps a row that another writer made for a document that came after the listing', async () => {
-    const { archive, night, nextDay, catalogue, time, bucket } = createWorld();
+    const { archive, night, nextDay, catalogue, time, bucket } = createCatalogueWorld();
     archive(0);
     archive(1);
     await night();
@@ -205,7 +129,7 @@ describe('the audit', () => {
   });
 
   it('makes a shard again that is damaged, and one that is removed', async () => {
-    const { archive, night, catalogue, nextDay } = createWorld();
+    const { archive, night, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
     await night();
     const rows = await catalogue.rows();
@@ -220,7 +144,7 @@ describe('the audit', () => {
   });
 
   it('in full makes every row again, whatever the catalogue says', async () => {
-    const { archive, night, catalogue, nextDay } = createWorld();
+    const { archive, night, catalogue, nextDay } = createCatalogueWorld();
     archive(0);
     await night();
     const rows = await catalogue.rows();
@@ -236,7 +160,7 @@ describe('the audit', () => {
 
   it('leaves the rows alone that a part has not come to', async () => {
     // The function's time is up after each document.
-    const world = createWorld();
+    const world = createCatalogueWorld();
     for (const number of [0, 1]) world.archive(number);
     let now = 0;
     const monotonic = () => {
@@ -260,7 +184,7 @@ describe('a catalogue that fails', () => {
   const denied = () => ({ name: 'AccessDenied', status: 403 });
 
   it.each(['get', 'put', 'list'])('to %s does not fail the audit, is counted and logged', async (failing) => {
-    const { archive, night, catalogue, metric, lines } = createWorld();
+    const { archive, night, catalogue, metric, lines } = createCatalogueWorld();
     for (let number = 0; number < 30; number += 1) archive(number);
     catalogue.bucket.refuse = (operation) => (operation === failing ? denied() : undefined);
 
@@ -276,7 +200,7 @@ describe('a catalogue that fails', () => {
   });
 
   it('is complete after the next night', async () => {
-    const { archive, night, catalogue, nextDay, fromScratch, metric } = createWorld();
+    const { archive, night, catalogue, nextDay, fromScratch, metric } = createCatalogueWorld();
     for (let number = 0; number < 30; number += 1) archive(number);
     let puts = 0;
     catalogue.bucket.refuse = (operation) => (operation === 'put' && ++puts % 4 === 0 ? denied() : undefined);
@@ -291,7 +215,7 @@ describe('a catalogue that fails', () => {
   });
 
   it('because one receipt cannot be read keeps the row that this document had, and updates the others', async () => {
-    const { archive, night, hold, bucket, catalogue, nextDay } = createWorld();
+    const { archive, night, hold, bucket, catalogue, nextDay } = createCatalogueWorld();
     archive(0);
     archive(1);
     await night();
@@ -306,79 +230,4 @@ describe('a catalogue that fails', () => {
 
     expect(await catalogue.rows()).toMatchObject([{ stamp: before?.stamp }, { id: idOf(1), held: true }]);
   });
-});
-
-describe('after any history', () => {
-  const step = fc.record({
-    action: fc.constantFrom('archive', 'erase', 'learn', 'hold', 'release', 'night', 'damage'),
-    number: fc.nat(7),
-  });
-
-  it('the rows of the catalogue are those that are made at once', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
-        const world = createWorld();
-        const archived = new Set<number>();
-        for (const { action, number } of steps) {
-          if (action === 'archive' && !archived.has(number)) {
-            archived.add(number);
-            world.archive(number);
-          } else if (action === 'night') await world.night();
-          else if (action === 'damage') world.catalogue.damage(idOf(number).slice(0, 3));
-          else if (action !== 'archive') await world[action](number);
-          world.time.set(world.time.now() + 3_600_000);
-        }
-
-        await world.night();
-
-        expect(await world.catalogue.rows()).toEqual(await world.fromScratch());
-      }),
-      { numRuns: propertyRuns(300) },
-    );
-  }, 120_000);
-
-  it('an erasure at any moment of a night leaves nothing of the document in the catalogue', async () => {
-    const digest = createHash('sha256').update('document 3').digest('hex');
-    await fc.assert(
-      fc.asyncProperty(fc.nat(60), fc.boolean(), async (moment, isNew) => {
-        let requests = Number.NEGATIVE_INFINITY;
-        let erasure: Promise<unknown> | undefined;
-        const nextRequest = async () => {
-          requests += 1;
-          if (requests !== moment) return;
-          erasure = world.erase(3);
-          await erasure;
-        };
-        const world = createWorld({
-          beforeRequest: nextRequest,
-          wrap: (store) => ({
-            list: store.list,
-            read: async (...parameters) => {
-              const read = await store.read(...parameters);
-              await nextRequest();
-              return read;
-            },
-            write: async (...parameters) => {
-              await nextRequest();
-              return await store.write(...parameters);
-            },
-          }),
-        });
-        for (const number of isNew ? [0, 1, 2] : [0, 1, 2, 3]) world.archive(number);
-        await world.night();
-        if (isNew) world.archive(3);
-        world.nextDay();
-        requests = 0;
-
-        await world.night();
-        await (erasure ?? world.erase(3));
-
-        const rows = await world.catalogue.rows();
-        expect(rows.map(({ id }) => id)).toEqual([0, 1, 2, 3].map(idOf));
-        expect(Object.keys(rows[3] ?? {})).toEqual(['id', 'state', 'stamp']);
-        expect(JSON.stringify(rows)).not.toContain(digest);
-      }),
-      { numRuns: propertyRuns(300) },
-    );
-  }, 120_000);
 });
