@@ -92,6 +92,7 @@ describe('finishRun', () => {
       unfinished: [],
       manifest: { key: root, sha256: sha256(memory.text(root)) },
       wroteManifest: true,
+      unchecked: [],
       archiver: '0.2.0',
     });
     expect(lines.at(-1)).toMatchObject({

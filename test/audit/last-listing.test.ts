@@ -41,7 +41,7 @@ function startWorld() {
       others: { findings: [found('5000', 'hidden')] },
     },
   });
-  const plan = { ...runRecords(tonight).plan, lastRun: lastNight };
+  const plan = { ...runRecords(tonight).plan, lastRun: lastNight, lastListed: lastNight };
   return { memory, bucket, plan };
 }
 
@@ -125,10 +125,13 @@ describe('readLastListing', () => {
 });
 
 describe('readLastDifferences', () => {
-  it('returns the documents of the parts of sort telnyx, each once', async () => {
+  it('returns what the parts of sort telnyx found, once per document', async () => {
     const { bucket, plan } = startWorld();
 
-    expect(await readLastDifferences(plan, bucket, signal)).toEqual(['4000', '9000']);
+    expect(await readLastDifferences(plan, bucket, signal)).toEqual([
+      found('4000', 'telnyx-differs'),
+      found('9000', 'missing'),
+    ]);
   });
 
   it('returns nothing without a last run', async () => {

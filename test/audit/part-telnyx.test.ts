@@ -195,14 +195,14 @@ describe('what differed in the last run', () => {
   }
 
   it('is looked up again, if Telnyx still has it', async () => {
-    const { findings, tally } = await startAfterFindings().audit(until, { lastRun });
+    const { findings, tally } = await startAfterFindings().audit(until, { lastListed: lastRun });
 
     expect(findings).toMatchObject([{ code: 'missing', documentId: idOf(1) }]);
     expect(tally).toMatchObject({ listedAtTelnyx: 0, counts: { missing: 1 } });
   });
 
   it('is left to the first piece of the part', async () => {
-    expect((await startAfterFindings().audit(until - 1, { lastRun })).findings).toEqual([]);
+    expect((await startAfterFindings().audit(until - 1, { lastListed: lastRun })).findings).toEqual([]);
   });
 });
 
