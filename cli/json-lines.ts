@@ -218,9 +218,12 @@ const find = [
     asOf: optional(
       v.pipe(
         instant,
-        v.description('Exact: when the comparison began. Otherwise: the oldest write of the catalogue.'),
+        v.description(
+          'Exact: when the comparison began. Otherwise: when the last audit that wrote the catalogue began, or its oldest write.',
+        ),
       ),
     ),
+    audited: optional(v.pipe(v.boolean(), v.description('Whether `asOf` is the beginning of an audit.'))),
     missing: optional(v.pipe(count, v.description('Parts of the catalogue that do not exist.'))),
     corrupt: optional(v.pipe(count, v.description('Parts of the catalogue that cannot be read.'))),
     invalid: optional(v.pipe(count, v.description('Receipts that are not valid, and were not searched.'))),

@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { InvalidArgumentError } from 'commander';
+import { lastCatalogued } from '../../functions/audit/run-history.ts';
+import { runName } from '../../functions/audit-names.ts';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { createRetryingBucket } from '../../functions/bucket/retrying-bucket.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { nightlyAudit } from '../../functions/limits.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
 import { searchFresh } from '../find/fresh-search.ts';
@@ -60,7 +63,7 @@ ${instantHelp}`,
   ],
   exitCodes: { 0: 'found', 1: 'nothing found' },
   permissions: `
-s3:ListBucket on both buckets, s3:GetObject on rows/* of the catalogue's bucket, kms:Decrypt and
+s3:ListBucket on both buckets, s3:GetObject on rows/* of the catalogue's bucket and on audits/*, kms:Decrypt and
 ${findStackPermissions}; with --fresh, or without a catalogue, also s3:ListBucketVersions on the archive's bucket and
 s3:GetObject on receipts/*, contexts/* and holds/*. To update the catalogue, s3:PutObject on rows/* and
 kms:GenerateDataKey.`,
@@ -168,7 +171,7 @@ async function digestOfFile(file: string): Promise<string> {
 /** How far the answer can be relied on. */
 type SearchState =
   | { exact: true; asOf: number; invalid: number; notUpdated: string | undefined }
-  | { exact: false; asOf: number | undefined; missing: number; corrupt: number };
+  | { exact: false; asOf: number | undefined; audited: boolean; missing: number; corrupt: number };
 
 async function search(
   filter: RowFilter,
@@ -200,7 +203,13 @@ async function search(
     };
     try {
       const stored = await searchStored({ store, shards, filter, onRows, onShard, signal });
-      return { exact: false, ...stored, missing: await countMissingShards(shards, bucket, signal) };
+      const missing = await countMissingShards(shards, bucket, signal);
+      // Shards are written only if they change, so the oldest may be far older than what it says.
+      const from = runName(time.now() - nightlyAudit.lastRunWithinMs);
+      const run = await lastCatalogued(bucket, from, signal);
+      const auditedAt = run === undefined ? 0 : Date.parse(run.startedAt);
+      const audited = auditedAt > (stored.asOf ?? Number.POSITIVE_INFINITY);
+      return { exact: false, ...stored, ...(audited && { asOf: auditedAt }), audited, missing };
     } finally {
       progress.stop();
     }
@@ -249,7 +258,10 @@ function describeState(state: SearchState): string[] {
       ...(notUpdated === undefined ? [] : [`The catalogue was not updated: ${notUpdated}`]),
     ];
   }
-  const { missing, corrupt } = state;
+  const { missing, corrupt, audited } = state;
+  const since = audited
+    ? 'the last audit that wrote it began'
+    : 'the oldest part of the catalogue was written';
   const gaps = [
     ...(missing > 0 ? [`${formatNumber(missing)} missing`] : []),
     ...(corrupt > 0 ? [`${formatNumber(corrupt)} corrupt`] : []),
@@ -257,7 +269,7 @@ function describeState(state: SearchState): string[] {
   return [
     at === undefined
       ? 'No part of the catalogue could be read.'
-      : `As of ${at}, when the oldest part of the catalogue was written; what has changed since may be missing.`,
+      : `As of ${at}, when ${since}; what has changed since may be missing.`,
     ...(gaps.length > 0 ? [`The answer is incomplete: parts of the catalogue are ${gaps.join(', ')}.`] : []),
     'With --fresh, the answer is exact.',
   ];

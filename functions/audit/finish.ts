@@ -91,6 +91,7 @@ async function end(
     unfinished: [...unfinished],
     ...(manifest && { manifest }),
     wroteManifest: written !== undefined,
+    ...(ofIds(results).every(({ catalogue }) => catalogue) && { catalogue: true }),
     unchecked: results.filter(({ unchecked }) => unchecked).map(({ part }) => part),
     ...namedSince(plan, tally, results),
     archiver: plan.archiver,
@@ -151,9 +152,9 @@ async function writeManifest(
   signal: AbortSignal,
 ): Promise<ManifestLine | undefined> {
   const { manifest: timestamp, newestManifest: predecessor } = plan;
-  const ofIds = results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
-  const stretches = ofIds.flatMap(({ manifest }) => manifest ?? []);
-  if (timestamp === undefined || stretches.length < ofIds.length) return undefined;
+  const parts = ofIds(results);
+  const stretches = parts.flatMap(({ manifest }) => manifest ?? []);
+  if (timestamp === undefined || stretches.length < parts.length) return undefined;
   if (await hasRival(plan.run, bucket, signal)) return undefined;
   if (await hasSuccessor(plan, timestamp, bucket, signal)) return undefined;
   try {
@@ -170,6 +171,10 @@ async function writeManifest(
     if (error instanceof ArchiverError && error.code === 'KeyCollision') return undefined;
     throw error;
   }
+}
+
+function ofIds(results: readonly PartResult[]): PartResult[] {
+  return results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
 }
 
 /** Whether an earlier run has not ended: it may still write its manifest. */

@@ -91,8 +91,11 @@ export class PartCatalogue {
     });
   }
 
-  /** @param covered what the part has gone over: other rows stay as they are */
-  async end(covered: Stretch): Promise<void> {
+  /**
+   * @param covered what the part has gone over: other rows stay as they are
+   * @returns whether the catalogue has all of its documents
+   */
+  async end(covered: Stretch): Promise<boolean> {
     for (const shard of this.#open.keys()) await this.#write(shard, covered);
     // Shards all of whose documents are gone.
     const stored = (await this.#attempt((signal) => this.#store.list(signal))) ?? [];
@@ -103,6 +106,7 @@ export class PartCatalogue {
       await this.#write(shard, covered);
     }
     if (this.#failures > 0) this.#context.log.count('CatalogueFailures', this.#failures);
+    return this.#failures === 0;
   }
 
   async #read(shard: string): Promise<void> {

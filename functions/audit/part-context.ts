@@ -30,7 +30,7 @@ export interface PartContext extends AuditDependencies {
   signal: AbortSignal;
 }
 
-export interface PartWork extends Pick<PartResult, 'cells' | 'manifest'> {
+export interface PartWork extends Pick<PartResult, 'cells' | 'manifest' | 'catalogue'> {
   /** Problems, and what could not be checked. */
   findings: Finding[];
   /** What was left, if the part ended early. */

@@ -77,12 +77,13 @@ export async function auditIds(
   }
 
   const covered: Stretch = { from: part.from, before: limit.stoppedAt ?? part.before };
-  await catalogue?.end(covered);
+  const isCatalogued = (await catalogue?.end(covered)) ?? false;
   return {
     // The listings are ahead of the documents: what lies behind the end is found again by the rest.
     findings: found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered)),
     ...(limit.stoppedAt !== undefined && { rest: { ...part, from: limit.stoppedAt } }),
     cells: fingerprints.of(covered),
+    ...(isCatalogued && { catalogue: true }),
     ...(plan.manifest !== undefined && {
       manifest: await writeManifest({ timestamp: plan.manifest, ...covered, entries }, context),
     }),

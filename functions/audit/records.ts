@@ -128,6 +128,8 @@ const result = v.strictObject({
   cells: v.optional(v.record(v.string(), v.string())),
   /** Parts of sort `ids` of a run that writes a manifest: the stretch's own manifest. */
   manifest: v.optional(v.strictObject({ key: v.string(), sha256: digest, documents: count })),
+  /** Parts of sort `ids`: set if the catalogue has all documents of the part. */
+  catalogue: v.optional(v.literal(true)),
   /** Why nothing of the part could be checked. */
   unchecked: v.optional(v.strictObject({ code: v.string(), reason: v.string() })),
 });
@@ -154,6 +156,8 @@ const summary = v.strictObject({
   unchecked: v.array(part),
   /** The newest manifest: the one that the run wrote or, if it wrote none, found. */
   manifest: v.optional(namedManifest),
+  /** Set if the catalogue has all documents as the run found them. */
+  catalogue: v.optional(v.literal(true)),
   /** Whether the run wrote that manifest. */
   wroteManifest: v.boolean(),
   /** The oldest manifest with which the next run compares the names: this run has compared it with those before. */

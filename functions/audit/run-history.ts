@@ -112,3 +112,23 @@ function assertOfRun<Content extends { run: string }>(content: Content, run: str
   if (content.run === run) return content;
   throw new RangeError('This object is a copy from another run of the audit.');
 }
+
+/**
+ * The newest complete run that left in the catalogue all documents as it found them.
+ *
+ * @param from name of the first run to consider
+ * @throws ArchiverError the errors of `Bucket`
+ */
+export async function lastCatalogued(
+  bucket: Pick<Bucket, 'list' | 'read'>,
+  from: string,
+  signal: AbortSignal,
+): Promise<RunSummary | undefined> {
+  const ended: string[] = [];
+  for await (const { run, hasSummary } of listRuns(bucket, { from, signal })) if (hasSummary) ended.push(run);
+  for (const run of ended.toReversed()) {
+    const summary = await unlessAltered(readRunSummary(bucket, run, signal));
+    if (summary?.status === 'complete' && summary.catalogue) return summary;
+  }
+  return undefined;
+}

@@ -370,7 +370,7 @@ describe('A tombstone', () => {
 
     expect((await inspected()).evidence.receipt?.tombstone).toEqual({
       digest: sha256(longer),
-      alteration: 'more is missing, unknown or not valid',
+      alteration: 'a member of the top level is missing, unknown or not valid',
     });
   });
 

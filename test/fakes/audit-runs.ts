@@ -113,6 +113,7 @@ export function runRecords(
     unchecked: results.flatMap(({ part, unchecked }) => (unchecked ? [part] : [])),
     ...(manifest && { manifest }),
     wroteManifest: false,
+    ...(results.some((result) => result.catalogue) && { catalogue: true }),
     archiver: '0.2.0',
   };
   return { plan, results, summary: ended ? summary : undefined };

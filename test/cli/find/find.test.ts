@@ -5,6 +5,7 @@ import { UsageError } from '../../../cli/command.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
 import { DiskError } from '../../../local/s3/file-errors.ts';
+import { putRun } from '../../fakes/audit-runs.ts';
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder } from '../world.ts';
@@ -61,9 +62,26 @@ describe('without --fresh', () => {
       shown: 0,
       exact: false,
       asOf: instant(0),
+      audited: false,
       missing: 0,
       corrupt: 0,
     });
+  });
+
+  it.each([
+    ['the last audit, which wrote it', true, '20261124T121500Z', '2026-11-24T12:15:00.000Z'],
+    ['its oldest part if the last audit began before', true, '20261124T021500Z', instant(0)],
+    ['its oldest part if the last audit could not write it', false, '20261124T121500Z', instant(0)],
+  ])('is as of %s', async (_what, isWritten, audit, asOf) => {
+    const { bucket, catalogue, advance, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    advance(3_600_000);
+    putRun(bucket, audit, { parts: { ids__: isWritten ? { catalogue: true } : {} } });
+
+    const { end, printed } = await run({ words: ['loa'] });
+
+    expect(end).toMatchObject({ asOf, audited: asOf !== instant(0) });
+    expect(printed).toContain(`As of ${asOf}, when the`);
   });
 
   it('states the oldest write of all parts', async () => {
