@@ -87,6 +87,7 @@ async function end(
     day: plan.day,
     newFrom: plan.newFrom,
     tally,
+    // Stryker disable next-line ConditionalExpression: JSON leaves out what is undefined; required by the type.
     parts: results.map(({ part, rest }) => ({ part, ...(rest !== undefined && { rest }) })),
     unfinished: [...unfinished],
     ...(manifest && { manifest }),
@@ -137,6 +138,7 @@ function namedSince(
     !counts['manifest-altered'] &&
     !counts['manifest-removed'];
   const key = (isClean ? manifests.at(-1) : manifests[0])?.key;
+  // Stryker disable next-line ConditionalExpression: JSON leaves out what is undefined; required by the type.
   return key === undefined ? {} : { namedSince: key };
 }
 
@@ -174,6 +176,7 @@ async function writeManifest(
 }
 
 function ofIds(results: readonly PartResult[]): PartResult[] {
+  // Stryker disable next-line OptionalChaining: a result that was read has the name of a part; required by the type.
   return results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
 }
 
@@ -197,6 +200,7 @@ async function hasSuccessor(
   for (let after = newestManifest?.key; ; ) {
     const keys = await bucket.list(manifestPrefix, after, signal);
     if (keys.length === 0) return false;
+    // Stryker disable next-line ArrayDeclaration: a text is the file of no manifest.
     const files = keys.flatMap((key) => (known.has(key) ? [] : (parseManifestKey(key) ?? [])));
     if (files.some(({ file, timestamp }) => file === 'manifest' && timestamp !== own)) return true;
     after = keys.at(-1);
@@ -230,6 +234,7 @@ async function readResults(
 ): Promise<{ results: PartResult[]; unfinished: string[] }> {
   const chains = await mapConcurrently(parts, concurrency, signal, async (first, limited) => {
     const results: PartResult[] = [];
+    // Stryker disable next-line OptionalChaining: a result was read before; required by the type.
     for (let name: string | undefined = first; name !== undefined; name = results.at(-1)?.rest) {
       const part = parsePartName(name) as AuditPart;
       const result = await unlessAltered(readPartResult(bucket, run, part, limited));

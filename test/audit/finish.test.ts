@@ -130,6 +130,24 @@ describe('finishRun', () => {
     expect(await finish()).toMatchObject({ status: 'complete' });
   });
 
+  it('does nothing if somebody changed a result', async () => {
+    const { finish, memory, lines } = startWorld();
+    memory.put(auditResultKey(run, { sort: 'others' }), '{}', noon);
+
+    expect(await finish()).toEqual({});
+    expect(lines).toEqual([]);
+  });
+
+  it('names the parts that could not be checked, and compares the names again', async () => {
+    const unchecked = { code: 'BucketUnavailable', reason: 'x' };
+    const manifests = [predecessor, { key: manifestKey('20261118T000000Z'), sha256: sha256('x') }];
+    const { finish, summary } = startWorld({ parts: { ...parts, others: { unchecked } } }, { manifests });
+
+    await finish();
+
+    expect(summary()).toMatchObject({ unchecked: ['others'], namedSince: predecessor.key });
+  });
+
   it('ignores keys among the results that the archiver does not write', async () => {
     const { finish, memory } = startWorld();
     memory.put(`audits/${run}/results/~`, 'x', noon);
@@ -193,6 +211,43 @@ describe('closeRun', () => {
 });
 
 describe('the manifest of a run', () => {
+  it('is not written by a later run that closes it', async () => {
+    const { close, summary, memory } = startWorld();
+
+    await close();
+
+    expect(summary()).toMatchObject({ status: 'complete', unfinished: [], wroteManifest: false });
+    expect(memory.objects.get(manifestKey(timestamp))).toBeUndefined();
+  });
+
+  it('is not written if something else is at its key', async () => {
+    const { finish, summary, memory } = startWorld();
+    memory.put(manifestKey(timestamp), 'x', noon);
+
+    await finish();
+
+    expect(summary()).toMatchObject({ status: 'complete', wroteManifest: false });
+  });
+
+  it('fails the end of the run if the bucket does not take it', async () => {
+    const { finish, summary, memory } = startWorld();
+    memory.refuse = (operation, key) =>
+      operation === 'put' && key.startsWith('manifests/') ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    await expect(finish()).rejects.toMatchObject({ code: 'BucketMisconfigured' });
+    expect(summary()).toBeUndefined();
+  });
+
+  it('is written although an altered manifest follows its predecessor, which the plan reports', async () => {
+    const altered = { ...found('manifest-altered', 'x'), key: manifestKey('20261120T000000Z') };
+    const { finish, summary, memory } = startWorld({ findings: [altered] }, { newestManifest: predecessor });
+    memory.put(altered.key, 'x', noon);
+
+    await finish();
+
+    expect(summary()?.wroteManifest).toBe(true);
+  });
+
   it('names its predecessor and the stretches in their order', async () => {
     const { finish, memory } = startWorld({}, { newestManifest: predecessor });
 
@@ -284,7 +339,7 @@ describe('the manifest of a run', () => {
 });
 
 describe('the manifest from which on the next run compares the names', () => {
-  const manifests = ['20261110T021501Z', '20261117T021501Z'].map((each) => ({
+  const manifests = ['20261103T021501Z', '20261110T021501Z', '20261117T021501Z'].map((each) => ({
     key: manifestKey(each),
     sha256: sha256(each),
   }));
@@ -294,7 +349,7 @@ describe('the manifest from which on the next run compares the names', () => {
 
     await finish();
 
-    expect(summary()?.namedSince).toBe(manifests[1]?.key);
+    expect(summary()?.namedSince).toBe(manifests[2]?.key);
   });
 
   it.each(['manifest-differs', 'manifest-altered', 'manifest-removed'] as const)(

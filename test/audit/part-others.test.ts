@@ -17,6 +17,8 @@ it('The objects of the bucket that belong to no document are judged, and nothing
   const bucket = new MemoryBucket(time);
   const foreign = [
     'a',
+    'contexts',
+    'contexts0',
     'documents',
     'documents0',
     'holds',
@@ -30,6 +32,7 @@ it('The objects of the bucket that belong to no document are judged, and nothing
   const ofDocuments = [
     documentKey(id),
     'documents/x',
+    'contexts/x',
     holdKey(id, noon),
     'holds/x',
     receiptKey(id),

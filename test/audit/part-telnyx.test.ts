@@ -29,6 +29,8 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
   const controller = new AbortController();
   const { dependencies } = createAuditFunction({ bucket, time, account, pageRows: () => pageRows });
   let requests = 0;
+  type Ask = typeof dependencies.telnyx.document;
+  let ask: Ask = dependencies.telnyx.document;
   const telnyx: typeof dependencies.telnyx = {
     ...dependencies.telnyx,
     get: async (...parameters) => {
@@ -36,6 +38,7 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
       await onRequest(requests);
       return dependencies.telnyx.get(...parameters);
     },
+    document: (...parameters) => ask(...parameters),
   };
   /** A document at Telnyx. */
   const upload = (number: number, createdAt = noon - 10 * day) => {
@@ -49,6 +52,10 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
     account,
     controller,
     upload,
+    /** Replaces Telnyx's answer about one document. @param answer `get`: the usual one */
+    answer: (answer: (get: Ask, ...parameters: Parameters<Ask>) => ReturnType<Ask>) => {
+      ask = (...parameters) => answer(dependencies.telnyx.document, ...parameters);
+    },
     /** A document at Telnyx and in the archive. */
     archive: (number: number) => {
       const archived = upload(number);
@@ -184,14 +191,14 @@ describe('what differed in the last run', () => {
   });
 
   /** A last run that found two documents missing. One of them is still at Telnyx, in a part of its list that is not read. */
-  function startAfterFindings() {
+  function startAfterFindings(findings = [found(1), found(2)]) {
     const world = startWorld({ full: false });
     const old = Array.from({ length: 30 }, (_, back) => noon - (100 + back) * day).find(
       (instant) => Math.floor(instant / day) % 30 !== Math.floor(noon / day) % 30,
     );
     world.upload(1, old);
-    putRun(world.bucket, lastRun, { parts: { telnyx_1: { findings: [found(1), found(2)] } } });
-    return world;
+    putRun(world.bucket, lastRun, { parts: { telnyx_1: { findings } } });
+    return { ...world, again: () => world.audit(until, { lastListed: lastRun }) };
   }
 
   it('is looked up again, if Telnyx still has it', async () => {
@@ -199,6 +206,81 @@ describe('what differed in the last run', () => {
 
     expect(findings).toMatchObject([{ code: 'missing', documentId: idOf(1) }]);
     expect(tally).toMatchObject({ listedAtTelnyx: 0, counts: { missing: 1 } });
+  });
+
+  it('is not asked about if the archive has its receipt by now', async () => {
+    const { again, bucket, answer } = startAfterFindings();
+    bucket.put(receiptKey(idOf(1)), 'x', noon);
+    answer(async () => expect.unreachable());
+    bucket.put(receiptKey(idOf(2)), 'x', noon);
+
+    expect((await again()).findings).toEqual([]);
+  });
+
+  it('is asked about if Telnyx stated something else, although the archive has its receipt', async () => {
+    const { again, archive, account } = startAfterFindings([{ ...found(3), code: 'telnyx-differs' }]);
+    const record = archive(3);
+    account.set(record.id, { ...record, created_at: new Date(noon - 200 * day).toISOString() });
+
+    expect((await again()).findings).toMatchObject([{ code: 'telnyx-differs', documentId: idOf(3) }]);
+  });
+
+  it('is reported as before, and first, if Telnyx’s record of it cannot be read', async () => {
+    const { again, answer } = startAfterFindings();
+    answer((get, id, signal) =>
+      id === idOf(2) ? Promise.reject(new ArchiverError('UnexpectedResponse', 'x')) : get(id, signal),
+    );
+
+    expect((await again()).findings).toMatchObject([
+      { ...found(2) },
+      { code: 'missing', documentId: idOf(1) },
+    ]);
+  });
+
+  it.each([
+    new ArchiverError('TelnyxUnavailable', 'x'),
+    Object.assign(new Error('a defect'), { retryPolicy: 'retry' }),
+  ])('fails the part if Telnyx cannot be asked: %s', async (error) => {
+    const { again, answer } = startAfterFindings();
+    answer(() => Promise.reject(error));
+
+    await expect(again()).rejects.toBe(error);
+  });
+
+  it('is not looked up to the end if the invocation ends', async () => {
+    const { again, answer, controller } = startAfterFindings();
+    answer(async () => {
+      controller.abort(new Error('over'));
+      throw new ArchiverError('UnexpectedResponse', 'x');
+    });
+
+    await expect(again()).rejects.toThrow('over');
+  });
+
+  it('is reported as before from half of the part’s time on', async () => {
+    const numbers = Array.from({ length: 10 }, (_, number) => number + 1);
+    const { again, answer, time } = startAfterFindings(numbers.map(found));
+    await sleep(time, 1_000);
+    let asked = 0;
+    answer(async () => {
+      asked += 1;
+      // The part works for 360 seconds.
+      await sleep(time, 60_000);
+      throw new ArchiverError('DocumentGone', 'x');
+    });
+
+    const { findings } = await again();
+
+    expect(asked).toBe(3);
+    expect(findings).toEqual(numbers.slice(3).map(found));
+  });
+
+  it('is reported as before after a thousand questions', async () => {
+    const numbers = Array.from({ length: 1_002 }, (_, number) => number + 1);
+    const { again, answer } = startAfterFindings(numbers.map(found));
+    answer(() => Promise.reject(new ArchiverError('DocumentGone', 'x')));
+
+    expect((await again()).findings).toEqual([found(1_001), found(1_002)]);
   });
 
   it('is left to the first piece of the part', async () => {

@@ -22,7 +22,7 @@ function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...o
   const time = virtualTime(noon);
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
-  const { dependencies, repaired } = createAuditFunction({
+  const { dependencies, repaired, lines } = createAuditFunction({
     bucket,
     time,
     account,
@@ -32,6 +32,7 @@ function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...o
   putRun(bucket, run, { full: true, parts, ended: false, ...options });
   bucket.requests.length = 0;
   const controller = new AbortController();
+  let { send } = dependencies;
   let get = dependencies.telnyx.get;
   const telnyx = { ...dependencies.telnyx, get: ((...each) => get(...each)) as typeof get };
   return {
@@ -39,7 +40,11 @@ function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...o
     bucket,
     account,
     repaired,
+    lines,
     controller,
+    refuseRepairs: () => {
+      send = () => Promise.reject(new ArchiverError('QueueUnavailable', 'x'));
+    },
     /** Replaces Telnyx's answers. */
     answer: (answer: typeof get) => {
       get = answer;
@@ -64,7 +69,7 @@ function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...o
       runPart(
         { v: 1, kind: 'audit-part', run: of, part, requestedAt: new Date(noon).toISOString() },
         { receivedAt, deadline: time.monotonic() + timeMs, signal: controller.signal },
-        { ...dependencies, telnyx },
+        { ...dependencies, telnyx, send: (...each) => send(...each) },
       ),
   };
 }
@@ -120,6 +125,14 @@ describe('a part', () => {
 
     expect(hasEnded()).toBe(true);
     expect(bucket.requests.filter((request) => request.startsWith('list-versions'))).toEqual([]);
+  });
+
+  it('of a run that has ended is not done', async () => {
+    const { work, resultOf } = startWorld({ ended: true });
+
+    expect(await work('others')).toEqual({});
+
+    expect(resultOf('others')).toBeUndefined();
   });
 
   it.each(['ids__', 'others'])('of any sort is done: %s', async (part) => {
@@ -190,6 +203,40 @@ describe('a part that takes several deliveries', () => {
 });
 
 describe('a part that fails', () => {
+  it('for a reason that no delivery changes is recorded as unchecked at once', async () => {
+    const { work, answer, resultOf } = startWorld();
+    answer(() => Promise.reject(new ArchiverError('KeyCollision', 'x')));
+
+    await work(ofTelnyx);
+
+    expect(resultOf(ofTelnyx)).toMatchObject({ unchecked: { code: 'KeyCollision' } });
+  });
+
+  it('keeps the time after which it may be repeated', async () => {
+    const { work, answer } = startWorld();
+    answer(() => Promise.reject(new ArchiverError('RateLimited', 'x', { retryAfterMs: 7_200_000 })));
+
+    await expect(work(ofTelnyx)).rejects.toMatchObject({ code: 'RateLimited', retryAfterMs: 7_200_000 });
+  });
+
+  it.each([
+    [6 * hour - 1, false],
+    [6 * hour, true],
+  ])('to queue documents for repair, %d ms after the plan, writes its result: %s', async (ms, expected) => {
+    const { work, upload, resultOf, refuseRepairs, lines } = startWorld();
+    upload(1);
+    refuseRepairs();
+
+    const done = work(ofTelnyx, { receivedAt: noon + ms });
+
+    if (!expected) await expect(done).rejects.toMatchObject({ code: 'QueueUnavailable' });
+    await Promise.allSettled([done]);
+    expect(resultOf(ofTelnyx)?.findings.map(({ code }) => code)).toEqual(expected ? ['missing'] : undefined);
+    expect(lines.filter(({ level }) => level === 'WARN')).toMatchObject(
+      expected ? [{ message: 'Documents not queued for repair', code: 'QueueUnavailable' }] : [],
+    );
+  });
+
   it.each([0, 6 * hour - 1])('is repeated %d ms after the plan', async (ms) => {
     const { work, answer, resultOf } = startWorld();
     answer(() => Promise.reject(failure));

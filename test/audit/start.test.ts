@@ -43,13 +43,13 @@ function startWorld(options: Partial<AuditFunctionOptions> = {}) {
       putRun(bucket, name, runOptions);
       return name;
     },
-    start: ({ full = false, receivedAt = noon } = {}) =>
+    start: ({ full = false, receivedAt = noon, requestedAt = noon } = {}) =>
       startRun(
         {
           v: 1,
           kind: 'audit-start',
           ...(full && { full }),
-          requestedAt: new Date(noon).toISOString(),
+          requestedAt: new Date(requestedAt).toISOString(),
         },
         { receivedAt, deadline: Number.POSITIVE_INFINITY, signal },
         dependencies,
@@ -185,6 +185,32 @@ describe('the last run', () => {
 
     expect(planOf()).toMatchObject({ lastRun: last });
     expect(planOf()?.shares).toHaveLength(3);
+  });
+
+  it('that compared Telnyx’s list may be an earlier one', async () => {
+    const { start, planOf, putRunBefore } = startWorld();
+    const unchecked = { code: 'TelnyxUnavailable', reason: 'x' };
+    const listed = putRunBefore(3 * day, { parts: { ids__: { unchecked }, telnyx_1: {} } });
+    putRunBefore(2 * day, { parts: { ids__: {}, telnyx_1: { unchecked } } });
+    const last = putRunBefore(day, { parts: { ids__: {}, telnyx_1: { unchecked } } });
+
+    await start();
+
+    expect(planOf()).toMatchObject({ lastRun: last, lastListed: listed });
+    expect(planOf()?.shares).toHaveLength(1);
+    expect(planOf()?.listShares).toHaveLength(3);
+  });
+
+  it('that compared Telnyx’s list may not exist', async () => {
+    const { start, planOf, putRunBefore } = startWorld();
+    const last = putRunBefore(2 * day, {
+      parts: { telnyx_1: { unchecked: { code: 'Unexpected', reason: 'x' } } },
+    });
+
+    await start();
+
+    expect(planOf()).toMatchObject({ lastRun: last, listShares: [today % 30] });
+    expect(planOf()).not.toHaveProperty('lastListed');
   });
 
   it.each([
@@ -341,6 +367,35 @@ describe('the manifests of a plan', () => {
     await start();
 
     expect(planOf()?.manifest).toBe(formatTimestamp((noon + day) / 1_000 + 1));
+  });
+
+  it('are due every seventh day if the newest one is of a future day', async () => {
+    const due: number[] = [];
+    for (let ahead = 0; ahead < 7; ahead += 1) {
+      const { start, planOf } = await startWithChain([-20 * day]);
+      const receivedAt = noon + ahead * day;
+      await start({ receivedAt, requestedAt: receivedAt });
+      if (planOf(runName(receivedAt))?.manifest !== undefined) due.push(today + ahead);
+    }
+
+    expect(due).toEqual([Math.ceil(today / 7) * 7]);
+  });
+
+  it('are not due if the newest one is of a time less than a day ahead', async () => {
+    const { start, planOf } = await startWithChain([-day]);
+
+    await start();
+
+    expect(planOf()).not.toHaveProperty('manifest');
+  });
+
+  it('do not follow a file of a time more than a day ahead', async () => {
+    const { start, planOf, bucket } = await startWithChain([week]);
+    bucket.put(manifestKey(formatTimestamp((noon + day) / 1_000 + 1)), 'x', noon);
+
+    await start();
+
+    expect(planOf()?.manifest).toBe(formatTimestamp(noon / 1_000));
   });
 
   it('are read again within the days of a cycle', async () => {
