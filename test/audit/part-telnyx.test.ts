@@ -29,6 +29,7 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
   const controller = new AbortController();
   const { dependencies } = createAuditFunction({ bucket, time, account, pageRows: () => pageRows });
   let requests = 0;
+  let list = dependencies.telnyx.get;
   type Ask = typeof dependencies.telnyx.document;
   let ask: Ask = dependencies.telnyx.document;
   const telnyx: typeof dependencies.telnyx = {
@@ -36,7 +37,7 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
     get: async (...parameters) => {
       requests += 1;
       await onRequest(requests);
-      return dependencies.telnyx.get(...parameters);
+      return list(...parameters);
     },
     document: (...parameters) => ask(...parameters),
   };
@@ -52,6 +53,10 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
     account,
     controller,
     upload,
+    /** Replaces Telnyx's list. */
+    replaceList: (answer: typeof list) => {
+      list = answer;
+    },
     /** Replaces Telnyx's answer about one document. @param answer `get`: the usual one */
     answer: (answer: (get: Ask, ...parameters: Parameters<Ask>) => ReturnType<Ask>) => {
       ask = (...parameters) => answer(dependencies.telnyx.document, ...parameters);
@@ -78,7 +83,7 @@ function startWorld({ full = true, onRequest = async () => undefined, pageRows =
         { workMs, signal: controller.signal },
         { ...dependencies, telnyx },
       );
-      if (stopped) context.stopAt = Number.NEGATIVE_INFINITY;
+      if (stopped) context.stopAt = time.monotonic();
       const work = await auditTelnyx({ sort: 'telnyx', until: to }, context);
       return { ...work, tally: context.tally };
     },
@@ -161,23 +166,19 @@ describe('a document of Telnyx’s list', () => {
   });
 
   it('may have no creation time', async () => {
-    const { audit, bucket, time } = startWorld();
-    const { dependencies } = createAuditFunction({ bucket, time });
-    const plan = runRecords(run, { full: true, parts: { [`telnyx_${until}`]: {} } }).plan;
-    const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
-    const telnyx = {
-      ...dependencies.telnyx,
-      get: async () => ({ body: { data: [{ id: idOf(1) }] }, rateLimit }),
-    };
-    const { signal } = new AbortController();
-    const context = createPartContext(plan, { workMs: 60_000, signal }, { ...dependencies, telnyx });
-    context.stopAt = Number.NEGATIVE_INFINITY;
+    const { audit, replaceList } = startWorld({ full: false });
+    let requests = 0;
+    replaceList(async () => {
+      requests += 1;
+      if (requests > 1) throw failure();
+      const rateLimit = { limit: undefined, remaining: undefined, resetMs: undefined };
+      return { body: { data: [{ id: idOf(1) }] }, rateLimit };
+    });
 
-    const { findings, rest } = await auditTelnyx({ sort: 'telnyx', until }, context);
+    const { findings, rest } = await audit(until, { stopped: true });
 
-    expect(findings.map(({ code }) => code)).toContain('missing');
-    expect(rest).toBeUndefined();
-    expect((await audit()).rest).toBeUndefined();
+    expect(findings).toMatchObject([{ code: 'missing', documentId: idOf(1) }]);
+    expect(rest).toEqual({ sort: 'telnyx', until: (noon - 2.5 * day) / 1_000 });
   });
 });
 
@@ -218,11 +219,12 @@ describe('what differed in the last run', () => {
   });
 
   it('is asked about if Telnyx stated something else, although the archive has its receipt', async () => {
-    const { again, archive, account } = startAfterFindings([{ ...found(3), code: 'telnyx-differs' }]);
+    const { again, archive, account, bucket } = startAfterFindings([{ ...found(3), code: 'telnyx-differs' }]);
     const record = archive(3);
     account.set(record.id, { ...record, created_at: new Date(noon - 200 * day).toISOString() });
 
     expect((await again()).findings).toMatchObject([{ code: 'telnyx-differs', documentId: idOf(3) }]);
+    expect(bucket.requests.filter((request) => request.startsWith('list receipts/'))).toEqual([]);
   });
 
   it('is reported as before, and first, if Telnyx’s record of it cannot be read', async () => {

@@ -42,8 +42,12 @@ function startWorld({ parts = { [ofTelnyx]: undefined, others: undefined }, ...o
     repaired,
     lines,
     controller,
-    refuseRepairs: () => {
-      send = () => Promise.reject(new ArchiverError('QueueUnavailable', 'x'));
+    /** @param before awaited before the queue refuses the messages */
+    refuseRepairs: (before: (signal: AbortSignal) => Promise<void> = async () => undefined) => {
+      send = async (_queue, _messages, signal) => {
+        await before(signal);
+        throw new ArchiverError('QueueUnavailable', 'x');
+      };
     },
     /** Replaces Telnyx's answers. */
     answer: (answer: typeof get) => {
@@ -262,6 +266,16 @@ describe('a part that fails', () => {
       tally: { documents: 0, requests: 0, counts: { unreadable: 1 } },
       unchecked: { code: 'ApiKeyRejected', reason: 'Telnyx refuses the key.' },
     });
+  });
+
+  it('to queue documents for repair in time is recorded as unchecked', async () => {
+    const { work, upload, resultOf, refuseRepairs, time } = startWorld();
+    upload(1);
+    refuseRepairs((signal) => sleep(time, 10 * hour, signal));
+
+    await work(ofTelnyx, { receivedAt: noon + 6 * hour });
+
+    expect(resultOf(ofTelnyx)).toMatchObject({ findings: [], unchecked: { code: 'OutOfTime' } });
   });
 
   it('ends 20 seconds before the invocation does', async () => {

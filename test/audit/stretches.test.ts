@@ -51,6 +51,8 @@ describe('dividing the IDs', () => {
     ['a digit with more', [15], 10, ['080']],
     ['a digit whose pieces are no whole documents', [7, 21], 10, ['100', '155', '1aa']],
     ['a digit that fits in part', [5, 20], 10, ['100', '180']],
+    ['a digit whose first piece fits in part', [2, 15], 10, ['180']],
+    ['a small digit that fits behind a piece', [15, 2], 10, ['080']],
     ['a small digit behind a large one', [40, 1], 10, ['040', '080', '0c0', '100']],
   ])('divides %s', (_what, counts, perStretch, bounds) => {
     const samples = counts.map((documents, digit) => ({ digit: String(digit), documents }));
