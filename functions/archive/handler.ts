@@ -1,11 +1,7 @@
-import middy from '@middy/core';
-import type { Context, SQSEvent } from 'aws-lambda';
-import { ArchiverError } from '../errors.ts';
-import { timeouts } from '../limits.ts';
-import { type BatchDependencies, consumeBatch, instantOf, type Job } from '../queue/batch.ts';
+import { type BatchDependencies, instantOf, type Job } from '../queue/batch.ts';
+import { createBatchHandler } from '../queue/batch-handler.ts';
 import { type DocumentMessage, parseDocumentMessage } from '../queue/messages.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
-import { nextTurn, withDeadline } from '../time.ts';
 import { type ArchiveDependencies, archiveDocument, type Outcome } from './archive-document.ts';
 
 export type ArchiveHandlerDependencies = ArchiveDependencies &
@@ -16,16 +12,11 @@ export type ArchiveHandlerDependencies = ArchiveDependencies &
 
 /** The archive function: takes messages of the documents and backfill lanes, returns those that must be redelivered. */
 export function createArchiveHandler(dependencies: ArchiveHandlerDependencies) {
-  const { time } = dependencies;
-  const archive = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
-    await nextTurn();
-    const availableMs = context.getRemainingTimeInMillis() - timeouts.reserveMs;
-    const deadline = time.monotonic() + availableMs;
-    return withDeadline(time, availableMs, signal, outOfTime, (limited) =>
-      consumeBatch(event, limited, createJob(dependencies, deadline), dependencies),
-    );
-  };
-  return middy(archive, { timeoutEarlyInMillis: timeouts.lastResortMs });
+  return createBatchHandler(
+    dependencies,
+    (deadline) => createJob(dependencies, deadline),
+    'The invocation ran out of time before the document was archived. The message returns to its queue.',
+  );
 }
 
 function createJob(dependencies: ArchiveHandlerDependencies, deadline: number): Job<DocumentMessage> {
@@ -71,11 +62,4 @@ function countOutcome(
   const createdAt = Date.parse(outcome.createdAt ?? '');
   const isLive = message.trigger === 'webhook' || message.trigger === 'sweep';
   if (isLive && Number.isFinite(createdAt)) log.count('ArchiveLatency', Math.max(0, time.now() - createdAt));
-}
-
-function outOfTime(): ArchiverError {
-  return new ArchiverError(
-    'OutOfTime',
-    'The invocation ran out of time before the document was archived. The message returns to its queue.',
-  );
 }

@@ -1,16 +1,12 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import middy from '@middy/core';
-import type { Context, SQSEvent } from 'aws-lambda';
 import type { CatalogueStore } from '../bucket/catalogue.ts';
 import type { Bucket } from '../bucket/store.ts';
 import type { Versions } from '../bucket/versions.ts';
-import { ArchiverError } from '../errors.ts';
-import { timeouts } from '../limits.ts';
-import { type BatchDependencies, consumeBatch, type Job } from '../queue/batch.ts';
+import type { BatchDependencies, Job } from '../queue/batch.ts';
+import { createBatchHandler } from '../queue/batch-handler.ts';
 import { type AuditMessage, parseAuditMessage } from '../queue/messages.ts';
 import type { SendMessages } from '../queue/send.ts';
 import type { TelnyxClient } from '../telnyx/client.ts';
-import { nextTurn, withDeadline } from '../time.ts';
 import { runPart } from './part.ts';
 import { startRun } from './start.ts';
 
@@ -44,16 +40,11 @@ export interface AuditReceive {
 
 /** Starts runs of the audit and does their parts; the handler reports failed messages as `batchItemFailures`. */
 export function createAuditHandler(dependencies: AuditDependencies) {
-  const { time } = dependencies;
-  const handle = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
-    await nextTurn();
-    const workMs = context.getRemainingTimeInMillis() - timeouts.reserveMs;
-    const deadline = time.monotonic() + workMs;
-    return withDeadline(time, workMs, signal, outOfTime, (workSignal) =>
-      consumeBatch(event, workSignal, createJob(dependencies, deadline), dependencies),
-    );
-  };
-  return middy(handle, { timeoutEarlyInMillis: timeouts.lastResortMs });
+  return createBatchHandler(
+    dependencies,
+    (deadline) => createJob(dependencies, deadline),
+    'The invocation ran out of time before the part was done; the message returns to the queue.',
+  );
 }
 
 function createJob(dependencies: AuditDependencies, deadline: number): Job<AuditMessage> {
@@ -70,11 +61,4 @@ function createJob(dependencies: AuditDependencies, deadline: number): Job<Audit
         : runPart(message, receive, dependencies);
     },
   };
-}
-
-function outOfTime(): ArchiverError {
-  return new ArchiverError(
-    'OutOfTime',
-    'The invocation ran out of time before the part was done; the message returns to the queue.',
-  );
 }

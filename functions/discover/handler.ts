@@ -1,10 +1,6 @@
-import middy from '@middy/core';
-import type { Context, SQSEvent } from 'aws-lambda';
-import { ArchiverError } from '../errors.ts';
-import { timeouts } from '../limits.ts';
-import { type BatchDependencies, consumeBatch, type Job } from '../queue/batch.ts';
+import type { BatchDependencies, Job } from '../queue/batch.ts';
+import { createBatchHandler } from '../queue/batch-handler.ts';
 import { type DiscoveryMessage, parseDiscoveryMessage } from '../queue/messages.ts';
-import { nextTurn, withDeadline } from '../time.ts';
 import { type DiscoverDependencies, discover } from './discover.ts';
 
 export type DiscoverHandlerDependencies = DiscoverDependencies &
@@ -16,16 +12,11 @@ export type DiscoverHandlerDependencies = DiscoverDependencies &
 
 /** Processes messages of the discovery and spans lanes; the handler reports failed messages as `batchItemFailures`. */
 export function createDiscoverHandler(dependencies: DiscoverHandlerDependencies) {
-  const { time } = dependencies;
-  const handle = async (event: SQSEvent, context: Context, { signal }: { signal: AbortSignal }) => {
-    await nextTurn();
-    const workMs = context.getRemainingTimeInMillis() - timeouts.reserveMs;
-    const deadline = time.monotonic() + workMs;
-    return withDeadline(time, workMs, signal, outOfTime, (workSignal) =>
-      consumeBatch(event, workSignal, createJob(dependencies, deadline), dependencies),
-    );
-  };
-  return middy(handle, { timeoutEarlyInMillis: timeouts.lastResortMs });
+  return createBatchHandler(
+    dependencies,
+    (deadline) => createJob(dependencies, deadline),
+    'The invocation ran out of time before the list was read; the message returns to the queue. Split a span that never completes into shorter spans.',
+  );
 }
 
 function createJob(dependencies: DiscoverHandlerDependencies, deadline: number): Job<DiscoveryMessage> {
@@ -50,11 +41,4 @@ function createJob(dependencies: DiscoverHandlerDependencies, deadline: number):
       return { ...result, problems: unreadable };
     },
   };
-}
-
-function outOfTime(): ArchiverError {
-  return new ArchiverError(
-    'OutOfTime',
-    'The invocation ran out of time before the list was read; the message returns to the queue. Split a span that never completes into shorter spans.',
-  );
 }

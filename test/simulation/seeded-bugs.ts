@@ -725,7 +725,7 @@ export const seededBugs: readonly SeededBug[] = [
   ),
   bug(
     'an invocation works until its timeout',
-    'archive/handler.ts',
+    'queue/batch-handler.ts',
     'context.getRemainingTimeInMillis() - timeouts.reserveMs',
     'context.getRemainingTimeInMillis()',
   ),
