@@ -92,7 +92,7 @@ async function end(
     unfinished: [...unfinished],
     ...(manifest && { manifest }),
     wroteManifest: written !== undefined,
-    ...(ofIds(results).every(({ catalogue }) => catalogue) && { catalogue: true }),
+    ...(isComplete && ofIds(results).every(({ catalogue }) => catalogue) && { catalogue: true }),
     unchecked: results.filter(({ unchecked }) => unchecked).map(({ part }) => part),
     ...namedSince(plan, tally, results),
     archiver: plan.archiver,

@@ -210,6 +210,18 @@ describe('closeRun', () => {
   });
 });
 
+it('A run of which a stretch was never done does not say that the catalogue has its documents', async () => {
+  const { close, remove, summary } = startWorld({
+    parts: { ...parts, ids__8: { ...parts.ids__8, catalogue: true } },
+  });
+  for (const name of ['ids_8_', 'ids_c_']) remove(name);
+
+  await close();
+
+  expect(summary()).toMatchObject({ status: 'incomplete' });
+  expect(summary()).not.toHaveProperty('catalogue');
+});
+
 describe('the manifest of a run', () => {
   it('is not written by a later run that closes it', async () => {
     const { close, summary, memory } = startWorld();
