@@ -148,6 +148,25 @@ describe('finishRun', () => {
     expect(summary()).toMatchObject({ unchecked: ['others'], namedSince: predecessor.key });
   });
 
+  it.each([
+    ['all', ['ids__8', 'ids_8_', 'ids_c_'], true],
+    ['but one', ['ids__8', 'ids_8_'], undefined],
+    ['none', [], undefined],
+  ])('says whether the catalogue has the documents of the stretches: %s', async (_what, names, expected) => {
+    const { finish, summary } = startWorld({
+      parts: Object.fromEntries(
+        Object.entries(parts).map(([name, part]) => [
+          name,
+          { ...part, ...(names.includes(name) && { catalogue: true as const }) },
+        ]),
+      ),
+    });
+
+    await finish();
+
+    expect(summary()?.catalogue).toBe(expected);
+  });
+
   it('ignores keys among the results that the archiver does not write', async () => {
     const { finish, memory } = startWorld();
     memory.put(`audits/${run}/results/~`, 'x', noon);
