@@ -37,8 +37,8 @@ export const auditBugs: readonly SeededBug[] = [
   auditBug(
     'a delivery that finds its part done does not end the run',
     'audit/part.ts',
-    '...(await finishRun(plan, bucket, signal, dependencies))',
-    '...(next && (await finishRun(plan, bucket, signal, dependencies)))',
+    'const ended = await finishRun(plan, bucket, signal, dependencies);',
+    'const ended = next && (await finishRun(plan, bucket, signal, dependencies));',
   ),
   auditBug(
     'a run is complete when the first pieces of its parts are done',
