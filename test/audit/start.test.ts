@@ -66,7 +66,7 @@ function changeSummary(bucket: MemoryBucket, name: string, changes: object): voi
 
 describe('the plan of a run', () => {
   it('is written, and its parts are queued', async () => {
-    const { start, planOf, queued } = startWorld();
+    const { start, planOf, queued, bucket } = startWorld();
     const receivedAt = noon + 1_500;
 
     expect(await start({ receivedAt })).toEqual({ run, queued: 3 });
@@ -89,6 +89,8 @@ describe('the plan of a run', () => {
       archiver: '0.2.0',
     });
     expect(queued()).toEqual(parts);
+    expect(bucket.requests.filter((request) => request === `get ${auditPlanKey(run)}`)).toHaveLength(1);
+    expect(bucket.requests).toContain('list-versions manifests/');
   });
 
   it.each([
@@ -122,13 +124,15 @@ describe('the plan of a run', () => {
   });
 
   it('of a start that is received a second time stays, and its parts are queued again', async () => {
-    const { start, planOf, queued } = startWorld();
+    const { start, planOf, queued, bucket } = startWorld();
     await start();
     const first = planOf();
+    bucket.requests.length = 0;
 
     expect(await start({ receivedAt: noon + hour })).toEqual({ run, queued: 3 });
 
     expect(planOf()).toEqual(first);
+    expect(bucket.requests.filter((request) => request.startsWith('put '))).toEqual([]);
     expect(queued()).toEqual([...(first?.parts ?? []), ...(first?.parts ?? [])]);
   });
 
@@ -183,7 +187,7 @@ describe('the last run', () => {
 
     await start();
 
-    expect(planOf()).toMatchObject({ lastRun: last });
+    expect(planOf()).toMatchObject({ lastRun: last, lastListed: last });
     expect(planOf()?.shares).toHaveLength(3);
   });
 
@@ -192,7 +196,7 @@ describe('the last run', () => {
     const unchecked = { code: 'TelnyxUnavailable', reason: 'x' };
     const listed = putRunBefore(3 * day, { parts: { ids__: { unchecked }, telnyx_1: {} } });
     putRunBefore(2 * day, { parts: { ids__: {}, telnyx_1: { unchecked } } });
-    const last = putRunBefore(day, { parts: { ids__: {}, telnyx_1: { unchecked } } });
+    const last = putRunBefore(day, { parts: { ids__: { unchecked }, telnyx_1: { unchecked }, others: {} } });
 
     await start();
 
@@ -381,12 +385,33 @@ describe('the manifests of a plan', () => {
     expect(due).toEqual([Math.ceil(today / 7) * 7]);
   });
 
-  it('are not due if the newest one is of a time less than a day ahead', async () => {
-    const { start, planOf } = await startWithChain([-day]);
+  it('are not due if the newest one is of a time up to a day ahead, whatever the day', async () => {
+    const seventh = noon + (7 - (today % 7)) * day;
+    const { start, planOf } = await startWithChain([noon - seventh - day]);
+
+    await start({ receivedAt: seventh, requestedAt: seventh });
+
+    expect(planOf(runName(seventh))).not.toHaveProperty('manifest');
+  });
+
+  it('follow the newest valid one, even if its time is more than a day ahead', async () => {
+    const seventh = noon + (7 - (today % 7)) * day;
+    const ahead = seventh + 20 * day;
+    const { start, planOf, bucket } = await startWithChain([noon - ahead + 1_000, noon - ahead]);
+    bucket.put(manifestKey(formatTimestamp((ahead + day) / 1_000)), 'x', noon);
+
+    await start({ receivedAt: seventh, requestedAt: seventh });
+
+    expect(planOf(runName(seventh))?.manifest).toBe(formatTimestamp(ahead / 1_000 + 1));
+  });
+
+  it('begin now if there is nothing but a file of a time more than a day ahead', async () => {
+    const { start, planOf, bucket } = await startWithChain([]);
+    bucket.put(manifestKey(formatTimestamp((noon + 2 * day) / 1_000)), 'x', noon);
 
     await start();
 
-    expect(planOf()).not.toHaveProperty('manifest');
+    expect(planOf()?.manifest).toBe(formatTimestamp(noon / 1_000));
   });
 
   it('do not follow a file of a time more than a day ahead', async () => {
