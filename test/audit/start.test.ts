@@ -397,7 +397,7 @@ describe('the manifests of a plan', () => {
   it('follow the newest valid one, even if its time is more than a day ahead', async () => {
     const seventh = noon + (7 - (today % 7)) * day;
     const ahead = seventh + 20 * day;
-    const { start, planOf, bucket } = await startWithChain([noon - ahead + 1_000, noon - ahead]);
+    const { start, planOf, bucket } = await startWithChain([2_000, 1_000, 0].map((ms) => noon - ahead + ms));
     bucket.put(manifestKey(formatTimestamp((ahead + day) / 1_000)), 'x', noon);
 
     await start({ receivedAt: seventh, requestedAt: seventh });

@@ -113,7 +113,7 @@ describe.each(functionNames)('The bundle of %s', (name) => {
   });
 
   test('is below its size limit', () => {
-    const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000, Audit: 520_000 };
+    const maxBytes = { Webhook: 340_000, Discover: 520_000, Archive: 520_000, Audit: 530_000 };
 
     expect(statSync(join(assets[name], 'index.js')).size).toBeLessThan(maxBytes[name]);
   });

@@ -98,7 +98,7 @@ it('shows an accepted event with its type and how many messages it led to', asyn
       status: 200,
       eventType: 'number_order.complete',
       eventId: data.id,
-      queued: 2,
+      queued: 3,
     },
   ]);
 });

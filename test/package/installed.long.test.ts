@@ -84,6 +84,7 @@ describe('The packed package', () => {
       'dist/construct.d.ts',
       'dist/construct.js',
       'dist/functions/archive/index.js',
+      'dist/functions/audit/index.js',
       'dist/functions/discover/index.js',
       'dist/functions/webhook/index.js',
       'dist/queues.d.ts',
@@ -177,10 +178,10 @@ describe('An app that uses the installed construct', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const { Resources }: Template = JSON.parse(template);
     const types = Object.values(Resources).map(({ Type }) => Type);
-    expect(types.filter((type) => type === 'AWS::Lambda::Function')).toHaveLength(3);
-    expect(types.filter((type) => type === 'AWS::S3::Bucket')).toHaveLength(2);
+    expect(types.filter((type) => type === 'AWS::Lambda::Function')).toHaveLength(4);
+    expect(types.filter((type) => type === 'AWS::S3::Bucket')).toHaveLength(3);
     const bundles = readdirSync(assembly).filter((name) => name.startsWith('asset.'));
-    expect(bundles).toHaveLength(3);
+    expect(bundles).toHaveLength(4);
     for (const name of bundles) expect(readdirSync(join(assembly, name))).toEqual(['index.js']);
   });
 });
@@ -256,8 +257,8 @@ describe('The installed command line', () => {
 
     expect({ status, stderr }, stdout).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('Compliance is deployed');
-    expect(stdout).toContain('the stack Compliance uses up to 30');
-    expect(stdout).toContain('0 problems in 10 checks');
+    expect(stdout).toContain('the stack Compliance uses up to 50');
+    expect(stdout).toContain('0 problems in 11 checks');
     expect(requests.find(({ service }) => service === 's3')?.path).toContain('/the-archive');
   });
 
