@@ -29,7 +29,7 @@ export function wordCriterion(word: string): Criterion {
     const text = fold(id);
     return text === folded || (folded.length >= leastDigits.id && text.startsWith(folded));
   };
-  const isDigest = new RegExp(`^[0-9a-f]{${leastDigits.sha256},64}$`).test(folded);
+  const isDigest = folded.length >= leastDigits.sha256 && /^[0-9a-f]{1,64}$/.test(folded);
   return {
     matches: ({ id, name, reference, sha256, relations = [] }) =>
       isPart(name) ||

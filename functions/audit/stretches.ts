@@ -46,9 +46,12 @@ export async function sampleReceipts(
   });
 }
 
-/** How much of its first digit comes before an ID. IDs need not be random, so at most the finest division is assumed. */
+/** The least that a sample is taken to cover, since IDs need not be random: a thousand stand for 65 million. */
+const leastShare = 1 / 16 ** 4;
+
+/** How much of its first digit comes before an ID. */
 function shareBefore(id: string): number {
-  return Math.max(Number.parseInt(id.slice(1, 8), 16) / 16 ** 7, 1 / perDigit);
+  return Math.max(Number.parseInt(id.slice(1, 8), 16) / 16 ** 7, leastShare);
 }
 
 /** @param perStretch documents. @returns stretches that cover all IDs, in their order */

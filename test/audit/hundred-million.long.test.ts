@@ -76,7 +76,8 @@ it('plans thousands of parts for a hundred million documents, each of them a sin
 
   for (const { plan, messages, ofIds, summary } of [first, second]) {
     expect(ofIds).toBeGreaterThan(documents / nightlyAudit.maxPartDocuments);
-    expect(ofIds).toBeLessThanOrEqual(documents / nightlyAudit.partDocuments);
+    // The samples of the sixteen digits are estimates.
+    expect(ofIds).toBeLessThan((1.01 * documents) / nightlyAudit.partDocuments);
     expect(summary?.parts).toHaveLength(ofIds + 2);
     expect(messages).toBe(ofIds + 3);
     expect(summary).toMatchObject({ status: 'complete', unfinished: [] });

@@ -1,6 +1,6 @@
 /** Checks what erasures and holds guarantee, at every change of the bucket. */
 import { parseHoldRecord } from '../../functions/bucket/holds.ts';
-import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { parseTombstone } from '../../functions/bucket/tombstones.ts';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
@@ -102,8 +102,9 @@ export class ErasureMonitor {
 
   /** Called after the deletion. */
   deleted({ key, versionId }: StoredVersion | DeleteMarker): void {
-    const [, documentId] = placeOf(key);
-    const current = this.#world.store.current(key);
+    const [folder, documentId] = placeOf(key);
+    const tombstone = folder === 'contexts' ? contextTombstoneKey(documentId) : key;
+    const current = this.#world.store.current(tombstone);
     if (!current || !isTombstone(current)) {
       this.#monitor.report(
         'erased-stays-erased',
