@@ -166,7 +166,8 @@ it('nothing is deleted while held, and the same command ends every erasure once 
         seen.add('erased');
       },
     ),
-    { numRuns: propertyRuns(2_000) },
+    // So many that a refusal for a hold is among them.
+    { numRuns: propertyRuns(8_000) },
   );
   expect(seen).toContain('held');
 });
