@@ -1,4 +1,4 @@
-/** One seed and two bugs, for the quick run; `audit-nights.long.test.ts` runs all of them. */
+/** One seed with rare faults, and one bug; `audit-nights.long.test.ts` runs the others. */
 import { describe, expect, it } from 'vitest';
 import { patchedFiles } from './apply-bug.ts';
 import { auditBugs } from './audit-bugs.ts';
