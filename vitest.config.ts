@@ -1,5 +1,6 @@
 import './require-node.js';
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 interface TestFile {
@@ -52,7 +53,8 @@ export default defineConfig(({ mode }) => {
       // A million cases (`npm run fuzz`) take as long as they take.
       testTimeout: mode === 'fuzz' ? 3_600_000 : 60_000,
       hookTimeout: 60_000,
-      maxWorkers: '100%',
+      // The quick tests wait for sockets and timers about half of their time; the long ones compute.
+      maxWorkers: mode === 'test' ? availableParallelism() + 1 : '100%',
       // An unhandled rejection anywhere fails the run: the archiver never leaves one behind.
       dangerouslyIgnoreUnhandledErrors: false,
       allowOnly: false,

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
@@ -176,12 +178,14 @@ function bucketWithResponse(response: object) {
 
 describe('listing keys', () => {
   it('returns pages of 1,000 sorted keys, and an empty page at the end', async () => {
-    const { bucket } = (await startWorld()).dependencies;
+    const { dependencies, directory } = await startWorld();
+    const { bucket } = dependencies;
     const keys = Array.from({ length: 1_003 }, (_, n) =>
       receiptKey(`6e0c8a55-2d0b-4bb0-9d6a-${String(n).padStart(12, '0')}`),
     );
-    for (const each of keys) await bucket.putOnce({ ...whole(Buffer.from('x')), key: each }, never);
     await bucket.putOnce(whole(), never);
+    await mkdir(join(directory, 'archive/receipts'));
+    for (const each of keys) await writeFile(join(directory, 'archive', each), 'x');
 
     const pages: string[][] = [];
     for (let last: string | undefined; ; last = pages.at(-1)?.at(-1)) {
