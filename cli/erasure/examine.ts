@@ -1,5 +1,5 @@
 /** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { type HoldRecord, latestHoldRecord } from '../../functions/bucket/holds.ts';
@@ -80,10 +80,7 @@ export async function examine(documentId: string, dependencies: ErasureDependenc
       withoutUndefined({
         archivedAt: stated?.archivedAt,
         document: stated?.object ?? digestOf(object.tombstone ? undefined : object.current),
-        receipt:
-          receipt.body && !receipt.tombstone
-            ? { sha256: createHash('sha256').update(receipt.body).digest('hex') }
-            : undefined,
+        receipt: receipt.body && !receipt.tombstone ? { sha256: hash('sha256', receipt.body) } : undefined,
       }),
     name: nameInRecord(stated?.telnyx ?? {}),
     isInCatalogue: catalogued,

@@ -1,5 +1,5 @@
 /** Collects the evidence on one document into a folder, and compares what each part of it says. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type ReceiptReading, readReceipt, tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
 import { type DocumentContext, parseContext } from '../../functions/bucket/contexts.ts';
 import { type HoldRecord, parseHoldRecord } from '../../functions/bucket/holds.ts';
@@ -360,5 +360,5 @@ function contradiction(entry: ManifestEntry, subject: ProofEvidence['subject']):
 }
 
 function digestOf(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes);
 }

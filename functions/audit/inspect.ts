@@ -1,5 +1,5 @@
 /** Collects the evidence on each document from the listings, Telnyx, the manifests and the bucket, and judges it. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { maxContextBytes, parseContext } from '../bucket/contexts.ts';
 import { parseHoldRecord } from '../bucket/holds.ts';
 import { documentKey, receiptKey } from '../bucket/keys.ts';
@@ -234,7 +234,7 @@ async function inspectReceipt(
 function readTombstone(documentId: string, body: Buffer): TombstoneReading | undefined {
   const parsed = parseTombstone(documentId, body);
   if (parsed === undefined) return undefined;
-  const digest = createHash('sha256').update(body).digest('hex');
+  const digest = hash('sha256', body);
   return typeof parsed === 'string' ? { digest, alteration: parsed } : { digest, content: parsed };
 }
 

@@ -1,5 +1,5 @@
 /** Reads a receipt back and checks it, trusting neither its content nor its key. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import { documentKey } from '../bucket/keys.ts';
 import { type Receipt, receiptText } from '../bucket/receipts.ts';
@@ -80,7 +80,7 @@ export function tooLargeReceipt(bytes: number): ReceiptReading {
 export function readReceipt(documentId: string, body: Buffer): ReceiptReading {
   const reading: ReceiptReading = {
     ...emptyReading,
-    digest: createHash('sha256').update(body).digest('hex'),
+    digest: hash('sha256', body),
   };
   const json = parse(body);
   if (json === undefined) return { ...reading, alteration: 'not JSON' };

@@ -3,7 +3,7 @@
  * long as the documents, so it holds IDs, digests, codes and numbers, and nothing personal: file names and references are
  * joined when somebody looks.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import { isRunName, parsePartName } from '../audit-names.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
@@ -37,7 +37,7 @@ export function recordFinding(finding: Finding): RecordedFinding {
   const isOthersKey = code === 'foreign' && documentId === undefined;
   return {
     code,
-    key: isOthersKey ? `sha256:${createHash('sha256').update(key).digest('hex')}` : key,
+    key: isOthersKey ? `sha256:${hash('sha256', key)}` : key,
     detail,
     ...(documentId !== undefined && { documentId }),
     ...(versionId !== undefined && { versionId }),

@@ -1,6 +1,5 @@
 /** Writes the objects of a run, each once. */
-import { createHash } from 'node:crypto';
-import type { Bucket } from '../bucket/store.ts';
+import { type Bucket, objectInMemory } from '../bucket/store.ts';
 import type { AuditDependencies } from './handler.ts';
 import { type AuditPlan, type PartResult, type RunSummary, recordText } from './records.ts';
 
@@ -11,17 +10,8 @@ export async function writeRunObject(
   bucket: Pick<Bucket, 'putOnce'>,
   signal: AbortSignal,
 ): Promise<'written' | 'exists'> {
-  const body = Buffer.from(recordText(record));
-  const stored = await bucket.putOnce(
-    {
-      key,
-      body,
-      bytes: body.length,
-      sha256: createHash('sha256').update(body).digest('hex'),
-      contentType: 'application/json',
-    },
-    signal,
-  );
+  const object = objectInMemory(key, recordText(record), 'application/json');
+  const stored = await bucket.putOnce(object, signal);
   return stored === 'exists' ? 'exists' : 'written';
 }
 

@@ -3,14 +3,13 @@
  * and without lock; locally, a folder beside the archive.
  */
 
-import { createHash } from 'node:crypto';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { ArchiverError, nameOf } from '../errors.ts';
 import { calls } from '../limits.ts';
 import { withDeadline } from '../time.ts';
 import { catalogueFolder, shardKey, shardOfKey } from './keys.ts';
 import { asBucketError } from './s3-errors.ts';
-import { type BucketOptions, createBucket } from './store.ts';
+import { type BucketOptions, createBucket, objectInMemory } from './store.ts';
 
 /** One shard: the rows of the documents whose IDs share their first digits, as compressed JSON Lines. */
 export interface StoredShard {
@@ -72,13 +71,7 @@ export function createCatalogueBucket(options: BucketOptions): CatalogueStore {
       }),
 
     write: async (shard, body, etag, signal) => {
-      const object = {
-        key: shardKey(shard),
-        body,
-        bytes: body.length,
-        sha256: createHash('sha256').update(body).digest('hex'),
-        contentType: 'application/gzip',
-      };
+      const object = objectInMemory(shardKey(shard), body, 'application/gzip');
       return etag === undefined
         ? (await bucket.putOnce(object, signal)) !== 'exists'
         : (await bucket.putOver(object, etag, signal)) !== 'changed';

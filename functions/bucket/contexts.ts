@@ -1,5 +1,5 @@
 /** What was learnt about whose document it is. Each fact is written once; an erasure removes all of a document. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
@@ -11,7 +11,7 @@ import {
   contextTombstoneKey,
   documentIdOfContext,
 } from './keys.ts';
-import type { Bucket } from './store.ts';
+import { type Bucket, objectInMemory } from './store.ts';
 
 const maxTextLength = 512;
 /** A document that meets the requirement of more numbers has several contexts. */
@@ -71,7 +71,7 @@ export function factsOf({ documentId, kind, id, type, reference, numbers = [] }:
 /** The key is made of the fact, so that the same fact is written once. */
 export function keyOfFact({ documentId, kind, id, type, reference, numbers }: ContextFact): string {
   const canonical = JSON.stringify({ kind, id, type, reference, numbers: numbers?.toSorted() });
-  return contextKey(documentId, createHash('sha256').update(canonical).digest('hex'));
+  return contextKey(documentId, hash('sha256', canonical));
 }
 
 /** @returns false if the fact was written before. @throws ArchiverError the errors of `Bucket` */
@@ -82,17 +82,8 @@ export async function writeContext(
   signal: AbortSignal,
 ): Promise<boolean> {
   const written: DocumentContext = { v: 1, ...fact, learntAt, archiver };
-  const body = Buffer.from(`${JSON.stringify(written, undefined, 2)}\n`);
-  const stored = await bucket.putOnce(
-    {
-      key: keyOfFact(fact),
-      body,
-      bytes: body.length,
-      sha256: createHash('sha256').update(body).digest('hex'),
-      contentType: 'application/json',
-    },
-    signal,
-  );
+  const text = `${JSON.stringify(written, undefined, 2)}\n`;
+  const stored = await bucket.putOnce(objectInMemory(keyOfFact(fact), text, 'application/json'), signal);
   return stored !== 'exists';
 }
 

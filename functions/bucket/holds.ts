@@ -1,9 +1,8 @@
 /** Records of who placed or released a legal hold on a document, and why. Each is written once. */
-import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
 import { documentIdOfHold, holdKey, holdsOfPrefix } from './keys.ts';
-import type { Bucket } from './store.ts';
+import { type Bucket, objectInMemory } from './store.ts';
 
 const holdRecord = v.strictObject({
   v: v.literal(1),
@@ -77,17 +76,9 @@ export async function writeHoldRecord(
       reason,
       archiver,
     };
-    const body = Buffer.from(`${JSON.stringify(written, undefined, 2)}\n`);
-    const stored = await bucket.putOnce(
-      {
-        key: holdKey(documentId, instant),
-        body,
-        bytes: body.length,
-        sha256: createHash('sha256').update(body).digest('hex'),
-        contentType: 'application/json',
-      },
-      signal,
-    );
+    const text = `${JSON.stringify(written, undefined, 2)}\n`;
+    const object = objectInMemory(holdKey(documentId, instant), text, 'application/json');
+    const stored = await bucket.putOnce(object, signal);
     if (stored !== 'exists') return written;
   }
 }

@@ -3,12 +3,11 @@
  * and only if its receipt exists.
  */
 
-import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
 import type { EventOrigin, Trigger } from '../trigger.ts';
 import { receiptKey } from './keys.ts';
-import type { Bucket } from './store.ts';
+import { type Bucket, objectInMemory } from './store.ts';
 import { parseTombstone } from './tombstones.ts';
 
 export interface Receipt {
@@ -87,17 +86,8 @@ export function createReceipts(bucket: Bucket): Receipts {
     writeOnce: async (receipt, signal) => {
       const { documentId } = receipt;
       const key = receiptKey(documentId);
-      const body = Buffer.from(receiptText(receipt));
-      const stored = await bucket.putOnce(
-        {
-          key,
-          body,
-          bytes: body.length,
-          sha256: createHash('sha256').update(body).digest('hex'),
-          contentType: 'application/json',
-        },
-        signal,
-      );
+      const object = objectInMemory(key, receiptText(receipt), 'application/json');
+      const stored = await bucket.putOnce(object, signal);
       if (stored !== 'exists') return 'written';
       const existing = await bucket.read(key, signal);
       if (existing === undefined) {
@@ -107,7 +97,7 @@ export function createReceipts(bucket: Bucket): Receipts {
         );
       }
       // The S3 client repeats a request whose response was lost.
-      if (existing.equals(body)) return 'written';
+      if (existing.equals(object.body)) return 'written';
       if (digestIn(existing) === receipt.object.sha256) return 'archived';
       if (typeof parseTombstone(documentId, existing) === 'object') return 'erased';
       throw new ArchiverError(

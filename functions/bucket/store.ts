@@ -2,7 +2,7 @@
  * The requests to the archive bucket for one object or one page of keys. Nothing is deleted, and a key is written once;
  * only an erasure replaces what is there.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -40,6 +40,16 @@ export interface NewObject {
   contentDisposition?: string;
   /** User-defined metadata (`x-amz-meta-…`). */
   metadata?: Readonly<Record<string, string>>;
+}
+
+/** A small object, with the digest that S3 verifies. */
+export function objectInMemory(
+  key: string,
+  text: Buffer | string,
+  contentType: string,
+): NewObject & { body: Buffer; sha256: string } {
+  const body = Buffer.from(text);
+  return { key, body, bytes: body.length, sha256: hash('sha256', body), contentType };
 }
 
 export interface Bucket {
@@ -185,9 +195,9 @@ export function createBucket({ s3, name, owner, time }: BucketOptions): Replacea
     hash: (key, signal) =>
       call(signal, async (abortSignal) => {
         const { Body } = await s3.send(new GetObjectCommand({ ...address, Key: key }), { abortSignal });
-        const hash = createHash('sha256');
-        await pipeline(Body as Readable, hash, { signal: abortSignal });
-        return hash.digest('hex');
+        const sha256 = createHash('sha256');
+        await pipeline(Body as Readable, sha256, { signal: abortSignal });
+        return sha256.digest('hex');
       }),
 
     list: (prefix, startAfter, signal) =>

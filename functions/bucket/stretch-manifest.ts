@@ -1,5 +1,5 @@
 /** Writes a root manifest: the files of its stretches, each by itself and in any order, then the root with its tag file. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ArchiverError } from '../errors.ts';
 import {
   countDocuments,
@@ -14,7 +14,7 @@ import {
   stretchManifestKey,
   tagManifestKey,
 } from './manifest-text.ts';
-import type { Bucket, NewObject } from './store.ts';
+import { type Bucket, objectInMemory } from './store.ts';
 
 /** Of manifests and tag files. */
 export const manifestContentType = 'text/plain; charset=utf-8';
@@ -95,7 +95,7 @@ export async function putTagFile(
   signal: AbortSignal,
 ): Promise<void> {
   const line = formatLine({ sha256, key: manifestKey(timestamp) });
-  await bucket.putOnce(textObject(tagManifestKey(timestamp), Buffer.from(line)), signal);
+  await bucket.putOnce(objectInMemory(tagManifestKey(timestamp), line, manifestContentType), signal);
 }
 
 /** @returns the bytes at the key: these, or those that were there before */
@@ -105,7 +105,7 @@ async function putText(
   bucket: Pick<Bucket, 'putOnce' | 'read'>,
   signal: AbortSignal,
 ): Promise<{ bytes: Buffer; sha256: string }> {
-  const object = textObject(key, body);
+  const object = objectInMemory(key, body, manifestContentType);
   if ((await bucket.putOnce(object, signal)) !== 'exists') return { bytes: body, sha256: object.sha256 };
   const bytes = await bucket.read(key, signal);
   if (bytes === undefined) {
@@ -114,15 +114,7 @@ async function putText(
       'The manifest existed during the write, but was gone when it was read.',
     );
   }
-  return { bytes, sha256: digestOf(bytes) };
-}
-
-function textObject(key: string, body: Buffer): NewObject & { sha256: string } {
-  return { key, body, bytes: body.length, sha256: digestOf(body), contentType: manifestContentType };
-}
-
-function digestOf(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return { bytes, sha256: hash('sha256', bytes) };
 }
 
 function collision(message: string): ArchiverError {

@@ -2,10 +2,9 @@
  * The tombstone of an erased document. The same text is written at the keys of its receipt and of its object, so neither
  * key is ever free again and no delivery, however late, archives the document a second time.
  */
-import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { faultyMember } from '../faulty-member.ts';
-import type { NewObject } from './store.ts';
+import { type NewObject, objectInMemory } from './store.ts';
 
 /** Longest text in characters that states on what basis a document was erased or held. */
 export const maxBasisLength = 200;
@@ -47,13 +46,8 @@ export function tombstoneObject(
   key: string,
   content: Tombstone,
 ): NewObject & { body: Buffer; sha256: string } {
-  const body = Buffer.from(tombstoneText(content));
   return {
-    key,
-    body,
-    bytes: body.length,
-    sha256: createHash('sha256').update(body).digest('hex'),
-    contentType: 'application/json',
+    ...objectInMemory(key, tombstoneText(content), 'application/json'),
     metadata: { state: 'erased' },
   };
 }
