@@ -4,6 +4,7 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { ownedBy } from '../bucket/owned-by.ts';
 import { createReceipts } from '../bucket/receipts.ts';
 import { createBucket } from '../bucket/store.ts';
 import type { HttpGet } from '../http.ts';
@@ -44,7 +45,7 @@ export function createArchiveDependencies(
   services: ArchiveServices,
 ): ArchiveHandlerDependencies {
   const { readSecret, telnyxGet, lowLaneTelnyxGet, s3, sqs, writeLog, time, random } = services;
-  const bucket = createBucket({ s3, name: settings.bucketName, owner: settings.bucketOwner, time });
+  const bucket = createBucket({ s3: ownedBy(settings.bucketOwner, s3), name: settings.bucketName, time });
   const policy = { hosts: settings.downloadHosts, trustedOrigin: settings.trustedDownloadOrigin?.origin };
   const storageGet = services.storageGet ?? createGuardedHttpGet(policy, settings.version, time.monotonic);
   return {

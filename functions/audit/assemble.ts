@@ -2,6 +2,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type CatalogueStore, createCatalogueBucket } from '../bucket/catalogue.ts';
+import { ownedBy } from '../bucket/owned-by.ts';
 import { createBucket } from '../bucket/store.ts';
 import { createVersions } from '../bucket/versions.ts';
 import type { HttpGet } from '../http.ts';
@@ -32,7 +33,8 @@ interface AuditServices {
 }
 
 export function assembleAudit(settings: AuditSettings, services: AuditServices) {
-  const { readSecret, telnyxGet, s3, sqs, writeLog, time, random } = services;
+  const { readSecret, telnyxGet, sqs, writeLog, time, random } = services;
+  const s3 = ownedBy(settings.bucketOwner, services.s3);
   const { lowLaneTelnyx: telnyx } = createLaneClients({
     baseUrl: settings.telnyxUrl,
     apiKey: createApiKey(readSecret, time),
@@ -41,15 +43,15 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     time,
     random,
   });
-  const { catalogueBucketName, bucketOwner: owner } = settings;
+  const { catalogueBucketName } = settings;
   const catalogueBucket =
     catalogueBucketName === undefined
       ? undefined
-      : createCatalogueBucket({ s3, name: catalogueBucketName, owner, time });
-  const bucketOptions = { s3: ownedBy(settings.bucketOwner, s3), name: settings.bucketName, time };
+      : createCatalogueBucket({ s3, name: catalogueBucketName, time });
+  const bucketOptions = { s3, name: settings.bucketName, time };
   return createAuditHandler({
     telnyx,
-    s3: bucketOptions.s3,
+    s3,
     bucketName: settings.bucketName,
     bucket: createBucket(bucketOptions),
     versions: createVersions(bucketOptions),
@@ -73,14 +75,4 @@ export function assembleAudit(settings: AuditSettings, services: AuditServices) 
     time,
     random,
   });
-}
-
-/** Makes S3 refuse each request, listings included, if another account owns the bucket. */
-function ownedBy(owner: string | undefined, s3: Pick<S3Client, 'send'>): Pick<S3Client, 'send'> {
-  if (owner === undefined) return s3;
-  const send = (command: { input: object }, ...others: unknown[]) => {
-    Object.assign(command.input, { ExpectedBucketOwner: owner });
-    return (s3.send as (...parameters: unknown[]) => unknown)(command, ...others);
-  };
-  return { send: send as S3Client['send'] };
 }

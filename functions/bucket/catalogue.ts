@@ -38,7 +38,7 @@ export interface CatalogueStore {
 
 /** The catalogue in a bucket of its own. */
 export function createCatalogueBucket(options: BucketOptions): CatalogueStore {
-  const { s3, name, owner, time } = options;
+  const { s3, name, time } = options;
   const bucket = createBucket(options);
   return {
     list: async (signal) => {
@@ -55,12 +55,8 @@ export function createCatalogueBucket(options: BucketOptions): CatalogueStore {
     read: (shard, signal) =>
       withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
         try {
-          const address = {
-            Bucket: name,
-            Key: shardKey(shard),
-            ...(owner !== undefined && { ExpectedBucketOwner: owner }),
-          };
-          const { Body, ETag, LastModified } = await s3.send(new GetObjectCommand(address), { abortSignal });
+          const command = new GetObjectCommand({ Bucket: name, Key: shardKey(shard) });
+          const { Body, ETag, LastModified } = await s3.send(command, { abortSignal });
           const body = Buffer.from((await Body?.transformToByteArray()) ?? []);
           return { body, etag: ETag ?? '', modified: LastModified?.getTime() ?? 0 };
         } catch (error) {

@@ -87,8 +87,6 @@ export interface ReplaceableBucket extends Bucket {
 export interface BucketOptions {
   s3: Pick<S3Client, 'send'>;
   name: string;
-  /** ID of the AWS account that must own the bucket. */
-  owner?: string | undefined;
   time: Time;
 }
 
@@ -96,8 +94,8 @@ export interface BucketOptions {
  * Every method throws ArchiverError BucketUnavailable, BucketMisconfigured, BucketConflict, ChecksumMismatch or
  * EncryptionKeyUnavailable, or the signal's reason.
  */
-export function createBucket({ s3, name, owner, time }: BucketOptions): ReplaceableBucket {
-  const address = { Bucket: name, ...(owner === undefined ? {} : { ExpectedBucketOwner: owner }) };
+export function createBucket({ s3, name, time }: BucketOptions): ReplaceableBucket {
+  const address = { Bucket: name };
 
   const call = async <Result>(
     signal: AbortSignal,

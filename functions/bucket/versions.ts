@@ -49,8 +49,8 @@ export interface Versions {
   setHold(key: string, versionId: string, held: boolean, signal: AbortSignal): Promise<boolean>;
 }
 
-export function createVersions({ s3, name, owner, time }: BucketOptions): Versions {
-  const bucket = { Bucket: name, ...(owner === undefined ? {} : { ExpectedBucketOwner: owner }) };
+export function createVersions({ s3, name, time }: BucketOptions): Versions {
+  const bucket = { Bucket: name };
   const call = <Result>(signal: AbortSignal, send: (abortSignal: AbortSignal) => Promise<Result>) =>
     withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
       try {

@@ -4,6 +4,7 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { ownedBy } from '../bucket/owned-by.ts';
 import { createBucket } from '../bucket/store.ts';
 import type { HttpGet } from '../http.ts';
 import { type RetryTimings, retryTimings } from '../limits.ts';
@@ -43,7 +44,7 @@ export function assembleDiscover(settings: DiscoverSettings, services: DiscoverS
       time,
       random,
     }),
-    bucket: createBucket({ s3, name: settings.bucketName, owner: settings.bucketOwner, time }),
+    bucket: createBucket({ s3: ownedBy(settings.bucketOwner, s3), name: settings.bucketName, time }),
     send: createSender(sqs),
     documentsQueueUrl: settings.documentsQueueUrl,
     backfillQueueUrl: settings.backfillQueueUrl,

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { ownedBy } from '../../functions/bucket/owned-by.ts';
 import { type Bucket, createBucket } from '../../functions/bucket/store.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { systemTime } from '../../functions/time.ts';
@@ -218,7 +219,7 @@ describe('a bucket', () => {
 
   it.each(names)('fails with BucketMisconfigured if another account owns it: %s', async (name) => {
     const { client } = await startWorld();
-    const bucket = createBucket({ s3: client, name: 'archive', owner: '999999999999', time: systemTime });
+    const bucket = createBucket({ s3: ownedBy('999999999999', client), name: 'archive', time: systemTime });
 
     await expect(calls[name](bucket)).rejects.toMatchObject({
       code: 'BucketMisconfigured',
@@ -228,7 +229,7 @@ describe('a bucket', () => {
 
   it('is used if the expected account owns it', async () => {
     const { client } = await startWorld();
-    const bucket = createBucket({ s3: client, name: 'archive', owner: '000000000000', time: systemTime });
+    const bucket = createBucket({ s3: ownedBy('000000000000', client), name: 'archive', time: systemTime });
 
     expect(await bucket.list('receipts/', undefined, never)).toEqual([]);
   });
