@@ -129,7 +129,7 @@ export async function find(
   return found.count > 0 ? 0 : 1;
 }
 
-/** @throws UsageError */
+/** @returns what a row must match, the rarest first: a long word is likely to be rarer. @throws UsageError */
 async function criteriaOf(
   words: readonly string[],
   { digestOf, since, until, type, erased, held }: FindOptions,
@@ -137,8 +137,11 @@ async function criteriaOf(
 ): Promise<Criterion[]> {
   const texts = words.map((word) => word.trim());
   if (texts.includes('')) throw new UsageError('A word is empty.');
-  const criteria = texts.map(wordCriterion);
+  const criteria: Criterion[] = [];
   if (digestOf !== undefined) criteria.push(digestCriterion(await digestOfFile(digestOf)));
+  if (erased) criteria.push(erasedCriterion);
+  if (held) criteria.push(heldCriterion);
+  criteria.push(...texts.toSorted((a, b) => b.length - a.length).map(wordCriterion));
   if (since !== undefined || until !== undefined) {
     criteria.push(
       periodCriterion(
@@ -148,8 +151,6 @@ async function criteriaOf(
     );
   }
   if (type !== undefined) criteria.push(typeCriterion(type));
-  if (erased) criteria.push(erasedCriterion);
-  if (held) criteria.push(heldCriterion);
   if (criteria.length > 0) return criteria;
   throw new UsageError(
     'Pass what to look for: words, --digest-of, --since, --until, --type, --erased or --held.',

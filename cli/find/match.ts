@@ -59,7 +59,32 @@ export function periodCriterion(since: number, until: number): Criterion {
       const at = Date.parse(archived ?? '');
       return at >= since && at < until;
     },
+    trace: `"archived":"${datesFrom(dateOf(since))}${datesTo(dateOf(until))}`,
   };
+}
+
+const [firstInstant, lastInstant] = [Date.parse('0000-01-01'), Date.parse('9999-12-31')];
+
+/** `2026-11-24`. Dates of four digits in the year sort as their texts do. */
+function dateOf(ms: number): string {
+  const at = Math.min(Math.max(ms, firstInstant), lastInstant);
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+/** Looks ahead for this date, or one with a larger digit after the same beginning. */
+function datesFrom(date: string): string {
+  const later = [...date].flatMap((digit, at) =>
+    /[0-8]/.test(digit) ? [`${date.slice(0, at)}[${Number(digit) + 1}-9]`] : [],
+  );
+  return `(?=${[date, ...later].join('|')})`;
+}
+
+/** Looks ahead for this date, or one with a smaller digit after the same beginning. */
+function datesTo(date: string): string {
+  const earlier = [...date].flatMap((digit, at) =>
+    /[1-9]/.test(digit) ? [`${date.slice(0, at)}[0-${Number(digit) - 1}]`] : [],
+  );
+  return `(?=${[date, ...earlier].join('|')})`;
 }
 
 /** Content type without parameters, such as `application/pdf`. */

@@ -11,13 +11,11 @@ export interface RowFilter {
   scan(text: Buffer, shard: string): CatalogueRow[];
 }
 
-/** @param criteria of which a row must match all */
+/** @param criteria of which a row must match all, the rarest first: its trace decides which lines are looked at */
 export function createRowFilter(criteria: readonly Criterion[]): RowFilter {
   const matches = (row: CatalogueRow) => criteria.every((criterion) => criterion.matches(row));
-  // The longest is likely to be the rarest. Without one, the empty pattern is found in every line.
-  const [first = '', ...others] = criteria
-    .flatMap(({ trace }) => trace ?? [])
-    .toSorted((a, b) => b.length - a.length);
+  // Without one, the empty pattern is found in every line.
+  const [first = '', ...others] = criteria.flatMap(({ trace }) => trace ?? []);
   const firstTrace = new RegExp(first, 'gi');
   const otherTraces = others.map((trace) => new RegExp(trace, 'i'));
   return {

@@ -124,6 +124,50 @@ describe('an option', () => {
   });
 });
 
+describe('the trace of a period', () => {
+  const dayMs = 86_400_000;
+  const [first, last] = [Date.parse('0000-01-01'), Date.parse('9999-12-31T23:59:59.999Z')];
+  const days = fc.oneof(fc.nat(3), fc.nat(400), fc.nat(5_000 * 366));
+  const archivedAt = (at: number): CatalogueRow => ({ ...row, archived: new Date(at).toISOString() });
+
+  it('is in the stored text of every row that was archived in the period', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: first, max: last - 5_000 * 367 * dayMs }),
+        fc.tuple(days, fc.nat(dayMs)).map(([whole, rest]) => whole * dayMs + rest),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (since, length, share) => {
+          const stored = archivedAt(since + Math.floor(length * share));
+          expect(hasTrace(periodCriterion(since, since + length + 1), stored)).toBe(true);
+        },
+      ),
+      { numRuns: fuzzRuns() },
+    );
+  });
+
+  it.each([
+    ['of one day', '2026-11-24', '2026-11-24T23:00:00Z', ['2026-11-24'], ['2026-11-23', '2026-11-25']],
+    ['over new year', '2026-12-30', '2027-01-02', ['2026-12-31', '2027-01-01'], ['2026-12-29', '2027-01-03']],
+    ['from a date on', '2026-11-24', undefined, ['2026-11-24', '3000-01-01'], ['2026-11-23', '1999-12-31']],
+    [
+      'from an eighth on',
+      '2028-08-28',
+      undefined,
+      ['2028-08-29', '2028-09-01', '2029-01-01'],
+      ['2028-08-27'],
+    ],
+    ['before a first', undefined, '2111-11-11', ['2111-11-10', '2111-10-31', '2110-12-31'], ['2111-11-12']],
+    ['before a date', undefined, '2026-11-24', ['2026-11-23', '0001-01-01'], ['2026-11-25', '3000-01-01']],
+  ])('%s is not in rows that were archived on other days', (_what, since, until, inside, outside) => {
+    const [from, to] = [Date.parse(since ?? '') || -Infinity, Date.parse(until ?? '') || Infinity];
+    const traced = [...inside, ...outside].filter((date) =>
+      hasTrace(periodCriterion(from, to), archivedAt(Date.parse(date))),
+    );
+
+    expect(traced).toEqual(inside);
+  });
+});
+
 describe('the trace of a word', () => {
   /** Characters that change their number of characters or bytes when they are folded, and some that combine. */
   const text = fc.string({
