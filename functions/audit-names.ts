@@ -1,8 +1,9 @@
 /**
  * Names of the audit's runs and parts, which its queue messages and the keys of its objects share.
  *
- * A run is named by the time at which it was requested, such as `20261126T021500Z`. A part covers a stretch of document
- * IDs, a span of Telnyx's list, or everything in the bucket that belongs to no document.
+ * A run is named by the time at which it was requested, such as `20261126T021500Z`, and a run that reads everything
+ * `20261126T021500Z_full`. A part covers a stretch of document IDs, a span of Telnyx's list, or everything in the bucket
+ * that belongs to no document.
  */
 
 export type AuditPart =
@@ -13,7 +14,8 @@ export type AuditPart =
   /** The objects of the bucket that belong to no document. */
   | { sort: 'others' };
 
-const runPattern = /^\d{8}T\d{6}Z$/;
+/** `_` sorts after the `/` that follows a name in a key: names and keys are in the same order. */
+const runPattern = /^\d{8}T\d{6}Z(?:_full)?$/;
 /** Of document IDs: a prefix, or a whole one; empty: no bound. */
 const boundPattern = /^(?:[0-9a-f]{0,8}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 const secondsPattern = /^(?:0|[1-9]\d{0,11})$/;
@@ -22,14 +24,19 @@ export function isRunName(name: string): boolean {
   return runPattern.test(name);
 }
 
-/** @param requestedAt milliseconds since the Unix epoch */
-export function runName(requestedAt: number): string {
-  return new Date(requestedAt).toISOString().replace(/[-:]|\.\d+/g, '');
+/**
+ * Two requests in the same second are one run, unless only one of them is for a full run.
+ *
+ * @param requestedAt milliseconds since the Unix epoch
+ * @param full whether the run reads everything
+ */
+export function runName(requestedAt: number, full = false): string {
+  return new Date(requestedAt).toISOString().replace(/[-:]|\.\d+/g, '') + (full ? '_full' : '');
 }
 
 /** @param name a valid name of a run. @returns milliseconds since the Unix epoch */
 export function runRequestedAt(name: string): number {
-  return Date.parse(name.replace(/(\d\d\d\d)(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/, '$1-$2-$3T$4:$5:$6Z'));
+  return Date.parse(name.replace(/(\d\d\d\d)(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*/, '$1-$2-$3T$4:$5:$6Z'));
 }
 
 /** `ids_<from>_<before>`, `telnyx_<until>` or `others` */

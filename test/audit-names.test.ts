@@ -10,6 +10,7 @@ import {
   runName,
   runRequestedAt,
 } from '../functions/audit-names.ts';
+import { auditPlanKey } from '../functions/bucket/keys.ts';
 import { propertyRuns } from './fuzz-runs.ts';
 
 const bound = fc.oneof(fc.stringMatching(/^[0-9a-f]{1,8}$/), fc.uuid(), fc.constant(''));
@@ -81,10 +82,31 @@ describe('the name of a run', () => {
     expect(isRunName('20261126T021507Z')).toBe(true);
   });
 
-  it.each(['', '20261126', '2026-11-26T02:15:07Z', '20261126T021507Z/', 'x20261126T021507Z'])(
-    'cannot be %j',
-    (name) => {
-      expect(isRunName(name)).toBe(false);
-    },
-  );
+  it('says if the run was requested to read everything', () => {
+    const requestedAt = Date.parse('2026-11-26T02:15:07.999Z');
+
+    expect(runName(requestedAt, true)).toBe('20261126T021507Z_full');
+    expect(runRequestedAt('20261126T021507Z_full')).toBe(Date.parse('2026-11-26T02:15:07Z'));
+    expect(isRunName('20261126T021507Z_full')).toBe(true);
+  });
+
+  it('is in the same order as the keys of the run', () => {
+    const second = Date.parse('2026-11-26T02:15:07Z');
+    const names = [runName(second), runName(second, true), runName(second + 1_000)];
+
+    expect(names.toSorted()).toEqual(names);
+    expect(names.map(auditPlanKey).toSorted()).toEqual(names.map(auditPlanKey));
+  });
+
+  it.each([
+    '',
+    '20261126',
+    '2026-11-26T02:15:07Z',
+    '20261126T021507Z/',
+    'x20261126T021507Z',
+    '20261126T021507Z_',
+    '20261126T021507Z_full_full',
+  ])('cannot be %j', (name) => {
+    expect(isRunName(name)).toBe(false);
+  });
 });

@@ -30,7 +30,7 @@ export async function startAudit(
     ],
     signal,
   );
-  const run = runName(now);
+  const run = runName(now, full);
   terminal.print(
     `Requested the run ${run}${full ? ', which reads everything' : ''}.`,
     `To see its result, run \`${commandLine(target, 'audit --latest')}\`. Until it has ended, this shows the run before it.`,

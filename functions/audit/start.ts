@@ -37,7 +37,7 @@ export async function startRun(
 ): Promise<LogFields> {
   const { signal, receivedAt } = receive;
   const requestedAt = Date.parse(message.requestedAt);
-  const run = runName(requestedAt);
+  const run = runName(requestedAt, message.full);
   if (receivedAt - requestedAt > supersededAfterMs) {
     dependencies.log.info('Audit skipped: a later one covers it', { run });
     return { run };

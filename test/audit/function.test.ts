@@ -446,6 +446,20 @@ describe('whatever dies,', () => {
   });
 });
 
+describe('two starts within one second', () => {
+  it('make two runs if only one of them reads everything', async () => {
+    const { fill, start, deliver, summaryOf } = createAuditedArchive();
+    fill(3);
+    const first = start();
+    const second = start(true);
+
+    while (await deliver());
+
+    expect(summaryOf(first)).toMatchObject({ status: 'complete', full: false, tally: { documents: 3 } });
+    expect(summaryOf(second)).toMatchObject({ status: 'complete', full: true, tally: { documents: 3 } });
+  });
+});
+
 describe('two deliveries of everything at once', () => {
   it('make one run with one summary', async () => {
     const { fill, bucket, start, deliver, queue, summaryOf } = createAuditedArchive();

@@ -14,6 +14,7 @@ import { putRootManifest } from '../fakes/root-manifests.ts';
 
 const hour = 3_600_000;
 const run = '20261124T120000Z';
+const fullRun = `${run}_full`;
 const today = Math.floor(noon / day);
 const id = '6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01';
 const refused = { name: 'AccessDenied', status: 403 };
@@ -105,7 +106,12 @@ describe('the plan of a run', () => {
 
       await start({ full });
 
-      expect(planOf()).toMatchObject({ full, shareDays, readsBytes, shares: [today % shareDays] });
+      expect(planOf(full ? fullRun : run)).toMatchObject({
+        full,
+        shareDays,
+        readsBytes,
+        shares: [today % shareDays],
+      });
     },
   );
 
@@ -329,7 +335,7 @@ describe('the manifests of a plan', () => {
     const second = await startWithChain([10 * day, 9 * day]);
     second.putLastRun(second.chain[1]?.key);
     await second.start({ full: true });
-    expect(second.planOf()?.manifests).toEqual(second.chain);
+    expect(second.planOf(fullRun)?.manifests).toEqual(second.chain);
   });
 
   it('do not include an altered one, which is a finding', async () => {

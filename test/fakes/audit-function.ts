@@ -173,7 +173,7 @@ export function createAuditFunction({
       sentAt: time.now(),
       receives: 0,
     });
-    return runName(time.now());
+    return runName(time.now(), full);
   };
   const summaryOf = (run: string): RunSummary | undefined => {
     const stored = bucket.versioned.current(auditSummaryKey(run));

@@ -522,9 +522,9 @@ describe('a local archive', () => {
 
 describe('archiver audit --start', () => {
   it.each([
-    [false, {}],
-    [true, { full: true }],
-  ])('asks the audit function for a run, with full %s', async (full, more) => {
+    [false, {}, '20261124T120000Z'],
+    [true, { full: true }, '20261124T120000Z_full'],
+  ])('asks the audit function for a run, with full %s', async (full, more, name) => {
     const { run, bodies } = startRunsWorld();
 
     const { exitCode, printed, records } = await run((context) => startAudit(full, context));
@@ -533,11 +533,9 @@ describe('archiver audit --start', () => {
     expect(bodies('audit').map(parseAuditMessage)).toEqual([
       { v: 1, kind: 'audit-start', ...more, requestedAt: '2026-11-24T12:00:00.000Z' },
     ]);
-    expect(printed).toContain(
-      `Requested the run 20261124T120000Z${full ? ', which reads everything' : ''}.\n`,
-    );
+    expect(printed).toContain(`Requested the run ${name}${full ? ', which reads everything' : ''}.\n`);
     expect(printed).toContain('run `npm run archiver -- audit --latest`');
-    expect(records).toEqual([{ type: 'requested', run: '20261124T120000Z', full }]);
+    expect(records).toEqual([{ type: 'requested', run: name, full }]);
   });
 
   it('says that an archiver of an older version has no audit', async () => {
