@@ -18,7 +18,7 @@
 export type RetryPolicy = 'dead-letter' | 'retry' | 'wait' | 'yield' | 'continue' | 'acknowledge';
 
 export const retryPolicies = {
-  /** The message cannot be parsed: it is not JSON, a field is missing, or an ID is not a UUID. */
+  /** The message is invalid: it is not JSON, a field is missing, an ID is not a UUID, or it is dated ahead. */
   MalformedMessage: 'dead-letter',
   /** The message is valid, but of a kind that this queue does not accept. */
   UnknownMessageKind: 'dead-letter',

@@ -11,7 +11,13 @@ import {
 import { readReceipt } from '../../functions/audit/receipt-reading.ts';
 import type { AuditPlan, PartResult, RunSummary } from '../../functions/audit/records.ts';
 import { findingsOf } from '../../functions/audit/run-findings.ts';
-import { listRuns, readPartResult, readRunPlan, readRunSummary } from '../../functions/audit/run-history.ts';
+import {
+  isDatedAhead,
+  listRuns,
+  readPartResult,
+  readRunPlan,
+  readRunSummary,
+} from '../../functions/audit/run-history.ts';
 import { type AuditPart, parsePartName, runName } from '../../functions/audit-names.ts';
 import { auditPlanKey, auditResultKey, auditSummaryKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { maxReceiptBytes } from '../../functions/bucket/receipts.ts';
@@ -57,7 +63,7 @@ export interface EndedRun {
   summary: RunSummary;
 }
 
-/** What the bucket has of the runs of a period. Each is oldest first. */
+/** What the bucket has of the runs of a period, without those that are dated ahead. Each is oldest first. */
 export interface RunHistory {
   ended: EndedRun[];
   /** Names of runs without a summary. */
@@ -93,8 +99,8 @@ export async function readHistory(
     summary: await orUndefined(readRunSummary(bucket, run, limited)),
   }));
   for (const { run, plan, summary } of read) {
-    if (summary) history.ended.push({ run, plan, summary });
-    else history.unreadable.push(run);
+    if (summary && !isDatedAhead(summary)) history.ended.push({ run, plan, summary });
+    else if (!summary) history.unreadable.push(run);
   }
   return history;
 }

@@ -1,5 +1,5 @@
 /** The runs of the audit function, as the bucket has them under `audits/`. */
-import type { AuditPart } from '../audit-names.ts';
+import { type AuditPart, runRequestedAt } from '../audit-names.ts';
 import {
   auditPlanKey,
   auditPrefix,
@@ -18,6 +18,7 @@ import {
   parseSummary,
   type RunSummary,
 } from './records.ts';
+import { clockSkewMs } from './telnyx-documents.ts';
 
 export interface AuditRunFiles {
   /** Name of the run. */
@@ -114,6 +115,14 @@ function assertOfRun<Content extends { run: string }>(content: Content, run: str
 }
 
 /**
+ * Whether the clock of the machine that requested the run was ahead. Such a run is never the latest one: its name sorts
+ * behind those of runs that were requested after it.
+ */
+export function isDatedAhead({ run, startedAt }: Pick<RunSummary, 'run' | 'startedAt'>): boolean {
+  return runRequestedAt(run) > Date.parse(startedAt) + clockSkewMs;
+}
+
+/**
  * The newest complete run that left in the catalogue all documents as it found them.
  *
  * @param from name of the first run to consider
@@ -128,7 +137,7 @@ export async function lastCatalogued(
   for await (const { run, hasSummary } of listRuns(bucket, { from, signal })) if (hasSummary) ended.push(run);
   for (const run of ended.toReversed()) {
     const summary = await unlessAltered(readRunSummary(bucket, run, signal));
-    if (summary?.status === 'complete' && summary.catalogue) return summary;
+    if (summary?.status === 'complete' && summary.catalogue && !isDatedAhead(summary)) return summary;
   }
   return undefined;
 }

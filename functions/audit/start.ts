@@ -1,5 +1,5 @@
 /** Starts a run: closes runs that never ended, plans the parts, writes the plan once and queues the parts. */
-import { parsePartName, partName, runName, runRequestedAt } from '../audit-names.ts';
+import { parsePartName, partName, runName } from '../audit-names.ts';
 import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
 import { type ListingOptions, listVersions } from '../bucket/listing.ts';
 import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manifest-text.ts';
@@ -14,7 +14,7 @@ import type { AuditDependencies, AuditReceive } from './handler.ts';
 import { checkManifestsInPlace } from './manifest-chain.ts';
 import { runBucket } from './part-context.ts';
 import { type AuditPlan, createRunTally, type RunSummary, recordFinding } from './records.ts';
-import { listRuns, readRunPlan, readRunSummary, unlessAltered } from './run-history.ts';
+import { isDatedAhead, listRuns, readRunPlan, readRunSummary, unlessAltered } from './run-history.ts';
 import { sendParts, writeRunObject } from './run-objects.ts';
 import { dayOf, shareOf, sharesOf } from './shares.ts';
 import { divideIds, sampleReceipts } from './stretches.ts';
@@ -28,7 +28,7 @@ const everyDays = nightlyAudit.manifestEveryMs / dayMs;
 /**
  * Safe to repeat: a second delivery follows the plan that is there.
  *
- * @throws ArchiverError those of the bucket and of the queue
+ * @throws ArchiverError MalformedMessage if the request is dated ahead; those of the bucket and of the queue
  */
 export async function startRun(
   message: AuditStartMessage,
@@ -37,6 +37,7 @@ export async function startRun(
 ): Promise<LogFields> {
   const { signal, receivedAt } = receive;
   const requestedAt = Date.parse(message.requestedAt);
+  if (requestedAt - receivedAt > clockSkewMs) throw datedAhead();
   const run = runName(requestedAt, message.full);
   if (receivedAt - requestedAt > supersededAfterMs) {
     dependencies.log.info('Audit skipped: a later one covers it', { run });
@@ -77,15 +78,16 @@ async function reviewRuns(
   for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
     if (run === own) continue;
     if (hasSummary) ended.push(run);
-    else if (hasPlan && receivedAt - runRequestedAt(run) >= nightlyAudit.unfinishedAfterMs) {
+    else if (hasPlan) {
       const plan = await unlessAltered(readRunPlan(bucket, run, signal));
-      if (plan) await closeRun(plan, bucket, signal, dependencies);
+      const isOld = plan && receivedAt - Date.parse(plan.startedAt) >= nightlyAudit.unfinishedAfterMs;
+      if (isOld) await closeRun(plan, bucket, signal, dependencies);
     }
   }
   let last: RunSummary | undefined;
   for (const run of ended.toReversed()) {
     const summary = await unlessAltered(readRunSummary(bucket, run, signal));
-    if (summary?.status !== 'complete') continue;
+    if (summary?.status !== 'complete' || isDatedAhead(summary)) continue;
     last ??= summary;
     // The part `others` reports an altered record as replaced.
     // Stryker disable next-line OptionalChaining: each is the name of a part; required by the type.
@@ -194,6 +196,14 @@ function latestBefore(
     return latestTimestamp;
   // Stryker disable next-line StringLiteral: any text that is not the key of a manifest has no timestamp.
   return parseManifestKey(valid.at(-1)?.key ?? '')?.timestamp;
+}
+
+/** With a name in the future, the run would count as the latest one until then. */
+function datedAhead(): ArchiverError {
+  return new ArchiverError(
+    'MalformedMessage',
+    'The audit was requested for a time in the future. Correct the clock of the machine that requested it, and start the audit again.',
+  );
 }
 
 /** Of a manifest, in milliseconds since the Unix epoch. */

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { listRuns, readPartResult, readRunPlan, readRunSummary } from '../../functions/audit/run-history.ts';
+import {
+  lastCatalogued,
+  listRuns,
+  readPartResult,
+  readRunPlan,
+  readRunSummary,
+} from '../../functions/audit/run-history.ts';
 import { type AuditPart, parsePartName, runName } from '../../functions/audit-names.ts';
 import { auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
@@ -99,6 +105,21 @@ describe('listRuns', () => {
         },
       ),
     );
+  });
+});
+
+describe('lastCatalogued', () => {
+  it('returns the newest run that left all documents in the catalogue, but none that is dated ahead', async () => {
+    const { memory, bucket } = startWorld();
+    const parts = { ids__: { catalogue: true as const } };
+    putRun(memory, '20261122T021500Z', { parts });
+    putRun(memory, lastNight, { parts });
+    putRun(memory, tonight);
+    putRun(memory, '20271124T021500Z', { parts, startedAtMs: noon - 3 * day });
+
+    const found = await lastCatalogued(bucket, '20261101T000000Z', signal);
+
+    expect(found?.run).toBe(lastNight);
   });
 });
 

@@ -12,7 +12,8 @@ import { day, noon } from '../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 import { putRootManifest } from '../fakes/root-manifests.ts';
 
-const hour = 3_600_000;
+const minute = 60_000;
+const hour = 60 * minute;
 const run = '20261124T120000Z';
 const fullRun = `${run}_full`;
 const today = Math.floor(noon / day);
@@ -183,7 +184,47 @@ describe('the plan of a run', () => {
   });
 });
 
+describe('a start whose request is dated ahead', () => {
+  it('is refused if it is more than five minutes, because its run would stay the latest one', async () => {
+    const { start, bucket, queued } = startWorld();
+
+    await expect(start({ requestedAt: noon + 5 * minute + 1 })).rejects.toMatchObject({
+      code: 'MalformedMessage',
+      message: expect.stringContaining('Correct the clock'),
+    });
+
+    expect(bucket.requests).toEqual([]);
+    expect(queued()).toEqual([]);
+  });
+
+  it('counts within five minutes', async () => {
+    const { start } = startWorld();
+
+    expect(await start({ requestedAt: noon + 5 * minute })).toEqual({ run: '20261124T120500Z', queued: 3 });
+  });
+});
+
 describe('the last run', () => {
+  it('is not one that is dated ahead, even after that date', async () => {
+    const { start, planOf, putRunBefore } = startWorld();
+    const last = putRunBefore(2 * day);
+    putRunBefore(-day, { startedAtMs: noon - day });
+    putRunBefore(day, { startedAtMs: noon - 3 * day });
+
+    await start();
+
+    expect(planOf()).toMatchObject({ lastRun: last, lastListed: last });
+  });
+
+  it('may have been requested by a clock that was five minutes ahead', async () => {
+    const { start, planOf, putRunBefore } = startWorld();
+    const last = putRunBefore(day, { startedAtMs: noon - day - 5 * minute });
+
+    await start();
+
+    expect(planOf()?.lastRun).toBe(last);
+  });
+
   it('is the newest that is complete and unaltered', async () => {
     const { start, planOf, putRunBefore, bucket } = startWorld();
     putRunBefore(4 * day);
@@ -265,6 +306,20 @@ describe('a run that has not ended', () => {
     await start();
 
     expect(statusOf(name)).toBe(status);
+  });
+
+  it.each([
+    [12 * hour, 'incomplete'],
+    [12 * hour - 1, undefined],
+  ])('is closed 12 hours after it began, whatever its date: %d ms, %s', async (ms, status) => {
+    const { start, statusOf, putRunBefore } = startWorld();
+    const parts = { others: undefined };
+    const ahead = putRunBefore(-day, { parts, startedAtMs: noon - ms, ended: false });
+    const behind = putRunBefore(day, { parts, startedAtMs: noon - ms, ended: false });
+
+    await start();
+
+    expect([statusOf(ahead), statusOf(behind)]).toEqual([status, status]);
   });
 
   it('is not closed by its own start', async () => {

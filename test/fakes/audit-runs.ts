@@ -26,7 +26,9 @@ export interface RunOptions {
   /** What was found in the chain of manifests. */
   findings?: RecordedFinding[];
   manifest?: RunSummary['manifest'];
-  /** Milliseconds from the request to the summary. */
+  /** Milliseconds since the Unix epoch. @default when it was requested */
+  startedAtMs?: number;
+  /** Milliseconds from the start to the summary. */
   durationMs?: number;
   /** Whether it has a summary. */
   ended?: boolean;
@@ -49,11 +51,11 @@ export function runRecords(
     parts = { ids__: {}, telnyx_1795651200: {}, others: {} },
     findings = [],
     manifest,
+    startedAtMs = runRequestedAt(run),
     durationMs = 60_000,
     ended = true,
   }: RunOptions = {},
 ) {
-  const startedAtMs = runRequestedAt(run);
   const startedAt = new Date(startedAtMs).toISOString();
   const endedAt = new Date(startedAtMs + durationMs).toISOString();
   const today = Math.floor(startedAtMs / day);

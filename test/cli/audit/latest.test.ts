@@ -75,6 +75,17 @@ describe('archiver audit --latest', () => {
     expect(bucket.requests.filter((request) => request.includes('/results/'))).toEqual([]);
   });
 
+  it('shows the newest run although an earlier one is dated ahead', async () => {
+    const { putRun, run } = startRunsWorld();
+    putRun(tonight, { parts: healthy });
+    putRun('20271124T021500Z', { parts: healthy, startedAtMs: noon - 3 * day });
+
+    const { exitCode, records } = await run(latest());
+
+    expect(exitCode).toBe(0);
+    expect(records).toMatchObject([{ type: 'run', run: tonight }]);
+  });
+
   it('shows problems of plan and parts, with the names that the receipts state today, and what to do', async () => {
     const { putRun, archive, run } = startRunsWorld();
     archive(1, 'loa.pdf');

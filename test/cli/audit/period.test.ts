@@ -121,6 +121,17 @@ describe('archiver audit --since', () => {
     });
   });
 
+  it('counts no run for a night on which it is dated, but did not take place', async () => {
+    const { run } = startFiveNights({
+      '2026-11-03': { parts: parts(12), startedAtMs: Date.parse('2026-10-20T00:00:00Z') },
+    });
+
+    const { exitCode, printed } = await run(statement());
+
+    expect(exitCode).toBe(3);
+    expect(factIn(printed, 'Nights')).toBe('5, 1 without a complete run: 2026-11-03');
+  });
+
   it('lists the nights without a complete run, and ends with 3', async () => {
     const world = startRunsWorld();
     for (const date of ['2026-11-02', '2026-11-05']) world.putRun(nightOf(date), { parts: parts(3) });
