@@ -18,10 +18,9 @@ export async function readLastListing(
 ): Promise<LastListing | undefined> {
   const cells = new Map<string, string>();
   const problems = new Set<string>();
-  const isThere = (part: AuditPart) =>
-    // Stryker disable next-line ConditionalExpression: no ID is before the end of a part that has none; required by the type.
-    part.sort === 'ids' && isBefore(part.from, before) && isBefore(from, part.before);
-  const last = plan.full ? undefined : await readLastRun(plan.lastRun, isThere, bucket, signal);
+  const last = plan.full
+    ? undefined
+    : await readLastRun(plan.lastRun, isWithin({ from, before }), bucket, signal);
   if (!last) return undefined;
   for (const { cells: ofPart, findings } of last.results) {
     for (const [cell, fingerprint] of Object.entries(ofPart ?? {})) cells.set(cell, fingerprint);
@@ -41,6 +40,28 @@ export async function readLastDifferences(
   const byId = new Map(findings.map((finding) => [finding.documentId, finding]));
   byId.delete(undefined);
   return [...byId.values()];
+}
+
+/** IDs of documents that the last run, or one before it, has queued for archiving. @throws as `readLastListing` */
+export async function readLastQueued(
+  { lastRun, lastListed }: AuditPlan,
+  part: AuditPart,
+  bucket: Pick<Bucket, 'read'>,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const last =
+    part.sort === 'ids'
+      ? await readLastRun(lastRun, isWithin(part), bucket, signal)
+      : await readLastRun(lastListed, ({ sort }) => sort === part.sort, bucket, signal);
+  const findings = last?.results.flatMap((result) => result.findings) ?? [];
+  return new Set(findings.flatMap(({ documentId, queued }) => (queued && documentId) || []));
+}
+
+/** Whether a part covers some IDs of the stretch. */
+function isWithin({ from, before }: Stretch): (part: AuditPart) => boolean {
+  return (part) =>
+    // Stryker disable next-line ConditionalExpression: no ID is before the end of a part that has none; required by the type.
+    part.sort === 'ids' && isBefore(part.from, before) && isBefore(from, part.before);
 }
 
 /** The results of some parts of the last complete run. An altered record says nothing: then there is no last run. */

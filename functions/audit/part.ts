@@ -93,8 +93,9 @@ async function doPart(
     return await withDeadline(time, workMs, signal, outOfTime, async (limited) => {
       const context = createPartContext(plan, { workMs, signal: limited }, dependencies);
       const { findings, rest, ...work } = await workOf(part, context);
+      let queued: ReadonlySet<string> = new Set();
       try {
-        context.tally.repaired = await repairDocuments(findings, context);
+        queued = await repairDocuments(findings, part, context);
       } catch (error) {
         limited.throwIfAborted();
         // What was found counts, even if it cannot be repaired now. The next night tries again.
@@ -105,7 +106,7 @@ async function doPart(
         ...work,
         ...(rest && { rest: partName(rest) }),
         tally: context.tally,
-        findings: findings.map(recordFinding),
+        findings: findings.map((finding) => recordFinding(finding, queued)),
       });
     });
   } catch (thrown) {

@@ -25,14 +25,20 @@ const recordedFinding = v.strictObject({
   documentId: v.optional(v.string()),
   versionId: v.optional(v.string()),
   atTelnyx: v.optional(v.boolean()),
+  /** Whether this run, or one before it, has queued the document for archiving. */
+  queued: v.optional(v.literal(true)),
   detail: v.string(),
 });
 
 /** A finding as the evidence keeps it. */
 export type RecordedFinding = v.InferOutput<typeof recordedFinding>;
 
-/** Leaves out what is about a person. Somebody else chose the key of a foreign object, so its digest stands for it. */
-export function recordFinding(finding: Finding): RecordedFinding {
+/**
+ * Leaves out what is about a person. Somebody else chose the key of a foreign object, so its digest stands for it.
+ *
+ * @param queued IDs of documents that are queued for archiving
+ */
+export function recordFinding(finding: Finding, queued: ReadonlySet<string> = new Set()): RecordedFinding {
   const { code, key, documentId, versionId, atTelnyx, detail } = finding;
   const isOthersKey = code === 'foreign' && documentId === undefined;
   return {
@@ -42,6 +48,7 @@ export function recordFinding(finding: Finding): RecordedFinding {
     ...(documentId !== undefined && { documentId }),
     ...(versionId !== undefined && { versionId }),
     ...(atTelnyx !== undefined && { atTelnyx }),
+    ...(documentId !== undefined && queued.has(documentId) && { queued: true as const }),
   };
 }
 

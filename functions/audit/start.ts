@@ -150,7 +150,7 @@ async function createPlan(
       isManifestDue(newestManifest?.key, receivedAt) && {
         manifest: nextTimestamp(latestBefore(chain, receivedAt), receivedAt / 1_000),
       }),
-    findings: chain.findings.map(recordFinding),
+    findings: chain.findings.map((finding) => recordFinding(finding)),
     archiver: version,
   };
 }

@@ -193,6 +193,84 @@ describe('repair', () => {
     expect(metric('AuditRepairs').at(-1)).toMatchObject({ AuditRepairs: 1 });
   });
 
+  /** A document that Telnyx lists, and the archive lacks. The first five nights do not have its share. */
+  const upload = ({ account, time }: ReturnType<typeof createAuditedArchive>) => {
+    const id = documentIdOf(0x78);
+    account.set(id, documentOf(id, Buffer.from('new'), { createdAt: time.now() - day / 2 }).record);
+    return id;
+  };
+
+  it.each(['missing', 'no-receipt'])('queues a %s document once, not every night', async (code) => {
+    const world = createAuditedArchive({ repair: true });
+    const { fill, bucket, night, nextDay, repaired } = world;
+    fill(5);
+    const id = upload(world);
+    if (code === 'no-receipt') bucket.put(documentKey(id), 'new', noon - day);
+
+    for (let count = 0; count < 4; count += 1) {
+      const { summary } = await night();
+      expect(summary.tally.counts[code as 'missing']).toBe(1);
+      expect(summary.tally.repaired).toBe(count === 0 ? 1 : 0);
+      nextDay();
+    }
+
+    expect(repaired).toEqual([id]);
+  });
+
+  it('queues a document again in a full run', async () => {
+    const world = createAuditedArchive({ repair: true });
+    const id = upload(world);
+    await world.night();
+    world.nextDay();
+
+    await world.night(true);
+
+    expect(world.repaired).toEqual([id, id]);
+  });
+
+  it('queues a document again in the night of its share', async () => {
+    const world = createAuditedArchive({ repair: true, fixityDays: 7 });
+    const id = upload(world);
+    const nights: number[] = [];
+    for (let count = 0; count < 15; count += 1) {
+      const before = world.repaired.length;
+      await world.night();
+      if (world.repaired.length > before) nights.push(Math.floor(world.time.now() / day));
+      world.nextDay();
+    }
+
+    expect(nights.slice(1).map((each) => each % 7)).toEqual(nights.slice(1).map(() => shareOf(id, 7)));
+    expect(nights.length).toBeGreaterThan(2);
+  });
+
+  it('queues what earlier nights have found as soon as the stage says so', async () => {
+    const world = createAuditedArchive();
+    const id = upload(world);
+    await world.night();
+    world.nextDay();
+    world.dependencies.backfillQueueUrl = 'backfill';
+
+    await world.night();
+
+    expect(world.repaired).toEqual([id]);
+  });
+
+  it('queues a document again that is missing again', async () => {
+    const world = createAuditedArchive({ repair: true });
+    const { bucket, night, nextDay, archive, repaired } = world;
+    const id = upload(world);
+    await night();
+    nextDay();
+    archive(documentOf(id, Buffer.from('new'), { createdAt: noon - day / 2 }));
+    await night();
+    nextDay();
+    bucket.objects.delete(receiptKey(id));
+
+    await night();
+
+    expect(repaired).toEqual([id, id]);
+  });
+
   it('queues nothing unless the stage says so', async () => {
     const { fill, bucket, night, nextDay, repaired } = createAuditedArchive();
     const [id = ''] = fill(2);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readLastDifferences, readLastListing } from '../../functions/audit/last-listing.ts';
+import { readLastDifferences, readLastListing, readLastQueued } from '../../functions/audit/last-listing.ts';
 import type { RecordedFinding } from '../../functions/audit/records.ts';
-import { parsePartName } from '../../functions/audit-names.ts';
+import { type AuditPart, parsePartName } from '../../functions/audit-names.ts';
 import { auditResultKey, auditSummaryKey } from '../../functions/bucket/keys.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { putRun, runRecords } from '../fakes/audit-runs.ts';
@@ -121,6 +121,39 @@ describe('readLastListing', () => {
     await expect(readLastListing(plan, everything, bucket, signal)).rejects.toMatchObject({
       code: 'BucketMisconfigured',
     });
+  });
+});
+
+describe('readLastQueued', () => {
+  it.each([
+    ['ids__8', ['1']],
+    ['ids_8_', ['8']],
+    ['ids__', ['1', '8']],
+    ['telnyx_1795651200', ['4', '9']],
+  ])('returns what the parts of the same documents had queued: %s', async (name, expected) => {
+    const { memory, bucket, plan } = startWorld();
+    const queued = (documentId: string) => ({ ...found(documentId), queued: true as const });
+    putRun(memory, lastNight, {
+      parts: {
+        ids__8: { findings: [found('0'), queued('1'), found(undefined, 'foreign')] },
+        ids_8_: { findings: [queued('8')] },
+        telnyx_1795651200: { findings: [queued('4'), found('4', 'telnyx-differs')] },
+        telnyx_1795651199: { findings: [queued('9')] },
+      },
+    });
+
+    const ids = await readLastQueued(plan, parsePartName(name) as AuditPart, bucket, signal);
+
+    expect([...ids]).toEqual(expected);
+  });
+
+  it('returns nothing without a last run', async () => {
+    const { bucket } = startWorld();
+    const { plan } = runRecords(tonight);
+
+    for (const name of ['ids__', 'telnyx_1795651200']) {
+      expect(await readLastQueued(plan, parsePartName(name) as AuditPart, bucket, signal)).toEqual(new Set());
+    }
   });
 });
 

@@ -154,6 +154,7 @@ describe('a part', () => {
     await work(ofTelnyx);
 
     expect(resultOf(ofTelnyx)?.tally.repaired).toBe(3);
+    expect(resultOf(ofTelnyx)?.findings.map(({ queued }) => queued)).toEqual([true, true, true]);
     expect(repaired).toEqual([1, 2, 3].map(idOf));
   });
 
@@ -235,7 +236,9 @@ describe('a part that fails', () => {
 
     if (!expected) await expect(done).rejects.toMatchObject({ code: 'QueueUnavailable' });
     await Promise.allSettled([done]);
-    expect(resultOf(ofTelnyx)?.findings.map(({ code }) => code)).toEqual(expected ? ['missing'] : undefined);
+    const findings = expected ? [expect.objectContaining({ code: 'missing' })] : undefined;
+    expect(resultOf(ofTelnyx)?.findings).toEqual(findings);
+    expect(resultOf(ofTelnyx)?.findings[0]?.queued).toBeUndefined();
     expect(lines.filter(({ level }) => level === 'WARN')).toMatchObject(
       expected ? [{ message: 'Documents not queued for repair', code: 'QueueUnavailable' }] : [],
     );

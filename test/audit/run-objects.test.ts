@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { recordText } from '../../functions/audit/records.ts';
+import { createRunTally, recordText } from '../../functions/audit/records.ts';
 import { repairDocuments } from '../../functions/audit/repair.ts';
 import { sendParts, writeRunObject } from '../../functions/audit/run-objects.ts';
 import { auditPlanKey } from '../../functions/bucket/keys.ts';
@@ -74,6 +74,7 @@ describe('the parts of a run', () => {
 });
 
 describe('repairDocuments', () => {
+  const part = { sort: 'ids', from: '', before: '' } as const;
   const finding = (documentId: string | undefined, code: 'lost' | 'no-object' = 'lost', atTelnyx = true) => ({
     code,
     key: 'x',
@@ -91,13 +92,16 @@ describe('repairDocuments', () => {
   ];
   const contextOf = (backfillQueueUrl: string | undefined) => {
     const { sent, send } = createQueue();
-    return { sent, context: { backfillQueueUrl, send, time: virtualTime(noon), signal } as never };
+    const tally = createRunTally();
+    const retry = (work: (limited: AbortSignal) => unknown) => work(signal);
+    const time = virtualTime(noon);
+    return { sent, tally, context: { backfillQueueUrl, plan, retry, send, tally, time, signal } as never };
   };
 
   it('queues each document that can be archived again once', async () => {
-    const { sent, context } = contextOf('backfill');
+    const { sent, tally, context } = contextOf('backfill');
 
-    expect(await repairDocuments(findings, context)).toBe(2);
+    expect(await repairDocuments(findings, part, context)).toEqual(new Set(['a', 'b']));
 
     const message = {
       v: 1,
@@ -108,12 +112,14 @@ describe('repairDocuments', () => {
     expect(sent).toEqual([
       ['backfill', ['a', 'b'].map((documentId) => ({ ...message, documentId })), signal],
     ]);
+    expect(tally.repaired).toBe(2);
   });
 
   it('queues nothing if the stage does not repair', async () => {
-    const { sent, context } = contextOf(undefined);
+    const { sent, tally, context } = contextOf(undefined);
 
-    expect(await repairDocuments(findings, context)).toBe(0);
+    expect(await repairDocuments(findings, part, context)).toEqual(new Set());
     expect(sent).toEqual([]);
+    expect(tally.repaired).toBe(0);
   });
 });
