@@ -199,7 +199,7 @@ function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
     ),
     permissions: [
       receiveFrom(queues.audit.queue),
-      // Its own queue: a run queues its parts, and a part that ends early its rest.
+      // Its own queue: the start of a run queues its parts.
       sendTo(queues.audit.queue, queues.audit.deadLetters, ...(stage.repair ? [queues.backfill.queue] : [])),
       listEverything(bucket),
       readObjects(bucket, ...Object.values(archivePrefixes)),

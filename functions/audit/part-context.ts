@@ -33,7 +33,7 @@ export interface PartContext extends AuditDependencies {
 export interface PartWork extends Pick<PartResult, 'cells' | 'manifest' | 'catalogue'> {
   /** Problems, and what could not be checked. */
   findings: Finding[];
-  /** What was left, if the part ended early. */
+  /** What is left, if the part ended early. */
   rest?: AuditPart;
 }
 

@@ -121,7 +121,7 @@ const result = v.strictObject({
   run,
   /** The part as it was asked for. */
   part,
-  /** The part that covers the rest, if this one ended early. */
+  /** What the next delivery of the message does, if this one ended early. */
   rest: v.optional(part),
   startedAt: instant,
   endedAt: instant,
@@ -155,7 +155,7 @@ const summary = v.strictObject({
   day: count,
   newFrom: instant,
   tally,
-  /** Each part with a result: as it was asked for, and the rest that its result left to another part. */
+  /** Each part with a result: as it was asked for, and the rest that it left to the next delivery of its message. */
   parts: v.array(v.strictObject({ part, rest: v.optional(part) })),
   /** Parts without a result. */
   unfinished: v.array(part),

@@ -379,7 +379,7 @@ function slowHeads(time: Time) {
 }
 
 describe('a part', () => {
-  it('ends early when its time is up, and other parts do the rest', async () => {
+  it('ends early when its time is up, and later deliveries do the rest', async () => {
     const time = virtualTime(noon);
     const { fill, night, lines } = createAuditedArchive({ time, beforeRequest: slowHeads(time) });
     fill(900);
