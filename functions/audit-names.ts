@@ -11,13 +11,14 @@ export type AuditPart =
   | { sort: 'ids'; from: string; before: string }
   /** Telnyx's documents created until `until`, in seconds since the Unix epoch, newest first. */
   | { sort: 'telnyx'; until: number }
-  /** The objects of the bucket that belong to no document. */
-  | { sort: 'others' };
+  /** The objects of the bucket that belong to no document; with `from`, only the records of this run and of later ones. */
+  | { sort: 'others'; from?: string };
 
 /** `_` sorts after the `/` that follows a name in a key: names and keys are in the same order. */
 const runPattern = /^\d{8}T\d{6}Z(?:_full)?$/;
 /** Of document IDs: a prefix, or a whole one; empty: no bound. */
 const boundPattern = /^(?:[0-9a-f]{0,8}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
+const othersFrom = 'others_';
 const secondsPattern = /^(?:0|[1-9]\d{0,11})$/;
 
 export function isRunName(name: string): boolean {
@@ -39,15 +40,16 @@ export function runRequestedAt(name: string): number {
   return Date.parse(name.replace(/(\d\d\d\d)(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*/, '$1-$2-$3T$4:$5:$6Z'));
 }
 
-/** `ids_<from>_<before>`, `telnyx_<until>` or `others` */
+/** `ids_<from>_<before>`, `telnyx_<until>`, `others` or `others_<from>` */
 export function partName(part: AuditPart): string {
   return part.sort === 'ids' ? `${partStartName(part)}_${part.before}` : partStartName(part);
 }
 
-/** The name without the end of the part: `ids_<from>`, `telnyx_<until>` or `others`. */
+/** The name without the end of the part: `ids_<from>`, `telnyx_<until>`, `others` or `others_<from>`. */
 export function partStartName(part: AuditPart): string {
   if (part.sort === 'ids') return `ids_${part.from}`;
-  return part.sort === 'telnyx' ? `telnyx_${part.until}` : 'others';
+  if (part.sort === 'telnyx') return `telnyx_${part.until}`;
+  return part.from === undefined ? 'others' : othersFrom + part.from;
 }
 
 export function isPartStartName(name: string): boolean {
@@ -57,6 +59,10 @@ export function isPartStartName(name: string): boolean {
 /** @returns undefined for other text */
 export function parsePartName(name: string): AuditPart | undefined {
   if (name === 'others') return { sort: 'others' };
+  if (name.startsWith(othersFrom)) {
+    const from = name.slice(othersFrom.length);
+    return isRunName(from) ? { sort: 'others', from } : undefined;
+  }
   // Stryker disable next-line StringLiteral: a name with fewer parts is neither of the texts below; required by the type.
   const [, first = '', second = ''] = name.split('_');
   if (name === `telnyx_${first}` && secondsPattern.test(first)) {

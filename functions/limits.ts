@@ -190,6 +190,8 @@ export const nightlyAudit = {
   documentsAtOnce: 32,
   /** Documents with something missing for which a part asks Telnyx. The others stay in doubt, and are not repaired that night. */
   questionsPerPart: 1_000,
+  /** Objects that the archiver did not write, of which a part keeps the findings. It counts the others, or stops to list them. */
+  foreignObjects: 1_000,
   /** A part that still fails this long after its plan is recorded as unchecked. */
   uncheckedAfterMs: 6 * 60 * minutes,
   /** A later run closes a run without a summary that is older than this. */

@@ -21,6 +21,9 @@ const part: fc.Arbitrary<AuditPart> = fc.oneof(
     .map(([from, before]) => ({ sort: 'ids' as const, from, before })),
   fc.nat(999_999_999).map((until) => ({ sort: 'telnyx' as const, until })),
   fc.constant({ sort: 'others' as const }),
+  fc
+    .tuple(fc.nat(4_000_000_000_000), fc.boolean())
+    .map(([at, full]) => ({ sort: 'others' as const, from: runName(at, full) })),
 );
 
 describe('the name of a part', () => {
@@ -52,6 +55,8 @@ describe('the name of a part', () => {
     '1_1',
     '_1_2',
     'others_',
+    'others_x',
+    'others_20261126T021507Z_',
     ' others',
     'others\n',
   ])('cannot be %j', (name) => {

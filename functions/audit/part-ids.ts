@@ -1,6 +1,5 @@
 /** A part of the audit: the documents of a stretch of IDs, by listings, receipts, objects, manifests and hold records. */
 import type { AuditPart } from '../audit-names.ts';
-import type { ListedKey } from '../bucket/listing.ts';
 import type { ManifestEntry } from '../bucket/manifest-text.ts';
 import { readClaimsWithin } from '../bucket/stored-manifests.ts';
 import { writeStretchManifest } from '../bucket/stretch-manifest.ts';
@@ -10,6 +9,7 @@ import { askTelnyx } from './ask-telnyx.ts';
 import { Fingerprints, isBefore, type MarkedRow, markUnchanged, type Stretch } from './cells.ts';
 import { isHeld } from './evidence.ts';
 import type { Finding } from './findings.ts';
+import { foreignObject, limitForeign } from './foreign-objects.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { isProblem } from './judge.ts';
 import { claimsErasure } from './judge-erasure.ts';
@@ -80,7 +80,7 @@ export async function auditIds(
   const isCatalogued = (await catalogue?.end(covered)) ?? false;
   return {
     // The listings are ahead of the documents: what lies behind the end is found again by the rest.
-    findings: found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered)),
+    findings: limitForeign(found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered))),
     ...(limit.stoppedAt !== undefined && { rest: { ...part, from: limit.stoppedAt } }),
     cells: fingerprints.of(covered),
     ...(isCatalogued && { catalogue: true }),
@@ -167,14 +167,6 @@ function count({ evidence, findings }: Inspection, tally: RunTally): void {
   if (!evidence.receipt || claimsErasure(evidence)) return;
   tally.archived += 1;
   tally.bytes += evidence.object?.bytes ?? 0;
-}
-
-export function foreignObject({ key, current, otherVersions }: ListedKey): Finding {
-  return {
-    code: 'foreign',
-    key,
-    detail: `${current ? `${current.bytes} bytes` : 'hidden by a delete marker'}, other versions: ${otherVersions}`,
-  };
 }
 
 /** Whether the key of an object that belongs to no document is in the stretch. */

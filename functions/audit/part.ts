@@ -128,7 +128,7 @@ function workOf(part: AuditPart, context: PartContext): Promise<PartWork> {
     case 'telnyx':
       return auditTelnyx(part, context);
     case 'others':
-      return auditOthers(context);
+      return auditOthers(part, context);
   }
 }
 
