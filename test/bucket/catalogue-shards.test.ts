@@ -7,6 +7,7 @@ import {
   erasedRow,
   formatRows,
   type ListedRecords,
+  parseRow,
   stampOf,
 } from '../../functions/bucket/catalogue-rows.ts';
 import {
@@ -74,6 +75,7 @@ describe('a shard', () => {
     ['is empty', Buffer.alloc(0)],
     ['ends within a line', gzipSync(formatRows([rowOf(1)]).trimEnd())],
     ['has a line that is no row', gzipSync(`${formatRows([rowOf(1)])}{}\n`)],
+    ['has a field that rows do not have', gzipSync(formatRows([{ ...rowOf(1), ...{ owner: 'A.' } }]))],
     ['has rows of another shard', encodeShard([{ ...rowOf(1), id: idOf(1).replace('abc', 'abd') }])],
     ['is not in order', encodeShard([rowOf(2), rowOf(1)])],
     ['has a row twice', encodeShard([rowOf(1), rowOf(1)])],
@@ -133,12 +135,12 @@ describe('a change of a shard', () => {
   });
 
   it('gives up when others keep changing the shard', async () => {
-    const { store } = createCatalogue();
-    const stubborn: CatalogueStore = { ...store, write: async () => false };
+    const { store, attempts } = createBusyCatalogue();
 
-    const update = updateShard(stubborn, 'abc', () => [rowOf(1)], never);
+    const update = updateShard(store, 'abc', () => [rowOf(1)], never);
 
-    await expect(update).rejects.toMatchObject({ code: 'BucketConflict' });
+    await expect(update).rejects.toMatchObject(busy);
+    expect(attempts).toHaveLength(64);
   });
 });
 
@@ -183,6 +185,16 @@ describe('rows that replace those that were read', () => {
     expect(await rows()).toEqual([rowOf(1)]);
   });
 
+  it('are given up when others keep changing the shard', async () => {
+    const { store, attempts } = createBusyCatalogue();
+    const base = await readShard(store, 'abc', never);
+
+    const replaced = replaceShard(store, 'abc', base, [rowOf(1)], never);
+
+    await expect(replaced).rejects.toMatchObject(busy);
+    expect(attempts).toHaveLength(64);
+  });
+
   it('are not written over a shard that an erasure has emptied since', async () => {
     const { store, damage } = createCatalogue();
     damage('abc');
@@ -194,6 +206,12 @@ describe('rows that replace those that were read', () => {
     await expect(replaced).rejects.toMatchObject({ code: 'BucketConflict' });
     expect(await readShard(store, 'abc', never)).toMatchObject({ bytes: 0 });
   });
+});
+
+it('A line that is not a row is refused without quoting it', () => {
+  const line = formatRows([{ ...rowOf(1), ...{ owner: 'A.' } }]);
+
+  expect(() => parseRow(line)).toThrow(new RangeError('A line of the catalogue is not a row.'));
 });
 
 describe('a stamp', () => {
@@ -210,6 +228,10 @@ describe('a stamp', () => {
     expect(stampOf(structuredClone(records))).toBe(stampOf(records));
   });
 
+  it('of an erasure is empty, so that the next audit makes the row from the tombstone', () => {
+    expect(erasedRow(idOf(1))).toEqual({ id: idOf(1), state: 'erased', stamp: '' });
+  });
+
   it.each<[string, Partial<ListedRecords>]>([
     ['the version of the receipt', { receipt: listed('r', 'v2') }],
     ['the ETag of the receipt', { receipt: listed('r', 'v1', 'e2') }],
@@ -222,6 +244,19 @@ describe('a stamp', () => {
     expect(stampOf({ ...records, ...change })).not.toBe(stampOf(records));
   });
 });
+
+const busy = { code: 'BucketConflict', message: expect.stringContaining('Other writers') };
+
+/** A catalogue that somebody else changes before each write. */
+function createBusyCatalogue() {
+  const { store } = createCatalogue();
+  const attempts: string[] = [];
+  const write = async (shard: string) => {
+    attempts.push(shard);
+    return false;
+  };
+  return { store: { ...store, write } satisfies CatalogueStore, attempts };
+}
 
 function byId(a: CatalogueRow, b: CatalogueRow): number {
   return a.id < b.id ? -1 : 1;

@@ -3,12 +3,16 @@ import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CatalogueStore, createCatalogueBucket } from '../../functions/bucket/catalogue.ts';
+import { calls } from '../../functions/limits.ts';
 import { systemTime as time } from '../../functions/time.ts';
 import { openCatalogueFolder } from '../../local/catalogue-folder.ts';
 import { createCredentials, folderBucket, localBucket } from '../../local/s3/archive-bucket.ts';
 import { startS3 } from '../../local/s3/server.ts';
 import { newFolder } from '../cli/world.ts';
 import { createCatalogue } from '../fakes/catalogue.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { noon } from '../fakes/documents.ts';
+import { sha256 } from '../fakes/memory-bucket.ts';
 
 const never = new AbortController().signal;
 const [one, two] = [Buffer.from('one'), Buffer.from('two')];
@@ -107,6 +111,59 @@ describe('a catalogue in a bucket', () => {
     await expect(store.write('000', one, undefined, never)).rejects.toMatchObject({
       code: 'BucketMisconfigured',
     });
+  });
+});
+
+describe('a request to the bucket of a catalogue', () => {
+  it('is refused by S3 if another account owns the bucket, once an owner is set', async () => {
+    const inputs: unknown[] = [];
+    const { bucket } = createCatalogue();
+    const s3 = {
+      send: async (command: { input: object }) => {
+        inputs.push(command.input);
+        return bucket.send(command);
+      },
+    } as never;
+    const anyOwner = createCatalogueBucket({ s3, name: 'catalogue', time });
+    const owned = createCatalogueBucket({ s3, name: 'catalogue', owner: '111122223333', time });
+
+    for (const store of [anyOwner, owned]) await store.read('0a7', never);
+
+    const address = { Bucket: 'catalogue', Key: 'rows/0a7.jsonl.gz' };
+    expect(inputs).toEqual([address, { ...address, ExpectedBucketOwner: '111122223333' }]);
+  });
+
+  it('writes gzip with its checksum', async () => {
+    const inputs: unknown[] = [];
+    const s3 = { send: async ({ input }: { input: object }) => void inputs.push(input) ?? {} } as never;
+
+    await createCatalogueBucket({ s3, name: 'catalogue', time }).write('0a7', one, undefined, never);
+
+    expect(inputs).toMatchObject([
+      { ContentType: 'application/gzip', ChecksumSHA256: sha256(one, 'base64'), ContentLength: 3 },
+    ]);
+  });
+
+  it('is given up after ten seconds, and when its caller has no more time', async () => {
+    const clock = virtualTime(noon);
+    const s3 = {
+      send: (_command: unknown, { abortSignal }: { abortSignal: AbortSignal }) =>
+        new Promise((_resolve, reject) => {
+          abortSignal.addEventListener('abort', () => reject(new Error('Request aborted.')));
+        }),
+    } as never;
+    const store = createCatalogueBucket({ s3, name: 'catalogue', time: clock });
+    const stop = new AbortController();
+
+    await expect(store.read('0a7', never)).rejects.toMatchObject({
+      code: 'BucketUnavailable',
+      message: `S3 did not respond within ${calls.bucketMs / 1_000} s.`,
+    });
+    expect(clock.now() - noon).toBe(calls.bucketMs);
+
+    const read = store.read('0a7', stop.signal);
+    stop.abort(new Error('Enough.'));
+    await expect(read).rejects.toThrow('Enough.');
   });
 });
 

@@ -16,9 +16,9 @@ import {
   documentIdOfContext,
   documentIdOfContextTombstone,
 } from '../../functions/bucket/keys.ts';
-import { createBucket } from '../../functions/bucket/store.ts';
+import { createBucket, type NewObject } from '../../functions/bucket/store.ts';
 import { virtualTime } from '../fakes/clock.ts';
-import { noon } from '../fakes/documents.ts';
+import { noon, written } from '../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 import { fuzzRuns, propertyRuns } from '../fuzz-runs.ts';
 
@@ -62,7 +62,7 @@ describe('a context', () => {
 
         const read = [...memory.objects].map(([key, { body }]) => parseContext(key, body));
         expect(read).toEqual(facts.map((each) => ({ v: 1, ...each, ...about })));
-        expect(read.map(relationOf)).toEqual(facts.map(({ documentId: _, ...relation }) => relation));
+        expect(read.map(relationOf)).toStrictEqual(facts.map(({ documentId: _, ...relation }) => relation));
         expect(facts.every((each) => Object.values(each).every((value) => value !== undefined))).toBe(true);
       }),
       { numRuns: propertyRuns(2_000) },
@@ -105,17 +105,46 @@ describe('a context', () => {
     expect(memory.versioned.versions(keyOfFact(fact))).toHaveLength(1);
   });
 
-  const written = JSON.stringify({ v: 1, ...fact, ...about });
+  it('is written as JSON, with its checksum', async () => {
+    const { bucket } = startBucket();
+    const put: NewObject[] = [];
+
+    await writeContext(
+      fact,
+      about,
+      {
+        putOnce: async (object, signal) => {
+          put.push(object);
+          return bucket.putOnce(object, signal);
+        },
+      },
+      never,
+    );
+
+    const body = written({ v: 1, ...fact, ...about });
+    expect(put).toEqual([
+      {
+        key: keyOfFact(fact),
+        body: Buffer.from(body),
+        bytes: Buffer.byteLength(body),
+        sha256: sha256(body),
+        contentType: 'application/json',
+      },
+    ]);
+  });
+
+  const text = JSON.stringify({ v: 1, ...fact, ...about });
   it.each([
-    ['at the key of another fact', contextKey(id, '0'.repeat(64)), written],
-    ['of another document', contextKey(orderId, keyOfFact(fact).slice(-69, -5)), written],
-    ['with an unknown field', keyOfFact(fact), written.replace('{', '{"x":1,')],
-    ['of another version', keyOfFact(fact), written.replace('"v":1', '"v":2')],
-    ['that is not JSON', keyOfFact(fact), written.slice(1)],
+    ['at the key of another fact', contextKey(id, '0'.repeat(64)), text],
+    ['of another document', contextKey(orderId, keyOfFact(fact).slice(-69, -5)), text],
+    ['of a document whose ID is not a UUID', keyOfFact(fact), text.replaceAll(id, '../receipts')],
+    ['with an unknown field', keyOfFact(fact), text.replace('{', '{"x":1,')],
+    ['of another version', keyOfFact(fact), text.replace('"v":1', '"v":2')],
+    ['that is not JSON', keyOfFact(fact), text.slice(1)],
     ['that is empty', keyOfFact(fact), ''],
-  ])('is rejected %s', (_which, key, text) => {
-    expect(() => parseContext(key, Buffer.from(text))).toThrow(
-      expect.objectContaining({ code: 'UnexpectedResponse' }),
+  ])('is rejected %s', (_which, key, body) => {
+    expect(() => parseContext(key, Buffer.from(body))).toThrow(
+      expect.objectContaining({ code: 'UnexpectedResponse', message: expect.stringContaining(key) }),
     );
   });
 
@@ -201,5 +230,33 @@ describe('the keys of contexts', () => {
     expect(all.size).toBe(250);
     expect(some.size).toBe(2);
     expect(memory.requests).toHaveLength(1 + 3);
+  });
+
+  it('are listed page by page as long as a page answers for eight of the documents', async () => {
+    const { memory, bucket } = startBucket();
+    const ids = fc.sample(fc.uuid(), { numRuns: 24, seed: 1 }).sort();
+    for (const each of ids) memory.put(contextTombstoneKey(each), '', noon);
+    memory.pageKeys = 8;
+
+    const found = await listContextKeys(ids, bucket, never);
+
+    expect([...found]).toEqual(ids.map(contextTombstoneKey));
+    expect(memory.requests).toEqual(Array(3).fill('list contexts/'));
+  });
+
+  it('are listed for one document after the other if a page answers for fewer', async () => {
+    const { memory, bucket } = startBucket();
+    const ids = fc.sample(fc.uuid(), { numRuns: 100, seed: 1 }).sort();
+    for (const each of ids) memory.put(contextTombstoneKey(each), '', noon);
+    memory.pageKeys = 8;
+    const asked = ids.filter((_id, index) => index % 10 === 9);
+
+    const found = await listContextKeys(asked, bucket, never);
+
+    expect([...found]).toEqual(expect.arrayContaining(asked.map(contextTombstoneKey)));
+    expect(memory.requests).toEqual([
+      'list contexts/',
+      ...asked.slice(1).map((each) => `list contexts/${each}`),
+    ]);
   });
 });
