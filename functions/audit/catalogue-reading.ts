@@ -5,17 +5,19 @@ import { parseHoldRecord } from '../bucket/holds.ts';
 import type { ListedKey } from '../bucket/listing.ts';
 import { maxReceiptBytes } from '../bucket/receipts.ts';
 import type { Bucket } from '../bucket/store.ts';
-import { parseTombstone } from '../bucket/tombstones.ts';
-import { ArchiverError } from '../errors.ts';
+import { parseTombstone, type Tombstone } from '../bucket/tombstones.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
-import type { Evidence } from './evidence.ts';
+import { wholeRecord } from './inspect.ts';
 import { type ReceiptReading, readReceipt } from './receipt-reading.ts';
 
 /** Contexts of one document that are read at the same time. */
 const contextsAtOnce = 4;
 
-/** What an audit has read at the key of a receipt. */
-export type ReadRecord = Pick<NonNullable<Evidence['receipt']>, 'reading' | 'tombstone'>;
+/** What was read at the key of a receipt. */
+export interface ReadRecord {
+  reading?: ReceiptReading | undefined;
+  tombstone?: { content?: Tombstone } | undefined;
+}
 
 /**
  * @param known what was read at the receipt's key after the listing. @default it is read
@@ -56,7 +58,7 @@ async function readRecord(
   if (!body) return undefined;
   const tombstone = parseTombstone(id, body);
   if (tombstone === undefined) return { reading: readReceipt(id, body) };
-  return typeof tombstone === 'string' ? undefined : { tombstone: { digest: '', content: tombstone } };
+  return typeof tombstone === 'string' ? undefined : { tombstone: { content: tombstone } };
 }
 
 /** In the order of the row's schema, in which rows are read back. */
@@ -106,16 +108,6 @@ async function relationsIn(
     },
   );
   return relations.filter((relation) => relation !== undefined);
-}
-
-/** @returns undefined if the archiver did not write the record there in this form: the audit reports it */
-function wholeRecord<Content>(parse: () => Content): Content | undefined {
-  try {
-    return parse();
-  } catch (thrown) {
-    if (thrown instanceof ArchiverError) return undefined;
-    throw thrown;
-  }
 }
 
 function instant(ms: number | undefined): string | undefined {

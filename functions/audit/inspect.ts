@@ -256,7 +256,7 @@ async function readContexts(
       return bucket.read(key, limited);
     });
     // Gone since the listing: an erasure deletes contexts.
-    if (body) records.push({ listed, isWhole: readRecord(() => parseContext(key, body)) !== undefined });
+    if (body) records.push({ listed, isWhole: wholeRecord(() => parseContext(key, body)) !== undefined });
   }
   const listed = contexts.tombstone;
   const bytes = listed?.current?.bytes;
@@ -279,13 +279,13 @@ async function readHoldRecords(
         onRequest();
         return bucket.read(key, limited);
       }));
-    records.push({ listed, content: body && readRecord(() => parseHoldRecord(key, body)) });
+    records.push({ listed, content: body && wholeRecord(() => parseHoldRecord(key, body)) });
   }
   return records;
 }
 
-/** @returns undefined if the archiver did not write this record at this key */
-function readRecord<Content>(parse: () => Content): Content | undefined {
+/** @returns undefined if the archiver did not write the record there in this form */
+export function wholeRecord<Content>(parse: () => Content): Content | undefined {
   try {
     return parse();
   } catch (thrown) {

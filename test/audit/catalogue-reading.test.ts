@@ -5,6 +5,7 @@ import { type ListedRecords, stampOf } from '../../functions/bucket/catalogue-ro
 import { type ContextFact, keyOfFact, maxContextBytes } from '../../functions/bucket/contexts.ts';
 import { contextKey, documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { ListedKey } from '../../functions/bucket/listing.ts';
+import { maxReceiptBytes } from '../../functions/bucket/receipts.ts';
 import { createBucket } from '../../functions/bucket/store.ts';
 import { tombstoneText } from '../../functions/bucket/tombstones.ts';
 import { virtualTime } from '../fakes/clock.ts';
@@ -96,6 +97,17 @@ describe('the row of an archived document', () => {
         trigger: 'sweep',
       }),
     );
+  });
+
+  it('does not state what its receipt does not', async () => {
+    const { put, read } = createArchive();
+    const receipt = receiptOf(document);
+    put(written({ ...receipt, telnyx: { id, sha256: document.record.sha256 } }));
+
+    const { row } = await read();
+
+    expect(row).toMatchObject({ id, state: 'archived', bytes: 10, archived: '2026-11-14T12:00:04.000Z' });
+    expect(row).toMatchObject({ name: undefined, reference: undefined, created: undefined });
   });
 
   it('is made from a reading that exists, without reading the receipt again', async () => {
@@ -193,6 +205,20 @@ describe('the relations of a row', () => {
     expect(memory.requests).not.toContain(`get ${contextKey(id, 'b'.repeat(64))}`);
   });
 
+  it('state a context of the largest size', async () => {
+    const { memory, put, learn, read } = createArchive();
+    put(written(receiptOf(document)));
+    learn({ id: 'large' });
+    const key = keyOfFact({ documentId: id, kind: 'porting-order', id: 'large' });
+    const text = memory.text(key);
+    memory.objects.delete(key);
+    memory.put(key, text.padEnd(maxContextBytes), noon);
+
+    const { row } = await read();
+
+    expect(row?.relations).toEqual([{ kind: 'porting-order', id: 'large' }]);
+  });
+
   it('of an erased document are not even read', async () => {
     const { memory, put, learn, read } = createArchive();
     put(tombstoneText(tombstone));
@@ -237,7 +263,6 @@ describe('there is no row for', () => {
     ],
     ['a receipt that was edited', JSON.stringify(receipt)],
     ['a tombstone of another document', tombstoneText({ ...tombstone, documentId: id.replace('6', '7') })],
-    ['an object that is too large for a receipt', Buffer.alloc(1024 ** 2 + 1)],
   ])('%s', async (_what, body) => {
     const { put, read } = createArchive();
     put(body);
@@ -253,5 +278,28 @@ describe('there is no row for', () => {
     const hidden = await read();
 
     expect([missing.row, hidden.row]).toEqual([undefined, undefined]);
+    expect(memory.requests).toEqual([]);
+  });
+
+  it('a receipt that is gone since it was listed', async () => {
+    const { memory, put, read } = createArchive();
+    put(written(receipt));
+    memory.refuse = () => {
+      memory.objects.delete(receiptKey(id));
+      return undefined;
+    };
+
+    expect((await read()).row).toBeUndefined();
+  });
+
+  it.each([
+    [maxReceiptBytes, true],
+    [maxReceiptBytes + 1, false],
+  ])('%d bytes that are not a receipt; they are read: %s', async (bytes, isRead) => {
+    const { memory, put, read } = createArchive();
+    put(Buffer.alloc(bytes));
+
+    expect((await read()).row).toBeUndefined();
+    expect(memory.requests).toEqual(isRead ? [`get ${receiptKey(id)}`] : []);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { mergeManifests } from '../../functions/audit/manifest-claims.ts';
-import { mergeSources } from '../../functions/audit/sources.ts';
+import { type AuditSources, mergeSources } from '../../functions/audit/sources.ts';
 import {
   auditPlanKey,
   auditResultKey,
@@ -18,6 +18,20 @@ import { noon } from '../fakes/documents.ts';
 import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 
 const id = (number: number) => `0000000${number}-0000-4000-8000-000000000000`;
+
+function sourcesOf(memory: MemoryBucket): Pick<AuditSources, 'listing' | 'telnyx' | 'manifests'> {
+  return {
+    listing: {
+      s3: memory as never,
+      name: 'archive',
+      time: virtualTime(noon),
+      retry: (work) => work(new AbortController().signal),
+      onRequest: () => undefined,
+    },
+    telnyx: [],
+    manifests: [],
+  };
+}
 
 it('Of a bucket, each key is of a document, of a manifest, of a run of the audit, or foreign', async () => {
   const time = virtualTime(noon);
@@ -57,21 +71,10 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
   for (const key of [...foreign, ...known, ...manifests, ...audits]) memory.put(key, 'x', noon);
   const others: string[] = [];
   const records: string[] = [];
-  let requests = 0;
 
   const rows = await collected(
     mergeSources({
-      listing: {
-        s3: memory as never,
-        name: 'archive',
-        time,
-        retry: (work) => work(new AbortController().signal),
-        onRequest: () => {
-          requests += 1;
-        },
-      },
-      telnyx: [],
-      manifests: [],
+      ...sourcesOf(memory),
       onRecord: ({ key }) => records.push(key),
       onForeign: ({ key }) => others.push(key),
     }),
@@ -79,7 +82,7 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
 
   expect(others.sort()).toEqual(foreign.sort());
   expect(records).toEqual(audits);
-  expect(requests).toBe(4);
+  expect(memory.requests).toHaveLength(4);
   expect(rows).toMatchObject([
     {
       id: id(1),
@@ -107,6 +110,44 @@ it('Of a bucket, each key is of a document, of a manifest, of a run of the audit
     ['id', 'contexts'],
     ['id', 'contexts'],
   ]);
+});
+
+it.each([
+  [{ from: '', before: id(2).slice(0, 8) }, [1]],
+  [{ from: id(2), before: id(4) }, [2, 3]],
+  [{ from: id(4), before: '' }, [4, 5]],
+])('Of the stretch %j, exactly the documents and foreign keys in it are listed', async (stretch, numbers) => {
+  const time = virtualTime(noon);
+  const memory = new MemoryBucket(time);
+  const keysOf = (number: number) => [
+    contextKey(id(number), '0'.repeat(64)),
+    documentKey(id(number)),
+    `documents/${id(number)}.txt`,
+    holdKey(id(number), noon),
+    receiptKey(id(number)),
+  ];
+  for (const key of [1, 2, 3, 4, 5].flatMap(keysOf)) memory.put(key, 'x', noon);
+  for (const key of ['a', auditPlanKey('20261124T021500Z'), 'z']) memory.put(key, 'x', noon);
+  const foreign: string[] = [];
+
+  const rows = await collected(
+    mergeSources({ ...sourcesOf(memory), stretch, onForeign: ({ key }) => foreign.push(key) }),
+  );
+
+  expect(rows.map((row) => row.id)).toEqual(numbers.map(id));
+  expect(rows.map((row) => Object.keys(row))).toEqual(
+    numbers.map(() => ['id', 'object', 'receipt', 'hold', 'contexts']),
+  );
+  expect(foreign).toEqual(numbers.map((number) => `documents/${id(number)}.txt`));
+});
+
+it('Records of a run of the audit need nobody who asks for them', async () => {
+  const memory = new MemoryBucket(virtualTime(noon));
+  memory.put(auditPlanKey('20261124T021500Z'), 'x', noon);
+
+  const rows = mergeSources({ ...sourcesOf(memory), onForeign: () => expect.unreachable() });
+
+  expect(await collected(rows)).toEqual([]);
 });
 
 it('Of the manifests, each says what it changes of a document, from the first that names it on', async () => {

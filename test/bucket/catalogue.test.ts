@@ -114,28 +114,31 @@ describe('a catalogue in a bucket', () => {
   });
 });
 
-describe('a request to the bucket of a catalogue', () => {
-  it('is refused by S3 if another account owns the bucket, once an owner is set', async () => {
-    const inputs: unknown[] = [];
-    const { bucket } = createCatalogue();
-    const s3 = {
-      send: async (command: { input: object }) => {
-        inputs.push(command.input);
-        return bucket.send(command);
-      },
-    } as never;
-    const anyOwner = createCatalogueBucket({ s3, name: 'catalogue', time });
-    const owned = createCatalogueBucket({ s3, name: 'catalogue', owner: '111122223333', time });
+/** A bucket in memory, and what each request to it states. */
+function recordingBucket() {
+  const { bucket } = createCatalogue();
+  const inputs: object[] = [];
+  const send = async (command: { input: object }) => {
+    inputs.push(command.input);
+    return bucket.send(command);
+  };
+  return { s3: { send } as never, inputs };
+}
 
-    for (const store of [anyOwner, owned]) await store.read('0a7', never);
+describe('a request to the bucket of a catalogue', () => {
+  it('states the account that must own the bucket, once it is set', async () => {
+    const { s3, inputs } = recordingBucket();
+    const owner = '111122223333';
+
+    await createCatalogueBucket({ s3, name: 'catalogue', time }).read('0a7', never);
+    await createCatalogueBucket({ s3, name: 'catalogue', owner, time }).read('0a7', never);
 
     const address = { Bucket: 'catalogue', Key: 'rows/0a7.jsonl.gz' };
-    expect(inputs).toEqual([address, { ...address, ExpectedBucketOwner: '111122223333' }]);
+    expect(inputs).toEqual([address, { ...address, ExpectedBucketOwner: owner }]);
   });
 
   it('writes gzip with its checksum', async () => {
-    const inputs: unknown[] = [];
-    const s3 = { send: async ({ input }: { input: object }) => void inputs.push(input) ?? {} } as never;
+    const { s3, inputs } = recordingBucket();
 
     await createCatalogueBucket({ s3, name: 'catalogue', time }).write('0a7', one, undefined, never);
 
