@@ -1,0 +1,378 @@
+/** One part of sort `ids`, with small limits: on a bucket in memory. */
+import { describe, expect, it, vi } from 'vitest';
+import { createPartContext } from '../../functions/audit/part-context.ts';
+import { auditIds } from '../../functions/audit/part-ids.ts';
+import type { AuditPlan } from '../../functions/audit/records.ts';
+import { shareOf } from '../../functions/audit/shares.ts';
+import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
+import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { formatEntry, manifestKey } from '../../functions/bucket/manifest-text.ts';
+import { tombstoneText } from '../../functions/bucket/tombstones.ts';
+import { sleep } from '../../functions/time.ts';
+import { createAuditFunction } from '../fakes/audit-function.ts';
+import { putRun, runRecords } from '../fakes/audit-runs.ts';
+import { createCatalogue } from '../fakes/catalogue.ts';
+import { virtualTime } from '../fakes/clock.ts';
+import { day, documentOf, noon, receiptOf, type TelnyxRecord, written } from '../fakes/documents.ts';
+import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
+
+vi.mock('../../functions/limits.ts', async (original) => {
+  const limits = await original<typeof import('../../functions/limits.ts')>();
+  return { ...limits, nightlyAudit: { ...limits.nightlyAudit, maxPartDocuments: 3, maxPartBytes: 100 } };
+});
+
+const [run, lastRun] = ['20261124T021500Z', '20261123T021500Z'];
+const part = { sort: 'ids', from: '', before: '' } as const;
+/** Each in a cell of its own. */
+const idOf = (number: number) => `${number}0000000-0000-4000-8000-000000000001`;
+
+function startWorld({ catalogue }: { catalogue?: CatalogueStore } = {}) {
+  const time = virtualTime(noon);
+  const bucket = new MemoryBucket(time);
+  const account = new Map<string, TelnyxRecord>();
+  const { dependencies } = createAuditFunction({ bucket, time, account, catalogue });
+  /** @param changes of the plan, by which nothing is of the share of the day */
+  const contextOf = (changes: Partial<AuditPlan> = {}) =>
+    createPartContext(
+      { ...runRecords(run, { shares: [] }).plan, ...changes },
+      { workMs: 60_000, signal: new AbortController().signal },
+      dependencies,
+    );
+  return {
+    time,
+    bucket,
+    account,
+    dependencies,
+    contextOf,
+    archive: (number: number, bytes = 10) => {
+      const document = documentOf(idOf(number), Buffer.alloc(bytes, number));
+      bucket.put(documentKey(idOf(number)), document.body, noon - 9 * day);
+      bucket.put(receiptKey(idOf(number)), written(receiptOf(document)), noon - 9 * day);
+      return document;
+    },
+    erase: (number: number) => {
+      const grave = tombstoneText({
+        v: 1,
+        state: 'erased',
+        documentId: idOf(number),
+        erasedAt: new Date(noon - day).toISOString(),
+        erasedBy: 'role',
+        basis: 'DSR-1',
+        erased: {},
+        archiver: '0.2.0',
+      });
+      for (const key of [documentKey(idOf(number)), receiptKey(idOf(number))]) {
+        bucket.versioned.put(key, Buffer.from(grave), {
+          verified: Buffer.from(grave),
+          metadata: { state: 'erased' },
+          modified: noon - 9 * day,
+        });
+      }
+      return sha256(grave);
+    },
+    /** The archive as it is now is what the last run has found. */
+    recordLastRun: async () => {
+      const { cells = {} } = await auditIds(part, contextOf({ shares: [] }));
+      putRun(bucket, lastRun, { parts: { ids__: { cells } } });
+      bucket.requests.length = 0;
+    },
+    /** Puts a manifest with these lines, and returns how the plan names it. */
+    putManifest: (timestamp: string, ...entries: Parameters<typeof formatEntry>) => {
+      const text = entries.map(formatEntry).join('');
+      bucket.put(manifestKey(timestamp), text, noon - 9 * day);
+      return { key: manifestKey(timestamp), sha256: sha256(text) };
+    },
+    /** The requests for a document since the last call. */
+    requestsFor: (number: number) =>
+      bucket.requests.splice(0).filter((request) => request.includes(idOf(number))),
+  };
+}
+
+const [head, receipt, bytes] = [
+  `head ${documentKey(idOf(1))}`,
+  `get ${receiptKey(idOf(1))}`,
+  `get ${documentKey(idOf(1))}`,
+];
+
+describe('a part of IDs', () => {
+  it('counts what it has gone over, and states only problems', async () => {
+    const { bucket, archive, erase, contextOf } = startWorld();
+    archive(1);
+    const hold = { v: 1, documentId: idOf(1), action: 'hold', at: new Date(noon).toISOString() };
+    bucket.put(
+      holdKey(idOf(1), noon),
+      JSON.stringify({ ...hold, by: 'role', reason: 'Case 12', archiver: '0.2.0' }),
+      noon,
+    );
+    for (const key of [documentKey(idOf(1)), receiptKey(idOf(1))]) {
+      bucket.versioned.setLegalHold(key, undefined, 'ON');
+    }
+    erase(2);
+    archive(3);
+    bucket.objects.delete(documentKey(idOf(3)));
+    const context = contextOf();
+
+    const { findings, rest } = await auditIds(part, context);
+
+    expect(rest).toBeUndefined();
+    expect(findings).toMatchObject([{ code: 'no-object', documentId: idOf(3), atTelnyx: false }]);
+    expect(context.tally).toMatchObject({
+      documents: 3,
+      archived: 2,
+      held: 1,
+      bytes: 10,
+      receiptsRead: 3,
+      counts: { same: 1, erased: 1, 'no-object': 1 },
+    });
+  });
+
+  it('asks Telnyx for a document without a receipt, and judges it with the answer', async () => {
+    const { bucket, account, archive, contextOf } = startWorld();
+    account.set(idOf(1), archive(1).record);
+    bucket.objects.delete(receiptKey(idOf(1)));
+    const context = contextOf();
+
+    const { findings } = await auditIds(part, context);
+
+    expect(findings).toMatchObject([{ code: 'no-receipt', atTelnyx: true }]);
+    expect(context.tally).toMatchObject({ documents: 1, archived: 0, bytes: 0, receiptsRead: 0 });
+  });
+
+  it('goes over its stretch only', async () => {
+    const { archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3, 4]) archive(number);
+    const context = contextOf();
+
+    const { cells } = await auditIds({ ...part, from: '2', before: '4' }, context);
+
+    expect(Object.keys(cells ?? {})).toEqual(['200', '300']);
+    expect(context.tally.documents).toBe(2);
+  });
+
+  it('states a manifest that is gone, and goes on with the names of the others', async () => {
+    const { putManifest, contextOf } = startWorld();
+    const named = putManifest('20261110T120000Z', {
+      id: idOf(1),
+      document: sha256('1'),
+      receipt: sha256('r'),
+    });
+    const gone = { key: manifestKey('20261111T120000Z'), sha256: sha256('gone') };
+
+    const { findings } = await auditIds(part, contextOf({ manifests: [gone, named] }));
+
+    expect(findings).toMatchObject([{ key: gone.key }, { code: 'lost', documentId: idOf(1) }]);
+  });
+});
+
+describe('a part of IDs that has done enough', () => {
+  it('after so many documents leaves the others to its rest', async () => {
+    const { archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3, 4, 5]) archive(number);
+    const context = contextOf();
+
+    const { rest, cells } = await auditIds({ ...part, before: 'c' }, context);
+
+    expect(rest).toEqual({ sort: 'ids', from: idOf(4), before: 'c' });
+    expect(context.tally.documents).toBe(3);
+    expect(Object.keys(cells ?? {})).toEqual(['100', '200', '300']);
+  });
+
+  it('has no rest after exactly so many documents', async () => {
+    const { archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3]) archive(number);
+
+    expect(await auditIds(part, contextOf())).not.toHaveProperty('rest');
+  });
+
+  it('ends after so many bytes, of the documents whose bytes it reads', async () => {
+    const { bucket, archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3]) archive(number, 50);
+
+    const read = await auditIds(part, contextOf({ full: true }));
+    const notRead = await auditIds(part, contextOf({ full: true, readsBytes: false }));
+    // What a delete marker hides has no bytes.
+    bucket.versioned.delete(documentKey(idOf(1)), undefined, { bypassGovernance: false });
+    const hidden = await auditIds(part, contextOf({ full: true }));
+
+    expect(read.rest).toMatchObject({ from: idOf(3) });
+    expect(notRead.rest).toBeUndefined();
+    expect(hidden.rest).toBeUndefined();
+  });
+
+  it('ends when its time is up, after at least one document', async () => {
+    const { time, archive, contextOf } = startWorld();
+    for (const number of [1, 2]) archive(number);
+    const context = contextOf();
+    await sleep(time, 36_000);
+
+    const { rest } = await auditIds(part, context);
+
+    expect(rest).toMatchObject({ from: idOf(2) });
+    expect(context.tally.documents).toBe(1);
+  });
+
+  it('leaves foreign objects behind its end to its rest, and no other finding', async () => {
+    const { bucket, archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3, 4]) archive(number);
+    for (const number of [1, 3, 4, 5]) bucket.put(`documents/${idOf(number)}.txt`, 'x', noon);
+    bucket.put(`documents/${idOf(2)}.txt`, 'x', noon);
+    bucket.versioned.delete(`documents/${idOf(2)}.txt`, undefined, { bypassGovernance: false });
+    bucket.put(documentKey(idOf(3)), Buffer.alloc(10, 3), noon);
+
+    const { findings } = await auditIds(part, contextOf());
+
+    expect(findings.map(({ code, key, detail }) => [code, key, detail])).toEqual([
+      ['foreign', `documents/${idOf(1)}.txt`, '1 bytes, other versions: 0'],
+      ['foreign', `documents/${idOf(2)}.txt`, 'hidden by a delete marker, other versions: 1'],
+      ['foreign', `documents/${idOf(3)}.txt`, '1 bytes, other versions: 0'],
+      ['overwritten', documentKey(idOf(3)), expect.any(String)],
+    ]);
+  });
+});
+
+describe('of a document that the last run saw as it is now, a part of IDs reads', () => {
+  const share = [shareOf(idOf(1), 30)];
+
+  it.each<[string, Partial<AuditPlan>, string[]]>([
+    ['nothing, if it is not of the share of the day', {}, []],
+    ['everything, if it is of the share of the day', { shares: share }, [head, receipt, bytes]],
+    ['its records, if the stage reads no bytes', { shares: share, readsBytes: false }, [head, receipt]],
+    ['everything, if the run is in full', { full: true }, [head, receipt, bytes]],
+    ['its records, if the next manifest must name it', { manifest: run }, [head, receipt]],
+    ['its records, if it is the first run', { lastRun: undefined as never }, [head, receipt]],
+  ])('%s', async (_what, changes, expected) => {
+    const { archive, recordLastRun, contextOf, requestsFor } = startWorld();
+    archive(1);
+    await recordLastRun();
+    const context = contextOf({ lastRun, ...changes });
+
+    await auditIds(part, context);
+
+    expect(requestsFor(1)).toEqual(expected);
+    expect(context.tally).toMatchObject({
+      documents: 1,
+      archived: 1,
+      bytes: 10,
+      receiptsRead: expected.includes(receipt) ? 1 : 0,
+      objectsRead: expected.includes(bytes) ? 1 : 0,
+      bytesRead: expected.includes(bytes) ? 10 : 0,
+    });
+  });
+
+  it.each([
+    ['nothing, if a manifest names its object and its receipt', true, []],
+    ['its records, if the manifests name its object only', false, [head, receipt]],
+  ])('%s', async (_what, namesReceipt, expected) => {
+    const { archive, putManifest, recordLastRun, contextOf, requestsFor } = startWorld();
+    const document = archive(1);
+    const manifest = putManifest('20261110T120000Z', {
+      id: idOf(1),
+      document: sha256(document.body),
+      receipt: namesReceipt ? sha256(written(receiptOf(document))) : undefined,
+    });
+    await recordLastRun();
+
+    await auditIds(part, contextOf({ lastRun, manifest: run, manifests: [manifest] }));
+
+    expect(requestsFor(1)).toEqual(expected);
+  });
+
+  it('its records, if it is as large as its receipt: an erasure leaves the same at both keys', async () => {
+    const { erase, recordLastRun, contextOf, requestsFor } = startWorld();
+    erase(1);
+    await recordLastRun();
+    const context = contextOf({ lastRun });
+
+    await auditIds(part, context);
+
+    expect(requestsFor(1)).toContain(receipt);
+    expect(context.tally).toMatchObject({ archived: 0, counts: { erased: 1 } });
+  });
+
+  it('everything, if its listing differs now', async () => {
+    const { bucket, archive, recordLastRun, contextOf, requestsFor } = startWorld();
+    archive(1);
+    await recordLastRun();
+    bucket.objects.delete(documentKey(idOf(1)));
+    archive(1);
+
+    await auditIds(part, contextOf({ lastRun }));
+
+    expect(requestsFor(1)).toEqual(expect.arrayContaining([head, receipt, bytes]));
+  });
+});
+
+describe('a part of IDs in a run that writes a manifest', () => {
+  it('writes the entries of its documents, tombstones included, and of those without a receipt none', async () => {
+    const { bucket, archive, erase, contextOf } = startWorld();
+    const document = archive(1);
+    const grave = erase(2);
+    archive(3);
+    bucket.objects.delete(receiptKey(idOf(3)));
+
+    const { manifest } = await auditIds({ ...part, before: '4' }, contextOf({ manifest: run }));
+
+    expect(manifest).toMatchObject({ documents: 2, sha256: sha256(bucket.text(manifest?.key ?? '')) });
+    expect(bucket.text(manifest?.key ?? '')).toBe(
+      [
+        { id: idOf(1), document: sha256(document.body), receipt: sha256(written(receiptOf(document))) },
+        { id: idOf(2), document: grave, receipt: grave },
+      ]
+        .map(formatEntry)
+        .join(''),
+    );
+  });
+
+  it('names in its file what it has gone over', async () => {
+    const { archive, contextOf } = startWorld();
+    for (const number of [1, 2, 3, 4]) archive(number);
+
+    const { manifest } = await auditIds(part, contextOf({ manifest: run }));
+
+    expect(manifest).toMatchObject({ key: expect.stringContaining(idOf(4)), documents: 3 });
+  });
+
+  it('writes none otherwise', async () => {
+    const { archive, contextOf } = startWorld();
+    archive(1);
+
+    expect(await auditIds(part, contextOf())).not.toHaveProperty('manifest');
+  });
+});
+
+describe('a part of IDs with a catalogue', () => {
+  it('says so once the catalogue has all of its documents', async () => {
+    const { store, rows } = createCatalogue();
+    const { archive, contextOf } = startWorld({ catalogue: store });
+    archive(1);
+
+    expect(await auditIds(part, contextOf())).toMatchObject({ catalogue: true });
+    expect(await rows()).toMatchObject([{ id: idOf(1) }]);
+  });
+
+  it('does not say so if the catalogue fails, or if there is none', async () => {
+    const { store, bucket } = createCatalogue();
+    bucket.refuse = () => ({ name: 'AccessDenied', status: 403 });
+    const failing = startWorld({ catalogue: store });
+    const none = startWorld();
+    for (const { archive } of [failing, none]) archive(1);
+
+    expect(await auditIds(part, failing.contextOf())).not.toHaveProperty('catalogue');
+    expect(await auditIds(part, none.contextOf())).not.toHaveProperty('catalogue');
+  });
+});
+
+it('The context of a part states its limits from its own beginning on', async () => {
+  const { time, contextOf } = startWorld();
+  await sleep(time, 1_000);
+
+  const context = contextOf();
+
+  expect(context).toMatchObject({
+    name: 'archive',
+    stopAt: 37_000,
+    deadline: 61_000,
+    questions: { left: 1_000 },
+    conditions: { startedAt: noon + 1_000, telnyxListed: false, graceMs: 15 * 60_000 },
+  });
+});
