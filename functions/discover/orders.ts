@@ -86,6 +86,7 @@ async function* documentsOf(
       stated = { reference };
       yield documents;
     } catch (error) {
+      // Stryker disable next-line ObjectLiteral: of an empty object the reference is undefined, too; required by the type.
       if (isOrderGone(error)) stated = { reference: undefined };
       throw error;
     }

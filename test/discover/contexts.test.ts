@@ -6,6 +6,7 @@ import { contextTombstoneKey } from '../../functions/bucket/keys.ts';
 import { linkPageOf } from '../../functions/discover/sweep.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import type { DiscoveryMessage } from '../../functions/queue/messages.ts';
+import { sleep } from '../../functions/time.ts';
 import { fuzzRuns } from '../fuzz-runs.ts';
 import {
   createWorld,
@@ -236,6 +237,35 @@ describe('a sweep', () => {
     expect(world.lines).toContainEqual(expect.objectContaining({ code: 'OutOfTime' }));
   });
 
+  it('does not ask the bucket for contexts if Telnyx lists the links after 20 seconds', async () => {
+    const world = createWorld({ links: () => [link(1)] });
+    const { get } = world.dependencies.telnyx;
+    world.dependencies.telnyx.get = async (path, ...others) => {
+      if (path === 'document_links') await sleep(world.time, 21_000);
+      return get(path, ...others);
+    };
+    const listed: string[] = [];
+    const { list } = world.dependencies.bucket;
+    world.dependencies.bucket.list = (prefix, ...others) => {
+      listed.push(prefix);
+      return list(prefix, ...others);
+    };
+
+    await world.discover(sweep);
+
+    expect(listed.filter((prefix) => prefix.startsWith('contexts/'))).toEqual([]);
+    expect(world.lines).toContainEqual(expect.objectContaining({ code: 'OutOfTime' }));
+    expect(world.counted('SweepsCompleted')).toBe(1);
+  });
+
+  it('without links publishes no number of contexts', async () => {
+    const world = createWorld();
+
+    await world.discover(sweep);
+
+    expect(world.lines.filter((line) => 'ContextsWritten' in line)).toEqual([]);
+  });
+
   it('writes facts that can be read, whatever Telnyx lists, and about no other documents', async () => {
     const row = fc.oneof(
       fc.anything(),
@@ -276,6 +306,12 @@ describe('the page of links that a sweep reads', () => {
     Array.from({ length: sweeps }, (_, minute) =>
       linkPageOf(new Date(noon + minute * minutes).toISOString()),
     );
+
+  it('is one of the first at even minutes, and one behind them at odd minutes', () => {
+    const isFirst = pagesOf(128).map((page) => page <= 64);
+
+    expect(isFirst).toEqual(Array.from({ length: 128 }, (_, minute) => minute % 2 === 0));
+  });
 
   it('is each of the first 64 pages within 128 minutes', () => {
     const pages = new Set(pagesOf(128));
