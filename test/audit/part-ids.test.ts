@@ -1,11 +1,14 @@
 /** One part of sort `ids`, with small limits: on a bucket in memory. */
 import { describe, expect, it, vi } from 'vitest';
+import { PartCatalogue } from '../../functions/audit/part-catalogue.ts';
 import { createPartContext } from '../../functions/audit/part-context.ts';
 import { auditIds } from '../../functions/audit/part-ids.ts';
 import type { AuditPlan } from '../../functions/audit/records.ts';
 import { shareOf } from '../../functions/audit/shares.ts';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
-import { documentKey, holdKey, receiptKey } from '../../functions/bucket/keys.ts';
+import { shardOf } from '../../functions/bucket/catalogue-rows.ts';
+import { encodeShard } from '../../functions/bucket/catalogue-shards.ts';
+import { documentKey, holdKey, receiptKey, shardKey } from '../../functions/bucket/keys.ts';
 import { formatEntry, manifestKey } from '../../functions/bucket/manifest-text.ts';
 import { tombstoneText } from '../../functions/bucket/tombstones.ts';
 import { sleep } from '../../functions/time.ts';
@@ -23,27 +26,44 @@ vi.mock('../../functions/limits.ts', async (original) => {
 
 const [run, lastRun] = ['20261124T021500Z', '20261123T021500Z'];
 const part = { sort: 'ids', from: '', before: '' } as const;
-/** Each in a cell of its own. */
-const idOf = (number: number) => `${number}0000000-0000-4000-8000-000000000001`;
+/** Of different first digits, in cells and shards of their own; 1001, 1002 and so on in those of 1. */
+const idOf = (number: number) => `${String(number).padEnd(8, '0')}-0000-4000-8000-000000000001`;
 
-function startWorld({ catalogue }: { catalogue?: CatalogueStore } = {}) {
+function startWorld({
+  catalogue,
+  signal = new AbortController().signal,
+}: {
+  catalogue?: CatalogueStore;
+  signal?: AbortSignal;
+} = {}) {
   const time = virtualTime(noon);
   const bucket = new MemoryBucket(time);
   const account = new Map<string, TelnyxRecord>();
-  const { dependencies } = createAuditFunction({ bucket, time, account, catalogue });
+  const { dependencies, lines } = createAuditFunction({ bucket, time, account, catalogue });
   /** @param changes of the plan, by which nothing is of the share of the day */
   const contextOf = (changes: Partial<AuditPlan> = {}) =>
     createPartContext(
       { ...runRecords(run, { shares: [] }).plan, ...changes },
-      { workMs: 60_000, signal: new AbortController().signal },
+      { workMs: 60_000, signal },
       dependencies,
     );
   return {
     time,
     bucket,
     account,
-    dependencies,
+    lines,
     contextOf,
+    listedReceipt: (number: number) => {
+      const current = bucket.versioned.current(receiptKey(idOf(number)));
+      const { body = Buffer.alloc(0), modified = 0, versionId = '', etag = '' } = current ?? {};
+      return {
+        id: idOf(number),
+        key: receiptKey(idOf(number)),
+        current: { bytes: body.length, modified, versionId, etag },
+        otherVersions: 0,
+        deleteMarkers: 0,
+      };
+    },
     archive: (number: number, bytes = 10) => {
       const document = documentOf(idOf(number), Buffer.alloc(bytes, number));
       bucket.put(documentKey(idOf(number)), document.body, noon - 9 * day);
@@ -360,7 +380,125 @@ describe('a part of IDs with a catalogue', () => {
     expect(await auditIds(part, failing.contextOf())).not.toHaveProperty('catalogue');
     expect(await auditIds(part, none.contextOf())).not.toHaveProperty('catalogue');
   });
+
+  it('reads each shard once, and writes it once its last document is done', async () => {
+    const { store, bucket } = createCatalogue();
+    const { archive, contextOf, listedReceipt } = startWorld({ catalogue: store });
+    for (const number of [1, 1001, 2]) archive(number);
+    const context = contextOf();
+    const catalogue = PartCatalogue.of(context, part);
+    const rows = [1, 1001, 2].map((number) => ({
+      row: { id: idOf(number), receipt: listedReceipt(number) },
+    }));
+    const inspection = { evidence: { documentId: '' }, findings: [] };
+
+    for await (const { row } of catalogue?.follow(streamOf(rows)) ?? []) {
+      await catalogue?.add(row, inspection);
+    }
+    const before = bucket.requests.splice(0);
+    await catalogue?.end(part);
+
+    expect(before).toEqual([`get ${shardKey('100')}`, `get ${shardKey('200')}`, `put ${shardKey('100')}`]);
+    expect(bucket.requests).toEqual([`put ${shardKey('200')}`, 'list rows/', 'list rows/']);
+    // Three receipts are read, too. A listing counts once.
+    expect(context.tally.requests).toBe(3 + 2 + 3);
+  });
+
+  it('drops the rows of documents that are gone, in its stretch only', async () => {
+    const { store, bucket, rows } = createCatalogue();
+    const { archive, contextOf } = startWorld({ catalogue: store });
+    const sibling = idOf(2).replace(/1$/, '0');
+    for (const ids of [[idOf(1)], [sibling, idOf(2)], [idOf(3)], [idOf(4)]]) await putShard(store, ids);
+    archive(3);
+    bucket.requests.length = 0;
+
+    await auditIds({ ...part, from: idOf(2), before: '4' }, contextOf());
+
+    expect((await rows()).map(({ id }) => id)).toEqual([idOf(1), sibling, idOf(3), idOf(4)]);
+    const before = bucket.requests.slice(0, bucket.requests.indexOf('list rows/'));
+    expect(before).toContain(`get ${shardKey('300')}`);
+    for (const shard of ['100', '400']) expect(before).not.toContain(`get ${shardKey(shard)}`);
+  });
+
+  it('drops the row of a document that is gone, also in a shard that it leaves behind', async () => {
+    const { store, rows } = createCatalogue();
+    const { bucket, archive, contextOf } = startWorld({ catalogue: store });
+    const [gone, hidden] = ['f0000000-0000-4000-8000-000000000000', 'f0000000-0000-4000-8000-000000000001'];
+    await putShard(store, [gone, hidden]);
+    const document = documentOf('f0100000-0000-4000-8000-000000000001', Buffer.from('x'));
+    for (const id of [hidden, document.record.id]) {
+      bucket.put(documentKey(id), document.body, noon - 9 * day);
+      bucket.put(receiptKey(id), written(receiptOf(document)), noon - 9 * day);
+    }
+    bucket.versioned.delete(receiptKey(hidden), undefined, { bypassGovernance: false });
+    archive(1);
+
+    await auditIds(part, contextOf());
+
+    expect((await rows()).map(({ id }) => id)).toEqual([idOf(1), document.record.id]);
+  });
+
+  it('keeps the rows behind its end, without asking for their receipts', async () => {
+    const { store, rows } = createCatalogue();
+    const { bucket, archive, contextOf } = startWorld({ catalogue: store });
+    const [gone, ...numbers] = [1, 1001, 1002, 1003, 1004] as const;
+    await putShard(store, [gone, ...numbers].map(idOf));
+    for (const number of numbers) archive(number);
+    bucket.objects.delete(receiptKey(idOf(1004)));
+
+    const { rest } = await auditIds(part, contextOf());
+
+    expect(rest).toMatchObject({ from: idOf(1004) });
+    expect((await rows()).map(({ id }) => id)).toEqual(numbers.map(idOf));
+    const heads = bucket.requests.filter((request) => request.startsWith('head receipts/'));
+    expect(heads).toEqual([`head ${receiptKey(idOf(gone))}`]);
+  });
+
+  it('logs why the catalogue was not updated', async () => {
+    const { store, bucket } = createCatalogue();
+    const { archive, contextOf, lines } = startWorld({ catalogue: store });
+    archive(1);
+    bucket.refuse = () => ({ name: 'AccessDenied', status: 403 });
+
+    await auditIds(part, contextOf());
+
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: 'WARN',
+        message: 'Catalogue not updated: the next night tries again',
+        run,
+        code: 'BucketMisconfigured',
+        reason: expect.stringContaining('S3 denies access'),
+        cause: 'AccessDenied',
+      }),
+    );
+  });
+
+  it('ends with the reason for which its invocation ends, and logs no failure of the catalogue then', async () => {
+    const { store, bucket } = createCatalogue();
+    const stop = new AbortController();
+    const { archive, contextOf, lines } = startWorld({ catalogue: store, signal: stop.signal });
+    archive(1);
+    bucket.refuse = () => {
+      stop.abort(new Error('over'));
+      return { name: 'AccessDenied', status: 403 };
+    };
+
+    await expect(auditIds(part, contextOf())).rejects.toThrow('over');
+
+    expect(lines).toEqual([]);
+  });
 });
+
+/** Puts a shard with rows that no audit has made. */
+async function putShard(store: CatalogueStore, ids: readonly string[]): Promise<void> {
+  const rows = ids.map((id) => ({ id, state: 'archived' as const, stamp: 'x' }));
+  await store.write(shardOf(ids[0] ?? ''), encodeShard(rows), undefined, new AbortController().signal);
+}
+
+async function* streamOf<Item>(items: readonly Item[]) {
+  yield* items;
+}
 
 it('The context of a part states its limits from its own beginning on', async () => {
   const { time, contextOf } = startWorld();
