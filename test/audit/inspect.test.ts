@@ -130,6 +130,14 @@ describe.each([false, true])('A document that only one listing has (quick: %s)',
     expect(evidence).toMatchObject({ object: { bytes: 10 }, receipt: { modified: noon + 1 } });
   });
 
+  it('has both looked up if they were not listed', async () => {
+    const { inspected, memory } = startWorld({ quick });
+
+    await inspected({ object: undefined, receipt: undefined, notListed: true } as never);
+
+    expect(memory.requests.sort()).toEqual([`get ${receipt}`, `head ${object}`]);
+  });
+
   it('is not looked up if only Telnyx has it', async () => {
     const { inspected, memory } = startWorld({ quick });
 
@@ -454,6 +462,35 @@ describe('A context', () => {
 
     expect(findings).toMatchObject([{ code: 'foreign', key, documentId: id }]);
     expect(memory.requests.includes(`get ${key}`)).toBe(body === text);
+  });
+
+  it('of the largest size is read', async () => {
+    const { inspected, memory } = startWorld();
+    memory.put(keyOfFact(fact), text.padEnd(maxContextBytes), noon);
+
+    const { findings } = await inspected();
+
+    expect(findings).toMatchObject([{ code: 'same' }]);
+  });
+
+  it('cannot be written if only the contexts have a tombstone, as the listings alone show', async () => {
+    const { inspected, memory } = startWorld({ quick: true });
+    memory.put(contextTombstoneKey(id), grave, noon);
+
+    const { findings } = await inspected();
+
+    expect(findings).toMatchObject([{ code: 'tombstone-altered', key: contextTombstoneKey(id) }]);
+  });
+
+  it('has its tombstone read unless a delete marker hides it', async () => {
+    const { inspected, memory, replace } = startWorld();
+    for (const key of [object, receipt, contextTombstoneKey(id)]) replace(key, grave, erased);
+    memory.versioned.delete(contextTombstoneKey(id));
+
+    const { findings } = await inspected();
+
+    expect(findings).toMatchObject([{ code: 'erasure-unfinished' }]);
+    expect(memory.requests).not.toContain(`get ${contextTombstoneKey(id)}`);
   });
 
   it('that an erasure has deleted since the listing is not left', async () => {
