@@ -8,7 +8,7 @@ import { shareOf } from '../../functions/audit/shares.ts';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { shardOf } from '../../functions/bucket/catalogue-rows.ts';
 import { encodeShard } from '../../functions/bucket/catalogue-shards.ts';
-import { documentKey, holdKey, receiptKey, shardKey } from '../../functions/bucket/keys.ts';
+import { contextKey, documentKey, holdKey, receiptKey, shardKey } from '../../functions/bucket/keys.ts';
 import { formatEntry, manifestKey } from '../../functions/bucket/manifest-text.ts';
 import { tombstoneText } from '../../functions/bucket/tombstones.ts';
 import { sleep } from '../../functions/time.ts';
@@ -21,7 +21,7 @@ import { MemoryBucket, sha256 } from '../fakes/memory-bucket.ts';
 
 vi.mock('../../functions/limits.ts', async (original) => {
   const limits = await original<typeof import('../../functions/limits.ts')>();
-  return { ...limits, nightlyAudit: { ...limits.nightlyAudit, maxPartDocuments: 3, maxPartBytes: 100 } };
+  return { ...limits, nightlyAudit: { ...limits.nightlyAudit, maxPartDocuments: 3, maxPartBytes: 1_000 } };
 });
 
 const [run, lastRun] = ['20261124T021500Z', '20261123T021500Z'];
@@ -130,7 +130,7 @@ describe('a part of IDs', () => {
     erase(2);
     archive(3);
     bucket.objects.delete(documentKey(idOf(3)));
-    const context = contextOf();
+    const context = contextOf({ full: true });
 
     const { findings, rest } = await auditIds(part, context);
 
@@ -206,7 +206,7 @@ describe('a part of IDs that has done enough', () => {
 
   it('ends after so many bytes, of the documents whose bytes it reads', async () => {
     const { bucket, archive, contextOf } = startWorld();
-    for (const number of [1, 2, 3]) archive(number, 50);
+    for (const number of [1, 2, 3]) archive(number, 500);
 
     const read = await auditIds(part, contextOf({ full: true }));
     const notRead = await auditIds(part, contextOf({ full: true, readsBytes: false }));
@@ -250,6 +250,17 @@ describe('a part of IDs that has done enough', () => {
   });
 });
 
+it('A part of IDs that ends early states a manifest that is gone as well', async () => {
+  const { archive, contextOf } = startWorld();
+  for (const number of [1, 1001, 1002, 1003]) archive(number);
+  const gone = { key: manifestKey('20261111T120000Z'), sha256: sha256('gone') };
+
+  const { findings, rest } = await auditIds(part, contextOf({ manifests: [gone] }));
+
+  expect(rest).toMatchObject({ from: idOf(1003) });
+  expect(findings).toMatchObject([{ key: gone.key }]);
+});
+
 describe('of a document that the last run saw as it is now, a part of IDs reads', () => {
   const share = [shareOf(idOf(1), 30)];
 
@@ -280,15 +291,16 @@ describe('of a document that the last run saw as it is now, a part of IDs reads'
   });
 
   it.each([
-    ['nothing, if a manifest names its object and its receipt', true, []],
-    ['its records, if the manifests name its object only', false, [head, receipt]],
-  ])('%s', async (_what, namesReceipt, expected) => {
+    ['nothing, if a manifest names its object and its receipt', { document: true, receipt: true }, []],
+    ['its records, if the manifests name its object only', { document: true }, [head, receipt]],
+    ['its records, if the manifests name its receipt only', { receipt: true }, [head, receipt]],
+  ])('%s', async (_what, names: { document?: boolean; receipt?: boolean }, expected) => {
     const { archive, putManifest, recordLastRun, contextOf, requestsFor } = startWorld();
     const document = archive(1);
     const manifest = putManifest('20261110T120000Z', {
       id: idOf(1),
-      document: sha256(document.body),
-      receipt: namesReceipt ? sha256(written(receiptOf(document))) : undefined,
+      document: names.document ? sha256(document.body) : undefined,
+      receipt: names.receipt ? sha256(written(receiptOf(document))) : undefined,
     });
     await recordLastRun();
 
@@ -307,6 +319,32 @@ describe('of a document that the last run saw as it is now, a part of IDs reads'
 
     expect(requestsFor(1)).toContain(receipt);
     expect(context.tally).toMatchObject({ archived: 0, counts: { erased: 1 } });
+  });
+
+  it('its records, if delete markers hide them, whatever the last run has found', async () => {
+    const { bucket, archive, recordLastRun, contextOf } = startWorld();
+    archive(1);
+    for (const key of [documentKey(idOf(1)), receiptKey(idOf(1))]) bucket.versioned.delete(key);
+    await recordLastRun();
+
+    const { findings } = await auditIds(part, contextOf({ lastRun }));
+
+    expect(findings.map(({ code, key }) => [code, key])).toEqual([
+      ['hidden', documentKey(idOf(1))],
+      ['hidden', receiptKey(idOf(1))],
+    ]);
+  });
+
+  it('its contexts, if it was never archived', async () => {
+    const { bucket, recordLastRun, contextOf, requestsFor } = startWorld();
+    const key = contextKey(idOf(1), '0'.repeat(64));
+    bucket.put(key, 'x', noon - 9 * day);
+    await recordLastRun();
+
+    const { findings } = await auditIds(part, contextOf({ lastRun }));
+
+    expect(requestsFor(1)).toEqual([`get ${key}`]);
+    expect(findings).toMatchObject([{ code: 'foreign', key }]);
   });
 
   it('everything, if its listing differs now', async () => {
@@ -341,6 +379,20 @@ describe('a part of IDs in a run that writes a manifest', () => {
         .map(formatEntry)
         .join(''),
     );
+  });
+
+  it('names a receipt that was replaced as the manifests before, so that each later run reports it', async () => {
+    const { bucket, archive, putManifest, contextOf } = startWorld();
+    const entry = {
+      id: idOf(1),
+      document: sha256(archive(1).body),
+      receipt: sha256('the receipt before'),
+    };
+    const manifests = [putManifest('20261110T120000Z', entry)];
+
+    const { manifest } = await auditIds(part, contextOf({ manifest: run, manifests }));
+
+    expect(bucket.text(manifest?.key ?? '')).toBe(formatEntry(entry));
   });
 
   it('names in its file what it has gone over', async () => {

@@ -100,6 +100,18 @@ describe('a part', () => {
     expect(fields).toEqual({ requests: 6 });
   });
 
+  it('repeats a request to the bucket after a temporary failure, and counts both', async () => {
+    const { work, bucket } = startWorld();
+    let refused = 0;
+    bucket.refuse = (operation, key) => {
+      if (operation !== 'put' || !key.startsWith('audits/') || refused > 0) return undefined;
+      refused += 1;
+      return { name: 'SlowDown', status: 503 };
+    };
+
+    expect(await work('others')).toEqual({ requests: 7 });
+  });
+
   it('states when it began and ended', async () => {
     const { work, resultOf, answer, time } = startWorld();
     answer(async () => {
