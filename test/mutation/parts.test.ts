@@ -1,4 +1,5 @@
 import { globSync } from 'node:fs';
+import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parts, partsNamed } from './parts.ts';
 
@@ -12,6 +13,13 @@ describe('npm run mutate', () => {
       globSync('functions/**/*.ts').sort(),
     );
     expect(new Set(mutated).size).toBe(mutated.length);
+  });
+
+  it('covers every folder of cli/ but those that show results or find the archiver', () => {
+    const mutated = filesOf(parts.map(({ mutate }) => mutate));
+
+    const others = globSync('cli/*/').filter((folder) => !mutated.some((file) => file.startsWith(folder)));
+    expect(others.map((folder) => basename(folder)).sort()).toEqual(['report', 'target']);
   });
 
   it.each(parts)('finds files and tests for $mutate', ({ mutate, tests }) => {
