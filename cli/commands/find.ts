@@ -227,7 +227,8 @@ async function search(
   const asOf = time.now();
   try {
     const onShard = (shard: string, documentsInShard: number, readInShard: number) => {
-      ended = Number.parseInt(shard, 16) + 1;
+      // Shards that are read at the same time end in any order.
+      ended = Math.max(ended, Number.parseInt(shard, 16) + 1);
       documents += documentsInShard;
       read += readInShard;
     };

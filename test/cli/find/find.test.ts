@@ -9,7 +9,7 @@ import { putRun } from '../../fakes/audit-runs.ts';
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { newFolder } from '../world.ts';
-import { createFindWorld } from './world.ts';
+import { createFindWorld, parseFind } from './world.ts';
 
 const idOf = (number: number, shard = '5a3') =>
   `${shard}b1e00-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -128,6 +128,51 @@ describe('without --fresh', () => {
     catalogue.putBody('5a4', catalogue.shards.get('5a3')?.body ?? Buffer.of());
 
     expect(await run({ words: ['loa'] })).toMatchObject({ ids: [idOf(1)], end: { corrupt: 1 } });
+  });
+
+  it.each<[string, (put: ReturnType<typeof createFindWorld>) => void, string]>([
+    ['only corrupt ones', ({ catalogue }) => catalogue.putBody('5a4', Buffer.alloc(0)), '1 corrupt.'],
+    ['only missing ones', ({ archive }) => archive(idOf(2, '777')), '1 missing.'],
+  ])('names of the parts that it has not searched %s', async (_which, damage, gaps) => {
+    const world = createFindWorld();
+    world.catalogue.put([rowOf(1)]);
+    damage(world);
+
+    const { printed } = await world.run({ words: ['loa'] });
+
+    expect(printed).toContain(`\nThe answer is incomplete: parts of the catalogue are ${gaps}\n`);
+  });
+
+  it('says that nothing could be read when all parts were deleted after they were listed', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    catalogue.read = async () => undefined;
+
+    const { exitCode, printed, end } = await run({ words: ['loa'] });
+
+    expect(exitCode).toBe(1);
+    expect(printed).toBe(
+      'Nothing found.\nNo part of the catalogue could be read.\nWith --fresh, the answer is exact.\n',
+    );
+    expect(end).toMatchObject({ corrupt: 0, asOf: undefined });
+  });
+
+  it('shows how many parts it has searched, and stops its progress when it fails', async () => {
+    const { catalogue, run, progresses } = createFindWorld();
+    catalogue.put([rowOf(1), rowOf(2, {}, '5a4')]);
+
+    await run({ words: ['loa'] });
+    catalogue.refuse = (method) => (method === 'read' ? new TypeError('a defect') : undefined);
+    await expect(run({ words: ['loa'] })).rejects.toThrow('a defect');
+
+    const [complete, failed] = progresses;
+    expect(complete).toEqual({
+      ended: 2,
+      total: 2,
+      text: '2 of 2 parts of the catalogue searched',
+      lineKey: '',
+    });
+    expect(failed).toMatchObject({ ended: 0 });
   });
 
   it('throws the error of a catalogue that cannot be read', async () => {
@@ -271,10 +316,72 @@ describe('with --fresh', () => {
     archive(idOf(1));
     bucket.put(`receipts/${idOf(2)}.json`, '{}', noon);
 
-    const result = await run({ words: ['loa'], options: { fresh: true } });
+    const one = await run({ words: ['loa'], options: { fresh: true } });
+    bucket.put(`receipts/${idOf(3)}.json`, '{}', noon);
+    const two = await run({ words: ['loa'], options: { fresh: true } });
 
-    expect(result).toMatchObject({ ids: [idOf(1)], end: { invalid: 1 } });
-    expect(result.printed).toContain('1 receipt is not valid and could not be searched.');
+    expect(one).toMatchObject({ ids: [idOf(1)], end: { invalid: 1 } });
+    expect(one.printed).toContain(
+      '\n1 receipt is not valid and could not be searched. Run `archiver audit`.\n',
+    );
+    expect(two.printed).toContain('\n2 receipts are not valid and could not be searched.');
+  });
+
+  it('says of what time the answer is, and nothing else when all is well', async () => {
+    const { archive, run } = createFindWorld();
+    archive(idOf(1));
+
+    const { printed, noted } = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(printed.split('\n').slice(-3)).toEqual([
+      '1 document found.',
+      `Compared with the archive at ${instant(0)}.`,
+      '',
+    ]);
+    expect(noted).toBe('');
+  });
+
+  it('shows how far it is, and stops its progress when it fails', async () => {
+    const { archive, bucket, run, progresses } = createFindWorld();
+    for (const [number, shard] of ['5a3', '5a3', '777'].entries()) archive(idOf(number, shard));
+
+    await run({ words: ['loa'], options: { fresh: true } });
+    archive(idOf(0), { name: 'another.pdf' });
+    await run({ words: ['loa'], options: { fresh: true } });
+    bucket.refuse = () => ({ name: 'AccessDenied', status: 403 });
+    await expect(run({ words: ['loa'], options: { fresh: true } })).rejects.toThrow('S3 denies access');
+
+    expect(progresses).toEqual([
+      { ended: 0x778, total: 4_096, text: '3 documents listed · 3 read' },
+      { ended: 0x778, total: 4_096, text: '3 documents listed · 1 read' },
+      { ended: 0, total: 4_096, text: '0 documents listed · 0 read' },
+    ]);
+  });
+
+  it('repeats what fails for a short time, in the archive and in the catalogue', async () => {
+    const { archive, bucket, catalogue, run, rows } = createFindWorld();
+    archive(idOf(1));
+    await run({ words: ['loa'], options: { fresh: true } });
+    archive(idOf(2));
+    const failed = new Set<string>();
+    const failsFirst = (request: string) => failed.size < failed.add(request).size;
+    bucket.refuse = (operation) =>
+      failsFirst(operation) ? { name: 'InternalError', status: 500 } : undefined;
+    catalogue.refuse = (method) =>
+      failsFirst(`catalogue ${method}`) ? new ArchiverError('BucketUnavailable', 'S3 is busy.') : undefined;
+
+    const { exitCode, end } = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(exitCode).toBe(0);
+    expect(end).toEqual({ type: 'end', found: 2, shown: 2, exact: true, asOf: instant(0), invalid: 0 });
+    expect(await rows()).toHaveLength(2);
+    expect([...failed].sort()).toEqual([
+      'catalogue list',
+      'catalogue read',
+      'catalogue write',
+      'get',
+      'list-versions',
+    ]);
   });
 
   it('throws the error of a bucket that cannot be listed', async () => {
@@ -305,6 +412,7 @@ it('reads all receipts of an archiver that has no place for a catalogue', async 
   expect(await run({ words: ['loa'], catalogue: undefined })).toMatchObject({
     ids: [idOf(1)],
     end: { exact: true },
+    noted: '',
   });
 });
 
@@ -405,5 +513,35 @@ describe('the command line', () => {
 
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.toThrow(message);
+  });
+
+  it('takes words and the options of its help', async () => {
+    const { catalogue, runTyped } = createFindWorld();
+    catalogue.put([rowOf(1), rowOf(2), rowOf(3, { name: 'letter.pdf' })]);
+
+    const { exitCode, ids, end } = await runTyped('loa', 'pdf', '--limit', '1');
+    const parsed = parseFind(
+      ...['x', '--digest-of', 'letter.pdf', '--since', '90d', '--until', '1d', '--type', 'text/plain'],
+      ...['--erased', '--held', '--fresh', '--limit', '999999999', '--csv'],
+    );
+
+    expect([exitCode, ids]).toEqual([0, [idOf(2)]]);
+    expect(end).toMatchObject({ found: 2, shown: 1 });
+    expect(parsed.args).toEqual(['x']);
+    expect(parsed.opts()).toEqual({
+      digestOf: 'letter.pdf',
+      since: '90d',
+      until: '1d',
+      type: 'text/plain',
+      erased: true,
+      held: true,
+      fresh: true,
+      limit: 999_999_999,
+      csv: true,
+    });
+  });
+
+  it.each(['0', '-1', '1.5', 'x1', '1x', '1000000000'])('refuses the limit %s', (limit) => {
+    expect(() => parseFind('loa', `--limit=${limit}`)).toThrow('It must be a whole number, at least 1.');
   });
 });

@@ -1,11 +1,13 @@
 /** An archive and its catalogue in memory, for searches. */
-import { type FindContext, type FindOptions, find } from '../../../cli/commands/find.ts';
+import { Command } from 'commander';
+import { type FindContext, type FindOptions, find, findCommand } from '../../../cli/commands/find.ts';
 import type { CatalogueStore } from '../../../functions/bucket/catalogue.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
 import { readShard } from '../../../functions/bucket/catalogue-shards.ts';
 import { type ContextFact, keyOfFact } from '../../../functions/bucket/contexts.ts';
 import { holdKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { tombstoneText } from '../../../functions/bucket/tombstones.ts';
+import type { ProgressState } from '../../../terminal/progress.ts';
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { MemoryCatalogue } from '../../fakes/memory-catalogue.ts';
 import { createArchive } from '../erasure/world.ts';
@@ -26,9 +28,47 @@ export function createFindWorld() {
   const { bucket, dependencies, time, advance } = createArchive();
   const catalogue = new MemoryCatalogue(time.now);
   const never = new AbortController().signal;
+  /** What each progress said at its end. */
+  const progresses: ProgressState[] = [];
+  const runIn = async (
+    {
+      json = true,
+      columns,
+      signal = never,
+      ...others
+    }: Pick<FindRun, 'json' | 'columns' | 'signal' | 'catalogue'>,
+    command: (context: FindContext) => Promise<number>,
+  ) => {
+    const { terminal, result } = recordingTerminal();
+    const context = {
+      target: {
+        name: 'archive',
+        options: [],
+        bucket: async () => ({ s3: bucket, name: 'archive', bucket: dependencies.bucket }),
+        catalogue: async () => catalogue,
+      },
+      terminal: {
+        ...terminal,
+        json,
+        columns,
+        progress: (describe: () => ProgressState) => ({ stop: () => void progresses.push(describe()) }),
+      },
+      time,
+      random: () => 0,
+      signal,
+      catalogue: 'catalogue' in others ? others.catalogue : catalogue,
+    } as unknown as FindContext;
+    result.exitCode = await command(context);
+    return {
+      ...result,
+      ids: result.records.flatMap(({ type, documentId }) => (type === 'found' ? [documentId] : [])),
+      end: result.records.at(-1),
+    };
+  };
   return {
     bucket,
     catalogue,
+    progresses,
     advance,
     archive: (id: string, { name = 'loa.pdf', reference = '', body = id, archivedAt = noon } = {}) => {
       const document = documentOf(id, Buffer.from(body), { createdAt: archivedAt - 4_000 });
@@ -72,26 +112,15 @@ export function createFindWorld() {
       const read = await Promise.all(shards.map((shard) => readShard(catalogue, shard, never)));
       return read.flatMap(({ rows }) => rows);
     },
-    run: async ({ words = [], options = {}, json = true, columns, signal = never, ...others }: FindRun) => {
-      const { terminal, result } = recordingTerminal();
-      const context = {
-        target: {
-          name: 'archive',
-          options: [],
-          bucket: async () => ({ s3: bucket, name: 'archive', bucket: dependencies.bucket }),
-        },
-        terminal: { ...terminal, json, columns },
-        time,
-        random: () => 0,
-        signal,
-        catalogue: 'catalogue' in others ? others.catalogue : catalogue,
-      } as unknown as FindContext;
-      result.exitCode = await find(words, options, context);
-      return {
-        ...result,
-        ids: result.records.flatMap(({ type, documentId }) => (type === 'found' ? [documentId] : [])),
-        end: result.records.at(-1),
-      };
-    },
+    run: ({ words = [], options = {}, ...how }: FindRun) =>
+      runIn(how, (context) => find(words, options, context)),
+    /** Runs the command with these words after its name. */
+    runTyped: (...words: string[]) => runIn({}, (context) => findCommand.run(context, parseFind(...words))),
   };
+}
+
+export function parseFind(...words: string[]): Command {
+  return findCommand
+    .configure(new Command('find').exitOverride().configureOutput({ writeErr: () => undefined }))
+    .parse(words, { from: 'user' });
 }
