@@ -3,7 +3,7 @@ import type { CommandContext } from '../../../cli/command.ts';
 import { type EraseOptions, erase } from '../../../cli/commands/erase.ts';
 import { eraseDocument } from '../../../cli/erasure/erase-document.ts';
 import { type ErasureDependencies, examine } from '../../../cli/erasure/examine.ts';
-import type { BucketPurpose, Target } from '../../../cli/target/target.ts';
+import type { BucketAccess, BucketPurpose, Target } from '../../../cli/target/target.ts';
 import { createCatalogueBucket } from '../../../functions/bucket/catalogue.ts';
 import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createStorageRetry } from '../../../functions/bucket/storage-retry.ts';
@@ -81,11 +81,16 @@ export function createArchive(wrap: (send: Send) => Send = (send) => send) {
   };
 }
 
+export interface InMemoryOptions extends CommandOptions {
+  /** As of a folder on this machine. @default a bucket elsewhere */
+  localFolder?: BucketAccess['localFolder'];
+}
+
 /** Runs a command on an archive in memory. Its output has `<style>` before what is painted. */
 export function runInMemory(
   world: ReturnType<typeof createArchive>,
   command: (context: CommandContext) => Promise<number>,
-  { line = '', signal = new AbortController().signal }: CommandOptions = {},
+  { line = '', signal = new AbortController().signal, localFolder }: InMemoryOptions = {},
 ) {
   const { terminal, result } = recordingTerminal({ line });
   const purposes: (BucketPurpose | undefined)[] = [];
@@ -97,7 +102,8 @@ export function runInMemory(
     options: [],
     bucket: async (purpose?: BucketPurpose) => {
       purposes.push(purpose);
-      return { s3, name: 'archive', bucket: createBucket({ s3, name: 'archive', time: world.time }) };
+      const bucket = createBucket({ s3, name: 'archive', time: world.time });
+      return { s3, name: 'archive', bucket, localFolder };
     },
     catalogue: async () => world.catalogue,
     operator: async () => ({ role: 'arn:aws:sts::1:assumed-role/BreakGlass', session: 'jo' }),

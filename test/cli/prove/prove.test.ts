@@ -10,6 +10,7 @@ import { manifestKey, tagManifestKey } from '../../../functions/bucket/manifest-
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
+import type { InMemoryOptions } from '../erasure/world.ts';
 import {
   disclosures,
   first,
@@ -417,6 +418,177 @@ describe('archiver prove of what it cannot prove', () => {
     expect(result.printed).toContain(`  ${gaps[0]}\n`);
     expect(String(files.get('README.txt'))).toMatch(/^Incomplete proof: 1 gap\.\n\nGAPS OF THIS PROOF\n/);
     expect(String(files.get('README.html'))).toContain('<h2>Gaps of this proof</h2>');
+  });
+
+  it.each<[string, (world: ProofWorld, key: string) => void, string]>([
+    ['missing', ({ bucket }, key) => void bucket.objects.delete(key), 'named by'],
+    [
+      'changed',
+      ({ bucket }, key) => {
+        const text = bucket.text(key);
+        bucket.objects.delete(key);
+        bucket.put(key, text.replace(/^[0-9a-f]{8}/, '00000000'), noon);
+      },
+      'its SHA-256 differs from the one in',
+    ],
+    [
+      'no manifest',
+      ({ bucket }, key) => {
+        bucket.objects.delete(key);
+        bucket.put(key, 'other lines\n', noon);
+      },
+      'not in the format of a manifest',
+    ],
+  ])('begins with a later manifest when the file of the first is %s', async (_what, damage, detail) => {
+    const world = await startProofs();
+    world.archive(first);
+    await world.writeRoot('20261108T021500Z', [first]);
+    await world.writeRoot('20261115T021500Z', [first]);
+    damage(world, 'manifests/20261108T021500Z/ids__4.txt');
+
+    const result = await world.run([first]);
+
+    const named = detail.endsWith('manifest') ? '' : ` ${manifestKey('20261108T021500Z')}`;
+    expect(result.records[0]).toMatchObject({
+      outcome: 'incomplete',
+      gaps: [`Not used as evidence: manifests/20261108T021500Z/ids__4.txt, ${detail}${named}.`],
+    });
+    const chain = String((await world.files(first)).get('chain.txt'));
+    expect(chain.trimEnd().split('\n')).toEqual([expect.stringContaining(manifestKey('20261115T021500Z'))]);
+  });
+
+  it('names a manifest that has lost its tag file, and leaves the tag file out', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    for (const stamp of roots) await world.writeRoot(stamp, [first]);
+    const [older = ''] = roots;
+    world.bucket.objects.delete(tagManifestKey(older));
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      outcome: 'incomplete',
+      gaps: [`${manifestKey(older)} has no tag file that names it.`],
+    });
+    expect((await world.files(first)).has(tagManifestKey(older))).toBe(false);
+  });
+
+  it('does not take the receipt of another version of the object for that of the current one', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    const receipt = JSON.parse(world.bucket.text(receiptKey(first)));
+    world.bucket.objects.delete(receiptKey(first));
+    world.bucket.put(
+      receiptKey(first),
+      `${JSON.stringify({ ...receipt, object: { ...receipt.object, versionId: 'other' } }, undefined, 2)}\n`,
+      noon,
+    );
+    world.writeSingle('20261101T021500Z', [first]);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      gaps: ['The receipt names version other of the object, not the current one.'],
+    });
+  });
+
+  it('says which manifest states other digests than the tombstone of an erased document', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    world.writeSingle('20261101T021500Z', [first]);
+    for (const key of [documentKey(first), receiptKey(first)]) world.bucket.objects.delete(key);
+    world.archive(first, { body: 'other bytes' });
+    await world.erase({}, first);
+    world.writeSingle('20261108T021500Z', [first]);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      state: 'erased',
+      gaps: [`${manifestKey('20261101T021500Z')} states other digests than the tombstone.`],
+    });
+  });
+
+  it('refuses a folder inside the archive before it reads anything', async () => {
+    const world = await startWithManifests();
+    world.bucket.requests.length = 0;
+    const asked: string[] = [];
+    const localFolder = {
+      path: '/srv/archive',
+      contains: async (path: string) => asked.push(path) > 0,
+    } as unknown as NonNullable<InMemoryOptions['localFolder']>;
+
+    await expect(world.run([first], { localFolder })).rejects.toThrow(
+      new UsageError('The folder of --to is inside the archive. Pass another folder.'),
+    );
+
+    expect(asked).toEqual([world.to]);
+    expect(world.bucket.requests).toEqual([]);
+    expect(await readdir(dirname(world.to))).toEqual([]);
+  });
+
+  it('names the folder of a local archive in the pages', async () => {
+    const world = await startWithManifests();
+    const localFolder = {
+      path: '/srv/archive',
+      contains: async () => false,
+    } as unknown as NonNullable<InMemoryOptions['localFolder']>;
+
+    await world.run([first], { localFolder });
+
+    expect(String((await world.files(first)).get('README.txt'))).toMatch(/^ {2}Bucket +\/srv\/archive$/m);
+  });
+
+  it('says at the end how many are proven, and how to tell the recipient', async () => {
+    const world = await startProofs();
+    for (const id of [first, second]) world.archive(id);
+    world.writeSingle('20261101T021500Z', [first]);
+
+    const some = await world.run([first, second, third]);
+    const none = await world.run([third]);
+
+    expect(some.printed).toMatch(
+      /\n\n1 proven, 1 with gaps, 1 failed\.\nTell the recipient each SHA-256 in another way than the folder, such as in a letter\.\n$/,
+    );
+    expect(some.printed).toContain(`${second}  <yellow>incomplete  archived  ${join(world.to, second)}\n`);
+    expect(some.printed).toContain(
+      `\n  checksums.txt  SHA-256 ${(some.records[0] as { sha256: string }).sha256}\n`,
+    );
+    expect(some.progresses).toEqual([{ ended: 3, total: 3, text: '1 document proven' }]);
+    expect(none.printed).toMatch(/\n\n0 proven, 0 with gaps, 1 failed\.\n$/);
+  });
+
+  it('refuses a --to that is a file, or below one', async () => {
+    const world = await startWithManifests();
+    const file = join(dirname(world.to), 'file');
+    await writeFile(file, 'kept');
+
+    await expect(world.run([first], {}, file)).rejects.toThrow(`${file} is not a folder.`);
+    await expect(world.run([first], {}, join(file, 'below'))).rejects.toThrow('ENOTDIR');
+
+    expect(await readFile(file, 'utf8')).toBe('kept');
+  });
+
+  it('adds to a folder that has other files, and leaves it there when nothing is proven', async () => {
+    const world = await startWithManifests();
+    await mkdir(world.to);
+    await writeFile(join(world.to, 'kept'), 'kept');
+
+    await world.run(['6e0c8a55-2d0b-4bb0-9d6a-0a6c1e5d7f01']);
+    const before = await readdir(world.to);
+    await world.run([first]);
+
+    expect(before).toEqual(['kept']);
+    expect((await readdir(world.to)).sort()).toEqual([first, 'kept']);
+  });
+
+  it('leaves an empty folder that was there before', async () => {
+    const world = await startProofs();
+    await mkdir(world.to);
+
+    await world.run([first]);
+
+    expect(await readdir(dirname(world.to))).toEqual(['evidence']);
   });
 
   it('refuses a folder that exists before it reads anything, and leaves it as it is', async () => {

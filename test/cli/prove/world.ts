@@ -15,8 +15,8 @@ import {
 import { documentOf, noon, receiptOf, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { putRootManifest } from '../../fakes/root-manifests.ts';
-import { createArchive, runInMemory } from '../erasure/world.ts';
-import { type CommandOptions, newFolder } from '../world.ts';
+import { createArchive, type InMemoryOptions, runInMemory } from '../erasure/world.ts';
+import { newFolder } from '../world.ts';
 
 export const [first, second, third] = ['1', '5', '9'].map(
   (digit) => `${digit}a3b1e00-0000-4000-8000-000000000000`,
@@ -35,13 +35,13 @@ export async function startProofs() {
       document: sha256(bucket.text(documentKey(id))),
       receipt: sha256(bucket.text(receiptKey(id))),
     }));
-  const run = (documentIds: readonly string[], options: CommandOptions = {}, folder = to) => {
-    const { ended, result } = runInMemory(
+  const run = (documentIds: readonly string[], options: InMemoryOptions = {}, folder = to) => {
+    const { ended, result, progresses } = runInMemory(
       archive,
       (context) => prove({ documentIds, to: folder }, context),
       options,
     );
-    return ended.then((exitCode) => ({ ...result, exitCode }));
+    return ended.then((exitCode) => ({ ...result, exitCode, progresses }));
   };
   return {
     ...archive,
