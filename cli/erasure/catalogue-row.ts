@@ -39,6 +39,7 @@ export async function eraseRow(documentId: string, { catalogue, retry }: Depende
         const isErased = ({ id, state }: (typeof rows)[number]) => id === documentId && state === 'erased';
         if (rows.some(isErased)) return rows;
         const others = rows.filter(({ id }) => id !== documentId);
+        // Stryker disable next-line EqualityOperator: no two rows have the same ID.
         return [...others, erasedRow(documentId)].sort((a, b) => (a.id < b.id ? -1 : 1));
       },
       signal,

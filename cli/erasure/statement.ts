@@ -106,7 +106,7 @@ function verification(bucket: string, { tombstone: { documentId } }: Erasure): s
   const name = bucket.slice('s3://'.length);
   return keys.flatMap((key) => [
     // Without its suffix the last prefix is also that of all contexts.
-    `  aws s3api list-object-versions --bucket ${name} --prefix ${key.replace(/\.json$/, '')}`,
+    `  aws s3api list-object-versions --bucket ${name} --prefix ${key.replace('.json', '')}`,
     `  aws s3 cp s3://${name}/${key} - | sha256sum`,
   ]);
 }

@@ -1,9 +1,10 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { examine } from '../../../cli/erasure/examine.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
 import { readShard, updateShard } from '../../../functions/bucket/catalogue-shards.ts';
-import { documentKey } from '../../../functions/bucket/keys.ts';
+import { documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { createArchive, id, otherId, runErase } from './world.ts';
 
 const never = new AbortController().signal;
@@ -65,6 +66,43 @@ describe('an erasure', () => {
     await erase();
 
     expect(await rows()).toEqual([erased, rowOf(otherId)]);
+  });
+
+  it('adds a shard to a catalogue that has none of the document', async () => {
+    const world = createArchive();
+    world.archive();
+    await updateShard(world.catalogue, '777', () => [rowOf(`777${id.slice(3)}`)], never);
+
+    await world.erase();
+
+    expect((await readShard(world.catalogue, shard, never)).rows).toEqual([erased]);
+  });
+
+  it('leaves the row of an erased document as an audit has written it', async () => {
+    const { erase, rows, catalogue } = await createWorld();
+    const written = [{ ...erased, stamp: 'of the audit' } as const, rowOf(otherId)];
+    await updateShard(catalogue, shard, () => written as CatalogueRow[], never);
+
+    await erase();
+
+    expect(await rows()).toEqual(written);
+  });
+
+  it('changes no row while there is no tombstone', async () => {
+    let puts = 0;
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof PutObjectCommand) {
+        puts += 1;
+        world.bucket.put(receiptKey(id), `other ${puts}`, world.time.now());
+      }
+      return send(command);
+    });
+    world.archive();
+    await updateShard(world.catalogue, shard, () => [rowOf(id)], never);
+
+    await expect(world.erase()).rejects.toMatchObject({ code: 'BucketConflict' });
+
+    expect((await readShard(world.catalogue, shard, never)).rows).toEqual([rowOf(id)]);
   });
 
   it('begins no catalogue', async () => {

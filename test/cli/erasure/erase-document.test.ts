@@ -405,6 +405,23 @@ describe('an erasure', () => {
     ]);
   });
 
+  it('that goes on puts only the tombstones that are missing', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.refuse = (operation, key) =>
+      operation === 'put' && key === contextTombstoneKey(id)
+        ? { name: 'AccessDenied', status: 403 }
+        : undefined;
+    await expect(world.erase()).rejects.toThrow('S3 denies access');
+    world.bucket.refuse = () => undefined;
+    const before = world.bucket.requests.length;
+
+    await world.erase();
+
+    const puts = world.bucket.requests.slice(before).filter((request) => request.startsWith('put '));
+    expect(puts).toEqual([`put ${contextTombstoneKey(id)}`]);
+  });
+
   it('replaces a malformed tombstone', async () => {
     const world = createArchive();
     world.archive();

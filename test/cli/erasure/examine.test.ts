@@ -1,3 +1,4 @@
+import { GetObjectCommand, HeadObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
@@ -40,6 +41,35 @@ describe('an examination', () => {
       { key: receiptKey(id), isLatest: true, lock: { held: true, retention: undefined } },
       { key: receiptKey(id), isLatest: false, lock: locked },
     ]);
+    expect(world.bucket.requests).not.toContain(`get ${documentKey(id)}`);
+  });
+
+  it('does not read an object below a delete marker', async () => {
+    const world = createArchive();
+    world.archive();
+    world.bucket.versioned.delete(documentKey(id));
+
+    const { versions } = await examine(id, world.dependencies);
+
+    expect(versions.map(({ isDeleteMarker }) => isDeleteMarker)).toEqual([true, false, false]);
+    expect(world.bucket.requests).not.toContain(`get ${documentKey(id)}`);
+  });
+
+  it('does not read the object of a storage without versions', async () => {
+    const world = createArchive((send) => async (command) => {
+      if (command instanceof GetObjectCommand) command.input.VersionId = undefined;
+      const answer = (await send(command)) as { Versions?: { VersionId?: string }[] };
+      if (command instanceof HeadObjectCommand) return { ...answer, VersionId: undefined };
+      if (!(command instanceof ListObjectVersionsCommand)) return answer;
+      return { ...answer, Versions: answer.Versions?.map((each) => ({ ...each, VersionId: 'null' })) };
+    });
+    world.archive();
+    world.bucket.refuse = (operation) =>
+      operation.startsWith('get-') ? { name: 'NoSuchObjectLockConfiguration', status: 404 } : undefined;
+
+    const { versions } = await examine(id, world.dependencies);
+
+    expect(versions.map(({ versionId }) => versionId)).toEqual(['null', 'null']);
     expect(world.bucket.requests).not.toContain(`get ${documentKey(id)}`);
   });
 
@@ -127,7 +157,9 @@ describe('an examination', () => {
     const erased = await isErased();
     put(documentKey(id), { basis: 'other' });
     const different = await isErased();
-    for (const key of [documentKey(id), receiptKey(id)]) put(key, { documentId: otherId });
+    for (const key of [documentKey(id), receiptKey(id), contextTombstoneKey(id)]) {
+      put(key, { documentId: otherId });
+    }
     const malformed = await isErased();
 
     expect(erased).toEqual(['DSR-2026-114', true]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { examine, refusalOf } from '../../../cli/erasure/examine.ts';
 import { placeHold, releaseHold } from '../../../cli/erasure/hold-document.ts';
 import { latestHoldRecord } from '../../../functions/bucket/holds.ts';
-import { documentKey, holdPrefix, receiptKey } from '../../../functions/bucket/keys.ts';
+import { contextKey, documentKey, holdPrefix, receiptKey } from '../../../functions/bucket/keys.ts';
 import { type Tombstone, tombstoneObject, tombstoneText } from '../../../functions/bucket/tombstones.ts';
 import { serviceError } from '../../fakes/service-error.ts';
 import { createArchive, id, type Send } from './world.ts';
@@ -39,6 +39,29 @@ describe('a hold', () => {
     expect(holdsOf(world)).toEqual(['ON', 'ON']);
     expect(await recordOf(world)).toMatchObject({ action: 'hold', reason: 'Case 1', by: 'local' });
     expect(recordKeys(world)).toEqual([`holds/${id}/2026-11-24T12:00:00.000Z.json`]);
+  });
+
+  it('is not on contexts, which its record keeps from being erased', async () => {
+    const world = createArchive();
+    world.archive();
+    const context = contextKey(id, '0'.repeat(64));
+    world.bucket.put(context, 'who it is about', world.time.now());
+
+    await placeHold(id, why, world.dependencies);
+
+    expect(world.bucket.versioned.current(context)?.legalHold).toBeUndefined();
+    const { unfinished } = await world.erase();
+    expect(unfinished?.reason).toBe('held');
+    expect(world.bucket.text(context)).toBe('who it is about');
+  });
+
+  it('is not placed on what is known of a document that is not archived', async () => {
+    const world = createArchive();
+    world.bucket.put(contextKey(id, '0'.repeat(64)), 'who it is about', world.time.now());
+
+    expect(await placeHold(id, why, world.dependencies)).toBe('not-archived');
+    expect(await releaseHold(id, why, world.dependencies)).toBe('not-archived');
+    expect(recordKeys(world)).toEqual([]);
   });
 
   it('is on noncurrent versions as well, and leaves delete markers alone', async () => {

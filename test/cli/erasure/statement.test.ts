@@ -109,7 +109,23 @@ describe('the statement of an erasure', () => {
   });
 
   it('does not speak of a catalogue that the archiver does not keep', () => {
-    expect(erasureStatement({ ...facts, hasCatalogue: false })).not.toContain('Catalogue');
+    const statement = erasureStatement({ ...facts, hasCatalogue: false });
+
+    expect(statement).not.toContain('Catalogue');
+    expect(statement).toContain('  Contexts   none left\n  Deleted by this run:\n');
+  });
+
+  it('has no list of what is not erased if all is', () => {
+    const [erased = '', rest] = erasureStatement(facts).split('\n\nHOW TO VERIFY\n');
+
+    expect(erased.split('\n').at(-1)).toMatch(/^ {4}documents\/.* written 2026-11-23T12:00:00\.000Z$/);
+    expect(rest).toBeDefined();
+  });
+
+  it('names no session if the operator has none', () => {
+    const statement = erasureStatement({ ...facts, operator: { role: 'local' } });
+
+    expect(statement).toContain('  Written by  local\n');
   });
 
   it('names a folder once, and verifies its files with sha256sum', () => {
@@ -136,11 +152,20 @@ describe('the statement of an erasure', () => {
 
     expect(statement).toContain('  Result      0 documents erased, 1 document not finished\n');
     expect(statement).toContain('  Erased     not finished: on hold since today: Case 1\n');
-    expect(statement).not.toContain('list-object-versions');
+    expect(statement).toContain('  Contexts   not finished\n');
+    expect(statement).toContain(
+      'Nothing is left below contexts/<document ID>/.\n\nWHAT THIS STATEMENT DOES NOT COVER\n',
+    );
   });
 
-  it('says that an earlier run deleted the versions', () => {
-    const statement = erasureStatement({ ...facts, erasures: [{ ...erasure, deleted: [] }] });
+  it.each([
+    ['both', tombstone.erased],
+    ['the document', { document: tombstone.erased.document }],
+    ['the receipt', { receipt: tombstone.erased.receipt }],
+  ])('says that an earlier run deleted %s', (_what, erased) => {
+    const earlier = { ...erasure, tombstone: { ...tombstone, erased }, deleted: [] };
+
+    const statement = erasureStatement({ ...facts, erasures: [earlier] });
 
     expect(statement).toContain('  Deleted by this run: nothing; an earlier run did.\n');
   });
