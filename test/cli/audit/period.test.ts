@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { auditPeriod, type PeriodOptions } from '../../../cli/audit/period.ts';
 import type { CommandContext } from '../../../cli/command.ts';
 import { runName } from '../../../functions/audit-names.ts';
-import { auditSummaryKey, documentKey } from '../../../functions/bucket/keys.ts';
+import { auditPlanKey, auditSummaryKey, documentKey } from '../../../functions/bucket/keys.ts';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { RunOptions } from '../../fakes/audit-runs.ts';
 import { noon } from '../../fakes/documents.ts';
@@ -161,6 +161,74 @@ describe('archiver audit --since', () => {
 
     expect(exitCode).toBe(0);
     expect(factIn(printed, 'Nights')).toBe('2, each with a complete run');
+  });
+
+  it.each<[string, string, number, string[]]>([
+    ['2026-11-02T02:00:00Z', '2026-11-04T02:00:00Z', 2, []],
+    ['2026-11-02T02:00:01Z', '2026-11-04T02:00:01Z', 2, ['2026-11-04']],
+    ['2026-11-02T02:15:00Z', '2026-11-02T02:15:01Z', 0, []],
+  ])(
+    'counts the nights in which a run was due from %s until before %s: %i',
+    async (since, until, nights, missed) => {
+      const { run } = startFiveNights();
+
+      const { records } = await run(statement({ since, until }));
+
+      expect(records.at(-1)).toMatchObject({ nights, missed });
+    },
+  );
+
+  it('begins with a run that was requested in its first second, and ends before its last', async () => {
+    const { run } = startFiveNights();
+    const periodOf = async (since: string, until: string) =>
+      (await run(statement({ since, until }))).records.flatMap(({ type, run: name }) =>
+        type === 'run' ? [name] : [],
+      );
+
+    expect(await periodOf('2026-11-02T02:15:00Z', '2026-11-03T02:15:00Z')).toEqual([nightOf('2026-11-02')]);
+    expect(await periodOf('2026-11-02T02:15:00.001Z', '2026-11-03T02:15:00.001Z')).toEqual([
+      nightOf('2026-11-03'),
+    ]);
+  });
+
+  it('is not about a run of which there is only a result', async () => {
+    const { run, bucket, putRun } = startRunsWorld();
+    putRun(nightOf('2026-11-03'), { ended: false });
+    bucket.objects.delete(auditPlanKey(nightOf('2026-11-03')));
+
+    const { printed } = await run(statement());
+
+    expect(factIn(printed, 'Runs')).toBe('0 complete');
+    expect(factIn(printed, 'Read back')).toBe('0 objects (0 B): 0 of 1 daily share (0 %)');
+  });
+
+  it('throws when a record cannot be read, instead of a statement without it', async () => {
+    const { run, bucket } = startFiveNights();
+    bucket.refuse = (operation, key) =>
+      operation === 'get' && key.endsWith('/summary.json')
+        ? { name: 'AccessDenied', status: 403 }
+        : undefined;
+
+    await expect(run(statement())).rejects.toThrow('S3 denies access');
+  });
+
+  it('repeats what fails for a short time', async () => {
+    const { run, bucket } = startFiveNights();
+    const failed = new Set<string>();
+    bucket.refuse = (operation) => {
+      if (failed.has(operation)) return undefined;
+      failed.add(operation);
+      return { name: 'InternalError', status: 500 };
+    };
+
+    expect((await run(statement())).exitCode).toBe(0);
+    expect([...failed].sort()).toEqual(['get', 'list']);
+  });
+
+  it('names no session if the operator has none', async () => {
+    const { run } = startRunsWorld({ operator: { role: 'local' } });
+
+    expect(factIn((await run(statement())).printed, 'Written by')).toBe('local');
   });
 
   it('states problems by code: in which runs, how many, and whether they are still there', async () => {
