@@ -286,6 +286,49 @@ describe('archiver audit --latest', () => {
     ]);
   });
 
+  it('takes a run for late only when the next one would close it', async () => {
+    const { putRun, run } = startRunsWorld();
+    putRun('20261123T235959Z', { ended: false });
+    putRun('20261124T000000Z', { ended: false });
+
+    const { printed } = await run(latest());
+
+    expect(printed).toContain(
+      'The run 20261123T235959Z began 12.0 h ago and has not ended; the next run closes it as incomplete.\n' +
+        'The run 20261124T000000Z began 12.0 h ago and has not ended.\n',
+    );
+  });
+
+  it('states no negative age where this machine’s clock is behind', async () => {
+    const { putRun, run } = startRunsWorld();
+    putRun('20261124T120100Z', { parts: healthy, durationMs: 120_000 });
+    putRun('20261124T120500Z', { ended: false });
+
+    const { printed } = await run(latest());
+
+    expect(printed).toContain('ended 2026-11-24T12:03:00.000Z, 0 s ago, after 2 min\n');
+    expect(printed).toContain('The run 20261124T120500Z began 0 s ago and has not ended.\n');
+  });
+
+  it('does not speak of an altered summary that is older than the last run', async () => {
+    const { putRun, bucket, run } = startRunsWorld();
+    putRun(lastNight);
+    putRun(tonight, { parts: healthy });
+    bucket.put(auditSummaryKey(lastNight), '', noon);
+
+    const { exitCode, records } = await run(latest());
+
+    expect(exitCode).toBe(0);
+    expect(records.map(({ run: name }) => name)).toEqual([tonight]);
+  });
+
+  it('says of a full run that it was one', async () => {
+    const { putRun, run } = startRunsWorld();
+    putRun(tonight, { parts: healthy, full: true });
+
+    expect((await run(latest())).printed).toContain(`Run        ${tonight}, complete, full; ended `);
+  });
+
   it('ends with 3 if no run has ended, and says how to start one', async () => {
     const { putRun, run } = startRunsWorld();
 
@@ -417,6 +460,24 @@ describe('archiver audit --latest', () => {
     );
     expect(page).toContain('script-src &#39;none&#39;');
     expect(page).not.toContain('<script');
+  });
+
+  it('lists at most 5,000 findings on the page, and says how many more there are', async () => {
+    const { putRun, run } = startRunsWorld();
+    const findings = Array.from({ length: 5_001 }, (_, number): RecordedFinding => {
+      return { code: 'foreign', key: `sha256:${sha256(String(number))}`, detail: '' };
+    });
+    putRun(tonight, { parts: { others: { findings } } });
+    const file = join(await newFolder(), 'latest.html');
+
+    const { records } = await run(latest(file));
+
+    expect(records.filter(({ type }) => type === 'finding')).toHaveLength(5_001);
+    const page = await readFile(file, 'utf8');
+    expect(page.match(/(?<=<summary>)[^<]*|\d+ findings? not listed/g)).toEqual([
+      '5,000 findings',
+      '1 finding not listed',
+    ]);
   });
 
   it('refuses a page that it cannot write before it reads any run', async () => {
