@@ -239,6 +239,7 @@ async function storedFacts(
   const current = all.find(({ isLatest, isDeleteMarker }) => isLatest && !isDeleteMarker);
   const head = await bucket.head(key, signal);
   const lock = current && (await retry(() => versions.lockOf(key, current.versionId, signal)));
+  // Stryker disable next-line ConditionalExpression: without a version there is no lock either; required by the type.
   if (!head || !current || !lock)
     throw new ProofError('It was deleted while it was read. Run `archiver audit`.');
   const { versionId, modified } = current;

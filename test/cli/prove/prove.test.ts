@@ -5,9 +5,13 @@ import { GetObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../cli/command.ts';
+import { FileError } from '../../../cli/export/folder.ts';
+import { collectEvidence } from '../../../cli/prove/evidence.ts';
+import type { ProofFolder } from '../../../cli/prove/proof-folder.ts';
 import { contextKey, contextTombstoneKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { manifestKey, tagManifestKey } from '../../../functions/bucket/manifest-text.ts';
-import { noon } from '../../fakes/documents.ts';
+import { DiskError } from '../../../local/s3/file-errors.ts';
+import { noon, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
 import { propertyRuns } from '../../fuzz-runs.ts';
 import type { InMemoryOptions } from '../erasure/world.ts';
@@ -289,6 +293,17 @@ describe('archiver prove of what it cannot prove', () => {
       'The receipt does not match the object, which has other bytes. Run `archiver audit --read-data`.',
     ],
     [
+      'has another size than its receipt says',
+      ({ bucket }) => {
+        const receipt = JSON.parse(bucket.text(receiptKey(first)));
+        receipt.object.bytes += 1;
+        receipt.telnyx.size.amount += 1;
+        bucket.objects.delete(receiptKey(first));
+        bucket.put(receiptKey(first), written(receipt), noon);
+      },
+      'The receipt does not match the object, which has other bytes. Run `archiver audit --read-data`.',
+    ],
+    [
       'has no object',
       ({ bucket }) => void bucket.objects.delete(documentKey(first)),
       'The receipt exists but the object does not. Run `archiver audit`.',
@@ -508,6 +523,221 @@ describe('archiver prove of what it cannot prove', () => {
       gaps: [`${manifestKey('20261101T021500Z')} states other digests than the tombstone.`],
     });
   });
+
+  it.each([documentKey(first), receiptKey(first)])(
+    'does not accept one tombstone for two: another digest of %s',
+    async (key) => {
+      const world = await startProofs();
+      world.archive(first);
+      await world.erase({}, first);
+      const tombstone = world.bucket.text(key);
+      world.bucket.objects.delete(key);
+      world.bucket.put(key, 'x', noon);
+      world.writeSingle('20261101T021500Z', [first]);
+      world.bucket.objects.delete(key);
+      world.bucket.put(key, tombstone, noon);
+      world.writeSingle('20261108T021500Z', [first]);
+
+      const result = await world.run([first]);
+
+      expect(result.records[0]).toMatchObject({
+        gaps: [`${manifestKey('20261101T021500Z')} states other digests than the tombstone.`],
+      });
+    },
+  );
+
+  it.each([documentKey(first), receiptKey(first)])(
+    'does not accept half of what the tombstone states as erased: another digest of %s',
+    async (key) => {
+      const world = await startProofs();
+      world.archive(first);
+      const original = world.bucket.text(key);
+      world.bucket.objects.delete(key);
+      world.bucket.put(key, 'x', noon);
+      world.writeSingle('20261101T021500Z', [first]);
+      world.bucket.objects.delete(key);
+      world.bucket.put(key, original, noon);
+      await world.erase({}, first);
+      world.writeSingle('20261108T021500Z', [first]);
+
+      const result = await world.run([first]);
+
+      expect(result.records[0]).toMatchObject({
+        gaps: [`${manifestKey('20261101T021500Z')} states other digests than the tombstone.`],
+      });
+    },
+  );
+
+  it('says that the newest manifest leaves an erased document out', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    world.archive(second);
+    world.writeSingle('20261101T021500Z', [first, second]);
+    await world.erase({}, first);
+    world.writeSingle('20261108T021500Z', [second]);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      state: 'erased',
+      gaps: [`${manifestKey('20261108T021500Z')} leaves the document out.`],
+    });
+  });
+
+  it('says that no manifest ever named an erased document', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    await world.erase({}, first);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      gaps: ['No manifest names the document yet. The next manifest of the audit will.'],
+    });
+    expect([...(await world.files(first)).keys()].filter((path) => /chain|whole|excerpt/.test(path))).toEqual(
+      [],
+    );
+  });
+
+  it('withholds the ID of another document in what it says of a damaged file', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    world.archive(second);
+    await world.writeRoot('20261108T021500Z', [first, second], [second]);
+    await world.writeRoot('20261115T021500Z', [first, second]);
+    world.bucket.objects.delete(`manifests/20261108T021500Z/ids__${second}.txt`);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      gaps: [
+        `Not used as evidence: manifests/20261108T021500Z/ids__withheld.txt, named by ${manifestKey('20261108T021500Z')}.`,
+      ],
+    });
+  });
+
+  it('ignores what has the key of a context tombstone beside an archived document', async () => {
+    const world = await startWithManifests();
+    world.bucket.put(contextTombstoneKey(first), 'not a tombstone', noon);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({ outcome: 'proven' });
+    expect((await world.files(first)).has(contextTombstoneKey(first))).toBe(false);
+  });
+
+  it('proves an erasure from before there were tombstones of contexts', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    await world.erase({}, first);
+    world.bucket.objects.delete(contextTombstoneKey(first));
+    world.writeSingle('20261101T021500Z', [first]);
+
+    const result = await world.run([first]);
+    const files = await world.files(first);
+
+    expect(result.records[0]).toMatchObject({ outcome: 'proven' });
+    expect(String(files.get('README.txt'))).not.toContain('in the place of the contexts');
+  });
+
+  it('reads a receipt of the largest size', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    const receipt = JSON.parse(world.bucket.text(receiptKey(first)));
+    receipt.telnyx.padding = '';
+    receipt.telnyx.padding = 'x'.repeat(1024 ** 2 - written(receipt).length);
+    world.bucket.objects.delete(receiptKey(first));
+    world.bucket.put(receiptKey(first), written(receipt), noon);
+    world.writeSingle('20261101T021500Z', [first]);
+
+    expect((await world.run([first])).records[0]).toMatchObject({ outcome: 'proven' });
+  });
+
+  it.each<[string, string, (world: ProofWorld) => void, string]>([
+    [
+      'the object is hidden',
+      `list-versions ${documentKey(first)}`,
+      ({ bucket }) => void bucket.versioned.delete(documentKey(first)),
+      'It was deleted while it was read. Run `archiver audit`.',
+    ],
+    [
+      'the object is hidden when its versions are known',
+      `head ${documentKey(first)}`,
+      ({ bucket }) => void bucket.versioned.delete(documentKey(first)),
+      'It was deleted while it was read. Run `archiver audit`.',
+    ],
+    [
+      'the version of the object is deleted',
+      `get-retention ${documentKey(first)}`,
+      ({ bucket }) => void bucket.objects.delete(documentKey(first)),
+      'It was deleted while it was read. Run `archiver audit`.',
+    ],
+    [
+      'the receipt is removed',
+      `list-versions ${receiptKey(first)}`,
+      ({ bucket }) => void bucket.objects.delete(receiptKey(first)),
+      'It was deleted while it was read. Run `archiver audit`.',
+    ],
+    [
+      'a root manifest is replaced',
+      `get ${tagManifestKey('20261108T021500Z')}`,
+      ({ bucket }) => {
+        const key = manifestKey('20261108T021500Z');
+        bucket.objects.delete(key);
+        bucket.put(key, 'other lines', noon);
+      },
+      `${manifestKey('20261108T021500Z')} was changed while it was read. Run \`archiver audit\`.`,
+    ],
+    [
+      'a root manifest is removed',
+      `get ${tagManifestKey('20261108T021500Z')}`,
+      ({ bucket }) => void bucket.objects.delete(manifestKey('20261108T021500Z')),
+      `${manifestKey('20261108T021500Z')} was changed while it was read. Run \`archiver audit\`.`,
+    ],
+    [
+      'a hold record is removed',
+      `get holds/${first}/2026-11-24T12:00:00.000Z.json`,
+      ({ bucket }) => void bucket.objects.delete(`holds/${first}/2026-11-24T12:00:00.000Z.json`),
+      `holds/${first}/2026-11-24T12:00:00.000Z.json was listed, but was gone when it was read. Run the command again.`,
+    ],
+  ])('fails, and says why, when %s while it reads', async (_what, request, change, reason) => {
+    const world = await startWithManifests();
+    let times = 0;
+    world.bucket.refuse = (operation, key) => {
+      // The manifest is read before, to find what names the document.
+      if (`${operation} ${key}` === request) {
+        times += 1;
+        const isLast = !request.includes('manifest-sha256') || times === 2;
+        if (isLast) change(world);
+      }
+      return undefined;
+    };
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({ outcome: 'failed', reason });
+    expect(await readdir(dirname(world.to))).toEqual([]);
+  });
+
+  it.each([new DiskError('/evidence', 'ENOSPC', undefined), new FileError('Cannot write x.')])(
+    'does not take a failure of the disk for one of S3: $message',
+    async (error) => {
+      const world = await startProofs();
+      world.archive(first);
+      const { bucket, versions, retry } = world.dependencies;
+      const { signal } = new AbortController();
+      const s3 = { send: world.bucket.send } as never;
+      const source = { s3, name: 'archive', bucket, versions, retry, time: world.time, signal };
+      const folder = {
+        write: async () => undefined,
+        receive: () => Promise.reject(error),
+      } as unknown as ProofFolder;
+
+      const collected = collectEvidence(first, { chainOf: () => [], defects: [] }, source, folder);
+
+      await expect(collected).rejects.toBe(error);
+    },
+  );
 
   it('refuses a folder inside the archive before it reads anything', async () => {
     const world = await startWithManifests();
