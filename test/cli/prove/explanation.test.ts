@@ -392,6 +392,7 @@ describe('the text of a proof', () => {
       expect(text).not.toMatch(/^[34]\. /m);
       expect(text).toContain('\n2. ');
     }
+    expect(ofDocument).toContain('a colon in a name is written as -\n\nchecksums.txt\n');
     expect(ofDocument).toMatch(/^Archived and unchanged: bytes, receipt and 0 manifests agree\.\n/);
     expect(headingsIn(ofDocument)).toEqual([
       'THE DOCUMENT',
@@ -417,7 +418,7 @@ describe('the text of a proof', () => {
     const text = textOf({ subject: { ...archived, reading: { ...reading, ...unknown } } });
 
     expect(factIn(text, 'File name')).toBe('not stated by Telnyx');
-    expect(text).not.toContain('Customer reference');
+    expect(text).toMatch(/\n {2}File name .*\n {2}Document ID /);
     expect(factIn(text, 'Uploaded to Telnyx')).toBe('not stated');
   });
 
@@ -449,7 +450,7 @@ describe('the text of a proof', () => {
   it('names a folder once, and gives the command for a copy of it', () => {
     const text = textOf({}, { archive: '/srv/my archive', place: '/srv/my archive' });
 
-    expect(text).not.toContain('Bucket');
+    expect(text).toMatch(/\nTHIS PROOF\n\n {2}Archive {4}\/srv\/my archive\n {2}Made /);
     expect(text).not.toContain('aws s3');
     expect(text.replace(/\s+/g, ' ')).toContain(
       'In /srv/my archive, with the path of whole-files.txt: sha256sum --check whole-files.txt ',
@@ -464,6 +465,13 @@ describe('the text of a proof', () => {
     expect(textOf({ isWithheld: true }).replace(/\s+/g, ' ')).toContain(
       'the line about the previous manifest. In names of files, the ID of another document is written as withheld',
     );
+  });
+
+  it('names the first and the newest of many manifests', () => {
+    const text = textOf({ chain: [...chain, link('20261115T021500Z', '3')] });
+
+    expect(factIn(text, 'First')).toMatch(/^20261101T021500Z, SHA-256 1/);
+    expect(factIn(text, 'Newest')).toMatch(/^20261115T021500Z, SHA-256 3/);
   });
 
   it('speaks of root manifests only if there are some', () => {
