@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../cli/command.ts';
 import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
+import { receiptKey } from '../../../functions/bucket/keys.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
 import { DiskError } from '../../../local/s3/file-errors.ts';
 import { putRun } from '../../fakes/audit-runs.ts';
@@ -120,6 +122,26 @@ describe('without --fresh', () => {
     expect(result.printed).toContain(
       'The answer is incomplete: parts of the catalogue are 1 missing, 2 corrupt.',
     );
+  });
+
+  it('refuses a part that would fill the memory', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([rowOf(1)]);
+    catalogue.putBody('5a4', gzipSync(Buffer.alloc(64 * 1_024 ** 2 + 1, '\n')));
+
+    expect(await run({ words: ['loa'] })).toMatchObject({ ids: [idOf(1)], end: { corrupt: 1 } });
+  });
+
+  it('sorts documents that were archived at the same time by ID', async () => {
+    const { catalogue, run } = createFindWorld();
+    const numbers = [3, 1, 5, 2, 4];
+    catalogue.put(
+      numbers.map((number) => rowOf(number, { archived: instant(0) }, number % 2 ? '5a4' : '5a3')),
+    );
+
+    const { ids } = await run({ words: ['loa'], options: { limit: 4 } });
+
+    expect(ids).toEqual([idOf(2), idOf(4), idOf(1, '5a4'), idOf(3, '5a4')]);
   });
 
   it('refuses a part that has rows of another part', async () => {
@@ -311,6 +333,37 @@ describe('with --fresh', () => {
     await expect(run({ words: ['loa'], options: { fresh: true } })).rejects.toThrow('a defect');
   });
 
+  it('takes neither keys that the archiver does not write, nor records without a receipt, for documents', async () => {
+    const { archive, bucket, record, learn, run, progresses } = createFindWorld();
+    archive(idOf(1));
+    archive(idOf(2));
+    bucket.versioned.delete(receiptKey(idOf(2)));
+    bucket.put(`receipts/${idOf(1)}.json.bak`, '{}', noon);
+    bucket.put('receipts/notes.txt', '{}', noon);
+    record(idOf(3), 'hold', noon);
+    learn({ documentId: idOf(4), kind: 'link', id: 'Res-9' });
+
+    const { ids, end } = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(ids).toEqual([idOf(1)]);
+    expect(end).toMatchObject({ found: 1, invalid: 0 });
+    expect(progresses[0]?.text).toBe('1 document listed · 2 read');
+  });
+
+  it('does not try to write further parts once one could not be written', async () => {
+    const { archive, catalogue, run } = createFindWorld();
+    const shards = Array.from({ length: 20 }, (_, number) => `5${String(number).padStart(2, '0')}`);
+    for (const shard of shards) archive(idOf(1, shard));
+    catalogue.refuse = (method) =>
+      method === 'write' ? new ArchiverError('BucketMisconfigured', 'S3 denies access.') : undefined;
+
+    const { end } = await run({ words: ['loa'], options: { fresh: true } });
+
+    expect(end).toMatchObject({ found: 20, notUpdated: 'S3 denies access.' });
+    // Four parts are worked on at the same time.
+    expect(catalogue.requests.filter((request) => request.startsWith('write')).length).toBeLessThan(8);
+  });
+
   it('counts receipts that are not valid', async () => {
     const { archive, bucket, run } = createFindWorld();
     archive(idOf(1));
@@ -479,6 +532,87 @@ describe('the output', () => {
       '',
     ]);
     expect(noted).toContain('With --fresh, the answer is exact.');
+  });
+
+  const whole = rowOf(1, {
+    held: true,
+    reference: 'PO-7',
+    type: 'application/pdf',
+    bytes: 1_234,
+    sha256: 'a'.repeat(64),
+    created: instant(-5),
+    trigger: 'webhook',
+    relations: [
+      { kind: 'porting-order', id: 'order-1', reference: 'Port 1', numbers: ['+493012345678'] },
+      { kind: 'port-out', id: 'order-2', reference: 'Port 2', numbers: ['+493012345678', '+12025550123'] },
+      { kind: 'number-order', id: 'order-3', reference: 'Port 1' },
+      { kind: 'link', id: 'Res-9', type: 'requirement_group' },
+      { kind: 'port-out', id: 'order-4' },
+    ],
+  });
+
+  it('names for whom a document is, each once, and a resource without a reference by its kind', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([whole]);
+
+    const { printed } = await run({ words: ['loa'], json: false });
+
+    expect(printed).toContain(
+      '│ PO-7 · Port 1 · +493012345678 · Port 2 · 1 more · requirement group Res-9 · port out order-4 │',
+    );
+    expect(printed).toContain('│ 2026-11-24 held │');
+  });
+
+  it('has all fields as comma-separated values, the texts of all relations in one column each', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([whole]);
+
+    const { printed } = await run({ words: ['loa'], options: { csv: true }, json: false });
+
+    expect(printed.split('\r\n')[1]).toBe(
+      [
+        idOf(1),
+        'archived,held',
+        instant(1),
+        instant(-5),
+        'loa 1.pdf,PO-7,application/pdf,1234',
+        'a'.repeat(64),
+        'webhook',
+        'porting-order:order-1 port-out:order-2 number-order:order-3 requirement_group:Res-9 port-out:order-4',
+        'Port 1; Port 2',
+        'tel:+493012345678 tel:+12025550123',
+      ].join(','),
+    );
+  });
+
+  it('has all fields as JSON', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([whole]);
+
+    expect((await run({ words: ['loa'] })).records[0]).toEqual({
+      type: 'found',
+      documentId: idOf(1),
+      state: 'archived',
+      held: true,
+      fileName: 'loa 1.pdf',
+      customerReference: 'PO-7',
+      contentType: 'application/pdf',
+      bytes: 1_234,
+      sha256: 'a'.repeat(64),
+      createdAt: instant(-5),
+      archivedAt: instant(1),
+      trigger: 'webhook',
+      relations: whole.relations,
+    });
+  });
+
+  it('is no table when nothing is found', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([whole]);
+
+    const { printed } = await run({ words: ['nowhere'], json: false });
+
+    expect(printed).toMatch(/^Nothing found\.\n/);
   });
 
   it('has the fields of a row and of what it belongs to as JSON', async () => {
