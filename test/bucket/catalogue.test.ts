@@ -126,17 +126,6 @@ function recordingBucket() {
 }
 
 describe('a request to the bucket of a catalogue', () => {
-  it('states the account that must own the bucket, once it is set', async () => {
-    const { s3, inputs } = recordingBucket();
-    const owner = '111122223333';
-
-    await createCatalogueBucket({ s3, name: 'catalogue', time }).read('0a7', never);
-    await createCatalogueBucket({ s3, name: 'catalogue', owner, time }).read('0a7', never);
-
-    const address = { Bucket: 'catalogue', Key: 'rows/0a7.jsonl.gz' };
-    expect(inputs).toEqual([address, { ...address, ExpectedBucketOwner: owner }]);
-  });
-
   it('writes gzip with its checksum', async () => {
     const { s3, inputs } = recordingBucket();
 
