@@ -122,7 +122,7 @@ export async function prove(options: ProveOptions, context: CommandContext): Pro
     '',
     `${counts.proven} proven, ${counts.incomplete} with gaps, ${counts.failed} failed.`,
     ...(counts.proven + counts.incomplete > 0
-      ? ['Tell the recipient each SHA-256 in another way than the folder, such as in a letter.']
+      ? ['Send each SHA-256 to the recipient separately from the folder, such as in a letter.']
       : []),
   );
   terminal.record({ type: 'end', ...counts });
