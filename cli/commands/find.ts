@@ -1,4 +1,4 @@
-/** `find`: says which documents are archived, and whose they are. */
+/** `find`: lists the archived documents that match, with the orders and phone numbers that they belong to. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -51,22 +51,22 @@ A document must match every word and every option. A word matches
   - a phone number, or its last ${leastDigits.phone} digits or more
   - the SHA-256 of the document, or its first ${leastDigits.sha256} digits or more
 
-The command reads the catalogue, which the nightly audit brings up to date, and says how old it is. --fresh compares the
-catalogue with the archive first, so the answer is exact. Without a catalogue, the command builds one.
+The command reads the catalogue, which the nightly audit updates, and says as of when the answer is. With --fresh, it
+first compares the catalogue with the archive, so the answer is exact. If there is no catalogue, it builds one.
 
 ${instantHelp}`,
   examples: [
     ['find "+49 30 1234567"', 'find the documents for a phone number'],
-    ['find loa acme --since 90d', 'find a recent file of a customer'],
+    ['find loa acme --since 90d', 'find documents that match both words, archived in the last 90 days'],
     ['find --digest-of letter.pdf --fresh', 'check whether exactly this file is archived'],
     ['find --held --csv > held.csv', 'list the documents on hold for a spreadsheet'],
   ],
   exitCodes: { 0: 'found', 1: 'nothing found' },
   permissions: `
-s3:ListBucket on both buckets, s3:GetObject on rows/* of the catalogue's bucket and on audits/*, kms:Decrypt and
-${findStackPermissions}; with --fresh, or without a catalogue, also s3:ListBucketVersions on the archive's bucket and
-s3:GetObject on receipts/*, contexts/* and holds/*. To update the catalogue, s3:PutObject on rows/* and
-kms:GenerateDataKey.`,
+s3:ListBucket on the bucket of the archive and on that of the catalogue, s3:GetObject on audits/* of the archive and on
+rows/* of the catalogue, kms:Decrypt and ${findStackPermissions}. With --fresh, or without a catalogue, also
+s3:ListBucketVersions on the archive and s3:GetObject on its receipts/*, contexts/* and holds/*; to update the
+catalogue, s3:PutObject on its rows/* and kms:GenerateDataKey.`,
 };
 
 export const findCommand: ArchiverCommand = {
@@ -80,12 +80,12 @@ export const findCommand: ArchiverCommand = {
       .option('--since <instant>', 'documents archived at or after this instant')
       .option('--until <instant>', 'documents archived before this instant')
       .option('--type <type>', 'documents with this content type, such as application/pdf')
-      .option('--erased', 'erased documents only; nothing but their IDs is known')
+      .option('--erased', 'erased documents only; the catalogue knows only their IDs')
       .option('--held', 'documents on hold only')
       .option('--fresh', 'compare the catalogue with the archive first, for an exact answer')
       .option(
         '--limit <number>',
-        `show at most so many, the newest (default: ${defaultLimit}; no limit with --json or --csv)`,
+        `show at most this many documents, the newest (default: ${defaultLimit}; no limit with --json or --csv)`,
         asLimit,
       )
       .option('--csv', 'print comma-separated values'),
@@ -101,7 +101,7 @@ function asLimit(text: string): number {
 }
 
 export interface FindContext extends CommandContext {
-  /** Undefined for an archiver that an older version deployed. */
+  /** Undefined for a deployed archiver of a version without a catalogue. */
   catalogue: CatalogueStore | undefined;
 }
 
@@ -123,7 +123,7 @@ export async function find(
   else if (rows.length > 0) terminal.print(foundTable(rows, terminal.columns));
   for (const row of rows) terminal.record(foundRecord(row));
   terminal.record({ type: 'end', found: found.count, shown: rows.length, ...recordOf(state) });
-  // Only results may be among comma-separated values.
+  // With --csv, standard output has only the results.
   const say = options.csv ? terminal.note : terminal.print;
   say(describeCount(found.count, rows.length), ...describeState(state));
   return found.count > 0 ? 0 : 1;
@@ -169,7 +169,7 @@ async function digestOfFile(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** How far the answer can be relied on. */
+/** How old and how complete the answer is. */
 type SearchState =
   | { exact: true; asOf: number; invalid: number; notUpdated: string | undefined }
   | { exact: false; asOf: number | undefined; audited: boolean; missing: number; corrupt: number };
@@ -196,7 +196,7 @@ async function search(
       ended: searched,
       total: shards.length,
       text: `${formatNumber(searched)} of ${formatCount(shards.length, 'part')} of the catalogue searched`,
-      // It takes seconds: only a bar is worth showing.
+      // It takes seconds: no line is printed where there is no terminal for a bar.
       lineKey: '',
     }));
     const onShard = () => {
@@ -205,7 +205,7 @@ async function search(
     try {
       const stored = await searchStored({ store, shards, filter, onRows, onShard, signal });
       const missing = await countMissingShards(shards, bucket, signal);
-      // Shards are written only if they change, so the oldest may be far older than what it says.
+      // A shard is written only if it changes, so what it says may be up to date although it was written long ago.
       const from = runName(time.now() - nightlyAudit.lastRunWithinMs);
       const run = await lastCatalogued(bucket, from, signal);
       const auditedAt = run === undefined ? 0 : Date.parse(run.startedAt);
@@ -262,17 +262,17 @@ function describeState(state: SearchState): string[] {
   }
   const { missing, corrupt, audited } = state;
   const since = audited
-    ? 'the last audit that wrote it began'
+    ? 'the last audit that updated the catalogue began'
     : 'the oldest part of the catalogue was written';
   const gaps = [
-    ...(missing > 0 ? [`${formatNumber(missing)} missing`] : []),
-    ...(corrupt > 0 ? [`${formatNumber(corrupt)} corrupt`] : []),
+    ...(missing > 0 ? [`missing: ${formatNumber(missing)}`] : []),
+    ...(corrupt > 0 ? [`corrupt: ${formatNumber(corrupt)}`] : []),
   ];
   return [
     at === undefined
       ? 'No part of the catalogue could be read.'
-      : `As of ${at}, when ${since}; what has changed since may be missing.`,
-    ...(gaps.length > 0 ? [`The answer is incomplete: parts of the catalogue are ${gaps.join(', ')}.`] : []),
+      : `As of ${at}, when ${since}. Later changes may be missing.`,
+    ...(gaps.length > 0 ? [`The answer is incomplete. Catalogue parts ${gaps.join(', ')}.`] : []),
     'With --fresh, the answer is exact.',
   ];
 }

@@ -1,5 +1,6 @@
 /** Prints the documents that were found: a table, CSV or JSON. */
 import type { CatalogueRow, Relation } from '../../functions/bucket/catalogue-rows.ts';
+import { formatCount } from '../../terminal/counts.ts';
 import { csvLine } from '../../terminal/csv.ts';
 import { type StyledText, styled } from '../../terminal/styled.ts';
 import { fitColumns, formatTable, type TableColumn } from '../../terminal/tables.ts';
@@ -26,12 +27,12 @@ function describeOwner({ reference, relations = [] }: CatalogueRow): string {
   const parts = relations.flatMap(({ kind, type, id, reference: ofOrder, numbers = [] }) => [
     ofOrder ?? `${(type ?? kind).replace(/[_-]/g, ' ')} ${id}`,
     ...numbers.slice(0, 1),
-    ...(numbers.length > 1 ? [`${numbers.length - 1} more`] : []),
+    ...(numbers.length > 1 ? [formatCount(numbers.length - 1, 'more number')] : []),
   ]);
   return [...new Set([...(reference === undefined ? [] : [reference]), ...parts])].join(' · ');
 }
 
-/** By head. A relation has no column of its own: each of these columns has the texts of all, separated by spaces. */
+/** By column head. A document can have several relations: a column about them has the texts of all. */
 const csvColumns: Readonly<Record<string, (row: CatalogueRow) => string | number | undefined>> = {
   document: ({ id }) => id,
   state: ({ state }) => state,

@@ -44,7 +44,7 @@ describe('without --fresh', () => {
     expect(period.ids).toEqual([idOf(3), idOf(2, '5a4')]);
   });
 
-  it('returns 1 and says since when something may be missing when nothing is found', async () => {
+  it('returns 1 and says as of when the answer is when nothing is found', async () => {
     const { catalogue, run } = createFindWorld();
     catalogue.put([rowOf(1)]);
 
@@ -54,7 +54,7 @@ describe('without --fresh', () => {
     expect(result.printed).toBe(
       [
         'Nothing found.',
-        `As of ${instant(0)}, when the oldest part of the catalogue was written; what has changed since may be missing.`,
+        `As of ${instant(0)}, when the oldest part of the catalogue was written. Later changes may be missing.`,
         'With --fresh, the answer is exact.\n',
       ].join('\n'),
     );
@@ -71,10 +71,10 @@ describe('without --fresh', () => {
   });
 
   it.each([
-    ['the last audit, which wrote it', true, '20261124T121500Z', '2026-11-24T12:15:00.000Z'],
-    ['its oldest part if the last audit began before', true, '20261124T021500Z', instant(0)],
-    ['its oldest part if the last audit could not write it', false, '20261124T121500Z', instant(0)],
-  ])('is as of %s', async (_what, isWritten, audit, asOf) => {
+    ['the start of the last audit that updated the catalogue', true, '20261124T121500Z', '2026-11-24T12:15:00.000Z'],
+    ['the write of the oldest part, if the last audit began earlier', true, '20261124T021500Z', instant(0)],
+    ['the write of the oldest part, if the last audit could not update the catalogue', false, '20261124T121500Z', instant(0)],
+  ])('says that the answer is as of %s', async (_what, isWritten, audit, asOf) => {
     const { bucket, catalogue, advance, run } = createFindWorld();
     catalogue.put([rowOf(1)]);
     advance(3_600_000);
@@ -120,7 +120,7 @@ describe('without --fresh', () => {
 
     expect(result).toMatchObject({ exitCode: 0, ids: [idOf(1)], end: { missing: 1, corrupt: 2 } });
     expect(result.printed).toContain(
-      'The answer is incomplete: parts of the catalogue are 1 missing, 2 corrupt.',
+      'The answer is incomplete. Catalogue parts missing: 1, corrupt: 2.',
     );
   });
 
@@ -501,7 +501,7 @@ describe('the output', () => {
       '3 documents found.',
     ]);
     expect(wide.printed).toContain('=cmd|"/c calc"!A1\\u{a}\\u{1b}[2J');
-    expect(wide.printed).toContain('+1+1 · PO-1 · +493012345678 · 1 more');
+    expect(wide.printed).toContain('+1+1 · PO-1 · +493012345678 · 1 more number');
   });
 
   it('shows the newest 50 in a table, or as many as --limit says, and says how many there are', async () => {
