@@ -1,6 +1,7 @@
 /**
- * Compares listings with those of the last run, without keeping them: a result holds a fingerprint of each cell, the
- * documents whose IDs have the same first digits. If a fingerprint differs, the documents of its cell are read.
+ * Compares the listings of a run with those of the last run. A cell is the documents whose IDs begin with the same digits.
+ * A run records no listing, only a fingerprint of each cell. If the fingerprint of a cell has changed, its documents are
+ * read.
  */
 import { createHash } from 'node:crypto';
 import type { ListedKey } from '../bucket/listing.ts';
@@ -11,7 +12,7 @@ const cellDigits = 3;
 /** Characters of base64url: 96 bits. */
 const fingerprintLength = 16;
 
-/** Fingerprints by cell. A cell of which a part covers only some has its bounds in its name. */
+/** Fingerprints by name of the cell. The name of a cell that a part covers only partly includes the part's bounds. */
 export type Cells = Record<string, string>;
 
 export interface Stretch {
@@ -21,18 +22,18 @@ export interface Stretch {
   before: string;
 }
 
-/** What the last run found. */
+/** What the last run recorded about a stretch. */
 export interface LastListing {
   cells: ReadonlyMap<string, string>;
-  /** What was modified then or later is not in the fingerprints. Milliseconds since the Unix epoch. */
+  /** The fingerprints do not cover what was modified at this time or later. Milliseconds since the Unix epoch. */
   newFrom: number;
-  /** IDs of documents with problems: reported until they have none. */
+  /** IDs of documents with problems: they are read again every night until they have none. */
   problems: ReadonlySet<string>;
 }
 
 export interface MarkedRow {
   row: SourceRow;
-  /** Whether the last run saw the document as it is now. */
+  /** Whether the listing shows the document as it did in the last run. */
   unchanged: boolean;
 }
 
@@ -41,7 +42,7 @@ export function isBefore(id: string, before: string): boolean {
   return before === '' || id < before;
 }
 
-/** Marks each row. Holds the rows of one cell at a time. @param rows sorted by ID, of this stretch */
+/** Marks each row as unchanged or not. Holds the rows of one cell in memory. @param rows sorted by ID, of this stretch */
 export async function* markUnchanged(
   rows: AsyncIterable<SourceRow>,
   stretch: Stretch,
@@ -75,12 +76,12 @@ export class Fingerprints {
   readonly #newFrom: number;
   readonly #hashes = new Map<string, ReturnType<typeof createHash>>();
 
-  /** @param newFrom what was modified then or later is left out. Milliseconds since the Unix epoch */
+  /** @param newFrom what was modified at this time or later is left out. Milliseconds since the Unix epoch */
   constructor(newFrom: number) {
     this.#newFrom = newFrom;
   }
 
-  /** @param row in the order of the IDs */
+  /** @param row the rows are added in the order of their IDs */
   add(row: SourceRow): void {
     const { id, object, receipt } = row;
     if ((!object && !receipt) || isNew(row, this.#newFrom)) return;

@@ -20,12 +20,13 @@ export interface PartContext extends AuditDependencies {
   onRequest: () => void;
   listing: ListingOptions;
   conditions: AuditConditions;
+  /** How many more documents the part may ask Telnyx for. */
   questions: { left: number };
-  /** Counted into while the part is done. */
+  /** Counts of the part so far. */
   tally: RunTally;
-  /** Monotonic milliseconds after which no further document is begun. */
+  /** Monotonic milliseconds after which the part starts no further document. */
   stopAt: number;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds at which the part must have ended. */
   deadline: number;
   signal: AbortSignal;
 }
@@ -33,7 +34,7 @@ export interface PartContext extends AuditDependencies {
 export interface PartWork extends Pick<PartResult, 'cells' | 'manifest' | 'catalogue'> {
   /** Problems, and what could not be checked. */
   findings: Finding[];
-  /** What is left, if the part ended early. */
+  /** What is left to the next delivery, if the part ended early. */
   rest?: AuditPart;
 }
 
@@ -56,7 +57,7 @@ export function createPartContext(
     retry,
     onRequest,
     listing: { s3, name, time, retry, onRequest },
-    // Telnyx's list is compared by parts of its own, so none is known to be complete here.
+    // Telnyx's list is compared by a part of its own. Here, a document that is not in it may still be at Telnyx.
     conditions: { startedAt: time.now(), telnyxListed: false, graceMs: nightlyAudit.graceMs },
     questions: { left: nightlyAudit.questionsPerPart },
     tally,
@@ -66,7 +67,7 @@ export function createPartContext(
   };
 }
 
-/** For the objects of runs: repeats requests after temporary failures. */
+/** The bucket, for the records of runs: repeats requests after temporary failures, and counts them. */
 export function runBucket(
   { bucket, time, random }: AuditDependencies,
   signal: AbortSignal,
@@ -77,7 +78,7 @@ export function runBucket(
   });
 }
 
-/** @param quick judge by the listings alone, unless they show a problem */
+/** @param quick whether to judge by the listings alone, unless they show a problem @param readsBytes whether to download and hash the object */
 export function inspectDependencies(
   { bucket, versions, retry, conditions, time, tally, onRequest }: PartContext,
   quick: boolean,

@@ -22,10 +22,11 @@ import type { AuditPlan, RunTally } from './records.ts';
 import { shareOf } from './shares.ts';
 import { type AuditSources, mergeSources } from './sources.ts';
 
-/** What is read of a document besides the listings. */
+/** What the part reads of a document, in addition to the listings. */
 interface Reading {
-  /** Receipt and stated checksum. */
+  /** The receipt, and the checksum that S3 states. */
   records: boolean;
+  /** The bytes of the object. */
   bytes: boolean;
 }
 
@@ -81,7 +82,7 @@ export async function auditIds(
   const covered: Stretch = { from: part.from, before: limit.stoppedAt ?? part.before };
   const isCatalogued = (await catalogue?.end(covered)) ?? false;
   return {
-    // The listings are ahead of the documents: what lies behind the end is found again by the rest.
+    // The listings run ahead of the documents. The next piece finds again what is after the end of this one.
     findings: limitForeign(found.filter(({ code, key }) => code !== 'foreign' || isWithin(key, covered))),
     ...(limit.stoppedAt !== undefined && { rest: { ...part, from: limit.stoppedAt } }),
     cells: fingerprints.of(covered),
@@ -99,7 +100,7 @@ function writeManifest(
   return retry((signal) => writeStretchManifest(content, bucket, signal));
 }
 
-/** The manifests' names in the stretch. A manifest that is altered or removed is a finding, and names nothing. */
+/** Reads what the manifests name in the stretch. A manifest that is altered or removed is reported and not used. */
 async function readManifests(stretch: Stretch, { plan, ...dependencies }: PartContext, found: Finding[]) {
   const manifests: AuditSources['manifests'][number][] = [];
   for (const manifest of plan.manifests) {
@@ -110,9 +111,9 @@ async function readManifests(stretch: Stretch, { plan, ...dependencies }: PartCo
   return manifests;
 }
 
-/** Ends a part before its function's time is up, or when it has done enough. */
+/** Ends a part early, before the time of its function is up or when it has read many documents or bytes. */
 class PartLimit {
-  /** ID of the first document that was left to the rest; undefined if none was. */
+  /** ID of the first document that is left to the next piece; undefined if none is. */
   stoppedAt: string | undefined;
   readonly #context: PartContext;
   #documents = 0;
@@ -122,7 +123,7 @@ class PartLimit {
     this.#context = context;
   }
 
-  /** Passes on at least one row, so that every part makes progress. */
+  /** Passes on at least one row, so that each piece makes progress. */
   async *take(rows: AsyncIterable<MarkedRow>, plan: AuditPlan) {
     for await (const marked of rows) {
       if (this.#documents > 0 && this.#isReached()) {
@@ -145,7 +146,7 @@ class PartLimit {
   }
 }
 
-/** What is new, what differs and the share of the day is read, and whatever the next manifest must name for the first time. */
+/** Reads what is new, what has changed, the share of the day, and what the next manifest must name for the first time. */
 function readingOf({ row, unchanged }: MarkedRow, plan: AuditPlan): Reading {
   const isOfShare = plan.full || plan.shares.includes(shareOf(row.id, plan.shareDays));
   const { document, receipt } = lastNamed({ documentId: row.id, ...row.manifests });
@@ -154,9 +155,9 @@ function readingOf({ row, unchanged }: MarkedRow, plan: AuditPlan): Reading {
     !unchanged ||
     isOfShare ||
     (plan.manifest !== undefined && !isNamed) ||
-    // Tombstones are the same at both keys, and nothing but their content tells them from a document.
+    // The two tombstones of an erased document have the same size. Only their content shows that they are tombstones.
     row.object?.current?.bytes === row.receipt?.current?.bytes;
-  // To the first run everything is new; it reads the bytes of a share only, as the nights after it.
+  // In the first run everything is new. It reads the bytes of one share only, as each later night does.
   const bytes = plan.readsBytes && (isOfShare || (!unchanged && plan.lastRun !== undefined));
   return { records, bytes };
 }

@@ -1,4 +1,4 @@
-/** A part of the audit: the objects of the bucket that belong to no document, among them manifests and records of runs. */
+/** A part of the audit: all objects of the bucket that belong to no document, including manifests and records of runs. */
 import type { AuditPart } from '../audit-names.ts';
 import {
   auditPrefix,

@@ -17,7 +17,7 @@ import { countFinding, inspectDependencies, type PartContext, type PartWork } fr
 import { telnyxWindows } from './shares.ts';
 import { type ListedDocument, toListedDocument } from './telnyx-documents.ts';
 
-/** What only Telnyx's list shows. The parts of sort `ids` judge the rest, from the listings. */
+/** Findings that only a comparison with Telnyx's list shows. The parts of sort `ids` report all others. */
 const ownCodes: ReadonlySet<FindingCode> = new Set([
   'missing',
   'pending',
@@ -27,8 +27,8 @@ const ownCodes: ReadonlySet<FindingCode> = new Set([
 ]);
 
 /**
- * If Telnyx's API or the bucket fails after a piece of the list was compared, that piece counts, and the rest meets the
- * failure.
+ * If Telnyx's API or the bucket fails after some of the list was compared, what was compared counts, and the next delivery
+ * goes on from there.
  *
  * @throws ArchiverError those of Telnyx's API and of the bucket, or the signal's reason
  */
@@ -39,7 +39,7 @@ export async function auditTelnyx(
   const { plan, stopAt, signal, time, tally } = context;
   const findings: Finding[] = [];
   let invalidRows = 0;
-  // The list is read newest first: what was created until then, in seconds, is left. Undefined at the end.
+  // The list is read newest first. Documents created until this second are left to compare; undefined: none.
   let left: number | undefined = until;
   const compare = async (candidates: readonly Candidate[]) => {
     const listed = candidates.flatMap((each) =>
@@ -82,8 +82,9 @@ export async function auditTelnyx(
 }
 
 /**
- * What differed from Telnyx's list in the last run is reported until it does not differ. Telnyx is asked about some; the
- * others, and those whose record cannot be read, are reported as before, and come first in the next run.
+ * Looks up the documents that differed from Telnyx's list in the last run, so that each is reported until it no longer
+ * differs. Asks Telnyx about a limited number of them. The others, and those whose record cannot be read, are reported as
+ * before, and come first in the next run.
  */
 async function lookUpDifferences(context: PartContext): Promise<Finding[]> {
   const { plan, bucket, telnyx, retry, signal, time, stopAt } = context;

@@ -1,4 +1,4 @@
-/** Does one part of a run: compares, writes the result once, and ends the run if it was the last. */
+/** Does one part of a run: compares, writes the result once, and ends the run if all parts have their results. */
 import { type AuditPart, parsePartName, partName } from '../audit-names.ts';
 import { auditResultKey, auditSummaryKey } from '../bucket/keys.ts';
 import type { Bucket } from '../bucket/store.ts';
@@ -18,17 +18,18 @@ import { repairDocuments } from './repair.ts';
 import { readPartResult, readRunPlan } from './run-history.ts';
 import { writeRunObject } from './run-objects.ts';
 
-/** Kept back at the end of an invocation, to write the result and to end the run. */
+/** Milliseconds reserved at the end of an invocation, to write the result and to end the run. */
 const endMs = 20_000;
 
 /**
- * A part that takes longer than one invocation is done piece by piece: each result names the rest, which the next delivery
- * of the same message does. Messages for the rests would make a chain, which Lambda's recursive loop detection stops after
- * 16 invocations (AWS Lambda developer guide, "Use Lambda recursive loop detection to prevent infinite loops").
+ * A part that takes longer than one invocation is done piece by piece. The result of a piece names what is left, and the
+ * next delivery of the same message does that. The function does not send a message for the next piece: Lambda's recursive
+ * loop detection would stop such a chain after 16 invocations (AWS Lambda developer guide, "Use Lambda recursive loop
+ * detection to prevent infinite loops").
  *
- * Safe to repeat, and to run twice at once: the first result that is written counts.
+ * Safe to repeat, and to run twice at the same time: the result that is written first counts.
  *
- * @throws ArchiverError PartUnfinished if a rest is left; MalformedMessage if there is no such run; those of the bucket, of
+ * @throws ArchiverError PartUnfinished if a piece is left; MalformedMessage if there is no such run; those of the bucket, of
  *   Telnyx's API and of the queues
  */
 export async function runPart(
@@ -41,13 +42,13 @@ export async function runPart(
   const bucket = runBucket(dependencies, signal, tally);
   const plan = await readRunPlan(bucket, message.run, signal);
   if (!plan) throw noSuchRun();
-  // Such as a run that a later one has closed.
+  // The run has ended: a later run may have closed it.
   if (await bucket.head(auditSummaryKey(plan.run), signal)) return {};
   const next = await nextPiece(plan.run, message.part, bucket, signal);
   if (next) {
     const own = await doPart(next, plan, receive, dependencies);
     const written = await writeRunObject(auditResultKey(plan.run, next), own, bucket, signal);
-    // Another delivery may have been faster, and may have ended elsewhere.
+    // Another delivery was faster, and its piece may end at another document.
     if (own.rest !== undefined || written === 'exists') throw pieceDone();
   }
   const ended = await finishRun(plan, bucket, signal, dependencies);
@@ -70,7 +71,7 @@ async function nextPiece(
   return undefined;
 }
 
-/** @returns the result, also of a part that could not be done for so long that it is given up */
+/** @returns the result. A part that has failed for too long gets the result `unchecked` */
 async function doPart(
   part: AuditPart,
   plan: AuditPlan,
@@ -112,7 +113,7 @@ async function doPart(
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message, retryPolicy, retryAfterMs } = asArchiverError(thrown);
-    // Not conclusive: the part, not its message, is what can fail for good.
+    // Without `conclusive`, so that the message is retried: after six hours the part is recorded as unchecked instead.
     if (!isGivenUp && retryPolicy !== 'dead-letter') {
       throw new ArchiverError(code, message, { cause: thrown, retryAfterMs });
     }

@@ -1,7 +1,7 @@
 /**
- * What a run of the audit function writes under `audits/<run>/`: a plan, one result per part, a summary. Evidence, kept as
- * long as the documents, so it holds IDs, digests, codes and numbers, and nothing personal: file names and references are
- * joined when somebody looks.
+ * What a run of the audit function writes under `audits/<run>/`: a plan, one result per piece of a part, and a summary. It is
+ * evidence, kept as long as the documents. So it holds IDs, digests, codes and numbers, and nothing about a person:
+ * `archiver audit --latest` adds file names and references when it shows a run.
  */
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
@@ -30,11 +30,11 @@ const recordedFinding = v.strictObject({
   detail: v.string(),
 });
 
-/** A finding as the evidence keeps it. */
+/** A finding as a run records it. */
 export type RecordedFinding = v.InferOutput<typeof recordedFinding>;
 
 /**
- * Leaves out what is about a person. Somebody else chose the key of a foreign object, so its digest stands for it.
+ * Leaves out what may be about a person. A foreign object can have any key, so the SHA-256 of the key is recorded.
  *
  * @param queued IDs of documents that are queued for archiving
  */
@@ -54,12 +54,12 @@ export function recordFinding(finding: Finding, queued: ReadonlySet<string> = ne
 
 const namedManifest = v.strictObject({ key: v.string(), sha256: digest });
 
-/** What is written before the first part: every part of the run follows it. */
+/** Written before the parts are queued. Every part of the run follows it. */
 const plan = v.strictObject({
   v: v.literal(1),
   run,
   startedAt: instant,
-  /** Whether everything is read, whatever earlier runs have read. */
+  /** Whether the run reads everything, even what earlier runs have read. */
   full: v.boolean(),
   /** Days within which everything is read once. */
   shareDays: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -67,24 +67,24 @@ const plan = v.strictObject({
   readsBytes: v.boolean(),
   /** Days since the Unix epoch. */
   day: count,
-  /** The shares that are read, each from 0 up to `shareDays`: today's, and those of days without a complete run. */
+  /** The daily shares that the run reads (see `shareOf`): today's, and those of days without a complete run. */
   shares: v.array(count),
-  /** The same of Telnyx's list, which a run may have been unable to read. */
+  /** The same for Telnyx's list: also those of days on which a run could not read it. */
   listShares: v.array(count),
-  /** What was written at this time or later is new to the next run. */
+  /** What was written at this time or later counts as new in the next run. */
   newFrom: instant,
   /** The last complete run, with which the archive is compared. */
   lastRun: v.optional(run),
-  /** The last complete run that read all of its share of Telnyx's list. */
+  /** The last complete run that read its whole share of Telnyx's list. */
   lastListed: v.optional(run),
   parts: v.array(part),
   /** The unchanged manifests whose names are compared with the archive, oldest first. */
   manifests: v.array(namedManifest),
   /** The newest unchanged manifest: the predecessor of the next one. */
   newestManifest: v.optional(namedManifest),
-  /** Timestamp of the manifest that the run writes. */
+  /** Timestamp of the manifest that the run writes; absent if it writes none. */
   manifest: v.optional(v.string()),
-  /** What was found in the chain of manifests. */
+  /** Findings about the chain of manifests. */
   findings: v.array(recordedFinding),
   /** Version of the archiver. */
   archiver: v.string(),
@@ -98,7 +98,7 @@ const counts = v.partial(
 );
 
 const tally = v.strictObject({
-  /** Findings by code, those that are no problem included. Codes without a finding are absent. */
+  /** Findings by code, including those that are not problems. A code without findings is absent. */
   counts,
   documents: count,
   archived: count,
@@ -119,9 +119,9 @@ export type RunTally = v.InferOutput<typeof tally>;
 const result = v.strictObject({
   v: v.literal(1),
   run,
-  /** The part as it was asked for. */
+  /** The piece of a part that was to be done: the whole part, or what the piece before it left. */
   part,
-  /** What the next delivery of the message does, if this one ended early. */
+  /** What this piece left to the next one, if it ended early. */
   rest: v.optional(part),
   startedAt: instant,
   endedAt: instant,
@@ -129,15 +129,15 @@ const result = v.strictObject({
   /** The problems. */
   findings: v.array(recordedFinding),
   /**
-   * Parts of sort `ids`: what the bucket has, by the first digits of the IDs and without what is new. The next run
-   * compares it with what it finds.
+   * Parts of sort `ids`: fingerprints of what the listings show (see `cells.ts`), without what is new. The next run
+   * compares them with its own listings.
    */
   cells: v.optional(v.record(v.string(), v.string())),
-  /** Parts of sort `ids` of a run that writes a manifest: the stretch's own manifest. */
+  /** Parts of sort `ids` of a run that writes a manifest: the stretch file. */
   manifest: v.optional(v.strictObject({ key: v.string(), sha256: digest, documents: count })),
-  /** Parts of sort `ids`: set if the catalogue has all documents of the part. */
+  /** Parts of sort `ids`: set if the catalogue is up to date for all documents of the piece. */
   catalogue: v.optional(v.literal(true)),
-  /** Why nothing of the part could be checked. */
+  /** Set if nothing could be checked, with the reason. */
   unchecked: v.optional(v.strictObject({ code: v.string(), reason: v.string() })),
 });
 export type PartResult = v.InferOutput<typeof result>;
@@ -155,19 +155,19 @@ const summary = v.strictObject({
   day: count,
   newFrom: instant,
   tally,
-  /** Each part with a result: as it was asked for, and the rest that it left to the next delivery of its message. */
+  /** Each piece with a result, and what it left to the next one. */
   parts: v.array(v.strictObject({ part, rest: v.optional(part) })),
-  /** Parts without a result. */
+  /** Parts that have no result, or not for their last piece. */
   unfinished: v.array(part),
   /** Parts of which nothing could be checked. */
   unchecked: v.array(part),
-  /** The newest manifest: the one that the run wrote or, if it wrote none, found. */
+  /** The newest manifest: the one that the run wrote or, if it wrote none, the newest that it found. */
   manifest: v.optional(namedManifest),
-  /** Set if the catalogue has all documents as the run found them. */
+  /** Set if the run brought all of the catalogue up to date. */
   catalogue: v.optional(v.literal(true)),
   /** Whether the run wrote that manifest. */
   wroteManifest: v.boolean(),
-  /** The oldest manifest with which the next run compares the names: this run has compared it with those before. */
+  /** Key of the oldest manifest whose entries the next run compares: this run has compared it with the earlier ones. */
   namedSince: v.optional(v.string()),
   archiver: v.string(),
 });

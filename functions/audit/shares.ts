@@ -1,12 +1,13 @@
 /**
- * What a night reads besides what is new: a share, so that everything is read within a number of days. Pure.
+ * Divides the archive into daily shares. A night reads what is new and its share, so that everything is read within
+ * `shareDays` days. Pure functions.
  */
 import { createHash } from 'node:crypto';
 import type { Window } from '../telnyx/window.ts';
 import type { AuditPlan } from './records.ts';
 
 const dayMs = 24 * 60 * 60_000;
-/** Telnyx's list is read day by day from here on; older documents count as of the day before. 2016-01-01. */
+/** 2016-01-01. Telnyx's list is read day by day from here on; all older documents count as one day. */
 const firstDay = Date.UTC(2016, 0, 1) / dayMs;
 /** The last days of Telnyx's list are read every night: a missing document is found the next night. */
 const recentDays = 2;
@@ -27,14 +28,14 @@ export function sharesOf(day: number, lastDay: number | undefined, shareDays: nu
   return Array.from({ length: missed }, (_, back) => (day - back) % shareDays).sort((a, b) => a - b);
 }
 
-/** The share of an object or a document. IDs need not be random: they are hashed. */
+/** The share of a document or an object, from 0 up to `shareDays`. By a hash, because IDs may not be random. */
 export function shareOf(name: string, shareDays: number): number {
   return createHash('sha256').update(name).digest().readUInt32BE() % shareDays;
 }
 
 /**
- * The spans of Telnyx's list that a night reads, newest first: the last days, and every day of the night's shares. Both ends
- * inclusive.
+ * The periods of Telnyx's list that a night reads, newest first: the last days, and each day that belongs to one of its
+ * shares. Both ends are inclusive.
  *
  * @param until milliseconds since the Unix epoch: documents created later are left out
  */

@@ -1,4 +1,7 @@
-/** Divides the document IDs into stretches of about the same number of documents, by a few listings of receipts. */
+/**
+ * Divides the document IDs into stretches, which are ranges of IDs with about the same number of documents. Estimates the
+ * numbers by a few listings of receipts.
+ */
 import { documentIdOfReceipt, receiptPrefix } from '../bucket/keys.ts';
 import type { ListedKey } from '../bucket/listing.ts';
 import { mapConcurrently } from '../map-concurrently.ts';
@@ -12,7 +15,7 @@ interface Sample {
 }
 
 const digits = '0123456789abcdef';
-/** Digits of a bound: 4,096 different ones. As many as of a shard of the catalogue, so that parts do not share one. */
+/** Digits of a bound: 4,096 different bounds. As many digits as a shard of the catalogue has, so that no two parts write the same shard. */
 const boundDigits = 3;
 const perDigit = 16 ** (boundDigits - 1);
 
@@ -46,10 +49,10 @@ export async function sampleReceipts(
   });
 }
 
-/** The least that a sample is taken to cover, since IDs need not be random: a thousand stand for 65 million. */
+/** A sample counts as at least this share, because IDs may not be random: a thousand receipts stand for at most 65 million. */
 const leastShare = 1 / 16 ** 4;
 
-/** How much of its first digit comes before an ID. */
+/** Which share of the IDs with the same first digit comes before an ID. */
 function shareBefore(id: string): number {
   return Math.max(Number.parseInt(id.slice(1, 8), 16) / 16 ** 7, leastShare);
 }
