@@ -6,13 +6,13 @@ import { type Inspection, inspectionOf } from './inspect.ts';
 import { judge } from './judge.ts';
 import { type ListedDocument, toListedDocument } from './telnyx-documents.ts';
 
-/** Whether Telnyx still has the bytes decides what can be done about these. */
+/** Findings for which it matters whether Telnyx still has the document: only then can it be archived again. */
 const asked: ReadonlySet<FindingCode> = new Set(['lost', 'no-object', 'no-receipt']);
 
 export interface AskTelnyxContext {
   telnyx: Pick<TelnyxClient, 'document'>;
   conditions: AuditConditions;
-  /** Documents that may still be asked for: a bucket without objects must not delay its alarm by a million questions. */
+  /** How many more documents Telnyx may be asked for. If a whole bucket is empty, a million questions would delay the alarm. */
   questions: { left: number };
   signal: AbortSignal;
 }
@@ -20,8 +20,7 @@ export interface AskTelnyxContext {
 /**
  * Asks Telnyx for a document of which something is missing, and judges it again with the answer.
  *
- * @returns the inspection unchanged if nothing is missing, or if Telnyx cannot be asked now: then it stays unknown whether
- *   Telnyx has the document
+ * @returns the inspection unchanged if nothing is missing, or if Telnyx cannot be asked now: `atTelnyx` then stays undefined
  */
 export async function askTelnyx(
   inspection: Inspection,

@@ -22,7 +22,7 @@ interface AuditServices {
   telnyxGet: HttpGet;
   s3: Pick<S3Client, 'send'>;
   sqs: Pick<SQSClient, 'send'>;
-  /** Where the catalogue is kept. @default the bucket of the settings */
+  /** Where the catalogue is stored. @default the bucket in the settings, if it is set */
   catalogue?: CatalogueStore;
   /** Receives one log line without its line break. */
   writeLog: (line: string) => void;

@@ -1,4 +1,4 @@
-/** Makes a row of the catalogue from the records of a document. Trusts none of them: what is not whole states nothing. */
+/** Makes a row of the catalogue from the records of a document. Ignores a record that is not as the archiver writes it. */
 import { type CatalogueRow, type ListedRecords, type Relation, stampOf } from '../bucket/catalogue-rows.ts';
 import { maxContextBytes, parseContext, relationOf } from '../bucket/contexts.ts';
 import { parseHoldRecord } from '../bucket/holds.ts';
@@ -13,15 +13,15 @@ import { type ReceiptReading, readReceipt } from './receipt-reading.ts';
 /** Contexts of one document that are read at the same time. */
 const contextsAtOnce = 4;
 
-/** What was read at the key of a receipt. */
+/** What was read at the key of a receipt: a receipt or a tombstone. */
 export interface ReadRecord {
   reading?: ReceiptReading | undefined;
   tombstone?: { content?: Tombstone } | undefined;
 }
 
 /**
- * @param known what was read at the receipt's key after the listing. @default it is read
- * @returns undefined if there is no receipt, or if it is not whole
+ * @param known what was read at the receipt's key after the listing. @default it is read now
+ * @returns undefined if there is no receipt, or if it is not as the archiver writes it
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function readRow(
@@ -61,7 +61,7 @@ async function readRecord(
   return typeof tombstone === 'string' ? undefined : { tombstone: { content: tombstone } };
 }
 
-/** In the order of the row's schema, in which rows are read back. */
+/** In the order of the schema of rows, so that a row that is made again has the same text. */
 function documentOf(reading: ReceiptReading): Partial<CatalogueRow> {
   const { stated, createdAt, archivedAt } = reading;
   return {
@@ -76,7 +76,7 @@ function documentOf(reading: ReceiptReading): Partial<CatalogueRow> {
   };
 }
 
-/** By the newest record that the archiver wrote. */
+/** Whether the newest valid hold record says that the document is on hold. */
 async function isHeldBy(
   holds: readonly ListedKey[],
   bucket: Pick<Bucket, 'read'>,
@@ -90,7 +90,7 @@ async function isHeldBy(
   return false;
 }
 
-/** Of the contexts that the archiver wrote, in the order of their keys. */
+/** The relations that the valid contexts state, in the order of their keys. */
 async function relationsIn(
   contexts: readonly ListedKey[],
   bucket: Pick<Bucket, 'read'>,

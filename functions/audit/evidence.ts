@@ -8,7 +8,7 @@ import type { ManifestClaim } from './manifest-claims.ts';
 import type { ReceiptReading } from './receipt-reading.ts';
 import type { ListedDocument } from './telnyx-documents.ts';
 
-/** An object that claims to be a tombstone, as read back. `digest` is its SHA-256 in lower-case hex. */
+/** An object that claims to be a tombstone. `digest` is its SHA-256 in lower-case hex; `alteration` says in words what is wrong. */
 export type TombstoneReading = WholeTombstone | { digest: string; content?: never; alteration: string };
 
 export interface WholeTombstone {
@@ -28,11 +28,11 @@ export interface HoldEvidence {
   locks: { key: string; state: 'on' | 'off' | { unreadable: string } }[];
 }
 
-/** What was learnt about whose document it is. */
+/** The contexts of a document, which say to which orders, resources and phone numbers it belongs. */
 export interface ContextEvidence {
   records: {
     listed: ListedKey;
-    /** Whether the archiver wrote it; undefined if it was not read. */
+    /** Whether it is as the archiver writes it; undefined if it was not read. */
     isWhole: boolean | undefined;
   }[];
   tombstone: { listed: ListedKey; reading: TombstoneReading | undefined } | undefined;
@@ -56,7 +56,7 @@ export interface Evidence {
     reading?: ReceiptReading | undefined;
     tombstone?: TombstoneReading | undefined;
   };
-  /** All that the bucket has at the two keys; undefined for a key that the listing does not have. */
+  /** The listing of all versions at the keys of object and receipt; undefined for a key that is not listed. */
   listed?: { object?: ListedKey | undefined; receipt?: ListedKey | undefined };
   /** What the manifests say about it. */
   claims?: readonly ManifestClaim[];
@@ -83,7 +83,7 @@ export function finding(
   return { code, key, documentId, detail };
 }
 
-/** The record that counts: the newest that the archiver wrote. */
+/** The newest valid hold record, which says whether the document is on hold. */
 export function newestHold({ hold }: Evidence): HoldRecord | undefined {
   return hold?.records.findLast(({ content }) => content !== undefined)?.content;
 }
@@ -92,7 +92,7 @@ export function isHeld(evidence: Evidence): boolean {
   return newestHold(evidence)?.action === 'hold';
 }
 
-/** The whole tombstone at one of the two keys. An erasure writes the one of the receipt first. */
+/** The valid tombstone at the key of the receipt or, without one, of the object. An erasure writes the receipt's first. */
 export function tombstoneOf({ object, receipt }: Evidence): WholeTombstone | undefined {
   return [receipt?.tombstone, object?.tombstone].find((tombstone) => tombstone?.content !== undefined);
 }

@@ -1,4 +1,4 @@
-/** Ends a run: metrics first, then the summary, so that a run that has a summary has been counted. */
+/** Ends a run: publishes its metrics, then writes its summary. So the metrics of a run with a summary are published. */
 import { type AuditPart, parsePartName, partStartName, runName, runRequestedAt } from '../audit-names.ts';
 import { auditResultPrefix, auditSummaryKey, manifestPrefix, parseAuditKey } from '../bucket/keys.ts';
 import { type ManifestLine, parseManifestKey } from '../bucket/manifest-text.ts';
@@ -32,7 +32,7 @@ export async function finishRun(
   signal: AbortSignal,
   dependencies: Dependencies,
 ): Promise<LogFields> {
-  // Cheap, and false for all but the last parts.
+  // This check is cheap, and ends all calls but those of the last parts.
   const written = await listResults(plan.run, bucket, signal);
   if (!plan.parts.every((name) => written.has(startName(name)))) return {};
   if (await bucket.head(auditSummaryKey(plan.run), signal)) return {};
@@ -43,7 +43,7 @@ export async function finishRun(
 }
 
 /**
- * Closes a run that never ended. It writes no manifest: nothing about one old run may keep the next one from starting.
+ * Closes a run that never ended. Writes no manifest, so that nothing about an old run can keep the next one from starting.
  *
  * @throws ArchiverError the errors of `Bucket`
  */
@@ -60,7 +60,7 @@ export async function closeRun(
 interface RunEnd {
   results: readonly PartResult[];
   unfinished: readonly string[];
-  /** The manifest that the run wrote. */
+  /** The manifest that the run wrote; undefined if it wrote none. */
   manifest: ManifestLine | undefined;
 }
 
@@ -107,7 +107,7 @@ async function end(
   return { status: summary.status, found: tally.documents, problems };
 }
 
-/** Metrics of the run. @returns number of problems, and of what could not be checked */
+/** Publishes the metrics of the run. @returns number of problems, including what could not be checked */
 function countRun(tally: RunTally, isComplete: boolean, log: Log): number {
   let problems = 0;
   for (const code of findingCodes) {
@@ -124,8 +124,8 @@ function countRun(tally: RunTally, isComplete: boolean, log: Log): number {
 }
 
 /**
- * The manifest from which on the next run compares the names. Not moved on while the manifests contradict each other, or if
- * the names of some documents were not compared.
+ * The oldest manifest whose entries the next run compares. It stays the same while the manifests contradict each other, and
+ * if the entries of some documents were not compared.
  */
 function namedSince(
   { manifests }: AuditPlan,
@@ -143,9 +143,9 @@ function namedSince(
 }
 
 /**
- * @returns undefined if the run writes none, if it could not check everything that the manifest would name, if another run
- *   has written one, or is about to: two manifests with the same predecessor would break the chain; or if something else is
- *   at its key, which the next run judges with the chain
+ * @returns undefined if the run writes no manifest: none is due; it could not check everything that the manifest would name;
+ *   another run has written one or may be about to, and two manifests with the same predecessor would break the chain; or
+ *   something else is at its key, which the next run reports
  */
 async function writeManifest(
   plan: AuditPlan,
@@ -180,7 +180,7 @@ function ofIds(results: readonly PartResult[]): PartResult[] {
   return results.filter(({ part }) => parsePartName(part)?.sort === 'ids');
 }
 
-/** Whether an earlier run has not ended: it may still write its manifest. */
+/** Whether an earlier run has not ended, and may still write its manifest. */
 async function hasRival(own: string, bucket: Pick<Bucket, 'list'>, signal: AbortSignal): Promise<boolean> {
   const from = runName(runRequestedAt(own) - 2 * nightlyAudit.unfinishedAfterMs);
   for await (const { run, hasPlan, hasSummary } of listRuns(bucket, { from, signal })) {
@@ -189,7 +189,7 @@ async function hasRival(own: string, bucket: Pick<Bucket, 'list'>, signal: Abort
   return false;
 }
 
-/** Whether another run or command has written a manifest since the plan. Those that the plan reports as altered were there. */
+/** Whether another run or command has written a manifest since the plan. Altered ones that the plan reports do not count. */
 async function hasSuccessor(
   { newestManifest, findings }: AuditPlan,
   own: string,
@@ -207,7 +207,7 @@ async function hasSuccessor(
   }
 }
 
-/** Names of the starts of parts that have a result. */
+/** Names, without their ends, of the parts that have a result: see `partStartName`. */
 async function listResults(
   run: string,
   bucket: Pick<Bucket, 'list'>,
@@ -226,7 +226,7 @@ async function listResults(
   }
 }
 
-/** The results of the planned parts and of what they left, in the order of the parts. An altered result counts as none. */
+/** The results of all pieces of the planned parts, in the order of the parts. An altered result counts as missing. */
 async function readResults(
   { run, parts }: AuditPlan,
   bucket: Pick<Bucket, 'read'>,

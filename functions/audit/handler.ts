@@ -17,7 +17,7 @@ export interface AuditDependencies extends BatchDependencies {
   bucketName: string;
   bucket: Bucket;
   versions: Pick<Versions, 'lockOf'>;
-  /** Undefined: none is kept. */
+  /** Undefined: the archiver keeps no catalogue. */
   catalogue: CatalogueStore | undefined;
   send: SendMessages;
   auditQueueUrl: string;

@@ -1,9 +1,9 @@
-/** Judges what was learnt about whose document it is. Pure: no request, no clock. */
+/** Judges the contexts of a document. Pure: no request, no clock. */
 import { type Evidence, finding, tombstoneOf } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { judgeVersions } from './judge-versions.ts';
 
-/** Of a document that was not erased. */
+/** Judges the contexts of a document that was not erased. */
 export function judgeContexts(evidence: Evidence): Finding[] {
   const { documentId, contexts } = evidence;
   if (!contexts) return [];
@@ -20,7 +20,7 @@ export function judgeContexts(evidence: Evidence): Finding[] {
   return findings;
 }
 
-/** Of a document of which a tombstone is left. An erasure that left none for the contexts is one of an earlier version. */
+/** Judges the contexts of an erased document. Earlier versions of the archiver left no tombstone for them, which is accepted. */
 export function judgeErasedContexts(evidence: Evidence): { alterations: Finding[]; remains: string[] } {
   const { records = [], tombstone } = evidence.contexts ?? {};
   const remains = records.length > 0 ? ['contexts are left'] : [];
@@ -31,7 +31,7 @@ export function judgeErasedContexts(evidence: Evidence): { alterations: Finding[
   if (listed.deleteMarkers > 0)
     remains.push(`delete markers of the contexts’ tombstone: ${listed.deleteMarkers}`);
   const whole = tombstoneOf(evidence);
-  // A delete marker hides it, which is among what remains.
+  // A hidden tombstone is already among `remains`, as a delete marker.
   const alteration =
     !listed.current || (whole && reading?.digest === whole.digest)
       ? undefined

@@ -1,4 +1,4 @@
-/** Judges the hold of a document: its records, and whether S3 holds object and receipt. Pure: no request, no clock. */
+/** Judges the hold of a document: its records, and whether object and receipt are on legal hold. Pure: no request, no clock. */
 import { type Evidence, finding, isHeld, newestHold, tombstoneOf } from './evidence.ts';
 import type { Finding } from './findings.ts';
 import { judgeVersions } from './judge-versions.ts';

@@ -5,9 +5,9 @@ import type { AuditPlan, PartResult, RecordedFinding, RunSummary } from './recor
 import { readPartResult, readRunSummary } from './run-history.ts';
 
 /**
- * What the last complete run found in a stretch, from the results of its parts there.
+ * What the last complete run recorded about a stretch, from the results of its parts that overlap the stretch.
  *
- * @returns undefined if everything is to be read: in a full run, or without a last run
+ * @returns undefined if everything must be read: in a full run, or without a last run
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function readLastListing(
@@ -29,7 +29,7 @@ export async function readLastListing(
   return { cells, newFrom: Date.parse(last.summary.newFrom), problems };
 }
 
-/** What the last run that read Telnyx's list found there, once per document. @throws as `readLastListing` */
+/** The findings of the last run that read Telnyx's list, one per document. @throws as `readLastListing` */
 export async function readLastDifferences(
   plan: AuditPlan,
   bucket: Pick<Bucket, 'read'>,
@@ -64,7 +64,7 @@ function isWithin({ from, before }: Stretch): (part: AuditPart) => boolean {
     part.sort === 'ids' && isBefore(part.from, before) && isBefore(from, part.before);
 }
 
-/** The results of some parts of the last complete run. An altered record says nothing: then there is no last run. */
+/** The results of some parts of the last complete run; undefined if one of its records was altered. */
 async function readLastRun(
   lastRun: string | undefined,
   isWanted: (part: AuditPart) => boolean,
@@ -84,7 +84,7 @@ async function readLastRun(
     }
     return { summary, results };
   } catch (error) {
-    // The part `others` reports that it was replaced.
+    // The part `others` reports that the record was replaced.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

@@ -30,7 +30,7 @@ interface CheckedChain<Read> {
   count: number;
   /** The unchanged manifests, oldest first. */
   valid: Read[];
-  /** Latest timestamp of all files of manifests, including those that are hidden: so a missing manifest leaves its own. */
+  /** Latest timestamp of all files of manifests, including hidden ones. So a removed manifest whose tag file is left keeps its own. */
   latestTimestamp: string | undefined;
 }
 
@@ -96,7 +96,7 @@ export async function checkManifestChain(
 }
 
 interface PlaceOptions {
-  /** Key of a manifest; those that are newer are checked completely. Undefined: all. */
+  /** Key of a manifest: newer ones are checked completely. Undefined: all are. */
   since: string | undefined;
   /** Whether to check a file of an older manifest completely, by the file's key. */
   isShare: (key: string) => boolean;
@@ -107,9 +107,10 @@ interface PlaceOptions {
 /**
  * Checks the manifests without local copies, as the audit function does every night.
  *
- * Of each manifest: that it exists, its SHA-256 as S3 states it (computed, for a root manifest), the names in it, and that
- * its stretch files exist. Of those that are checked completely, which include the newest unchanged one: the SHA-256 of
- * the stretch files; if it is not a root manifest, its bytes and its format. A stretch file's format shows when it is read.
+ * Of each manifest: that it exists, its SHA-256 as S3 states it (computed, for a root manifest), which manifests and
+ * stretch files it names, and that its stretch files exist. Of a manifest that is checked completely, which the newest
+ * unchanged one always is: also the SHA-256 of its stretch files or, if it is not a root manifest, its bytes and its format.
+ * The format of a stretch file is checked when the file is read.
  *
  * @param listed the objects under `manifests/`
  * @throws ArchiverError the errors of `Bucket`
@@ -185,7 +186,7 @@ async function checkChain<Read extends NamedManifest>(
   return { findings: [...replaced, ...others], count: manifests.length, valid, latestTimestamp };
 }
 
-/** Checks what a manifest consists of besides its own digest. */
+/** Checks the stretch files and the text of a manifest, but not its own digest. */
 async function checkContent<Read extends NamedManifest>(
   manifest: Read,
   present: ReadonlySet<string>,

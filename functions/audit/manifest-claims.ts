@@ -1,4 +1,4 @@
-/** Merges the manifests, so that whatever one of them names stays named. */
+/** Merges the manifests: what one of them names counts as named, even if a later one leaves it out. */
 import type { ManifestEntry } from '../bucket/manifest-text.ts';
 import { type Evidence, finding, tombstoneOf } from './evidence.ts';
 import type { Finding } from './findings.ts';

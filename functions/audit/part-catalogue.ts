@@ -1,6 +1,6 @@
 /**
- * Keeps the catalogue up to date while a part goes over its documents. The catalogue is a cache: that it cannot be read or
- * written is logged and counted, and never fails the part.
+ * Updates the catalogue while a part goes through its documents. The catalogue is a cache: a failure to read or write it is
+ * logged and counted, and never fails the part.
  */
 import type { CatalogueStore } from '../bucket/catalogue.ts';
 import { type CatalogueRow, type ListedRecords, shardOf, stampOf } from '../bucket/catalogue-rows.ts';
@@ -17,17 +17,18 @@ import type { Inspection } from './inspect.ts';
 import type { PartContext } from './part-context.ts';
 import type { SourceRow } from './sources.ts';
 
-/** After so many failures the rest is left to the next night, so that the audit does not wait for each. */
+/** After this many failures, the part leaves the catalogue to the next night, so that it does not wait for each failure. */
 const maxFailures = 5;
 
+/** An archived or erased document. */
 interface Settled {
   id: string;
   listed: ListedRecords;
-  /** Read after the shard was. */
+  /** What the audit has read at the receipt's key, after the shard was read; undefined if it did not read the receipt. */
   known: ReadRecord | undefined;
 }
 
-/** A shard, and the documents of it that the part goes over. */
+/** A shard as it was read, and the documents in it that the part has inspected so far. */
 interface OpenShard extends ReadShard {
   documents: Settled[];
 }
@@ -38,13 +39,13 @@ export class PartCatalogue {
   readonly #archive: Bucket;
   /** First ID or a prefix, inclusive. */
   readonly #from: string;
-  /** Names of the shards that were opened. */
+  /** Names of the shards that the part has read, or tried to read. */
   readonly #seen = new Set<string>();
-  /** In their order. Undefined: cannot be read. */
+  /** Shards that are not written yet, in their order. Undefined: the shard could not be read. */
   readonly #open = new Map<string, OpenShard | undefined>();
   #failures = 0;
 
-  /** @returns undefined if there is no catalogue */
+  /** @returns undefined if the archiver keeps no catalogue */
   static of(context: PartContext, { from }: Stretch): PartCatalogue | undefined {
     return context.catalogue && new PartCatalogue(context, context.catalogue, from);
   }
@@ -66,7 +67,7 @@ export class PartCatalogue {
     };
   }
 
-  /** Passes the documents on. Reads each shard before its first document is read: see `replaceShard`. */
+  /** Passes the documents on. Reads each shard before the audit reads its first document: see `replaceShard`. */
   async *follow<Item extends { row: SourceRow }>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
     for await (const item of items) {
       const shard = shardOf(item.row.id);
@@ -75,7 +76,7 @@ export class PartCatalogue {
     }
   }
 
-  /** Called for each document that `follow` has passed on, in their order. */
+  /** Adds a document that `follow` has passed on. The calls must be in the order of the documents. */
   async add(row: SourceRow, { evidence }: Inspection): Promise<void> {
     const { id, receipt, contexts, hold } = row;
     const shard = shardOf(id);
@@ -92,12 +93,14 @@ export class PartCatalogue {
   }
 
   /**
-   * @param covered what the part has gone over: other rows stay as they are
-   * @returns whether the catalogue has all of its documents
+   * Writes the remaining shards.
+   *
+   * @param covered the IDs that the part has gone through: rows of other documents stay as they are
+   * @returns whether the catalogue is up to date for all of them
    */
   async end(covered: Stretch): Promise<boolean> {
     for (const shard of this.#open.keys()) await this.#write(shard, covered);
-    // Shards all of whose documents are gone.
+    // Shards of which no document exists any more.
     const stored = (await this.#attempt((signal) => this.#store.list(signal))) ?? [];
     for (const shard of stored) {
       if (this.#seen.has(shard) || shard < shardOf(covered.from) || !isBefore(shard, covered.before))
@@ -134,13 +137,13 @@ export class PartCatalogue {
     const others = rows.filter(({ id }) => !own.has(id));
     const left = await mapConcurrently(others, documentsAtOnce, signal, async (row, limited) => {
       const isCovered = row.id >= from && isBefore(row.id, before);
-      // Another writer may have listed a document that came after this part's listing.
+      // Another writer may have added a document that was archived after this part's listing.
       return isCovered && !(await this.#archive.head(receiptKey(row.id), limited)) ? undefined : row;
     });
     return [...read, ...left].filter((row) => row !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** A document that cannot be read keeps the row that it had. */
+  /** The row of a document. If its records cannot be read, the row that it had. */
   async #rowOf(
     { id, listed, known }: Settled,
     stored: CatalogueRow | undefined,
@@ -152,7 +155,7 @@ export class PartCatalogue {
     return made ? made.row : stored;
   }
 
-  /** @returns undefined if it failed, or if so much has failed that it is not tried */
+  /** @returns undefined if `work` failed, or after too many failures, when it is not tried */
   async #attempt<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result | undefined> {
     const { signal, log, plan } = this.#context;
     if (this.#failures >= maxFailures) return undefined;

@@ -7,19 +7,19 @@ import {
   type RunTally,
 } from './records.ts';
 
-/** What a comparison with Telnyx's list finds. */
+/** Findings of a comparison with Telnyx's list. */
 const byList: ReadonlySet<FindingCode> = new Set(['missing', 'telnyx-differs']);
 
 /**
  * The problems of a run, each once. Several parts can find the same one: every part that reads an altered manifest, and two
- * parts that begin where a delivery ended.
+ * pieces that meet at the same document.
  */
 export function findingsOf(
   plan: Pick<AuditPlan, 'findings'>,
   results: readonly Pick<PartResult, 'findings'>[],
 ): RecordedFinding[] {
   const all = [...plan.findings, ...results.flatMap(({ findings }) => findings)];
-  // A comparison with Telnyx's list alone does not know the manifests and versions, which say more.
+  // The part of Telnyx's list does not read manifests and versions. What the other parts find by them says more.
   const known = new Set(all.filter(({ code }) => !byList.has(code)).map(({ documentId }) => documentId));
   const byIdentity = new Map<string, RecordedFinding>();
   for (const finding of all) {

@@ -18,7 +18,7 @@ export const auditSettings = {
   fixityDays: { variable: 'FIXITY_DAYS', read: wholeNumber(0, 3_650), fallback: nightlyAudit.fixityDays },
   /** Whether documents that are missing and still at Telnyx are queued for archiving. */
   repair: { variable: 'REPAIR', read: flag, fallback: false },
-  /** Bucket of the catalogue. Without it, none is kept. */
+  /** Bucket of the catalogue. If it is not set, the function keeps no catalogue. */
   catalogueBucketName: { variable: 'CATALOGUE_BUCKET_NAME', read: text, fallback: undefined },
   auditQueueUrl: { variable: 'AUDIT_QUEUE_URL', read: queueUrl },
   auditDeadLetterQueueUrl: { variable: 'AUDIT_DEAD_LETTER_QUEUE_URL', read: queueUrl },

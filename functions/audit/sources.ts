@@ -27,7 +27,7 @@ export interface SourceRow {
   manifests?: ManifestClaims;
   /** Hold records, oldest first. */
   hold?: { id: string; records: ListedKey[] };
-  /** What was learnt about whose document it is, and the tombstone that an erasure leaves in its place. */
+  /** Its contexts, and the tombstone that an erasure leaves in their place. */
   contexts?: { id: string; records: ListedKey[]; tombstone?: ListedKey };
   /** Whether object and receipt were not listed and must be looked up. */
   notListed?: boolean;
@@ -41,7 +41,7 @@ export interface AuditSources {
   telnyx: Iterable<ListedDocument>;
   /** Oldest first. */
   manifests: readonly ReadableManifest[];
-  /** Called for each record of a run of the audit function, which a stretch has none of. */
+  /** Called for each record of a run of the audit function. A stretch has none. */
   onRecord?: (object: ListedKey) => void;
   /** Called for each object that the archiver did not write, judged by its key. */
   onForeign: (object: ListedKey) => void;
@@ -107,7 +107,7 @@ async function* withTombstones(
   groups: AsyncIterable<NonNullable<SourceRow['hold']>>,
 ): AsyncGenerator<NonNullable<SourceRow['contexts']>> {
   for await (const { id, records } of groups) {
-    // It sorts before the contexts.
+    // The tombstone's key sorts before those of the contexts.
     const [first, ...others] = records;
     if (first && documentIdOfContextTombstone(first.key)) yield { id, records: others, tombstone: first };
     else yield { id, records };

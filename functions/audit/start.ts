@@ -1,4 +1,4 @@
-/** Starts a run: closes runs that never ended, plans the parts, writes the plan once and queues the parts. */
+/** Starts a run: closes earlier runs that never ended, writes the plan once, and queues the parts. */
 import { parsePartName, partName, runName } from '../audit-names.ts';
 import { auditPlanKey, manifestPrefix } from '../bucket/keys.ts';
 import { type ListingOptions, listVersions } from '../bucket/listing.ts';
@@ -20,13 +20,13 @@ import { dayOf, shareOf, sharesOf } from './shares.ts';
 import { divideIds, sampleReceipts } from './stretches.ts';
 import { clockSkewMs } from './telnyx-documents.ts';
 
-/** A start that is received later than this after it was requested is left to the next night's. */
+/** A start that is received later than this after its request is skipped: the next night's audit does its work. */
 const supersededAfterMs = 20 * 60 * 60_000;
 const dayMs = 24 * 60 * 60_000;
 const everyDays = nightlyAudit.manifestEveryMs / dayMs;
 
 /**
- * Safe to repeat: a second delivery follows the plan that is there.
+ * Safe to repeat: a second delivery follows the plan that exists.
  *
  * @throws ArchiverError MalformedMessage if the request is dated ahead; those of the bucket and of the queue
  */
@@ -57,14 +57,14 @@ export async function startRun(
   return { run, queued: plan.parts.length };
 }
 
-/** The last complete runs. */
+/** The last complete runs, with which the new run compares. */
 interface LastRuns {
   last?: RunSummary | undefined;
-  /** The last one that compared all of its share of Telnyx's list. */
+  /** The last one that compared its whole share of Telnyx's list. */
   listed?: RunSummary | undefined;
 }
 
-/** Closes runs that never ended. */
+/** Closes runs that never ended. @returns the last complete runs */
 async function reviewRuns(
   own: string,
   receivedAt: number,
@@ -89,7 +89,7 @@ async function reviewRuns(
     const summary = await unlessAltered(readRunSummary(bucket, run, signal));
     if (summary?.status !== 'complete' || isDatedAhead(summary)) continue;
     last ??= summary;
-    // The part `others` reports an altered record as replaced.
+    // If a summary was altered, the part `others` reports that its object was replaced.
     // Stryker disable next-line OptionalChaining: each is the name of a part; required by the type.
     if (!summary.unchecked.some((name) => parsePartName(name)?.sort === 'telnyx')) {
       return { last, listed: summary };
@@ -185,8 +185,8 @@ function isManifestDue(newest: string | undefined, now: number): boolean {
 }
 
 /**
- * The timestamp that the next manifest must follow. A file with a time in the future, without a valid manifest, must not
- * drag all manifests there.
+ * The timestamp after which the next manifest must be. A file with a timestamp in the future that belongs to no valid
+ * manifest is ignored: otherwise all later manifests would have to be in the future.
  */
 function latestBefore(
   { latestTimestamp, valid }: { latestTimestamp: string | undefined; valid: readonly { key: string }[] },

@@ -148,7 +148,7 @@ function numberOrUndefined(number: number): number | undefined {
 }
 
 /**
- * Reads all of Telnyx's list, in the way in which discovery reads a time span.
+ * Reads all of Telnyx's list, as discovery reads a time span.
  *
  * @param now milliseconds since the Unix epoch
  * @returns the number of rows without a valid ID
