@@ -97,7 +97,7 @@ export function acknowledgements(
       rules: [bucketWildcard(catalogue.bucket, catalogueFolder)],
       on: [functions.audit],
       reason:
-        'The catalogue has up to 4,096 shards, which the audit writes as documents come. The prefix is exact.',
+        'The catalogue has up to 4,096 shards, and the audit writes each when its documents change. The prefix is exact.',
     },
     {
       rules: inPacks(['NIST.800.53.R5', 'HIPAA.Security'], 'LambdaConcurrency'),

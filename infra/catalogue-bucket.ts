@@ -9,9 +9,9 @@ export interface CatalogueBucketProps {
 }
 
 /**
- * The catalogue: what `archiver find` searches. A cache that the audit makes from the archive, so it has neither versions
- * nor a lock: an erasure must leave nothing in it. Retained like the archive, because CloudFormation deletes no bucket that
- * has objects.
+ * The catalogue, which `archiver find` searches: a cache that the audit makes from the archive. It has neither versions nor a
+ * lock, because an erasure must leave nothing in it. It is retained like the archive, because CloudFormation cannot delete a
+ * bucket that has objects.
  */
 export class CatalogueBucket extends Construct {
   readonly bucket: Bucket;

@@ -79,7 +79,7 @@ function webhook(scope: Construct, { stage, queues, logKey }: FunctionsProps): A
   });
 }
 
-/** Lists documents at Telnyx and queues those that have no receipt. */
+/** Lists documents at Telnyx, queues those that have no receipt, and writes contexts. */
 function discover(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, dataKey, apiKeySecretArn, logKey } = props;
   const { discovery, spans, documents, backfill } = queues;
@@ -169,7 +169,7 @@ function archive(scope: Construct, props: FunctionsProps): ArchiverFunction {
   return built;
 }
 
-/** Compares the whole archive every night, in parts, and records what it finds. */
+/** Compares the whole archive every night, in parts, records what it finds, and updates the catalogue. */
 function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
   const { stage, queues, bucket, catalogue, dataKey, apiKeySecretArn, logKey } = props;
   const { documents, receipts, manifests, audits } = archivePrefixes;
@@ -199,7 +199,7 @@ function audit(scope: Construct, props: FunctionsProps): ArchiverFunction {
     ),
     permissions: [
       receiveFrom(queues.audit.queue),
-      // Its own queue: the start of a run queues its parts.
+      // Its own queue, because the start of a run queues the parts.
       sendTo(queues.audit.queue, queues.audit.deadLetters, ...(stage.repair ? [queues.backfill.queue] : [])),
       listEverything(bucket),
       readObjects(bucket, ...Object.values(archivePrefixes)),

@@ -47,7 +47,7 @@ export function createObjects(bucket: Bucket, ...prefixes: readonly string[]): P
   });
 }
 
-/** Never to delete. A missing key is told from a forbidden one, for which S3 requires the permission to list. */
+/** To read and write the catalogue, but not to delete. S3 answers 404 for a missing key only with the permission to list. */
 export function rewriteCatalogue(bucket: Bucket): PolicyStatement[] {
   return [
     new PolicyStatement({

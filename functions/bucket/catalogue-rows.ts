@@ -1,21 +1,22 @@
 /**
- * The rows of the catalogue: one for each settled document, made from its receipt, contexts and holds, which stay the
- * truth. Text format: JSON Lines, sorted by ID, so that Athena can read it as it is.
+ * The rows of the catalogue: one for each archived or erased document, made from its receipt, contexts and hold records. The
+ * format is JSON Lines, sorted by ID, which Athena can read.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { uuidPattern } from '../uuid.ts';
 import type { ListedKey } from './listing.ts';
 
-/** What is known about whose document it is. */
+/** An order or a resource that a document belongs to, as a context states it. */
 const relation = v.strictObject({
   kind: v.picklist(['porting-order', 'port-out', 'number-order', 'link']),
-  /** Of the order or resource. */
+  /** ID of the order or of the linked resource. */
   id: v.string(),
-  /** Type of the resource of a link. */
+  /** Type of the linked resource, such as `porting_order`. */
   type: v.optional(v.string()),
   /** Customer reference of the order. */
   reference: v.optional(v.string()),
+  /** Phone numbers whose requirement the document meets. */
   numbers: v.optional(v.array(v.string())),
 });
 export type Relation = v.InferOutput<typeof relation>;
@@ -23,7 +24,7 @@ export type Relation = v.InferOutput<typeof relation>;
 const row = v.strictObject({
   id: v.pipe(v.string(), v.regex(uuidPattern)),
   state: v.picklist(['archived', 'erased']),
-  /** From which versions of receipt, contexts and holds the row was made: see `stampOf`. */
+  /** Identifies the versions of receipt, contexts and hold records from which the row was made: see `stampOf`. */
   stamp: v.string(),
   /** File name. */
   name: v.optional(v.string()),
@@ -36,7 +37,7 @@ const row = v.strictObject({
   sha256: v.optional(v.string()),
   /** When Telnyx created the document. ISO 8601 in UTC. */
   created: v.optional(v.string()),
-  /** ISO 8601 in UTC. */
+  /** When it was archived. ISO 8601 in UTC. */
   archived: v.optional(v.string()),
   trigger: v.optional(v.string()),
   held: v.optional(v.literal(true)),
@@ -44,10 +45,10 @@ const row = v.strictObject({
 });
 const rowJson = v.pipe(v.string(), v.parseJson(), row);
 
-/** An erased document has nothing but ID, state, stamp and, if it is held, that. */
+/** The row of an erased document has only ID, state, stamp and, if it is on hold, `held`. */
 export type CatalogueRow = v.InferOutput<typeof row>;
 
-/** What a listing has of the records that a row is made from. */
+/** The records from which a row is made, as a listing shows them. */
 export interface ListedRecords {
   receipt: ListedKey;
   contexts: readonly ListedKey[];
@@ -58,7 +59,7 @@ export interface ListedRecords {
 /** Characters of base64url: 96 bits. */
 const stampLength = 16;
 
-/** Differs if the listing of one of the records does. Never empty. */
+/** A hash of the listed versions of the records: it changes if one of them does. Never empty. */
 export function stampOf({ receipt, contexts, holds }: ListedRecords): string {
   const hash = createHash('sha256');
   for (const { key, current } of [receipt, ...contexts, ...holds]) {
@@ -73,10 +74,10 @@ export function erasedRow(id: string): CatalogueRow {
   return { id, state: 'erased', stamp: '' };
 }
 
-/** Digits of the ID that rows of one shard share. */
+/** The rows of a shard have IDs that begin with the same digits, this many. */
 const shardDigits = 3;
 
-/** `000` to `fff` */
+/** The name of a document's shard: `000` to `fff`. */
 export function shardOf(id: string): string {
   return id.slice(0, shardDigits);
 }

@@ -1,4 +1,4 @@
-/** Reads and writes the shards of the catalogue. Writers that meet lose nothing of each other. */
+/** Reads and writes the shards of the catalogue. Writers at the same time do not undo each other's changes. */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { ArchiverError } from '../errors.ts';
 import type { CatalogueStore } from './catalogue.ts';
@@ -7,9 +7,9 @@ import { type CatalogueRow, formatRows, parseRow, shardOf } from './catalogue-ro
 export interface ReadShard {
   /** Sorted by ID. */
   rows: CatalogueRow[];
-  /** False if what is stored is not a shard, or not this one: `rows` is empty then. */
+  /** False if the stored bytes are not a valid shard of this name. `rows` is empty then. */
   isWhole: boolean;
-  /** As stored; 0 if nothing is, or if an erasure has emptied it. */
+  /** Size as stored; 0 if nothing is stored, or if an erasure has emptied the shard. */
   bytes: number;
   /** Undefined if nothing is stored. */
   etag: string | undefined;
@@ -21,7 +21,7 @@ export interface ReadShard {
 const level = 6;
 /** Uncompressed: a million rows. More would not fit a string of V8. */
 const maxShardBytes = 400 * 1024 ** 2;
-/** More writers than these do not meet at one shard. */
+/** Attempts to write a shard that others keep changing. */
 const maxRounds = 64;
 
 export function encodeShard(rows: readonly CatalogueRow[]): Buffer {
@@ -42,7 +42,7 @@ export async function readShard(
   return { rows: rows ?? [], isWhole: rows !== undefined, bytes: body.length, etag, modified };
 }
 
-/** @returns undefined if the bytes are not this shard */
+/** @returns undefined if the bytes are not a valid shard of this name */
 function decodeShard(shard: string, body: Buffer): CatalogueRow[] | undefined {
   try {
     // Stryker disable next-line ObjectLiteral: seen only beyond 400 MiB; a test of that would take too long.
@@ -58,16 +58,16 @@ function decodeShard(shard: string, body: Buffer): CatalogueRow[] | undefined {
     return isInOrder ? rows : undefined;
     // Stryker disable next-line BlockStatement: of an empty block comes undefined, too.
   } catch {
-    // A cache: whoever finds it damaged makes it again from the receipts. The parsers' messages would quote it.
+    // A damaged shard is made again from the receipts. The error is dropped because its message would quote the shard.
     return undefined;
   }
 }
 
 /**
- * Changes the rows of a shard, and writes them if they differ. A shard that is not whole is emptied instead, so that
- * nothing is left in it: nobody takes it for a shard, and the next audit makes it again.
+ * Changes the rows of a shard, and writes them if they differ. A damaged shard is emptied instead, so that an erasure leaves
+ * nothing in it. An empty object is not a valid shard either, so the next audit makes it again.
  *
- * @param change called again if another writer was faster
+ * @param change called again with the new rows if another writer was faster
  * @throws ArchiverError as `CatalogueStore` does, or the signal's reason
  */
 export async function updateShard(
@@ -86,11 +86,10 @@ export async function updateShard(
 }
 
 /**
- * Puts rows in the place of those that were read. Rows that another writer has changed since `base` was read stay as that
- * writer left them.
+ * Replaces the rows of a shard. A row that another writer has changed since `base` was read stays as that writer left it.
  *
- * So an erasure is never undone, if all of `rows` that differ from `base` were made from records read after it: an erasure
- * first replaces the receipt and then changes the row.
+ * This never undoes an erasure if the caller reads `base` before the records from which it makes new rows: an erasure first
+ * replaces the receipt, and then changes the row.
  *
  * @param rows sorted by ID
  * @throws ArchiverError BucketConflict if another writer has emptied the shard; else as `CatalogueStore` does, or the
@@ -124,7 +123,7 @@ async function write(
   return await store.write(shard, encodeShard(rows), etag, signal);
 }
 
-/** Three-way: of each document, theirs if it differs from the base, otherwise ours. */
+/** Three-way merge: of each document, their row if it differs from the base, otherwise ours. */
 function merge(
   base: readonly CatalogueRow[],
   ours: readonly CatalogueRow[],

@@ -1,6 +1,6 @@
 /**
- * Where the catalogue is kept: a cache that is rewritten and erased at will. Deployed, a bucket of its own without versions
- * and without lock; locally, a folder beside the archive.
+ * Where the catalogue is stored. It is a cache, and can be rewritten or emptied at any time. A deployed archiver has a bucket
+ * of its own for it, without versions and without a lock; a local archive has a folder beside it.
  */
 
 import { GetObjectCommand } from '@aws-sdk/client-s3';
@@ -15,7 +15,7 @@ import { type BucketOptions, createBucket, objectInMemory } from './store.ts';
 export interface StoredShard {
   /** gzip. */
   body: Buffer;
-  /** Changes with each write. */
+  /** Another one after each write. */
   etag: string;
   /** Milliseconds since the Unix epoch. */
   modified: number;
@@ -28,10 +28,10 @@ export interface CatalogueStore {
   /** @returns undefined if it does not exist */
   read(shard: string, signal: AbortSignal): Promise<StoredShard | undefined>;
   /**
-   * Writes a shard. Nothing is ever deleted: a shard may be empty.
+   * Writes a shard. Shards are never deleted, only emptied.
    *
-   * @param etag of the shard that is replaced; undefined if there was none
-   * @returns false, without effect, if the shard has changed since
+   * @param etag the ETag of the shard to replace; undefined if there was none
+   * @returns false, without effect, if the shard has changed since it was read
    */
   write(shard: string, body: Buffer, etag: string | undefined, signal: AbortSignal): Promise<boolean>;
 }

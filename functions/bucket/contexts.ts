@@ -1,4 +1,7 @@
-/** What was learnt about whose document it is. Each fact is written once; an erasure removes all of a document. */
+/**
+ * Contexts: each is an object under `contexts/` that states one order or linked resource that a document belongs to. The same
+ * fact is written once. An erasure deletes all contexts of its document.
+ */
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import { ArchiverError } from '../errors.ts';
@@ -14,7 +17,7 @@ import {
 import { type Bucket, objectInMemory } from './store.ts';
 
 const maxTextLength = 512;
-/** A document that meets the requirement of more numbers has several contexts. */
+/** Phone numbers per context. For more of one order, there are several contexts. */
 const maxNumbers = 1_000;
 const text = v.pipe(v.string(), v.maxLength(maxTextLength));
 
@@ -30,7 +33,7 @@ const context = v.strictObject({
   reference: v.optional(text),
   /** Phone numbers whose requirement the document meets. */
   numbers: v.optional(v.pipe(v.array(text), v.maxLength(maxNumbers))),
-  /** When it was learnt. ISO 8601. Not part of the fact. */
+  /** When discovery found the fact. ISO 8601. Not part of the fact. */
   learntAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Version of the archiver that wrote it. */
   archiver: v.string(),
@@ -38,20 +41,20 @@ const context = v.strictObject({
 const contextJson = v.pipe(v.string(), v.parseJson(), context);
 export type DocumentContext = v.InferOutput<typeof context>;
 
-/** Whose document it is, as one order or link says. */
+/** What one order or link states about whose document it is. */
 export type ContextFact = Omit<DocumentContext, 'v' | 'learntAt' | 'archiver'>;
 
 /** Larger objects are not contexts: a thousand numbers of 512 characters, each of which takes up to six bytes in JSON. */
 export const maxContextBytes = 4 * 1024 ** 2;
 
-/** A fact as others state it: texts of any length, any number of phone numbers. */
+/** A fact as Telnyx states it: texts of any length, any number of phone numbers. */
 export interface StatedFact extends Pick<ContextFact, 'documentId' | 'kind' | 'id'> {
   type?: string | undefined;
   reference?: string | undefined;
   numbers?: readonly string[] | undefined;
 }
 
-/** Makes facts that can be written: texts cut, empty ones left out, phone numbers sorted and without duplicates. */
+/** Makes facts that can be written: long texts cut, empty texts left out, phone numbers sorted and without duplicates. */
 export function factsOf({ documentId, kind, id, type, reference, numbers = [] }: StatedFact): ContextFact[] {
   const fact: ContextFact = {
     documentId,
@@ -109,12 +112,13 @@ export function relationOf({ kind, id, type, reference, numbers }: DocumentConte
 
 /** Listings at the same time. */
 const concurrency = 16;
-/** A page of a thousand keys is worth reading if it answers for at least this many documents. */
+/** A listing from one document on is used as long as each page covers at least this many of the documents. */
 const minDocumentsPerPage = 8;
 
 /**
- * The keys of the contexts of these documents, and of their tombstones, by listings alone. Of a document with more than a
- * page of contexts only the first ones: what is missing is written again, without effect.
+ * Lists the keys of the contexts of these documents, and of their tombstones. In a small archive a page covers many documents;
+ * otherwise each document takes a listing. Of a document with more than a page of contexts, only the first are returned: the
+ * others are written again, without effect.
  *
  * @throws ArchiverError the errors of `Bucket`, or the signal's reason
  */
@@ -138,14 +142,14 @@ export async function listContextKeys(
     if (answered < minDocumentsPerPage) break;
   }
   const pages = await mapConcurrently(sorted.slice(next), concurrency, signal, async (id, limited) =>
-    // Without its slash the prefix includes the tombstone.
+    // Without its slash, the prefix also matches the tombstone.
     bucket.list(contextsOfPrefix(id).slice(0, -1), undefined, limited),
   );
   for (const key of pages.flat()) found.add(key);
   return found;
 }
 
-/** Also replaces half of a character, which a cut may leave. */
+/** Cuts a text. Replaces a lone surrogate, which a cut can leave. */
 function cut(value: string): string {
   return value.slice(0, maxTextLength).toWellFormed();
 }

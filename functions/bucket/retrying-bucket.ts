@@ -2,8 +2,8 @@ import type { StorageRetry } from './storage-retry.ts';
 import type { Bucket } from './store.ts';
 
 /**
- * A bucket whose requests are repeated after a temporary failure. The signals of its methods abort a request, that of
- * `retry` the waits between two.
+ * A bucket whose requests are repeated after a temporary failure. The signal of a method aborts a request; the signal of
+ * `retry` aborts the wait between two attempts.
  *
  * @param onRequest called before each request
  */

@@ -1,4 +1,4 @@
-/** Reads manifests where they are, in the bucket, as a stream. */
+/** Reads manifests from the bucket as streams, without a local copy. */
 import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
@@ -56,8 +56,8 @@ export function differing(key: string, namedBy: string): ManifestDefect {
 }
 
 /**
- * Downloads an object and calls `use` with its bytes as they arrive; after a temporary failure again, from the beginning.
- * The download ends when `use` has ended.
+ * Downloads an object and calls `use` with its bytes as they arrive. After a temporary failure, starts again from the
+ * beginning. The download ends when `use` has ended.
  *
  * @returns the result, and the SHA-256 in lower-case hex of the bytes that were read; undefined if there is no object
  * @throws ArchiverError the errors of `Bucket`, or a RangeError of `use`

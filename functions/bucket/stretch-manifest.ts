@@ -1,4 +1,4 @@
-/** Writes a root manifest: the files of its stretches, each by itself and in any order, then the root with its tag file. */
+/** Writes a root manifest: first the files of its stretches, in any order, then the root and its tag file. */
 import { hash } from 'node:crypto';
 import { ArchiverError } from '../errors.ts';
 import {
@@ -27,7 +27,7 @@ interface StretchManifest extends IdRange {
 }
 
 /**
- * Writes the file of a stretch. A file that another delivery wrote counts: it stays, and its digest is returned.
+ * Writes the file of a stretch. A file that another delivery has written stays, and its digest is returned.
  *
  * @throws RangeError if the entries are not sorted or not of this stretch; ArchiverError KeyCollision if something else
  *   is at its key, and the errors of `Bucket`
@@ -41,7 +41,7 @@ export async function writeStretchManifest(
   const key = stretchManifestKey(timestamp, stretch);
   const body = Buffer.from(entries.map(formatEntry).join(''));
   const count = (bytes: Buffer) => countDocuments(readManifestEntries([bytes], stretch));
-  // It is written for good, so it is read like a stranger's first.
+  // It cannot be replaced later, so its text is checked first.
   if ((await count(body)) !== entries.length) {
     throw new RangeError('The entries are not sorted, or not of this stretch.');
   }

@@ -1,4 +1,4 @@
-/** Writes what was learnt about whose documents they are. */
+/** Writes contexts: what orders and links state about whose documents they are. */
 import {
   type ContextFact,
   factsOf,
@@ -21,12 +21,12 @@ export interface ContextDependencies {
   time: Time;
 }
 
-/** PUTs at the same time. */
+/** PUT requests at the same time. */
 const concurrency = 8;
 
 /**
- * Writes each fact that is not written yet, except those about erased documents. Reads no object: an erasure leaves a
- * tombstone at a key of its own, and a listing shows it.
+ * Writes each fact that has no context yet, except about erased documents: a listing shows their tombstones. Reads no
+ * object.
  *
  * @throws ArchiverError those of `Bucket`, or the signal's reason
  */

@@ -80,7 +80,7 @@ interface Part {
   band?: SweepBand;
 }
 
-/** Time for the document links of a sweep, so that they do not delay the next sweeps. */
+/** Time limit for the document links of a sweep, so that they do not delay the next sweeps. */
 const linksMs = 20_000;
 
 /** Live documents are queued after each page of the list. */
@@ -90,8 +90,8 @@ const spanBatchSize = 25_000;
 
 /**
  * Queues each document that the message leads to and that has no receipt, once. Keeps no state, so it may be stopped
- * at any point and run again: documents archived in the meantime are not queued again. Then writes what it has learnt
- * about whose documents they are.
+ * at any point and run again: documents archived in the meantime are not queued again. Then writes the
+ * contexts of the documents.
  *
  * @throws ArchiverError OrderGone; MalformedMessage for a span that ends before it begins; errors of the Telnyx API,
  *   the bucket or the queue; or the signal's reason. Documents found before the error have been queued, unless the
@@ -205,7 +205,7 @@ export async function discover(
   return result;
 }
 
-/** One page of the document links. @throws ArchiverError those of Telnyx's API and of `Bucket`; OutOfTime */
+/** Writes contexts for one page of the document links. @throws ArchiverError those of Telnyx's API and of `Bucket`; OutOfTime */
 function learnFromLinks(
   requestedAt: string,
   telnyx: SparingTelnyx,
@@ -224,7 +224,7 @@ function learnFromLinks(
   });
 }
 
-/** Runs `learn`, on which no document depends: a failure is only logged. */
+/** Runs `learn` and only logs a failure: the archiving of documents does not depend on contexts. */
 async function learnAside(
   learn: () => Promise<void>,
   { log }: Pick<DiscoverDependencies, 'log'>,

@@ -1,4 +1,4 @@
-/** Finds the documents of one order in all places where Telnyx lists them, and whose documents they are. */
+/** Finds the documents of one order in all places where Telnyx lists them, and what the order states about them. */
 import type { StatedFact } from '../bucket/contexts.ts';
 import { ArchiverError } from '../errors.ts';
 import { createConfirmingReader } from '../telnyx/confirm.ts';
@@ -18,7 +18,7 @@ import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 
 /** A document of an order. */
 export interface FoundDocument extends Candidate {
-  /** What the order says about it; undefined if that is unknown, or if it was said before. */
+  /** What the order states about it; undefined if that is unknown, or if it was returned before. */
   fact?: Omit<StatedFact, 'documentId'>;
 }
 
@@ -70,8 +70,8 @@ export function documentsOfNumberOrder(
 }
 
 /**
- * Adds to each document what the order says about it. If the order could not be read, that is unknown until the next
- * attempt; an order that is gone has only its ID.
+ * Adds to each document what the order states about it. If the order could not be read, that stays unknown until the next
+ * attempt. Of an order that is gone, only the ID is known.
  */
 async function* documentsOf(
   kind: StatedFact['kind'],

@@ -56,13 +56,14 @@ export function planSweep(requestedAt: string): SweepBand[] {
   ];
 }
 
-/** Pages of the document links that the sweeps of even minutes read, and those behind them, of odd minutes. */
+/** Pages of the document links: how many the sweeps of even minutes read, and how many after these those of odd minutes. */
 const linkPages = { first: 64, further: 8_192 };
 
 /**
- * The page of all document links that a sweep reads, from its minute alone: neither a place to keep a position nor Telnyx's
- * number of pages is needed. Sweeps of even minutes read the first 64 pages (16,000 links) in two hours, those of odd
- * minutes the 8,192 pages behind them (2 million links) in eleven days. Pages behind the end of the list are empty.
+ * The page of all document links that a sweep reads. It follows from the minute of the sweep, so no position is stored and
+ * Telnyx's number of pages need not be known. Sweeps of even minutes read the first 64 pages (16,000 links) in 128 minutes;
+ * those of odd minutes read the next 8,192 pages (2 million links) in eleven and a half days. Pages after the end of the
+ * list are empty.
  *
  * @param requestedAt ISO 8601
  */
