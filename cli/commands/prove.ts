@@ -27,17 +27,17 @@ export interface ProveOptions {
 
 const help: CommandHelp = {
   text: `
-Writes a folder for each document, named by its ID: the document under its file name, its receipt, what every manifest
-says about both, the chain to the newest manifest, contexts and holds. README.html and README.txt in it explain the files
-and how to verify them with sha256sum. Nothing about other documents is in it.
+Writes a folder for each document, named after its ID. It has the document under its file name, its receipt, its contexts
+(orders, resources and phone numbers) and holds, and what each manifest states about it. README.html and README.txt explain
+the files, and how to verify them with sha256sum. The folder says nothing about other documents.
 
-Of an erased document, the folder proves the erasure: the tombstone, and what the manifests said before and after.
+For an erased document, the folder proves the erasure: it has the tombstone, and what the manifests stated before and after.
 
-A folder appears only when it is complete, and is accessible only to you. A proof with gaps is written as well: the
-command and the pages list them.`,
+A folder appears only when it is complete, and only you can open it. It holds personal data. A proof with gaps is also
+written; the command and the READMEs list the gaps.`,
   examples: [
     ['prove <document-id> --to evidence', 'write the folder evidence/<document-id>'],
-    ['prove --ids ids.txt --to evidence', 'one folder for each ID in the file'],
+    ['prove --ids ids.txt --to evidence', 'write a folder for each ID in the file'],
   ],
   exitCodes: { 0: 'all proven', 1: 'a proof has gaps, or a document cannot be proven' },
   permissions: `
@@ -54,7 +54,7 @@ export const proveCommand: ArchiverCommand = {
       .description('write the evidence on documents to a folder')
       .argument('[document-id...]', 'IDs of the documents')
       .option('--ids <file>', 'read the IDs from a file, one per line; - for standard input')
-      .requiredOption('--to <folder>', 'where the folders are written; created if missing'),
+      .requiredOption('--to <folder>', 'folder to write to; created if missing'),
   run: (context, parsed) => prove({ ...parsed.opts(), documentIds: parsed.args }, context),
 };
 

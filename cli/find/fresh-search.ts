@@ -26,7 +26,7 @@ import { DiskError } from '../../local/s3/file-errors.ts';
 import type { RowFilter } from './scan.ts';
 
 export interface FreshSearch {
-  /** Documents with a receipt that is not as the archiver writes it: they have no row. */
+  /** Number of receipts that are not as the archiver writes them. Their documents have no row. */
   invalid: number;
   /** Why the catalogue was not updated, in words; undefined if it was. */
   notUpdated: string | undefined;
@@ -35,7 +35,7 @@ export interface FreshSearch {
 export interface FreshSearchOptions {
   listing: ListingOptions;
   bucket: Pick<Bucket, 'read' | 'head'>;
-  /** Undefined: there is none, and all receipts are read. */
+  /** Undefined: the archiver keeps no catalogue, so all receipts are read. */
   store: CatalogueStore | undefined;
   filter: RowFilter;
   /** Called with the matching rows of each shard. */
@@ -45,15 +45,15 @@ export interface FreshSearchOptions {
   signal: AbortSignal;
 }
 
-/** Together as many requests at once as S3 answers well. */
+/** Shards, and documents of each, that are read at the same time: 32 requests in all. */
 const shardsAtOnce = 4;
 const documentsAtOnce = 8;
 
 const noShard: ReadShard = { rows: [], isWhole: true, bytes: 0, etag: undefined, modified: undefined };
 
 /**
- * Lists all receipts, contexts and hold records. Takes from the catalogue the rows that were made from the same versions of
- * them, makes the others again, and writes the shards that changed.
+ * Lists all receipts, contexts and hold records. Uses a row of the catalogue if it was made from the listed versions, makes
+ * all other rows again, and writes the shards that changed.
  *
  * @throws ArchiverError the errors of `listVersions`, of `Bucket` and, for reads, of `CatalogueStore`
  */
@@ -81,7 +81,7 @@ export async function searchFresh({
       if (!made && records.receipt.current) result.invalid += 1;
       return made;
     });
-    // A receipt may be newer than the listing.
+    // Rows without a listed receipt: another writer may have added them after the listing.
     const others = await mapConcurrently([...stored.values()], documentsAtOnce, limited, async (row, each) =>
       (await bucket.head(receiptKey(row.id), each)) ? row : undefined,
     );
@@ -94,7 +94,7 @@ export async function searchFresh({
       await replaceShard(store, shard, base, rows, limited);
     } catch (error) {
       limited.throwIfAborted();
-      // The rows do not depend on it.
+      // The answer does not depend on the catalogue.
       if (!(error instanceof ArchiverError || error instanceof DiskError)) throw error;
       result.notUpdated = error.message;
     }
@@ -105,7 +105,7 @@ export async function searchFresh({
     stored: stored.map((id) => ({ id })),
   });
   const work = mapStreamConcurrently(shards, shardsAtOnce, signal, async ({ id: shard, listed }, limited) => {
-    // Before the receipts, so that what another writer makes of a receipt in the meantime is kept.
+    // Read before the receipts, as `replaceShard` requires.
     const base = store ? await readShard(store, shard, limited) : noShard;
     const { rows, read } = await currentRows(listed?.items ?? [], base, limited);
     onRows(rows.filter(filter.matches));
@@ -142,7 +142,7 @@ interface Group<Item> {
   items: Item[];
 }
 
-/** Neighbours that have the same ID. @param idOf undefined: the item is left out */
+/** Groups consecutive items with the same ID. @param idOf returns undefined for an item to leave out */
 async function* groupNeighbours<Item>(
   items: AsyncIterable<Item>,
   idOf: (item: Item) => string | undefined,

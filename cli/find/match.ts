@@ -1,19 +1,19 @@
 /**
- * What `find` looks for. Each criterion also states a trace: a pattern that the stored text of every matching row has.
- * A line of the catalogue without the trace need not be parsed.
+ * What `find` looks for. A criterion also has a trace: a pattern that the stored line of every matching row contains. Lines
+ * without the trace need not be parsed.
  */
 import type { CatalogueRow } from '../../functions/bucket/catalogue-rows.ts';
 
 export interface Criterion {
   matches(row: CatalogueRow): boolean;
   /**
-   * Source of a regular expression with the flag `i`, for the bytes of a line read as Latin-1. Undefined: any line may
-   * match.
+   * Source of a regular expression with the flag `i`, for the bytes of a line read as Latin-1. Undefined: all lines must be
+   * parsed.
    */
   trace?: string | undefined;
 }
 
-/** Fewest digits of a phone number, hexadecimal digits of an ID and of a SHA-256 that are compared with a part of one. */
+/** How many digits of a phone number, and hex digits of an ID and of a SHA-256, a word must have to match a part of one. */
 export const leastDigits = { phone: 7, id: 8, sha256: 12 } as const;
 
 /**
@@ -55,7 +55,7 @@ export function digestCriterion(sha256: string): Criterion {
 export function periodCriterion(since: number, until: number): Criterion {
   return {
     matches: ({ archived }) => {
-      // Not a number, and so in no period, for an erased document.
+      // For an erased document this is not a number, which is in no period.
       const at = Date.parse(archived ?? '');
       return at >= since && at < until;
     },
@@ -103,9 +103,9 @@ export const erasedCriterion: Criterion = {
 
 export const heldCriterion: Criterion = { matches: ({ held }) => held === true, trace: '"held":true' };
 
-/** Equal for texts that differ in nothing but case and in how Unicode composes their characters. */
+/** Makes texts equal that differ only in case, or in how Unicode composes their characters. */
 export function fold(text: string): string {
-  // A sigma at the end of a word has a lower-case letter of its own.
+  // Greek has another lower-case sigma at the end of a word.
   return text.normalize('NFC').toLowerCase().replaceAll('ς', 'σ').normalize('NFC');
 }
 
@@ -116,8 +116,8 @@ function essenceOf(type: string): string {
 const separators = /[\s()./-]/g;
 
 /**
- * The digits with which a phone number must end, if the word can be one. After `+` the number is complete. Otherwise
- * zeros at the beginning may be a prefix for calls, such as 0 or 00, which the international form does not have.
+ * The digits with which a phone number must end; undefined if the word cannot be a phone number. After `+` the number must
+ * be the same. Otherwise zeros at the beginning may be a dialling prefix, such as 0 or 00, which a stored number lacks.
  */
 function phoneEndings(word: string): { complete: boolean; digits: string[] } | undefined {
   const [, plus, digits = ''] = /^(\+?)(\d+)$/.exec(word.replace(separators, '')) ?? [];
@@ -136,24 +136,24 @@ function hasEnding(
   return digits.some((ending) => (complete ? stored === ending : stored.endsWith(ending)));
 }
 
-/** A file name or a reference with the same digits and separators has this trace as well. */
+/** A file name or a reference with the same digits also contains this trace. */
 function phoneTrace({ digits: [shortest = ''] }: NonNullable<ReturnType<typeof phoneEndings>>): string {
   return [...shortest].join('[^0-9"]*');
 }
 
 /**
- * The longest part of the folded text that is stored with the same bytes, apart from case: ASCII that JSON does not
- * escape. A letter before another character may be stored as one with it, such as `ü`.
+ * The longest part of the folded text that has the same bytes in a stored line, apart from case: ASCII that JSON does not
+ * escape. The last letter before a character that is not ASCII is left out: both may be stored as one character, as in `ü`.
  */
 function textTrace(folded: string): string | undefined {
   const runs = folded.match(/[ !#-[\]-~]+(?!\P{ASCII})/gu) ?? [];
   const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), '');
   if (longest !== '') return [...longest].map(charTrace).join('');
-  // JSON escapes a lone surrogate.
+  // Characters that are not ASCII are stored as UTF-8; a lone surrogate as an escape.
   return /\P{ASCII}/u.test(folded) ? '[\\x80-\\xff]|\\\\u' : undefined;
 }
 
-/** Characters besides ASCII that become this one when they are folded, as the bytes of their UTF-8 text. */
+/** ASCII characters that another character is folded to, as alternatives with the UTF-8 bytes of that character. */
 const foldedToAscii: Readonly<Record<string, string>> = {
   k: 'k|\\xe2\\x84\\xaa',
   ';': ';|\\xcd\\xbe',

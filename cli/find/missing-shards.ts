@@ -1,4 +1,4 @@
-/** Which shards of the catalogue should exist but do not. */
+/** Counts the shards of the catalogue that should exist but do not. */
 import { shardOf } from '../../functions/bucket/catalogue-rows.ts';
 import { documentIdOfReceipt, receiptPrefix } from '../../functions/bucket/keys.ts';
 import type { Bucket } from '../../functions/bucket/store.ts';
@@ -6,11 +6,11 @@ import type { Bucket } from '../../functions/bucket/store.ts';
 const allShards = Array.from({ length: 0x1000 }, (_, number) => number.toString(16).padStart(3, '0'));
 
 /**
- * Looks for receipts where there is no shard. Each page of the listing goes on at the next shard that does not exist, so
- * an archive with few documents takes one request per thousand of them, and a catalogue with all shards none.
+ * Lists receipts where the catalogue has no shard. After each page it continues at the next missing shard. So a small archive
+ * takes one request per thousand documents, and a catalogue that has all shards takes none.
  *
  * @param stored names of the shards that exist
- * @returns number of the shards that do not exist although there are receipts
+ * @returns number of shards that do not exist although there are receipts for them
  * @throws ArchiverError the errors of `Bucket`
  */
 export async function countMissingShards(

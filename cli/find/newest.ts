@@ -1,4 +1,4 @@
-/** Keeps the rows that were archived last, without holding all of them. */
+/** Keeps the rows of the newest documents, without holding all rows in memory. */
 import type { CatalogueRow } from '../../functions/bucket/catalogue-rows.ts';
 
 export class NewestRows {
@@ -19,11 +19,11 @@ export class NewestRows {
   add(rows: readonly CatalogueRow[]): void {
     this.#count += rows.length;
     for (const row of rows) this.#rows.push(row);
-    // Sorting at twice the limit costs little per row.
+    // Sorting only at twice the limit costs little per row.
     if (this.#rows.length > 2 * this.#limit) this.#rows = this.sorted();
   }
 
-  /** Newest first, at most as many as the limit. Erased documents, of which no time is known, come last. */
+  /** Newest first, at most `limit` rows. Erased documents, whose time is unknown, come last. */
   sorted(): CatalogueRow[] {
     return this.#rows
       .map((row) => ({ row, at: Date.parse(row.archived ?? '') || 0 }))

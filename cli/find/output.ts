@@ -47,7 +47,7 @@ const csvColumns: Readonly<Record<string, (row: CatalogueRow) => string | number
   trigger: ({ trigger }) => trigger,
   'belongs to': ({ relations }) => joined(relations, ({ kind, type, id }) => [`${type ?? kind}:${id}`]),
   'order references': ({ relations }) => joined(relations, ({ reference }) => [reference], '; '),
-  // A URI (RFC 3966): with a plus sign at its beginning, a spreadsheet takes the number for a formula.
+  // A URI (RFC 3966), because a spreadsheet reads a number with a leading plus sign as a formula.
   numbers: ({ relations }) =>
     joined(relations, ({ numbers = [] }) => numbers.map((number) => `tel:${number}`)),
 };
@@ -60,7 +60,7 @@ function joined(
   return [...new Set(relations.flatMap(textsOf).filter((text) => text !== undefined))].join(separator);
 }
 
-/** RFC 4180, with a line of heads. The escape filter leaves no line break within a cell. */
+/** CSV by RFC 4180, with a header line. The escape filter leaves no line break within a cell. */
 export function* foundCsv(rows: readonly CatalogueRow[]): Generator<StyledText> {
   yield csvText(Object.keys(csvColumns));
   for (const row of rows) yield csvText(Object.values(csvColumns).map((cell) => cell(row)));

@@ -1,4 +1,4 @@
-/** Finds the matching rows in the text of a shard, and parses few others. */
+/** Finds the matching rows in the text of a shard. Parses only lines that contain the traces of all criteria. */
 import { type CatalogueRow, parseRow, shardOf } from '../../functions/bucket/catalogue-rows.ts';
 import type { Criterion } from './match.ts';
 
@@ -14,14 +14,14 @@ export interface RowFilter {
 /** @param criteria of which a row must match all, the rarest first: its trace decides which lines are looked at */
 export function createRowFilter(criteria: readonly Criterion[]): RowFilter {
   const matches = (row: CatalogueRow) => criteria.every((criterion) => criterion.matches(row));
-  // Without one, the empty pattern is found in every line.
+  // Without a trace, the empty pattern matches every line.
   const [first = '', ...others] = criteria.flatMap(({ trace }) => trace ?? []);
   const firstTrace = new RegExp(first, 'gi');
   const otherTraces = others.map((trace) => new RegExp(trace, 'i'));
   return {
     matches,
     scan: (text, shard) => {
-      // One character per byte, so that positions in both are the same.
+      // Latin-1 has one character per byte, so positions in `bytes` and `text` are the same.
       const bytes = text.toString('latin1');
       const rows: CatalogueRow[] = [];
       firstTrace.lastIndex = 0;

@@ -26,11 +26,11 @@ export interface StoredSearchOptions {
   signal: AbortSignal;
 }
 
-/** Responses of S3 take longer than the search in them. */
+/** More than are searched at the same time, because a response of S3 takes longer than a search. */
 const readsAtOnce = 32;
 /** Node decompresses on four threads. */
 const searchesAtOnce = 4;
-/** Bytes of text: a hundred thousand documents, of which an archive of this size has hundreds of millions. */
+/** Bytes of decompressed text: about a hundred thousand rows. An archive with such shards has hundreds of millions of documents. */
 const maxShardBytes = 64 * 1_024 ** 2;
 
 /** Most shards fit into few chunks. With Node's 16 KiB, the search takes twice the CPU time. */
@@ -39,7 +39,7 @@ const chunkSize = 256 * 1_024;
 const decompress = promisify(gunzip);
 
 /**
- * Holds as many compressed shards as are read at once, and the text of those that are searched.
+ * Searches all shards. Holds in memory the compressed shards that are being read, and the text of those being searched.
  *
  * @throws ArchiverError the errors of `CatalogueStore`
  */
@@ -55,7 +55,7 @@ export async function searchStored({
   const result: StoredSearch = { asOf: undefined, corrupt: 0 };
   await mapConcurrently(shards, readsAtOnce, signal, async (shard, limited) => {
     const stored = await store.read(shard, limited);
-    // Otherwise deleted since it was listed: nothing is left in it.
+    // A shard that was deleted since the listing has no rows.
     if (stored) {
       const rows = await limit(() => rowsIn(stored.body, shard, filter));
       if (rows) onRows(rows);

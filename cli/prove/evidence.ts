@@ -1,4 +1,4 @@
-/** Collects the evidence on one document into a folder, and compares what each part of it says. */
+/** Collects the evidence on one document in a folder, and checks whether its parts agree. */
 import { hash } from 'node:crypto';
 import { type ReceiptReading, readReceipt, tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
 import { type DocumentContext, parseContext } from '../../functions/bucket/contexts.ts';
@@ -39,7 +39,7 @@ import type { BucketAccess } from '../target/target.ts';
 import type { ChainLink, ManifestNamings } from './namings.ts';
 import type { ProofFolder } from './proof-folder.ts';
 
-/** Where the evidence is read. */
+/** Where the evidence is read from. */
 export interface ProofSource extends Pick<BucketAccess, 's3' | 'name'> {
   bucket: Bucket;
   versions: Pick<Versions, 'of' | 'lockOf'>;
@@ -53,7 +53,7 @@ export class ProofError extends Error {
   override readonly name = 'ProofError';
 }
 
-/** What S3 says about an object. */
+/** What S3 states about an object. */
 export interface StoredFacts {
   key: string;
   /** The SHA-256 that S3 verified and keeps, in lower-case hex. */
@@ -68,7 +68,7 @@ export interface StoredFacts {
 
 export interface ProofEvidence {
   documentId: string;
-  /** What the keys of document and receipt have: the two, or a tombstone at both. */
+  /** What is at the keys of document and receipt: these two, or the same tombstone at both. */
   subject:
     | { state: 'archived'; reading: ReceiptReading; bytes: number; sha256: string; namedPath: string }
     | { state: 'erased'; tombstone: Tombstone; sha256: string };
@@ -80,9 +80,9 @@ export interface ProofEvidence {
   /** Oldest first. */
   holds: readonly HoldRecord[];
   chain: readonly ChainLink[];
-  /** Whether a name of a file has the ID of another document, which is left out. */
+  /** Whether the ID of another document in a file name was replaced by `withheld`. */
   isWithheld: boolean;
-  /** What is missing from a complete proof, or contradicts it, in words. */
+  /** What is missing for a complete proof, or contradicts it, in words. */
   gaps: readonly string[];
 }
 
@@ -241,7 +241,7 @@ async function storedFacts(
   const lock = current && (await retry(() => versions.lockOf(key, current.versionId, signal)));
   // Stryker disable next-line ConditionalExpression: without a version there is no lock either; required by the type.
   if (!head || !current || !lock)
-    throw new ProofError('It was deleted while it was read. Run `archiver audit`.');
+    throw new ProofError('Document or receipt was deleted while it was read. Run `archiver audit`.');
   const { versionId, modified } = current;
   return { key, sha256: head.sha256, versionId, written: modified, others: all.length - 1, lock };
 }
@@ -263,8 +263,8 @@ async function readListed(key: string, bucket: Bucket, signal: AbortSignal): Pro
 }
 
 /**
- * Writes what the chain of manifests says about the document, and nothing about others: root manifests and tag files, and
- * of the other files only the lines about this document.
+ * Writes what the chain of manifests states about the document, and nothing about other documents: root manifests and tag
+ * files as they are, and excerpts of the files that name documents.
  */
 async function collectChain(
   documentId: string,
@@ -314,12 +314,12 @@ function changed(key: string): ProofError {
 const withheld = 'withheld';
 const anyId = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
-/** Replaces the IDs of other documents: the name of a stretch file has one if a part of the audit ended there. */
+/** Replaces the IDs of other documents. The name of a stretch file has one if a piece of the audit ended at that document. */
 function withhold(text: string, documentId: string): string {
   return text.replace(anyId, (id) => (id === documentId ? id : withheld));
 }
 
-/** What the evidence lacks, or how it contradicts itself. */
+/** What is missing in the evidence, and where it contradicts itself. */
 function gapsOf(
   subject: ProofEvidence['subject'],
   stored: readonly StoredFacts[],

@@ -1,4 +1,4 @@
-/** What a proof says in words: the same content for its page and for its text file. */
+/** The text of a proof's README.html and README.txt, which have the same content. */
 import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import { parseManifestKey } from '../../functions/bucket/manifest-text.ts';
 import { formatBytes } from '../../terminal/bytes.ts';
@@ -35,7 +35,7 @@ export interface ProofSection {
 }
 
 export interface Explanation {
-  /** Whether nothing is missing and nothing contradicts it. */
+  /** Whether the proof has no gaps. */
   isComplete: boolean;
   verdict: string;
   sections: readonly ProofSection[];
@@ -126,20 +126,20 @@ function verification({ documentId, subject, chain }: ProofEvidence, checksums: 
       text: 'Run these commands in this folder. They need only the tools of GNU coreutils: on Linux they are installed, on macOS the Homebrew package coreutils provides them, on Windows WSL or Git does. Every command must end without FAILED.',
     },
     {
-      text: '1. No file of this folder has been changed since it was made. The first line must be the SHA-256 that you were told.',
+      text: '1. Check that no file of this folder has been changed since it was made. The first command must print the SHA-256 that you were sent.',
     },
     { commands: [`sha256sum ${checksumsName}`, `sha256sum --check ${checksumsName}`] },
-    { text: `It was ${checksums} when the folder was made.` },
+    { text: `When the folder was made, it was ${checksums}.` },
     ...(subject.state === 'archived'
       ? [
           {
-            text: '2. The document has the bytes that the receipt states: this SHA-256 stands in the receipt, under object.sha256.',
+            text: '2. Check that the document has the bytes that the receipt states: the receipt has the same SHA-256 under object.sha256.',
           },
           { commands: [`sha256sum documents/${documentId}`, `cat receipts/${documentId}.json`] },
           ...(chain.length > 0
             ? [
                 {
-                  text: '3. Document and receipt have the SHA-256 that each manifest states, and the manifests that are whole in this folder have the SHA-256 that their successors state.',
+                  text: '3. Check that document and receipt have the SHA-256 that each manifest states, and that each manifest of which this folder has the complete file has the SHA-256 that the next one states.',
                 },
                 { commands: [everyLine] },
               ]
@@ -147,7 +147,7 @@ function verification({ documentId, subject, chain }: ProofEvidence, checksums: 
         ]
       : [
           {
-            text: '2. The keys of document and receipt have the same text, the tombstone: the two SHA-256 are equal. It states the SHA-256 of what was erased.',
+            text: '2. Check that the same tombstone is in the place of document and receipt: the two SHA-256 must be equal. The tombstone states the SHA-256 of what was erased.',
           },
           {
             commands: [
@@ -158,7 +158,7 @@ function verification({ documentId, subject, chain }: ProofEvidence, checksums: 
           ...(chain.length > 0
             ? [
                 {
-                  text: '3. The manifests from before the erasure state the SHA-256 of what was erased, as the tombstone does; those from after it state the SHA-256 of the tombstone. Compare:',
+                  text: '3. Compare the manifests with the tombstone. Manifests from before the erasure state the SHA-256 of what was erased, as the tombstone does. Manifests from after it state the SHA-256 of the tombstone.',
                 },
                 { commands: [`sort -k 2 ${excerptGlob} | uniq`] },
               ]
@@ -167,7 +167,7 @@ function verification({ documentId, subject, chain }: ProofEvidence, checksums: 
     ...(chain.length > 0
       ? [
           {
-            text: `4. Each manifest names its predecessor: its first line is the line before its own in ${proofFiles.chain}. The last line of ${proofFiles.chain} is the newest manifest. Ask the owner of the archive for the SHA-256 that was kept outside of it, and compare.`,
+            text: `4. Check the chain. Each manifest names the one before it: its first line is the previous line of ${proofFiles.chain}. The last line of ${proofFiles.chain} is the newest manifest. Ask the owner of the archive for a SHA-256 of a manifest that was kept outside of the archive, and compare.`,
           },
           { commands: [`cat ${proofFiles.chain}`] },
         ]
@@ -203,10 +203,7 @@ function fileEntries({
         ] as [string, string][])),
     ...(contexts.length > 0
       ? ([
-          [
-            `contexts/${documentId}/`,
-            'what the archiver learnt about the document: orders, resources and phone numbers',
-          ],
+          [`contexts/${documentId}/`, 'the orders, resources and phone numbers that the document belongs to'],
         ] as [string, string][])
       : []),
     ...(hasContextTombstone
@@ -219,7 +216,7 @@ function fileEntries({
       ? ([
           [
             `holds/${documentId}/`,
-            'who placed or released a hold, when and why; a colon in a name is written as -',
+            'who placed or released a hold, when and why; a colon in a file name is written as -',
           ],
         ] as [string, string][])
       : []),
@@ -231,13 +228,13 @@ function fileEntries({
           ],
           [
             'manifests/',
-            `tag files, which name the manifest beside them${hasRoots ? '; manifests that name no documents themselves, as they are' : ''}`,
+            `tag files, which name the manifest beside them${hasRoots ? '; root manifests, which name no documents' : ''}`,
           ],
           [
             proofFiles.excerpts,
-            `of files of manifests that name other documents as well: only the lines about this document and the line about the previous manifest${isWithheld ? '. In names of files, the ID of another document is written as withheld' : ''}`,
+            `excerpts of the files that also name other documents: the lines about this document, and the line about the previous manifest${isWithheld ? '. In file names, the ID of another document is written as withheld' : ''}`,
           ],
-          [proofFiles.wholeFiles, 'the SHA-256 of the whole files that the excerpts are from'],
+          [proofFiles.wholeFiles, 'the SHA-256 of each complete file of which there is an excerpt'],
         ] as [string, string][])
       : []),
     [checksumsName, 'the SHA-256 of each file of evidence: all files but README.html, README.txt and itself'],
@@ -250,7 +247,7 @@ function manifestBlocks({ chain }: ProofEvidence, { place }: ProofOrigin): Block
   const bucket = place.startsWith('s3://');
   return [
     {
-      text: 'A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or a manifest later without changing every manifest since. What this proves depends on who has kept the SHA-256 of a manifest outside of the archive, and since when: at that time, the document already had these bytes.',
+      text: 'A manifest lists the SHA-256 of all documents and receipts in the archive at the time when it is written. Each manifest is written once, and names the SHA-256 of the one before it. So nobody can change a document, a receipt or a manifest without changing all later manifests. If somebody has kept the SHA-256 of a manifest outside of the archive since a certain day, then the document had these bytes on that day.',
     },
     {
       pairs: [
@@ -260,7 +257,7 @@ function manifestBlocks({ chain }: ProofEvidence, { place }: ProofOrigin): Block
       ],
     },
     {
-      text: `Other documents must not be disclosed, so this folder has only excerpts of the files that name them. Somebody with access to the archive verifies the whole: each file of ${proofFiles.wholeFiles} in the archive has the SHA-256 that stands there, and contains the lines of its excerpt. ${bucket ? 'In a new folder with a copy of whole-files.txt:' : `In ${place}, with the path of whole-files.txt:`}`,
+      text: `This folder must not disclose other documents, so it has only excerpts of the files that name them. Somebody with access to the archive can verify the complete files: each file in ${proofFiles.wholeFiles} must have the SHA-256 stated there, and contain the lines of its excerpt. ${bucket ? 'In a new folder with a copy of whole-files.txt:' : `In ${place}, with the path of whole-files.txt:`}`,
     },
     {
       commands: [
@@ -278,7 +275,7 @@ function describe(manifest: ProofEvidence['chain'][number]['manifest'] | undefin
 
 function storedBlocks(stored: readonly StoredFacts[]): Block[] {
   return [
-    { text: 'The storage stated this about the two objects when this folder was made.' },
+    { text: 'When this folder was made, S3 stated the following about the two objects.' },
     ...stored.flatMap(({ key, sha256, versionId, written, others, lock: { held, retention } }): Block[] => [
       { text: key },
       {
@@ -309,7 +306,7 @@ function contextEntries({ contexts }: ProofEvidence): [string, string][] {
     [
       ...(reference === undefined ? [] : [`reference ${reference}`]),
       ...(numbers.length > 0 ? [numbers.join(', ')] : []),
-      `learnt ${learntAt}`,
+      `recorded ${learntAt}`,
     ].join(' · '),
   ]);
 }

@@ -23,20 +23,20 @@ import type { ProofSource } from './evidence.ts';
 /** A manifest, and what it says about one document. */
 export interface ChainLink {
   manifest: NamedManifest;
-  /** The file with the lines about the document: the manifest itself, or a stretch file. Undefined: it has no such lines. */
+  /** The file with the lines about the document: the manifest itself, or a stretch file. Undefined: there are none. */
   named: { file: ManifestLine; entry: ManifestEntry } | undefined;
 }
 
 export interface ManifestNamings {
   /** Of one document: the manifests from the first that names it to the newest, oldest first. Empty: none names it. */
   chainOf(documentId: string): ChainLink[];
-  /** What is wrong with manifests, which are not used then. */
+  /** What is wrong with manifests. Such manifests are not used. */
   defects: readonly Pick<ManifestDefect, 'key' | 'detail'>[];
 }
 
 /** Manifests that are read at the same time. */
 const manifestsAtOnce = 8;
-/** Later than every manifest: only the newest is checked completely, the others as far as they are read. */
+/** A key after every manifest, so that only the newest is checked completely. The others are checked as far as they are read. */
 const sinceNone = `${manifestPrefix}~`;
 
 /** @throws ArchiverError the errors of `Bucket` */

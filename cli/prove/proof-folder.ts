@@ -1,4 +1,4 @@
-/** The folder of one proof. It is filled under a hidden name and appears complete or not at all. */
+/** The folder of one proof. It is written under a hidden name, and renamed when it is complete. */
 import { createHash } from 'node:crypto';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ export const checksumsName = 'checksums.txt';
 export interface ProofPlace {
   /** A new, empty folder under a hidden name. */
   newFolder(): ProofFolder;
-  /** Removes what was not published, and the place if it is new and nothing was. */
+  /** Removes folders that were not published, and the place itself if it is new and empty. */
   close(): Promise<void>;
 }
 
@@ -43,7 +43,7 @@ export async function openProofPlace(to: string): Promise<ProofPlace> {
   };
 }
 
-/** Accessible to the owner only. Paths have `/` between names. */
+/** The folder of a proof. Only its owner can open it. All paths are relative, with `/` between names. */
 export class ProofFolder {
   readonly #path: string;
   /** SHA-256 of each file of evidence, by path. */
@@ -98,7 +98,7 @@ export class ProofFolder {
     return { bytes, sha256 };
   }
 
-  /** Writes `checksums.txt` over all evidence, for `sha256sum --check`. @returns its SHA-256 in lower-case hex */
+  /** Writes `checksums.txt` with all files of evidence, for `sha256sum --check`. @returns its SHA-256 in lower-case hex */
   async seal(): Promise<string> {
     const lines = [...this.#digests].map(([key, sha256]) => formatLine({ sha256, key })).sort();
     const text = lines.join('');

@@ -1,4 +1,4 @@
-/** The two forms of what a proof says: a page without scripts, and a text. */
+/** Formats the README of a proof: as a page without scripts, and as text. */
 import { Help } from 'commander';
 import { printable } from '../../terminal/escape.ts';
 import { formatPairs } from '../../terminal/tables.ts';
@@ -71,7 +71,7 @@ function linesOf(block: Block): string[] {
   return ['', ...formatPairs(block.pairs).map((line) => `  ${line}`)];
 }
 
-/** Without line breaks from elsewhere. */
+/** Wraps a text. Line breaks in names are escaped. */
 function wrap(text: string): string[] {
   return new Help().boxWrap(printable(text), columns - 2).split('\n');
 }
