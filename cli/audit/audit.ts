@@ -21,8 +21,8 @@ import { readTelnyxList } from './telnyx.ts';
 
 /**
  * @returns the exit code
- * @throws UsageError if an output file cannot be written, Error if the audit cannot run, ArchiverError if a listing fails, or the signal's reason. In each case no file
- *   or object is left behind
+ * @throws UsageError if an output file cannot be written, Error if the audit cannot run, ArchiverError if a listing fails, or
+ *   the signal's reason. In each case no file or object is left behind
  */
 export async function audit(options: AuditOptions, context: CommandContext): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'telnyx-archiver-audit-'));

@@ -18,7 +18,7 @@ import type { AuditRun } from './run.ts';
 
 /** Documents that are inspected at the same time. */
 const concurrency = 32;
-/** The audit stops when none of the first documents, this many, can be read: the cause is not in the documents. */
+/** If none of this many first documents can be read, the audit stops: the cause is not in the documents. */
 const maxUnreadable = 50;
 
 /**
@@ -128,7 +128,7 @@ function count(tally: Tally, { evidence }: Inspection): void {
   tally.bytes += evidence.object?.bytes ?? 0;
 }
 
-/** If no document can be read, as without permission to decrypt, the cause is not in the documents. */
+/** Stops the audit if no document can be read: the cause, such as a missing permission, is then not in the documents. */
 class UnreadableDocuments {
   #count = 0;
   // Stryker disable next-line StringLiteral: the first document that is added replaces it.

@@ -106,7 +106,7 @@ async function showFindings(
     terminal.print(findingLine(finding, terminal.paint));
     terminal.record(findingRecord(finding));
   }
-  // Summary and results are separate objects: neither hides what the other states.
+  // Summary and results are separate objects. If one was altered, the other still counts.
   for (const code of findingCodes) tally.counts[code] = Math.max(tally.counts[code], counts[code]);
   return { tally, advice, findings };
 }

@@ -1,4 +1,4 @@
-/** `audit --since`: a dated statement of the audits of a period, such as a quarter. Has no file name and no reference. */
+/** `audit --since`: a dated statement of the audits in a period, such as a quarter. It has no file names and no references. */
 
 import { findingCodes, weightOf } from '../../functions/audit/findings.ts';
 import type { RunSummary } from '../../functions/audit/records.ts';
@@ -114,15 +114,16 @@ interface Period {
   incomplete: number;
   unfinished: number;
   unreadable: number;
-  /** Nights in which a run was due, and the dates of those without a complete run. */
+  /** Number of nights in which a run was due. */
   nights: number;
+  /** Dates of the nights without a complete run. */
   missed: string[];
   /** The first and the last complete run. */
   first: EndedRun | undefined;
   last: EndedRun | undefined;
   codes: CodeOfPeriod[];
   readBack: ReadBack;
-  /** The newest manifest that a run knew. */
+  /** The newest manifest that a run wrote or found. */
   manifest: RunSummary['manifest'];
 }
 
@@ -171,7 +172,7 @@ function examinePeriod({ since, until }: { since: number; until: number }, histo
   };
 }
 
-/** What could not be checked is among the codes as `unreadable`. */
+/** The problems of a period by code. What could not be checked has the code `unreadable`. */
 function codesOfPeriod(ended: readonly EndedRun[]): CodeOfPeriod[] {
   const tallies = ended.map((entry) => ({ run: entry.run, counts: tallyOfRun(entry).counts }));
   const last = tallies.at(-1);

@@ -17,7 +17,7 @@ import { findingLine, findingRecord } from '../report/summary.ts';
 import type { BucketAccess } from '../target/target.ts';
 import type { AuditOptions } from './options.ts';
 
-/** What the steps of one audit share. */
+/** State and dependencies of one audit, which its steps share. */
 export interface AuditRun {
   options: AuditOptions;
   context: CommandContext;
@@ -32,7 +32,7 @@ export interface AuditRun {
   advice: AuditAdvice;
   /** What is being done before the first document is checked; shown as progress. */
   step: string;
-  /** Documents that the newest manifest names. */
+  /** Number of documents that the newest manifest names. */
   inManifest: number;
   /** Counts a finding and prints it. */
   report: (finding: Finding) => void;
@@ -98,7 +98,7 @@ export function describeProgress(run: AuditRun, comparingMs: number): ProgressSt
           : `${formatCount(documents.count, 'document')} listed at Telnyx so far`,
     };
   }
-  // Each of the two may lack documents that the archive has, so the larger one is the better estimate.
+  // Telnyx's list and the manifest may each lack documents that the archive has, so the larger number is the better estimate.
   const expected = Math.max(documents.count, run.inManifest);
   const seconds = Math.max(0.001, comparingMs / 1_000);
   return {

@@ -1,4 +1,4 @@
-/** The runs of the audit function, read for people: what each found, and the names of the documents, which no run keeps. */
+/** Reads the runs of the audit function, and adds the file names of the documents, which no run records. */
 
 import {
   countDefects,
@@ -63,7 +63,7 @@ export interface EndedRun {
   summary: RunSummary;
 }
 
-/** What the bucket has of the runs of a period, without those that are dated ahead. Each is oldest first. */
+/** The runs of a period, without those that are dated ahead. Each list is oldest first. */
 export interface RunHistory {
   ended: EndedRun[];
   /** Names of runs without a summary. */
@@ -72,7 +72,7 @@ export interface RunHistory {
   unreadable: string[];
 }
 
-/** By the time at which a run was requested; milliseconds since the Unix epoch. */
+/** A period, in which a run is by the time of its request. Milliseconds since the Unix epoch. */
 export interface RunPeriod {
   /** Inclusive. @default the first run */
   since?: number;
@@ -110,7 +110,7 @@ function firstRunAt(instant: number): string {
   return runName(Math.ceil(instant / 1_000) * 1_000);
 }
 
-/** Undefined instead of a record that the archiver did not write. */
+/** @returns undefined for a record that is not as the archiver writes it */
 async function orUndefined<Content>(reading: Promise<Content | undefined>): Promise<Content | undefined> {
   try {
     return await reading;
@@ -120,7 +120,7 @@ async function orUndefined<Content>(reading: Promise<Content | undefined>): Prom
   }
 }
 
-/** The counts of a run as the command's, with what has no result as `unreadable`. */
+/** The counts of a run in the form of the command's own. Parts without a result count as `unreadable`. */
 export function tallyOfRun({ plan, summary }: Pick<EndedRun, 'plan' | 'summary'>): Tally {
   const { tally, unfinished } = summary;
   const { archived, held, bytes, objectsRead, bytesRead, requests, documents } = tally;
@@ -162,7 +162,7 @@ function unreadable(key: string, detail: string): Finding {
   return { code: 'unreadable', key, detail };
 }
 
-/** Of a valid name, as the schemas of the records check it. */
+/** @param name a valid name: the schemas of the records check it */
 function partOf(name: string): AuditPart {
   return parsePartName(name) as AuditPart;
 }
@@ -204,7 +204,7 @@ export async function* withNames(
   });
 }
 
-/** Daily shares of the archive whose objects were read, of so many. */
+/** How many daily shares of the archive were read back, and how many there are. */
 export interface Shares {
   read: number;
   of: number;
@@ -217,13 +217,13 @@ export function sharesOfRun({ plan, summary: { full, shareDays: of } }: EndedRun
 export interface ReadBack {
   objects: number;
   bytes: number;
-  /** Of the whole archive. Only complete runs count, and only shares as long as those of the newest run. */
+  /** Only complete runs with the same `fixityDays` as the newest run count. */
   shares: Shares;
-  /** The same in words. */
+  /** `shares` in words. */
   share: string;
 }
 
-/** What runs have read back together. @param runs oldest first */
+/** What several runs have read back in all. @param runs oldest first */
 export function readBackOf(runs: readonly EndedRun[]): ReadBack {
   const { shareDays: of = 1, readsBytes = true } = runs.at(-1)?.summary ?? {};
   const reading = runs.filter(
@@ -279,7 +279,7 @@ export function unreadableSummary(run: string): Finding {
   return unreadable(auditSummaryKey(run), notWritten);
 }
 
-/** All runs of a history, newest first, as its table shows them. */
+/** The rows of a table of runs, newest first. */
 export function historyRows({ ended, unfinished, unreadable: altered }: RunHistory): HistoryRow[] {
   const rows: HistoryRow[] = [
     ...ended.map((entry): HistoryRow => {

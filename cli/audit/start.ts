@@ -7,7 +7,7 @@ import { queuesOf } from '../target/target.ts';
 /**
  * Asks the audit function for a run, as the schedule does every night.
  *
- * @param full whether the run reads everything
+ * @param full whether the run reads everything, not only what is new and one daily share
  * @returns the exit code
  * @throws Error for an archiver without an audit; ArchiverError QueueUnavailable
  */
@@ -33,7 +33,7 @@ export async function startAudit(
   const run = runName(now, full);
   terminal.print(
     `Requested the run ${run}${full ? ', which reads everything' : ''}.`,
-    `To see its result, run \`${commandLine(target, 'audit --latest')}\`. Until it has ended, this shows the run before it.`,
+    `To see its result, run \`${commandLine(target, 'audit --latest')}\`. Until the run has ended, this shows the previous one.`,
   );
   terminal.record({ type: 'requested', run, full });
   return 0;

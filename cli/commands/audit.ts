@@ -11,48 +11,49 @@ import { instantHelp } from '../instants.ts';
 
 const help: CommandHelp = {
   text: `
-Compares Telnyx's list, the receipts, the objects with all their versions, the manifests and the hold records, document
-by document. Does not change or delete any archived document.
+Compares Telnyx's list, the receipts, the objects with all their versions, the contexts, the manifests and the hold
+records, document by document. Does not change or delete any archived document.
 
 Prints one line per problem; --all adds documents without problems. Each line starts with a mark:
   =  archived and unchanged
-  -  not in the archive: missing, lost, no-object, hidden, manifest-removed; erased (not a problem)
+  -  not in the archive: missing, lost, no-object, hidden, manifest-removed;
+     erased, pending and infected are not problems
   +  archived and unchanged, no longer at Telnyx (not a problem)
   *  in the archive, with a problem
   !  could not be checked
 
-The audit function of the archiver does the same by itself every night. --latest shows what its last run found, with
-the file names of today's receipts. --start asks for a run now. --since and --until print a statement of its runs, for a
-period such as a quarter: runs, nights without a complete run, problems by code, what was read back, the newest manifest,
-and your role.
+The audit function of the archiver does the same every night. --latest shows what its last run found, with the file
+names in today's receipts. --start asks for a run now. --since and --until print a statement of its runs in a period, such
+as a quarter: the runs, nights without a complete run, problems by code, what was read back, the newest manifest, and your
+role.
 
 ${instantHelp}
 
-TELNYX_API_KEY must be set, except with --no-telnyx, --latest, --start and --since. With several --stack, all of them are compared with its account.`,
+TELNYX_API_KEY must be set, except with --no-telnyx, --latest, --start and --since. With several --stack, each archive is compared with the account of this key.`,
   examples: [
     ['audit', 'compare the deployed archive with Telnyx'],
     ['audit --read-data 5 --html report.html', 'also hash 5 % of the objects, and write a report'],
     ['audit --stack dev --stack prod --no-telnyx', 'check two archives, one after the other'],
     ['audit --local archive --repair', 'queue what is missing in a local archive'],
     ['audit --latest', 'show what the audit function found last night'],
-    ['audit --start --full', 'let the audit function read everything now'],
+    ['audit --start --full', 'ask the audit function to read everything now'],
     ['audit --since 2026-07-01 --until 2026-10-01', 'print the statement of a quarter'],
   ],
   exitCodes: {
     0: 'no problems; with --start: requested',
     1: 'problems found',
-    3: 'no problems found, but some items could not be checked; with --latest also no run, with --since nights without a complete run',
+    3: 'no problems found, but some items could not be checked; or, with --latest, no run has ended; or, with --since, some nights have no complete run',
   },
   permissions: `
 ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions and s3:GetObject on the bucket; kms:Decrypt on
 its key. If a document is on hold: s3:GetObjectLegalHold and s3:GetObjectRetention. --manifest without a file:
 s3:PutObject on manifests/* and kms:GenerateDataKey. --repair: sqs:GetQueueUrl and sqs:SendMessage. --html:
 sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:ChangeMessageVisibility on the dead-letter queues; without these the report
-does not show failures. --latest and --since: s3:ListBucket, s3:GetObject on audits/* and for file names on receipts/*,
+does not show failures. --latest and --since: s3:ListBucket, s3:GetObject on audits/* and, for file names, on receipts/*;
 kms:Decrypt. --start: sqs:GetQueueUrl and sqs:SendMessage.`,
 };
 
-/** Options of the command line, by what the command does with the runs of the audit function. */
+/** The options that each mode allows. A mode is what the command does with the runs of the audit function. */
 const runModes = {
   latest: ['latest', 'html'],
   start: ['start', 'full'],
@@ -113,7 +114,7 @@ export const auditCommand: ArchiverCommand = {
       .option('--html <file>', 'write a report as one HTML page that works offline')
       .option('--latest', 'show the last run of the audit function; compares nothing now')
       .option('--start', 'ask the audit function for a run now')
-      .option('--full', 'with --start: read everything, not only the share of the day')
+      .option('--full', 'with --start: read everything, not only what is new and one daily share')
       .option('--since <instant>', 'print a statement of the audit function’s runs from this instant on')
       .option('--until <instant>', 'with --since: end of the period, exclusive (default: now)'),
   run: (context, parsed) => {

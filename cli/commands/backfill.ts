@@ -47,8 +47,8 @@ do not delay sweeps or live documents.
 
 ${instantHelp}
 
-With --watch, documents of --ids and --reference are counted by their receipts, erased ones with those already archived. For a time span, the metrics are shown,
-which also count what the other lanes archive meanwhile.
+With --watch and --ids or --reference, the command counts receipts; an erased document counts as already archived. With
+--watch and a time span, it shows the metrics, which also count what other lanes archive in the meantime.
 
 TELNYX_API_KEY must be set for --all and --reference, and to show the number of documents before sending.`,
   examples: [

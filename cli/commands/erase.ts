@@ -36,21 +36,18 @@ export interface EraseOptions {
 
 const help: CommandHelp = {
   text: `
-Deletes every version of the object, of the receipt and of what was learnt about the document (contexts/), and leaves a
-tombstone in place of each: the ID, the time, your role, the basis and the digests of what was there. The catalogue keeps
-only that the document is erased. A tombstone keeps the document from being archived again, and the audit counts the
-document as erased. Deletion cannot be undone.
+Deletes every version of a document, of its receipt and of its contexts (orders, resources and phone numbers), and leaves a
+tombstone in place of each. A tombstone states the ID, the time, your role, the basis and the digests of what was erased.
+The catalogue states only that the document is erased. A tombstone keeps the document from being archived again, and the
+audit counts the document as erased. You cannot undo an erasure.
 
-Not erased, with the reason: what is on hold, what Object Lock protects in COMPLIANCE mode, and in GOVERNANCE mode
-without --bypass-governance. Safe to run again: an interrupted erasure goes on where it stopped.
+Does not erase, and gives the reason: documents on hold; documents that Object Lock protects in COMPLIANCE mode, or in
+GOVERNANCE mode without --bypass-governance. Safe to run again: an interrupted erasure goes on where it stopped.
 
 Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.`,
   examples: [
     ['erase <document-id> --basis DSR-2026-114 --dry-run', 'show what would be deleted'],
-    [
-      'erase --ids ids.txt --basis DSR-2026-114 --evidence erasure.txt',
-      'erase, and write a statement to file',
-    ],
+    ['erase --ids ids.txt --basis DSR-2026-114 --evidence erasure.txt', 'erase, and write a statement'],
   ],
   exitCodes: {
     0: 'all documents are erased',
@@ -59,7 +56,8 @@ Deletes nothing at Telnyx, and no export, report or backup: see docs/erasure.md.
   permissions: `
 a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
 s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:DeleteObjectVersion, s3:GetObjectRetention and s3:GetObjectLegalHold;
-s3:BypassGovernanceRetention with --bypass-governance; kms:Decrypt and kms:GenerateDataKey.`,
+s3:BypassGovernanceRetention with --bypass-governance; on the bucket of the catalogue s3:ListBucket, and s3:GetObject and
+s3:PutObject on rows/*; kms:Decrypt and kms:GenerateDataKey. docs/architecture.md has a policy.`,
 };
 
 export const eraseCommand: ArchiverCommand = {
@@ -83,13 +81,13 @@ export const eraseCommand: ArchiverCommand = {
   run: (context, parsed) => erase({ ...parsed.opts(), documentIds: parsed.args }, context),
 };
 
-/** What becomes of a document that is not erased. */
+/** What happens to a document that is not erased, and why. */
 interface Instead {
   outcome: 'already-erased' | 'not-archived' | 'refused';
   why: string;
 }
 
-/** What becomes of one document. */
+/** What happens to one document. */
 interface Plan {
   found: Examination;
   /** Undefined: it will be erased. */
@@ -221,7 +219,7 @@ async function isConfirmed(chosen: readonly Plan[], run: ErasureRun): Promise<bo
 const maxShown = 20;
 
 /**
- * @param chosen their plans change for what has come since, such as a hold during the confirmation
+ * @param chosen their plans are updated for what has changed since, such as a hold during the confirmation
  * @param erasures receives each erasure as it ends, so that an interruption loses none
  */
 async function eraseAll(chosen: readonly Plan[], erasures: Erasure[], run: ErasureRun): Promise<void> {

@@ -42,23 +42,23 @@ const help: CommandHelp = {
   text: `
 Each document is written to a folder named after its upload day, 2026/11/23/<file name>. Its SHA-256 is verified, and
 the file appears only when it is complete. Documents that are already in the folder are not downloaded again: after
-Ctrl-C or an error, run the same command again. A file whose name is taken or not possible in the folder gets the
-document's ID in its name. export.jsonl in the folder lists the files with document ID, file name and customer reference.
-New folders and files are accessible only to you.
+Ctrl-C or an error, run the same command again. If a file name is taken or the file system does not allow it, the
+document's ID is added to it. export.jsonl in the folder lists the files with document ID, file name and customer
+reference. The folder holds personal data; only you can open new folders and files.
 
-A document is exported if all options that select documents apply. Customer reference and file name are those of its
-receipt: what Telnyx said when it was archived.
+A document is exported if it matches all options that select documents. Its customer reference and file name are those
+that Telnyx stated when it was archived.
 
-Erased documents are not exported, and are counted whatever the selection. If an earlier run exported one into the folder,
-the command names its files and deletes nothing.
+Erased documents are not exported. They are counted even if they are not selected. If an earlier run exported one into the
+folder, the command lists its files, and deletes nothing.
 
 ${instantHelp}`,
   examples: [
     ['export documents', 'copy every document into the folder documents'],
-    ['export documents --since 2026-01-01 --until 2026-04-01', 'those uploaded in the first quarter'],
-    ['export documents --reference PO-4711 --receipts', 'those of an order, with their receipts'],
+    ['export documents --since 2026-01-01 --until 2026-04-01', 'copy those uploaded in the first quarter'],
+    ['export documents --reference PO-4711 --receipts', 'copy those with this reference, and their receipts'],
     ['export documents --name invoice --dry-run', 'show how many have such a name, and their size'],
-    ['export documents --verify', 'also hash the files that are already there'],
+    ['export documents --verify', 'also verify the files that are already in the folder'],
   ],
   exitCodes: { 0: 'all exported', 1: 'some failed, or the archive is empty' },
   permissions: `
@@ -98,7 +98,7 @@ type Result =
   | { state: 'erased'; documentId: string }
   | { state: 'failed' | 'not selected' };
 
-/** What a person knows a document by. */
+/** How a person recognises a document. */
 type Named = Pick<Exported, 'documentId' | 'fileName' | 'customerReference'>;
 
 /** @returns the exit code */

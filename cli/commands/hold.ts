@@ -11,8 +11,8 @@ import type { CommandHelp } from '../help.ts';
 
 const help: CommandHelp = {
   text: `
-Places a legal hold of S3 on the object and on the receipt, and records who did it and why under holds/. What is held
-cannot be erased by anybody until it is released. Safe to run again.`,
+Places a legal hold of S3 on the object and on the receipt, and records under holds/ who did it and why. Nobody can erase
+the document until it is released. Safe to run again.`,
   examples: [
     ['hold <document-id> --reason "Case 12 O 345/26"', 'keep a document as evidence'],
     ['hold --ids ids.txt --reason "Case 12 O 345/26"', 'keep the documents whose IDs are in a file'],

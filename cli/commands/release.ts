@@ -11,8 +11,8 @@ import type { CommandHelp } from '../help.ts';
 
 const help: CommandHelp = {
   text: `
-Ends the legal hold of the object and of the receipt, and records who did it and why under holds/. An erasure that the
-hold has stopped goes on when its command is run again. Safe to run again.`,
+Ends the legal hold of the object and of the receipt, and records under holds/ who did it and why. If the hold has stopped
+an erasure, run \`erase\` again. Safe to run again.`,
   examples: [
     ['release <document-id> --reason "Case 12 O 345/26 closed"', 'release a document'],
     [

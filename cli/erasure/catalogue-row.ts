@@ -1,4 +1,4 @@
-/** The row of a document in the catalogue: after an erasure it states nothing but that the document is erased. */
+/** Erases the row of a document in the catalogue. Afterwards it states only that the document is erased. */
 import { erasedRow, shardOf } from '../../functions/bucket/catalogue-rows.ts';
 import { readShard, updateShard } from '../../functions/bucket/catalogue-shards.ts';
 import type { ErasureDependencies } from './examine.ts';
@@ -6,7 +6,7 @@ import type { ErasureDependencies } from './examine.ts';
 type Dependencies = Pick<ErasureDependencies, 'catalogue' | 'retry'>;
 
 /**
- * Whether the catalogue states anything else of the document, or may: a shard that is not whole can hold anything.
+ * Whether the catalogue states more of the document than that it is erased, or may do so: a damaged shard can hold anything.
  *
  * @throws ArchiverError the errors of `CatalogueStore`
  */
@@ -21,8 +21,8 @@ export async function isInCatalogue(
 }
 
 /**
- * Adds the row even if there is none: an audit that has read the document before its tombstone was written must find the
- * shard changed.
+ * Writes the row, even if the document had none. So an audit that read the document before its tombstone was written finds
+ * the shard changed, and does not bring the row back.
  *
  * @throws ArchiverError the errors of `CatalogueStore`
  */
@@ -30,7 +30,7 @@ export async function eraseRow(documentId: string, { catalogue, retry }: Depende
   if (!catalogue) return;
   const shard = shardOf(documentId);
   await retry(async (signal) => {
-    // A single shard would pass for a catalogue.
+    // If there is no catalogue yet, none is begun: a single shard would look like a complete catalogue.
     if (!(await catalogue.read(shard, signal)) && (await catalogue.list(signal)).length === 0) return;
     await updateShard(
       catalogue,

@@ -20,8 +20,9 @@ export interface HoldOptions {
 
 export const holdPermissions = `
 a role in \`breakGlassArns\` of stage.json, with ${findStackPermissions}; s3:ListBucket, s3:ListBucketVersions,
-s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:GetObjectRetention, s3:GetObjectLegalHold and s3:PutObjectLegalHold; kms:Decrypt and
-kms:GenerateDataKey.`;
+s3:GetObject, s3:GetObjectVersion, s3:PutObject, s3:GetObjectRetention, s3:GetObjectLegalHold and s3:PutObjectLegalHold;
+on the bucket of the catalogue s3:ListBucket, and s3:GetObject on rows/*; kms:Decrypt and kms:GenerateDataKey.
+docs/architecture.md has a policy.`;
 
 export function addHoldOptions(command: Command): Command {
   return command

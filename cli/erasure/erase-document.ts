@@ -1,7 +1,8 @@
 /**
- * Erases one document: a tombstone at the receipt's key, the same at the object's and at that of its contexts, then its row
- * in the catalogue; then every other version of these keys and every context is deleted. From the first step on, no delivery
- * archives the document again, and from the third on, no look-up writes a context. Killed anywhere, the same call goes on.
+ * Erases one document. Writes a tombstone at the key of the receipt, then the same at the keys of the object and of the
+ * contexts. Then rewrites its row in the catalogue, and deletes every other version at these keys and every context. From the
+ * first tombstone on, no delivery archives the document again; from the third on, no look-up writes a context. If the process
+ * is killed at any point, the same call goes on.
  */
 import { latestHoldRecord } from '../../functions/bucket/holds.ts';
 import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
@@ -42,7 +43,7 @@ export function provenErasure(tombstone: Tombstone): Erasure {
   return { tombstone, sha256, deleted: [], unfinished: undefined };
 }
 
-/** A writer other than a delivery competes for the keys; only a break-glass role can. */
+/** Rounds until a conflict is reported. Only another writer with a break-glass role can cause so many. */
 const maxRounds = 5;
 
 /** @param first a recent examination that `refusalOf` has no objection to @throws ArchiverError the errors of `Bucket` */
@@ -95,7 +96,7 @@ async function replaceReceipt(
   return isWritten ? tombstone : undefined;
 }
 
-/** Puts the tombstone at a key, whatever there is. */
+/** Puts the tombstone at a key, whatever is there. */
 async function replaceObject(
   key: string,
   tombstone: Tombstone,

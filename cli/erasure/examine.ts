@@ -1,4 +1,4 @@
-/** Reads all that the bucket has of one document: versions, locks, tombstones and holds. Changes nothing. */
+/** Reads everything that the archive has of one document: versions, locks, tombstones, holds and catalogue. Changes nothing. */
 import { hash } from 'node:crypto';
 import * as v from 'valibot';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
@@ -20,7 +20,7 @@ import { isInCatalogue } from './catalogue-row.ts';
 
 export interface ErasureDependencies {
   bucket: ReplaceableBucket;
-  /** Undefined for an archiver that keeps none. */
+  /** Undefined for an archiver that keeps no catalogue. */
   catalogue: CatalogueStore | undefined;
   versions: Versions;
   retry: StorageRetry;
@@ -45,10 +45,10 @@ export interface Examination {
   receiptEtag: string | undefined;
   /** Whether the tombstones of receipt, object and contexts are in place. */
   hasAllTombstones: boolean;
-  /** What the tombstone will state of object and receipt: as the receipt states it, so that it agrees with manifests. */
+  /** What the tombstone will state about object and receipt. Taken from the receipt, so that it agrees with the manifests. */
   found: Tombstone['erased'];
   name: DocumentName;
-  /** Whether the catalogue states, or may state, more of it than that it is erased. */
+  /** Whether the catalogue states, or may state, more about it than that it is erased. */
   isInCatalogue: boolean;
   /** The newest hold record, if it says that the document is held. */
   hold: HoldRecord | undefined;
@@ -90,7 +90,7 @@ export async function examine(documentId: string, dependencies: ErasureDependenc
 
 interface ExaminedKey {
   current: StoredObject | undefined;
-  /** Text of the newest version that is no delete marker; undefined for a document. */
+  /** Text of the newest version that is not a delete marker; undefined for a document. */
   body: Buffer | undefined;
   /** The current object, if it is a whole tombstone. */
   tombstone: Tombstone | undefined;

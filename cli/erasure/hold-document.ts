@@ -90,7 +90,7 @@ function lockable({ versions }: Examination): Examination['versions'] {
   return versions.filter((version) => !version.isDeleteMarker && isOfDocument(version));
 }
 
-/** Contexts are not held by S3: the record of the hold keeps them from being erased. */
+/** Contexts get no legal hold in S3: the record of the hold keeps them from being erased. */
 function isOfDocument({ key }: Examination['versions'][number]): boolean {
   return !key.startsWith(contextPrefix);
 }
