@@ -71,9 +71,19 @@ describe('without --fresh', () => {
   });
 
   it.each([
-    ['the start of the last audit that updated the catalogue', true, '20261124T121500Z', '2026-11-24T12:15:00.000Z'],
+    [
+      'the start of the last audit that updated the catalogue',
+      true,
+      '20261124T121500Z',
+      '2026-11-24T12:15:00.000Z',
+    ],
     ['the write of the oldest part, if the last audit began earlier', true, '20261124T021500Z', instant(0)],
-    ['the write of the oldest part, if the last audit could not update the catalogue', false, '20261124T121500Z', instant(0)],
+    [
+      'the write of the oldest part, if the last audit could not update the catalogue',
+      false,
+      '20261124T121500Z',
+      instant(0),
+    ],
   ])('says that the answer is as of %s', async (_what, isWritten, audit, asOf) => {
     const { bucket, catalogue, advance, run } = createFindWorld();
     catalogue.put([rowOf(1)]);
@@ -119,9 +129,7 @@ describe('without --fresh', () => {
     const result = await run({ words: ['loa'] });
 
     expect(result).toMatchObject({ exitCode: 0, ids: [idOf(1)], end: { missing: 1, corrupt: 2 } });
-    expect(result.printed).toContain(
-      'The answer is incomplete. Catalogue parts missing: 1, corrupt: 2.',
-    );
+    expect(result.printed).toContain('The answer is incomplete. Catalogue parts missing: 1, corrupt: 2.');
   });
 
   it('refuses a part that would fill the memory', async () => {
