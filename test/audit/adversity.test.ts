@@ -44,7 +44,7 @@ function replace(bucket: MemoryBucket, key: string, text: string): void {
 }
 
 describe('a document of Telnyx’s list that is missing', () => {
-  it('is reported together with more others than can be asked for in one invocation', async () => {
+  it('is reported even if more documents are missing than one invocation can ask Telnyx for', async () => {
     const time = virtualTime(noon);
     let requestMs = 0;
     const { account, night, nextDay } = createAuditedArchive({
@@ -86,7 +86,7 @@ describe('a document of Telnyx’s list that is missing', () => {
     expect(codesOf(findings)).toEqual(['missing']);
   });
 
-  it('is found after a night without Telnyx that should have read its day of the list', async () => {
+  it('is found in a later night if Telnyx failed in the night that should have read its day of the list', async () => {
     const { add, failure, night, nextDay, time } = createArchiveBehind();
     await night();
     // Of the share of the night after the next.
@@ -103,7 +103,7 @@ describe('a document of Telnyx’s list that is missing', () => {
     expect(codesOf(findings)).toEqual(['missing']);
   });
 
-  it('is reported although Telnyx’s record of it can no longer be read, and so are the others', async () => {
+  it('is reported even if Telnyx’s record of it can no longer be read, and so are other missing documents', async () => {
     const { add, failure, night, nextDay } = createArchiveBehind((request) => request === missingId);
     const other = documentIdOf(0x01000001);
     add(missingId);
@@ -120,7 +120,7 @@ describe('a document of Telnyx’s list that is missing', () => {
     ]);
   });
 
-  it('is reported no more once it is archived, although Telnyx’s record of it cannot be read', async () => {
+  it('is no longer reported once it is archived, even if Telnyx’s record of it cannot be read', async () => {
     const { add, archive, failure, night, nextDay, time } = createArchiveBehind((id) => id === missingId);
     add(missingId);
     await night();
@@ -182,7 +182,7 @@ describe('a part that fails', () => {
     expect(lines).toContainEqual(expect.objectContaining({ message: 'Documents not queued for repair' }));
   });
 
-  it('does not end the comparison with the manifests that it could not compare', async () => {
+  it('leaves the manifests that it could not compare to the next run', async () => {
     const { account, bucket, fill, night, nextDay } = createAuditedArchive();
     const [id = ''] = fill(3);
     await night();
@@ -251,7 +251,7 @@ describe('a run', () => {
     expect(findings).toMatchObject([{ code: 'manifest-altered', key }]);
   });
 
-  it('that was closed reads and writes nothing more', async () => {
+  it('that a later run has closed reads and writes nothing more', async () => {
     const { bucket, fill, start, deliver, queue, nextDay, night } = createAuditedArchive();
     fill(3);
     const run = start();

@@ -86,7 +86,7 @@ describe('askTelnyx', () => {
     expect(context.questions.left).toBe(10);
   });
 
-  it('asks no more than it may', async () => {
+  it('asks for no more documents than it is allowed to', async () => {
     const { asked, inspection, context } = startWorld({ left: 1 });
 
     await askTelnyx(inspection, context);
@@ -119,7 +119,7 @@ describe('askTelnyx', () => {
     ]);
   });
 
-  it('leaves the document in doubt if Telnyx cannot be asked', async () => {
+  it('returns the inspection unchanged if Telnyx cannot be asked', async () => {
     const { inspection, context } = startWorld({ answer: rejection('TelnyxUnavailable') });
 
     expect(await askTelnyx(inspection, context)).toBe(inspection);

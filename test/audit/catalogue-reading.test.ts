@@ -110,7 +110,7 @@ describe('the row of an archived document', () => {
     expect(row).toMatchObject({ name: undefined, reference: undefined, created: undefined });
   });
 
-  it('is made from a reading that exists, without reading the receipt again', async () => {
+  it('is made from a receipt that was read before, without reading it again', async () => {
     const { memory, put, read } = createArchive();
     const receipt = written(receiptOf(document));
     put(receipt);
@@ -161,7 +161,7 @@ describe('the row of an archived document', () => {
     expect(row?.state).toBe('archived');
   });
 
-  it('fails if a record cannot be read, rather than leave it out', async () => {
+  it('is not made if a record cannot be read: the error is thrown', async () => {
     const { memory, put, hold, read } = createArchive();
     put(written(receiptOf(document)));
     hold('hold', 1);
@@ -191,7 +191,7 @@ describe('the relations of a row', () => {
     expect(row?.relations).toContainEqual({ kind: 'link', id: 'resource-1', type: 'porting_order' });
   });
 
-  it('leave out what the archiver did not write there, and what is too large', async () => {
+  it('leave out objects that the archiver did not write, or that are too large', async () => {
     const { memory, put, learn, read } = createArchive();
     put(written(receiptOf(document)));
     learn({ id: 'forged' }, contextKey(id, 'a'.repeat(64)));

@@ -12,7 +12,7 @@ describe('after any history', () => {
     number: fc.nat(7),
   });
 
-  it('the rows of the catalogue are those that are made at once', async () => {
+  it('the catalogue has the same rows as one that is built from the archive at once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
         const world = createCatalogueWorld();

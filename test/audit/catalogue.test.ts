@@ -35,7 +35,7 @@ describe('the audit', () => {
     expect(catalogue.written()).toEqual([]);
   });
 
-  it('adds what is learnt about a document, until it is erased', async () => {
+  it('adds new contexts of a document to its row, until it is erased', async () => {
     const { archive, night, learn, erase, catalogue, nextDay } = createCatalogueWorld();
     for (const number of [0, 1]) {
       archive(number);
@@ -76,7 +76,7 @@ describe('the audit', () => {
     expect(rows[8]).toMatchObject({ id: idOf(8), state: 'archived' });
   });
 
-  it('reads the receipts of an archive that is older than its catalogue', async () => {
+  it('builds a catalogue for an archive that had none', async () => {
     const world = createCatalogueWorld();
     for (let number = 0; number < 4; number += 1) world.archive(number);
     await createAuditFunction({ ...world, catalogue: undefined }).night();
@@ -87,7 +87,7 @@ describe('the audit', () => {
     expect(await world.catalogue.rows()).toHaveLength(4);
   });
 
-  it('drops the rows of documents that are gone, also if a whole shard is', async () => {
+  it('drops the rows of documents that are gone, even if no document of a shard is left', async () => {
     const { archive, night, bucket, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
     await night();
@@ -102,7 +102,7 @@ describe('the audit', () => {
     expect((await catalogue.rows()).map(({ id }) => id)).toEqual([0, 4, 5].map(idOf));
   });
 
-  it('keeps a row that another writer made for a document that came after the listing', async () => {
+  it('keeps a row that another writer has added for a document archived after the listing', async () => {
     const { archive, night, nextDay, catalogue, time, bucket } = createCatalogueWorld();
     archive(0);
     archive(1);
@@ -128,7 +128,7 @@ describe('the audit', () => {
     expect((await catalogue.rows())[1]).toEqual(row);
   });
 
-  it('makes a shard again that is damaged, and one that is removed', async () => {
+  it('rebuilds a shard that is damaged or removed', async () => {
     const { archive, night, catalogue, nextDay } = createCatalogueWorld();
     for (let number = 0; number < 6; number += 1) archive(number);
     await night();
@@ -143,7 +143,7 @@ describe('the audit', () => {
     expect(await catalogue.rows()).toEqual(rows);
   });
 
-  it('in full makes every row again, whatever the catalogue says', async () => {
+  it('makes every row again in a full run, whatever the catalogue says', async () => {
     const { archive, night, catalogue, nextDay } = createCatalogueWorld();
     archive(0);
     await night();
@@ -158,7 +158,7 @@ describe('the audit', () => {
     expect(await catalogue.rows()).toEqual(rows);
   });
 
-  it('leaves the rows alone that a part has not come to', async () => {
+  it('keeps the rows of documents that a part has not reached', async () => {
     // The function's time is up after each document.
     const world = createCatalogueWorld();
     for (const number of [0, 1]) world.archive(number);
@@ -214,7 +214,7 @@ describe('a catalogue that fails', () => {
     expect(metric('CatalogueFailures')).toHaveLength(1);
   });
 
-  it('because one receipt cannot be read keeps the row that this document had, and updates the others', async () => {
+  it('keeps the row of a document whose receipt cannot be read, and updates all other rows', async () => {
     const { archive, night, hold, bucket, catalogue, nextDay } = createCatalogueWorld();
     archive(0);
     archive(1);

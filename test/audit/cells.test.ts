@@ -46,7 +46,7 @@ const ids = fc
   );
 
 describe('a document', () => {
-  it('is unchanged if the last run saw its whole cell as it is now', () => {
+  it('is unchanged if the listing of its whole cell is the same as in the last run', () => {
     return fc.assert(
       fc.asyncProperty(ids, async (all) => {
         const rows = all.map((id) => rowOf(id));
@@ -79,7 +79,7 @@ describe('a document', () => {
     );
   });
 
-  it('that is new is read, and the others of its cell are not', async () => {
+  it('that is new is read, and the other documents of its cell are not', async () => {
     const [old, fresh] = ['00000001', '00000002'].map((head) => `${head}-0000-4000-8000-000000000001`);
     const rows = [rowOf(String(old)), rowOf(String(fresh), { modified: noon })];
 

@@ -70,7 +70,7 @@ function startWorld(options: RunOptions = {}, changes: Partial<AuditPlan> = {}) 
 }
 
 describe('finishRun', () => {
-  it('writes the summary when every part and every rest has its result', async () => {
+  it('writes the summary when every piece of every part has its result', async () => {
     const { finish, summary, plan, lines, memory } = startWorld();
 
     expect(await finish()).toEqual({ status: 'complete', found: 12, problems: 0 });
@@ -138,7 +138,7 @@ describe('finishRun', () => {
     expect(lines).toEqual([]);
   });
 
-  it('names the parts that could not be checked, and compares the names again', async () => {
+  it('lists the parts that could not be checked, and lets the next run compare the same manifests again', async () => {
     const unchecked = { code: 'BucketUnavailable', reason: 'x' };
     const manifests = [predecessor, { key: manifestKey('20261118T000000Z'), sha256: sha256('x') }];
     const { finish, summary } = startWorld({ parts: { ...parts, others: { unchecked } } }, { manifests });
@@ -229,7 +229,7 @@ describe('closeRun', () => {
   });
 });
 
-it('A run of which a stretch was never done does not say that the catalogue has its documents', async () => {
+it('A run that never did one of its stretches does not say that the catalogue is up to date', async () => {
   const { close, remove, summary } = startWorld({
     parts: { ...parts, ids__8: { ...parts.ids__8, catalogue: true } },
   });
@@ -260,7 +260,7 @@ describe('the manifest of a run', () => {
     expect(summary()).toMatchObject({ status: 'complete', wroteManifest: false });
   });
 
-  it('fails the end of the run if the bucket does not take it', async () => {
+  it('makes the end of the run fail if the bucket rejects it', async () => {
     const { finish, summary, memory } = startWorld();
     memory.refuse = (operation, key) =>
       operation === 'put' && key.startsWith('manifests/') ? { name: 'AccessDenied', status: 403 } : undefined;
@@ -369,7 +369,7 @@ describe('the manifest of a run', () => {
   });
 });
 
-describe('the manifest from which on the next run compares the names', () => {
+describe('the oldest manifest that the next run compares', () => {
   const manifests = ['20261103T021501Z', '20261110T021501Z', '20261117T021501Z'].map((each) => ({
     key: manifestKey(each),
     sha256: sha256(each),

@@ -35,7 +35,7 @@ describe('a run', () => {
     expect(summary).toMatchObject({ status: 'complete', wroteManifest: false, tally: { documents: 0 } });
   });
 
-  it('publishes the metrics before the summary, which says that they were', async () => {
+  it('publishes its metrics before it writes its summary', async () => {
     const { fill, bucket, lines, night } = createAuditedArchive();
     fill(1);
     let publishedBefore = 0;
@@ -310,7 +310,7 @@ describe('the manifest', () => {
     }
   });
 
-  it('makes a document that vanished without trace a lost one', async () => {
+  it('shows that a document is lost of which nothing else is left', async () => {
     const { fill, bucket, account, night, nextDay } = createAuditedArchive();
     const [id = ''] = fill(3);
     await night();
@@ -379,7 +379,7 @@ function slowHeads(time: Time) {
 }
 
 describe('a part', () => {
-  it('ends early when its time is up, and later deliveries do the rest', async () => {
+  it('ends early when its time is up, and later deliveries do what is left', async () => {
     const time = virtualTime(noon);
     const { fill, night, lines } = createAuditedArchive({ time, beforeRequest: slowHeads(time) });
     fill(900);
@@ -394,7 +394,7 @@ describe('a part', () => {
     expect(lines.filter(({ code }) => code === 'OutOfTime')).toEqual([]);
   });
 
-  it('that cannot be done is recorded as unchecked six hours after the plan', async () => {
+  it('that still fails six hours after the plan is recorded as unchecked', async () => {
     const { fill, bucket, night, metric, time } = createAuditedArchive();
     fill(3);
     bucket.refuse = (operation, key) =>
@@ -412,7 +412,7 @@ describe('a part', () => {
     expect(metric('AuditFindings')).toMatchObject([{ AuditFindings: 1, Code: 'unreadable' }]);
   });
 
-  it('is compared by the next run as if it were new if it was unchecked', async () => {
+  it('that was unchecked is compared completely by the next run', async () => {
     const { fill, bucket, night, nextDay, requestsFor } = createAuditedArchive();
     const ids = fill(3);
     const refuse: typeof bucket.refuse = (operation, key) =>
@@ -446,7 +446,7 @@ describe('a part', () => {
   });
 });
 
-describe('whatever dies,', () => {
+describe('wherever an invocation is killed,', () => {
   /** Runs a night in which the invocation dies at the request with this number. @returns undefined beyond the last one */
   async function nightWithDeathAt(death: number) {
     let requests = 0;
@@ -556,7 +556,7 @@ describe('two deliveries of everything at once', () => {
     expect(bucket.versioned.versions(`audits/${run}/summary.json`)).toHaveLength(1);
   });
 
-  it('make one run if the two end a part in different places', async () => {
+  it('make one run even if the two end a piece at different documents', async () => {
     const time = virtualTime(noon);
     const { fill, start, deliver, queue, summaryOf } = createAuditedArchive({
       time,

@@ -149,7 +149,7 @@ describe.each([false, true])('A document that only one listing has (quick: %s)',
 });
 
 describe('A document', () => {
-  it('takes two requests, and is stated with the times of the listing', async () => {
+  it('takes two requests, and has the times of the listing', async () => {
     const { inspected, counted, memory } = startWorld();
     const claims = [{ manifest: 'm1', document: sha256('some bytes'), receipt: undefined }];
 
@@ -246,7 +246,7 @@ describe('A document', () => {
     expect(findings).toMatchObject([{ code: 'missing' }]);
   });
 
-  it('that cannot be read is judged by nothing, once every request has ended', async () => {
+  it('that cannot be read is reported as unreadable after every request has ended', async () => {
     const { inspected, memory, dependencies } = startWorld();
     memory.refuse = (operation) => (operation === 'get' ? { name: 'AccessDenied', status: 403 } : undefined);
     const { head } = dependencies.bucket;
@@ -493,7 +493,7 @@ describe('A context', () => {
     expect(memory.requests).not.toContain(`get ${contextTombstoneKey(id)}`);
   });
 
-  it('that an erasure has deleted since the listing is not left', async () => {
+  it('that an erasure has deleted since the listing is not reported', async () => {
     const { inspected, memory, replace } = startWorld();
     for (const key of [object, receipt]) replace(key, grave, erased);
     memory.put(keyOfFact(fact), text, noon);

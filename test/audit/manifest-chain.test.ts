@@ -271,7 +271,7 @@ describe('a chain with root manifests', () => {
   });
 
   it.each(['check', 'checkInPlace'] as const)(
-    'reports a removed stretch file, and does without its root (%s)',
+    'reports a removed stretch file, and does not use its root (%s)',
     async (how) => {
       const world = await startWorldWithRoots();
       const [, stretch] = world.newestStretches;
@@ -287,7 +287,7 @@ describe('a chain with root manifests', () => {
   );
 
   it.each(['check', 'checkInPlace'] as const)(
-    'reports an altered stretch file, and does without its root (%s)',
+    'reports an altered stretch file, and does not use its root (%s)',
     async (how) => {
       const world = await startWorldWithRoots();
       const [, stretch] = world.newestStretches;
@@ -361,7 +361,7 @@ describe('a chain with root manifests', () => {
   );
 
   it.each(['check', 'checkInPlace'] as const)(
-    'has no finding for a stretch file that no root names, and leaves its timestamp to it (%s)',
+    'has no finding for a stretch file that no root names, and does not use its timestamp again (%s)',
     async (how) => {
       const world = await startWorldWithRoots();
       world.memory.put(stretchManifestKey('20261106T000000Z', { from: '', before: '4' }), 'x', noon);
@@ -415,7 +415,7 @@ describe('a chain with root manifests', () => {
       ]);
     });
 
-    it('checks completely the share of the older files', async () => {
+    it('checks the daily share of the older files completely', async () => {
       const world = await startWorldWithRoots();
       const share = [world.olderStretches[1], first];
       world.replace(world.olderStretches[1], 'x');
@@ -489,7 +489,7 @@ describe('a chain with root manifests', () => {
       });
     });
 
-    it('takes the next older root for the newest one if that has a finding', async () => {
+    it('treats the next older root as the newest one if the newest has a finding', async () => {
       const world = await startWorldWithRoots();
       world.replace(world.newestStretches[0], 'x');
       world.replace(world.olderStretches[0], 'x');

@@ -34,7 +34,7 @@ function createArchive() {
 it.each([
   ['the earlier run ends first', false],
   ['the later run ends first', true],
-])('of two runs at once, of which %s, one writes a manifest', async (_which, laterFirst) => {
+])('two runs at the same time write one manifest when %s', async (_which, laterFirst) => {
   const { start, later, deliver, queue, roots, night, summaryOf } = createArchive();
   const first = await start();
   later(20_000);
@@ -50,7 +50,7 @@ it.each([
   expect((await night()).findings).toEqual([]);
 });
 
-it('a run writes no manifest if there is a newer one than that which it would name', async () => {
+it('a run writes no manifest if another one has been written since its plan', async () => {
   const { start, later, deliver, bucket, roots, night, summaryOf } = createArchive();
   await night();
   later(8 * day);

@@ -285,13 +285,13 @@ describe('what differed in the last run', () => {
     expect((await again()).findings).toEqual([found(1_001), found(1_002)]);
   });
 
-  it('is left to the first piece of the part', async () => {
+  it('is looked up only by the first piece of the part', async () => {
     expect((await startAfterFindings().audit(until - 1, { lastListed: lastRun })).findings).toEqual([]);
   });
 });
 
 describe('a part that cannot do all of the list', () => {
-  it('leaves what was created before, until nothing is left', async () => {
+  it('leaves older documents to the next piece, until none are left', async () => {
     const { upload, audit, time } = startWorld({ onRequest: () => sleep(time, 10_000) });
     const ids = Array.from(
       { length: 60 },
@@ -325,7 +325,7 @@ describe('a part that cannot do all of the list', () => {
     expect(tally.listedAtTelnyx).toBeGreaterThan(1);
   });
 
-  it('does all of it if the time is not up', async () => {
+  it('compares the whole list if there is time', async () => {
     const { upload, audit } = startWorld();
     for (let number = 0; number < 60; number += 1) upload(number, noon - (number + 1) * day);
 
@@ -341,7 +341,7 @@ describe('a part that cannot do all of the list', () => {
     await expect(audit()).rejects.toMatchObject({ code: 'ApiKeyRejected' });
   });
 
-  it('counts what was compared before a failure, and leaves the rest', async () => {
+  it('counts what was compared before a failure, and leaves the other documents to the next piece', async () => {
     let isDown = false;
     const world = startWorld({
       full: false,

@@ -179,7 +179,7 @@ describe('a part', () => {
 });
 
 describe('a part that takes several deliveries', () => {
-  it('writes what is done with the rest, and asks for the next delivery', async () => {
+  it('writes the result of a piece with what it left, and asks for the next delivery', async () => {
     const { work, resultOf, upload, bucket, failIf, hasEnded } = startWorld({
       parts: { [ofTelnyx]: undefined },
     });
@@ -229,7 +229,7 @@ describe('a part that fails', () => {
     expect(resultOf(ofTelnyx)).toMatchObject({ unchecked: { code: 'KeyCollision' } });
   });
 
-  it('keeps the time after which it may be repeated', async () => {
+  it('keeps the time to wait that the error states', async () => {
     const { work, answer } = startWorld();
     answer(() => Promise.reject(new ArchiverError('RateLimited', 'x', { retryAfterMs: 7_200_000 })));
 

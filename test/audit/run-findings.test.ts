@@ -49,7 +49,7 @@ describe('the findings of a run', () => {
   });
 
   it.each(['missing', 'telnyx-differs'] as const)(
-    'are not %s as well, if a part that knows the manifests found something else',
+    'do not include %s if the part of the document found something else',
     (code) => {
       const lost = found('lost');
       const other = found(code, { documentId: 'y' });
@@ -60,7 +60,7 @@ describe('the findings of a run', () => {
     },
   );
 
-  it('are both that a comparison with Telnyx’s list has found', () => {
+  it('include both findings of a comparison with Telnyx’s list', () => {
     const findings = [found('missing'), found('telnyx-differs')];
 
     expect(findingsOf({ findings: [] }, [{ findings }])).toEqual(findings);

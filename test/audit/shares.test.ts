@@ -7,7 +7,7 @@ import { propertyRuns } from '../fuzz-runs.ts';
 const today = dayOf(noon);
 
 describe('the shares of a night', () => {
-  it('are all shares within the days of a cycle, whatever nights have no run', () => {
+  it('cover all shares within a cycle, whatever nights have no run', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 40 }),
@@ -46,7 +46,7 @@ describe('the shares of a night', () => {
     expect(sharesOf(today, today, 30)).toEqual([today % 30]);
   });
 
-  it('are those of the nights without a run, too, each once and in order', () => {
+  it('include those of nights without a run, each once and in order', () => {
     expect(sharesOf(31, 28, 30)).toEqual([0, 1, 29]);
     expect(sharesOf(31, 1, 5)).toEqual([0, 1, 2, 3, 4]);
   });
@@ -70,7 +70,7 @@ describe('the spans of Telnyx’s list of a night', () => {
     return telnyxWindows({ full, day, shares, shareDays: 30 }, day * dayMs + dayMs / 2);
   };
 
-  it('cover every instant within the days of a cycle', () => {
+  it('cover every instant within a cycle', () => {
     const cycle = Array.from({ length: 30 }, (_, offset) => windowsOf(offset)).flat();
     const isCovered = (instant: number) => cycle.some(({ from, to }) => from <= instant && instant <= to);
 

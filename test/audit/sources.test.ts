@@ -33,7 +33,7 @@ function sourcesOf(memory: MemoryBucket): Pick<AuditSources, 'listing' | 'telnyx
   };
 }
 
-it('Of a bucket, each key is of a document, of a manifest, of a run of the audit, or foreign', async () => {
+it('Each key of a bucket belongs to a document, a manifest or a run of the audit, or is foreign', async () => {
   const time = virtualTime(noon);
   const memory = new MemoryBucket(time);
   const foreign = [
@@ -150,7 +150,7 @@ it('Records of a run of the audit need nobody who asks for them', async () => {
   expect(await collected(rows)).toEqual([]);
 });
 
-it('Of the manifests, each says what it changes of a document, from the first that names it on', async () => {
+it('Each manifest states what it changes about a document, beginning with the first that names it', async () => {
   const [document, receipt, other] = ['document', 'receipt', 'other'].map((text) => sha256(text));
   const entriesOf = [
     [{ id: id(2), document, receipt: undefined }],

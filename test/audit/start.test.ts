@@ -143,7 +143,7 @@ describe('the plan of a run', () => {
     expect(queued()).toEqual([...(first?.parts ?? []), ...(first?.parts ?? [])]);
   });
 
-  it('that another delivery writes at the same moment counts', async () => {
+  it('is that of another delivery if both write it at the same time', async () => {
     const { start, queued, bucket } = startWorld();
     const { plan } = runRecords(run, { parts: { others: {} } });
     bucket.refuse = (operation, key) => {
@@ -157,7 +157,7 @@ describe('the plan of a run', () => {
     expect(queued()).toEqual(['others']);
   });
 
-  it('that was there during the write, but not afterwards, is a conflict', async () => {
+  it('causes BucketConflict if it existed during the write but not afterwards', async () => {
     const { start, bucket, queued } = startWorld();
     bucket.refuse = (operation) =>
       operation === 'put' ? { name: 'PreconditionFailed', status: 412 } : undefined;
@@ -372,7 +372,7 @@ describe('the manifests of a plan', () => {
     expect(planOf()).toMatchObject({ manifests: chain, newestManifest: chain[1], findings: [] });
   });
 
-  it('begin with the one from which on the last run has left them', async () => {
+  it('begin with the oldest one that the last run has left to compare', async () => {
     const { start, planOf, chain, putLastRun } = await startWithChain([10 * day, 9 * day, 8 * day]);
     putLastRun(chain[1]?.key);
 
@@ -484,7 +484,7 @@ describe('the manifests of a plan', () => {
     expect(planOf()?.manifest).toBe(formatTimestamp(noon / 1_000));
   });
 
-  it('are read again within the days of a cycle', async () => {
+  it('are read again within a cycle', async () => {
     const found = async (fixityDays: number) => {
       const { start, planOf, chain, putLastRun, bucket } = await startWithChain(
         [10 * day, 9 * day, 8 * day],

@@ -89,7 +89,7 @@ describe('a shard', () => {
     expect(etag).toBeDefined();
   });
 
-  it('is not whole if its bytes are any', async () => {
+  it('is not whole if it has arbitrary bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         const { store, damage } = createCatalogue();
@@ -112,7 +112,7 @@ describe('a change of a shard', () => {
     expect(written()).toEqual([]);
   });
 
-  it('that meets another is made again', async () => {
+  it('is made again if another writer was faster', async () => {
     const { store, rows } = createCatalogue();
     const count = 20;
 
@@ -125,7 +125,7 @@ describe('a change of a shard', () => {
     expect(await rows()).toEqual(Array.from({ length: count }, (_, number) => rowOf(number)));
   });
 
-  it('empties a shard that is not whole, so that nothing of it is left and nobody takes it for one', async () => {
+  it('empties a shard that is not whole, so that nothing of it is left', async () => {
     const { store, damage } = createCatalogue();
     damage('abc', gzipSync('{"id":"half a row of a passp'));
 
@@ -145,7 +145,7 @@ describe('a change of a shard', () => {
 });
 
 describe('rows that replace those that were read', () => {
-  it('leave what another writer has changed meanwhile, and lose nothing of either', async () => {
+  it('keep what another writer has changed in the meantime, and lose no row of either writer', async () => {
     await fc.assert(
       fc.asyncProperty(anyRows, anyRows, anyRows, async (before, theirs, ours) => {
         const { store, rows } = createCatalogue();
@@ -175,7 +175,7 @@ describe('rows that replace those that were read', () => {
     expect(await rows()).toEqual([erasedRow(idOf(1)), rowOf(2)]);
   });
 
-  it('make a shard again that was not whole', async () => {
+  it('replace a shard that was not whole', async () => {
     const { store, damage, rows } = createCatalogue();
     damage('abc');
     const base = await readShard(store, 'abc', never);

@@ -93,7 +93,7 @@ describe.each(Object.entries(stores))('a catalogue %s', (_name, open) => {
 });
 
 describe('a catalogue in a bucket', () => {
-  it('takes nothing but shards for shards, over several pages of the listing', async () => {
+  it('lists only shards, over several pages of the listing', async () => {
     const { store, bucket } = createCatalogue();
     bucket.pageKeys = 2;
     const names = ['rows/000.jsonl.gz', 'rows/00g.jsonl.gz', 'rows/0000.jsonl.gz', 'rows/fff.jsonl.gz'];
@@ -218,7 +218,7 @@ describe('a catalogue in a folder', () => {
     expect(await readdir(target)).toEqual([]);
   });
 
-  it('takes a shard that was written again with the same bytes for changed', async () => {
+  it('treats a shard that was written again with the same bytes as changed', async () => {
     const store = await folderStore();
     await store.write('0a7', one, undefined, never);
     const first = await store.read('0a7', never);

@@ -95,7 +95,7 @@ describe('a context', () => {
     expect(keyOfFact({ ...fact, numbers: fact.numbers?.toReversed() })).toBe(keyOfFact(fact));
   });
 
-  it('is written once, however often it is learnt', async () => {
+  it('is written once, however often discovery finds the same fact', async () => {
     const { memory, bucket } = startBucket();
 
     const first = await writeContext(fact, about, bucket, never);

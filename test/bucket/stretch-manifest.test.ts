@@ -32,7 +32,7 @@ describe('writeStretchManifest', () => {
   const entries = [entryOf('4'), { ...entryOf('5'), receipt: undefined }];
   const text = entries.map(formatEntry).join('');
 
-  it('writes the entries with type, length and digest, only where there is none', async () => {
+  it('writes the entries with type, length and digest, only if there is no file yet', async () => {
     const put: NewObject[] = [];
     const bucket = {
       putOnce: async (object: NewObject) => {

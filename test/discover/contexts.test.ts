@@ -77,7 +77,7 @@ describe('a message about an order', () => {
     expect(world.counted('ContextsWritten')).toBe(2);
   });
 
-  it('writes nothing a second time', async () => {
+  it('writes the same context only once', async () => {
     const world = orderWorld();
     await world.discover(message);
     const { bucket } = world.dependencies;
@@ -219,7 +219,7 @@ describe('a sweep', () => {
     expect(world.time.now() - before).toBeLessThan(5_000);
   });
 
-  it('gives the links up after 20 seconds', async () => {
+  it('stops reading the links after 20 seconds', async () => {
     const world = createWorld({ links: () => [link(1)] });
     const list = world.dependencies.bucket.list;
     Object.assign(world.dependencies.bucket, {

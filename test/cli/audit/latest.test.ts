@@ -179,7 +179,7 @@ describe('archiver audit --latest', () => {
     expect(records.at(-1)).toMatchObject({ type: 'run', counts: { lost: 1, foreign: 1 } });
   });
 
-  it('shows a problem once that several parts have found', async () => {
+  it('shows a problem that several parts have found only once', async () => {
     const { putRun, run } = startRunsWorld();
     const altered: RecordedFinding = { code: 'manifest-altered', key: manifest.key, detail: 'x' };
     putRun(tonight, { parts: { ids__8: { findings: [altered] }, ids_8_: { findings: [altered] } } });
@@ -384,7 +384,7 @@ describe('archiver audit --latest', () => {
     expect(printed).toContain('2 problems found in 0 archived documents (0 B); 1 item could not be checked.');
   });
 
-  it('does not take the run before for the last one in silence if the last summary was altered', async () => {
+  it('says that the last summary was altered when it shows the run before it', async () => {
     const { putRun, bucket, run } = startRunsWorld();
     putRun(lastNight, { parts: healthy });
     putRun(tonight, { parts: healthy });

@@ -105,7 +105,7 @@ describe('an erasure', () => {
     expect((await readShard(world.catalogue, shard, never)).rows).toEqual([rowOf(id)]);
   });
 
-  it('begins no catalogue', async () => {
+  it('creates no catalogue if there is none', async () => {
     const world = createArchive();
     world.archive();
 
@@ -114,7 +114,7 @@ describe('an erasure', () => {
     expect(await world.catalogue.list(never)).toEqual([]);
   });
 
-  it('empties a shard that is not whole, of which nobody knows what it holds', async () => {
+  it('empties a shard that is not whole, because it may hold anything', async () => {
     const { erase, stored, catalogue, dependencies } = await createWorld();
     const { etag } = await readShard(catalogue, shard, never);
     await catalogue.write(shard, gzipSync(`{"id":"${id}","name":"passp`), etag, never);

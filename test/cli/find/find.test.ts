@@ -96,7 +96,7 @@ describe('without --fresh', () => {
     expect(printed).toContain(`As of ${asOf}, when the`);
   });
 
-  it('states the oldest write of all parts', async () => {
+  it('states when the oldest part was written', async () => {
     const { catalogue, advance, run } = createFindWorld();
     catalogue.put([rowOf(1)]);
     advance(5_000);
@@ -152,7 +152,7 @@ describe('without --fresh', () => {
     expect(ids).toEqual([idOf(2), idOf(4), idOf(1, '5a4'), idOf(3, '5a4')]);
   });
 
-  it('refuses a part that has rows of another part', async () => {
+  it('counts a part that has rows of another part as corrupt', async () => {
     const { catalogue, run } = createFindWorld();
     catalogue.put([rowOf(1)]);
     catalogue.putBody('5a4', catalogue.shards.get('5a3')?.body ?? Buffer.of());
@@ -251,7 +251,7 @@ describe('with --fresh', () => {
     expect((await run({ words: ['loa'] })).ids.toSorted()).toEqual(expected);
   });
 
-  it('finds a document by what is learnt of it after its row was made', async () => {
+  it('finds a document by a context that is newer than its row', async () => {
     const { archive, learn, run } = createFindWorld();
     archive(idOf(1));
     await run({ words: ['loa'], options: { fresh: true } });
@@ -266,7 +266,7 @@ describe('with --fresh', () => {
     expect((await run({ words: ['b0f6a2d4'] })).ids).toEqual([idOf(1)]);
   });
 
-  it('reads only the receipts of rows that were made from other versions', async () => {
+  it('reads only receipts that have changed since their rows were made', async () => {
     const { archive, bucket, run } = createFindWorld();
     archive(idOf(1));
     archive(idOf(2));
@@ -296,7 +296,7 @@ describe('with --fresh', () => {
     expect((await rows()).map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
   });
 
-  it('does not write rows over those that an erasure writes at the same time', async () => {
+  it('does not undo an erasure that runs at the same time', async () => {
     const { archive, bucket, catalogue, rows, run } = createFindWorld();
     archive(idOf(1));
     const erased: CatalogueRow = { id: idOf(1), state: 'erased', stamp: '' };
@@ -318,20 +318,17 @@ describe('with --fresh', () => {
       new DiskError('/archive', 'ENOSPC', undefined),
       'Cannot write to /archive: the disk is full (ENOSPC).',
     ],
-  ])(
-    'answers, and says so, when the catalogue cannot be written for lack of %s',
-    async (_lack, error, reason) => {
-      const { archive, catalogue, run } = createFindWorld();
-      archive(idOf(1));
-      archive(idOf(2, '777'));
-      catalogue.refuse = (method) => (method === 'write' ? error : undefined);
+  ])('answers, and says that the catalogue was not updated, without %s', async (_lack, error, reason) => {
+    const { archive, catalogue, run } = createFindWorld();
+    archive(idOf(1));
+    archive(idOf(2, '777'));
+    catalogue.refuse = (method) => (method === 'write' ? error : undefined);
 
-      const result = await run({ words: ['loa'], options: { fresh: true } });
+    const result = await run({ words: ['loa'], options: { fresh: true } });
 
-      expect(result).toMatchObject({ exitCode: 0, end: { found: 2, exact: true, notUpdated: reason } });
-      expect(result.printed).toContain(`The catalogue was not updated: ${reason}`);
-    },
-  );
+    expect(result).toMatchObject({ exitCode: 0, end: { found: 2, exact: true, notUpdated: reason } });
+    expect(result.printed).toContain(`The catalogue was not updated: ${reason}`);
+  });
 
   it('throws any other error of a write', async () => {
     const { archive, catalogue, run } = createFindWorld();
@@ -466,7 +463,7 @@ it('builds a catalogue when there is none', async () => {
   expect((await rows()).map(({ name }) => name)).toEqual(['loa.pdf']);
 });
 
-it('reads all receipts of an archiver that has no place for a catalogue', async () => {
+it('reads all receipts if the archiver keeps no catalogue', async () => {
   const { archive, run } = createFindWorld();
   archive(idOf(1));
 
@@ -491,7 +488,7 @@ describe('the output', () => {
     ],
   });
 
-  it('is a table as wide as the terminal, with nothing that controls it', async () => {
+  it('is a table as wide as the terminal, without control characters', async () => {
     const { catalogue, run } = createFindWorld();
     catalogue.put([hostile, rowOf(2, { held: true }), { id: idOf(3), state: 'erased', stamp: 's' }]);
 

@@ -139,7 +139,7 @@ describe('archiver prove', () => {
     );
   });
 
-  it('states in the pages who made it, when, the checksum of the checksums, and what S3 states of version and lock', async () => {
+  it('states in the READMEs who made it, when, the SHA-256 of checksums.txt, and what S3 states about version and lock', async () => {
     const world = await startWithManifests();
     const until = Date.parse('2033-01-01T00:00:00Z');
     world.bucket.objects.delete(documentKey(first));

@@ -163,7 +163,7 @@ it('has commands in README.txt that succeed, and those for the archive succeed i
   expect(whole.stdout.trimEnd().split('\n')).toHaveLength(4);
 });
 
-it('notices with the archive at hand when the rest of a manifest has been changed', async () => {
+it('shows with access to the archive that another line of a manifest was changed', async () => {
   const world = await startWithManifests();
   await world.run([first]);
   const copy = await newFolder();
