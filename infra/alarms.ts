@@ -110,9 +110,8 @@ const tooOldMs = queueLimits.retentionMs - 48 * hourMs;
 const backlogDatapoints = { toAlarm: 1, outOf: 12 };
 
 /**
- * Hours without a complete run, all of which must have passed: 48 to the start of the second next run, and as long as a
- * run may take. At most one hour later it is given up: its parts that still fail are then recorded as unchecked.
- * CloudWatch evaluates an alarm on more than a day once an hour, over whole hours, and looks back seven days at most
+ * The alarm rings after this many hours in a row without a complete run: 48 until the second next run starts, the 6 hours
+ * after which a part that still fails is recorded as unchecked, and one more in which that run ends. CloudWatch evaluates an alarm on more than a day once an hour, over whole hours, and looks back seven days at most
  * (CloudWatch user guide, "Alarm evaluation").
  */
 const missingAuditHours = 48 + nightlyAudit.uncheckedAfterMs / hourMs + 1;

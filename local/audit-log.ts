@@ -9,14 +9,14 @@ interface Line {
   run?: string;
   /** Documents that the run compared. */
   found?: number;
-  /** Its findings, without those that are no problem. */
+  /** Number of problems, including what could not be checked. */
   problems?: number;
 }
 
 /**
  * Reads one log line of a function.
  *
- * @returns undefined if it completes no run
+ * @returns undefined if the line is not about a run that was completed
  */
 export function readAuditLine(text: string): StartEventOf<'audit'> | undefined {
   const { lane, status, run, found = 0, problems = 0 }: Line = JSON.parse(text);

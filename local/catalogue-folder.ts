@@ -1,4 +1,4 @@
-/** The catalogue of an archive on this machine: a folder beside it, in the form of the deployed one's bucket. */
+/** The catalogue of an archive on this machine: a folder beside the archive, with the same files as the bucket of a deployed one. */
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import type { CatalogueStore } from '../functions/bucket/catalogue.ts';
@@ -15,7 +15,8 @@ export interface CatalogueFolder extends CatalogueStore {
 }
 
 /**
- * Creates nothing before the first write. Follows no link, and replaces whole files only; several processes may write.
+ * The folder is created by the first write. Symbolic links are never followed. Each write replaces a file as a whole, so several
+ * processes can write at the same time.
  * Besides the errors of `CatalogueStore`, the methods throw those of the file system.
  *
  * @param archive absolute path of the archive's folder
@@ -85,7 +86,7 @@ export function openCatalogueFolder(archive: string): CatalogueFolder {
     },
 
     close: async () => {
-      // `write` has thrown its failure.
+      // If opening has failed, `write` has thrown the error.
       const opened = await scratch?.catch(() => undefined);
       await opened?.remove();
     },

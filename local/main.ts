@@ -29,13 +29,17 @@ const program = new Command(programs.start)
   .option('--wait', 'skip the initial archiving; wait for webhooks and sweeps')
   .option('--no-events', 'do not send events from the stand-in, so that only sweeps find new documents')
   .option('--sweep-every <seconds>', 'seconds between sweeps for new documents', asSweepSeconds, 10)
-  .option('--audit-every <seconds>', 'seconds between audits of the archive (default: none)', asAuditSeconds)
+  .option(
+    '--audit-every <seconds>',
+    'seconds between audits of the archive, from 1 to 86400 (default: no audits)',
+    asAuditSeconds,
+  )
   .option(
     '--webhook-port <port>',
     'port for webhooks, for example behind a tunnel (default: any free port)',
     asPort,
   )
-  .option('--json', 'print one JSON object per line; the first has all addresses, keys and queues ')
+  .option('--json', 'print one JSON object per line; the first has all addresses, keys and queues')
   .option('--log <file>', 'append the logs of the functions to this file')
   .option(
     '--accept-weak-s3',

@@ -53,7 +53,7 @@ export interface Stack {
   discoverAll(): Promise<void>;
   /** Queues a sweep, as the schedule does, unless one is still queued. */
   sweep(): Promise<void>;
-  /** Queues the start of a run of the audit, as the schedule does, unless one is still queued or under way. */
+  /** Queues the start of a run of the audit, as the schedule does, unless a run is still queued or under way. */
   audit(): Promise<void>;
   /** Messages in all lanes: visible, in flight and delayed. */
   messageCount(): Promise<number>;

@@ -97,7 +97,7 @@ const defaultLimit = 50;
 
 function asLimit(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number, at least 1.');
+  throw new InvalidArgumentError('Must be a whole number, at least 1.');
 }
 
 export interface FindContext extends CommandContext {
@@ -136,7 +136,7 @@ async function criteriaOf(
   now: number,
 ): Promise<Criterion[]> {
   const texts = words.map((word) => word.trim());
-  if (texts.includes('')) throw new UsageError('A word is empty.');
+  if (texts.includes('')) throw new UsageError('A search word must not be empty.');
   const criteria: Criterion[] = [];
   if (digestOf !== undefined) criteria.push(digestCriterion(await digestOfFile(digestOf)));
   if (erased) criteria.push(erasedCriterion);

@@ -641,7 +641,7 @@ describe('the output', () => {
 describe('the command line', () => {
   it.each([
     ['nothing to look for', { options: { fresh: true } }, 'Pass what to look for'],
-    ['an empty word', { words: ['loa', ' '] }, 'A word is empty.'],
+    ['an empty word', { words: ['loa', ' '] }, 'A search word must not be empty.'],
     ['CSV and JSON', { words: ['loa'], options: { csv: true } }, '--csv and --json cannot be combined.'],
     ['an instant that is not valid', { options: { since: 'soon' } }, '--since soon: must be a date'],
     ['a file that does not exist', { options: { digestOf: '/nowhere/x' } }, 'cannot read /nowhere/x: ENOENT'],
