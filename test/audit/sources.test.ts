@@ -141,7 +141,7 @@ it.each([
   expect(foreign).toEqual(numbers.map((number) => `documents/${id(number)}.txt`));
 });
 
-it('Records of a run of the audit need nobody who asks for them', async () => {
+it('Records of a run of the audit are neither documents nor foreign, even if nobody asks for them', async () => {
   const memory = new MemoryBucket(virtualTime(noon));
   memory.put(auditPlanKey('20261124T021500Z'), 'x', noon);
 

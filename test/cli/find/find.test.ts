@@ -161,8 +161,8 @@ describe('without --fresh', () => {
   });
 
   it.each<[string, (put: ReturnType<typeof createFindWorld>) => void, string]>([
-    ['only corrupt ones', ({ catalogue }) => catalogue.putBody('5a4', Buffer.alloc(0)), '1 corrupt.'],
-    ['only missing ones', ({ archive }) => archive(idOf(2, '777')), '1 missing.'],
+    ['only corrupt ones', ({ catalogue }) => catalogue.putBody('5a4', Buffer.alloc(0)), 'corrupt: 1.'],
+    ['only missing ones', ({ archive }) => archive(idOf(2, '777')), 'missing: 1.'],
   ])('names of the parts that it has not searched %s', async (_which, damage, gaps) => {
     const world = createFindWorld();
     world.catalogue.put([rowOf(1)]);
@@ -170,7 +170,7 @@ describe('without --fresh', () => {
 
     const { printed } = await world.run({ words: ['loa'] });
 
-    expect(printed).toContain(`\nThe answer is incomplete: parts of the catalogue are ${gaps}\n`);
+    expect(printed).toContain(`\nThe answer is incomplete. Catalogue parts ${gaps}\n`);
   });
 
   it('says that nothing could be read when all parts were deleted after they were listed', async () => {
@@ -563,7 +563,7 @@ describe('the output', () => {
     const { printed } = await run({ words: ['loa'], json: false });
 
     expect(printed).toContain(
-      '│ PO-7 · Port 1 · +493012345678 · Port 2 · 1 more · requirement group Res-9 · port out order-4 │',
+      '│ PO-7 · Port 1 · +493012345678 · Port 2 · 1 more number · requirement group Res-9 · port out order-4 │',
     );
     expect(printed).toContain('│ 2026-11-24 held │');
   });
@@ -681,6 +681,6 @@ describe('the command line', () => {
   });
 
   it.each(['0', '-1', '1.5', 'x1', '1x', '1000000000'])('refuses the limit %s', (limit) => {
-    expect(() => parseFind('loa', `--limit=${limit}`)).toThrow('It must be a whole number, at least 1.');
+    expect(() => parseFind('loa', `--limit=${limit}`)).toThrow('Must be a whole number, at least 1.');
   });
 });

@@ -131,28 +131,28 @@ describe('the text of a proof', () => {
       installed, on macOS the Homebrew package coreutils provides them, on Windows WSL or Git does.
       Every command must end without FAILED.
 
-      1. No file of this folder has been changed since it was made. The first line must be the SHA-256
-      that you were told.
+      1. Check that no file of this folder has been changed since it was made. The first command must
+      print the SHA-256 that you were sent.
 
         sha256sum checksums.txt
         sha256sum --check checksums.txt
 
-      It was cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc when the folder was made.
+      When the folder was made, it was cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc.
 
-      2. The document has the bytes that the receipt states: this SHA-256 stands in the receipt, under
-      object.sha256.
+      2. Check that the document has the bytes that the receipt states: the receipt has the same SHA-256
+      under object.sha256.
 
         sha256sum documents/1a3b1e00-0000-4000-8000-000000000000
         cat receipts/1a3b1e00-0000-4000-8000-000000000000.json
 
-      3. Document and receipt have the SHA-256 that each manifest states, and the manifests that are
-      whole in this folder have the SHA-256 that their successors state.
+      3. Check that document and receipt have the SHA-256 that each manifest states, and that each
+      manifest of which this folder has the complete file has the SHA-256 that the next one states.
 
         cat manifests/*/*.txt excerpts/manifests/*/*.txt | sort -u | sha256sum --check --ignore-missing
 
-      4. Each manifest names its predecessor: its first line is the line before its own in chain.txt.
-      The last line of chain.txt is the newest manifest. Ask the owner of the archive for the SHA-256
-      that was kept outside of it, and compare.
+      4. Check the chain. Each manifest names the one before it: its first line is the previous line of
+      chain.txt. The last line of chain.txt is the newest manifest. Ask the owner of the archive for a
+      SHA-256 of a manifest that was kept outside of the archive, and compare.
 
         cat chain.txt
 
@@ -169,52 +169,51 @@ describe('the text of a proof', () => {
         SHA-256, size, time and reason
 
       contexts/1a3b1e00-0000-4000-8000-000000000000/
-        what the archiver learnt about the document: orders, resources and phone numbers
+        the orders, resources and phone numbers that the document belongs to
 
       holds/1a3b1e00-0000-4000-8000-000000000000/
-        who placed or released a hold, when and why; a colon in a name is written as -
+        who placed or released a hold, when and why; a colon in a file name is written as -
 
       chain.txt
         the manifests from the first that names the document to the newest, oldest first, with their
         SHA-256
 
       manifests/
-        tag files, which name the manifest beside them; manifests that name no documents themselves, as
-        they are
+        tag files, which name the manifest beside them; root manifests, which name no documents
 
       excerpts/
-        of files of manifests that name other documents as well: only the lines about this document and
-        the line about the previous manifest
+        excerpts of the files that also name other documents: the lines about this document, and the line
+        about the previous manifest
 
       whole-files.txt
-        the SHA-256 of the whole files that the excerpts are from
+        the SHA-256 of each complete file of which there is an excerpt
 
       checksums.txt
         the SHA-256 of each file of evidence: all files but README.html, README.txt and itself
 
       WHAT THE MANIFESTS PROVE
 
-      A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written
-      once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or
-      a manifest later without changing every manifest since. What this proves depends on who has kept
-      the SHA-256 of a manifest outside of the archive, and since when: at that time, the document
-      already had these bytes.
+      A manifest lists the SHA-256 of all documents and receipts in the archive at the time when it is
+      written. Each manifest is written once, and names the SHA-256 of the one before it. So nobody can
+      change a document, a receipt or a manifest without changing all later manifests. If somebody has
+      kept the SHA-256 of a manifest outside of the archive since a certain day, then the document had
+      these bytes on that day.
 
         Manifests  2 manifests since the first that names the document
         First      20261101T021500Z, SHA-256 1111111111111111111111111111111111111111111111111111111111111111
         Newest     20261108T021500Z, SHA-256 2222222222222222222222222222222222222222222222222222222222222222
 
-      Other documents must not be disclosed, so this folder has only excerpts of the files that name
-      them. Somebody with access to the archive verifies the whole: each file of whole-files.txt in the
-      archive has the SHA-256 that stands there, and contains the lines of its excerpt. In a new folder
-      with a copy of whole-files.txt:
+      This folder must not disclose other documents, so it has only excerpts of the files that name
+      them. Somebody with access to the archive can verify the complete files: each file in
+      whole-files.txt must have the SHA-256 stated there, and contain the lines of its excerpt. In a new
+      folder with a copy of whole-files.txt:
 
         aws s3 cp --recursive s3://archive/manifests/ manifests/
         sha256sum --check whole-files.txt
 
       WHAT S3 STATES
 
-      The storage stated this about the two objects when this folder was made.
+      When this folder was made, S3 stated the following about the two objects.
 
       documents/1a3b1e00-0000-4000-8000-000000000000
 
@@ -235,7 +234,7 @@ describe('the text of a proof', () => {
       CONTEXTS
 
       porting-order order-1
-        reference PORT-1 · +493012345678, +493012345679 · learnt 2026-11-02T00:00:00.000Z
+        reference PORT-1 · +493012345678, +493012345679 · recorded 2026-11-02T00:00:00.000Z
 
       HOLDS
 
@@ -276,28 +275,29 @@ describe('the text of a proof', () => {
       installed, on macOS the Homebrew package coreutils provides them, on Windows WSL or Git does.
       Every command must end without FAILED.
 
-      1. No file of this folder has been changed since it was made. The first line must be the SHA-256
-      that you were told.
+      1. Check that no file of this folder has been changed since it was made. The first command must
+      print the SHA-256 that you were sent.
 
         sha256sum checksums.txt
         sha256sum --check checksums.txt
 
-      It was cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc when the folder was made.
+      When the folder was made, it was cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc.
 
-      2. The keys of document and receipt have the same text, the tombstone: the two SHA-256 are equal.
-      It states the SHA-256 of what was erased.
+      2. Check that the same tombstone is in the place of document and receipt: the two SHA-256 must be
+      equal. The tombstone states the SHA-256 of what was erased.
 
         sha256sum documents/1a3b1e00-0000-4000-8000-000000000000 receipts/1a3b1e00-0000-4000-8000-000000000000.json
         cat documents/1a3b1e00-0000-4000-8000-000000000000
 
-      3. The manifests from before the erasure state the SHA-256 of what was erased, as the tombstone
-      does; those from after it state the SHA-256 of the tombstone. Compare:
+      3. Compare the manifests with the tombstone. Manifests from before the erasure state the SHA-256
+      of what was erased, as the tombstone does. Manifests from after it state the SHA-256 of the
+      tombstone.
 
         sort -k 2 excerpts/manifests/*/*.txt | uniq
 
-      4. Each manifest names its predecessor: its first line is the line before its own in chain.txt.
-      The last line of chain.txt is the newest manifest. Ask the owner of the archive for the SHA-256
-      that was kept outside of it, and compare.
+      4. Check the chain. Each manifest names the one before it: its first line is the previous line of
+      chain.txt. The last line of chain.txt is the newest manifest. Ask the owner of the archive for a
+      SHA-256 of a manifest that was kept outside of the archive, and compare.
 
         cat chain.txt
 
@@ -317,42 +317,41 @@ describe('the text of a proof', () => {
         SHA-256
 
       manifests/
-        tag files, which name the manifest beside them; manifests that name no documents themselves, as
-        they are
+        tag files, which name the manifest beside them; root manifests, which name no documents
 
       excerpts/
-        of files of manifests that name other documents as well: only the lines about this document and
-        the line about the previous manifest
+        excerpts of the files that also name other documents: the lines about this document, and the line
+        about the previous manifest
 
       whole-files.txt
-        the SHA-256 of the whole files that the excerpts are from
+        the SHA-256 of each complete file of which there is an excerpt
 
       checksums.txt
         the SHA-256 of each file of evidence: all files but README.html, README.txt and itself
 
       WHAT THE MANIFESTS PROVE
 
-      A manifest lists the SHA-256 of all documents and receipts of the archive at a time. It is written
-      once, and each names the SHA-256 of the one before. So nobody can change a document, a receipt or
-      a manifest later without changing every manifest since. What this proves depends on who has kept
-      the SHA-256 of a manifest outside of the archive, and since when: at that time, the document
-      already had these bytes.
+      A manifest lists the SHA-256 of all documents and receipts in the archive at the time when it is
+      written. Each manifest is written once, and names the SHA-256 of the one before it. So nobody can
+      change a document, a receipt or a manifest without changing all later manifests. If somebody has
+      kept the SHA-256 of a manifest outside of the archive since a certain day, then the document had
+      these bytes on that day.
 
         Manifests  2 manifests since the first that names the document
         First      20261101T021500Z, SHA-256 1111111111111111111111111111111111111111111111111111111111111111
         Newest     20261108T021500Z, SHA-256 2222222222222222222222222222222222222222222222222222222222222222
 
-      Other documents must not be disclosed, so this folder has only excerpts of the files that name
-      them. Somebody with access to the archive verifies the whole: each file of whole-files.txt in the
-      archive has the SHA-256 that stands there, and contains the lines of its excerpt. In a new folder
-      with a copy of whole-files.txt:
+      This folder must not disclose other documents, so it has only excerpts of the files that name
+      them. Somebody with access to the archive can verify the complete files: each file in
+      whole-files.txt must have the SHA-256 stated there, and contain the lines of its excerpt. In a new
+      folder with a copy of whole-files.txt:
 
         aws s3 cp --recursive s3://archive/manifests/ manifests/
         sha256sum --check whole-files.txt
 
       WHAT S3 STATES
 
-      The storage stated this about the two objects when this folder was made.
+      When this folder was made, S3 stated the following about the two objects.
 
       documents/1a3b1e00-0000-4000-8000-000000000000
 
@@ -392,7 +391,7 @@ describe('the text of a proof', () => {
       expect(text).not.toMatch(/^[34]\. /m);
       expect(text).toContain('\n2. ');
     }
-    expect(ofDocument).toContain('a colon in a name is written as -\n\nchecksums.txt\n');
+    expect(ofDocument).toContain('a colon in a file name is written as -\n\nchecksums.txt\n');
     expect(ofDocument).toMatch(/^Archived and unchanged: bytes, receipt and 0 manifests agree\.\n/);
     expect(headingsIn(ofDocument)).toEqual([
       'THE DOCUMENT',
@@ -463,7 +462,7 @@ describe('the text of a proof', () => {
 
   it('says that IDs of other documents are withheld', () => {
     expect(textOf({ isWithheld: true }).replace(/\s+/g, ' ')).toContain(
-      'the line about the previous manifest. In names of files, the ID of another document is written as withheld',
+      'the line about the previous manifest. In file names, the ID of another document is written as withheld',
     );
   });
 
@@ -475,7 +474,7 @@ describe('the text of a proof', () => {
   });
 
   it('speaks of root manifests only if there are some', () => {
-    expect(textOf({ chain: chain.slice(0, 1) })).not.toContain('manifests that name no documents');
+    expect(textOf({ chain: chain.slice(0, 1) })).not.toContain('root manifests');
   });
 
   it('says of a context what is known, and names a resource by its type', () => {
@@ -483,7 +482,7 @@ describe('the text of a proof', () => {
     const { reference: _reference, numbers: _numbers, ...bare } = context as NonNullable<typeof context>;
     const text = textOf({ contexts: [{ ...bare, kind: 'link', type: 'address' }] });
 
-    expect(text).toContain('\naddress order-1\n  learnt 2026-11-02T00:00:00.000Z\n');
+    expect(text).toContain('\naddress order-1\n  recorded 2026-11-02T00:00:00.000Z\n');
   });
 
   it('escapes what others wrote, so that no name forges a line or reaches a terminal', () => {
@@ -512,11 +511,11 @@ describe('the page of a proof', () => {
     expect(page).toContain('<title>Archived and unchanged: bytes, receipt and 2 manifests agree</title>');
     expect(page).toContain('<pre class="commands">sha256sum --check checksums.txt</pre>\n');
     expect(page).toContain(
-      `<p><span class="key">${contextTombstoneKey(documentId).replace(/\.json$/, '/')}</span><br>what the archiver learnt`,
+      `<p><span class="key">${contextTombstoneKey(documentId).replace(/\.json$/, '/')}</span><br>the orders, resources and phone numbers`,
     );
     expect(page).toContain('<div><dt>File name</dt><dd>loa.pdf</dd></div>');
     expect(page).toContain(
-      '<p>The storage stated this about the two objects when this folder was made.</p>\n',
+      '<p>When this folder was made, S3 stated the following about the two objects.</p>\n',
     );
     expect(page).toContain('Telnyx document archive · Proof of one document');
     expect(page).toContain('This page contains the file name, the reference and the history of the document');

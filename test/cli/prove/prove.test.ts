@@ -658,25 +658,25 @@ describe('archiver prove of what it cannot prove', () => {
       'the object is hidden',
       `list-versions ${documentKey(first)}`,
       ({ bucket }) => void bucket.versioned.delete(documentKey(first)),
-      'It was deleted while it was read. Run `archiver audit`.',
+      'Document or receipt was deleted while it was read. Run `archiver audit`.',
     ],
     [
       'the object is hidden when its versions are known',
       `head ${documentKey(first)}`,
       ({ bucket }) => void bucket.versioned.delete(documentKey(first)),
-      'It was deleted while it was read. Run `archiver audit`.',
+      'Document or receipt was deleted while it was read. Run `archiver audit`.',
     ],
     [
       'the version of the object is deleted',
       `get-retention ${documentKey(first)}`,
       ({ bucket }) => void bucket.objects.delete(documentKey(first)),
-      'It was deleted while it was read. Run `archiver audit`.',
+      'Document or receipt was deleted while it was read. Run `archiver audit`.',
     ],
     [
       'the receipt is removed',
       `list-versions ${receiptKey(first)}`,
       ({ bucket }) => void bucket.objects.delete(receiptKey(first)),
-      'It was deleted while it was read. Run `archiver audit`.',
+      'Document or receipt was deleted while it was read. Run `archiver audit`.',
     ],
     [
       'a root manifest is replaced',
@@ -778,7 +778,7 @@ describe('archiver prove of what it cannot prove', () => {
     const none = await world.run([third]);
 
     expect(some.printed).toMatch(
-      /\n\n1 proven, 1 with gaps, 1 failed\.\nTell the recipient each SHA-256 in another way than the folder, such as in a letter\.\n$/,
+      /\n\n1 proven, 1 with gaps, 1 failed\.\nSend each SHA-256 to the recipient separately from the folder, such as in a letter\.\n$/,
     );
     expect(some.printed).toContain(`${second}  <yellow>incomplete  archived  ${join(world.to, second)}\n`);
     expect(some.printed).toContain(
