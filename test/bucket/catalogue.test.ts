@@ -114,22 +114,21 @@ describe('a catalogue in a bucket', () => {
   });
 });
 
-/** A bucket in memory, and what each request to it states. */
-function recordingBucket() {
-  const { bucket } = createCatalogue();
-  const inputs: object[] = [];
-  const send = async (command: { input: object }) => {
-    inputs.push(command.input);
-    return bucket.send(command);
-  };
-  return { s3: { send } as never, inputs };
-}
-
 describe('a request to the bucket of a catalogue', () => {
   it('writes gzip with its checksum', async () => {
-    const { s3, inputs } = recordingBucket();
+    const { bucket } = createCatalogue();
+    const inputs: object[] = [];
+    const send = async (command: { input: object }) => {
+      inputs.push(command.input);
+      return bucket.send(command);
+    };
 
-    await createCatalogueBucket({ s3, name: 'catalogue', time }).write('0a7', one, undefined, never);
+    await createCatalogueBucket({ s3: { send } as never, name: 'catalogue', time }).write(
+      '0a7',
+      one,
+      undefined,
+      never,
+    );
 
     expect(inputs).toMatchObject([
       { ContentType: 'application/gzip', ChecksumSHA256: sha256(one, 'base64'), ContentLength: 3 },
