@@ -80,5 +80,5 @@ async function rowsIn(body: Buffer, shard: string, filter: RowFilter): Promise<C
 /** Errors of zlib have a code: `Z_DATA_ERROR`, `Z_BUF_ERROR` at an early end, `ERR_BUFFER_TOO_LARGE`. */
 function isCorruption(error: unknown): boolean {
   if (error instanceof RangeError) return true;
-  return error instanceof Error && 'code' in error && /^Z_/.test(String(error.code));
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }

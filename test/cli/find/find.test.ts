@@ -3,10 +3,14 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../cli/command.ts';
-import type { CatalogueRow } from '../../../functions/bucket/catalogue-rows.ts';
+import type { FindOptions } from '../../../cli/commands/find.ts';
+import { type CatalogueRow, stampOf } from '../../../functions/bucket/catalogue-rows.ts';
 import { receiptKey } from '../../../functions/bucket/keys.ts';
+import { listVersions } from '../../../functions/bucket/listing.ts';
 import { ArchiverError } from '../../../functions/errors.ts';
+import { systemTime } from '../../../functions/time.ts';
 import { DiskError } from '../../../local/s3/file-errors.ts';
+import { collected } from '../../collected.ts';
 import { putRun } from '../../fakes/audit-runs.ts';
 import { noon } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -78,6 +82,7 @@ describe('without --fresh', () => {
       '2026-11-24T12:15:00.000Z',
     ],
     ['the write of the oldest part, if the last audit began earlier', true, '20261124T021500Z', instant(0)],
+    ['the write of the oldest part, if the last audit began then', true, '20261124T120000Z', instant(0)],
     [
       'the write of the oldest part, if the last audit could not update the catalogue',
       false,
@@ -94,6 +99,28 @@ describe('without --fresh', () => {
 
     expect(end).toMatchObject({ asOf, audited: asOf !== instant(0) });
     expect(printed).toContain(`As of ${asOf}, when the`);
+  });
+
+  it('finds by each option alone', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.put([
+      rowOf(1, { type: 'application/pdf' }),
+      rowOf(2, { type: 'text/plain' }),
+      { id: idOf(3), state: 'erased', stamp: 's' },
+    ]);
+    const idsOf = async (options: FindOptions) => (await run({ options })).ids;
+
+    expect(await idsOf({ type: 'application/pdf' })).toEqual([idOf(1)]);
+    expect(await idsOf({ erased: true })).toEqual([idOf(3)]);
+    expect(await idsOf({ since: instant(2) })).toEqual([idOf(2)]);
+    expect(await idsOf({ until: instant(2) })).toEqual([idOf(1)]);
+  });
+
+  it('throws an error that is no sign of a corrupt part', async () => {
+    const { catalogue, run } = createFindWorld();
+    catalogue.putBody('5a3', 5 as never);
+
+    await expect(run({ words: ['loa'] })).rejects.toThrow(TypeError);
   });
 
   it('states when the oldest part was written', async () => {
@@ -285,15 +312,43 @@ describe('with --fresh', () => {
   it('keeps a row whose receipt is newer than the listing', async () => {
     const { archive, bucket, catalogue, rows, run } = createFindWorld();
     archive(idOf(1));
-    catalogue.put([rowOf(2)]);
+    catalogue.put([rowOf(0), rowOf(2)]);
     bucket.refuse = (operation, key) => {
-      if (operation === 'get' && key.includes(idOf(1))) archive(idOf(2));
+      if (operation === 'get' && key.includes(idOf(1))) for (const number of [0, 2]) archive(idOf(number));
       return undefined;
     };
 
     await run({ words: ['loa'], options: { fresh: true } });
 
-    expect((await rows()).map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
+    expect((await rows()).map(({ id }) => id)).toEqual([idOf(0), idOf(1), idOf(2)]);
+  });
+
+  it('makes the rows that an audit makes, from the same listings', async () => {
+    const { archive, bucket, rows, run } = createFindWorld();
+    archive(idOf(1));
+    await run({ words: ['loa'], options: { fresh: true } });
+    const listed = await collected(
+      listVersions(
+        {
+          s3: bucket as never,
+          name: 'archive',
+          time: systemTime,
+          retry: (work) => work(new AbortController().signal),
+          onRequest: () => undefined,
+        },
+        { prefix: 'receipts/' },
+      ),
+    );
+
+    const [receipt] = listed;
+
+    expect((await rows())[0]?.stamp).toBe(receipt && stampOf({ receipt, contexts: [], holds: [] }));
+    const listings = bucket.requests.filter((request) => request.startsWith('list-versions')).slice(0, 3);
+    expect(listings.sort()).toEqual([
+      'list-versions contexts/',
+      'list-versions holds/',
+      'list-versions receipts/',
+    ]);
   });
 
   it('does not undo an erasure that runs at the same time', async () => {
@@ -471,6 +526,7 @@ it('reads all receipts if the archiver keeps no catalogue', async () => {
     ids: [idOf(1)],
     end: { exact: true },
     noted: '',
+    progresses: [{ ended: 0x5a4, total: 4_096, text: '1 document listed · 1 read' }],
   });
 });
 
@@ -558,10 +614,14 @@ describe('the output', () => {
 
   it('names for whom a document is, each once, and a resource without a reference by its kind', async () => {
     const { catalogue, run } = createFindWorld();
-    catalogue.put([whole]);
+    catalogue.put([
+      whole,
+      { id: idOf(2), state: 'archived', stamp: 's', name: 'loa', relations: [{ kind: 'link', id: 'Res-8' }] },
+    ]);
 
     const { printed } = await run({ words: ['loa'], json: false });
 
+    expect(printed).toMatch(/│ {12,}│ loa +│ link Res-8 +│/);
     expect(printed).toContain(
       '│ PO-7 · Port 1 · +493012345678 · Port 2 · 1 more number · requirement group Res-9 · port out order-4 │',
     );
@@ -643,6 +703,7 @@ describe('the command line', () => {
     ['nothing to look for', { options: { fresh: true } }, 'Pass what to look for'],
     ['an empty word', { words: ['loa', ' '] }, 'A search word must not be empty.'],
     ['CSV and JSON', { words: ['loa'], options: { csv: true } }, '--csv and --json cannot be combined.'],
+    ['an end that is not valid', { options: { until: 'soon' } }, '--until soon: must be a date'],
     ['an instant that is not valid', { options: { since: 'soon' } }, '--since soon: must be a date'],
     ['a file that does not exist', { options: { digestOf: '/nowhere/x' } }, 'cannot read /nowhere/x: ENOENT'],
   ])('refuses %s', async (_what, request, message) => {

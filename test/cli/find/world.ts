@@ -61,6 +61,7 @@ export function createFindWorld() {
     result.exitCode = await command(context);
     return {
       ...result,
+      progresses,
       ids: result.records.flatMap(({ type, documentId }) => (type === 'found' ? [documentId] : [])),
       end: result.records.at(-1),
     };

@@ -10,6 +10,7 @@ import { collectEvidence } from '../../../cli/prove/evidence.ts';
 import type { ProofFolder } from '../../../cli/prove/proof-folder.ts';
 import { contextKey, contextTombstoneKey, documentKey, receiptKey } from '../../../functions/bucket/keys.ts';
 import { manifestKey, tagManifestKey } from '../../../functions/bucket/manifest-text.ts';
+import { createStorageRetry } from '../../../functions/bucket/storage-retry.ts';
 import { DiskError } from '../../../local/s3/file-errors.ts';
 import { noon, written } from '../../fakes/documents.ts';
 import { sha256 } from '../../fakes/memory-bucket.ts';
@@ -83,12 +84,13 @@ describe('archiver prove', () => {
   it('begins the chain with the first manifest that names the document, and ends it with the newest', async () => {
     const world = await startWithManifests();
 
-    await world.run([first, third]);
+    const { exitCode } = await world.run([first, third]);
     const chainOf = async (id: string) => String((await world.files(id)).get('chain.txt'));
 
     const line = (stamp: string) =>
       `${sha256(world.bucket.text(manifestKey(stamp)))}  ${manifestKey(stamp)}\n`;
     const stamps = [...singles, ...roots].sort();
+    expect(exitCode).toBe(0);
     expect(await chainOf(first)).toBe(stamps.map(line).join(''));
     expect(await chainOf(third)).toBe(stamps.slice(2).map(line).join(''));
   });
@@ -242,6 +244,11 @@ describe('archiver prove of an erased document', () => {
         bucket.put(documentKey(first), tombstone, noon);
       },
       'versions are left',
+    ],
+    [
+      'neither the document nor its tombstone',
+      ({ bucket }) => void bucket.objects.delete(documentKey(first)),
+      'the document is left',
     ],
     ['contexts', ({ learn }) => learn(first, 'PORT-1'), 'contexts are left'],
     [
@@ -739,6 +746,132 @@ describe('archiver prove of what it cannot prove', () => {
     },
   );
 
+  it('accepts a receipt that names the current version of the object', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    const receipt = JSON.parse(world.bucket.text(receiptKey(first)));
+    receipt.object.versionId = world.bucket.objects.get(documentKey(first))?.versionId;
+    world.bucket.objects.delete(receiptKey(first));
+    world.bucket.put(receiptKey(first), written(receipt), noon);
+    world.writeSingle('20261101T021500Z', [first]);
+
+    const result = await world.run([first]);
+
+    expect(receipt.object.versionId).toBeDefined();
+    expect(result.records[0]).toMatchObject({ outcome: 'proven' });
+    expect(String((await world.files(first)).get('README.txt'))).not.toContain('\nCONTEXTS\n');
+  });
+
+  it('proves the erasure of an ID that was never archived', async () => {
+    const world = await startProofs();
+    await world.erase({}, first);
+    world.writeSingle('20261101T021500Z', [first]);
+
+    expect((await world.run([first])).records[0]).toMatchObject({ outcome: 'proven', state: 'erased' });
+  });
+
+  it('has no chain when there are manifests but none names the document', async () => {
+    const world = await startProofs();
+    for (const id of [first, second]) world.archive(id);
+    world.writeSingle('20261101T021500Z', [second]);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      gaps: ['No manifest names the document yet. The next manifest of the audit will.'],
+    });
+    expect((await world.files(first)).has('chain.txt')).toBe(false);
+  });
+
+  it('has excerpts with the predecessor and the lines about the document, and nothing else', async () => {
+    const world = await startProofs();
+    for (const id of [first, second]) world.archive(id);
+    world.writeSingle('20261101T021500Z', [first, second]);
+    world.writeSingle('20261108T021500Z', [second]);
+    await world.writeRoot('20261115T021500Z', [second], [second]);
+
+    await world.run([first]);
+    const files = await world.files(first);
+
+    const excerptOf = (stamp: string) => String(files.get(`excerpts/${manifestKey(stamp)}`));
+    const line = (key: string) => `${sha256(world.bucket.text(key))}  ${key}\n`;
+    expect(excerptOf('20261101T021500Z')).toBe(line(documentKey(first)) + line(receiptKey(first)));
+    expect(excerptOf('20261108T021500Z')).toBe(line(manifestKey('20261101T021500Z')));
+    expect(excerptOf('20261115T021500Z')).toBe(line(manifestKey('20261108T021500Z')));
+  });
+
+  it('says that IDs are withheld only if some are, and sorts what the excerpts are from', async () => {
+    const world = await startWithManifests();
+    const withholding = await startProofs();
+    for (const id of [first, second]) withholding.archive(id);
+    withholding.writeSingle('20261101T021500Z', [first, second]);
+    await withholding.writeRoot('20261115T021500Z', [first, second], [second]);
+
+    await world.run([first]);
+    await withholding.run([first]);
+    const files = await world.files(first);
+    const readme = String((await withholding.files(first)).get('README.txt'));
+
+    expect(readme.replace(/\s+/g, ' ')).toContain('the ID of another document is written as withheld');
+    expect(String(files.get('README.txt'))).not.toContain('withheld');
+    const lines = String(files.get('whole-files.txt')).trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines).toEqual(lines.toSorted());
+  });
+
+  it('reads of older manifests only the files that can name the documents', async () => {
+    const world = await startWithManifests();
+    world.bucket.requests.length = 0;
+
+    await world.run([first]);
+
+    const [older] = roots;
+    const read = world.bucket.requests.filter((request) => request.startsWith(`get manifests/${older}/ids_`));
+    expect(new Set(read)).toEqual(new Set([`get manifests/${older}/ids__4.txt`]));
+    expect(world.bucket.requests).toContain('list-versions manifests/');
+  });
+
+  it('asks S3 for no lock of a delete marker', async () => {
+    const world = await startWithManifests();
+    world.bucket.refuse = (operation, key) => {
+      if (operation === 'list-versions' && key === documentKey(first)) world.bucket.versioned.delete(key);
+      return undefined;
+    };
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({ outcome: 'failed' });
+    expect(world.bucket.requests).not.toContain(`get-retention ${documentKey(first)}`);
+  });
+
+  it('ends a download that does not begin when it is interrupted', async () => {
+    const world = await startProofs();
+    world.archive(first);
+    const interrupt = new AbortController();
+    const { signal } = interrupt;
+    const { bucket, versions } = world.dependencies;
+    const retry = createStorageRetry({ time: world.time, random: () => 0, signal });
+    const send = (_command: unknown, { abortSignal }: { abortSignal: AbortSignal }) =>
+      new Promise((_resolve, reject) => {
+        abortSignal.addEventListener('abort', () => reject(new Error('aborted')));
+        interrupt.abort(new Error('Stopped.'));
+      });
+    const source = {
+      s3: { send } as never,
+      name: 'archive',
+      bucket,
+      versions,
+      retry,
+      time: world.time,
+      signal,
+    };
+    const folder = { write: async () => undefined } as unknown as ProofFolder;
+
+    const collected = collectEvidence(first, { chainOf: () => [], defects: [] }, source, folder);
+
+    await expect(collected).rejects.toThrow('Stopped.');
+  });
+
   it('refuses a folder inside the archive before it reads anything', async () => {
     const world = await startWithManifests();
     world.bucket.requests.length = 0;
@@ -878,8 +1011,9 @@ describe('archiver prove of what it cannot prove', () => {
     world.bucket.put(`contexts/${first}/../../../../../outside.json`, 'x', noon);
     world.bucket.put(`holds/${first}/../../../../../outside.json`, 'x', noon);
 
-    await world.run([first]);
+    const result = await world.run([first]);
 
+    expect(result.records[0]).toMatchObject({ outcome: 'proven' });
     expect([...(await world.files(first)).keys()].filter((path) => path.includes('outside'))).toEqual([]);
     expect(await readdir(dirname(world.to))).toEqual(['evidence']);
   });
