@@ -56,6 +56,7 @@ describe('a word', () => {
     ['493012345678', 'a phone number without the plus sign'],
     ['0049 30 12345678', 'a phone number with the prefix for international calls'],
     ['030 12345678', 'a phone number with the prefix for national calls'],
+    ['02345678', 'the last seven digits of a phone number after a zero'],
     ['2345678', 'the last seven digits of a phone number'],
     ['202-555-0123', 'the end of a phone number that is stored with separators'],
     ['5550123', 'the last seven digits of a number that is stored with separators'],
@@ -74,6 +75,10 @@ describe('a word', () => {
     ['000000000007', 'the end of an ID'],
     ['b0f6a2d', 'seven digits of the ID of an order'],
     ['345678', 'six digits of a phone number'],
+    ['0345678', 'six digits of a phone number after a zero'],
+    ['x2345678', 'a text that ends like a phone number'],
+    ['2345678x', 'a text that begins like the end of a phone number'],
+    ['+00493012345678', 'a complete number with zeros that it does not have'],
     ['3012345', 'the middle of a phone number'],
     ['+12345678', 'a complete number with the same end'],
     [sha256.slice(0, 11), 'eleven digits of a SHA-256'],
@@ -87,6 +92,25 @@ describe('a word', () => {
 
   it.each(['οδος', 'ΟΔΟΣ', 'οδοσ'])('%j matches a sigma in any form', (word) => {
     expect(wordCriterion(word).matches({ ...row, name: 'ΟΔΟΣ.pdf' })).toBe(true);
+  });
+
+  it.each([
+    ['493012345678', true],
+    ['no number', false],
+    ['x493012345678', false],
+    ['493012345678 x', false],
+  ])('compares a phone number that is stored as %j: %s', (number, matches) => {
+    const stored: CatalogueRow = { ...row, relations: [{ kind: 'link', id: 'x', numbers: [number] }] };
+
+    expect(wordCriterion('2345678').matches(stored)).toBe(matches);
+  });
+
+  it.each(['2345678', '日', 'loa'])('has a trace that lines without it do not have: %j', (word) => {
+    expect(hasTrace(wordCriterion(word), { id: row.id, state: 'erased', stamp: 'x' })).toBe(false);
+  });
+
+  it('is looked for by its longest part that is surely stored as it is', () => {
+    expect(wordCriterion('ab日cdef日g').trace).toBe('cde');
   });
 
   it('matches nothing of an erased document but its ID', () => {
@@ -112,6 +136,13 @@ describe('an option', () => {
   ])('compares %s', (_what, criterion, matches) => {
     expect(criterion.matches(row)).toBe(matches);
     expect(hasTrace(criterion, row) || !matches).toBe(true);
+  });
+
+  it('compares a content type with blanks around it, and none of a document without one', () => {
+    const pdf = typeCriterion('application/pdf');
+
+    expect(pdf.matches({ ...row, type: ' application/pdf ; version=1.7' })).toBe(true);
+    expect(pdf.matches({ id: row.id, state: 'erased', stamp: 'x' })).toBe(false);
   });
 
   it('finds a held and an erased document', () => {

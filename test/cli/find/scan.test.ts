@@ -52,12 +52,29 @@ it('parses only lines that have the traces of all criteria', () => {
   expect(rows.map(({ id }) => id)).toEqual([idOf(1)]);
 });
 
+it('does not take the end of a line for what it looks for', () => {
+  const filter = createRowFilter([wordCriterion('}')]);
+
+  expect(filter.scan(bytesOf(rowOf(1), rowOf(2, { name: '}' })), '5a3').map(({ id }) => id)).toEqual([
+    idOf(2),
+  ]);
+});
+
+const erasedRow = bytesOf(rowOf(1, { state: 'erased' }));
+
 it.each([
-  ['is not a row', Buffer.from('"state":"erased"\n'), '5a3'],
-  ['belongs to another shard', bytesOf(rowOf(1, { state: 'erased' })), '5a4'],
-  ['has no end', bytesOf(rowOf(1, { state: 'erased' })).subarray(0, -1), '5a3'],
-])('refuses a line that %s', (_what, bytes, shard) => {
+  ['is not a row', Buffer.from('"state":"erased"\n'), '5a3', ''],
+  ['belongs to another shard', erasedRow, '5a4', 'A row is in the wrong shard.'],
+  ['has no end', erasedRow.subarray(0, -1), '5a3', 'The last line of a shard has no end.'],
+])('refuses a line that %s', (_what, bytes, shard, message) => {
   const filter = createRowFilter([erasedCriterion]);
 
   expect(() => filter.scan(bytes, shard)).toThrow(RangeError);
+  expect(() => filter.scan(bytes, shard)).toThrow(message);
+});
+
+it('refuses a line that has no end although it has not all traces', () => {
+  const filter = createRowFilter([erasedCriterion, heldCriterion]);
+
+  expect(() => filter.scan(erasedRow.subarray(0, -1), '5a3')).toThrow(RangeError);
 });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -116,6 +116,19 @@ describe('the folder of a proof', () => {
     expect((await proof.receive('documents/1', [Buffer.from('whole')], ['file/loa.pdf'])).bytes).toBe(5);
   });
 
+  it('says why a stream failed although somebody else has removed its file', async () => {
+    const { path, proof } = await newProof();
+    async function* broken() {
+      await rm(join(path, 'documents', '1'));
+      yield Buffer.from('half');
+      throw new Error('The connection broke.');
+    }
+
+    await expect(proof.receive('documents/1', Readable.from(broken()))).rejects.toThrow(
+      'The connection broke.',
+    );
+  });
+
   it('ends a stream that does not end when it is interrupted', async () => {
     const { proof } = await newProof();
     const interrupt = new AbortController();
@@ -149,6 +162,7 @@ describe('the folder of a proof', () => {
     const again = proof.write('a', 'second');
     await expect(again).rejects.toThrow(FileError);
     await expect(again).rejects.toThrow('Cannot write a: EEXIST. Pass another folder.');
+    await expect(again).rejects.toMatchObject({ cause: { code: 'EEXIST' } });
 
     expect(await readFile(join(path, 'a'), 'utf8')).toBe('first');
   });
@@ -209,6 +223,24 @@ describe('the place of proofs', () => {
     disk.fails = (step, path) => (step === failing && path === to ? code : undefined);
 
     await expect(openProofPlace(to)).rejects.toThrow(`Cannot write to ${to}: ${reason} (${code}).`);
+  });
+
+  it('is left if it was there before, or if somebody else has written to it', async () => {
+    const to = await newFolder();
+
+    await (await openProofPlace(to)).close();
+    const place = await openProofPlace(join(to, 'new'));
+    disk.fails = (step) => (step === 'rmdir' ? 'EEXIST' : undefined);
+    await place.close();
+
+    expect(await readdir(to)).toEqual(['new']);
+  });
+
+  it('cannot be a file', async () => {
+    const file = join(await newFolder(), 'file');
+    await writeFile(file, 'kept');
+
+    await expect(openProofPlace(file)).rejects.toThrow(`${file} is not a folder.`);
   });
 
   it('does not hide that it could not be removed', async () => {
