@@ -70,8 +70,8 @@ export const auditBugs: readonly SeededBug[] = [
   auditBug(
     'a run that never ended is not closed',
     'audit/start.ts',
-    'if (plan) await closeRun(',
-    'if (plan?.v !== 1) await closeRun(',
+    'if (isOld) await closeRun(',
+    'if (isOld && plan.v !== 1) await closeRun(',
     ['audit-object-kills-function'],
   ),
   auditBug(
