@@ -39,10 +39,11 @@ export async function loadArchiver(folder: URL) {
     load('audit/assemble.ts') as Promise<typeof import('../../functions/audit/assemble.ts')>,
     load('audit/settings.ts') as Promise<typeof import('../../functions/audit/settings.ts')>,
   ]);
-  const [examination, erasure, holds, store, versions, retries, errors] = await Promise.all([
+  const [examination, erasure, holds, ownership, store, versions, retries, errors] = await Promise.all([
     load('../cli/erasure/examine.ts') as Promise<typeof import('../../cli/erasure/examine.ts')>,
     load('../cli/erasure/erase-document.ts') as Promise<typeof import('../../cli/erasure/erase-document.ts')>,
     load('../cli/erasure/hold-document.ts') as Promise<typeof import('../../cli/erasure/hold-document.ts')>,
+    load('bucket/owned-by.ts') as Promise<typeof import('../../functions/bucket/owned-by.ts')>,
     load('bucket/store.ts') as Promise<typeof import('../../functions/bucket/store.ts')>,
     load('bucket/versions.ts') as Promise<typeof import('../../functions/bucket/versions.ts')>,
     load('bucket/storage-retry.ts') as Promise<typeof import('../../functions/bucket/storage-retry.ts')>,
@@ -52,6 +53,7 @@ export async function loadArchiver(folder: URL) {
     ...examination,
     ...erasure,
     ...holds,
+    ...ownership,
     ...store,
     ...versions,
     ...retries,

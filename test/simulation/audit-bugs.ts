@@ -98,8 +98,8 @@ export const auditBugs: readonly SeededBug[] = [
   auditBug(
     'the requests of the audit do not name the owner of the bucket',
     'audit/assemble.ts',
-    's3: ownedBy(settings.bucketOwner, s3)',
-    's3',
+    'ownedBy(settings.bucketOwner, services.s3)',
+    'services.s3',
     [],
   ),
 ];

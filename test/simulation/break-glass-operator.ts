@@ -164,11 +164,7 @@ export class BreakGlassOperator {
     onEnd: (result: Result) => void,
   ): void {
     const { clock, eventLog, monitor } = this.#context;
-    const {
-      archiver,
-      bucket: { name: bucketName, owner },
-      random,
-    } = this.#options;
+    const { archiver, bucket, random } = this.#options;
     this.#commands += 1;
     const container = new Container(`${name}-${this.#commands}`, this.#context, kills);
     const { time } = container;
@@ -176,12 +172,8 @@ export class BreakGlassOperator {
       clock.after(this.#minutesOrHours(), () => this.#run(name, documentId, work, onEnd));
     container.onDeath = runAgain;
     eventLog.add(documentId, `${container.id} starts`);
-    const options = {
-      s3: createS3(container, this.#options.bucket, this.#context, 'eraser'),
-      name: bucketName,
-      owner,
-      time,
-    };
+    const s3 = archiver.ownedBy(bucket.owner, createS3(container, bucket, this.#context, 'eraser'));
+    const options = { s3, name: bucket.name, time };
     const dependencies: ErasureDependencies = {
       bucket: archiver.createBucket(options),
       catalogue: undefined,
