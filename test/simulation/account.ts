@@ -42,16 +42,28 @@ export type OrderSection =
   | 'requirements'
   | 'additional'
   | 'supporting'
+  /** The requirements of phone numbers. */
+  | 'numbers'
   | 'links';
 
 export interface Order {
   id: string;
-  kind: 'porting-order' | 'port-out';
+  kind: 'porting-order' | 'port-out' | 'number-order';
+  /** The customer's own text. */
+  reference: string | undefined;
   createdAt: number;
   /** When Telnyx starts to respond 404 for it. */
   goneAt: number;
-  documents: { id: string; section: OrderSection }[];
+  /** With the phone numbers whose requirements they meet. */
+  documents: { id: string; section: OrderSection; numbers?: readonly string[] | undefined }[];
 }
+
+/** Telnyx's words for an order: in the paths of its API, and in the links of documents. */
+export const orderNames = {
+  'porting-order': { collection: 'porting_orders', linkedType: 'porting_order' },
+  'port-out': { collection: 'portouts', linkedType: 'portout' },
+  'number-order': { collection: 'number_orders', linkedType: 'number_order' },
+} as const satisfies Record<Order['kind'], { collection: string; linkedType: string }>;
 
 export const largestDocument = 1024 ** 2;
 /** Host of a download link (Telnyx API reference, "Generate a temporary download link"). */
@@ -172,6 +184,12 @@ export class Account {
   /** Call once, after all documents are added. */
   sortByCreation(): void {
     this.#byCreation.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
+  }
+
+  /** The orders that name any of the documents. */
+  ordersOf(documents: readonly Pick<AccountDocument, 'id'>[]): Order[] {
+    const ids = new Set(documents.map(({ id }) => id));
+    return [...this.orders.values()].filter((order) => order.documents.some(({ id }) => ids.has(id)));
   }
 
   exists({ createdAt, linkedAt }: AccountDocument, now: number): boolean {

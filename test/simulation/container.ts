@@ -16,6 +16,8 @@ export interface Invocation {
   hops: number;
   /** Name of the queue of its messages; empty for a webhook. */
   lane: string;
+  /** Links that Telnyx has listed to it, of any resource. */
+  linksRead: { documentId: string; id: string; type: string }[];
   /** Times of the requests for each document's record (monotonic milliseconds), by document ID. */
   recordRequests: Map<string, number[]>;
   /** Faults and facts that this invocation has met: they justify the error codes it reports. */

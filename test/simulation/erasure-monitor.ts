@@ -1,6 +1,11 @@
 /** Checks what erasures and holds guarantee, at every change of the bucket. */
 import { parseHoldRecord } from '../../functions/bucket/holds.ts';
-import { contextTombstoneKey, documentKey, receiptKey } from '../../functions/bucket/keys.ts';
+import {
+  contextsOfPrefix,
+  contextTombstoneKey,
+  documentKey,
+  receiptKey,
+} from '../../functions/bucket/keys.ts';
 import type { Receipt } from '../../functions/bucket/receipts.ts';
 import { parseTombstone } from '../../functions/bucket/tombstones.ts';
 import { type ErrorCode, retryPolicies } from '../../functions/errors.ts';
@@ -17,6 +22,10 @@ export class ErasureMonitor {
   readonly #world: WorldState;
   /** Value of `InvariantMonitor.moment` when the receipt's key got its tombstone, by document ID. */
   readonly #begunAt = new Map<string, number>();
+  /** The same for the key of its contexts' tombstone. */
+  readonly #contextsErasedAt = new Map<string, number>();
+  /** Keys of contexts of which the writing began before that tombstone existed and ended after it. */
+  readonly #lateContexts = new Set<string>();
   /** Documents whose erasure is complete. */
   readonly #erased = new Set<string>();
   /** Documents whose hold is placed, until its release begins. */
@@ -49,12 +58,21 @@ export class ErasureMonitor {
   }
 
   /** @param replaced the object that was current before */
-  stored(version: StoredVersion, replaced: StoredVersion | undefined, isByFunction: boolean): void {
+  stored(
+    version: StoredVersion,
+    replaced: StoredVersion | undefined,
+    writtenBy: Invocation | undefined,
+  ): void {
     const [folder, documentId] = placeOf(version.key);
     if (folder === 'holds') {
       this.#recordStored(documentId, version);
       return;
     }
+    if (folder === 'contexts') {
+      this.#contextStored(documentId, version, writtenBy);
+      return;
+    }
+    const isByFunction = writtenBy !== undefined;
     if (
       this.#erased.has(documentId) ||
       (folder === 'receipts' && isByFunction && this.#begunAt.has(documentId))
@@ -64,6 +82,21 @@ export class ErasureMonitor {
     if (folder !== 'receipts' || isByFunction) return;
     if (!this.#begunAt.has(documentId)) this.#begunAt.set(documentId, this.#monitor.moment);
     if (replaced && !isTombstone(replaced)) this.#checkDigests(documentId, version, replaced);
+  }
+
+  /** A context, or the tombstone of contexts, which the command writes. */
+  #contextStored(documentId: string, { key }: StoredVersion, writtenBy: Invocation | undefined): void {
+    const erasedAt = this.#contextsErasedAt.get(documentId);
+    if (!writtenBy) this.#contextsErasedAt.set(documentId, erasedAt ?? this.#monitor.moment);
+    else if (erasedAt !== undefined && erasedAt < writtenBy.since) {
+      this.#monitor.report('erased-has-no-context', documentId, `${writtenBy.id} writes ${key}`);
+    } else if (erasedAt !== undefined) this.#lateContexts.add(key);
+  }
+
+  /** Keys of the contexts that a finished erasure has left, because they were being written during it. */
+  contextsLeft(documentId: string): string[] {
+    const { objects } = this.#world.store.list(contextsOfPrefix(documentId), '', Number.POSITIVE_INFINITY);
+    return objects.map(({ key }) => key);
   }
 
   #checkDigests(documentId: string, { body }: StoredVersion, receipt: StoredVersion): void {
@@ -155,6 +188,10 @@ export class ErasureMonitor {
     if (!hasTombstones) {
       const what = `${atObject?.length} versions of the object, ${atReceipt?.length} of the receipt`;
       this.#monitor.report('erased-leaves-tombstones', documentId, what);
+    }
+    for (const key of this.contextsLeft(documentId)) {
+      if (this.#lateContexts.has(key)) continue;
+      this.#monitor.report('erased-has-no-context', documentId, `${key} is left`);
     }
     const { bytes, record } = account.documents.get(documentId) ?? {};
     for (const { version } of store.listVersions('', { key: '' }, Number.POSITIVE_INFINITY).entries) {

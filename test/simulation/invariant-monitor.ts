@@ -14,6 +14,7 @@ import { createAlarms } from './alarms.ts';
 import { AuditMonitor } from './audit-monitor.ts';
 import { holdsCanary } from './canary.ts';
 import type { Container, Invocation } from './container.ts';
+import { ContextMonitor } from './context-monitor.ts';
 import { ErasureMonitor } from './erasure-monitor.ts';
 import type { EventLog } from './event-log.ts';
 import type { InvariantName, Violation } from './invariants.ts';
@@ -66,6 +67,7 @@ export class InvariantMonitor {
   #world: WorldState | undefined;
   #erasures: ErasureMonitor | undefined;
   #audits: AuditMonitor | undefined;
+  #contexts: ContextMonitor | undefined;
   /** `moment` at which an ID last entered a queue. */
   readonly #queuedAt = new Map<string, number>();
   /** `moment` at which a body last became a dead letter with a code. */
@@ -90,6 +92,7 @@ export class InvariantMonitor {
     this.#world = world;
     this.#erasures = new ErasureMonitor(this, world);
     this.#audits = new AuditMonitor(this, world, this.#clock);
+    this.#contexts = new ContextMonitor(this, world, this.#clock);
   }
 
   get erasures(): ErasureMonitor {
@@ -251,7 +254,7 @@ export class InvariantMonitor {
     replaced: StoredVersion | undefined,
     writtenBy: Invocation | undefined,
   ): void {
-    this.erasures.stored(object, replaced, writtenBy !== undefined);
+    this.erasures.stored(object, replaced, writtenBy);
     if (!writtenBy) {
       this.audits.changed(object.key);
       return;
@@ -273,8 +276,7 @@ export class InvariantMonitor {
       return;
     }
     if (folder === 'contexts') {
-      if (writtenBy.functionName !== 'discover')
-        this.forbidden(`PutObject of a context by ${writtenBy.functionName}`);
+      this.#contexts?.stored(object, writtenBy);
       return;
     }
     this.#checkReceipt(object, name.replace(/\.json$/, ''));
@@ -362,6 +364,10 @@ export class InvariantMonitor {
     const before = this.#startOf(invocation);
     const { kind, createdAfter, createdBefore, requestedAt, orderId } = fieldsOf(body);
     const ids: string[] = [];
+    const existsThroughout = (id: string) => {
+      const document = account.documents.get(id);
+      return document && account.exists(document, before) && account.exists(document, this.#clock.now());
+    };
     if (kind === 'recent' || kind === 'span') {
       const sweeping = kind === 'recent';
       const late = sweeping && isSuperseded(String(requestedAt), this.#clock.now());
@@ -379,12 +385,11 @@ export class InvariantMonitor {
       const gone = (order?.goneAt ?? 0) <= this.#clock.now();
       if (!order || order.createdAt > before) return;
       for (const { id, section } of order.documents) if (!gone || section === 'links') ids.push(id);
+      this.#contexts?.orderAcknowledged(order, ids.filter(existsThroughout), invocation);
     }
+    if (kind === 'recent') this.#contexts?.sweepAcknowledged(invocation);
     for (const id of ids) {
-      const document = account.documents.get(id);
-      const throughout =
-        document && account.exists(document, before) && account.exists(document, this.#clock.now());
-      if (!throughout || store.current(receiptKey(id))) continue;
+      if (!existsThroughout(id) || store.current(receiptKey(id))) continue;
       if ((this.#queuedAt.get(id) ?? -1) > invocation.since) continue;
       this.report(
         'done-before-acknowledged',
@@ -504,6 +509,7 @@ export class InvariantMonitor {
     if (invocation && typeof fields === 'object' && fields !== null && 'message' in fields) {
       const { message, documentId, code } = fields as Record<string, unknown>;
       if (typeof code === 'string') add(invocation.metrics, `logged ${code}`);
+      if (message === 'Contexts not written') invocation.causes.add('contexts not written');
       this.#eventLog.add(
         String(documentId ?? invocation.id),
         `${invocation.id} logs ${message} ${code ?? ''}`,

@@ -53,6 +53,12 @@ export const invariants = {
     'a delivery of an erased document is acknowledged and counted as such, and never becomes a dead letter',
   'tombstone-names-the-erased':
     'the tombstone of an archived document states the digests of its object and of its receipt',
+  'context-is-true':
+    'each context is one of the document in its key, states what Telnyx states of an order or link of it, and is written once',
+  'learnt-is-written':
+    'a message about an order is acknowledged only after contexts state what it says about each of its documents that is not erased; a sweep, what the links say that it has read',
+  'erased-has-no-context':
+    'no context of an erased document is left or written again, but one that was being written during the erasure',
   'held-is-kept':
     'nothing of a held document is deleted; a hold that is being placed is too late for one version at most',
   'hold-has-record': 'as long as a version is on legal hold, a record says who placed it and why',

@@ -89,6 +89,7 @@ export class LambdaFunction<Event> {
       limitMs: timeoutMs,
       since: monitor.moment,
       lane,
+      linksRead: [],
       recordRequests: new Map(),
       hops,
       causes: new Set(container.clockErrorMs === 0 ? causes : [...causes, 'lambda-clock-wrong']),

@@ -136,7 +136,8 @@ export function createS3(
     respond(command, reply);
   };
 
-  const put = ({ input }: PutObjectCommand, reply: Reply<unknown>) => {
+  /** @param sentBy the invocation, which may have ended when the request arrives */
+  const put = ({ input }: PutObjectCommand, reply: Reply<unknown>, sentBy: Invocation | undefined) => {
     const key = input.Key ?? '';
     const conditionError = () => {
       if (store.current(key) && monitor.collided.has(key.replace(/^documents\//, ''))) {
@@ -148,10 +149,9 @@ export function createS3(
     if (fault) eventLog.add(key, `${fault} from ${container.id}`);
     // Either before it reads the body, or after.
     if (fault === 's3-no-response' && random.chance(0.5)) return stalls(reply);
-    const { invocation } = container;
     const refuseCondition = (error: Error) => {
-      if (invocation && Buffer.isBuffer(input.Body)) {
-        tried.set(invocation, [...(tried.get(invocation) ?? []), { key, bytes: input.Body, read: false }]);
+      if (sentBy && Buffer.isBuffer(input.Body)) {
+        tried.set(sentBy, [...(tried.get(sentBy) ?? []), { key, bytes: input.Body, read: false }]);
       }
       reply.fail(error);
     };
@@ -168,7 +168,7 @@ export function createS3(
         const options = putOptionsOf(input, bytes);
         const omitsChecksum = options.verified !== undefined && container.shouldInject('s3-omits-checksum');
         const verified = omitsChecksum ? undefined : options.verified;
-        return store.put(key, bytes, { ...options, verified }, container.invocation);
+        return store.put(key, bytes, { ...options, verified }, sentBy);
       };
       let object = storeOrRefuse();
       if (object && fault === 's3-response-lost') {
@@ -240,6 +240,7 @@ export function createS3(
 
   const send = (command: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) => {
     const verb = commandName(command);
+    const sentBy = container.invocation;
     return container.call(verb, abortSignal, (reply) => {
       if (!allowed[role].some((type) => command instanceof type)) {
         monitor.forbidden(verb);
@@ -251,7 +252,7 @@ export function createS3(
       if (role === 'auditor' && meetsHazard(command, reply)) return;
       const isStream = command instanceof PutObjectCommand && command.input.Body instanceof Readable;
       if (refuse(reply, !isStream)) return;
-      if (command instanceof PutObjectCommand) return put(command, reply);
+      if (command instanceof PutObjectCommand) return put(command, reply, sentBy);
       if (command instanceof DeleteObjectCommand || command instanceof PutObjectLegalHoldCommand) {
         return change(command, reply);
       }

@@ -99,6 +99,12 @@ export const erasureBugs: readonly SeededBug[] = [
     onlyFaults: ['operator-erases-document', 'operator-holds-document-being-erased'],
   },
   bug(
+    'contexts of an erased document are written',
+    'discover/contexts.ts',
+    ' && !present.has(contextTombstoneKey(fact.documentId))',
+    '',
+  ),
+  bug(
     'a hold is recorded after the legal holds are on',
     'cli/erasure/hold-document.ts',
     "  if (!found.hold) await record('hold', reason);\n",
@@ -748,6 +754,20 @@ export const seededBugs: readonly SeededBug[] = [
     "log.count('ReceivesFailed', 1, { Code: 'Unexpected' });",
   ),
   bug('errors of S3 are not translated', 'bucket/store.ts', 'throw asBucketError(error);', 'throw error;'),
+
+  // Whose documents they are.
+  bug(
+    'an order is acknowledged although its contexts are not written',
+    'discover/discover.ts',
+    '    await writeContexts(facts, signal, dependencies);\n  } finally {',
+    '    await learnAside(() => writeContexts(facts, signal, dependencies), dependencies);\n  } finally {',
+  ),
+  bug(
+    'of the phone numbers of a document only the last one is learnt',
+    'telnyx/lists.ts',
+    'met.push(...listOf(asText(phone_number)));',
+    'met.splice(0, 1, ...listOf(asText(phone_number)));',
+  ),
 
   ...erasureBugs,
 ];

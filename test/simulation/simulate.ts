@@ -3,7 +3,7 @@ import type { APIGatewayProxyEventV2, SQSEvent } from 'aws-lambda';
 import { documentKey } from '../../functions/bucket/keys.ts';
 import { concurrency, timeouts } from '../../functions/limits.ts';
 import { VirtualClock } from '../fakes/clock.ts';
-import type { Account, AccountDocument, Order, OrderSection } from './account.ts';
+import type { Account, AccountDocument } from './account.ts';
 import {
   type Archiver,
   type SimulatedDeployment,
@@ -27,6 +27,7 @@ import {
 import { InvariantMonitor, type WorldState } from './invariant-monitor.ts';
 import { LambdaFunction } from './lambda.ts';
 import { isUnreadable, Operator } from './operator.ts';
+import { ordersOf } from './orders.ts';
 import { type Outcome, outcomeOf, reportUnhandledErrors } from './outcome.ts';
 import { createRandom, type RandomSource } from './random.ts';
 import { lowOrderPublicKey, Signer } from './signer.ts';
@@ -156,6 +157,7 @@ async function runPhases(
     for (const queue of Object.values(world.queues)) queue.purge();
     await clock.run(end + lateMs, stopped);
     webhooks.announce(erased);
+    for (const order of world.account.ordersOf(erased)) webhooks.announceOrders([order]);
     operator.backfill(start - 4 * day, faultsEndAt);
     operator.redrive();
     await clock.run(end + lateMs + redriveMs, stopped);
@@ -343,7 +345,7 @@ function populate(
     made += size;
     const last = Math.max(...moments);
     const announcedAt = last + random.integer(-200, 90_000);
-    const announcedBy = random.pick(['event', 'event', 'order', 'nothing'] as const);
+    const announcedBy = random.pick(['event', 'order', 'order', 'nothing'] as const);
     const group = moments.map((createdAt) => {
       const linked = announcedBy === 'order' || random.chance(0.4);
       const linkedAt = linked ? createdAt + random.integer(0, 25 * minute) : undefined;
@@ -376,32 +378,4 @@ function occupyKey(
     const body = Buffer.concat([bytes, Buffer.from('!')]);
     store.put(key, body, { verified: id < '8' ? body : undefined });
   } else if (injector.shouldInject('s3-key-holds-same-bytes')) store.put(key, bytes);
-}
-
-const sectionsOf = {
-  'porting-order': ['loa', 'invoice', 'requirement', 'requirements', 'additional', 'links'],
-  'port-out': ['supporting', 'links'],
-} as const satisfies Record<Order['kind'], readonly OrderSection[]>;
-
-/** One order with all documents, or two orders that share them. */
-function ordersOf(group: readonly AccountDocument[], createdAt: number, random: RandomSource): Order[] {
-  const isSplit = group.length > 1 && random.chance(0.3);
-  const kind = isSplit || random.chance(0.6) ? 'porting-order' : 'port-out';
-  const orders: Order[] = (isSplit ? [0, 1] : [0]).map(() => ({
-    id: random.uuid(),
-    kind,
-    createdAt,
-    goneAt: random.chance(0.3) ? createdAt + random.integer(1, 20) * minute : Number.POSITIVE_INFINITY,
-    documents: [],
-  }));
-  for (const { id } of group) {
-    const order = random.pick(orders);
-    const free = sectionsOf[kind].filter(
-      (section) =>
-        (section !== 'loa' && section !== 'invoice') ||
-        !order.documents.some((other) => other.section === section),
-    );
-    order.documents.push({ id, section: random.pick(free) });
-  }
-  return orders;
 }

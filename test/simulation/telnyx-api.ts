@@ -1,11 +1,19 @@
 /** api.telnyx.com, for one container. */
 import type { HttpGet, HttpResponse } from '../../functions/http.ts';
 import { concurrency } from '../../functions/limits.ts';
-import { type Account, type AccountDocument, type Order, otherHosts, usualHost } from './account.ts';
+import {
+  type Account,
+  type AccountDocument,
+  type Order,
+  orderNames,
+  otherHosts,
+  usualHost,
+} from './account.ts';
 import { type BodyPlan, createAnswer } from './body.ts';
 import { canary } from './canary.ts';
 import { type Container, connectionReset, type Reply } from './container.ts';
 import type { SimulationContext } from './context.ts';
+import { numberOrderRecord } from './orders.ts';
 
 export const telnyxUrl = new URL('https://api.telnyx.com/v2');
 
@@ -76,7 +84,7 @@ export function createTelnyxApi(
     if (collection === 'documents') return ofDocument(id, part);
     if (collection === 'document_links') return links(url);
     const order = account.orders.get(id);
-    if (!order || clock.now() >= order.goneAt) {
+    if (!order || orderNames[order.kind].collection !== collection || clock.now() >= order.goneAt) {
       container.recordCause('order gone');
       return notFound(`${collection} ${id}`);
     }
@@ -145,13 +153,36 @@ export function createTelnyxApi(
   };
 
   const links = (url: URL): Answer => {
-    const order = account.orders.get(url.searchParams.get('filter[linked_resource_id]') ?? '');
-    const rows = idsAt(order, 'links').map((id) => `{"id":"link-${id}","document_id":"${id}"}`);
-    return page(`links ${order?.id}`, url, rows, {});
+    const resource = url.searchParams.get('filter[linked_resource_id]');
+    const all = [...account.orders.values()].filter(({ id }) => resource === null || id === resource);
+    const linked = all.flatMap((order) =>
+      idsAt(order, 'links').map((documentId) => ({
+        documentId,
+        id: order.id,
+        type: orderNames[order.kind].linkedType,
+      })),
+    );
+    const rowOf = ({ documentId, id, type }: (typeof linked)[number]) =>
+      JSON.stringify({
+        id: `link-${id}-${documentId}`,
+        document_id: documentId,
+        linked_record_type: type,
+        linked_resource_id: id,
+      });
+    const malformedRow = '{"id":"no link","document_id":7,"linked_resource_id":null}';
+    const answer = page(`links ${resource}`, url, linked.map(rowOf), { malformedRow });
+    if (resource === null) {
+      container.invocation?.linksRead.push(...linked.filter((link) => answer.body.includes(rowOf(link))));
+    }
+    return answer;
   };
 
   const ofOrder = (order: Order, part: string | undefined, url: URL): Answer => {
     if (isDown(order.id, part ?? 'order')) return { status: 500, body: html };
+    if (part === undefined && order.kind === 'number-order') {
+      const documents = order.documents.filter(({ id }) => isThere(id));
+      return { status: 200, body: JSON.stringify({ data: numberOrderRecord({ ...order, documents }) }) };
+    }
     if (part === undefined) {
       const [loa] = idsAt(order, 'loa');
       const [invoice] = idsAt(order, 'invoice');
@@ -161,6 +192,7 @@ export function createTelnyxApi(
       }));
       const data = {
         id: order.id,
+        customer_reference: order.reference,
         documents: { loa: loa ?? null, invoice: invoice ?? null },
         requirements: [...requirements, { field_type: 'textual', field_value: 'a text' }],
       };
@@ -181,10 +213,12 @@ export function createTelnyxApi(
     (order?.documents ?? [])
       .filter((entry) => entry.section === section)
       .map(({ id }) => id)
-      .filter((id) => {
-        const document = account.documents.get(id);
-        return document && account.exists(document, clock.now());
-      });
+      .filter(isThere);
+
+  const isThere = (id: string): boolean => {
+    const document = account.documents.get(id);
+    return document !== undefined && account.exists(document, clock.now());
+  };
 
   const page = (
     list: string,

@@ -6,6 +6,7 @@ import type { SimulationContext } from './context.ts';
 import type { FaultName } from './faults.ts';
 import type { Expected } from './invariant-monitor.ts';
 import type { LambdaFunction } from './lambda.ts';
+import { numberOrderRecord } from './orders.ts';
 import { flipped } from './s3-client.ts';
 import type { Signer } from './signer.ts';
 
@@ -42,11 +43,7 @@ export class Webhooks {
     const [only] = documents;
     if (only && documents.length === 1 && random.chance(0.3)) {
       this.#send('document.uploaded', JSON.parse(only.record), ids);
-    } else if (random.chance(0.2)) {
-      this.#send('documents.changed', { document_ids: ids }, ids);
-    } else {
-      this.#send('number_order.complete', numberOrder(ids), ids);
-    }
+    } else this.#send('documents.changed', { document_ids: ids }, ids);
   }
 
   /** Sends an event that names orders. */
@@ -55,7 +52,10 @@ export class Webhooks {
     if (!first) return;
     const ids = orders.map(({ id }) => id);
     const comment = this.#context.random.chance(0.5);
-    if (second) {
+    if (first.kind === 'number-order') {
+      const documentIds = first.documents.flatMap(({ id, numbers }) => (numbers ? id : []));
+      this.#send('number_order.complete', numberOrderRecord(first), [first.id, ...documentIds]);
+    } else if (second) {
       this.#send('porting_order.split', { from: { id: first.id }, to: { id: second.id } }, ids);
     } else if (first.kind === 'porting-order') {
       if (comment)
@@ -69,9 +69,16 @@ export class Webhooks {
   sendUnrelatedEvents(): void {
     const { random, injector, monitor } = this.#context;
     if (injector.shouldInject('event-forged')) {
-      const id = random.uuid();
-      monitor.forged.add(id);
-      this.#send('number_order.complete', numberOrder([id]), [id], true);
+      const ids = [random.uuid(), random.uuid()];
+      for (const id of ids) monitor.forged.add(id);
+      const [id = '', documentId = ''] = ids;
+      const documents = [{ id: documentId, section: 'numbers', numbers: ['+33100000000'] } as const];
+      this.#send(
+        'number_order.complete',
+        numberOrderRecord({ id, reference: canary, documents: [...documents] }),
+        ids,
+        true,
+      );
     }
     if (injector.shouldInject('event-of-unknown-type')) {
       this.#send(random.pick(['call.initiated', 'porting_order.status_changed']), { id: canary }, []);
@@ -208,24 +215,4 @@ function malformedHeaders(
     return { ...headers, 'telnyx-timestamp': odd[variant] ?? '' };
   }
   return headers;
-}
-
-function numberOrder(ids: readonly string[]): unknown {
-  const requirement = (field_type: string, field_value: string) => ({
-    requirement_id: 'r',
-    field_type,
-    field_value,
-  });
-  return {
-    record_type: 'number_order',
-    phone_numbers: ids.map((id, position) => ({
-      regulatory_requirements: [
-        requirement('document', id),
-        requirement('address', '2791500000000000000'),
-        requirement('textual', canary),
-        // Phone numbers of one order often share a document.
-        requirement('document', ids[position - 1] ?? id),
-      ],
-    })),
-  };
 }
