@@ -7,7 +7,7 @@ import type { Container } from './container.ts';
 import type { SimulationContext } from './context.ts';
 import type { WorldState } from './invariant-monitor.ts';
 import type { Handler } from './lambda.ts';
-import { type Bucket, createS3 } from './s3-client.ts';
+import { type Bucket, createS3, createS3OfAll } from './s3-client.ts';
 import { createSecrets } from './secrets-client.ts';
 import { createSqs } from './sqs-client.ts';
 import { createStorage } from './storage.ts';
@@ -39,22 +39,27 @@ export async function loadArchiver(folder: URL) {
     load('audit/assemble.ts') as Promise<typeof import('../../functions/audit/assemble.ts')>,
     load('audit/settings.ts') as Promise<typeof import('../../functions/audit/settings.ts')>,
   ]);
-  const [examination, erasure, holds, ownership, store, versions, retries, errors] = await Promise.all([
-    load('../cli/erasure/examine.ts') as Promise<typeof import('../../cli/erasure/examine.ts')>,
-    load('../cli/erasure/erase-document.ts') as Promise<typeof import('../../cli/erasure/erase-document.ts')>,
-    load('../cli/erasure/hold-document.ts') as Promise<typeof import('../../cli/erasure/hold-document.ts')>,
-    load('bucket/owned-by.ts') as Promise<typeof import('../../functions/bucket/owned-by.ts')>,
-    load('bucket/store.ts') as Promise<typeof import('../../functions/bucket/store.ts')>,
-    load('bucket/versions.ts') as Promise<typeof import('../../functions/bucket/versions.ts')>,
-    load('bucket/storage-retry.ts') as Promise<typeof import('../../functions/bucket/storage-retry.ts')>,
-    load('errors.ts') as Promise<typeof import('../../functions/errors.ts')>,
-  ]);
+  const [examination, erasure, holds, ownership, store, catalogue, versions, retries, errors] =
+    await Promise.all([
+      load('../cli/erasure/examine.ts') as Promise<typeof import('../../cli/erasure/examine.ts')>,
+      load('../cli/erasure/erase-document.ts') as Promise<
+        typeof import('../../cli/erasure/erase-document.ts')
+      >,
+      load('../cli/erasure/hold-document.ts') as Promise<typeof import('../../cli/erasure/hold-document.ts')>,
+      load('bucket/owned-by.ts') as Promise<typeof import('../../functions/bucket/owned-by.ts')>,
+      load('bucket/store.ts') as Promise<typeof import('../../functions/bucket/store.ts')>,
+      load('bucket/catalogue.ts') as Promise<typeof import('../../functions/bucket/catalogue.ts')>,
+      load('bucket/versions.ts') as Promise<typeof import('../../functions/bucket/versions.ts')>,
+      load('bucket/storage-retry.ts') as Promise<typeof import('../../functions/bucket/storage-retry.ts')>,
+      load('errors.ts') as Promise<typeof import('../../functions/errors.ts')>,
+    ]);
   return {
     ...examination,
     ...erasure,
     ...holds,
     ...ownership,
     ...store,
+    ...catalogue,
     ...versions,
     ...retries,
     ...errors,
@@ -110,14 +115,18 @@ export function startDiscover(container: Container, deployment: SimulatedDeploym
 /** @param variables more environment variables */
 export function startAudit(
   container: Container,
-  deployment: SimulatedDeployment,
+  deployment: SimulatedDeployment & { catalogue: Bucket },
   variables: Record<string, string>,
 ): Handler<SQSEvent> {
-  const { archiver, bucket, context } = deployment;
-  const settings = archiver.readAuditSettings({ ...environmentVariables(deployment), ...variables });
+  const { archiver, bucket, catalogue, context } = deployment;
+  const settings = archiver.readAuditSettings({
+    ...environmentVariables(deployment),
+    CATALOGUE_BUCKET_NAME: catalogue.name,
+    ...variables,
+  });
   return archiver.assembleAudit(settings, {
     ...neighboursOf(container, deployment),
-    s3: createS3(container, bucket, context, 'auditor'),
+    s3: createS3OfAll(container, [bucket, catalogue], context, 'auditor'),
   });
 }
 

@@ -96,6 +96,27 @@ export const auditBugs: readonly SeededBug[] = [
     ['list-row-malformed'],
   ),
   auditBug(
+    'a row of the catalogue is not made again when a context is added',
+    'bucket/catalogue-rows.ts',
+    'of [receipt, ...contexts, ...holds])',
+    'of [receipt, ...holds])',
+  ),
+  {
+    name: 'an erasure does not wait until its row in the catalogue is erased',
+    edits: [
+      {
+        file: 'cli/erasure/erase-document.ts',
+        fragment: '    if (tombstone) await eraseRow(documentId, dependencies);\n',
+        replacement: '',
+      },
+      {
+        file: 'cli/erasure/erase-document.ts',
+        fragment: ' || found.isInCatalogue) continue;',
+        replacement: ') continue;',
+      },
+    ],
+  },
+  auditBug(
     'the requests of the audit do not name the owner of the bucket',
     'audit/assemble.ts',
     'ownedBy(settings.bucketOwner, services.s3)',

@@ -30,7 +30,7 @@ import { fieldsOf, type Queue, type QueuedMessage } from './queue.ts';
 const millisecondsPerDay = 24 * 60 * 60_000;
 
 export class AuditMonitor {
-  readonly #monitor: Pick<InvariantMonitor, 'report' | 'archivedAt'>;
+  readonly #monitor: Pick<InvariantMonitor, 'report' | 'archivedAt' | 'erasures' | 'catalogue'>;
   readonly #world: WorldState;
   readonly #clock: VirtualClock;
   /** Parts that have been queued, as `<run> <part>`. */
@@ -45,7 +45,7 @@ export class AuditMonitor {
   readonly completed: string[] = [];
 
   constructor(
-    monitor: Pick<InvariantMonitor, 'report' | 'archivedAt'>,
+    monitor: Pick<InvariantMonitor, 'report' | 'archivedAt' | 'erasures' | 'catalogue'>,
     world: WorldState,
     clock: VirtualClock,
   ) {
@@ -111,7 +111,9 @@ export class AuditMonitor {
     const changedAt = this.#changedAt.get(documentId) ?? Number.NEGATIVE_INFINITY;
     const isUnarchived = (code === 'missing' || code === 'no-receipt') && archivedAt >= begunAt;
     const isChanging = this.isBeingChanged(documentId) || changedAt >= begunAt;
-    if (isUnarchived || isChanging || this.#damages.has(documentId)) return;
+    const isLeft =
+      code === 'erasure-unfinished' && this.#monitor.erasures.contextsLeft(documentId).length > 0;
+    if (isUnarchived || isChanging || isLeft || this.#damages.has(documentId)) return;
     this.#monitor.report('healthy-is-clean', documentId || key, `${run}: ${code} ${key} ${detail}`);
   }
 
@@ -179,9 +181,10 @@ export class AuditMonitor {
     if (unchecked !== 0) {
       this.#monitor.report('audit-ends', run, `${unchecked} could not be checked in a night without faults`);
     }
+    this.#monitor.catalogue.checkRows(this.#world.store.current(auditPlanKey(run))?.modified ?? 0);
   }
 
-  /** Each damage has been found by a complete run. */
+  /** Each damage, and each context that was left by an erasure, has been found by a complete run. */
   checkDamages(): void {
     const found = new Set(
       this.completed.flatMap((run) =>
@@ -190,7 +193,13 @@ export class AuditMonitor {
         ),
       ),
     );
-    for (const [documentId, { code }] of this.#damages) {
+    const { erasures } = this.#monitor;
+    const left = [...erasures.erased].filter((id) => erasures.contextsLeft(id).length > 0);
+    const expected: [string, FindingCode][] = [
+      ...[...this.#damages].map(([id, { code }]): [string, FindingCode] => [id, code]),
+      ...left.map((id): [string, FindingCode] => [id, 'erasure-unfinished']),
+    ];
+    for (const [documentId, code] of expected) {
       if (!found.has(`${documentId} ${code}`))
         this.#monitor.report('damage-is-found', documentId, `no ${code}`);
     }

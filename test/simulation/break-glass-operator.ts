@@ -9,7 +9,7 @@ import { Container } from './container.ts';
 import type { SimulationContext } from './context.ts';
 import type { WorldState } from './invariant-monitor.ts';
 import type { RandomSource } from './random.ts';
-import { type Bucket, createS3 } from './s3-client.ts';
+import { type Bucket, createS3OfAll } from './s3-client.ts';
 import type { Webhooks } from './webhooks.ts';
 
 const second = 1_000;
@@ -19,6 +19,8 @@ const kills = { before: 'operator-process-killed', after: 'operator-process-kill
 export interface BreakGlassOptions {
   archiver: Archiver;
   bucket: Bucket;
+  /** Undefined for an archiver that keeps none. */
+  catalogue?: Bucket;
   world: WorldState;
   webhooks: Pick<Webhooks, 'announce'>;
   random: RandomSource;
@@ -164,7 +166,7 @@ export class BreakGlassOperator {
     onEnd: (result: Result) => void,
   ): void {
     const { clock, eventLog, monitor } = this.#context;
-    const { archiver, bucket, random } = this.#options;
+    const { archiver, bucket, catalogue, random } = this.#options;
     this.#commands += 1;
     const container = new Container(`${name}-${this.#commands}`, this.#context, kills);
     const { time } = container;
@@ -172,11 +174,12 @@ export class BreakGlassOperator {
       clock.after(this.#minutesOrHours(), () => this.#run(name, documentId, work, onEnd));
     container.onDeath = runAgain;
     eventLog.add(documentId, `${container.id} starts`);
-    const s3 = archiver.ownedBy(bucket.owner, createS3(container, bucket, this.#context, 'eraser'));
+    const buckets = [bucket, ...(catalogue ? [catalogue] : [])] as const;
+    const s3 = archiver.ownedBy(bucket.owner, createS3OfAll(container, buckets, this.#context, 'eraser'));
     const options = { s3, name: bucket.name, time };
     const dependencies: ErasureDependencies = {
       bucket: archiver.createBucket(options),
-      catalogue: undefined,
+      catalogue: catalogue && archiver.createCatalogueBucket({ s3, name: catalogue.name, time }),
       versions: archiver.createVersions(options),
       retry: archiver.createStorageRetry({ time, random: random.next, signal: new AbortController().signal }),
       now: time.now,

@@ -18,7 +18,7 @@ import type { InvariantMonitor, WorldState } from './invariant-monitor.ts';
 const minRecognizableBytes = 16;
 
 export class ErasureMonitor {
-  readonly #monitor: Pick<InvariantMonitor, 'report' | 'moment'>;
+  readonly #monitor: Pick<InvariantMonitor, 'report' | 'moment' | 'catalogue'>;
   readonly #world: WorldState;
   /** Value of `InvariantMonitor.moment` when the receipt's key got its tombstone, by document ID. */
   readonly #begunAt = new Map<string, number>();
@@ -33,7 +33,7 @@ export class ErasureMonitor {
   /** Versions deleted since the newest record said that the document is held, by document ID. */
   readonly #deletedSinceRecord = new Map<string, number>();
 
-  constructor(monitor: Pick<InvariantMonitor, 'report' | 'moment'>, world: WorldState) {
+  constructor(monitor: Pick<InvariantMonitor, 'report' | 'moment' | 'catalogue'>, world: WorldState) {
     this.#monitor = monitor;
     this.#world = world;
   }
@@ -55,6 +55,7 @@ export class ErasureMonitor {
   completed(documentId: string): void {
     this.#erased.add(documentId);
     this.checkErased(documentId);
+    this.#monitor.catalogue.erased(documentId);
   }
 
   /** @param replaced the object that was current before */

@@ -13,6 +13,7 @@ import { type Account, type AccountDocument, otherHosts, usualHost } from './acc
 import { createAlarms } from './alarms.ts';
 import { AuditMonitor } from './audit-monitor.ts';
 import { holdsCanary } from './canary.ts';
+import { CatalogueMonitor } from './catalogue-monitor.ts';
 import type { Container, Invocation } from './container.ts';
 import { ContextMonitor } from './context-monitor.ts';
 import { ErasureMonitor } from './erasure-monitor.ts';
@@ -38,7 +39,10 @@ export interface Expected {
 /** The actual state of Telnyx, the bucket and the queues. */
 export interface WorldState {
   account: Account;
+  /** The bucket of the archive. */
   store: ObjectStore;
+  /** The bucket of the catalogue. */
+  catalogue: ObjectStore;
   queues: Record<LaneName, Queue>;
   deadLetters: Record<LaneName, Queue>;
 }
@@ -68,6 +72,7 @@ export class InvariantMonitor {
   #erasures: ErasureMonitor | undefined;
   #audits: AuditMonitor | undefined;
   #contexts: ContextMonitor | undefined;
+  #catalogue: CatalogueMonitor | undefined;
   /** `moment` at which an ID last entered a queue. */
   readonly #queuedAt = new Map<string, number>();
   /** `moment` at which a body last became a dead letter with a code. */
@@ -93,6 +98,7 @@ export class InvariantMonitor {
     this.#erasures = new ErasureMonitor(this, world);
     this.#audits = new AuditMonitor(this, world, this.#clock);
     this.#contexts = new ContextMonitor(this, world, this.#clock);
+    this.#catalogue = new CatalogueMonitor(this, world);
   }
 
   get erasures(): ErasureMonitor {
@@ -103,6 +109,11 @@ export class InvariantMonitor {
   get audits(): AuditMonitor {
     if (!this.#audits) throw new Error('The monitor is not attached to a world.');
     return this.#audits;
+  }
+
+  get catalogue(): CatalogueMonitor {
+    if (!this.#catalogue) throw new Error('The monitor is not attached to a world.');
+    return this.#catalogue;
   }
 
   report(invariant: InvariantName, subject: string, what: string): void {
@@ -254,6 +265,10 @@ export class InvariantMonitor {
     replaced: StoredVersion | undefined,
     writtenBy: Invocation | undefined,
   ): void {
+    if (this.#requireWorld().catalogue.current(object.key) === object) {
+      this.catalogue.stored(object);
+      return;
+    }
     this.erasures.stored(object, replaced, writtenBy);
     if (!writtenBy) {
       this.audits.changed(object.key);

@@ -46,7 +46,7 @@ export const invariants = {
   'redrive-succeeds':
     'after a redrive without faults, only documents that cannot be archived are dead letters',
   'erased-leaves-tombstones':
-    'after an erasure, both keys have the same tombstone and no other version, and no object has bytes of the document',
+    'after an erasure, both keys have the same tombstone and no other version, no object has bytes of the document, and its row in the catalogue states nothing else',
   'erased-stays-erased':
     'only a tombstone hides what an erasure deletes, and nothing is stored again at the keys of an erased document',
   'erased-is-acknowledged':
@@ -70,7 +70,10 @@ export const invariants = {
     'a run is complete only when all its parts are, and its metrics are published before its summary is written',
   'audit-writes-its-own': 'the audit function writes only plans, results, summaries and manifests',
   'healthy-is-clean': 'a complete run of the audit finds no defect that is none',
-  'damage-is-found': 'each damage of the archive is a finding of a later complete run',
+  'damage-is-found':
+    'each damage of the archive, and each context that an erasure has left, is a finding of a later complete run',
+  'catalogue-is-exact':
+    'after a night without faults, the rows of the catalogue state what receipts, tombstones, contexts and holds say, and nothing else',
   'no-unhandled-error': 'no promise rejection and no error event is left unhandled',
 } as const;
 

@@ -1,4 +1,4 @@
-/** The objects of the archive bucket. What happens to them is written to the event log. */
+/** The objects of a bucket. What happens to them is written to the event log. */
 import {
   type DeleteMarker,
   type PutOptions,

@@ -69,6 +69,23 @@ export interface Bucket {
   hazardOf?: (key: string) => 'audit-object-kills-function' | 'audit-object-unreadable' | undefined;
 }
 
+/** A client of several buckets. That of the first one reports a request to a bucket that is none of them. */
+export function createS3OfAll(
+  container: Container,
+  [first, ...others]: readonly [Bucket, ...Bucket[]],
+  context: SimulationContext,
+  role: keyof typeof allowed,
+): Pick<S3Client, 'send'> {
+  const clientOf = (bucket: Bucket) => createS3(container, bucket, context, role);
+  const firstClient = clientOf(first);
+  const clients = new Map(others.map((bucket) => [bucket.name, clientOf(bucket)]));
+  const send = (command: { input: { Bucket?: string } }, ...parameters: unknown[]) => {
+    const { send: sendToBucket } = clients.get(command.input.Bucket ?? '') ?? firstClient;
+    return (sendToBucket as (...all: unknown[]) => unknown)(command, ...parameters);
+  };
+  return { send: send as S3Client['send'] };
+}
+
 export function createS3(
   container: Container,
   { name, owner, store, hazardOf }: Bucket,

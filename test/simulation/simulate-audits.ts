@@ -6,8 +6,14 @@ import type { SQSEvent } from 'aws-lambda';
 import { documentIdOfReceipt, receiptKey, receiptPrefix } from '../../functions/bucket/keys.ts';
 import { concurrency, nightlyAudit, timeouts } from '../../functions/limits.ts';
 import { VirtualClock } from '../fakes/clock.ts';
-import type { AccountDocument } from './account.ts';
-import { type Archiver, type SimulatedDeployment, startArchive, startAudit } from './archiver.ts';
+import type { AccountDocument, Order } from './account.ts';
+import {
+  type Archiver,
+  type SimulatedDeployment,
+  startArchive,
+  startAudit,
+  startDiscover,
+} from './archiver.ts';
 import { BreakGlassOperator } from './break-glass-operator.ts';
 import type { SimulationContext } from './context.ts';
 import { EventLog } from './event-log.ts';
@@ -17,6 +23,7 @@ import { checkConservation, checkErasures, checkQueuesEmpty } from './final-chec
 import { InvariantMonitor, type WorldState } from './invariant-monitor.ts';
 import { LambdaFunction } from './lambda.ts';
 import { isUnreadable, Operator } from './operator.ts';
+import { ordersOf } from './orders.ts';
 import { type Outcome, outcomeOf, reportUnhandledErrors } from './outcome.ts';
 import { createRandom, type RandomSource } from './random.ts';
 import type { Bucket } from './s3-client.ts';
@@ -89,10 +96,13 @@ async function runNights(
   const { clock, injector, monitor } = context;
   const faultsEndAt = firstDay + faultyNights * day;
   const end = firstDay + nights * day;
-  const bucket: Bucket = { name: 'archive', owner: '123456789012', store: world.store };
-  deploy({ archiver, bucket, world, context }, random.fork('habits'), faultsEndAt);
+  const owner = '123456789012';
+  const bucket: Bucket = { name: 'archive', owner, store: world.store };
+  const catalogue: Bucket = { name: 'catalogue', owner, store: world.catalogue };
+  deploy({ archiver, bucket, catalogue, world, context }, random.fork('habits'), faultsEndAt);
   const announce = (some: readonly AccountDocument[]) => {
     for (const { id } of some) requestDocument(id, world, clock.now());
+    for (const order of world.account.ordersOf(some)) requestOrder(order, world, clock.now());
   };
   populate(documents, world, context, random.fork('documents'), announce);
   const operator = new Operator(world, context);
@@ -100,6 +110,7 @@ async function runNights(
     {
       archiver,
       bucket,
+      catalogue,
       world,
       webhooks: { announce },
       random: random.fork('erasures'),
@@ -148,9 +159,15 @@ async function runNights(
   checkErasures(breakGlassOperator.erasures, context);
 }
 
-/** Deploys the archive and the audit function with their event sources. */
+/** Deploys the archive, the discover and the audit function with their event sources. */
 function deploy(
-  { archiver, bucket, world, context }: Omit<SimulatedDeployment, 'account' | 'behaviour'>,
+  {
+    archiver,
+    bucket,
+    catalogue,
+    world,
+    context,
+  }: Omit<SimulatedDeployment, 'account' | 'behaviour'> & { catalogue: Bucket },
   random: RandomSource,
   faultsEndAt: number,
 ): void {
@@ -177,22 +194,32 @@ function deploy(
     },
     context,
   );
+  const discover = new LambdaFunction<SQSEvent>(
+    {
+      name: 'discover',
+      timeoutMs: timeouts.discoverMs,
+      start: (container) => startDiscover(container, deployment),
+    },
+    context,
+  );
   const auditFunction = new LambdaFunction<SQSEvent>(
     {
       name: 'audit',
       timeoutMs: timeouts.auditMs,
-      start: (container) => startAudit(container, deployment, variables),
+      start: (container) => startAudit(container, { ...deployment, catalogue }, variables),
     },
     context,
   );
   // Containers with a wrong clock are replaced when faults stop.
   clock.at(faultsEndAt - 3 * hour, () => {
     archive.replaceContainers();
+    discover.replaceContainers();
     auditFunction.replaceContainers();
   });
   for (const [lane, target, batchSize] of [
     ['documents', archive, concurrency.batchSize],
     ['backfill', archive, concurrency.batchSize],
+    ['discovery', discover, concurrency.batchSize],
     ['audit', auditFunction, 1],
   ] as const) {
     const queue = world.queues[lane];
@@ -244,6 +271,9 @@ function populate(
   const add = (createdAt: number) => {
     const linkedAt = random.chance(0.8) ? createdAt + random.integer(0, 20 * minute) : undefined;
     const document = account.add(createdAt, linkedAt, injector);
+    if (random.chance(0.5)) {
+      for (const order of ordersOf([document], createdAt, random)) account.orders.set(order.id, order);
+    }
     clock.at(createdAt + random.between(0, 2) * minute, () => announce([document]));
   };
   for (let made = 0; made < count; made += 1) add(firstDay + random.integer(0, hour));
@@ -253,6 +283,11 @@ function populate(
     for (let made = random.integer(1, 3); made > 0; made -= 1) add(midnight + random.integer(0, 20 * hour));
   }
   account.sortByCreation();
+}
+
+function requestOrder({ id, kind }: Order, { queues }: WorldState, now: number): void {
+  const requestedAt = new Date(now).toISOString();
+  queues.discovery.send(JSON.stringify({ v: 1, kind, orderId: id, requestedAt }));
 }
 
 function requestDocument(documentId: string, { queues }: WorldState, now: number): void {

@@ -28,6 +28,7 @@ export function createSimulatedWorld(context: SimulationContext, random: RandomS
   return {
     account: new Account(random),
     store: new ObjectStore(context),
+    catalogue: new ObjectStore(context),
     queues: byName(({ queue }) => queue),
     deadLetters: byName(({ deadLetters }) => deadLetters),
   };
