@@ -288,9 +288,7 @@ async function readHoldRecords(
 export function wholeRecord<Content>(parse: () => Content): Content | undefined {
   try {
     return parse();
-    // Stryker disable next-line BlockStatement: as below, and of an empty block comes undefined, too.
   } catch (thrown) {
-    // Stryker disable next-line ConditionalExpression: the parsers throw no other error.
     if (thrown instanceof ArchiverError) return undefined;
     throw thrown;
   }

@@ -1,6 +1,6 @@
 /** What is read of one document, and what is known of it then: on a bucket in memory. */
 import { describe, expect, it } from 'vitest';
-import { type InspectDependencies, inspect, namesOf } from '../../functions/audit/inspect.ts';
+import { type InspectDependencies, inspect, namesOf, wholeRecord } from '../../functions/audit/inspect.ts';
 import { tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
 import { mergeSources, type SourceRow } from '../../functions/audit/sources.ts';
 import type { ListedDocument } from '../../functions/audit/telnyx-documents.ts';
@@ -622,4 +622,14 @@ describe('A hold', () => {
       },
     ]);
   });
+});
+
+it('A bug of a parser is not taken for a record that the archiver did not write', () => {
+  const bug = new TypeError('A bug.');
+
+  expect(() =>
+    wholeRecord(() => {
+      throw bug;
+    }),
+  ).toThrow(bug);
 });

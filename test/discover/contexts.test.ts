@@ -220,7 +220,7 @@ describe('a sweep', () => {
   });
 
   it('stops reading the links after 20 seconds', async () => {
-    const world = createWorld({ links: () => [link(1)] });
+    const world = createWorld({ links: () => Array.from({ length: 8 }, (_, number) => link(number)) });
     const list = world.dependencies.bucket.list;
     Object.assign(world.dependencies.bucket, {
       list: (prefix: string, after: string | undefined, signal: AbortSignal) =>
@@ -238,7 +238,7 @@ describe('a sweep', () => {
   });
 
   it('does not ask the bucket for contexts if Telnyx lists the links after 20 seconds', async () => {
-    const world = createWorld({ links: () => [link(1)] });
+    const world = createWorld({ links: () => Array.from({ length: 8 }, (_, number) => link(number)) });
     const { get } = world.dependencies.telnyx;
     world.dependencies.telnyx.get = async (path, ...others) => {
       if (path === 'document_links') await sleep(world.time, 21_000);
