@@ -94,6 +94,10 @@ describe('a word', () => {
     expect(wordCriterion(word).matches({ ...row, name: 'ΟΔΟΣ.pdf' })).toBe(true);
   });
 
+  it('does not match a text without its sigma', () => {
+    expect(wordCriterion('οδο.pdf').matches({ ...row, name: 'οδος.pdf' })).toBe(false);
+  });
+
   it.each([
     ['493012345678', true],
     ['no number', false],
@@ -118,6 +122,7 @@ describe('a word', () => {
 
     expect(wordCriterion('5a3b1e00').matches(erased)).toBe(true);
     expect(wordCriterion('Vollmacht').matches(erased)).toBe(false);
+    expect(wordCriterion(sha256).matches(erased)).toBe(false);
     expect(wordCriterion('2345678').matches(erased)).toBe(false);
   });
 });

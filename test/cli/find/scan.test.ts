@@ -40,6 +40,13 @@ it('finds the same rows as a comparison of each of them', () => {
   );
 });
 
+it('finds several words in another case', () => {
+  const filter = createRowFilter([wordCriterion('acme'), wordCriterion('loa')]);
+  const row = rowOf(1, { name: 'LOA.pdf', reference: 'ACME' });
+
+  expect(filter.scan(bytesOf(row), '5a3')).toEqual([row]);
+});
+
 it('parses only lines that have the traces of all criteria', () => {
   const filter = createRowFilter([wordCriterion('loa'), heldCriterion]);
   const notRows = Buffer.from('loa, but not on hold\n"held":true, but another name\n');
