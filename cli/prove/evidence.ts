@@ -50,6 +50,7 @@ export interface ProofSource extends Pick<BucketAccess, 's3' | 'name'> {
 
 /** The document cannot be proven. The message says why, and what to do. */
 export class ProofError extends Error {
+  // Stryker disable next-line StringLiteral: only for a stack trace.
   override readonly name = 'ProofError';
 }
 

@@ -269,7 +269,7 @@ function manifestBlocks({ chain }: ProofEvidence, { place }: ProofOrigin): Block
 }
 
 function describe(manifest: ProofEvidence['chain'][number]['manifest'] | undefined): string {
-  // Stryker disable next-line OptionalChaining: it is the key of a manifest; required by the type.
+  // Stryker disable next-line OptionalChaining,ConditionalExpression: it is a manifest, and its key is one; required by the types.
   if (manifest) return `${parseManifestKey(manifest.key)?.timestamp}, SHA-256 ${manifest.sha256}`;
   // Stryker disable next-line StringLiteral: the chain is not empty; required by the type.
   return 'none';

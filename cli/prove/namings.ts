@@ -47,6 +47,7 @@ export async function readNamings(
   const dependencies = { s3, name, time, bucket, retry, signal, onRequest: () => undefined };
   const { valid, findings } = await checkManifestsInPlace(
     listVersions(dependencies, { prefix: manifestPrefix }),
+    // Stryker disable next-line ArrowFunction: undefined means the same.
     { since: sinceNone, isShare: () => false, full: false },
     dependencies,
   );

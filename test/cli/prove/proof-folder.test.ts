@@ -229,6 +229,7 @@ describe('the place of proofs', () => {
     const to = await newFolder();
 
     await (await openProofPlace(to)).close();
+    expect(await readdir(to)).toEqual([]);
     const place = await openProofPlace(join(to, 'new'));
     disk.fails = (step) => (step === 'rmdir' ? 'EEXIST' : undefined);
     await place.close();

@@ -762,6 +762,29 @@ describe('archiver prove of what it cannot prove', () => {
     expect(String((await world.files(first)).get('README.txt'))).not.toContain('\nCONTEXTS\n');
   });
 
+  it('proves the erasure of an object without a receipt', async () => {
+    const world = await startProofs();
+    world.bucket.put(documentKey(first), 'bytes', noon);
+    await world.erase({}, first);
+    world.writeSingle('20261101T021500Z', [first]);
+    const tombstone = world.bucket.text(receiptKey(first));
+    world.bucket.objects.delete(documentKey(first));
+    world.bucket.put(documentKey(first), 'bytes', noon);
+    world.writeSingle('20261108T021500Z', [first]);
+    world.bucket.objects.delete(documentKey(first));
+    world.bucket.put(documentKey(first), tombstone, noon);
+
+    const result = await world.run([first]);
+
+    expect(result.records[0]).toMatchObject({
+      state: 'erased',
+      gaps: [
+        'No manifest names the tombstone yet. The next manifest of the audit will.',
+        `${manifestKey('20261108T021500Z')} states other digests than the tombstone.`,
+      ],
+    });
+  });
+
   it('proves the erasure of an ID that was never archived', async () => {
     const world = await startProofs();
     await world.erase({}, first);
@@ -829,6 +852,16 @@ describe('archiver prove of what it cannot prove', () => {
     const read = world.bucket.requests.filter((request) => request.startsWith(`get manifests/${older}/ids_`));
     expect(new Set(read)).toEqual(new Set([`get manifests/${older}/ids__4.txt`]));
     expect(world.bucket.requests).toContain('list-versions manifests/');
+  });
+
+  it('writes no proof when S3 denies it a file of an older manifest', async () => {
+    const world = await startWithManifests();
+    world.bucket.refuse = (_operation, key) =>
+      key === `manifests/${roots[0]}/ids__4.txt` ? { name: 'AccessDenied', status: 403 } : undefined;
+
+    await expect(world.run([first])).rejects.toThrow('S3 denies access');
+
+    expect(await readdir(dirname(world.to))).toEqual([]);
   });
 
   it('asks S3 for no lock of a delete marker', async () => {
