@@ -180,7 +180,9 @@ export class InvariantMonitor {
     add(invocation.confirmed, 'sent');
     const { documentId, trigger, requestedAt, event } = fieldsOf(body);
     if (invocation.functionName !== 'discover') return;
-    const { expectedFailure } = this.#requireWorld().account.documents.get(String(documentId)) ?? {};
+    const { account, store } = this.#requireWorld();
+    const document = account.documents.get(String(documentId));
+    const { expectedFailure } = document ?? {};
     if (trigger === 'sweep' && isListedAsUnarchivable(expectedFailure)) {
       this.report(
         'correct-queue',
@@ -188,8 +190,9 @@ export class InvariantMonitor {
         `queued by a sweep although the list shows ${expectedFailure}`,
       );
     }
-    const receiptSince = this.archivedAt.get(String(documentId)) ?? Number.POSITIVE_INFINITY;
-    if (receiptSince < this.#startOf(invocation)) {
+    // The receipt of a damaged archive may be gone.
+    const receipt = document && store.current(receiptKey(document.id));
+    if (receipt && receipt.modified < this.#startOf(invocation)) {
       this.report(
         'correct-queue',
         String(documentId),
@@ -198,8 +201,7 @@ export class InvariantMonitor {
     }
     const key = `${documentId} ${trigger} ${requestedAt} ${JSON.stringify(event)} ${queue.name}`;
     add(invocation.confirmed, key);
-    const createdAt = this.#requireWorld().account.documents.get(String(documentId))?.createdAt ?? Number.NaN;
-    const excuses = ['the same message twice', 'spans overlap', spansMeet(createdAt)];
+    const excuses = ['the same message twice', 'spans overlap', spansMeet(document?.createdAt ?? Number.NaN)];
     if (
       (invocation.confirmed.get(key) ?? 0) > 1 &&
       !excuses.some((excuse) => invocation.causes.has(excuse))

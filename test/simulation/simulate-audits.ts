@@ -131,8 +131,8 @@ async function runNights(
     for (let at = startsAt; at < startsAt + hour / 4; at += minute)
       clock.at(at, () => breakGlassOperator.work());
     clock.at(midnight + 20 * hour, () => {
-      // Some last for two nights, so that a run does not end before the next one starts.
-      if (night >= faultyNights - 1 || random.chance(0.5)) delete bucket.hazardOf;
+      // Most last for two nights or more, so that a run does not end before the next one starts.
+      if (night >= faultyNights - 1 || random.chance(0.3)) delete bucket.hazardOf;
       operator.redrive();
       announce(
         [...world.account.documents.values()].filter((document) => isDue(document, world, clock.now())),
