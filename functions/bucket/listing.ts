@@ -63,12 +63,13 @@ interface Page<Item> {
 }
 
 /**
- * Lists the objects of a key range. Requests the next page while the caller works on the current one.
+ * Lists the objects of a key range. Requests the next page while the caller works on the current one. When the caller
+ * stops, that request is aborted and awaited: no request is left running.
  *
  * @throws ArchiverError BucketMisconfigured if the keys are not in UTF-8 byte order, and the errors of `createBucket`
  */
 export function listArchive(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedObject> {
-  return readInOrder(range, (after) => readObjects(options, range.prefix, after));
+  return readInOrder(range, (after, stopped) => readObjects(options, range.prefix, after, stopped));
 }
 
 /**
@@ -77,7 +78,8 @@ export function listArchive(options: ListingOptions, range: KeyRange): AsyncGene
  */
 export async function* listVersions(options: ListingOptions, range: KeyRange): AsyncGenerator<ListedKey> {
   let row: ListedKey | undefined;
-  for await (const part of readInOrder(range, (after) => readVersions(options, range.prefix, after))) {
+  const pages = readInOrder(range, (after, stopped) => readVersions(options, range.prefix, after, stopped));
+  for await (const part of pages) {
     if (row?.key === part.key) addTo(row, part);
     else {
       if (row) yield row;
@@ -100,37 +102,43 @@ function addTo(row: ListedKey, { current, otherVersions, deleteMarkers }: Listed
  */
 async function* readInOrder<Item extends { key: string }>(
   range: KeyRange,
-  readPage: (after: Position) => Promise<Page<Item>>,
+  readPage: (after: Position, stopped: AbortSignal) => Promise<Page<Item>>,
 ): AsyncGenerator<Item> {
   const from = range.from ?? '';
   const { before } = range;
   let after: Position = { key: startAfterFor(from) };
   let last = after.key;
-  let pending: Promise<Page<Item>> | undefined = readPage(after);
-  while (pending) {
-    const page: Page<Item> = await pending;
-    // Stryker disable next-line ConditionalExpression: no key is at or after undefined; required by the type.
-    const isPast: boolean = page.next !== undefined && before !== undefined && page.next.key >= before;
-    pending = page.next === undefined || isPast ? undefined : readPage(page.next);
-    // Prevents an unhandled rejection when the caller stops before this page.
-    pending?.catch(() => undefined);
-    let mayRepeat = after.versionId !== undefined;
-    for (const item of page.items) {
-      const order = compareKeys(last, item.key);
-      if (order > 0 || (order === 0 && !mayRepeat)) {
-        throw new ArchiverError(
-          'BucketMisconfigured',
-          'The bucket does not list its keys in UTF-8 byte order. Use a general purpose bucket.',
-        );
-      }
-      mayRepeat = false;
-      last = item.key;
-      if (item.key < from) continue;
+  const stop = new AbortController();
+  let pending: Promise<Page<Item>> | undefined = readPage(after, stop.signal);
+  try {
+    while (pending) {
+      const page: Page<Item> = await pending;
       // Stryker disable next-line ConditionalExpression: no key is at or after undefined; required by the type.
-      if (before !== undefined && item.key >= before) return;
-      yield item;
+      const isPast: boolean = page.next !== undefined && before !== undefined && page.next.key >= before;
+      pending = page.next === undefined || isPast ? undefined : readPage(page.next, stop.signal);
+      // Prevents an unhandled rejection while the caller works on the current page.
+      pending?.catch(() => undefined);
+      let mayRepeat = after.versionId !== undefined;
+      for (const item of page.items) {
+        const order = compareKeys(last, item.key);
+        if (order > 0 || (order === 0 && !mayRepeat)) {
+          throw new ArchiverError(
+            'BucketMisconfigured',
+            'The bucket does not list its keys in UTF-8 byte order. Use a general purpose bucket.',
+          );
+        }
+        mayRepeat = false;
+        last = item.key;
+        if (item.key < from) continue;
+        // Stryker disable next-line ConditionalExpression: no key is at or after undefined; required by the type.
+        if (before !== undefined && item.key >= before) return;
+        yield item;
+      }
+      after = page.next ?? after;
     }
-    after = page.next ?? after;
+  } finally {
+    stop.abort(new Error('The rest of the listing is not needed.'));
+    await pending?.catch(() => undefined);
   }
 }
 
@@ -144,12 +152,13 @@ async function readObjects(
   options: ListingOptions,
   prefix: string | undefined,
   after: Position,
+  stopped: AbortSignal,
 ): Promise<Page<ListedObject>> {
   const command = new ListObjectsV2Command({
     ...address(options, prefix),
     ...(after.key === '' ? {} : { StartAfter: after.key }),
   });
-  const response = await request(options, (s3, abortSignal) => s3.send(command, { abortSignal }));
+  const response = await request(options, stopped, (s3, abortSignal) => s3.send(command, { abortSignal }));
   const items = (response.Contents ?? []).map(({ Key, Size, LastModified }) => ({
     key: decodeKey(Key ?? ''),
     bytes: Size ?? 0,
@@ -163,13 +172,14 @@ async function readVersions(
   options: ListingOptions,
   prefix: string | undefined,
   after: Position,
+  stopped: AbortSignal,
 ): Promise<Page<ListedKey>> {
   const command = new ListObjectVersionsCommand({
     ...address(options, prefix),
     ...(after.key === '' ? {} : { KeyMarker: after.key }),
     ...(after.versionId === undefined ? {} : { VersionIdMarker: after.versionId }),
   });
-  const response = await request(options, (s3, abortSignal) => s3.send(command, { abortSignal }));
+  const response = await request(options, stopped, (s3, abortSignal) => s3.send(command, { abortSignal }));
   const rows = new Map<string, ListedKey>();
   const rowOf = (encoded = ''): ListedKey => {
     const key = decodeKey(encoded);
@@ -207,10 +217,11 @@ function address({ name }: ListingOptions, prefix: string | undefined) {
 
 function request<Response>(
   { s3, time, retry, onRequest }: ListingOptions,
+  stopped: AbortSignal,
   send: (s3: ListingOptions['s3'], abortSignal: AbortSignal) => Promise<Response>,
 ): Promise<Response> {
   return retry((signal) =>
-    withDeadline(time, calls.bucketMs, signal, timedOut, async (abortSignal) => {
+    withDeadline(time, calls.bucketMs, AbortSignal.any([signal, stopped]), timedOut, async (abortSignal) => {
       onRequest();
       try {
         return await send(s3, abortSignal);

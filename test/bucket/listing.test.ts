@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type {
   ListObjectsV2Command,
   ListObjectsV2CommandInput,
@@ -47,6 +48,27 @@ describe('listArchive', () => {
     await expect(collected(listArchive(withoutKey.options, {}))).rejects.toMatchObject({
       code: 'BucketMisconfigured',
     });
+  });
+
+  it('leaves no request running if the caller stops while the next page is read', async () => {
+    const memory = new MemoryBucket(virtualTime(noon));
+    memory.pageKeys = 1;
+    for (const key of ['a', 'b']) memory.put(key, key, noon);
+    let running = 0;
+    const { options } = optionsOf(async (command, { abortSignal }) => {
+      running += 1;
+      const isSecond = (command as ListObjectsV2Command).input.StartAfter !== undefined;
+      if (isSecond) await once(abortSignal, 'abort');
+      running -= 1;
+      return memory.send(command);
+    });
+
+    for await (const { key } of listArchive(options, {})) {
+      expect([key, running]).toEqual(['a', 1]);
+      break;
+    }
+
+    expect(running).toBe(0);
   });
 
   it('leaves no unhandled rejection if the caller stops and the prefetched page fails', async () => {

@@ -46,7 +46,8 @@ export function vandalise(
   { store }: WorldState,
   { random, eventLog, monitor }: SimulationContext,
 ): void {
-  const intact = [...documentIds];
+  // An empty object that decays would have another size.
+  const intact = documentIds.filter((id) => store.current(documentKey(id))?.body.length);
   for (const name of Object.keys(damages) as DamageName[]) {
     const [id] = intact.splice(random.integer(0, intact.length - 1), 1);
     if (id === undefined) throw new Error('There are too few documents to damage.');
