@@ -159,8 +159,9 @@ export interface StageSettings {
    */
   fixityDays?: number | 'never';
   /**
-   * Whether the nightly audit queues documents that are missing in the archive and still at Telnyx. Without it, the
-   * audit only reports them, and `archiver audit --repair` queues them.
+   * Whether the nightly audit queues documents that are missing in the archive and still at Telnyx: each once, and again
+   * in a full run and in the night whose daily share includes it. Without it, the audit only reports them, and
+   * `archiver audit --repair` queues them.
    *
    * @default false
    */
