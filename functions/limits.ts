@@ -18,7 +18,7 @@ export const timeouts = {
   archiveMs: 60 * seconds,
   /** A span of 100,000 documents takes about 800 requests to Telnyx, one after the other (`npm run bench -- --only discover`). */
   discoverMs: 300 * seconds,
-  /** A part of the audit ends by itself after a share of it, and leaves the rest to another part. */
+  /** A part of the audit ends by itself after a share of it, and leaves the rest to the next delivery. */
   auditMs: 300 * seconds,
   /** Telnyx waits 2 s in total for a webhook's response. */
   webhookMs: 3 * seconds,
@@ -123,7 +123,7 @@ export const attempts = {
   minTimeLeftMs: 5 * seconds,
 } as const;
 
-/** How the low lanes (spans, backfill) leave Telnyx's rate limit to live work. */
+/** How the low lanes (spans, backfill, audit) leave Telnyx's rate limit to live work. */
 export const pacing = {
   /** Share of the limit that is reserved for live work. */
   liveShare: 0.5,

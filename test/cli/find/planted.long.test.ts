@@ -2,7 +2,13 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
-import { type Criterion, digestCriterion, fold, wordCriterion } from '../../../cli/find/match.ts';
+import {
+  type Criterion,
+  digestCriterion,
+  fold,
+  leastDigits,
+  wordCriterion,
+} from '../../../cli/find/match.ts';
 import { createRowFilter } from '../../../cli/find/scan.ts';
 import {
   type CatalogueRow,
@@ -84,7 +90,10 @@ function handlesOf({ id, name, reference, sha256, relations }: CatalogueRow) {
     handles.push([sha256.slice(0, 16), (row) => row.sha256?.startsWith(sha256.slice(0, 16)) ?? false]);
   }
   for (const { id: ofOrder, reference: orderReference, numbers = [] } of relations ?? []) {
-    handles.push([ofOrder, (row) => (row.relations ?? []).some((relation) => relation.id === ofOrder)]);
+    // Eight characters or more also find the IDs that begin with them.
+    const isOrder = (stored: string) =>
+      stored === ofOrder || (ofOrder.length >= leastDigits.id && stored.startsWith(ofOrder));
+    handles.push([ofOrder, (row) => (row.relations ?? []).some(({ id: stored }) => isOrder(stored))]);
     if (orderReference !== undefined) {
       const hasReference = has(orderReference);
       handles.push([
@@ -122,7 +131,7 @@ it('finds each document by all that is known of it, and no other', () => {
           .sort(),
       );
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [[2_119, 7]] },
   );
 });
 

@@ -960,7 +960,9 @@ describe('archiver prove of what it cannot prove', () => {
     await writeFile(file, 'kept');
 
     await expect(world.run([first], {}, file)).rejects.toThrow(`${file} is not a folder.`);
-    await expect(world.run([first], {}, join(file, 'below'))).rejects.toThrow('ENOTDIR');
+    await expect(world.run([first], {}, join(file, 'below'))).rejects.toThrow(
+      `Cannot write to ${join(file, 'below')}: a part of its path is not a folder (ENOTDIR).`,
+    );
 
     expect(await readFile(file, 'utf8')).toBe('kept');
   });
