@@ -69,7 +69,7 @@ export interface ExportFolder {
 export async function openExportFolder(folder: string, isCreated = true): Promise<ExportFolder> {
   if (isCreated)
     await makeFolder(folder).catch((error: unknown) => {
-      throw hasSystemCode(error, 'EEXIST')
+      throw hasSystemCode(error, 'EEXIST', 'ENOTDIR')
         ? new Error(`${folder} is not a folder.`)
         : asFolderError(error, folder);
     });

@@ -24,11 +24,13 @@ export interface ProofPlace {
 /** @param to absolute path; created if missing @throws DiskError if nothing can be written there */
 export async function openProofPlace(to: string): Promise<ProofPlace> {
   const isNew = !(await stat(to).catch((error: unknown) => {
-    if (hasSystemCode(error, 'ENOENT')) return undefined;
+    if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw asFolderError(error, to);
   }));
   await makeFolder(to).catch((error: unknown) => {
-    throw hasSystemCode(error, 'EEXIST') ? new Error(`${to} is not a folder.`) : asFolderError(error, to);
+    throw hasSystemCode(error, 'EEXIST', 'ENOTDIR')
+      ? new Error(`${to} is not a folder.`)
+      : asFolderError(error, to);
   });
   const scratch = await openScratch(new UntrustedFolder(to), '', '.prove-');
   return {

@@ -9,7 +9,6 @@ const failures = {
   ENOTCONN: 'the file system is no longer connected',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
-  ENOTDIR: 'a part of its path is not a folder',
 } as const;
 
 type FailureCode = keyof typeof failures;

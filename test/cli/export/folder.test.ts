@@ -230,7 +230,7 @@ describe('an export folder', () => {
     await writeFile(file, 'mine');
 
     await expect(openExportFolder(file)).rejects.toThrow(`${file} is not a folder.`);
-    await expect(openExportFolder(join(file, 'below'))).rejects.toThrow('a part of its path is not a folder');
+    await expect(openExportFolder(join(file, 'below'))).rejects.toThrow('below is not a folder.');
   });
 
   it('is refused with the reason when it cannot be created', async () => {
