@@ -1,5 +1,6 @@
 /** The only writer of a command's output, so that a progress bar and printed lines never overwrite each other. */
 import { asStyled, type Printable } from './styled.ts';
+import { wrapSentences } from './wrap.ts';
 
 export interface Screen {
   /** Prints lines, above the status line if there is one. */
@@ -30,7 +31,7 @@ export function createScreen(statusStream: NodeJS.WriteStream): Screen {
     statusWidth,
     print: (stream, lines) => {
       if (status !== undefined) statusStream.write(clearLine);
-      stream.write(lines.map((line) => `${asStyled(line).coloured}\n`).join(''));
+      stream.write(lines.map((line) => `${shownOn(stream, line)}\n`).join(''));
       draw();
     },
     showStatus: (text) => {
@@ -43,4 +44,12 @@ export function createScreen(statusStream: NodeJS.WriteStream): Screen {
       status = undefined;
     },
   };
+}
+
+/** Text with colours or line breaks of its own is shown as it is. */
+function shownOn(stream: NodeJS.WriteStream, line: Printable): string {
+  const { coloured } = asStyled(line);
+  return stream.isTTY && typeof line === 'string'
+    ? wrapSentences(coloured, stream.columns || defaultColumns)
+    : coloured;
 }

@@ -15,6 +15,7 @@ import { formatBytes } from '../../terminal/bytes.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type Printable, type StyledText, styled } from '../../terminal/styled.ts';
 import type { Style, Terminal } from '../../terminal/terminal.ts';
+import { wrapped } from '../../terminal/wrap.ts';
 import { formatName } from '../document-name.ts';
 import type { AuditAdvice } from './advice.ts';
 
@@ -129,18 +130,6 @@ export function verdictLines(
 
 /** In characters. */
 const terminalWidth = 80;
-
-/** Breaks a text at spaces, but not within backticks: what is longer has a line of its own, so that it can be copied. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const [word] of text.matchAll(/`[^`]*`\S*|\S+/g)) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
-}
 
 /** What an audit covered, in the order of the terminal's lines. */
 export function coverageLines(tally: Tally, scope: AuditScope): Printable[] {

@@ -1,7 +1,9 @@
+import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { styled } from '../../terminal/styled.ts';
 import { formatTable } from '../../terminal/tables.ts';
+import { createTerminal } from '../../terminal/terminal.ts';
 import { VirtualClock } from '../fakes/clock.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import { createEmulator } from './emulator.ts';
@@ -134,5 +136,56 @@ describe('text of others on a terminal', () => {
       }),
       { numRuns: propertyRuns(1_000) },
     );
+  });
+});
+
+describe('a line that is longer than the terminal is wide', () => {
+  const sentence =
+    'No local stack is running on the archive. Start one with `npm start -- --archive /srv/archive/of/documents`, and run the command again.';
+
+  it('breaks between words, and not within a command', async () => {
+    const { terminal, lines } = createEmulator();
+
+    terminal.print(sentence);
+    terminal.note(sentence);
+
+    const shown = [
+      'No local stack is running on the archive. Start one with',
+      '`npm start -- --archive /srv/archive/of/documents`, and run the command again.',
+    ];
+    expect(await lines()).toEqual([...shown, ...shown]);
+  });
+
+  it.each([
+    [
+      'is indented',
+      `      aws s3api delete-object --bucket archive --key ${'documents '.repeat(6)}`.trimEnd(),
+    ],
+    [
+      'has columns',
+      `documents/5a3b1e00-0000-4000-8000-000000000001  missing: ${'at Telnyx '.repeat(6)}`.trimEnd(),
+    ],
+  ])('stays one line if it %s', (_what, line) => {
+    const { terminal, takeBytes } = createEmulator();
+
+    terminal.print(line);
+
+    expect(takeBytes()).toBe(`${line}\n`);
+  });
+
+  it('stays one line where it is no terminal', () => {
+    const stream = new PassThrough();
+    const stdout = stream as unknown as NodeJS.WriteStream;
+    const terminal = createTerminal({
+      json: false,
+      time: new VirtualClock(0),
+      stdin: process.stdin,
+      stdout,
+      stderr: stdout,
+    });
+
+    terminal.print(sentence);
+
+    expect(String(stream.read())).toBe(`${sentence}\n`);
   });
 });
