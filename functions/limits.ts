@@ -13,6 +13,9 @@ export const unlinkedLifetimeMs = 30 * minutes;
 /** Maximum size of one PutObject: 5 GiB (Amazon S3 quotas). */
 export const singlePutBytes = 5 * 1024 ** 3;
 
+/** By how much the clock of Telnyx, S3 or another machine may differ from this one's. */
+export const clockSkewMs = 5 * minutes;
+
 /** Timeouts of the functions, and the part of them that is reserved for an orderly end. */
 export const timeouts = {
   archiveMs: 60 * seconds,

@@ -1,5 +1,6 @@
 /** Queries to Telnyx before a backfill sends its messages. */
 import * as v from 'valibot';
+import { clockSkewMs } from '../../functions/limits.ts';
 import { listDocuments } from '../../functions/telnyx/lists.ts';
 import type { RetryingTelnyx } from '../../functions/telnyx/retrying-telnyx.ts';
 import { readWindow } from '../../functions/telnyx/window.ts';
@@ -9,8 +10,6 @@ const secondMs = 1_000;
 const dayMs = 24 * 3_600 * secondMs;
 /** Telnyx was founded in 2009, so no document is older. */
 const firstDay = Date.UTC(2009, 0, 1);
-/** Telnyx's clock may be ahead of this machine's. */
-const clockSkewMs = 5 * 60 * secondMs;
 
 const countedPage = v.object({
   data: v.array(v.unknown()),

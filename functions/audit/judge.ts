@@ -1,5 +1,6 @@
 /** Judges one document by the evidence collected on it. Pure: no request, no clock. */
 import { receiptKey } from '../bucket/keys.ts';
+import { clockSkewMs } from '../limits.ts';
 import { type AuditConditions, type Evidence, finding } from './evidence.ts';
 import { type Finding, weightOf } from './findings.ts';
 import { judgeContexts } from './judge-contexts.ts';
@@ -7,7 +8,6 @@ import { claimsErasure, judgeErasure } from './judge-erasure.ts';
 import { judgeHold } from './judge-hold.ts';
 import { isHidden, judgeVersions } from './judge-versions.ts';
 import { acceptedReceiptIn, judgeClaims, lastNamed, type NamedDigests } from './manifest-claims.ts';
-import { clockSkewMs } from './telnyx-documents.ts';
 
 /**
  * @returns the problems, or one finding that is not a problem if there are none. Nothing about a document of which only

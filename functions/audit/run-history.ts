@@ -10,6 +10,7 @@ import {
   parseAuditKey,
 } from '../bucket/keys.ts';
 import type { Bucket } from '../bucket/store.ts';
+import { clockSkewMs } from '../limits.ts';
 import {
   type AuditPlan,
   type PartResult,
@@ -18,7 +19,6 @@ import {
   parseSummary,
   type RunSummary,
 } from './records.ts';
-import { clockSkewMs } from './telnyx-documents.ts';
 
 export interface AuditRunFiles {
   /** Name of the run. */

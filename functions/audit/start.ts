@@ -6,7 +6,7 @@ import { nextTimestamp, parseManifestKey, parseTimestamp } from '../bucket/manif
 import { createStorageRetry } from '../bucket/storage-retry.ts';
 import type { Bucket } from '../bucket/store.ts';
 import { ArchiverError } from '../errors.ts';
-import { nightlyAudit } from '../limits.ts';
+import { clockSkewMs, nightlyAudit } from '../limits.ts';
 import type { LogFields } from '../log.ts';
 import type { AuditStartMessage } from '../queue/messages.ts';
 import { closeRun } from './finish.ts';
@@ -18,7 +18,6 @@ import { isDatedAhead, listRuns, readRunPlan, readRunSummary, unlessAltered } fr
 import { sendParts, writeRunObject } from './run-objects.ts';
 import { dayOf, shareOf, sharesOf } from './shares.ts';
 import { divideIds, sampleReceipts } from './stretches.ts';
-import { clockSkewMs } from './telnyx-documents.ts';
 
 /** A start that is received later than this after its request is skipped: the next night's audit does its work. */
 const supersededAfterMs = 20 * 60 * 60_000;

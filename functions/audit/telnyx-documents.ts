@@ -2,6 +2,7 @@
  * Telnyx's list of an account's documents. It is not sorted by ID, so all of it is held in memory, in a compact form:
  * 73 bytes per document, 4 more during sorting, and the text of its file name and reference.
  */
+import { clockSkewMs } from '../limits.ts';
 import { type Candidate, listDocuments } from '../telnyx/lists.ts';
 import type { RetryingTelnyx } from '../telnyx/retrying-telnyx.ts';
 import { readWindow } from '../telnyx/window.ts';
@@ -171,9 +172,6 @@ export async function readTelnyxDocuments(
   }
   return invalidRows;
 }
-
-/** Telnyx's clock may be ahead of this machine's. */
-export const clockSkewMs = 5 * 60_000;
 
 export function toListedDocument(id: string, { createdAt, stated }: Omit<Candidate, 'id'>): ListedDocument {
   const { bytes, sha256, infected, fileName, customerReference } = stated ?? {};

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { AuditConditions, Evidence, HoldEvidence } from '../../functions/audit/evidence.ts';
 import { judge } from '../../functions/audit/judge.ts';
 import { type ReceiptReading, tooLargeReceipt } from '../../functions/audit/receipt-reading.ts';
-import { clockSkewMs } from '../../functions/audit/telnyx-documents.ts';
 import { documentKey, receiptKey } from '../../functions/bucket/keys.ts';
 import type { ListedKey } from '../../functions/bucket/listing.ts';
+import { clockSkewMs } from '../../functions/limits.ts';
 import { day, noon } from '../fakes/documents.ts';
 import { sha256 } from '../fakes/memory-bucket.ts';
 
