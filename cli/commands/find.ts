@@ -8,6 +8,7 @@ import { runName } from '../../functions/audit-names.ts';
 import type { CatalogueStore } from '../../functions/bucket/catalogue.ts';
 import { createRetryingBucket } from '../../functions/bucket/retrying-bucket.ts';
 import { createStorageRetry } from '../../functions/bucket/storage-retry.ts';
+import { hasSystemCode } from '../../functions/errors.ts';
 import { nightlyAudit } from '../../functions/limits.ts';
 import { formatCount, formatNumber } from '../../terminal/counts.ts';
 import { type ArchiverCommand, type CommandContext, UsageError } from '../command.ts';
@@ -163,8 +164,9 @@ async function digestOfFile(file: string): Promise<string> {
   try {
     await pipeline(createReadStream(file), hash);
   } catch (error) {
+    if (hasSystemCode(error, 'ENOENT')) throw new UsageError(`--digest-of ${file}: file not found.`);
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--digest-of: cannot read ${file}: ${reason}.`);
+    throw new UsageError(`--digest-of ${file}: cannot be read: ${reason}.`);
   }
   return hash.digest('hex');
 }
@@ -197,7 +199,7 @@ async function search(
       ended: searched,
       total: shards.length,
       text: `${formatNumber(searched)} of ${formatCount(shards.length, 'part')} of the catalogue searched`,
-      // It takes seconds: no line is printed where there is no terminal for a bar.
+      // A search takes seconds. Without a terminal, a line of progress would only be noise.
       lineKey: '',
     }));
     const onShard = () => {

@@ -30,7 +30,7 @@ export async function eraseRow(documentId: string, { catalogue, retry }: Depende
   if (!catalogue) return;
   const shard = shardOf(documentId);
   await retry(async (signal) => {
-    // If there is no catalogue yet, none is begun: a single shard would look like a complete catalogue.
+    // Does not create a catalogue: a single shard would look like a complete one.
     if (!(await catalogue.read(shard, signal)) && (await catalogue.list(signal)).length === 0) return;
     await updateShard(
       catalogue,

@@ -39,7 +39,7 @@ export function wordCriterion(word: string): Criterion {
         (relation) =>
           isId(relation.id) ||
           isPart(relation.reference) ||
-          // Stryker disable next-line ArrayDeclaration: any text that is no number will do.
+          // Stryker disable next-line ArrayDeclaration: any text that is not a number will do.
           (isNumber !== undefined && (relation.numbers ?? []).some(isNumber)),
       ),
     trace: endings ? phoneTrace(endings) : textTrace(folded),
@@ -56,7 +56,7 @@ export function periodCriterion(since: number, until: number): Criterion {
   return {
     matches: ({ archived }) => {
       // For an erased document this is not a number, which is in no period.
-      // Stryker disable next-line StringLiteral: any text that is no date will do.
+      // Stryker disable next-line StringLiteral: any text that is not a date will do.
       const at = Date.parse(archived ?? '');
       return at >= since && at < until;
     },

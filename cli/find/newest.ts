@@ -26,7 +26,7 @@ export class NewestRows {
 
   /** Newest first, at most `limit` rows. Erased documents, whose time is unknown, come last. */
   sorted(): CatalogueRow[] {
-    // Stryker disable next-line StringLiteral: any text that is no date will do.
+    // Stryker disable next-line StringLiteral: any text that is not a date will do.
     const dated = this.#rows.map((row) => ({ row, at: Date.parse(row.archived ?? '') || 0 }));
     // Stryker disable next-line EqualityOperator: no two rows have the same ID.
     dated.sort((a, b) => b.at - a.at || (a.row.id < b.row.id ? -1 : 1));

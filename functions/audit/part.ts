@@ -29,7 +29,7 @@ const endMs = 20_000;
  *
  * Safe to repeat, and to run twice at the same time: the result that is written first counts.
  *
- * @throws ArchiverError PartUnfinished if a piece is left; MalformedMessage if there is no such run; those of the bucket, of
+ * @throws ArchiverError PartUnfinished if a piece is left; MalformedMessage if the run does not exist; those of the bucket, of
  *   Telnyx's API and of the queues
  */
 export async function runPart(

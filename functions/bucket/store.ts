@@ -45,10 +45,10 @@ export interface NewObject {
 /** A small object, with the digest that S3 verifies. */
 export function objectInMemory(
   key: string,
-  text: Buffer | string,
+  content: Buffer | string,
   contentType: string,
 ): NewObject & { body: Buffer; sha256: string } {
-  const body = Buffer.from(text);
+  const body = Buffer.from(content);
   return { key, body, bytes: body.length, sha256: hash('sha256', body), contentType };
 }
 

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -705,7 +706,12 @@ describe('the command line', () => {
     ['CSV and JSON', { words: ['loa'], options: { csv: true } }, '--csv and --json cannot be combined.'],
     ['an end that is not valid', { options: { until: 'soon' } }, '--until soon: must be a date'],
     ['an instant that is not valid', { options: { since: 'soon' } }, '--since soon: must be a date'],
-    ['a file that does not exist', { options: { digestOf: '/nowhere/x' } }, 'cannot read /nowhere/x: ENOENT'],
+    [
+      'a file that does not exist',
+      { options: { digestOf: '/nowhere/x' } },
+      '--digest-of /nowhere/x: file not found.',
+    ],
+    ['a folder', { options: { digestOf: tmpdir() } }, `--digest-of ${tmpdir()}: cannot be read: EISDIR`],
   ])('refuses %s', async (_what, request, message) => {
     const { run } = createFindWorld();
 
