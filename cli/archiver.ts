@@ -3,10 +3,10 @@ import { Command, InvalidArgumentError } from 'commander';
 import { ArchiverError, hasSystemCode } from '../functions/errors.ts';
 import { systemTime as time } from '../functions/time.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { printable } from '../terminal/escape.ts';
 import { onInterrupts } from '../terminal/interrupts.ts';
 import { InterruptedError } from '../terminal/prompts.ts';
 import { createTerminal } from '../terminal/terminal.ts';
+import { fitMessage } from '../terminal/wrap.ts';
 import { type ArchiverCommand, UsageError } from './command.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backfillCommand } from './commands/backfill.ts';
@@ -46,8 +46,7 @@ const program = new Command('archiver')
   .version(packageJson.version)
   .showHelpAfterError('(use --help for usage)')
   .configureOutput({
-    // Messages may quote a file, such as the list of --ids.
-    writeErr: (text) => process.stderr.write(text.split('\n').map(printable).join('\n')),
+    writeErr: (text) => process.stderr.write(fitMessage(text, process.stderr)),
   });
 addHelp(program, {
   text: `

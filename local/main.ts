@@ -6,6 +6,7 @@ import { serviceUrl } from '../functions/settings.ts';
 import { systemTime as time } from '../functions/time.ts';
 import { onInterrupts } from '../terminal/interrupts.ts';
 import { createTerminal } from '../terminal/terminal.ts';
+import { fitMessage } from '../terminal/wrap.ts';
 import { programs } from './programs.ts';
 import { runStart, type StartOptions } from './start.ts';
 import { createStartOutput } from './start-output.ts';
@@ -60,7 +61,7 @@ interrupted with Ctrl-C · 141 output closed by the reader, as by \`| head\``,
   // Before the program has parsed --json.
   .configureOutput({
     outputError: (text, write) => {
-      if (!isJson) write(text);
+      if (!isJson) write(fitMessage(text, stderr));
     },
   })
   .exitOverride();

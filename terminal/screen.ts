@@ -1,6 +1,6 @@
 /** The only writer of a command's output, so that a progress bar and printed lines never overwrite each other. */
 import { asStyled, type Printable } from './styled.ts';
-import { wrapSentences } from './wrap.ts';
+import { defaultColumns, fitLine } from './wrap.ts';
 
 export interface Screen {
   /** Prints lines, above the status line if there is one. */
@@ -13,8 +13,6 @@ export interface Screen {
   endStatus(): void;
 }
 
-/** The width of a terminal that does not state it. */
-const defaultColumns = 80;
 const clearLine = '\r\x1b[K';
 
 /** @param statusStream a terminal */
@@ -31,7 +29,7 @@ export function createScreen(statusStream: NodeJS.WriteStream): Screen {
     statusWidth,
     print: (stream, lines) => {
       if (status !== undefined) statusStream.write(clearLine);
-      stream.write(lines.map((line) => `${shownOn(stream, line)}\n`).join(''));
+      stream.write(lines.map((line) => `${shown(line, stream)}\n`).join(''));
       draw();
     },
     showStatus: (text) => {
@@ -46,10 +44,8 @@ export function createScreen(statusStream: NodeJS.WriteStream): Screen {
   };
 }
 
-/** Text with colours or line breaks of its own is shown as it is. */
-function shownOn(stream: NodeJS.WriteStream, line: Printable): string {
+/** What is styled has its own line breaks. */
+function shown(line: Printable, stream: NodeJS.WriteStream): string {
   const { coloured } = asStyled(line);
-  return stream.isTTY && typeof line === 'string'
-    ? wrapSentences(coloured, stream.columns || defaultColumns)
-    : coloured;
+  return typeof line === 'string' ? fitLine(coloured, stream) : coloured;
 }

@@ -5,6 +5,7 @@ import { type Progress, type ProgressState, type ProgressTime, startProgress } f
 import { askForLine, askToConfirm } from './prompts.ts';
 import { createScreen } from './screen.ts';
 import { asStyled, type Printable, StyledText } from './styled.ts';
+import { fitLine } from './wrap.ts';
 
 export type Style = 'red' | 'green' | 'yellow' | 'bold' | 'dim';
 
@@ -75,7 +76,8 @@ export function createTerminal({ json, time, stdin, stdout, stderr }: TerminalOp
     clear: () => {
       if (stdout.isTTY && !json) stdout.write('\x1b[2J\x1b[3J\x1b[H');
     },
-    confirm: (question, signal) => askToConfirm(printable(question), { stdin, stderr }, signal),
-    ask: (question, signal) => askForLine(printable(question), { stdin, stderr }, signal),
+    confirm: (question, signal) =>
+      askToConfirm(fitLine(printable(question), stderr), { stdin, stderr }, signal),
+    ask: (question, signal) => askForLine(fitLine(printable(question), stderr), { stdin, stderr }, signal),
   };
 }

@@ -24,6 +24,8 @@ export function createEmulator({ columns = 80, json = false, time = new VirtualC
   const stdin = process.stdin;
   return {
     time,
+    /** Its output. */
+    stream,
     terminal: createTerminal({ json, time, stdin, stdout: stream, stderr: stream }),
     /** What was written since the last call. */
     takeBytes: () => {

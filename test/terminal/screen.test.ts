@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { styled } from '../../terminal/styled.ts';
 import { formatTable } from '../../terminal/tables.ts';
-import { createTerminal } from '../../terminal/terminal.ts';
+import { fitMessage } from '../../terminal/wrap.ts';
 import { VirtualClock } from '../fakes/clock.ts';
 import { propertyRuns } from '../fuzz-runs.ts';
 import { createEmulator } from './emulator.ts';
@@ -173,19 +173,17 @@ describe('a line that is longer than the terminal is wide', () => {
     expect(takeBytes()).toBe(`${line}\n`);
   });
 
-  it('stays one line where it is no terminal', () => {
-    const stream = new PassThrough();
-    const stdout = stream as unknown as NodeJS.WriteStream;
-    const terminal = createTerminal({
-      json: false,
-      time: new VirtualClock(0),
-      stdin: process.stdin,
-      stdout,
-      stderr: stdout,
-    });
+  it('stays one line where the output is not a terminal', () => {
+    const stream = new PassThrough() as unknown as NodeJS.WriteStream;
 
-    terminal.print(sentence);
+    expect(fitMessage(sentence, stream)).toBe(sentence);
+  });
 
-    expect(String(stream.read())).toBe(`${sentence}\n`);
+  it('is escaped and wrapped as a line of a message, of which each line stays', () => {
+    const { stream } = createEmulator({ columns: 30 });
+
+    expect(fitMessage('error: \u001b[2J is not a valid document ID\n(use --help for usage)\n', stream)).toBe(
+      'error: \\u{1b}[2J is not a\nvalid document ID\n(use --help for usage)\n',
+    );
   });
 });
