@@ -20,9 +20,8 @@ export const defaultColumns = 80;
  * one line, and so does everything where the output is not a terminal.
  */
 export function fitLine(line: string, { isTTY, columns }: NodeJS.WriteStream): string {
-  const width = columns || defaultColumns;
-  const isOneLine = !isTTY || line.length <= width || /^ | {2}/.test(line);
-  return isOneLine ? line : wrapped(line, width).join('\n');
+  const staysWhole = !isTTY || /^ | {2}/.test(line);
+  return staysWhole ? line : wrapped(line, columns || defaultColumns).join('\n');
 }
 
 /** A message of several lines, escaped and wrapped: it may quote a file, such as a list of IDs. */

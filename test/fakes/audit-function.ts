@@ -20,6 +20,7 @@ import { createVersions } from '../../functions/bucket/versions.ts';
 import { ArchiverError } from '../../functions/errors.ts';
 import { retryTimings, timeouts } from '../../functions/limits.ts';
 import { createLog } from '../../functions/log.ts';
+import { parseDocumentMessage } from '../../functions/queue/messages.ts';
 import { createSender } from '../../functions/queue/send.ts';
 import type { TelnyxClient, TelnyxDocument } from '../../functions/telnyx/client.ts';
 import { readFacts } from '../../functions/telnyx/record.ts';
@@ -79,7 +80,7 @@ export function createAuditFunction({
         const { QueueUrl, Entries = [] } = command.input;
         for (const { MessageBody = '' } of Entries) {
           if (QueueUrl === 'audit') queue.push({ body: MessageBody, sentAt: time.now(), receives: 0 });
-          else repaired.push(JSON.parse(MessageBody).documentId);
+          else repaired.push(parseDocumentMessage(MessageBody, new Date(time.now())).documentId);
         }
         return { Successful: Entries.map(({ Id }) => ({ Id })) };
       }
